@@ -1,0 +1,95 @@
+"""What can go wrong in the lifecycle app, as one tree.
+
+LifecycleError
+├── SettingsError          the environment lacks a variable, or has a wrong value in it
+├── PolicyError            a policy in the settings table cannot be used; names every bad field
+├── EventRefused           an event that is not acted upon, with the reason
+│   ├── MalformedEvent     lacks what it must have
+│   ├── ForeignEvent       is about something that is no worker of ours
+│   └── OtherCluster       is about another cluster's worker
+├── RecordError
+│   ├── RecordConflict     somebody else wrote the record since it was read
+│   └── StoreUnavailable   DynamoDB could not be asked, or did not answer
+├── ClaimHeld              another handler is deciding about this worker just now
+├── HubError
+│   ├── HubUnreachable     nobody listens there: the hub is down
+│   └── HubAnswerOdd       it answered, but not what was asked: nothing is known
+└── CloudError             an AWS call failed, with its code
+    └── StopRejected       EC2 did not accept StopInstances
+"""
+
+# ruff: noqa: N818 -- the names say what happened, as httpx names its own
+
+
+class LifecycleError(Exception):
+    """Root of this package's errors."""
+
+
+class SettingsError(LifecycleError):
+    """The environment lacks a variable, or has a wrong value in it."""
+
+
+class PolicyError(LifecycleError):
+    """A policy cannot be used; `problems` has one sentence for every bad field."""
+
+    def __init__(self, scope: str, problems: tuple[str, ...]) -> None:
+        super().__init__(f"policy of {scope}: " + "; ".join(problems))
+        self.scope = scope
+        self.problems = problems
+
+
+class EventRefused(LifecycleError):
+    """An event that is not acted upon; the message says why."""
+
+
+class MalformedEvent(EventRefused):
+    """The event lacks what it must have, or has something else there."""
+
+
+class ForeignEvent(EventRefused):
+    """The event is about something that is no worker of ours."""
+
+
+class OtherCluster(EventRefused):
+    """The event is about a worker of another cluster."""
+
+
+class RecordError(LifecycleError):
+    """A record could not be read or written."""
+
+
+class RecordConflict(RecordError):
+    """Somebody else wrote the record since it was read: read again, decide again."""
+
+
+class StoreUnavailable(RecordError):
+    """DynamoDB could not be asked, or did not answer: nothing is known about the record."""
+
+
+class ClaimHeld(LifecycleError):
+    """Another handler is deciding about this worker just now."""
+
+
+class HubError(LifecycleError):
+    """The hub was of no help."""
+
+
+class HubUnreachable(HubError):
+    """Nobody listens at the hub's address, or only the proxy before it: the hub is down."""
+
+
+class HubAnswerOdd(HubError):
+    """The hub answered, but not what was asked for: nothing is known."""
+
+
+class CloudError(LifecycleError):
+    """An AWS call failed; `code` is AWS's own word for it."""
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{operation}: {code}: {message}")
+        self.operation = operation
+        self.code = code
+
+
+class StopRejected(CloudError):
+    """EC2 did not accept StopInstances."""
