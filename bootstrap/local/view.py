@@ -1,0 +1,111 @@
+"""The live view: who runs, since when, how idle, and what was decided and why."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from bootstrap.errors import NotRunning
+from bootstrap.local import status
+from bootstrap.local.settings import LocalSettings
+
+REFRESH_EVERY = 1.0
+COLOURS = {"running": "green", "pending": "yellow", "stopping": "yellow", "stopped": "dim"}
+
+
+def show(settings: LocalSettings) -> None:
+    """Print the view once."""
+    Console().print(render(status.snapshot(settings), datetime.now(UTC)))
+
+
+def follow(settings: LocalSettings, watch: Callable[[], None], until: threading.Event) -> None:
+    """Refresh the view while `watch` runs; ends when it does, with its error if it has one."""
+    stop_watching = threading.Event()
+    with ThreadPoolExecutor(1) as pool, Live(console=Console(), auto_refresh=False) as live:
+        watching = pool.submit(watch)
+        try:
+            while not watching.done():
+                _refresh(settings, live)
+                stop_watching.wait(REFRESH_EVERY)
+        finally:
+            until.set()
+        watching.result()
+
+
+def _refresh(settings: LocalSettings, live: Live) -> None:
+    try:
+        live.update(render(status.snapshot(settings), datetime.now(UTC)), refresh=True)
+    except (NotRunning, ClientError, BotoCoreError) as error:
+        live.update(Text(f"no answer from the local cloud just now: {error}", style="red"), refresh=True)
+
+
+def render(snapshot: dict[str, Any], now: datetime) -> RenderableType:
+    """The snapshot as tables; times as ages at `now`."""
+    head = Text.assemble(
+        ("cloudJHub local  ", "bold"), snapshot["url"], "   hub ",
+        (snapshot["hub"], "green" if snapshot["hub"] == "up" else "red"),
+        f"   idle timeout {age(snapshot['idle_timeout'])}",
+        (f"   faults: {', '.join(snapshot['faults'])}" if snapshot["faults"] else "", "red"),
+    )  # fmt: skip
+    return Group(head, _workers(snapshot["workers"], now), _decisions(snapshot["decisions"], now))
+
+
+def _workers(rows: list[dict[str, Any]], now: datetime) -> Table:
+    table = Table(title="workers", title_justify="left", expand=True)
+    for heading in (
+        "worker",
+        "instance",
+        "state",
+        "since",
+        "idle",
+        "may stop in",
+        "last seen / stopped because",
+    ):
+        table.add_column(heading, overflow="fold", ratio=4 if "because" in heading else None)
+    for row in sorted(rows, key=lambda row: str(row["worker"])):
+        table.add_row(
+            row["worker"],
+            row["instance"],
+            Text(row["state"], COLOURS.get(row["state"], "")),
+            since(row["since"], now),
+            since(row["last_activity"], now) if row["state"] == "running" else "",
+            until(row["due_at"], now) if row["state"] == "running" else "",
+            row["stop_reason"] if row["state"] != "running" and row["stop_reason"] else row["evidence"],
+        )
+    return table
+
+
+def _decisions(rows: list[dict[str, Any]], now: datetime) -> Table:
+    table = Table(title="decisions", title_justify="left", expand=True)
+    for heading in ("ago", "worker", "what", "why"):
+        table.add_column(heading, overflow="fold", ratio=4 if heading == "why" else None)
+    for row in rows:
+        table.add_row(since(row["at"], now), row["worker"], row["kind"], row["words"])
+    return table
+
+
+def since(moment: str | None, now: datetime) -> str:
+    """How long ago an ISO moment is."""
+    return age((now - datetime.fromisoformat(moment)).total_seconds()) if moment else ""
+
+
+def until(moment: str | None, now: datetime) -> str:
+    """How far away an ISO moment is."""
+    return age((datetime.fromisoformat(moment) - now).total_seconds()) if moment else ""
+
+
+def age(seconds: float) -> str:
+    """Seconds in words as short as they can be."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

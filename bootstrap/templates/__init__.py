@@ -1,0 +1,7 @@
+"""CloudFormation templates as pure functions: settings in, a template dict out."""
+
+from bootstrap.templates.access import access_template
+from bootstrap.templates.data import data_template
+from bootstrap.templates.network import network_template
+
+__all__ = ["access_template", "data_template", "network_template"]

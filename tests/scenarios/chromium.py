@@ -1,0 +1,50 @@
+"""Finds the browser that the tests drive; run as a program, installs one where there is none."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MEND = (
+    "no Chromium was found and none could be installed: install one (Debian and Ubuntu: apt install chromium), "
+    "or run `.venv/bin/playwright install --with-deps chromium`"
+)
+
+
+def find() -> str | None:
+    """The path of an installed Chromium: the machine's own, or Playwright's."""
+    for name in NAMES:
+        path = shutil.which(name)
+        if path:
+            return path
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if Path(path).exists() else None
+
+
+def install() -> None:
+    """Install one: by apt where we may, else Playwright's own download."""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)  # type: ignore[call-overload]
+        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False, **quiet)  # type: ignore[call-overload]
+    if find() is None:
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
+
+
+def main() -> int:
+    """Find or install; exit code 1 and one line where neither works."""
+    if find() is None:
+        install()
+    if find() is None:
+        print(MEND, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""A running local cloud as a test sees it: its command line, its records, its EC2."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.scenarios.person import Person
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE = 180.0
+LOOK_EVERY = 0.5
+
+
+class LocalCloud:
+    """One local cloud, run by its own command line."""
+
+    def __init__(self, state_dir: Path, port: int, *options: str) -> None:
+        self.state_dir = state_dir
+        self.port = port
+        self.options = options
+        self.told: dict[str, Any] = {}
+
+    def command(self, *words: str, check: bool = True) -> str:
+        """What `python -m bootstrap local ...` prints."""
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "bootstrap",
+                "local",
+                words[0],
+                "--state-dir",
+                str(self.state_dir),
+                *words[1:],
+            ],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{words} failed: {done.stderr}\n{self.logs()}")
+        return done.stdout
+
+    def up(self) -> None:
+        self.told = json.loads(
+            self.command("up", "--detach", "--json", "--port", str(self.port), *self.options)
+        )
+
+    def down(self) -> None:
+        self.command("down")
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"== {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-25:])
+            for log in sorted(self.state_dir.glob("log/*.log"))
+        )
+
+    def fault(self, name: str, *, on: bool) -> None:
+        self.command("fault", name, "on" if on else "off")
+
+    @property
+    def url(self) -> str:
+        return str(self.told["url"])
+
+    def password(self, *, admin: bool = False) -> str:
+        return next(str(user["password"]) for user in self.told["users"] if user["admin"] is admin)
+
+    def person(self, name: str, *, admin: bool = False) -> Person:
+        return Person(self.url, name, self.password(admin=admin))
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.command("status", "--json")))
+
+    def worker(self, key: str) -> dict[str, Any]:
+        """The record of a worker as `status` shows it, or {} where there is none."""
+        return next((row for row in self.status()["workers"] if row["worker"] == key), {})
+
+    def instances(self, key: str) -> list[dict[str, Any]]:
+        """All EC2 instances tagged for this worker, terminated ones left out."""
+        user, _, server = key.partition("/")
+        found = self.client("ec2").describe_instances(
+            Filters=[
+                {"Name": "tag:cloudjhub:user", "Values": [user]},
+                {"Name": "tag:cloudjhub:server", "Values": [server]},
+                {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
+            ]
+        )
+        return [
+            dict(instance) for reservation in found["Reservations"] for instance in reservation["Instances"]
+        ]
+
+    def client(self, service: str) -> Any:
+        variables = self.told["environment"]
+        special = {"lambda": "LAMBDA", "events": "EVENTBRIDGE", "logs": "CLOUDWATCH_LOGS"}
+        suffix = f"_{special[service]}" if service in special else ""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            region_name=variables["AWS_REGION"],
+            endpoint_url=variables[f"AWS_ENDPOINT_URL{suffix}"],
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def history(self, key: str) -> list[dict[str, Any]]:
+        """The worker's history entries, oldest first."""
+        found = self.client("dynamodb").query(
+            TableName="cloudjhub-local-history",
+            KeyConditionExpression="worker = :worker",
+            ExpressionAttributeValues={":worker": {"S": key}},
+        )
+        return [{name: next(iter(value.values())) for name, value in item.items()} for item in found["Items"]]
+
+    def await_state(self, key: str, state: str, patience: float = PATIENCE) -> dict[str, Any]:
+        """The record, once it is in this state."""
+        return dict(
+            self.await_true(
+                f"{key} is {state}",
+                lambda: (row := self.worker(key)) and row["state"] == state and row,
+                patience,
+            )
+        )
+
+    def await_true(self, what: str, look: Callable[[], Any], patience: float = PATIENCE) -> Any:
+        """What `look` gives, once it is true; an error with the logs if it never is."""
+        end = time.monotonic() + patience
+        while not (found := look()):
+            if time.monotonic() > end:
+                raise AssertionError(
+                    f"waited in vain until {what}\n{json.dumps(self.status(), indent=1)}\n{self.logs()}"
+                )
+            time.sleep(LOOK_EVERY)
+        return found

@@ -1,0 +1,191 @@
+"""A person who works with the hub over HTTP, as a browser would: logs in, starts a server, runs cells and terminals."""
+
+import json
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+import requests
+import websocket
+
+TIMEOUT = 30
+
+
+class Person:
+    """A logged-in user; `server` names one of the user's servers, "" the default one."""
+
+    def __init__(self, url: str, name: str, password: str) -> None:
+        self.url = url
+        self.name = name
+        self._http = requests.Session()
+        self._token = self._log_in(password)
+
+    def _log_in(self, password: str) -> str:
+        page = f"{self.url}/hub/login"
+        self._http.get(page, timeout=TIMEOUT).raise_for_status()
+        form = {"username": self.name, "password": password, "_xsrf": self._xsrf()}
+        answer = self._http.post(page, data=form, timeout=TIMEOUT, allow_redirects=False)
+        if answer.status_code != 302:
+            raise LoginRefused(answer.text)
+        self._http.get(f"{self.url}/hub/token", timeout=TIMEOUT).raise_for_status()
+        made = self._http.post(
+            f"{self.url}/hub/api/users/{quote(self.name, safe='')}/tokens",
+            json={"note": "scenario"},
+            headers={"X-XSRFToken": self._xsrf(), "Referer": f"{self.url}/hub/token"},
+            timeout=TIMEOUT,
+        )
+        made.raise_for_status()
+        return str(made.json()["token"])
+
+    def _xsrf(self) -> str:
+        return next(cookie.value or "" for cookie in self._http.cookies if cookie.name == "_xsrf")
+
+    def is_logged_in(self) -> bool:
+        """Whether the hub still knows this person's browser session."""
+        answer = self._http.get(f"{self.url}/hub/home", timeout=TIMEOUT, allow_redirects=False)
+        return answer.status_code == 200
+
+    def page(self, path: str) -> requests.Response:
+        """A page of the hub, with the browser's cookies."""
+        return self._http.get(f"{self.url}{path}", timeout=TIMEOUT)
+
+    # -- the hub's API
+
+    def hub(self, method: str, path: str, body: object = None) -> requests.Response:
+        return requests.request(
+            method, f"{self.url}/hub/api/{path}", json=body, headers=self._headers(), timeout=TIMEOUT
+        )
+
+    def request_start(self, server: str = "", options: object = None) -> None:
+        """Ask for the server without waiting."""
+        self.hub("POST", self._server_path(server), options or {}).raise_for_status()
+
+    def start(self, server: str = "", options: object = None) -> list[dict[str, Any]]:
+        """Start the server and wait until it is ready; the progress events seen on the way."""
+        self.request_start(server, options)
+        return self.await_ready(server)
+
+    def await_ready(self, server: str = "") -> list[dict[str, Any]]:
+        """Follow the progress to its end; SpawnFailed with the hub's message if it fails."""
+        events = []
+        with requests.get(
+            f"{self.url}/hub/api/{self._server_path(server)}/progress",
+            headers=self._headers(),
+            stream=True,
+            timeout=300,
+        ) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines():
+                if line.startswith(b"data:"):
+                    event = json.loads(line[5:])
+                    events.append(event)
+                    if event.get("failed"):
+                        raise SpawnFailed(event["message"])
+                    if event.get("ready"):
+                        return events
+        raise SpawnFailed(f"the progress ended early: {events}")
+
+    def stop(self, server: str = "") -> None:
+        """Press Stop."""
+        self.hub("DELETE", self._server_path(server)).raise_for_status()
+
+    def servers(self) -> dict[str, Any]:
+        """What the hub tells of the servers, by name."""
+        answer = self.hub("GET", f"users/{quote(self.name, safe='')}")
+        answer.raise_for_status()
+        return dict(answer.json()["servers"])
+
+    def _server_path(self, server: str) -> str:
+        user = f"users/{quote(self.name, safe='')}"
+        return f"{user}/servers/{quote(server, safe='')}" if server else f"{user}/server"
+
+    # -- the notebook server, through the proxy
+
+    def lab(self, method: str, path: str, body: object = None, server: str = "") -> requests.Response:
+        return requests.request(
+            method, f"{self._base(server)}/{path}", json=body, headers=self._headers(), timeout=TIMEOUT
+        )
+
+    def write(self, path: str, text: str, server: str = "") -> None:
+        body = {"type": "file", "format": "text", "content": text}
+        self.lab("PUT", f"api/contents/{path}", body, server).raise_for_status()
+
+    def read(self, path: str, server: str = "") -> str:
+        answer = self.lab("GET", f"api/contents/{path}", server=server)
+        answer.raise_for_status()
+        return str(answer.json()["content"])
+
+    def open_kernel(self, server: str = "") -> str:
+        answer = self.lab("POST", "api/kernels", {"name": "python3"}, server)
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
+    def run_cell(self, kernel: str, code: str, server: str = "", *, wait: bool = True) -> str:
+        """Run a cell as JupyterLab does; its output, or "" at once where `wait` is off (the browser is closed)."""
+        socket = self._socket(f"api/kernels/{kernel}/channels", server)
+        message = uuid.uuid4().hex
+        header = {
+            "msg_id": message, "msg_type": "execute_request", "username": "", "session": uuid.uuid4().hex,
+            "version": "5.3", "date": "",
+        }  # fmt: skip
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+        socket.send(
+            json.dumps(
+                {
+                    "header": header,
+                    "parent_header": {},
+                    "metadata": {},
+                    "content": content,
+                    "channel": "shell",
+                }
+            )
+        )
+        output = []
+        try:
+            while True:
+                answer = json.loads(socket.recv())
+                if answer["parent_header"].get("msg_id") != message:
+                    continue
+                kind, state = answer["msg_type"], answer["content"].get("execution_state")
+                if kind == "stream":
+                    output.append(answer["content"]["text"])
+                if (not wait and state == "busy") or state == "idle":
+                    return "".join(output)
+        finally:
+            socket.close()
+
+    def run_in_terminal(self, command: str, server: str = "") -> str:
+        """Type a command into a new terminal and leave; the terminal's name."""
+        answer = self.lab("POST", "api/terminals", {}, server)
+        answer.raise_for_status()
+        name = str(answer.json()["name"])
+        socket = self._socket(f"terminals/websocket/{name}", server)
+        socket.recv()
+        socket.send(json.dumps(["stdin", command + "\r"]))
+        while command not in socket.recv():
+            continue
+        socket.close()
+        return name
+
+    def hold_tab_open(self, kernel: str, server: str = "") -> websocket.WebSocket:
+        """The WebSocket that an open notebook tab keeps."""
+        return self._socket(f"api/kernels/{kernel}/channels", server)
+
+    def _socket(self, path: str, server: str) -> websocket.WebSocket:
+        url = f"{self._base(server)}/{path}".replace("http", "ws", 1)
+        return websocket.create_connection(url, header=self._headers(), timeout=TIMEOUT)
+
+    def _base(self, server: str) -> str:
+        tail = f"/{quote(server, safe='')}" if server else ""
+        return f"{self.url}/user/{quote(self.name, safe='@~')}{tail}"
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"token {self._token}"}
+
+
+class LoginRefused(Exception):
+    """The hub did not let this person in; its page."""
+
+
+class SpawnFailed(Exception):
+    """The server did not start; the hub's message."""
