@@ -1,0 +1,1 @@
+"""What is baked into the worker image: the boot client and the activity reporter."""

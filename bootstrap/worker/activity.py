@@ -1,0 +1,164 @@
+"""Jupyter Server extension that reports to CloudWatch how much life there is on this machine.
+
+Loaded with ``--ServerApp.jpserver_extensions=bootstrap.worker.activity=True``. It also answers the hub, which asks
+before it lets go of a server: ``GET <base url>cloudjhub/activity``.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.log import log_request
+from tornado import web
+from traitlets.config import Config
+
+from .errors import ConfigError
+from .facts import Interaction, Observation
+from .hooks import SETTING, ObservedConnection, ObservedSaves, ObservedTerminalManager, observed_log
+from .interactions import Interactions
+from .processes import read_tree
+from .publishing import Publisher, cloudwatch
+from .reporter import Reporter, utc_now
+from .settings import ReporterSettings
+
+log = logging.getLogger(__name__)
+
+REPORTER = "cloudjhub_reporter"
+
+
+class JupyterServer:
+    """What the reporter asks of the server it runs in."""
+
+    def __init__(self, serverapp: Any, interactions: Interactions) -> None:
+        self._serverapp = serverapp
+        self._interactions = interactions
+
+    def busy_kernels(self) -> frozenset[str]:
+        kernels = self._serverapp.kernel_manager
+        return frozenset(
+            f"kernel {kernel['name']} ({kernel['id'][:8]})"
+            for kernel in kernels.list_kernels()
+            if kernel["execution_state"] == "busy"
+        )
+
+    def terminals(self) -> Mapping[str, int]:
+        manager = self._serverapp.web_app.settings.get("terminal_manager")
+        terminals = manager.terminals if manager else {}
+        return {name: terminal.ptyproc.pid for name, terminal in terminals.items()}
+
+    def last_interaction(self) -> Interaction | None:
+        return self._interactions.last
+
+
+class ActivityHandler(APIHandler):  # type: ignore[misc]  # publishes no types
+    """The hub's question: how much life is there right now?"""
+
+    auth_resource = "cloudjhub"
+
+    def update_api_activity(self) -> None:
+        """To be asked is no activity."""
+
+    @web.authenticated
+    @authorized  # type: ignore[untyped-decorator]  # publishes no types
+    async def get(self) -> None:
+        reporter: Reporter | None = self.settings.get(REPORTER)
+        settings: ReporterSettings | None = self.settings.get(f"{REPORTER}_settings")
+        if reporter is None or settings is None:
+            raise web.HTTPError(503, "The activity reporter has not started")
+        self.finish(json.dumps(answer(await reporter.look(), settings.instance_id)))
+
+
+def answer(observation: Observation, instance_id: str) -> dict[str, Any]:
+    """An observation as the hub gets it; times in epoch seconds."""
+    interaction, work = observation.last_interaction, observation.last_work
+    return {
+        "instance_id": instance_id,
+        "observed_at": observation.at.timestamp(),
+        "last_interaction": interaction.timestamp() if interaction else None,
+        "last_work": work.timestamp() if work else None,
+        "busy_kernels": observation.busy_kernels,
+        "busy_terminals": observation.busy_terminals,
+        "cpu_percent": observation.cpu_percent,
+        "level": int(observation.level),
+        "details": list(observation.details),
+    }
+
+
+class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no types
+    """Connects observation, reporter and endpoint with the server."""
+
+    name = "cloudjhub_activity"
+    load_other_extensions = True
+
+    _reporting: asyncio.Task[None] | None = None
+
+    def _link_jupyter_server_extension(self, serverapp: Any) -> None:
+        """Called before kernels and terminals are set up: put the observed classes in their place."""
+        super()._link_jupyter_server_extension(serverapp)
+        serverapp.update_config(
+            Config(
+                {
+                    "ServerApp": {"kernel_websocket_connection_class": ObservedConnection},
+                    "TerminalsExtensionApp": {"terminal_manager_class": ObservedTerminalManager},
+                }
+            )
+        )
+
+    def initialize_handlers(self) -> None:
+        self.handlers.append((r"/cloudjhub/activity", ActivityHandler))
+
+    def initialize_settings(self) -> None:
+        interactions = Interactions(utc_now)
+        self.settings[SETTING] = interactions
+        saves = ObservedSaves(interactions)
+        self.serverapp.contents_manager.register_pre_save_hook(saves.before_save)
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """Called when all extensions are loaded and the event loop runs."""
+        settings = serverapp.web_app.settings
+        interactions = settings[SETTING]
+        settings["log_function"] = observed_log(
+            settings.get("log_function", log_request), interactions, serverapp.base_url
+        )
+        try:
+            told = ReporterSettings.from_environment()
+        except ConfigError as error:
+            self.log.error("Activity is not reported: %s", error)
+            return
+        reporter = build_reporter(JupyterServer(serverapp, interactions), told)
+        await reporter.start()
+        settings.update({REPORTER: reporter, f"{REPORTER}_settings": told})
+        self._reporting = asyncio.create_task(reporter.run())
+        self.log.info("Worker %s reports its activity every %s", told.instance_id, told.report_period)
+
+    async def stop_extension(self) -> None:
+        if self._reporting is not None:
+            self._reporting.cancel()
+
+
+def build_reporter(server: JupyterServer, told: ReporterSettings) -> Reporter:
+    """The reporter of this process. Everything below the boot client is looked at, if that is what started us."""
+    started_by_boot = told.boot_pid is not None and told.boot_pid == os.getppid()
+    publisher = Publisher(
+        cloudwatch, cluster=told.cluster, instance_id=told.instance_id, report_period=told.report_period
+    )
+    return Reporter(
+        server,
+        publisher,
+        read_tree=read_tree,
+        clock=utc_now,
+        root=os.getppid() if started_by_boot else os.getpid(),
+        pid=os.getpid(),
+        instance_id=told.instance_id,
+        report_period=told.report_period,
+    )
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    return [{"module": "bootstrap.worker.activity", "app": ActivityReporter}]

@@ -1,0 +1,65 @@
+"""The command line and environment of a single-user server. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .environment import ServerEnvironment
+from .identity import Instance
+from .settings import ReporterSettings, WorkerConfig
+
+REPORTER_EXTENSION = "bootstrap.worker.activity"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run, where, and with which environment. The environment holds the server's token: never logged."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: str
+
+    def __repr__(self) -> str:
+        return f"Command({' '.join(self.arguments)!r} in {self.directory!r})"
+
+
+def server_command(
+    given: ServerEnvironment,
+    *,
+    python: str,
+    machine: Mapping[str, str],
+    config: WorkerConfig,
+    instance: Instance,
+    boot_pid: int,
+) -> Command:
+    """The server's command. What the machine knows better than the hub (paths, its own address) wins."""
+    told = ReporterSettings(
+        cluster=config.cluster,
+        instance_id=instance.instance_id,
+        report_period=config.report_period,
+        boot_pid=boot_pid,
+    )
+    prefix = given.variables.get("JUPYTERHUB_SERVICE_PREFIX", "/")
+    environment = {
+        "JUPYTERHUB_ROOT_DIR": machine["HOME"],
+        **given.variables,
+        **machine,
+        **told.to_environment(),
+        "AWS_DEFAULT_REGION": config.region,
+        # jupyterhub-singleuser takes the address it listens on from here.
+        "JUPYTERHUB_SERVICE_URL": f"http://{instance.address}:{config.port}{prefix}",
+    }
+    return Command((*server_arguments(python), *given.arguments), environment, machine["HOME"])
+
+
+def server_arguments(python: str) -> Sequence[str]:
+    """The server's own arguments, without any that the hub adds."""
+    return (
+        python,
+        "-P",  # the user's home is the working directory: no file in it may stand in for a module of the server
+        "-m",
+        "jupyterhub.singleuser",
+        f"--ServerApp.jpserver_extensions={REPORTER_EXTENSION}=True",
+        # A worker needs no internet.
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.news_url=None",
+    )

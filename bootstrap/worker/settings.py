@@ -1,0 +1,158 @@
+"""What a worker is told: by a file at launch (boot client) and by its environment (activity reporter).
+
+The only place that reads the environment.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from .errors import ConfigError
+
+DEFAULT_REPORT_PERIOD = timedelta(seconds=60)
+
+# What the machine knows better than the hub; in a server's environment these always win.
+MACHINE_VARIABLES = (
+    *(
+        "HOME",
+        "PATH",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+    ),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
+)
+# AWS's variables that say where its services are. Credentials are none of them: they come from the instance's role.
+AWS_VARIABLES = (
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+    "AWS_CA_BUNDLE",
+)
+AWS_ENDPOINT_PREFIX = "AWS_ENDPOINT_URL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """The launch file, the same for every worker of a cluster: it holds no secret and no user."""
+
+    cluster: str
+    hub_api: str
+    hub_name: str
+    region: str
+    report_period: timedelta
+    port: int
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read and check the launch file. Raises ConfigError, naming file and field."""
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        except ValueError as error:
+            raise ConfigError(f"{path}: not JSON: {error}") from error
+        if not isinstance(fields, dict):
+            raise ConfigError(f"{path}: a JSON object is expected")
+        try:
+            return cls.from_fields(fields)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Check the launch file's fields. Raises ConfigError, naming the field."""
+        hub_api = _text(fields, "hub_api").rstrip("/")
+        if not hub_api.startswith(("http://", "https://")):
+            raise ConfigError(f"hub_api: {hub_api!r} is no http(s) URL")
+        return cls(
+            cluster=_text(fields, "cluster"),
+            hub_api=hub_api,
+            hub_name=_text(fields, "hub_name"),
+            region=_text(fields, "region"),
+            report_period=period(fields.get("report_period", DEFAULT_REPORT_PERIOD.total_seconds())),
+            port=_port(fields.get("port", 8888)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReporterSettings:
+    """What boot tells the activity reporter. ``boot_pid``: the process below which everything of the user runs."""
+
+    cluster: str
+    instance_id: str
+    report_period: timedelta
+    boot_pid: int | None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read the reporter's variables. Raises ConfigError, naming the variable."""
+        boot_pid = environ.get("CLOUDJHUB_BOOT_PID", "")
+        return cls(
+            cluster=_text(environ, "CLOUDJHUB_CLUSTER"),
+            instance_id=_text(environ, "CLOUDJHUB_INSTANCE_ID"),
+            report_period=period(
+                environ.get("CLOUDJHUB_REPORT_PERIOD", DEFAULT_REPORT_PERIOD.total_seconds())
+            ),
+            boot_pid=int(boot_pid) if boot_pid.isdecimal() else None,
+        )
+
+    def to_environment(self) -> dict[str, str]:
+        """The variables that ``from_environment`` reads."""
+        variables = {
+            "CLOUDJHUB_CLUSTER": self.cluster,
+            "CLOUDJHUB_INSTANCE_ID": self.instance_id,
+            "CLOUDJHUB_REPORT_PERIOD": f"{self.report_period.total_seconds():g}",
+        }
+        if self.boot_pid is not None:
+            variables["CLOUDJHUB_BOOT_PID"] = str(self.boot_pid)
+        return variables
+
+
+def machine_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The machine's own part of a server's environment: where things are, and no secret."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name in MACHINE_VARIABLES or name in AWS_VARIABLES or name.startswith(AWS_ENDPOINT_PREFIX)
+    }
+    programs = str(Path(sys.executable).parent)
+    kept["PATH"] = os.pathsep.join([programs, kept.get("PATH", os.defpath)])
+    kept.setdefault("HOME", str(Path.home()))
+    kept.setdefault("LANG", "C.UTF-8")
+    return kept
+
+
+def period(value: object) -> timedelta:
+    """A report period from seconds, as number or text. Raises ConfigError."""
+    try:
+        seconds = float(str(value))
+    except ValueError as error:
+        raise ConfigError(f"report_period: {value!r} is no number of seconds") from error
+    if not 1 <= seconds <= 3600:
+        raise ConfigError(f"report_period: {value!r} is not within 1 and 3600 seconds")
+    return timedelta(seconds=seconds)
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{name} is missing")
+    return value
+
+
+def _port(value: object) -> int:
+    if not isinstance(value, int) or not 0 < value < 65536:
+        raise ConfigError(f"port: {value!r} is no port number")
+    return value

@@ -1,0 +1,158 @@
+"""Runs a server and is the last parent of everything below it.
+
+As child subreaper this process inherits what detaches itself (nohup, setsid, tmux) instead of init, so that all the
+user's processes are found below it: to be observed while they run, and to be ended when the machine goes down.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from types import FrameType
+
+import psutil
+
+from .command import Command
+
+log = logging.getLogger(__name__)
+
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+SERVER_GRACE = timedelta(seconds=10)
+OTHERS_GRACE = timedelta(seconds=5)
+KILL_GRACE = timedelta(seconds=2)
+# How often to look for ended orphans if a SIGCHLD was missed.
+HEARTBEAT = timedelta(seconds=5)
+
+
+def become_subreaper() -> None:
+    """Make orphans among this process's descendants its children. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl(PR_SET_CHILD_SUBREAPER): {os.strerror(number)}")
+
+
+class Signals:
+    """Asked to end, or a child has ended: wakes whoever waits."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._news = threading.Event()
+
+    def install(self) -> None:
+        """Take over SIGTERM, SIGINT and SIGCHLD of this process."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGCHLD, self._child)
+
+    def wait(self, at_most: timedelta) -> None:
+        """Return at the next signal, or after this time."""
+        self._news.wait(at_most.total_seconds())
+        self._news.clear()
+
+    def sleep(self, duration: timedelta, idle: Callable[[], object]) -> None:
+        """Sleep unless asked to end; does ``idle`` whenever a child has ended."""
+        end = time.monotonic() + duration.total_seconds()
+        while not self.stopping and (left := end - time.monotonic()) > 0:
+            self.wait(timedelta(seconds=left))
+            idle()
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        log.info("Asked to end by %s", signal.Signals(number).name)
+        self.stopping = True
+        self._news.set()
+
+    def _child(self, _number: int, _frame: FrameType | None) -> None:
+        self._news.set()
+
+
+class Supervisor:
+    """Runs one server at a time."""
+
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def run(self, command: Command) -> int | None:
+        """Run a server until it ends by itself: its exit code. None if this process was asked to end."""
+        self._server = subprocess.Popen(
+            command.arguments, env=dict(command.environment), cwd=command.directory, stdin=subprocess.DEVNULL
+        )
+        while not self._signals.stopping:
+            self.reap()
+            if self._server.returncode is not None:
+                signal_all(orphaned_kernels(), signal.SIGKILL)
+                return self._server.returncode
+            self._signals.wait(HEARTBEAT)
+        return None
+
+    def reap(self) -> None:
+        """Collect every child that has ended, so that no orphan stays behind as a zombie."""
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None:
+                return
+            if self._server is not None and ended.si_pid == self._server.pid:
+                self._server.poll()
+            else:
+                os.waitpid(ended.si_pid, 0)
+
+    def end(self) -> None:
+        """End the server, which ends its kernels and terminals, then whatever is left. Takes a bounded time."""
+        server = self._server
+        if server is not None and server.returncode is None:
+            server.terminate()
+            self._until(lambda: server.returncode is not None, SERVER_GRACE)
+        for number, grace in ((signal.SIGTERM, OTHERS_GRACE), (signal.SIGKILL, KILL_GRACE)):
+            left = psutil.Process().children(recursive=True)
+            if not left:
+                return
+            log.info("Ending %d more processes with %s", len(left), number.name)
+            signal_all(left, number)
+            self._until(lambda: not psutil.Process().children(recursive=True), grace)
+
+    def _until(self, done: Callable[[], bool], at_most: timedelta) -> None:
+        end = time.monotonic() + at_most.total_seconds()
+        self.reap()
+        while not done() and (left := end - time.monotonic()) > 0:
+            self._signals.wait(timedelta(seconds=min(left, 0.2)))
+            self.reap()
+
+
+def orphaned_kernels() -> list[psutil.Process]:
+    """Kernels that an ended server left to this process: nobody can reach them any more.
+
+    Other orphans stay: somebody detached them so that they outlive the server.
+    """
+    kernels = []
+    for child in psutil.Process().children():
+        try:
+            if any(_is_connection_file(argument) for argument in child.cmdline()):
+                kernels.append(child)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return kernels
+
+
+def _is_connection_file(argument: str) -> bool:
+    """Every kernel is started with the path of its connection file, which Jupyter names so."""
+    name = os.path.basename(argument)
+    return name.startswith("kernel-") and name.endswith(".json")
+
+
+def signal_all(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Signal processes, of which some may just have ended."""
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue
