@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import boto3
 
 from bootstrap import secrets, stacks
-from bootstrap.local import environment
 from bootstrap.local.settings import ACCOUNT, REGION, LocalSettings
 from bootstrap.policies import Scope
 from bootstrap.templates import access_template, data_template, network_template
@@ -39,29 +38,19 @@ def scope_of(settings: LocalSettings) -> Scope:
 
 def build(settings: LocalSettings) -> Built:
     """Create what is missing and change what differs; run again, it changes nothing."""
-    session = session_of(settings)
-    cloudformation, ssm, ec2 = session.client("cloudformation"), session.client("ssm"), session.client("ec2")
+    cloudformation, ssm, ec2 = boto3.client("cloudformation"), boto3.client("ssm"), boto3.client("ec2")
     scope, prefix = scope_of(settings), f"cloudjhub-{settings.cluster}"
     network = network_template(settings.cluster, settings.vpc, settings.zones)
     outputs = stacks.apply(cloudformation, f"{prefix}-network", network)
     stacks.apply(cloudformation, f"{prefix}-data", data_template(settings.cluster))
     stacks.apply(cloudformation, f"{prefix}-access", access_template(scope))
     secrets.ensure(ssm, settings.cluster)
-    session.client("dynamodb").put_item(
+    boto3.client("dynamodb").put_item(
         TableName=f"{prefix}-settings",
         Item={"scope": {"S": "cluster"}, "policy": {"S": json.dumps(settings.policy_document())}},
     )
     write_users(settings)
     return Built(outputs=outputs, image=_image(ec2, IMAGE_NAME.format(cluster=settings.cluster)), scope=scope)
-
-
-def session_of(settings: LocalSettings) -> boto3.session.Session:
-    """The operator's session with the local cloud."""
-    return boto3.session.Session(
-        aws_access_key_id=environment.OPERATOR,
-        aws_secret_access_key=environment.operator_secret(settings.state_dir),
-        region_name=REGION,
-    )
 
 
 def write_users(settings: LocalSettings) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
-from bootstrap.local import control, processes, status, view
+from bootstrap.local import control, environment, processes, status, view
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings, free_network, remembered
 from bootstrap.local.supervisor import Supervisor, running_file, running_supervisor
 
@@ -109,6 +109,7 @@ def up(
         stop_time=stop_time,
     )
     settings.policy_document()
+    environment.adopt(settings)
     if detach:
         _start_detached(settings)
         click.echo(status.ready_text(settings, as_json=as_json))
@@ -243,4 +244,5 @@ def _running_settings(state_dir: Path) -> LocalSettings:
         raise NotRunning(
             f"no local cloud runs in {state_dir}: start it with `make local`, or name its --state-dir"
         )
+    environment.adopt(settings)
     return settings

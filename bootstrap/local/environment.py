@@ -52,7 +52,18 @@ def operator(settings: LocalSettings) -> dict[str, str]:
         **endpoints(settings),
         "AWS_ACCESS_KEY_ID": OPERATOR,
         "AWS_SECRET_ACCESS_KEY": operator_secret(settings.state_dir),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
+
+
+def adopt(settings: LocalSettings) -> None:
+    """Make this process the operator of the local cloud, and of nothing else: whatever its user's environment says of
+    AWS is put aside, so that no call can reach a real account.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(operator(settings))
 
 
 def emulated_lambda(settings: LocalSettings) -> dict[str, str]:

@@ -1,15 +1,15 @@
 """What a running local cloud tells of itself: to its operator, to scripts and to the live view."""
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import requests
 
 from bootstrap import secrets
-from bootstrap.local import building, control, environment
+from bootstrap.local import control, environment
 from bootstrap.local.settings import LocalSettings
 from bootstrap.local.supervisor import running_file, running_supervisor
 from lifecycle_app.history import Entry
@@ -43,7 +43,7 @@ def is_ready(state_dir: Path) -> bool:
 
 def ready(settings: LocalSettings) -> dict[str, Any]:
     """The hub's URL, the users with their passwords, and the variables that point AWS's tools at this cloud."""
-    ssm = building.session_of(settings).client("ssm", endpoint_url=settings.cloud_url)
+    ssm = boto3.client("ssm")
     passwords = {
         is_admin: secrets.read(ssm, settings.cluster, f"hub/{'admin' if is_admin else 'user'}-password")
         for is_admin in (False, True)
@@ -93,7 +93,7 @@ The local cloud is ready:  {told["url"]}
 def snapshot(settings: LocalSettings) -> dict[str, Any]:
     """Everything that the live view shows, ready for JSON: times in ISO 8601, UTC."""
     cloud = control.state(settings)
-    store = _store(settings)
+    store = WorkerStore(settings.cluster)
     return {
         "url": settings.public_url,
         "hub": "up" if _hub_answers(settings) else "down",
@@ -151,9 +151,3 @@ def _hub_answers(settings: LocalSettings) -> bool:
         return requests.get(f"{settings.public_url}/hub/api/", timeout=2).ok
     except (requests.ConnectionError, requests.Timeout):
         return False
-
-
-def _store(settings: LocalSettings) -> WorkerStore:
-    """The store of the lifecycle app, which finds AWS as botocore does, by the process's environment."""
-    os.environ.update(environment.operator(settings))
-    return WorkerStore(settings.cluster)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import requests
 
 from tests.scenarios.person import Person
 
@@ -116,6 +117,25 @@ class LocalCloud:
             ExpressionAttributeValues={":worker": {"S": key}},
         )
         return [{name: next(iter(value.values())) for name, value in item.items()} for item in found["Items"]]
+
+    def set_policy(self, scope: str, **fields: float) -> None:
+        """Set the policy of a level: "cluster", "group/<name>" or "user/<name>"; durations in seconds."""
+        self.client("dynamodb").put_item(
+            TableName="cloudjhub-local-settings",
+            Item={"scope": {"S": scope}, "policy": {"S": json.dumps(fields)}},
+        )
+
+    def invoke(self, function: str, event: object) -> dict[str, Any]:
+        """Run a deployed function and wait: its answer as Lambda gives it."""
+        answer = self.client("lambda").invoke(
+            FunctionName=f"cloudjhub-local-{function}", Payload=json.dumps(event).encode()
+        )
+        return dict(answer)
+
+    def calls(self, action: str, instance: str = "") -> list[dict[str, Any]]:
+        """The calls of this action that AWS has seen, of this instance if one is named."""
+        seen = requests.get(f"{self.told['environment']['AWS_ENDPOINT_URL']}/_cloud/calls", timeout=30).json()
+        return [call for call in seen["calls"] if call["action"] == action and instance in json.dumps(call)]
 
     def await_state(self, key: str, state: str, patience: float = PATIENCE) -> dict[str, Any]:
         """The record, once it is in this state."""

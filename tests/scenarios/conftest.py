@@ -1,0 +1,75 @@
+"""One local cloud for all scenarios, with an idle timeout of seconds, and one browser."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.scenarios import chromium
+from tests.scenarios.cloud import REPOSITORY, LocalCloud
+
+IDLE_TIMEOUT = "30s"
+# Long enough for somebody to come back while the machine stops.
+STOP_TIME = "3s"
+ARTEFACTS = REPOSITORY / "build" / "screenshots"
+# Without these, Chromium asks Google's servers for updates and experiments at every start.
+QUIET = [
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--disable-gpu",
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    options = ("--idle-timeout", IDLE_TIMEOUT, "--stop-time", STOP_TIME)
+    running = LocalCloud(tmp_path_factory.mktemp("cloud"), free_port(), *options)
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium.find()
+    assert path, chromium.MEND
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=QUIET + root)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    opened = browser.new_context(viewport={"width": 1280, "height": 800})
+    opened.set_default_timeout(60_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def screenshots(request: pytest.FixtureRequest) -> Path:
+    """Where this test keeps what the browser showed."""
+    folder = ARTEFACTS / str(request.node.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,155 @@
+"""The command line of the local cloud: a second run, two side by side, a crash, Ctrl-C, wrong input."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.scenarios.cloud import REPOSITORY, LocalCloud
+from tests.scenarios.conftest import free_port
+
+pytestmark = pytest.mark.cloud
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[LocalCloud]:
+    """A local cloud of this test's own, ended afterwards whatever happens."""
+    made = LocalCloud(tmp_path, free_port(), "--idle-timeout", "10m")
+    yield made
+    made.down()
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bootstrap", "local", *words]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=180)
+
+
+def test_a_second_run_resumes_with_the_files_kept_beside_another_cloud(
+    cloud: LocalCloud, other: LocalCloud
+) -> None:
+    """Down and up again; and after a crash, `down` cleans up and the next run resumes too."""
+    other.up()
+    assert other.url != cloud.url
+    walter = other.person("walter")
+    walter.start()
+    walter.write("kept.txt", "first")
+    instance = other.worker("walter")["instance"]
+    assert not cloud.worker("walter"), "two local clouds know nothing of each other"
+    assert "already" in run("up", "--state-dir", str(other.state_dir), "--detach").stderr
+    other.down()
+    assert not marked(other.state_dir), "nothing is left running"
+
+    other.up()
+    walter = other.person("walter")
+    walter.start()
+    assert walter.read("kept.txt") == "first"
+    assert other.worker("walter")["instance"] == instance
+
+    crash(other)
+    other.down()
+    assert not marked(other.state_dir), "down cleans up after a crash"
+    other.up()
+    walter = other.person("walter")
+    walter.start()
+    assert walter.read("kept.txt") == "first"
+
+
+def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "bootstrap",
+        "local",
+        "up",
+        "--state-dir",
+        str(tmp_path),
+        "--port",
+        str(free_port()),
+    ]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout
+    printed = []
+    for line in process.stdout:
+        printed.append(line)
+        if "make local-down" in line:
+            break
+    assert any("http://127.0.0.1:" in line for line in printed), printed
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert not marked(tmp_path)
+
+
+def test_a_busy_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run("up", "--state-dir", str(tmp_path), "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == (
+        f"cloudjhub: port {port} on 127.0.0.1 is in use: choose another with --port"
+    )
+    assert not marked(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["up", "--idle-timeout", "soon"], "'soon' is no duration"),
+        (["up", "--idle-timeout", "15s"], "give a multiple of 10 s"),
+        (["up", "--policy", "busy_allowance"], "is no name=value"),
+        (["up", "--policy", "busy_allowance=long"], "give the value as JSON"),
+        (["up", "--port", "80"], "1024"),
+        (["status"], "start it with `make local`"),
+        (["fault", "capacity", "on"], "start it with `make local`"),
+        (["fault", "capacity", "maybe"], "'maybe' is not one of"),
+        (["logs", "nonsense"], "there is no log of 'nonsense'"),
+    ],
+)
+def test_wrong_input_gets_one_line_that_names_the_mend(tmp_path: Path, words: list[str], says: str) -> None:
+    done = run(words[0], "--state-dir", str(tmp_path), *words[1:])
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_fault_is_answered_with_their_names(cloud: LocalCloud) -> None:
+    done = run("fault", "--state-dir", str(cloud.state_dir), "earthquake", "on")
+    assert done.returncode == 1
+    assert "capacity" in done.stderr
+
+
+def crash(cloud: LocalCloud) -> None:
+    """Kill the supervisor and the cloud process, as a machine that runs out of memory would."""
+    for process in marked(cloud.state_dir):
+        command = " ".join(process.cmdline())
+        if "bootstrap local up" in command or "bootstrap.local.cloud" in command:
+            os.kill(process.pid, signal.SIGKILL)
+    end = time.monotonic() + 30
+    while any("bootstrap.local.cloud" in " ".join(process.cmdline()) for process in marked(cloud.state_dir)):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def marked(state_dir: Path) -> list[psutil.Process]:
+    """Every process of this state directory."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            variables = process.environ()
+            values = variables.get("CLOUDJHUB_LOCAL", ""), variables.get("CLOUDJHUB_INSTANCE", "")
+            if any(value == str(state_dir) or value.startswith(f"{state_dir}:") for value in values):
+                found.append(process)
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return found

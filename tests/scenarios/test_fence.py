@@ -1,0 +1,71 @@
+"""A stop never races a returning user, and is carried out once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.events import alarm_event, sweep_event
+
+pytestmark = pytest.mark.cloud
+
+
+def test_a_login_during_a_stop_waits_and_succeeds(cloud: LocalCloud) -> None:
+    niaj = cloud.person("niaj")
+    niaj.start()
+    niaj.write("kept.txt", "still here")
+    instance = cloud.worker("niaj")["instance"]
+    niaj.stop()
+    cloud.await_state("niaj", "stopping")
+    events = niaj.start()
+    assert any("stopping" in event["message"].lower() for event in events), "the page says what it waits for"
+    assert niaj.read("kept.txt") == "still here"
+    assert cloud.worker("niaj")["instance"] == instance
+
+
+def test_an_alarm_and_a_sweep_at_the_same_moment_stop_once(cloud: LocalCloud) -> None:
+    cloud.fault("alarms-off", on=True)
+    cloud.fault("sweep-off", on=True)
+    try:
+        cloud.person("olivia").start()
+        instance = cloud.worker("olivia")["instance"]
+        cloud.await_true("olivia is idle for long enough", lambda: is_due(cloud, "olivia"))
+        with ThreadPoolExecutor() as pool:
+            runs = [
+                pool.submit(cloud.invoke, name, event)
+                for name, event in [("idle_alarm", alarm_event(instance)), ("sweep", sweep_event())] * 3
+            ]
+            answers = [run.result() for run in runs]
+        assert not [answer for answer in answers if "FunctionError" in answer]
+        cloud.await_state("olivia", "stopped")
+        assert len(cloud.calls("StopInstances", instance)) == 1
+    finally:
+        cloud.fault("alarms-off", on=False)
+        cloud.fault("sweep-off", on=False)
+
+
+def is_due(cloud: LocalCloud, key: str) -> bool:
+    """Whether CloudWatch has seen nothing for the whole idle window."""
+    instance, now = cloud.worker(key)["instance"], datetime.now(UTC)
+    found = cloud.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[
+            {
+                "Id": "activity",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": "cloudjhub/local",
+                        "MetricName": "Activity",
+                        "Dimensions": [{"Name": "InstanceId", "Value": instance}],
+                    },
+                    "Period": 10,
+                    "Stat": "Maximum",
+                },
+            }
+        ],
+        StartTime=now - timedelta(minutes=5),
+        EndTime=now,
+        ScanBy="TimestampDescending",
+    )
+    newest = found["MetricDataResults"][0]["Values"][:4]
+    return len(newest) == 4 and max(newest) == 0

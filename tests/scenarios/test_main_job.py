@@ -1,0 +1,76 @@
+"""The main job in a browser: log in, work, leave, be stopped, log in again, find the file."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.scenarios.cloud import LocalCloud
+
+pytestmark = [pytest.mark.cloud, pytest.mark.browser]
+
+
+def test_a_user_works_is_stopped_when_idle_and_finds_the_file_again(
+    cloud: LocalCloud, page: Page, screenshots: Path
+) -> None:
+    """The whole thread, by the alarm's event through the deployed functions."""
+    cloud.fault("sweep-off", on=True)
+    log_in(page, cloud, "alice")
+    page.screenshot(path=screenshots / "1-logged-in.png")
+    await_lab(page, screenshots)
+    page.screenshot(path=screenshots / "3-lab.png")
+    first = cloud.worker("alice")["instance"]
+
+    write_a_file_and_run_a_cell(page)
+    page.screenshot(path=screenshots / "4-work.png")
+    page.goto("about:blank")
+
+    stopped = cloud.await_state("alice", "stopped")
+    assert "idle" in stopped["stop_reason"] or "activity" in stopped["stop_reason"]
+    assert "alarm" in " ".join(entry["words"] + entry.get("evidence", "") for entry in cloud.history("alice"))
+    cloud.fault("sweep-off", on=False)
+
+    page.goto(f"{cloud.url}/user/alice/lab")
+    expect(page.locator("body")).to_contain_text("stopped")
+    page.screenshot(path=screenshots / "5-stopped-says-why.png")
+    page.get_by_role("link", name="Start").first.click()
+    await_lab(page, screenshots, "6-progress-again.png")
+
+    again = cloud.worker("alice")
+    assert again["instance"] == first
+    assert again["state"] == "running"
+    content = page.evaluate(
+        "() => fetch('/user/alice/api/contents/kept.txt').then(answer => answer.json()).then(file => file.content)"
+    )
+    assert content == "41 + 1 = 42"
+    page.screenshot(path=screenshots / "7-file-is-there.png")
+
+
+def log_in(page: Page, cloud: LocalCloud, name: str, *, admin: bool = False) -> None:
+    page.goto(f"{cloud.url}/hub/login")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(cloud.password(admin=admin))
+    page.get_by_role("button", name="Sign in").click()
+
+
+def await_lab(page: Page, screenshots: Path, name: str = "2-progress.png") -> None:
+    """Press Start where the page offers it, watch the progress, return in JupyterLab."""
+    page.wait_for_url("**/hub/spawn*/**")
+    start = page.get_by_role("button", name="Start")
+    if start.count():
+        start.first.click()
+    expect(page.locator("#progress-message, .progress-bar").first).to_be_visible()
+    page.screenshot(path=screenshots / name)
+    page.wait_for_url("**/user/alice/lab**", timeout=120_000)
+    expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=120_000)
+
+
+def write_a_file_and_run_a_cell(page: Page) -> None:
+    """A notebook from the launcher; its cell writes the file."""
+    page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
+    cell = page.locator(".jp-Notebook .cm-content").first
+    expect(cell).to_be_visible()
+    cell.click()
+    page.keyboard.type("open('kept.txt', 'w').write(f'41 + 1 = {41 + 1}')")
+    page.keyboard.press("Shift+Enter")
+    expect(page.locator(".jp-OutputArea-output").first).to_contain_text("11", timeout=60_000)
