@@ -27,8 +27,6 @@ from .publishing import Publisher, cloudwatch
 from .reporter import Reporter, utc_now
 from .settings import ReporterSettings
 
-log = logging.getLogger(__name__)
-
 REPORTER = "cloudjhub_reporter"
 
 
@@ -121,6 +119,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Called when all extensions are loaded and the event loop runs."""
+        write_to(serverapp.log)
         settings = serverapp.web_app.settings
         interactions = settings[SETTING]
         settings["log_function"] = observed_log(
@@ -140,6 +139,14 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
     async def stop_extension(self) -> None:
         if self._reporting is not None:
             self._reporting.cancel()
+
+
+def write_to(server_log: logging.Logger) -> None:
+    """Let this package's log lines appear in the server's log, which does not take part in the root logger."""
+    package_log = logging.getLogger(__package__)
+    package_log.handlers = list(server_log.handlers)
+    package_log.setLevel(logging.INFO)
+    package_log.propagate = False
 
 
 def build_reporter(server: JupyterServer, told: ReporterSettings) -> Reporter:

@@ -8,16 +8,17 @@ at the same second.
 import hashlib
 from datetime import UTC, datetime, timedelta
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+
 # Kept away from a period's edges, so that a small step of the clock cannot move a report into the next one.
 EARLIEST, LATEST = 0.2, 0.8
 
 
 def next_report(now: datetime, period: timedelta, instance_id: str) -> datetime:
     """The next moment after ``now`` at which this worker reports."""
-    seconds = period.total_seconds()
-    offset = phase(instance_id) * seconds
-    passed = (now.timestamp() - offset) // seconds
-    return datetime.fromtimestamp((passed + 1) * seconds + offset, UTC)
+    first = EPOCH + period * phase(instance_id)
+    passed = (now - first) // period
+    return first + (passed + 1) * period
 
 
 def phase(instance_id: str) -> float:

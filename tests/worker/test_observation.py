@@ -1,0 +1,76 @@
+"""The level is the highest kind of life seen in the period, and the details say why."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bootstrap.worker.facts import Facts, Interaction, Level, Process
+from bootstrap.worker.observation import observe, percent_of_core
+
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PERIOD = timedelta(seconds=60)
+NOW = START + PERIOD
+EARLIER = START - timedelta(hours=1)
+
+BEFORE = Facts(at=START, root=1, server=2, cpu_time=timedelta(seconds=100))
+QUIET = replace(BEFORE, at=NOW)
+TERMINAL = replace(QUIET, terminals={"1": 3}, processes=(Process(pid=4, parent=3, name="sleep"),))
+
+
+def interaction(seconds: float) -> Interaction:
+    return Interaction(at=START + timedelta(seconds=seconds), what="ran code")
+
+
+def cpu(percent: float) -> timedelta:
+    return BEFORE.cpu_time + PERIOD * (percent / 100)
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "details"),
+    [
+        (QUIET, Level.QUIET, ()),
+        (replace(QUIET, cpu_time=cpu(19.9)), Level.QUIET, ()),
+        (replace(QUIET, cpu_time=cpu(20)), Level.LOAD, ("CPU 20 % of a core",)),
+        (replace(QUIET, cpu_time=timedelta(seconds=90)), Level.QUIET, ()),
+        (replace(QUIET, busy_kernels=("kernel a",)), Level.WORK, ("kernel a is busy",)),
+        (TERMINAL, Level.WORK, ("terminal 1 runs sleep",)),
+        (
+            replace(TERMINAL, busy_kernels=("kernel a",), cpu_time=cpu(150)),
+            Level.WORK,
+            ("kernel a is busy", "terminal 1 runs sleep", "CPU 150 % of a core"),
+        ),
+        (replace(QUIET, last_interaction=interaction(-1)), Level.QUIET, ()),
+        (replace(QUIET, last_interaction=interaction(0)), Level.QUIET, ()),
+        (replace(QUIET, last_interaction=interaction(0.001)), Level.INTERACTION, ("ran code 60 s ago",)),
+        (replace(QUIET, last_interaction=interaction(60)), Level.INTERACTION, ("ran code 0 s ago",)),
+        (
+            replace(TERMINAL, last_interaction=interaction(50)),
+            Level.INTERACTION,
+            ("ran code 10 s ago", "terminal 1 runs sleep"),
+        ),
+    ],
+)
+def test_level_and_details(facts: Facts, level: Level, details: tuple[str, ...]) -> None:
+    seen = observe(facts, BEFORE, None)
+    assert (seen.level, seen.details) == (level, details)
+
+
+def test_work_and_interaction_are_counted_apart() -> None:
+    facts = replace(TERMINAL, busy_kernels=("a", "b"), last_interaction=interaction(50))
+    seen = observe(facts, BEFORE, EARLIER)
+    assert (seen.busy_kernels, seen.busy_terminals) == (2, 1)
+    assert (seen.last_interaction, seen.last_work) == (START + timedelta(seconds=50), NOW)
+
+
+def test_a_quiet_period_keeps_the_times_of_earlier_life() -> None:
+    seen = observe(replace(QUIET, last_interaction=interaction(-600)), BEFORE, EARLIER)
+    assert (seen.last_interaction, seen.last_work) == (START - timedelta(seconds=600), EARLIER)
+
+
+@pytest.mark.parametrize(
+    ("used", "elapsed", "percent"),
+    [(0, 60, 0.0), (30, 60, 50.0), (120, 60, 200.0), (-5, 60, 0.0), (1, 0, 0.0), (1, -1, 0.0)],
+)
+def test_cpu_is_in_percent_of_one_core(used: float, elapsed: float, percent: float) -> None:
+    assert percent_of_core(timedelta(seconds=used), timedelta(seconds=elapsed)) == percent
