@@ -52,7 +52,7 @@ def test_tables_have_the_keys_and_indexes_of_the_models(logical: str, table: str
         index["IndexName"]: by_name(index["KeySchema"]) for index in built.get("GlobalSecondaryIndexes", [])
     }
     assert indexes == {
-        index["index_name"]: index["key_schema"] for index in wanted["global_secondary_indexes"]
+        index["index_name"]: by_name(index["key_schema"]) for index in wanted["global_secondary_indexes"]
     }
 
 
