@@ -1,0 +1,1 @@
+"""JupyterHub's part: starts workers and reads their state; it cannot stop or change anything."""

@@ -1,0 +1,79 @@
+"""Asks workers' servers at their private addresses, never through the proxy, which would count as activity."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+
+from hub.errors import WorkerSilent
+from hub.settings import WORKER_PORT
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+AT_ONCE = 64
+CONNECT = timedelta(seconds=2)
+ANSWER = timedelta(seconds=5)
+LARGEST_ANSWER = 256 * 1024
+
+
+def server_url(address: str, base_url: str) -> str:
+    """Where a worker's server listens."""
+    return f"http://{address}:{WORKER_PORT}{base_url}"
+
+
+def base_url(user: str, server: str) -> str:
+    """The path of a user's server, as JupyterHub makes it."""
+    parts = [user, server] if server else [user]
+    return "/user/" + "".join(quote(part, safe="@~") + "/" for part in parts)
+
+
+class Workers:
+    """Talks to workers' servers."""
+
+    def __init__(self) -> None:
+        self._client: AsyncHTTPClient | None = None
+
+    async def wait_for(self, url: str) -> None:
+        """Returns as soon as a server answers at `url`. The caller sets the limit."""
+        pause = FIRST_PAUSE
+        while not await self._answers(url + "api"):
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 1.3)
+
+    async def activity(self, url: str, token: str) -> Mapping[str, Any]:
+        """What goes on in a worker just now, freshly observed by its reporter. Raises WorkerSilent."""
+        request = HTTPRequest(
+            f"{url}cloudjhub/activity?no_track_activity=1",
+            headers={"Authorization": f"token {token}"},
+            connect_timeout=CONNECT.total_seconds(),
+            request_timeout=ANSWER.total_seconds(),
+            follow_redirects=False,
+        )
+        try:
+            answer = await self._http().fetch(request)
+            told = json.loads(answer.body)
+        except Exception as error:  # tornado raises what the socket raises, besides its own
+            raise WorkerSilent(f"the worker does not tell what goes on in it: {error}") from error
+        if not isinstance(told, dict):
+            raise WorkerSilent("the worker's answer is not what its reporter sends")
+        return told
+
+    async def _answers(self, url: str) -> bool:
+        request = HTTPRequest(url, connect_timeout=1, request_timeout=3, follow_redirects=False)
+        try:
+            answer = await self._http().fetch(request, raise_error=False)
+        except Exception:
+            return False
+        return 200 <= answer.code < 500
+
+    def _http(self) -> AsyncHTTPClient:
+        """A client of our own: the shared one lets only ten requests run at once."""
+        if self._client is None:
+            self._client = SimpleAsyncHTTPClient(
+                force_instance=True, max_clients=AT_ONCE, max_body_size=LARGEST_ANSWER
+            )
+        return self._client

@@ -1,0 +1,93 @@
+"""JupyterHub's configuration, as values made from the settings."""
+
+from pathlib import Path
+from typing import Any
+
+from hub.authenticating import authenticator_class, read_users
+from hub.handlers import DRAIN_SCOPE
+from hub.parameters import Secrets
+from hub.parts import Parts
+from hub.settings import SHARED_PASSWORD, Settings
+from hub.spawner import apply_options, options_form, spawner_class
+
+TEMPLATES = Path(__file__).parent / "templates"
+LIFECYCLE = "lifecycle"
+
+
+def configuration(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, dict[str, Any]]:
+    """Values by class and trait."""
+    return {
+        "JupyterHub": _hub(settings, secrets, parts),
+        "ConfigurableHTTPProxy": {
+            "should_start": False,
+            "api_url": settings.proxy_api,
+            "auth_token": secrets.proxy_token,
+        },
+        "Spawner": _spawner(settings),
+        "Authenticator": _names(settings),
+        **_passwords(settings, secrets),
+    }
+
+
+def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
+    return {
+        "spawner_class": spawner_class(parts),
+        "authenticator_class": authenticator_class(settings.authenticator, parts),
+        # The proxy's; it runs apart from the hub, so that users go on working while the hub restarts.
+        "bind_url": settings.public_url + "/",
+        "public_url": settings.public_url + "/",
+        "hub_bind_url": settings.hub_url,
+        "hub_connect_url": settings.hub_url,
+        "cleanup_servers": False,
+        "cleanup_proxy": False,
+        "db_url": f"sqlite:///{settings.state_dir / 'jupyterhub.sqlite'}",
+        "cookie_secret": secrets.cookie_secret,
+        "allow_named_servers": True,
+        "redirect_to_server": True,
+        # EC2's own rates set the pace of a class that logs in at once; beyond this users are asked to wait.
+        "concurrent_spawn_limit": 400,
+        "active_server_limit": 0,
+        "activity_resolution": 60,
+        "last_activity_interval": 300,
+        # The progress page at once, instead of a browser that seems to hang.
+        "tornado_settings": {"slow_spawn_timeout": 0, "slow_stop_timeout": 4},
+        "template_paths": [str(TEMPLATES)],
+        "template_vars": {"pages": parts.pages},
+        "custom_scopes": {DRAIN_SCOPE: {"description": "Let go of servers that are to be stopped."}},
+        "services": [{"name": LIFECYCLE, "api_token": secrets.lifecycle_token}],
+        "load_roles": [
+            {
+                "name": LIFECYCLE,
+                "description": "The lifecycle app: sees who runs what, and drains servers before it stops them.",
+                "services": [LIFECYCLE],
+                "scopes": ["list:users", "read:users:groups", "read:servers", DRAIN_SCOPE],
+            }
+        ],
+    }
+
+
+def _spawner(settings: Settings) -> dict[str, Any]:
+    return {
+        "start_timeout": 300,
+        # start() returns when the server answers already.
+        "http_timeout": 30,
+        # poll() reads memory.
+        "poll_interval": max(1, int(settings.read_interval.total_seconds())),
+        "consecutive_failure_limit": 0,
+        "options_form": options_form if len(settings.types) > 1 else "",
+        "apply_user_options": apply_options,
+        "default_url": "/lab",
+    }
+
+
+def _names(settings: Settings) -> dict[str, Any]:
+    users, admins = read_users(settings.users_file) if settings.users_file else (set(), set())
+    names: dict[str, Any] = {"allow_all": settings.allow_all, "admin_users": admins}
+    return {**names, "allowed_users": users} if users else names
+
+
+def _passwords(settings: Settings, secrets: Secrets) -> dict[str, dict[str, Any]]:
+    if settings.authenticator != SHARED_PASSWORD:
+        return {}
+    passwords = {"user_password": secrets.user_password, "admin_password": secrets.admin_password}
+    return {"SharedPasswordAuthenticator": passwords}

@@ -1,0 +1,119 @@
+"""What can go wrong in the hub's part, as one tree.
+
+HubError
+├── SettingsError        the environment lacks a variable, or has a wrong value in it
+├── StartError           a worker could not be started; the message is what its user reads
+│   ├── NoCapacity       AWS has no machine of an allowed type free
+│   ├── QuotaReached     the account's quota of vCPUs is used up
+│   ├── NoAddresses      the worker subnets are full
+│   ├── NotStartable     the instance is in a state from which it cannot be started
+│   ├── InstanceGone     EC2 does not know the instance
+│   ├── CloudBusy        EC2 still throttles after many tries
+│   ├── CloudRefused     EC2 refused for another reason, or cannot be reached
+│   └── RecordsSilent    the workers' records cannot be read
+├── IdentityError        an answer to a worker that asks for its environment
+│   ├── NotProven        it did not prove which instance it is
+│   ├── NotOurWorker     it is an instance, but not a worker of this cluster
+│   ├── NotReady         it is known, but nobody waits for it now
+│   └── TooManyTries     too many attempts that proved nothing
+├── WorkerSilent         a worker did not tell what goes on in it
+└── StopNotSent          the stop request could not be put on the event bus
+"""
+
+
+class HubError(Exception):
+    """Root of this package's errors."""
+
+
+class SettingsError(HubError):
+    """The environment lacks a variable, or has a wrong value in it; the message names the mend."""
+
+
+class StartError(HubError):
+    """A worker could not be started; the message is what its user reads."""
+
+    label = "start"
+
+
+class NoCapacity(StartError):
+    """AWS has no machine of an allowed type free."""
+
+    label = "capacity"
+
+
+class QuotaReached(StartError):
+    """The account's quota of vCPUs is used up."""
+
+    label = "quota"
+
+
+class NoAddresses(StartError):
+    """The worker subnets have no free address."""
+
+    label = "addresses"
+
+
+class NotStartable(StartError):
+    """The instance is in a state from which it cannot be started."""
+
+    label = "state"
+
+
+class InstanceGone(StartError):
+    """EC2 does not know the instance; for a young one this proves nothing."""
+
+    label = "gone"
+
+
+class CloudBusy(StartError):
+    """EC2 still throttles after many tries."""
+
+    label = "throttled"
+
+
+class CloudRefused(StartError):
+    """EC2 refused for a reason that trying again does not mend, or cannot be reached."""
+
+    label = "refused"
+
+
+class RecordsSilent(StartError):
+    """The workers' records cannot be read, so that nobody knows what the instance is doing."""
+
+    label = "records"
+
+
+class IdentityError(HubError):
+    """An answer to a worker that asks for its environment; `status` is the HTTP one."""
+
+    status = 401
+
+
+class NotProven(IdentityError):
+    """It did not prove which instance it is."""
+
+
+class NotOurWorker(IdentityError):
+    """It is an instance, but not a worker of this cluster."""
+
+    status = 403
+
+
+class NotReady(IdentityError):
+    """It is known, but nobody waits for it now, or its home is not there yet: ask again later."""
+
+    status = 409
+
+
+class TooManyTries(IdentityError):
+    """Too many attempts that proved nothing."""
+
+    status = 429
+
+
+class WorkerSilent(HubError):
+    """A worker did not tell what goes on in it."""
+
+
+class StopNotSent(HubError):
+    """The stop request could not be put on the event bus."""

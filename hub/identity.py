@@ -1,0 +1,248 @@
+"""Proves which instance a worker is, by a signed STS GetCallerIdentity request that the hub sends on.
+
+The worker signs, the hub's own STS endpoint judges. Nothing of the sent request decides where the hub sends it. The
+hub's name is in a signed header, so that a request signed for another hub is worth nothing here.
+"""
+
+import hmac
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError, create_parser
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+
+from hub.calls import Calls
+from hub.errors import NotProven, TooManyTries
+
+if TYPE_CHECKING:
+    from mypy_boto3_sts import STSClient
+
+BODY = "Action=GetCallerIdentity&Version=2011-06-15"
+HUB_HEADER = "x-cloudjhub-hub"
+CONTENT_TYPE = "application/x-www-form-urlencoded"
+# All that botocore signs for this request, and nothing that could change its meaning.
+ALLOWED = frozenset(
+    {
+        "authorization",
+        "content-length",
+        "content-type",
+        "host",
+        HUB_HEADER,
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "x-amz-security-token",
+    }
+)
+MUST_BE_SIGNED = frozenset({"host", "x-amz-date", HUB_HEADER})
+LONGEST_HEADER = 8192
+AGE = timedelta(minutes=5)
+MOST_FAILURES = 30
+FAILURES_WITHIN = timedelta(minutes=1)
+AT_ONCE = 20
+
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=[\w/=+.-]{1,160}/(?P<day>\d{8})/[a-z0-9-]{1,40}/sts/aws4_request,"
+    r" ?SignedHeaders=(?P<signed>[a-z0-9;-]{1,400}), ?Signature=(?P<signature>[0-9a-f]{64})",
+    re.ASCII,
+)
+_ARN = re.compile(
+    r"arn:[a-z-]{2,20}:sts::(?P<account>\d{12}):assumed-role/(?P<role>[\w+=,.@-]{1,64})/(?P<session>[\w+=,.@-]{2,64})",
+    re.ASCII,
+)
+_INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A signed request that may be sent to STS."""
+
+    headers: Mapping[str, str]
+    signature: str
+
+
+def check_request(sent: Any, *, host: str, hub_name: str, now: datetime) -> Proof:
+    """The proof in what a worker sent, if it is what a worker signs for this hub now. Raises NotProven."""
+    if not isinstance(sent, dict) or not isinstance(sent.get("headers"), dict):
+        raise NotProven("not a signed request")
+    if sent.get("body") != BODY:
+        raise NotProven("the body is not GetCallerIdentity's")
+    _check_url(sent.get("url"), host)
+    headers = _lowered(sent["headers"])
+    found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
+    if not found:
+        raise NotProven("no SigV4 signature for STS")
+    _check_signed(found["signed"].split(";"), headers)
+    _check_values(headers, host, hub_name)
+    _check_age(headers["x-amz-date"], found["day"], now)
+    forwarded = {name: value for name, value in headers.items() if name != "content-length"}
+    return Proof(forwarded, found["signature"])
+
+
+def instance_in(arn: str, *, account: str, role: str) -> str:
+    """The id of the instance whose role session this ARN is. Raises NotProven for any other identity."""
+    found = _ARN.fullmatch(arn)
+    if not found or not hmac.compare_digest(found["account"], account):
+        raise NotProven(f"{arn} is no role session of this account")
+    if found["role"] != role or not _INSTANCE.fullmatch(found["session"]):
+        raise NotProven(f"{arn} is no worker's instance")
+    return found["session"]
+
+
+def _check_url(url: object, host: str) -> None:
+    if not isinstance(url, str):
+        raise NotProven("no URL")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise NotProven("the URL cannot be read") from error
+    if parts.netloc.lower() != host or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise NotProven("the request is for another endpoint")
+
+
+def _lowered(sent: Mapping[Any, Any]) -> dict[str, str]:
+    """Allowed headers by lower-case name. What is not allowed is dropped; that none of it is signed is checked later."""
+    headers: dict[str, str] = {}
+    for name, value in sent.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise NotProven("a header is no text")
+        if len(value) > LONGEST_HEADER or not value.isascii() or not value.isprintable():
+            raise NotProven("a header has a value that HTTP does not allow")
+        if name.lower() in headers:
+            raise NotProven("a header is there twice")
+        if name.lower() in ALLOWED:
+            headers[name.lower()] = value
+    return headers
+
+
+def _check_signed(signed: list[str], headers: Mapping[str, str]) -> None:
+    if len(set(signed)) != len(signed) or not set(signed) >= MUST_BE_SIGNED:
+        raise NotProven("host, date and the hub's name must be signed")
+    if not set(signed) <= set(headers):
+        raise NotProven("a header is signed that is not there or not allowed")
+
+
+def _check_values(headers: Mapping[str, str], host: str, hub_name: str) -> None:
+    if headers["host"].lower() != host:
+        raise NotProven("signed for another endpoint")
+    if not hmac.compare_digest(headers[HUB_HEADER].encode(), hub_name.encode()):
+        raise NotProven("signed for another hub")
+    if headers.get("content-type", CONTENT_TYPE).partition(";")[0].strip().lower() != CONTENT_TYPE:
+        raise NotProven("not a form, as STS wants it")
+
+
+def _check_age(date: str, day: str, now: datetime) -> None:
+    """STS refuses old signatures too; this holds even if its window should be wider."""
+    try:
+        signed_at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise NotProven("the date cannot be read") from error
+    if abs(now - signed_at) > AGE or not date.startswith(day):
+        raise NotProven("signed too long ago, or by a wrong clock")
+
+
+class Failures:
+    """Limits how often something may fail to prove who it is: `most` times within `within`."""
+
+    def __init__(self, most: int = MOST_FAILURES, within: timedelta = FAILURES_WITHIN) -> None:
+        self._most = most
+        self._within = within
+        self._at: dict[str, deque[datetime]] = {}
+
+    def check(self, source: str, now: datetime) -> None:
+        """Raises TooManyTries for a source that has failed too often."""
+        self._forget(now)
+        if len(self._at.get(source, ())) >= self._most:
+            raise TooManyTries("too many attempts that proved nothing")
+
+    def add(self, source: str, now: datetime) -> None:
+        """Counts a failure."""
+        self._at.setdefault(source, deque(maxlen=self._most)).append(now)
+
+    def _forget(self, now: datetime) -> None:
+        for source, times in list(self._at.items()):
+            while times and now - times[0] > self._within:
+                times.popleft()
+            if not times:
+                del self._at[source]
+
+
+class Identities:
+    """Finds out which instance sent a signed request."""
+
+    def __init__(self, sts: "STSClient", calls: Calls, hub_name: str, role: str) -> None:
+        self._sts = sts
+        self._calls = calls
+        self._hub_name = hub_name
+        self._role = role
+        self._account = ""
+        self._endpoint = sts.meta.endpoint_url.rstrip("/") + "/"
+        self._host = urlsplit(self._endpoint).netloc.lower()
+        self._failures = Failures()
+        self._used: dict[str, datetime] = {}
+        self._http: SimpleAsyncHTTPClient | None = None
+
+    async def instance(self, sent: Any, source: str, now: datetime) -> str:
+        """The id of the instance that signed what was sent from the address `source`.
+
+        Raises NotProven, TooManyTries; OSError or an AWS error if STS cannot be asked.
+        """
+        self._failures.check(source, now)
+        try:
+            proof = check_request(sent, host=self._host, hub_name=self._hub_name, now=now)
+            if proof.signature in self._used:
+                raise NotProven("this signature was used before")
+            arn = await self._asked(proof)
+            return instance_in(arn, account=await self._own_account(), role=self._role)
+        except NotProven:
+            self._failures.add(source, now)
+            raise
+
+    def use_up(self, sent: Any, now: datetime) -> None:
+        """From now on this signature proves nothing: it got its answer."""
+        proof = check_request(sent, host=self._host, hub_name=self._hub_name, now=now)
+        self._used = {one: at for one, at in self._used.items() if now - at <= 2 * AGE}
+        self._used[proof.signature] = now
+
+    async def _asked(self, proof: Proof) -> str:
+        if self._http is None:
+            self._http = SimpleAsyncHTTPClient(force_instance=True, max_clients=AT_ONCE, max_body_size=65536)
+        request = HTTPRequest(
+            self._endpoint,
+            method="POST",
+            headers=dict(proof.headers),
+            body=BODY,
+            connect_timeout=3,
+            request_timeout=8,
+            follow_redirects=False,
+        )
+        try:
+            answer = await self._http.fetch(request)
+        except HTTPClientError as error:
+            if 400 <= error.code < 500:
+                raise NotProven("STS does not accept the signature") from error
+            raise ConnectionError(f"STS answers {error.code}") from error
+        return self._arn(answer.body)
+
+    def _arn(self, body: bytes) -> str:
+        shape = self._sts.meta.service_model.operation_model("GetCallerIdentity").output_shape
+        try:
+            parser: Any = create_parser("query")
+            return str(parser.parse({"status_code": 200, "headers": {}, "body": body}, shape)["Arn"])
+        except (ResponseParserError, KeyError) as error:
+            raise ConnectionError("STS's answer is not GetCallerIdentity's") from error
+
+    async def _own_account(self) -> str:
+        if not self._account:
+            try:
+                answer = await self._calls.call("GetCallerIdentity", self._sts.get_caller_identity)
+            except (ClientError, BotoCoreError) as error:
+                raise ConnectionError(f"STS does not tell the hub's own account: {error}") from error
+            self._account = answer["Account"]
+        return self._account

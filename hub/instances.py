@@ -1,0 +1,151 @@
+"""What EC2 knows of instances, asked as rarely as possible and for many at once; and their home disks."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from hub.calls import Calls, code_of
+from hub.errors import CloudRefused, InstanceGone, StartError
+from hub.joining import Joining
+from hub.launching import HOME_DEVICE, Place
+from hub.naming import filter_value
+from hub.planning import Known, known_from
+from hub.settings import Settings
+from lifecycle_app.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, split, worker_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+log = logging.getLogger(__name__)
+
+WINDOW = 0.15
+MOST_FILTER_VALUES = 200
+ALIVE = ["pending", "running", "stopping", "stopped"]
+# The volume is still on its way from one instance to the other, or the instance has not come up yet.
+ATTACH_LATER = frozenset(
+    {"IncorrectState", "IncorrectInstanceState", "VolumeInUse", "InvalidInstanceID.NotFound"}
+)
+ATTACH_TRIES = 90
+ATTACH_PAUSE = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where workers are launched, and how their image names its root disk."""
+
+    places: tuple[Place, ...]
+    root_device: str
+
+
+class Instances:
+    """Reads instances from EC2."""
+
+    def __init__(self, ec2: "EC2Client", calls: Calls, settings: Settings, *, window: float = WINDOW) -> None:
+        self._ec2 = ec2
+        self._calls = calls
+        self._settings = settings
+        self._finds = Joining[str, Known | None](self._find_together, window=window, most=MOST_FILTER_VALUES)
+        self._looks = Joining[str, Known](self._look_together, window=window, most=MOST_FILTER_VALUES)
+        self._surroundings: Surroundings | None = None
+
+    async def find(self, worker: str) -> Known | None:
+        """A worker's instance by its tags, if it has one that is not terminated. Raises StartError."""
+        return await self._finds.ask(worker)
+
+    async def look(self, instance_id: str) -> Known:
+        """An instance as EC2 sees it. Raises InstanceGone if EC2 does not find it, or another StartError."""
+        return await self._looks.ask(instance_id)
+
+    async def surroundings(self) -> Surroundings:
+        """The worker subnets' zones and the image's root device, asked once. Raises StartError."""
+        if self._surroundings is None:
+            self._surroundings = await self._read("worker image and subnets", self._read_surroundings)
+        return self._surroundings
+
+    async def attach_home(self, volume: str, instance_id: str) -> None:
+        """Attaches a home disk, as soon as both it and the instance are ready for that. Raises StartError."""
+        for _ in range(ATTACH_TRIES):
+            try:
+                await self._calls.call(f"AttachVolume of {volume}", lambda: self._attach(volume, instance_id))
+            except ClientError as error:
+                if code_of(error) not in ATTACH_LATER:
+                    log.error("home disk %s of %s cannot be attached: %s", volume, instance_id, error)
+                    raise CloudRefused(
+                        "Your home disk cannot be attached. Tell your administrator."
+                    ) from error
+                await self._calls.pause(ATTACH_PAUSE)
+            else:
+                return
+        raise CloudRefused("Your home disk is still in use elsewhere. Tell your administrator.")
+
+    def _attach(self, volume: str, instance_id: str) -> None:
+        self._ec2.attach_volume(Device=HOME_DEVICE, InstanceId=instance_id, VolumeId=volume)
+
+    async def _find_together(self, workers: Sequence[str]) -> dict[str, Known | Exception | None]:
+        users = sorted({filter_value(split(worker)[0]) for worker in workers})
+        found = await self._describe(_filters(self._settings.cluster, users))
+        return {worker: _newest(worker, found) for worker in workers}
+
+    async def _look_together(self, instance_ids: Sequence[str]) -> dict[str, Known | Exception]:
+        found = await self._describe([{"Name": "instance-id", "Values": list(instance_ids)}])
+        known = {instance["InstanceId"]: known_from(instance) for instance in found}
+        gone = InstanceGone("AWS does not know the machine any more.")
+        return {one: known.get(one, gone) for one in instance_ids}
+
+    async def _describe(self, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def pages() -> list[dict[str, Any]]:
+            paginator: Any = self._ec2.get_paginator("describe_instances")
+            answers = paginator.paginate(Filters=filters, PaginationConfig={"PageSize": 1000})
+            return [one for page in answers for group in page["Reservations"] for one in group["Instances"]]
+
+        found: list[dict[str, Any]] = await self._read("DescribeInstances", pages)
+        return found
+
+    async def _read(self, what: str, function: Any) -> Any:
+        try:
+            return await self._calls.call(what, function)
+        except ClientError as error:
+            log.error("%s: %s", what, error)
+            raise CloudRefused(
+                f"AWS does not tell the hub about its machines ({code_of(error)}). Tell your administrator."
+            ) from error
+
+    def _read_surroundings(self) -> Surroundings:
+        wanted = list(self._settings.subnets)
+        subnets = self._ec2.describe_subnets(SubnetIds=wanted)["Subnets"]
+        zones = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
+        images = self._ec2.describe_images(ImageIds=[self._settings.image])["Images"]
+        if not images:
+            raise StartError(
+                f"The worker image {self._settings.image} does not exist. Tell your administrator."
+            )
+        return Surroundings(
+            places=tuple(Place(subnet=subnet, zone=zones[subnet]) for subnet in wanted),
+            root_device=images[0]["RootDeviceName"],
+        )
+
+
+def _filters(cluster: str, users: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"Name": f"tag:{TAG_CLUSTER}", "Values": [cluster]},
+        {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_WORKER]},
+        {"Name": f"tag:{TAG_USER}", "Values": users},
+        {"Name": "instance-state-name", "Values": ALIVE},
+    ]
+
+
+def _newest(worker: str, instances: Sequence[dict[str, Any]]) -> Known | None:
+    """The worker's own instance: filters are wider than names. Of two the newer one; reconciling reports the other."""
+    own = [instance for instance in instances if _worker_of(instance) == worker]
+    if len(own) > 1:
+        log.error("%s has %s instances: %s", worker, len(own), ", ".join(one["InstanceId"] for one in own))
+    return known_from(max(own, key=lambda one: one["LaunchTime"])) if own else None
+
+
+def _worker_of(instance: dict[str, Any]) -> str | None:
+    tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+    user = tags.get(TAG_USER)
+    return worker_key(user, tags.get(TAG_SERVER, "")) if user else None

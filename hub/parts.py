@@ -1,0 +1,70 @@
+"""What spawners and handlers share, built once."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import boto3
+
+from hub.answering import Workers
+from hub.calls import QUICK, Calls
+from hub.identity import Identities
+from hub.instances import Instances
+from hub.pages import Pages
+from hub.reading import Reader
+from hub.settings import Settings
+from hub.starting import Starter
+from hub.startup import Startup
+from hub.stopping import StopRequests
+from lifecycle_app.store import WorkerStore
+
+THREADS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The hub's own parts."""
+
+    settings: Settings
+    token_key: str
+    """Workers' tokens are made with it."""
+    store: WorkerStore
+    calls: Calls
+    starter: Starter
+    startup: Startup
+    reader: Reader
+    stops: StopRequests
+    workers: Workers
+    identities: Identities
+    pages: Pages
+    now: Callable[[], datetime]
+
+
+def build(settings: Settings, token_key: str) -> Parts:
+    """The real parts, on AWS as botocore's own variables tell it."""
+    session = boto3.Session(region_name=settings.region)
+    calls = Calls(ThreadPoolExecutor(THREADS, thread_name_prefix="aws"))
+    ec2 = session.client("ec2", config=QUICK)
+    store = WorkerStore(settings.cluster)
+    starter = Starter(ec2, calls)
+    instances = Instances(ec2, calls, settings)
+    reader = Reader(store.changed_since, calls, interval=settings.read_interval)
+    return Parts(
+        settings=settings,
+        token_key=token_key,
+        store=store,
+        calls=calls,
+        starter=starter,
+        startup=Startup(store.get, calls, starter, instances, settings, _now),
+        reader=reader,
+        stops=StopRequests(session.client("events", config=QUICK), calls, settings.cluster),
+        workers=Workers(),
+        identities=Identities(session.client("sts", config=QUICK), calls, settings.hub_name, settings.role),
+        pages=Pages(store, reader, calls),
+        now=_now,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

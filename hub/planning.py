@@ -1,0 +1,110 @@
+"""What to do about a worker's instance, decided from what is known of it. No clock and no I/O here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, assert_never
+
+from lifecycle_app.worker import State, Worker
+
+# An event's time has whole seconds, and clocks differ a little.
+TOLERANCE = timedelta(seconds=2)
+# For so long EC2 may not find an instance that it has just launched.
+YOUNG = timedelta(minutes=5)
+
+
+class Step(StrEnum):
+    """What the spawner does next."""
+
+    LAUNCH = "launch"
+    """Look for an instance by its tags, else launch one."""
+    START = "start"
+    """It is stopped: start it."""
+    ADOPT = "adopt"
+    """It runs or boots already: use it."""
+    WAIT = "wait"
+    """Somebody is stopping it or deciding about that: read again."""
+    LOOK = "look"
+    """Whoever was deciding about it is gone: ask EC2 what it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """An instance, as the record or EC2 tells it."""
+
+    instance_id: str
+    state: State
+    address: str | None
+    zone: str = ""
+    volumes: frozenset[str] = frozenset()
+    is_fresh: bool = False
+    """Has EC2 just accepted to run it?"""
+
+
+def next_step(worker: Worker | None, now: datetime) -> Step:
+    """The step for a worker as recorded."""
+    if worker is None:
+        return Step.LAUNCH
+    match worker.state:
+        case State.TERMINATED:
+            return Step.LAUNCH
+        case State.STOPPED:
+            return Step.START
+        case State.PENDING | State.RUNNING:
+            return Step.ADOPT
+        case State.STOPPING:
+            return Step.LOOK if worker.is_abandoned(now) else Step.WAIT
+        case _:
+            assert_never(worker.state)
+
+
+def step_for(known: Known) -> Step:
+    """The step for an instance as EC2 tells it."""
+    match known.state:
+        case State.TERMINATED:
+            return Step.LAUNCH
+        case State.STOPPED:
+            return Step.START
+        case State.PENDING | State.RUNNING:
+            return Step.ADOPT
+        case State.STOPPING:
+            return Step.WAIT
+        case _:
+            assert_never(known.state)
+
+
+def is_young(worker: Worker, now: datetime) -> bool:
+    """May EC2 not know the instance yet?"""
+    return now - worker.state_at < YOUNG
+
+
+def is_gone(worker: Worker | None, instance_id: str, alive_at: datetime | None) -> bool:
+    """Is the server on this instance certainly down?
+
+    `alive_at` is when it was last known to be up: what the record says of the time before does not count. Without a
+    record nothing is known, and unknown is not down. A claimed worker still runs.
+    """
+    if worker is None:
+        return False
+    if alive_at is not None and worker.state_at <= alive_at + TOLERANCE:
+        return False
+    if worker.instance_id != instance_id:
+        return True
+    if worker.state is State.STOPPING:
+        return worker.claimed_until is None
+    return worker.state in (State.STOPPED, State.TERMINATED)
+
+
+def known_from(instance: Mapping[str, Any]) -> Known:
+    """An instance in EC2's DescribeInstances answer."""
+    state = instance["State"]["Name"]
+    return Known(
+        instance_id=instance["InstanceId"],
+        state=State.TERMINATED if state == "shutting-down" else State(state),
+        address=instance.get("PrivateIpAddress"),
+        zone=instance["Placement"]["AvailabilityZone"],
+        volumes=frozenset(
+            disk["Ebs"]["VolumeId"] for disk in instance.get("BlockDeviceMappings", []) if "Ebs" in disk
+        ),
+    )

@@ -1,0 +1,197 @@
+"""Starts and launches instances: the one place in which the hub can make a machine run."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from hub.calls import Calls, Say, code_of
+from hub.errors import (
+    CloudRefused,
+    InstanceGone,
+    NoAddresses,
+    NoCapacity,
+    NotStartable,
+    QuotaReached,
+    StartError,
+)
+from hub.joining import Joining
+from hub.pacing import TokenBucket
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+log = logging.getLogger(__name__)
+
+WINDOW = 0.15
+MOST_AT_ONCE = 200
+MOST_GENERATIONS = 3
+
+# Another zone or type may do better.
+PLACE_REFUSED = frozenset(
+    {"InsufficientInstanceCapacity", "Unsupported", "InsufficientFreeAddressesInSubnet"}
+)
+WORDS: Mapping[str, tuple[type[StartError], str]] = {
+    "InsufficientInstanceCapacity": (
+        NoCapacity,
+        "AWS has no machine of this kind free just now. Your files are safe; try again in some minutes.",
+    ),
+    "Unsupported": (NoCapacity, "AWS does not have this kind of machine here. Tell your administrator."),
+    "InsufficientFreeAddressesInSubnet": (
+        NoAddresses,
+        "There is no network address left for another machine. Tell your administrator: the worker subnets are full.",
+    ),
+    "VcpuLimitExceeded": (
+        QuotaReached,
+        "The AWS account's quota of vCPUs is used up. Tell your administrator: AWS raises it on request.",
+    ),
+    "InstanceLimitExceeded": (
+        QuotaReached,
+        "The AWS account's quota of instances is used up. Tell your administrator: AWS raises it on request.",
+    ),
+    "IncorrectInstanceState": (NotStartable, "The machine is in a state from which it cannot be started."),
+    "InvalidInstanceID.NotFound": (InstanceGone, "AWS does not know the machine any more."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """A new instance."""
+
+    instance_id: str
+    address: str
+    zone: str
+    instance_type: str
+
+
+class Starter:
+    """Starts stopped instances, many in one call, and launches new ones, one call each."""
+
+    def __init__(self, ec2: "EC2Client", calls: Calls, *, window: float = WINDOW) -> None:
+        self._ec2 = ec2
+        self._calls = calls
+        self._starts = Joining[str, None](self._start_together, window=window, most=MOST_AT_ONCE)
+        self._start_pace = TokenBucket()
+        self._launch_pace = TokenBucket()
+        self._queue = 0
+        self._launches: dict[str, asyncio.Task[Launched]] = {}
+
+    async def start(self, instance_id: str) -> None:
+        """Starts an instance; one that is pending or running already is left as it is.
+
+        Raises NotStartable, InstanceGone, NoCapacity, QuotaReached, CloudBusy, CloudRefused.
+        """
+        await self._starts.ask(instance_id)
+
+    async def launch(
+        self, worker: str, requests: Callable[[int], Sequence[Mapping[str, Any]]], say: Say
+    ) -> Launched:
+        """Launches the first of the requests that EC2 has room for; `requests` makes them for a token generation.
+
+        Raises NoCapacity, QuotaReached, NoAddresses, CloudBusy, CloudRefused.
+        """
+        for generation in range(MOST_GENERATIONS):
+            refusal: ClientError | None = None
+            for request in requests(generation):
+                try:
+                    return await self._launch(worker, request, say)
+                except ClientError as error:
+                    refusal = error
+                    if code_of(error) not in PLACE_REFUSED:
+                        break
+                    where = f"{request['InstanceType']} in {request['SubnetId']}"
+                    log.warning("%s: %s is not to be had: %s", worker, where, error)
+                    say("AWS has no such machine free there; trying another one")
+            if refusal is None:
+                raise CloudRefused("No subnet fits the machine. Tell your administrator.")
+            if code_of(refusal) != "IdempotentInstanceTerminated":
+                raise in_words(refusal, worker) from refusal
+        raise CloudRefused("AWS ends each new machine at once. Tell your administrator.") from refusal
+
+    async def unfinished(self, worker: str) -> Launched | None:
+        """The outcome of a launch that is under way, though nobody waits for it any more; None if there is none."""
+        task = self._launches.get(worker)
+        if task is None:
+            return None
+        done, _ = await asyncio.wait([task])
+        return None if task.cancelled() or task.exception() else done.pop().result()
+
+    def is_launching(self, worker: str) -> bool:
+        """Is a launch of this worker under way?"""
+        return worker in self._launches
+
+    def is_any_launching(self) -> bool:
+        """May there be an instance whose id is not known yet?"""
+        return bool(self._launches)
+
+    async def _launch(self, worker: str, request: Mapping[str, Any], say: Say) -> Launched:
+        """One RunInstances. It runs to its end even if its caller goes away, so that its instance is known."""
+        task = self._launches.get(worker)
+        if task is None:
+            self._queue += 1
+            try:
+                if self._queue > 1:
+                    say(f"Waiting for AWS: number {self._queue} in the queue")
+                await self._calls.turn(self._launch_pace)
+            finally:
+                self._queue -= 1
+            task = self._launches.get(worker)
+        if task is None:
+            work = self._calls.call(
+                f"RunInstances for {worker}", lambda: self._run(request), self._launch_pace, booked=True
+            )
+            task = asyncio.ensure_future(work)
+            self._launches[worker] = task
+            task.add_done_callback(lambda _: self._launches.pop(worker, None))
+        return await asyncio.shield(task)
+
+    def _run(self, request: Mapping[str, Any]) -> Launched:
+        instance = self._ec2.run_instances(**request)["Instances"][0]
+        return Launched(
+            instance_id=instance["InstanceId"],
+            address=instance["PrivateIpAddress"],
+            zone=instance["Placement"]["AvailabilityZone"],
+            instance_type=instance["InstanceType"],
+        )
+
+    async def _start_together(self, instance_ids: Sequence[str]) -> dict[str, Exception | None]:
+        """Starts them in one call; if one cannot be started, the others still are."""
+        ids = list(instance_ids)
+        try:
+            await self._calls.call(
+                f"StartInstances of {len(ids)}",
+                lambda: self._ec2.start_instances(InstanceIds=ids),
+                self._start_pace,
+            )
+        except ClientError as error:
+            if len(ids) == 1:
+                return {ids[0]: in_words(error, ids[0])}
+            answers: dict[str, Exception | None] = {}
+            for part in _parts(ids, str(error)):
+                answers.update(await self._start_together(part))
+            return answers
+        return dict.fromkeys(ids)
+
+
+def in_words(error: ClientError, whose: str) -> StartError:
+    """What the user reads; for the administrator it is logged."""
+    code = code_of(error)
+    kind, words = WORDS.get(
+        code, (CloudRefused, f"AWS refused to start the machine ({code}). Tell your administrator.")
+    )
+    if kind not in (NotStartable, InstanceGone):
+        log.error("%s cannot be started: %s", whose, error)
+    return kind(words)
+
+
+def _parts(ids: Sequence[str], message: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Those that EC2 names in its refusal and the others; two halves where it names none."""
+    named = set(re.findall(r"i-[0-9a-f]+", message)) & set(ids)
+    if named and len(named) < len(ids):
+        return [one for one in ids if one in named], [one for one in ids if one not in named]
+    middle = len(ids) // 2
+    return ids[:middle], ids[middle:]
