@@ -1,0 +1,218 @@
+"""The cloud, put together and kept running."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bootstrap.local.cloud import persistence, processes
+from bootstrap.local.cloud.alarm_watch import AlarmWatch
+from bootstrap.local.cloud.buckets import Buckets
+from bootstrap.local.cloud.calls import CallLog
+from bootstrap.local.cloud.cloudwatch import CloudWatch
+from bootstrap.local.cloud.control import Control
+from bootstrap.local.cloud.disks import Disks
+from bootstrap.local.cloud.ec2 import Ec2
+from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.events import EventBridge, Events, instance_event
+from bootstrap.local.cloud.faults import Faults
+from bootstrap.local.cloud.front import Front
+from bootstrap.local.cloud.http import Server
+from bootstrap.local.cloud.identities import Identities
+from bootstrap.local.cloud.images import Images
+from bootstrap.local.cloud.imds import MetadataService
+from bootstrap.local.cloud.launching import Launching
+from bootstrap.local.cloud.lifecycle import Lifecycle
+from bootstrap.local.cloud.machines import Machine, Machines
+from bootstrap.local.cloud.messages import Response
+from bootstrap.local.cloud.metrics import MetricStore
+from bootstrap.local.cloud.monitor import Monitor
+from bootstrap.local.cloud.plans import boot_plan
+from bootstrap.local.cloud.room import Machinery, Room
+from bootstrap.local.cloud.rules import State
+from bootstrap.local.cloud.settings import OPERATOR_KEY, Settings
+from bootstrap.local.cloud.throttle import Throttle
+from bootstrap.local.cloud.tokens import ClientTokens
+from bootstrap.local.cloud.volumes import Volumes
+from bootstrap.local.cloud.wire import Call
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_INTERVAL = 3.0
+
+
+class Cloud:
+    """All parts of one local cloud."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ended = threading.Event()
+        self._dirty = threading.Event()
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        self._snapshot = settings.state_dir / "cloud.snapshot"
+        self.emulator = Emulator(settings.account, settings.region)
+        self.faults = Faults(settings.faults)
+        self.calls = CallLog()
+        self.disks = Disks(settings.state_dir)
+        self.room = Room(_machinery(settings), self.disks)
+        bridge = EventBridge(
+            settings.events_endpoint, settings.region, OPERATOR_KEY, settings.operator_secret
+        )
+        self.events = Events(bridge.deliver, self.faults)
+        self.machines = Machines(self.emulator, time.time, self._announce)
+        self.metrics = MetricStore()
+        self.tokens = ClientTokens()
+        self.identities = Identities(self.emulator, settings.operator_secret)
+        self._resume()
+        self._assemble()
+
+    def serve(self) -> None:
+        """Serves until it is told to end, then ends the instances' processes and saves everything."""
+        server = Server(self._settings.address, self._settings.port, self._front.answer)
+        left = processes.end_leftovers(self._settings.state_dir)
+        if left:
+            log.warning("ended what was left running of %s", ", ".join(left))
+        threads = [
+            threading.Thread(target=run, args=(self._ended,), daemon=True)
+            for run in (
+                self._lifecycle.run,
+                self.events.run,
+                self._watch.run,
+                self._monitor.run,
+                self._save_changes,
+            )
+        ]
+        threads.append(
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        )
+        for thread in threads:
+            thread.start()
+        with self.emulator.lock:
+            self._boot_resumed()
+        log.info("cloud at %s, state in %s", self._settings.endpoint, self._settings.state_dir)
+        self._ended.wait()
+        server.shutdown()
+        server.server_close()
+        self.room.close()
+        self._save()
+
+    def end(self) -> None:
+        """Makes `serve` come to its end."""
+        self._ended.set()
+
+    def _assemble(self) -> None:
+        settings, emulator, machines = self._settings, self.emulator, self.machines
+        self._lifecycle = Lifecycle(
+            emulator, machines, self.room, self.faults, time.time,
+            boot_time=settings.boot_time, stop_time=settings.stop_time,
+        )  # fmt: skip
+        self._watch = AlarmWatch(
+            emulator, self.metrics, self.events, self.faults, time.time, settings.alarm_interval
+        )
+        cloudwatch = CloudWatch(emulator, self.metrics, self._watch, time.time)
+        self._monitor = Monitor(
+            emulator, machines, cloudwatch, settings.state_dir, time.time, settings.metrics_period
+        )
+        metadata = MetadataService(
+            emulator, machines, self.identities, settings.credential_lifetime, lambda: datetime.now(UTC)
+        )
+        metadata.hosts.update(self._resumed.get("hosts", {}))
+        self._metadata = metadata
+        images = Images(emulator, self.room)
+        images.register(settings.worker_image, None)
+        control = Control(
+            emulator,
+            machines,
+            self._lifecycle,
+            self.room,
+            images,
+            metadata,
+            self.faults,
+            self.calls,
+            self.end,
+        )
+        launching = Launching(emulator, machines, self._lifecycle, self.faults, self.tokens)
+        ec2 = Ec2(emulator, machines, self._lifecycle, launching, self.room, settings.describe_lag)
+        self._front = Front(
+            emulator,
+            self.identities,
+            Throttle(Buckets(time.monotonic), self.faults),
+            _handlers(
+                ec2.handlers(), Volumes(emulator, machines, self.room).handlers(), cloudwatch.handlers()
+            ),
+            {"cloudformation": self._lifecycle.adopt},
+            metadata,
+            control,
+            self.calls,
+            self._dirty.set,
+        )
+
+    def _announce(self, instance_id: str, state: State, at: float) -> None:
+        settings = self._settings
+        arn = f"arn:aws:ec2:{settings.region}:{settings.account}:instance/{instance_id}"
+        self.events.put(instance_event(arn, instance_id, str(state), at))
+        self._dirty.set()
+
+    def _resume(self) -> None:
+        settings = self._settings
+        self._resumed: Mapping[str, Any] = (
+            persistence.restore(self._snapshot, settings.account, settings.region) or {}
+        )
+        machines: list[Machine] = self._resumed.get("machines", [])
+        self.machines.by_id.update((machine.instance_id, machine) for machine in machines)
+        self.metrics = self._resumed.get("metrics", self.metrics)
+        self.tokens = self._resumed.get("tokens", self.tokens)
+        self.room.machinery.images.update(self._resumed.get("images", {}))
+        for event in self._resumed.get("events", []):
+            self.events.put(event)
+
+    def _boot_resumed(self) -> None:
+        """Instances that ran when the cloud ended run again, as after a reboot of their host: no event tells."""
+        for machine in self.machines:
+            if machine.state is State.RUNNING and not machine.is_dead:
+                self.room.boot(boot_plan(machine))
+            elif machine.state in (State.STOPPING, State.SHUTTING_DOWN):
+                self.room.halt(machine.instance_id, force=True)
+
+    def _save_changes(self, ended: threading.Event) -> None:
+        while not ended.wait(SNAPSHOT_INTERVAL):
+            if self._dirty.is_set():
+                self._save()
+
+    def _save(self) -> None:
+        self._dirty.clear()
+        settings = self._settings
+        with self.emulator.lock:
+            ours = {
+                "machines": list(self.machines),
+                "metrics": self.metrics,
+                "tokens": self.tokens,
+                "images": self.room.machinery.images,
+                "hosts": self._metadata.hosts,
+                "events": self.events.pending(),
+            }
+            content = persistence.snapshot(settings.account, settings.region, ours)
+        persistence.store(self._snapshot, content)
+
+
+def _machinery(settings: Settings) -> Machinery:
+    return Machinery(
+        state_dir=settings.state_dir,
+        endpoint=settings.endpoint,
+        region=settings.region,
+        python=settings.worker_python,
+        grace=settings.stop_grace,
+        environment=settings.worker_environment,
+        images={},
+    )
+
+
+def _handlers(
+    ec2: Mapping[str, Callable[[Call], Response]],
+    volumes: Mapping[str, Callable[[Call], Response]],
+    cloudwatch: Mapping[str, Callable[[Call], Response]],
+) -> dict[tuple[str, str], Callable[[Call], Response]]:
+    named = {("ec2", action): handler for action, handler in {**ec2, **volumes}.items()}
+    return named | {("cloudwatch", action): handler for action, handler in cloudwatch.items()}

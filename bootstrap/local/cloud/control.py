@@ -1,0 +1,142 @@
+"""The control API at /_cloud/: what the cloud's own tools see and switch. Not part of AWS."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs
+
+from bootstrap.local.cloud.calls import CallLog
+from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.faults import Faults, UnknownFaultError
+from bootstrap.local.cloud.images import Images
+from bootstrap.local.cloud.imds import Host, MetadataService
+from bootstrap.local.cloud.lifecycle import Lifecycle
+from bootstrap.local.cloud.machines import Machine, Machines
+from bootstrap.local.cloud.messages import AwsError, Request, Response, as_json
+from bootstrap.local.cloud.room import Room
+from bootstrap.local.cloud.rules import State
+
+PREFIX = "/_cloud/"
+
+
+class Control:
+    """Answers control requests. Takes the emulator's lock itself."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        machines: Machines,
+        lifecycle: Lifecycle,
+        room: Room,
+        images: Images,
+        metadata: MetadataService,
+        faults: Faults,
+        calls: CallLog,
+        shut_down: Callable[[], None],
+    ) -> None:
+        self._emulator = emulator
+        self._machines = machines
+        self._lifecycle = lifecycle
+        self._room = room
+        self._images = images
+        self._metadata = metadata
+        self._faults = faults
+        self._calls = calls
+        self._shut_down = shut_down
+
+    def answer(self, request: Request) -> Response:
+        name = request.path.removeprefix(PREFIX)
+        served: dict[tuple[str, str], Callable[[Request], Response]] = {
+            ("GET", "health"): self._health,
+            ("GET", "state"): self._state,
+            ("GET", "calls"): self._list_calls,
+            ("POST", "faults"): self._switch_fault,
+            ("POST", "images"): self._register_image,
+            ("POST", "identities"): self._register_host,
+            ("POST", "poweroff"): self._power_off,
+            ("POST", "shutdown"): self._end,
+        }
+        serve = served.get((request.method, name))
+        if serve is None:
+            known = ", ".join(f"{method} {PREFIX}{name}" for method, name in served)
+            return as_json({"error": f"there is no {request.method} {request.path}; there are: {known}"}, 404)
+        try:
+            return serve(request)
+        except (ValueError, KeyError, TypeError) as error:
+            return as_json({"error": f"cannot read the request: {error!r}"}, 400)
+        except UnknownFaultError as error:
+            return as_json({"error": str(error)}, 400)
+        except AwsError as error:
+            return as_json({"error": str(error)}, error.status)
+
+    def _health(self, _request: Request) -> Response:
+        return as_json({"status": "ok"})
+
+    def _state(self, _request: Request) -> Response:
+        with self._emulator.lock:
+            instances = [self._describe(machine) for machine in self._machines]
+            hosts = [asdict(host) for host in self._metadata.hosts.values()]
+        return as_json(
+            {
+                "instances": instances,
+                "identities": hosts,
+                "faults": self._faults.names_on(),
+                "calls": self._calls.counts(),
+            }
+        )
+
+    def _describe(self, machine: Machine) -> dict[str, Any]:
+        instance = machine.instance
+        return {
+            "instance_id": machine.instance_id,
+            "state": str(machine.state),
+            "since": machine.state_at,
+            "image": str(instance.image_id),
+            "type": str(instance.instance_type),
+            "zone": str(instance.availability_zone),
+            "address": str(instance.private_ip_address),
+            "tags": {tag["key"]: tag["value"] for tag in instance.get_tags()},
+            "volumes": {device: str(block.volume_id) for device, block in instance.get_block_device_mapping},
+            "cpu": round(machine.cpu_percent, 1) if machine.state is State.RUNNING else 0.0,
+            "pid": self._room.pid(machine.instance_id),
+            "dead": machine.is_dead,
+        }
+
+    def _list_calls(self, request: Request) -> Response:
+        since = parse_qs(request.query).get("since", ["0"])[0]
+        return as_json({"calls": self._calls.since(int(since))})
+
+    def _switch_fault(self, request: Request) -> Response:
+        asked = json.loads(request.body)
+        delay = timedelta(seconds=float(asked["seconds"])) if "seconds" in asked else None
+        types = tuple(asked.get("instance_types", []))
+        self._faults.switch(str(asked["name"]), on=bool(asked["on"]), delay=delay, instance_types=types)
+        return as_json({"faults": self._faults.names_on()})
+
+    def _register_image(self, request: Request) -> Response:
+        asked = json.loads(request.body)
+        command = asked.get("command")
+        with self._emulator.lock:
+            self._images.register(str(asked["image_id"]), tuple(map(str, command)) if command else None)
+        return as_json({"image_id": asked["image_id"]})
+
+    def _register_host(self, request: Request) -> Response:
+        asked = json.loads(request.body)
+        host = Host(str(asked["name"]), str(asked["role"]), str(asked.get("address", "")))
+        with self._emulator.lock:
+            self._metadata.hosts[host.name] = host
+        return as_json({"metadata_path": f"/_imds/{host.name}/"})
+
+    def _power_off(self, request: Request) -> Response:
+        with self._emulator.lock:
+            [machine] = self._machines.require([str(json.loads(request.body)["instance_id"])])
+            if machine.state is not State.RUNNING:
+                raise AwsError("IncorrectInstanceState", f"{machine.instance_id} is {machine.state}", 409)
+            self._lifecycle.power_off(machine)
+        return as_json({"state": str(machine.state)})
+
+    def _end(self, _request: Request) -> Response:
+        self._shut_down()
+        return as_json({"status": "ending"})

@@ -1,0 +1,151 @@
+"""The EC2 calls in which moto is laxer than EC2."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bootstrap.local.cloud import rules, wire
+from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.launching import Launching
+from bootstrap.local.cloud.lifecycle import Lifecycle
+from bootstrap.local.cloud.machines import Machine, Machines
+from bootstrap.local.cloud.messages import AwsError, Response
+from bootstrap.local.cloud.room import Room
+from bootstrap.local.cloud.rules import CODES, State
+from bootstrap.local.cloud.wire import Call
+
+Handler = Callable[[Call], Response]
+
+
+class Ec2:
+    """Answers instance calls by EC2's rules. Used under the emulator's lock."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        machines: Machines,
+        lifecycle: Lifecycle,
+        launching: Launching,
+        room: Room,
+        lag: timedelta,
+    ) -> None:
+        self._emulator = emulator
+        self._machines = machines
+        self._lifecycle = lifecycle
+        self._launching = launching
+        self._room = room
+        self._lag = lag
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "RunInstances": self._run,
+            "StartInstances": self._start,
+            "StopInstances": self._stop,
+            "TerminateInstances": self._terminate,
+            "RebootInstances": self._reboot,
+            "DescribeInstances": self._describe,
+            "DescribeInstanceStatus": self._describe,
+            "GetConsoleOutput": self._console,
+        }
+
+    def _run(self, call: Call) -> Response:
+        return self._launching.run(call, wire.parameters(call))
+
+    def _start(self, call: Call) -> Response:
+        machines = self._asked(call)
+        starting = [one for one in machines if rules.starts(one.instance_id, one.state)]
+        if starting:
+            zone = str(starting[0].instance.availability_zone)
+            types = [str(one.instance.instance_type) for one in starting]
+            self._launching.judge_limits(types, zone, starting=True)
+        before = [one.state for one in machines]
+        for machine in starting:
+            self._lifecycle.start(machine)
+        return wire.answer(call, {"StartingInstances": _changes(machines, before)})
+
+    def _stop(self, call: Call) -> Response:
+        asked = wire.parameters(call)
+        machines = self._asked(call)
+        for one in machines:
+            if one.instance.disable_api_stop:
+                raise _protected(one.instance_id, "stopped", "disableApiStop")
+        stopping = [one for one in machines if rules.stops(one.instance_id, one.state, has_run=one.has_run)]
+        if asked.get("Hibernate"):
+            _judge_hibernation(stopping)
+        before = [one.state for one in machines]
+        for machine in stopping:
+            self._lifecycle.stop(machine, force=bool(asked.get("Force")))
+        return wire.answer(call, {"StoppingInstances": _changes(machines, before)})
+
+    def _terminate(self, call: Call) -> Response:
+        machines = self._asked(call)
+        ending = [one for one in machines if rules.terminates(one.state)]
+        for one in ending:
+            if one.instance.disable_api_termination:
+                raise _protected(one.instance_id, "terminated", "disableApiTermination")
+        before = [one.state for one in machines]
+        for machine in ending:
+            self._lifecycle.terminate(machine)
+        return wire.answer(call, {"TerminatingInstances": _changes(machines, before)})
+
+    def _reboot(self, call: Call) -> Response:
+        machines = self._asked(call)
+        for one in machines:
+            rules.judge_reboot(one.instance_id, one.state)
+        for one in machines:
+            self._lifecycle.reboot(one)
+        return wire.answer(call, None)
+
+    def _describe(self, call: Call) -> Response:
+        rules_ids = wire.parameters(call).get("InstanceIds", [])
+        if rules_ids:
+            rules.judge_ids(rules_ids)
+        with self._machines.seen_late(self._lag.total_seconds()):
+            return self._emulator.ask(call.request)
+
+    def _console(self, call: Call) -> Response:
+        [machine] = self._machines.require([wire.parameters(call).get("InstanceId", "")])
+        output = self._room.disks.console_tail(machine.instance_id)
+        return wire.answer(
+            call,
+            {
+                "InstanceId": machine.instance_id,
+                "Timestamp": datetime.now(UTC).replace(tzinfo=None),
+                "Output": base64.b64encode(output).decode(),
+            },
+        )
+
+    def _asked(self, call: Call) -> list[Machine]:
+        """The machines named in the call. Raises AwsError, also for a dry run, which ends here."""
+        asked = wire.parameters(call)
+        machines = self._machines.require(asked.get("InstanceIds", []))
+        if asked.get("DryRun"):
+            raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+        return machines
+
+
+def _changes(machines: Sequence[Machine], before: Sequence[State]) -> list[dict[str, Any]]:
+    return [
+        {
+            "InstanceId": machine.instance_id,
+            "CurrentState": {"Code": CODES[machine.state], "Name": str(machine.state)},
+            "PreviousState": {"Code": CODES[previous], "Name": str(previous)},
+        }
+        for machine, previous in zip(machines, before, strict=True)
+    ]
+
+
+def _protected(instance_id: str, done: str, attribute: str) -> AwsError:
+    message = (
+        f"The instance '{instance_id}' may not be {done}. "
+        f"Modify its '{attribute}' instance attribute and try again."
+    )
+    return AwsError("OperationNotPermitted", message)
+
+
+def _judge_hibernation(machines: Sequence[Machine]) -> None:
+    for machine in machines:
+        if not (machine.instance.hibernation_options or {}).get("Configured"):
+            message = f"The instance '{machine.instance_id}' is not enabled for hibernation."
+            raise AwsError("UnsupportedHibernationConfiguration", message)

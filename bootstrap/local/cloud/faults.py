@@ -1,0 +1,71 @@
+"""Faults switched on by name: what a real cloud does on a bad day."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bootstrap.local.cloud.messages import CloudError
+
+DESCRIPTIONS = {
+    "capacity": "InsufficientInstanceCapacity on run and start (for instance_types, if given)",
+    "throttling": "RequestLimitExceeded on every EC2 call",
+    "lost-events": "EC2 state events are not delivered",
+    "late-events": "events arrive late (seconds, default 10)",
+    "doubled-events": "events arrive twice",
+    "slow-boot": "an instance stays pending for longer (seconds, default 15)",
+    "dead-instance": "instances started now run nothing and cannot be reached",
+    "hub-down": "recorded only: the supervisor stops the hub",
+    "alarms-off": "alarms are not evaluated",
+    "sweep-off": "recorded only: the supervisor disables the sweep",
+    "vcpu-limit": "the account may run 5 vCPUs",
+}
+NAMES = tuple(DESCRIPTIONS)
+DEFAULT_DELAYS = {"late-events": timedelta(seconds=10), "slow-boot": timedelta(seconds=15)}
+
+
+class UnknownFaultError(CloudError):
+    """No fault has this name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A fault that is on, with what narrows it."""
+
+    delay: timedelta = timedelta()
+    instance_types: tuple[str, ...] = ()
+
+
+class Faults:
+    """Which faults are on. One assignment per change, so readers need no lock."""
+
+    def __init__(self, names: tuple[str, ...] = ()) -> None:
+        self._on: dict[str, Fault] = {}
+        for name in names:
+            self.switch(name, on=True)
+
+    def switch(
+        self, name: str, *, on: bool, delay: timedelta | None = None, instance_types: tuple[str, ...] = ()
+    ) -> None:
+        """Switches a fault. Raises UnknownFaultError, whose words list the names."""
+        if name not in DESCRIPTIONS:
+            raise UnknownFaultError(f"there is no fault {name!r}; there are: {', '.join(NAMES)}")
+        if not on:
+            self._on.pop(name, None)
+            return
+        default = DEFAULT_DELAYS.get(name, timedelta())
+        self._on[name] = Fault(delay=default if delay is None else delay, instance_types=instance_types)
+
+    def is_on(self, name: str) -> bool:
+        return name in self._on
+
+    def delay(self, name: str) -> timedelta:
+        """How long the fault holds things up; nothing when it is off."""
+        fault = self._on.get(name)
+        return fault.delay if fault else timedelta()
+
+    def hits(self, name: str, instance_type: str) -> bool:
+        """Whether the fault is on for this instance type."""
+        fault = self._on.get(name)
+        return fault is not None and (not fault.instance_types or instance_type in fault.instance_types)
+
+    def names_on(self) -> list[str]:
+        return sorted(self._on)

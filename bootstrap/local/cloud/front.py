@@ -1,0 +1,108 @@
+"""Where requests come in: control and metadata by their path, everything else is a signed AWS call."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from bootstrap.local.cloud import imds, signatures, wire
+from bootstrap.local.cloud.calls import CallLog
+from bootstrap.local.cloud.control import PREFIX, Control
+from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.identities import Identities
+from bootstrap.local.cloud.imds import MetadataService
+from bootstrap.local.cloud.messages import AwsError, Request, Response, text
+from bootstrap.local.cloud.signatures import Identity
+from bootstrap.local.cloud.throttle import Throttle
+from bootstrap.local.cloud.wire import Call
+
+log = logging.getLogger(__name__)
+
+READS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "Head", "Assume")
+Handler = Callable[[Call, Identity], Response]
+
+
+class Front:
+    """Answers every request of the cloud's address."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        identities: Identities,
+        throttle: Throttle,
+        handlers: Mapping[tuple[str, str], Callable[[Call], Response]],
+        after: Mapping[str, Callable[[], None]],
+        metadata: MetadataService,
+        control: Control,
+        calls: CallLog,
+        changed: Callable[[], None],
+    ) -> None:
+        self._emulator = emulator
+        self._identities = identities
+        self._throttle = throttle
+        self._handlers = handlers
+        self._after = after
+        self._metadata = metadata
+        self._control = control
+        self._calls = calls
+        self._changed = changed
+
+    def answer(self, request: Request) -> Response:
+        path = urlsplit(request.target).path
+        if path.startswith((PREFIX, imds.PREFIX)):
+            if "origin" in request.headers:
+                return text(403, "not for web pages")
+            serve = self._control if path.startswith(PREFIX) else self._metadata
+            return serve.answer(request)
+        return self._answer_aws(request)
+
+    def _answer_aws(self, request: Request) -> Response:
+        started = time.perf_counter()
+        call = wire.read_call(request)
+        try:
+            with self._emulator.lock:
+                identity = self._identify(call)
+                call = replace(call, principal=identity.principal)
+                response = self._carry_out(call, identity)
+        except AwsError as error:
+            response = wire.refuse(call, error)
+        except Exception:
+            log.exception("%s:%s failed in the emulator", call.service, call.action)
+            message = f"The local cloud cannot do {call.action} like this; its log tells why."
+            response = wire.refuse(call, AwsError("InternalError", message, 500))
+        self._calls.add(
+            at=time.time(),
+            principal=call.principal,
+            service=call.service,
+            action=call.action,
+            error=wire.error_code(response),
+            took=time.perf_counter() - started,
+        )
+        return response
+
+    def _identify(self, call: Call) -> Identity:
+        if call.authorization is None:
+            raise signatures.unsigned(call.service)
+        identity = self._identities.find(call.authorization.key)
+        signatures.judge(call.request, call.authorization, identity, datetime.now(UTC))
+        if identity is None:
+            raise signatures.unknown_key(call.authorization.service)
+        return identity
+
+    def _carry_out(self, call: Call, identity: Identity) -> Response:
+        self._throttle.judge(call)
+        if (call.service, call.action) == ("sts", "GetCallerIdentity"):
+            return self._caller_identity(call, identity)
+        handler = self._handlers.get((call.service, call.action))
+        response = handler(call) if handler else self._emulator.ask(call.request)
+        if call.service in self._after:
+            self._after[call.service]()
+        if not call.action.startswith(READS) or call.action == "AssumeRole":
+            self._changed()
+        return response
+
+    def _caller_identity(self, call: Call, identity: Identity) -> Response:
+        account = self._emulator.account
+        return wire.answer(call, {"UserId": identity.user_id, "Account": account, "Arn": identity.arn})

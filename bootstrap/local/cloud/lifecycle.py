@@ -1,0 +1,151 @@
+"""How instances move through their states: what a call begins, and what time completes."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.faults import Faults
+from bootstrap.local.cloud.machines import BY_INSTANCE, BY_USER, NONE, Machine, Machines, Reason
+from bootstrap.local.cloud.plans import boot_plan
+from bootstrap.local.cloud.room import Room
+from bootstrap.local.cloud.rules import State
+
+log = logging.getLogger(__name__)
+
+TERMINATED_SHOWN = timedelta(hours=1)
+WAIT_FOR_PROCESSES = 0.05
+LONGEST_WAIT = 1.0
+
+
+class Lifecycle:
+    """Begins and completes state changes. `begin` methods are used under the emulator's lock."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        machines: Machines,
+        room: Room,
+        faults: Faults,
+        clock: Callable[[], float],
+        *,
+        boot_time: timedelta,
+        stop_time: timedelta,
+    ) -> None:
+        self._emulator = emulator
+        self._machines = machines
+        self._room = room
+        self._faults = faults
+        self._clock = clock
+        self._boot_time = boot_time
+        self._stop_time = stop_time
+        self._wake = threading.Event()
+
+    def launch(self, instance: Any) -> Machine:
+        """A new instance is pending."""
+        machine = self._machines.add(instance)
+        self._begin(machine, self._boot_time + self._faults.delay("slow-boot"))
+        return machine
+
+    def start(self, machine: Machine) -> None:
+        for interface in machine.instance.nics.values():
+            interface.start()
+        self._machines.enter(machine, State.PENDING, NONE)
+        self._begin(machine, self._boot_time + self._faults.delay("slow-boot"))
+
+    def stop(self, machine: Machine, reason: Reason = BY_USER, *, force: bool = False) -> None:
+        self._machines.enter(machine, State.STOPPING, reason)
+        self._room.halt(machine.instance_id, force=force)
+        self._begin(machine, self._stop_time)
+
+    def terminate(self, machine: Machine, reason: Reason = BY_USER) -> None:
+        was_stopped = machine.state is State.STOPPED
+        self._machines.enter(machine, State.SHUTTING_DOWN, reason)
+        if not was_stopped:
+            self._room.halt(machine.instance_id, force=False)
+        self._begin(machine, timedelta() if was_stopped else self._stop_time)
+
+    def power_off(self, machine: Machine) -> None:
+        """The instance shuts itself down: it stops or terminates, as its shutdown behaviour says."""
+        if machine.instance.instance_initiated_shutdown_behavior == "terminate":
+            self.terminate(machine, BY_INSTANCE)
+        else:
+            self.stop(machine, BY_INSTANCE)
+
+    def reboot(self, machine: Machine) -> None:
+        """A reboot is no state change: processes end and begin again."""
+        self._room.restart(boot_plan(machine))
+
+    def adopt(self) -> None:
+        """Takes on instances that CloudFormation made, and finishes those it deleted."""
+        for instance in self._machines.unknown():
+            self.launch(instance)
+        for machine in list(self._machines):
+            if machine.instance.state == State.TERMINATED and machine.state not in (
+                State.TERMINATED,
+                State.SHUTTING_DOWN,
+            ):
+                self.terminate(machine)
+
+    def run(self, ended: threading.Event) -> None:
+        """Completes what is due until told to end."""
+        while not ended.is_set():
+            with self._emulator.lock:
+                wait = self.advance(self._clock())
+            self._wake.wait(wait)
+            self._wake.clear()
+
+    def advance(self, now: float) -> float:
+        """Completes what is due; seconds until something may be due again."""
+        wait = LONGEST_WAIT
+        for machine in list(self._machines):
+            if (
+                machine.state is State.TERMINATED
+                and now - machine.state_at > TERMINATED_SHOWN.total_seconds()
+            ):
+                self._machines.forget([machine.instance_id])
+            if machine.due_at is None:
+                continue
+            if machine.due_at > now:
+                wait = min(wait, machine.due_at - now)
+            elif machine.state is not State.PENDING and not self._room.is_halted(machine.instance_id):
+                wait = min(wait, WAIT_FOR_PROCESSES)
+            else:
+                self._complete(machine)
+        return wait
+
+    def _begin(self, machine: Machine, takes: timedelta) -> None:
+        machine.due_at = self._clock() + takes.total_seconds()
+        self._wake.set()
+
+    def _complete(self, machine: Machine) -> None:
+        log.info("instance %s: %s is over", machine.instance_id, machine.state)
+        if machine.state is State.PENDING:
+            self._machines.enter(machine, State.RUNNING, NONE)
+            machine.has_run = True
+            machine.is_dead = self._faults.is_on("dead-instance")
+            if not machine.is_dead:
+                self._room.boot(boot_plan(machine))
+        elif machine.state is State.STOPPING:
+            for interface in machine.instance.nics.values():
+                interface.stop()
+            self._machines.enter(machine, State.STOPPED)
+        else:
+            self._finish(machine)
+
+    def _finish(self, machine: Machine) -> None:
+        """The instance is terminated: its address is free again, its disks go unless they are to be kept."""
+        ec2 = self._emulator.backend("ec2")
+        instance = machine.instance
+        reason, words = instance.state_reason, instance._reason
+        disks = [block.volume_id for _, block in instance.get_block_device_mapping]
+        if instance.state != State.TERMINATED:
+            instance.terminate()
+        instance.state_reason, instance._reason = reason, words
+        for interface in list(instance.nics.values()):
+            ec2.enis.pop(interface.id, None)
+            interface.subnet.del_subnet_ip(interface.private_ip_address)
+        self._machines.enter(machine, State.TERMINATED)
+        self._room.discard(machine.instance_id, [one for one in disks if one not in ec2.volumes])

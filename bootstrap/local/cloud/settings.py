@@ -1,0 +1,127 @@
+"""The local cloud's settings, read once from its command line and environment."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from bootstrap.local.cloud.faults import NAMES
+
+OPERATOR_KEY = "local-operator"
+DEFAULT_IMAGE = "ami-0c1d0b0000000000a"
+
+EMULATOR_ENVIRONMENT = {
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    "MOTO_ENABLE_AMI_VALIDATION": "true",
+    "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "true",
+    "MOTO_DISABLE_GLOBAL_CORS": "true",
+}
+"""moto reads these when it is imported: only our images exist, and unknown ones are refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the cloud process is told at its start."""
+
+    address: str
+    port: int
+    state_dir: Path
+    account: str
+    region: str
+    events_endpoint: str
+    operator_secret: str
+    boot_time: timedelta
+    stop_time: timedelta
+    stop_grace: timedelta
+    metrics_period: timedelta
+    describe_lag: timedelta
+    alarm_interval: timedelta
+    credential_lifetime: timedelta
+    worker_python: str
+    worker_image: str
+    worker_environment: Mapping[str, str]
+    faults: tuple[str, ...]
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{self.address}:{self.port}"
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """The settings; leaves the program with one line if something is missing or wrong."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    secret = os.environ.get("CLOUDJHUB_LOCAL_SECRET", "")
+    if not secret:
+        parser.error(f"CLOUDJHUB_LOCAL_SECRET is not set: choose the secret of the access key {OPERATOR_KEY}")
+    return Settings(
+        address=given.address,
+        port=given.port,
+        state_dir=Path(given.state_dir).resolve(),
+        account=given.account,
+        region=given.region,
+        events_endpoint=given.events_endpoint,
+        operator_secret=secret,
+        boot_time=given.boot_time,
+        stop_time=given.stop_time,
+        stop_grace=given.stop_grace,
+        metrics_period=given.metrics_period,
+        describe_lag=given.describe_lag,
+        alarm_interval=given.alarm_interval,
+        credential_lifetime=given.credential_lifetime,
+        worker_python=given.worker_python,
+        worker_image=given.worker_image,
+        worker_environment=dict(given.worker_env),
+        faults=tuple(given.fault),
+    )
+
+
+def prepare_emulator(account: str) -> None:
+    """Sets what moto reads from the environment; must precede the first import of moto."""
+    os.environ.update(EMULATOR_ENVIRONMENT)
+    os.environ["MOTO_ACCOUNT_ID"] = account
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bootstrap.local.cloud", description=__doc__)
+    parser.add_argument("--address", default="127.77.0.2", help="loopback address to listen on")
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument(
+        "--state-dir", required=True, help="directory of disks, console logs and the snapshot"
+    )
+    parser.add_argument("--account", default="123456789012")
+    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--events-endpoint", default="http://127.77.0.3:4566", help="where events are put")
+    for name, default, words in (
+        ("boot-time", 1.0, "pending until running"),
+        ("stop-time", 1.0, "stopping until stopped, at least"),
+        ("stop-grace", 5.0, "SIGTERM until SIGKILL"),
+        ("metrics-period", 10.0, "between two AWS/EC2 datapoints"),
+        ("describe-lag", 0.5, "by which descriptions lag behind"),
+        (
+            "alarm-interval",
+            10.0,
+            "between two evaluations of a high-resolution alarm; others take six times as long",
+        ),
+        ("credential-lifetime", 21600.0, "of an instance's credentials"),
+    ):
+        parser.add_argument(f"--{name}", type=_seconds, default=_seconds(default), help=f"seconds {words}")
+    parser.add_argument("--worker-python", default=sys.executable, help="Python of the worker image")
+    parser.add_argument("--worker-image", default=DEFAULT_IMAGE, help="id of the worker image")
+    parser.add_argument("--worker-env", type=_variable, action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--fault", action="append", default=[], choices=NAMES, metavar="NAME")
+    return parser
+
+
+def _seconds(value: str | float) -> timedelta:
+    return timedelta(seconds=float(value))
+
+
+def _variable(value: str) -> tuple[str, str]:
+    name, equals, content = value.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{value!r} is not NAME=VALUE")
+    return name, content
