@@ -1,0 +1,41 @@
+"""Writes the policies of the lifecycle functions where `chalice deploy` looks for them."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bootstrap.policies import Scope, lifecycle_policies
+from bootstrap.policies.statements import Document
+
+
+def written(policy: Document) -> str:
+    """A policy as it stands in its file."""
+    return json.dumps(policy, indent=2) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bootstrap.policies", description=__doc__)
+    parser.add_argument("--cluster", required=True, help="the cluster, which is the Chalice stage too")
+    parser.add_argument("--account", default="*", help="AWS account id (default: whichever the role is in)")
+    parser.add_argument("--region", default="*", help="AWS region (default: any)")
+    parser.add_argument("--partition", default="aws")
+    parser.add_argument(
+        "--write", required=True, type=Path, metavar="DIR", help="directory for policy-<function>.json"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        scope = Scope(
+            cluster=given.cluster, account=given.account, region=given.region, partition=given.partition
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    given.write.mkdir(parents=True, exist_ok=True)
+    for name, policy in lifecycle_policies(scope).items():
+        (given.write / f"policy-{name}.json").write_text(written(policy))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

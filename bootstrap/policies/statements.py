@@ -1,0 +1,36 @@
+"""The words every policy is built of."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Document = dict[str, Any]
+Statement = dict[str, Any]
+Conditions = dict[str, dict[str, Any]]
+
+
+def allow(
+    sid: str, actions: Sequence[str], resources: Sequence[str], conditions: Conditions | None = None
+) -> Statement:
+    return _statement(sid, "Allow", actions, resources, conditions)
+
+
+def deny(
+    sid: str, actions: Sequence[str], resources: Sequence[str] = ("*",), conditions: Conditions | None = None
+) -> Statement:
+    return _statement(sid, "Deny", actions, resources, conditions)
+
+
+def document(*statements: Statement) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _statement(
+    sid: str, effect: str, actions: Sequence[str], resources: Sequence[str], conditions: Conditions | None
+) -> Statement:
+    statement: Statement = {
+        "Sid": sid,
+        "Effect": effect,
+        "Action": list(actions),
+        "Resource": list(resources),
+    }
+    return {**statement, "Condition": conditions} if conditions else statement
