@@ -1,0 +1,1 @@
+"""The policies, judged by an IAM simulator that evaluates conditions."""

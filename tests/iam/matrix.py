@@ -1,0 +1,244 @@
+"""The requests of the matrix: each action in each tag context, as AWS would ask about it, by a name."""
+
+from collections.abc import Mapping
+
+from tests.iam.asking import (
+    FUNCTIONS,
+    INSTANCE,
+    OUR_TAGS,
+    OWNERS,
+    REGION,
+    VOLUME,
+    Asked,
+    Request,
+    arn,
+    elsewhere,
+)
+from tests.iam.launches import launches
+from tests.iam.simulator import ACCOUNT
+
+
+def _on_instances() -> dict[str, Request]:
+    actions = ("Start", "Stop", "Terminate", "Reboot")
+    return {
+        f"{action}Instances, {owner}": Request(f"ec2:{action}Instances", (Asked(INSTANCE, context),))
+        for action in actions
+        for owner, context in OWNERS.items()
+    } | {
+        f"{action}Instances, own worker in another region": Request(
+            f"ec2:{action}Instances", (elsewhere(Asked(INSTANCE, OWNERS["own worker"])),)
+        )
+        for action in actions
+    }
+
+
+def _attaching() -> dict[str, Request]:
+    own = OWNERS["own worker"]
+    return {
+        **{
+            f"AttachVolume, volume {owner}": Request(
+                "ec2:AttachVolume", (Asked(INSTANCE, own), Asked(VOLUME, context))
+            )
+            for owner, context in OWNERS.items()
+        },
+        "AttachVolume, in another region": Request(
+            "ec2:AttachVolume", (elsewhere(Asked(INSTANCE, own)), elsewhere(Asked(VOLUME, own)))
+        ),
+        "AttachVolume, instance of the manager": Request(
+            "ec2:AttachVolume", (Asked(INSTANCE, OWNERS["own manager"]), Asked(VOLUME, own))
+        ),
+        "DetachVolume, own": Request("ec2:DetachVolume", (Asked(INSTANCE, own), Asked(VOLUME, own))),
+        "DeleteVolume, own": Request("ec2:DeleteVolume", (Asked(VOLUME, own),)),
+        "ModifyInstanceAttribute, own": Request("ec2:ModifyInstanceAttribute", (Asked(INSTANCE, own),)),
+        "ModifyInstanceMetadataOptions, own": Request(
+            "ec2:ModifyInstanceMetadataOptions", (Asked(INSTANCE, own),)
+        ),
+        "AssociateIamInstanceProfile, own": Request(
+            "ec2:AssociateIamInstanceProfile", (Asked(INSTANCE, own),)
+        ),
+        "GetConsoleOutput, own": Request("ec2:GetConsoleOutput", (Asked(INSTANCE, own),)),
+        "CreateImage": Request("ec2:CreateImage", (Asked(INSTANCE, own),)),
+    }
+
+
+def _tagging() -> dict[str, Request]:
+    at_launch = {**OUR_TAGS, "ec2:CreateAction": "RunInstances"}
+    later = {**OUR_TAGS, "ec2:CreateAction": "CreateVolume"}
+    own = OWNERS["own worker"]
+    return {
+        "CreateTags, instance at launch": Request("ec2:CreateTags", (Asked(INSTANCE, at_launch),)),
+        "CreateTags, volume at launch": Request("ec2:CreateTags", (Asked(VOLUME, at_launch),)),
+        "CreateTags, subnet": Request("ec2:CreateTags", (Asked(arn("ec2", "subnet/subnet-a"), at_launch),)),
+        "CreateTags, at another creation": Request("ec2:CreateTags", (Asked(VOLUME, later),)),
+        "CreateTags, there already": Request("ec2:CreateTags", (Asked(INSTANCE, {**OUR_TAGS, **own}),)),
+        "DeleteTags, own": Request("ec2:DeleteTags", (Asked(INSTANCE, {"aws:TagKeys": ["Name"], **own}),)),
+    }
+
+
+def _one(action: str, resource: str, **context: str | list[str]) -> Request:
+    named = {name.replace("__", ":"): value for name, value in context.items()}
+    return Request(action, (Asked(resource, named),))
+
+
+def _passing() -> dict[str, Request]:
+    role = f"arn:aws:iam::{ACCOUNT}:role"
+    worker, manager = f"{role}/cloudjhub-dev-worker", f"{role}/cloudjhub-dev-manager"
+    return {
+        "PassRole, worker": _one("iam:PassRole", worker, iam__PassedToService="ec2.amazonaws.com"),
+        "PassRole, worker to Lambda": _one(
+            "iam:PassRole", worker, iam__PassedToService="lambda.amazonaws.com"
+        ),
+        "PassRole, worker to nobody": _one("iam:PassRole", worker),
+        "PassRole, manager": _one("iam:PassRole", manager, iam__PassedToService="ec2.amazonaws.com"),
+        "PassRole, longer name": _one(
+            "iam:PassRole", f"{worker}-2", iam__PassedToService="ec2.amazonaws.com"
+        ),
+        "PutRolePolicy, own role": _one("iam:PutRolePolicy", manager),
+        "CreateRole": _one("iam:CreateRole", f"{role}/new"),
+        "AssumeRole": _one("sts:AssumeRole", worker),
+    }
+
+
+TABLES = {
+    "workers": "table/cloudjhub-dev-workers",
+    "history": "table/cloudjhub-dev-history",
+    "settings": "table/cloudjhub-dev-settings",
+    "other cluster's": "table/cloudjhub-other-workers",
+    "longer name": "table/cloudjhub-dev-workers2",
+    "stranger's": "table/payroll",
+}
+INDEXES = {
+    "due": "table/cloudjhub-dev-workers/index/due",
+    "instance": "table/cloudjhub-dev-workers/index/instance",
+    "changed": "table/cloudjhub-dev-workers/index/changed",
+    "day": "table/cloudjhub-dev-history/index/day",
+    "other cluster's due": "table/cloudjhub-other-workers/index/due",
+}
+TABLE_ACTIONS = (
+    "GetItem",
+    "BatchGetItem",
+    "Query",
+    "Scan",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "BatchWriteItem",
+    "DescribeTable",
+    "DeleteTable",
+)
+
+
+def _records() -> dict[str, Request]:
+    asked = {
+        f"{action}, {name}": _one(f"dynamodb:{action}", arn("dynamodb", table))
+        for action in TABLE_ACTIONS
+        for name, table in TABLES.items()
+    }
+    indexed = {
+        f"{action}, index {name}": _one(f"dynamodb:{action}", arn("dynamodb", index))
+        for action in ("Query", "Scan")
+        for name, index in INDEXES.items()
+    }
+    return asked | indexed
+
+
+def _events() -> dict[str, Request]:
+    bus, put = arn("events", "event-bus/default"), "events:PutEvents"
+    return {
+        "PutEvents, from the hub": _one(put, bus, events__source=["cloudjhub.hub"]),
+        "PutEvents, from EC2": _one(put, bus, events__source=["aws.ec2"]),
+        "PutEvents, from the hub and another": _one(put, bus, events__source=["cloudjhub.hub", "my.app"]),
+        "PutEvents, from nobody": _one(put, bus),
+        "PutEvents, other bus": _one(put, arn("events", "event-bus/other"), events__source=["cloudjhub.hub"]),
+        "PutRule": _one("events:PutRule", arn("events", "rule/cloudjhub-dev-sweep")),
+        "DisableRule": _one("events:DisableRule", arn("events", "rule/cloudjhub-dev-sweep")),
+        "InvokeFunction": _one("lambda:InvokeFunction", arn("lambda", "function:cloudjhub-dev-sweep")),
+    }
+
+
+def _metrics() -> dict[str, Request]:
+    spaces = {
+        "own": "cloudjhub/dev",
+        "other cluster's": "cloudjhub/other",
+        "longer": "cloudjhub/dev2",
+        "AWS's": "AWS/EC2",
+    }
+    put, stop = "cloudwatch:PutMetricAlarm", f"arn:aws:automate:{REGION}:ec2:stop"
+    alarm = arn("cloudwatch", "alarm:cloudjhub-dev-idle-i-0123456789abcdef0")
+    any_alarm = arn("cloudwatch", "alarm:any")
+    alarms = {
+        "own": alarm,
+        "other cluster's": alarm.replace("-dev-", "-other-"),
+        "cluster named dev-idle-b": alarm.replace("-dev-idle-", "-dev-idle-b-idle-"),
+        "stranger's": arn("cloudwatch", "alarm:billing"),
+    }
+    return {
+        **{
+            f"PutMetricData, {whose} namespace": _one(
+                "cloudwatch:PutMetricData", "*", cloudwatch__namespace=space
+            )
+            for whose, space in spaces.items()
+        },
+        "PutMetricData, no namespace": _one("cloudwatch:PutMetricData", "*"),
+        "GetMetricData": _one("cloudwatch:GetMetricData", "*"),
+        "DescribeAlarms": _one("cloudwatch:DescribeAlarms", any_alarm),
+        "DescribeAlarms, in another region": _one(
+            "cloudwatch:DescribeAlarms", any_alarm.replace(REGION, "us-east-1")
+        ),
+        **{f"PutMetricAlarm, {whose}": _one(put, name) for whose, name in alarms.items()},
+        **{f"DeleteAlarms, {whose}": _one("cloudwatch:DeleteAlarms", name) for whose, name in alarms.items()},
+        "PutMetricAlarm, own that stops": _one(put, alarm, cloudwatch__AlarmActions=[stop]),
+        "SetAlarmState, own": _one("cloudwatch:SetAlarmState", alarm),
+        "DisableAlarmActions, own": _one("cloudwatch:DisableAlarmActions", alarm),
+    }
+
+
+PARAMETERS = {
+    "lifecycle token": "cloudjhub/dev/lifecycle-token",
+    "cookie secret": "cloudjhub/dev/hub/cookie-secret",
+    "other of this cluster": "cloudjhub/dev/other",
+    "other cluster's token": "cloudjhub/other/lifecycle-token",
+    "other cluster's secret": "cloudjhub/other/hub/cookie-secret",
+}
+
+
+def _parameters() -> dict[str, Request]:
+    asked = {
+        f"{action}, {name}": _one(f"ssm:{action}", arn("ssm", f"parameter/{path}"))
+        for action in ("GetParameter", "GetParameters", "PutParameter")
+        for name, path in PARAMETERS.items()
+    }
+    return asked | {"SendCommand": _one("ssm:SendCommand", INSTANCE)}
+
+
+def _logs() -> dict[str, Request]:
+    requests: dict[str, Request] = {}
+    for function in FUNCTIONS:
+        group = arn("logs", f"log-group:/aws/lambda/cloudjhub-dev-{function}")
+        requests |= {
+            f"CreateLogGroup, {function}": _one("logs:CreateLogGroup", group),
+            f"CreateLogStream, {function}": _one("logs:CreateLogStream", f"{group}:log-stream:1"),
+            f"PutLogEvents, {function}": _one("logs:PutLogEvents", f"{group}:log-stream:1"),
+        }
+    return requests
+
+
+def _describing() -> dict[str, Request]:
+    names = ("Instances", "Volumes", "Images", "Subnets", "InstanceAttribute", "InstanceTypes")
+    resources = {"InstanceAttribute": INSTANCE}
+    return {f"Describe{name}": _one(f"ec2:Describe{name}", resources.get(name, "*")) for name in names}
+
+
+REQUESTS: Mapping[str, Request] = {
+    **launches(),
+    **_on_instances(),
+    **_attaching(),
+    **_tagging(),
+    **_passing(),
+    **_records(),
+    **_events(),
+    **_metrics(),
+    **_parameters(),
+    **_logs(),
+    **_describing(),
+}
