@@ -10,15 +10,13 @@ LifecycleError
 ├── RecordError
 │   ├── RecordConflict     somebody else wrote the record since it was read
 │   └── StoreUnavailable   DynamoDB could not be asked, or did not answer
-├── ClaimHeld              another handler is deciding about this worker just now
+├── NotNow                 cannot be done at this moment: the platform brings the event again
 ├── HubError
 │   ├── HubUnreachable     nobody listens there: the hub is down
 │   └── HubAnswerOdd       it answered, but not what was asked: nothing is known
 └── CloudError             an AWS call failed, with its code
     └── StopRejected       EC2 did not accept StopInstances
 """
-
-# ruff: noqa: N818 -- the names say what happened, as httpx names its own
 
 
 class LifecycleError(Exception):
@@ -66,8 +64,8 @@ class StoreUnavailable(RecordError):
     """DynamoDB could not be asked, or did not answer: nothing is known about the record."""
 
 
-class ClaimHeld(LifecycleError):
-    """Another handler is deciding about this worker just now."""
+class NotNow(LifecycleError):
+    """What an event asks for cannot be done at this moment: the platform brings it again."""
 
 
 class HubError(LifecycleError):

@@ -47,7 +47,7 @@ class Entry:
     @property
     def sort_key(self) -> str:
         """Unique within a worker's history, and the same when the same thing is told again."""
-        return f"{self.at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}#{self.kind}"
+        return f"{self.at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}#{self.kind}:{self.reason}"
 
     @property
     def day(self) -> str:

@@ -52,6 +52,21 @@ def worker_name(zone: str, cluster: str) -> str:
     return f"JUPYTER_HUB_{zone}_{cluster}_WORKER"
 
 
+def metric_namespace(cluster: str) -> str:
+    """The CloudWatch namespace in which a cluster's workers report."""
+    return f"cloudjhub/{cluster}"
+
+
+def idle_alarm_prefix(cluster: str) -> str:
+    """What the names of a cluster's idle alarms begin with."""
+    return f"cloudjhub-{cluster}-idle-"
+
+
+def idle_alarm_name(cluster: str, instance_id: str) -> str:
+    """The name of an instance's idle alarm."""
+    return idle_alarm_prefix(cluster) + instance_id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """One user's instance as recorded.

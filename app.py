@@ -1,0 +1,95 @@
+"""The lifecycle app's handlers: parse the event, call one function, return. Rules and schedules are set here."""
+
+# Chalice's decorators have no types.
+# mypy: disable-error-code="untyped-decorator"
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from chalice.app import Chalice, CloudWatchEvent
+
+from lifecycle_app import events, service
+from lifecycle_app.errors import EventRefused
+from lifecycle_app.settings import triggers
+from lifecycle_app.wiring import wired
+from lifecycle_app.worker import idle_alarm_prefix
+
+logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # where the platform has not done so
+logging.getLogger("lifecycle_app").setLevel(logging.INFO)
+log = logging.getLogger("lifecycle_app.handlers")
+
+app = Chalice(app_name="cloudjhub")
+deployed = triggers()
+
+ONE_WORKER_TAKES = 40_000
+"""Milliseconds, if the hub and EC2 both keep silent as long as they can."""
+
+
+@app.on_cw_event({"source": ["aws.ec2"], "detail-type": ["EC2 Instance State-change Notification"]})
+def record_state(event: CloudWatchEvent) -> object:
+    return handled(lambda now: service.record_state(wired(), events.state_change(event.to_dict()), now))
+
+
+@app.on_cw_event(
+    {
+        "source": ["aws.cloudwatch"],
+        "detail-type": ["CloudWatch Alarm State Change"],
+        "detail": {
+            "alarmName": [{"prefix": idle_alarm_prefix(deployed.cluster)}],
+            "state": {"value": ["ALARM"]},
+        },
+    }
+)
+def idle_alarm(event: CloudWatchEvent) -> object:
+    return handled(
+        lambda now: service.idle_alarm(wired(), events.idle_alarm(event.to_dict(), wired().cluster), now)
+    )
+
+
+@app.on_cw_event(
+    {
+        "source": ["cloudjhub.hub"],
+        "detail-type": ["Stop Requested"],
+        "detail": {"cluster": [deployed.cluster]},
+    }
+)
+def stop_requested(event: CloudWatchEvent) -> object:
+    return handled(
+        lambda now: service.stop_requested(
+            wired(), events.stop_request(event.to_dict(), wired().cluster), now
+        )
+    )
+
+
+@app.schedule(deployed.record_schedule)
+def record_activity(_: CloudWatchEvent) -> object:
+    return handled(lambda now: service.record_activity(wired(), now))
+
+
+@app.schedule(deployed.sweep_schedule)
+def sweep(event: CloudWatchEvent) -> object:
+    return handled(lambda now: service.sweep(wired(), now, lambda: is_time_left(event)))
+
+
+@app.schedule(deployed.reconcile_schedule)
+def reconcile(event: CloudWatchEvent) -> object:
+    return handled(lambda now: service.reconcile(wired(), now, lambda: is_time_left(event)))
+
+
+def handled(act: Callable[[datetime], object]) -> object:
+    """What `act` answers, done at the present time. A refused event is told of; trouble is logged, and raised
+    again so that the platform tries once more."""
+    try:
+        return act(datetime.now(UTC))
+    except EventRefused as refusal:
+        log.info("ignored: %s: %s", type(refusal).__name__, refusal)
+        return {"ignored": str(refusal)}
+    except Exception:
+        log.exception("failed")
+        raise
+
+
+def is_time_left(event: CloudWatchEvent) -> bool:
+    """Is there time for one more worker before the platform ends this run?"""
+    return bool(event.context.get_remaining_time_in_millis() > ONE_WORKER_TAKES)

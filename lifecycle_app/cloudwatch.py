@@ -1,0 +1,186 @@
+"""Workers' reports and idle alarms in CloudWatch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any
+
+from lifecycle_app.aws_errors import asking
+from lifecycle_app.evidence import Evidence, Report
+from lifecycle_app.policy import Level, Policy
+from lifecycle_app.worker import idle_alarm_name, idle_alarm_prefix, metric_namespace
+
+METRICS_A_CALL = 500
+ALARMS_A_CALL = 100
+SHORT_ALARM_PERIODS = (10, 20, 30)
+"""Seconds; besides these, alarms know whole minutes only."""
+LONGEST_BY_MINUTES = timedelta(days=1)
+"""What an alarm may look back on, unless its period is an hour or more."""
+SHORT_PERIODS_KEPT = timedelta(hours=3)
+"""So long CloudWatch keeps figures of less than a minute."""
+MINUTE = timedelta(minutes=1)
+CPU_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
+
+
+@dataclass(frozen=True, slots=True)
+class IdleAlarm:
+    """What tells one idle alarm from another: looks back on `datapoints` periods, rings below `threshold`."""
+
+    period: timedelta
+    datapoints: int
+    threshold: Level
+
+
+class CloudWatch:
+    """CloudWatch's view of one cluster's workers. Every method raises CloudError if it cannot be asked."""
+
+    def __init__(self, client: Any, cluster: str, report_period: timedelta) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._period = report_period
+
+    def put_idle_alarm(self, instance_id: str, policy: Policy) -> None:
+        """Sets the alarm that rings when the worker has been idle for as long as its policy allows."""
+        alarm = idle_alarm(policy, self._period)
+        with asking("PutMetricAlarm"):
+            self._client.put_metric_alarm(**alarm_request(self._cluster, instance_id, alarm))
+
+    def delete_idle_alarms(self, instance_ids: Sequence[str]) -> None:
+        """Removes these instances' alarms; those that do not exist are no error."""
+        names = [idle_alarm_name(self._cluster, instance_id) for instance_id in instance_ids]
+        with asking("DeleteAlarms"):
+            for chunk in _chunks(names, ALARMS_A_CALL):
+                self._client.delete_alarms(AlarmNames=list(chunk))
+
+    def idle_alarms(self) -> dict[str, IdleAlarm]:
+        """The cluster's idle alarms, by instance."""
+        prefix = idle_alarm_prefix(self._cluster)
+        pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
+        with asking("DescribeAlarms"):
+            return {
+                found["AlarmName"].removeprefix(prefix): IdleAlarm(
+                    timedelta(seconds=found["Period"]),
+                    found["EvaluationPeriods"],
+                    Level(int(found["Threshold"])),
+                )
+                for page in pages
+                for found in page["MetricAlarms"]
+            }
+
+    def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
+        """Is this the alarm that the policy asks for?"""
+        return alarm == idle_alarm(policy, self._period)
+
+    def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
+        """What each worker reported since then: one metric a worker, as many workers a call as it takes."""
+        period = query_period(self._period, now - since)
+        queries = [self._query("Activity", instance_id, period) for instance_id in instance_ids]
+        answers = self._data(queries, since, now)
+        return {
+            instance_id: Evidence(period=self._period, reports=_reports(points))
+            for instance_id, points in zip(instance_ids, answers, strict=True)
+        }
+
+    def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
+        """All that CloudWatch knows of one worker over the times that its policy looks back on."""
+        back = max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * self._period
+        period = query_period(self._period, back)
+        queries = [self._query(name, instance_id, period) for name in ("Activity", *CPU_DETAILS)]
+        activity, *details = self._data(queries, now - back, now)
+        measured = _query("AWS/EC2", "CPUUtilization", instance_id, MINUTE)
+        (cpu,) = self._data([measured], now - policy.hung_after, now)
+        return Evidence(
+            period=self._period,
+            reports=_reports(activity),
+            cpu=tuple(value for _, value in cpu),
+            details={
+                name: max(value for _, value in points)
+                for name, points in zip(CPU_DETAILS, details, strict=True)
+                if points
+            },
+        )
+
+    def _query(self, name: str, instance_id: str, period: timedelta) -> dict[str, Any]:
+        return _query(metric_namespace(self._cluster), name, instance_id, period)
+
+    def _data(
+        self, queries: Sequence[Mapping[str, Any]], since: datetime, now: datetime
+    ) -> list[list[tuple[datetime, float]]]:
+        """The figures for each query, oldest first."""
+        found: list[list[tuple[datetime, float]]] = []
+        for chunk in _chunks(queries, METRICS_A_CALL):
+            by_id: dict[str, list[tuple[datetime, float]]] = {f"m{n}": [] for n in range(len(chunk))}
+            numbered = [{"Id": f"m{n}", **query} for n, query in enumerate(chunk)]
+            pages = self._client.get_paginator("get_metric_data").paginate(
+                MetricDataQueries=numbered, StartTime=since, EndTime=now, ScanBy="TimestampAscending"
+            )
+            with asking("GetMetricData"):
+                for result in (result for page in pages for result in page["MetricDataResults"]):
+                    times = (at.astimezone(UTC) for at in result["Timestamps"])
+                    by_id[result["Id"]] += zip(times, result["Values"], strict=True)
+            found += (sorted(points) for points in by_id.values())
+        return found
+
+
+def idle_alarm(policy: Policy, report_period: timedelta) -> IdleAlarm:
+    """The alarm that suits the policy, within what CloudWatch allows."""
+    period = alarm_period(report_period)
+    if policy.idle_timeout > LONGEST_BY_MINUTES:
+        period = max(period, timedelta(hours=1))
+    return IdleAlarm(period, ceil(policy.idle_timeout / period), policy.lowest_level)
+
+
+def alarm_period(report_period: timedelta) -> timedelta:
+    """The shortest period an alarm may have for reports that come so often."""
+    seconds = report_period.total_seconds()
+    short = [allowed for allowed in SHORT_ALARM_PERIODS if allowed >= seconds]
+    return timedelta(seconds=short[0] if short else ceil(seconds / 60) * 60)
+
+
+def query_period(report_period: timedelta, back: timedelta) -> timedelta:
+    """The period to ask for, so that figures which are no longer kept in short periods are found too."""
+    return max(report_period, MINUTE) if back > SHORT_PERIODS_KEPT else report_period
+
+
+def alarm_request(cluster: str, instance_id: str, alarm: IdleAlarm) -> dict[str, Any]:
+    """PutMetricAlarm's arguments. Missing reports do not ring: they tell nothing."""
+    return {
+        "AlarmName": idle_alarm_name(cluster, instance_id),
+        "AlarmDescription": f"{instance_id} of cluster {cluster} shows no sign of life",
+        "ActionsEnabled": False,
+        "Namespace": metric_namespace(cluster),
+        "MetricName": "Activity",
+        "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
+        "Statistic": "Maximum",
+        "Period": int(alarm.period.total_seconds()),
+        "EvaluationPeriods": alarm.datapoints,
+        "DatapointsToAlarm": alarm.datapoints,
+        "Threshold": float(alarm.threshold),
+        "ComparisonOperator": "LessThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+
+
+def _query(namespace: str, name: str, instance_id: str, period: timedelta) -> dict[str, Any]:
+    metric = {
+        "Namespace": namespace,
+        "MetricName": name,
+        "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
+    }
+    seconds = int(period.total_seconds())
+    return {"MetricStat": {"Metric": metric, "Period": seconds, "Stat": "Maximum"}, "ReturnData": True}
+
+
+def _reports(points: Iterable[tuple[datetime, float]]) -> tuple[Report, ...]:
+    """Anything above the highest level is the highest: whatever is reported can only keep a worker up."""
+    return tuple(
+        Report(at, Level(min(max(int(value), Level.QUIET), Level.INTERACTION))) for at, value in points
+    )
+
+
+def _chunks(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(things), size):
+        yield things[start : start + size]

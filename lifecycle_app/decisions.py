@@ -1,0 +1,263 @@
+"""Whether a worker may go on running. Pure: the same worker, evidence, policy and time give the same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from lifecycle_app.evidence import Evidence
+from lifecycle_app.policy import Level, Policy
+from lifecycle_app.worker import State, Worker
+
+LOOK_AGAIN_AFTER = timedelta(minutes=5)
+"""When nothing tells when something may change."""
+
+
+class Action(StrEnum):
+    """What is to be done."""
+
+    KEEP = "keep"
+    STOP = "stop"
+
+
+class Reason(StrEnum):
+    """Why, in one word."""
+
+    NOT_RUNNING = "not-running"
+    KEPT = "kept"
+    STARTING = "starting"
+    ACTIVE = "active"
+    BUSY = "busy"
+    BAD_POLICY = "bad-policy"
+    IDLE = "idle"
+    NEVER_CONNECTED = "never-connected"
+    NO_SERVER = "no-server"
+    BUSY_TOO_LONG = "busy-too-long"
+    MAX_LIFETIME = "max-lifetime"
+    HUNG = "hung"
+    STOP_REQUESTED = "stop-requested"
+
+
+class Drain(StrEnum):
+    """How the hub is asked to let go of the server."""
+
+    IDLE = "idle"
+    """Not if there was any sign of life."""
+    UNATTENDED = "unattended"
+    """Work may be running, but not if there was a person."""
+    REGARDLESS = "regardless"
+    """Whatever the worker does. A login that is under way is respected even so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do about a worker, and why, as it is logged and kept.
+
+    A stop also says how to ask the hub (`drain`), from when on a sign of life forbids it (`since`), and
+    whether the evidence is enough to stop it `alone`, without the hub, should the hub be down.
+    """
+
+    action: Action
+    reason: Reason
+    words: str
+    due_at: datetime | None
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    drain: Drain = Drain.IDLE
+    since: datetime | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What a decision rests on, with the times that decide worked out once."""
+
+    worker: Worker
+    evidence: Evidence
+    policy: Policy
+    now: datetime
+    started: datetime
+    life: datetime
+    person: datetime
+
+    @property
+    def lived(self) -> bool:
+        """Was there any sign of life in this run?"""
+        return self.life > self.started
+
+    def covered(self, since: datetime) -> bool:
+        return self.evidence.covers(since, self.now)
+
+
+def decide(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
+    """What to do about the worker; the first rule that has something to say decides."""
+    if worker.state is not State.RUNNING and not worker.is_abandoned(now):
+        return Decision(
+            action=Action.KEEP, reason=Reason.NOT_RUNNING, words=f"it is {worker.state}", due_at=worker.due_at
+        )
+    case = _case(worker, evidence, policy, now)
+    return (
+        _held(case) or _outlived(case) or _left_by_hub(case) or _in_use(case) or _hung(case) or _unused(case)
+    )
+
+
+def requested(worker: Worker, by: str, requested_at: datetime) -> Decision:
+    """The decision to stop a worker because somebody pressed Stop; it needs no idleness."""
+    return Decision(
+        action=Action.STOP,
+        reason=Reason.STOP_REQUESTED,
+        words=f"{by} asked for it at {_clock(requested_at)}",
+        due_at=worker.due_at,
+        evidence={"requested_by": by, "requested_at": requested_at.isoformat()},
+        drain=Drain.REGARDLESS,
+        since=requested_at,
+        alone=True,
+    )
+
+
+def kept(reason: Reason, words: str, now: datetime) -> Decision:
+    """The decision to leave a worker alone because nothing can be decided about it now."""
+    return Decision(action=Action.KEEP, reason=reason, words=words, due_at=now + LOOK_AGAIN_AFTER)
+
+
+def next_look(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> datetime:
+    """The first moment at which the worker might be stopped, should nothing happen until then."""
+    return _next_look(_case(worker, evidence, policy, now))
+
+
+def _case(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> _Case:
+    started = worker.started_at or worker.state_at
+    person = _newest(started, worker.last_interaction, evidence.last_life(Level.INTERACTION))
+    life = _newest(person, worker.last_activity, evidence.last_life(policy.lowest_level))
+    return _Case(worker, evidence, policy, now, started=started, life=life, person=person)
+
+
+def _next_look(case: _Case) -> datetime:
+    policy = case.policy
+    stops = [case.life + policy.idle_timeout]
+    if policy.busy_allowance is not None:
+        stops.append(case.person + policy.busy_allowance)
+    if policy.max_lifetime is not None:
+        stops.append(case.started + policy.max_lifetime)
+    return max(min(stops), case.started + policy.start_grace, case.worker.keep_until or case.started)
+
+
+def _held(case: _Case) -> Decision | None:
+    keep_until = case.worker.keep_until
+    if keep_until is not None and case.now < keep_until:
+        return _keep(case, Reason.KEPT, f"it is to be kept until {_clock(keep_until)}")
+    if case.now < case.started + case.policy.start_grace:
+        return _keep(case, Reason.STARTING, f"it runs only since {_clock(case.started)}")
+    return None
+
+
+def _outlived(case: _Case) -> Decision | None:
+    lifetime = case.policy.max_lifetime
+    if lifetime is None or case.now < case.started + lifetime:
+        return None
+    words = f"it has run for {_long(case.now - case.started)}, and may for {_long(lifetime)}"
+    # A login of the last minutes is not cut off: the user would see a server end that has just come up.
+    since = case.now - case.policy.start_grace
+    return _stop(case, Reason.MAX_LIFETIME, words, Drain.REGARDLESS, since, alone=True)
+
+
+def _left_by_hub(case: _Case) -> Decision | None:
+    since = case.now - case.policy.start_grace
+    if case.evidence.hub_server is not False or case.life > since:
+        return None
+    words = f"the hub has no server on it, and there was no sign of life since {_clock(case.life)}"
+    return _stop(case, Reason.NO_SERVER, words, _quiet(case.policy), since, alone=case.covered(since))
+
+
+def _in_use(case: _Case) -> Decision | None:
+    if case.now >= case.life + case.policy.idle_timeout:
+        return None
+    allowance = case.policy.busy_allowance
+    if allowance is not None and case.now >= case.person + allowance:
+        words = f"it works, but nobody used it since {_clock(case.person)}, longer than {_long(allowance)}"
+        alone = case.covered(case.now - case.policy.idle_timeout)
+        since = case.now - allowance
+        return _stop(case, Reason.BUSY_TOO_LONG, words, Drain.UNATTENDED, since, alone=alone)
+    if not case.lived:
+        return _keep(case, Reason.ACTIVE, f"it was started at {_clock(case.started)}")
+    if case.life > case.person:
+        return _keep(case, Reason.BUSY, f"it worked until {_clock(case.life)}")
+    return _keep(case, Reason.ACTIVE, f"somebody used it until {_clock(case.person)}")
+
+
+def _hung(case: _Case) -> Decision | None:
+    policy, cpu = case.policy, case.evidence.cpu
+    silent_since = case.evidence.last_report or case.life
+    if case.now < silent_since + policy.hung_after or not case.evidence.is_silent(case.now):
+        return None
+    # Without EC2's own figures nothing is known: silence alone stops nobody.
+    if not cpu or max(cpu) >= policy.hung_cpu:
+        return None
+    words = (
+        f"no report since {_clock(silent_since)}, "
+        f"and at most {max(cpu):.1f} % CPU in {_long(policy.hung_after)}"
+    )
+    since = case.now - policy.hung_after
+    return _stop(case, Reason.HUNG, words, Drain.REGARDLESS, since, alone=True)
+
+
+def _unused(case: _Case) -> Decision:
+    since = case.now - case.policy.idle_timeout
+    alone = case.covered(since)
+    seen = "no sign of life" if case.lived else "nobody came, and no sign of life"
+    told = "its reports tell of all that time" if alone else "its reports do not tell of all that time"
+    words = f"{seen} since {_clock(case.life)}, longer than {_long(case.policy.idle_timeout)}; {told}"
+    reason = Reason.IDLE if case.lived else Reason.NEVER_CONNECTED
+    return _stop(case, reason, words, _quiet(case.policy), since, alone=alone)
+
+
+def _quiet(policy: Policy) -> Drain:
+    """Where work does not count as a sign of life, the hub must not look for it either."""
+    return Drain.UNATTENDED if policy.lowest_level is Level.INTERACTION else Drain.IDLE
+
+
+def _keep(case: _Case, reason: Reason, words: str) -> Decision:
+    return Decision(
+        action=Action.KEEP, reason=reason, words=words, due_at=_next_look(case), evidence=_facts(case)
+    )
+
+
+def _stop(case: _Case, reason: Reason, words: str, drain: Drain, since: datetime, *, alone: bool) -> Decision:
+    return Decision(
+        action=Action.STOP,
+        reason=reason,
+        words=words,
+        due_at=case.worker.due_at,
+        evidence=_facts(case),
+        drain=drain,
+        since=since,
+        alone=alone,
+    )
+
+
+def _facts(case: _Case) -> dict[str, object]:
+    last_report = case.evidence.last_report
+    return {
+        "started_at": case.started.isoformat(),
+        "last_life": case.life.isoformat() if case.lived else None,
+        "last_interaction": case.person.isoformat() if case.person > case.started else None,
+        "last_report": last_report.isoformat() if last_report else None,
+        "reports": len(case.evidence.reports),
+        "cpu": list(case.evidence.cpu),
+        "hub_server": case.evidence.hub_server,
+        **case.evidence.details,
+    }
+
+
+def _newest(start: datetime, *others: datetime | None) -> datetime:
+    return max([start, *(other for other in others if other is not None)])
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _long(duration: timedelta) -> str:
+    seconds = int(duration.total_seconds())
+    return f"{seconds} s" if seconds < 300 else f"{seconds // 60} min"

@@ -1,0 +1,105 @@
+"""Workers' instances in EC2: describes them and stops them. The only place that stops anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lifecycle_app.aws_errors import asking
+from lifecycle_app.errors import CloudError, StopRejected
+from lifecycle_app.events import EC2_STATES
+from lifecycle_app.instance import Instance
+from lifecycle_app.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, worker_key
+
+IDS_IN_A_FILTER = 200
+"""EC2 takes so many values in one filter."""
+UNKNOWN_OUTCOME = ("InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable")
+"""Codes after which EC2 may have stopped the instance or not."""
+
+
+class Ec2:
+    """EC2's view of one cluster's workers.
+
+    Every method raises CloudError if EC2 cannot be asked. `stopper` is a client that never tries again by
+    itself: a stop is only allowed while it is claimed.
+    """
+
+    def __init__(self, reader: Any, stopper: Any, cluster: str) -> None:
+        self._reader = reader
+        self._stopper = stopper
+        self._cluster = cluster
+
+    def workers(self) -> list[Instance]:
+        """All instances with the cluster's tags, terminated ones too while EC2 remembers their tags."""
+        tags = {f"tag:{TAG_CLUSTER}": [self._cluster], f"tag:{TAG_ROLE}": [ROLE_WORKER]}
+        return list(self._described(tags))
+
+    def named(self, instance_ids: Sequence[str]) -> list[Instance]:
+        """Those of the instances that EC2 knows as workers, of whatever cluster.
+
+        One that is missing need not be gone: EC2 tells late of new ones, and forgets tags of old ones.
+        """
+        chunks = range(0, len(instance_ids), IDS_IN_A_FILTER)
+        return [
+            instance
+            for start in chunks
+            for instance in self._described({"instance-id": instance_ids[start : start + IDS_IN_A_FILTER]})
+        ]
+
+    def stop(self, instance_id: str, *, force: bool = False) -> None:
+        """Asks EC2 to stop the instance; `force` skips the operating system's own shutdown.
+
+        Raises StopRejected if EC2 refuses, and any other CloudError if nobody knows what it did.
+        """
+        try:
+            self._stopper.stop_instances(InstanceIds=[instance_id], Force=force)
+        except ClientError as error:
+            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+            kind = CloudError if code in UNKNOWN_OUTCOME else StopRejected
+            raise kind("StopInstances", code, message) from error
+        except BotoCoreError as error:
+            raise CloudError("StopInstances", "NoAnswer", str(error)) from error
+
+    def _described(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
+        pages = self._reader.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": name, "Values": list(values)} for name, values in filters.items()]
+        )
+        with asking("DescribeInstances"):
+            for page in pages:
+                for reservation in page["Reservations"]:
+                    yield from filter(None, map(worker_instance, reservation["Instances"]))
+
+
+def worker_instance(described: Mapping[str, Any]) -> Instance | None:
+    """An instance as DescribeInstances tells of it; None if it does not carry a worker's tags."""
+    tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
+    if tags.get(TAG_ROLE) != ROLE_WORKER or not tags.get(TAG_CLUSTER):
+        return None
+    try:
+        key = worker_key(tags.get(TAG_USER, ""), tags.get(TAG_SERVER, ""))
+    except ValueError:
+        return None
+    return Instance(
+        key=key,
+        cluster=tags[TAG_CLUSTER],
+        instance_id=described["InstanceId"],
+        state=EC2_STATES[described["State"]["Name"]],
+        launched_at=described["LaunchTime"].astimezone(UTC),
+        address=described.get("PrivateIpAddress"),
+        instance_type=described["InstanceType"],
+        zone=described.get("Placement", {}).get("AvailabilityZone", ""),
+        home_volume=_home_volume(described),
+    )
+
+
+def _home_volume(described: Mapping[str, Any]) -> str | None:
+    root = described.get("RootDeviceName")
+    others = [
+        mapping["Ebs"]["VolumeId"]
+        for mapping in described.get("BlockDeviceMappings", ())
+        if mapping["DeviceName"] != root and "Ebs" in mapping
+    ]
+    return others[0] if others else None

@@ -1,0 +1,149 @@
+"""When a worker counts as idle: set for the cluster, for groups and for users, the latter before the former."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum
+from functools import partial
+from typing import Any
+
+from lifecycle_app.errors import PolicyError
+
+CLUSTER_SCOPE = "cluster"
+LONGEST = timedelta(days=366)
+
+Fields = Mapping[str, Any]
+
+
+class Level(IntEnum):
+    """How much life a worker reports of a period: each level outdoes those below it."""
+
+    QUIET = 0
+    LOAD = 1
+    WORK = 2
+    INTERACTION = 3
+
+
+SIGNALS = {"load": Level.LOAD, "work": Level.WORK, "interaction": Level.INTERACTION}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How long a worker may run, and what keeps it up."""
+
+    idle_timeout: timedelta = timedelta(hours=1)
+    """Without a sign of life for so long, it is stopped."""
+    signals: frozenset[Level] = frozenset({Level.LOAD, Level.WORK, Level.INTERACTION})
+    """What counts as a sign of life. A report tells the highest level only: counting load counts work too."""
+    busy_allowance: timedelta | None = timedelta(hours=24)
+    """How long work without a person keeps it up; None: for ever."""
+    max_lifetime: timedelta | None = None
+    """After so long in one go it is stopped whatever it does; None: never."""
+    start_grace: timedelta = timedelta(minutes=10)
+    """So long after its start it is left alone."""
+    hung_after: timedelta = timedelta(minutes=30)
+    """Without any report and without CPU for so long, it is hung."""
+    hung_cpu: float = 3.0
+    """Percent of CPU below which an instance does nothing."""
+
+    @property
+    def lowest_level(self) -> Level:
+        """The lowest level that counts as a sign of life; interaction always does."""
+        return min(self.signals | {Level.INTERACTION})
+
+
+def scopes(user: str, groups: Iterable[str]) -> list[str]:
+    """Where policies for this user may be set."""
+    return [CLUSTER_SCOPE, *(f"group/{group}" for group in sorted(groups)), f"user/{user}"]
+
+
+def policy_for(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> Policy:
+    """The user's policy, out of the settings' JSON by scope. Raises PolicyError if one cannot be used.
+
+    Where groups differ the most generous value holds, so that joining a group takes nothing away.
+    """
+    found = {scope: parse(scope, texts[scope]) for scope in scopes(user, groups) if scope in texts}
+    merged: dict[str, Any] = dict(found.get(CLUSTER_SCOPE, {}))
+    merged.update(_most_generous([found[s] for s in found if s.startswith("group/")]))
+    merged.update(found.get(f"user/{user}", {}))
+    return Policy(**merged)
+
+
+def parse(scope: str, text: str) -> dict[str, Any]:
+    """The fields that a policy's JSON sets. Raises PolicyError with one sentence for every bad field."""
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise PolicyError(scope, (f"not JSON: {error}",)) from error
+    if not isinstance(given, dict):
+        raise PolicyError(scope, ("not a JSON object",))
+    fields: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in given.items():
+        try:
+            fields[name] = _reader(name)(value)
+        except (TypeError, ValueError) as error:
+            problems.append(f"{name}: {error}")
+    if problems:
+        raise PolicyError(scope, tuple(problems))
+    return fields
+
+
+def _duration(value: Any, least: int = 0) -> timedelta:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"must be a number of seconds, not {value!r}")
+    if not least <= value <= LONGEST.total_seconds():
+        raise ValueError(f"must be from {least} to {LONGEST.total_seconds():.0f} seconds, not {value!r}")
+    return timedelta(seconds=value)
+
+
+def _duration_or_none(value: Any) -> timedelta | None:
+    return None if value is None else _duration(value, least=1)
+
+
+def _signals(value: Any) -> frozenset[Level]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"must be a list out of {', '.join(SIGNALS)}, not {value!r}")
+    unknown = [name for name in value if name not in SIGNALS]
+    if unknown:
+        raise ValueError(f"unknown signal {unknown[0]!r}; there are {', '.join(SIGNALS)}")
+    return frozenset({SIGNALS[name] for name in value} | {Level.INTERACTION})
+
+
+def _percent(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise ValueError(f"must be a percentage from 0 to 100, not {value!r}")
+    return float(value)
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "idle_timeout": partial(_duration, least=1),
+    "signals": _signals,
+    "busy_allowance": _duration_or_none,
+    "max_lifetime": _duration_or_none,
+    "start_grace": _duration,
+    "hung_after": partial(_duration, least=1),
+    "hung_cpu": _percent,
+}
+
+
+def _reader(name: str) -> Callable[[Any], Any]:
+    if name not in READERS:
+        raise ValueError(f"no such field; there are {', '.join(READERS)}")
+    return READERS[name]
+
+
+def _most_generous(levels: Sequence[Fields]) -> dict[str, Any]:
+    names = sorted({name for fields in levels for name in fields})
+    return {name: _widest(name, [fields[name] for fields in levels if name in fields]) for name in names}
+
+
+def _widest(name: str, values: list[Any]) -> Any:
+    if name == "signals":
+        return frozenset().union(*values)
+    if name == "hung_cpu":
+        return min(values)
+    return None if None in values else max(values)

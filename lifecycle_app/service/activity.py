@@ -1,0 +1,84 @@
+"""Recording the newest signs of life of every running worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lifecycle_app.decisions import next_look
+from lifecycle_app.errors import HubError, PolicyError, RecordConflict
+from lifecycle_app.evidence import Evidence
+from lifecycle_app.policy import Level, Policy, policy_for, scopes
+from lifecycle_app.service.ports import Service
+from lifecycle_app.transitions import with_due, with_life
+from lifecycle_app.worker import State, Worker
+
+log = logging.getLogger(__name__)
+
+LOOK_BACK = timedelta(minutes=15)
+"""Reports older than this were seen by an earlier pass; decisions look at the whole time anyway."""
+
+
+def record_activity(service: Service, now: datetime) -> dict[str, int]:
+    """Writes what has changed of the running workers' life, groups and due times, and counts it."""
+    running = [worker for worker in service.store.costing() if worker.state is State.RUNNING]
+    if not running:
+        return {"running": 0, "written": 0}
+    evidence = service.metrics.newest([worker.instance_id for worker in running], now - LOOK_BACK, now)
+    groups = _groups(service)
+    grouped = [replace(w, groups=groups.get(w.user, w.groups)) for w in running]
+    texts = service.store.policies(sorted({scope for w in grouped for scope in scopes(w.user, w.groups)}))
+    written = 0
+    for old, new in zip(running, grouped, strict=True):
+        changed = _observed(new, evidence[new.instance_id], texts, now)
+        if changed != old:
+            written += _write(service, changed, now)
+    return {"running": len(running), "written": written}
+
+
+def _observed(worker: Worker, evidence: Evidence, texts: Mapping[str, str], now: datetime) -> Worker:
+    try:
+        policy = policy_for(worker.user, worker.groups, texts)
+    except PolicyError as error:
+        log.error("worker %s: %s", worker.key, error)
+        return worker
+    life, person = evidence.last_life(policy.lowest_level), evidence.last_life(Level.INTERACTION)
+    alive = with_life(worker, _not_after(now, life), _not_after(now, person))
+    due_at = next_look(alive, evidence, policy, now)
+    # Once it is due, every pass would find another time in the past: it stays due since when it was.
+    overdue = due_at <= now and worker.due_at is not None and worker.due_at <= now
+    words = _words(alive, policy) if alive.last_activity != worker.last_activity else worker.evidence
+    return replace(alive if overdue else with_due(alive, due_at), evidence=words)
+
+
+def _groups(service: Service) -> dict[str, tuple[str, ...]]:
+    """The groups of those who have servers; nothing if the hub cannot tell. Its idea of activity is not asked."""
+    try:
+        users = service.hub.active_users()
+    except HubError as error:
+        log.warning("groups stay as they are: %s", error)
+        return {}
+    return {user.name: user.groups for user in users if user.groups is not None}
+
+
+def _write(service: Service, worker: Worker, now: datetime) -> int:
+    try:
+        service.store.put(worker, now)
+    except RecordConflict:
+        log.info("worker %s: changed by somebody else, left for the next pass", worker.key)
+        return 0
+    return 1
+
+
+def _not_after(now: datetime, at: datetime | None) -> datetime | None:
+    """A period that has not ended yet is told of by its end, which lies in the future."""
+    return None if at is None else min(at, now)
+
+
+def _words(worker: Worker, policy: Policy) -> str:
+    if worker.last_activity == worker.last_interaction:
+        return f"somebody used it until {worker.last_interaction:%Y-%m-%d %H:%M:%S} UTC"
+    kinds = "work" if policy.lowest_level >= Level.WORK else "work or load"
+    return f"{kinds} until {worker.last_activity:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,161 @@
+"""EC2 against the records and the hub: mends what can be mended, reports the rest, guesses nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import assert_never
+
+from lifecycle_app.cloudwatch import IdleAlarm
+from lifecycle_app.decisions import Decision, Reason, decide, kept
+from lifecycle_app.errors import CloudError, EventRefused, HubError, PolicyError, RecordConflict
+from lifecycle_app.history import Kind
+from lifecycle_app.instance import Instance
+from lifecycle_app.reconciliation import (
+    Ambiguous,
+    Finding,
+    Missed,
+    Orphan,
+    Stuck,
+    Undescribed,
+    findings,
+    without_server,
+)
+from lifecycle_app.service.ports import Service
+from lifecycle_app.service.recording import adopt, apply_state, see_to_alarm
+from lifecycle_app.service.records import policy_of, tell
+from lifecycle_app.service.triggers import settle
+from lifecycle_app.worker import State, Worker
+
+log = logging.getLogger(__name__)
+
+Step = tuple[str, Callable[[], object]]
+
+
+def reconcile(service: Service, now: datetime, is_time_left: Callable[[], bool]) -> dict[str, int]:
+    """Compares EC2, records, alarms and hub, mends or reports what differs, and counts it.
+
+    What is left undone for lack of time is found again the next time.
+    """
+    done: Counter[str] = Counter()
+    for name, step in _steps(service, now):
+        if not is_time_left():
+            done["left"] += 1
+            break
+        try:
+            step()
+            done[name] += 1
+        except (CloudError, EventRefused, PolicyError, RecordConflict) as error:
+            log.error("%s not mended: %s", name, error)
+            done["failed"] += 1
+    return dict(done)
+
+
+def _steps(service: Service, now: datetime) -> Iterator[Step]:
+    workers = service.store.everybody()
+    instances = _described(service, workers)
+    for finding in findings(workers, instances, now):
+        yield type(finding).__name__.lower(), partial(_mend, service, finding, now)
+    workers = service.store.everybody()
+    yield from _alarm_steps(service, workers)
+    yield from _server_steps(service, workers, now)
+
+
+def _described(service: Service, workers: Sequence[Worker]) -> list[Instance]:
+    """The cluster's instances, by their tags, and those of the records whose tags have faded."""
+    tagged = service.cloud.workers()
+    seen = {instance.instance_id for instance in tagged}
+    missing = [
+        w.instance_id for w in workers if w.state is not State.TERMINATED and w.instance_id not in seen
+    ]
+    found = service.cloud.named(missing) if missing else []
+    return tagged + [instance for instance in found if instance.cluster == service.cluster]
+
+
+def _mend(service: Service, finding: Finding, now: datetime) -> None:
+    match finding:
+        case Orphan(instance):
+            _adopt(service, instance, now)
+        case Missed(worker, instance):
+            words = f"EC2 says {instance.state}, the record said {worker.state}: no event had told"
+            if apply_state(service, worker, instance, instance.state, now, now) == "recorded":
+                tell(service, worker, Kind.REPAIR, f"missed-{instance.state}", words, now)
+        case Stuck(worker, force):
+            _unstick(service, worker, force, now)
+        case Undescribed(worker):
+            words = f"EC2 does not tell of {worker.instance_id}; its record is kept"
+            _report(service, worker, "undescribed", words, worker.state_at)
+        case Ambiguous(instances):
+            for instance in instances:
+                log.error(
+                    "worker %s has no record and several instances: %s", instance.key, instance.instance_id
+                )
+        case _:
+            assert_never(finding)
+
+
+def _adopt(service: Service, instance: Instance, now: datetime) -> None:
+    lives_since_launch = instance.state in (State.PENDING, State.RUNNING)
+    worker = adopt(service, instance, instance.launched_at if lives_since_launch else now, now)
+    if worker is not None:
+        words = f"{instance.instance_id} has this worker's tags and was in no record"
+        tell(service, worker, Kind.REPAIR, "orphan", words, now)
+        see_to_alarm(service, worker, worker.state)
+
+
+def _unstick(service: Service, worker: Worker, force: bool, now: datetime) -> None:
+    words = f"{worker.state} since {worker.state_at:%Y-%m-%d %H:%M:%S} UTC"
+    if not force:
+        _report(service, worker, f"stuck-{worker.state}", words, worker.state_at)
+        return
+    service.cloud.stop(worker.instance_id, force=True)
+    tell(service, worker, Kind.STOP, "forced", f"{words}: stopped by force", now)
+
+
+def _report(service: Service, worker: Worker, reason: str, words: str, since: datetime) -> None:
+    """Tells the administrator; told under the time since when it is so, it is kept once only."""
+    tell(service, worker, Kind.REPORT, reason, words, since)
+
+
+def _alarm_steps(service: Service, workers: Sequence[Worker]) -> Iterator[Step]:
+    alarms = service.metrics.idle_alarms()
+    for worker in workers:
+        if worker.state is State.RUNNING and not _has_its_alarm(service, worker, alarms):
+            yield "lost-alarm", partial(see_to_alarm, service, worker, worker.state)
+    stray = sorted(set(alarms) - {worker.instance_id for worker in workers if worker.state.costs})
+    if stray:
+        yield "stray-alarm", partial(service.metrics.delete_idle_alarms, stray)
+
+
+def _has_its_alarm(service: Service, worker: Worker, alarms: Mapping[str, IdleAlarm]) -> bool:
+    alarm = alarms.get(worker.instance_id)
+    try:
+        return alarm is not None and service.metrics.suits(alarm, policy_of(service, worker))
+    except PolicyError as error:
+        log.error("worker %s: its alarm stays as it is: %s", worker.key, error)
+        return True
+
+
+def _server_steps(service: Service, workers: Sequence[Worker], now: datetime) -> Iterator[Step]:
+    try:
+        users = service.hub.active_users()
+    except HubError as error:
+        log.warning("the hub's servers are not compared: %s", error)
+        return
+    servers = {key for user in users for key in user.servers}
+    for worker in without_server(workers, servers, now):
+        yield "without-server", partial(settle, service, worker, _without_server, now)
+
+
+def _without_server(service: Service, worker: Worker, now: datetime) -> Decision:
+    """What to do about a worker that the hub knows no server on: nobody can come back to it unnoticed."""
+    try:
+        policy = policy_of(service, worker)
+    except PolicyError as error:
+        return kept(Reason.BAD_POLICY, str(error), now)
+    evidence = service.metrics.evidence(worker.instance_id, policy, now)
+    return decide(worker, replace(evidence, hub_server=False), policy, now)

@@ -1,0 +1,107 @@
+"""Reading a record, deciding on it and writing it, again if somebody else was faster; and telling of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from lifecycle_app.decisions import Decision
+from lifecycle_app.errors import RecordConflict
+from lifecycle_app.history import Entry, Kind
+from lifecycle_app.policy import Policy, policy_for, scopes
+from lifecycle_app.prices import cost
+from lifecycle_app.service.ports import Service
+from lifecycle_app.transitions import run_seconds
+from lifecycle_app.worker import State, Worker
+
+log = logging.getLogger(__name__)
+
+TRIES = 5
+
+
+def change(service: Service, key: str, now: datetime, step: Callable[[Worker], Worker]) -> Worker | None:
+    """The record after `step` has been applied to it as it is now; None if there is none.
+
+    `step` returns the worker it got if there is nothing to do. It is called again whenever somebody else
+    wrote the record in between. Raises RecordConflict if that happens time and again.
+    """
+    for _ in range(TRIES):
+        worker = service.store.get(key)
+        if worker is None:
+            return None
+        changed = step(worker)
+        if changed == worker:
+            return worker
+        try:
+            return service.store.put(changed, now)
+        except RecordConflict:
+            log.info("worker %s: its record was changed by somebody else, reading it again", key)
+    raise RecordConflict(f"record of {key} is changed all the time")
+
+
+def policy_of(service: Service, worker: Worker) -> Policy:
+    """The worker's policy. Raises PolicyError if a level of it cannot be used."""
+    texts = service.store.policies(scopes(worker.user, worker.groups))
+    return policy_for(worker.user, worker.groups, texts)
+
+
+def tell(
+    service: Service, worker: Worker, kind: Kind, reason: str, words: str, now: datetime, **more: object
+) -> None:
+    """Logs what happened to a worker, and keeps it in its history with its evidence."""
+    log.info("worker %s (%s): %s %s: %s", worker.key, worker.instance_id, kind, reason, words)
+    service.store.add_history(
+        Entry(
+            key=worker.key,
+            at=now,
+            kind=kind,
+            reason=reason,
+            words=words,
+            instance_id=worker.instance_id,
+            evidence=more,
+        )
+    )
+
+
+def tell_run(service: Service, worker: Worker, state: State, at: datetime) -> None:
+    """Keeps the run that ends with this state, if one does; telling it twice changes nothing."""
+    seconds = run_seconds(worker, state, at)
+    if seconds is None:
+        return
+    price = cost(worker.instance_type, seconds)
+    service.store.add_history(
+        Entry(
+            key=worker.key,
+            at=at,
+            kind=Kind.RUN,
+            reason=worker.stop_reason or "stopped",
+            words=f"ran for {seconds} s" + (f", about ${price:.4f}" if price is not None else ""),
+            instance_id=worker.instance_id,
+            seconds=seconds,
+            cost=price,
+        )
+    )
+
+
+def keep(service: Service, worker: Worker, decision: Decision, now: datetime) -> None:
+    """Lets the worker run until it is due again. Only a new reason goes into the history."""
+
+    def step(current: Worker) -> Worker:
+        if current.instance_id != worker.instance_id or current.state is not worker.state:
+            return current
+        state = State.RUNNING if current.is_abandoned(now) else current.state
+        return replace(
+            current,
+            state=state,
+            claimed_until=current.claimed_until if state is current.state else None,
+            stop_reason=current.stop_reason if state is current.state else None,
+            due_at=decision.due_at,
+            decided=decision.reason,
+            evidence=decision.words,
+        )
+
+    change(service, worker.key, now, step)
+    if worker.decided != decision.reason:
+        tell(service, worker, Kind.DECISION, decision.reason, decision.words, now, **decision.evidence)

@@ -1,0 +1,100 @@
+"""What makes somebody look at a worker: its alarm, the clock, or a person who presses Stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from lifecycle_app.decisions import Action, Decision, Reason, decide, kept, requested
+from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, PolicyError, RecordConflict
+from lifecycle_app.events import IdleAlarm, StopRequest
+from lifecycle_app.service.ports import Service
+from lifecycle_app.service.records import TRIES, keep, policy_of
+from lifecycle_app.service.stopping import stop
+from lifecycle_app.worker import State, Worker
+
+log = logging.getLogger(__name__)
+
+Decide = Callable[[Service, Worker, datetime], Decision]
+
+
+def idle_alarm(service: Service, event: IdleAlarm, now: datetime) -> str:
+    """Decides about the worker whose alarm rang, by what is known now, and says in a word how that went.
+
+    Raises ForeignEvent if no worker has that instance.
+    """
+    if not event.rings:
+        return "quiet"
+    worker = service.store.by_instance(event.instance_id)
+    if worker is None:
+        raise ForeignEvent(f"no worker has {event.instance_id}")
+    return settle(service, worker, by_evidence, now)
+
+
+def sweep(service: Service, now: datetime, is_time_left: Callable[[], bool]) -> dict[str, int]:
+    """Decides about every worker that is due, longest due first, while there is time; counts how that went.
+
+    Those left over are due still when the next sweep comes.
+    """
+    outcomes: dict[str, int] = {}
+    for worker in service.store.due(now):
+        if not is_time_left():
+            outcomes["left"] = outcomes.get("left", 0) + 1
+            continue
+        outcome = _tried(service, worker, by_evidence, now)
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    return outcomes
+
+
+def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
+    """Stops the worker that somebody wants stopped, idle or not, and says in a word how that went.
+
+    A request for an earlier run, or another instance, is void. Raises NotNow while the instance starts, or
+    somebody else decides about it.
+    """
+    worker = service.store.get(event.key)
+    if worker is None or worker.instance_id != event.instance_id:
+        return "void"
+    if worker.state is State.PENDING or worker.is_claimed(now):
+        raise NotNow(f"worker {event.key} is {worker.state}, and cannot be stopped before that is over")
+    if worker.started_at is not None and worker.started_at > event.at:
+        return "void"
+    return settle(service, worker, lambda _, w, __: requested(w, event.by, min(event.at, now)), now)
+
+
+def settle(service: Service, worker: Worker, decide_on: Decide, now: datetime) -> str:
+    """Decides about the worker as recorded at this moment and acts; again if its record changes meanwhile."""
+    for _ in range(TRIES):
+        current = service.store.get(worker.key)
+        if current is None or current.instance_id != worker.instance_id:
+            return "gone"
+        if current.state is not State.RUNNING and not current.is_abandoned(now):
+            return "held" if current.is_claimed(now) else "not-running"
+        decision = decide_on(service, current, now)
+        try:
+            if decision.action is Action.STOP:
+                return stop(service, current, decision, now)
+            keep(service, current, decision, now)
+            return "kept"
+        except RecordConflict:
+            log.info("worker %s: changed while somebody decided about it, deciding again", current.key)
+    raise RecordConflict(f"record of {worker.key} is changed all the time")
+
+
+def by_evidence(service: Service, worker: Worker, now: datetime) -> Decision:
+    """The decision by policy and CloudWatch. With a policy that cannot be used, nobody is stopped."""
+    try:
+        policy = policy_of(service, worker)
+    except PolicyError as error:
+        return kept(Reason.BAD_POLICY, str(error), now)
+    return decide(worker, service.metrics.evidence(worker.instance_id, policy, now), policy, now)
+
+
+def _tried(service: Service, worker: Worker, decide_on: Decide, now: datetime) -> str:
+    """One worker's trouble must not keep a sweep from the others."""
+    try:
+        return settle(service, worker, decide_on, now)
+    except (CloudError, RecordConflict) as error:
+        log.error("worker %s: left for the next sweep: %s", worker.key, error)
+        return "failed"

@@ -1,0 +1,98 @@
+"""What the environment says. Nothing else reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from lifecycle_app.errors import SettingsError
+
+RECORD_SCHEDULE = "rate(1 minute)"
+SWEEP_SCHEDULE = "rate(5 minutes)"
+RECONCILE_SCHEDULE = "rate(15 minutes)"
+CLUSTER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One cluster's settings, as the functions run with them."""
+
+    cluster: str
+    hub_api: str
+    hub_token_parameter: str
+    report_period: timedelta
+    history_kept: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Triggers:
+    """What the rules are made of when the functions are deployed."""
+
+    cluster: str
+    record_schedule: str
+    sweep_schedule: str
+    reconcile_schedule: str
+
+
+def settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings. Raises SettingsError that names what is missing or wrong."""
+    return Settings(
+        cluster=_cluster(environment),
+        hub_api=_hub_api(environment),
+        hub_token_parameter=_required(environment, "CLOUDJHUB_HUB_TOKEN_PARAMETER"),
+        report_period=timedelta(seconds=_report_period(environment)),
+        history_kept=timedelta(days=_number(environment, "CLOUDJHUB_HISTORY_DAYS", 90, 1, 3650)),
+    )
+
+
+def triggers(environment: Mapping[str, str] = os.environ) -> Triggers:
+    """What the rules are made of. Needs nothing to be set: Chalice asks on any machine."""
+    return Triggers(
+        cluster=environment.get("CLOUDJHUB_CLUSTER") or "dev",
+        record_schedule=environment.get("CLOUDJHUB_RECORD_SCHEDULE") or RECORD_SCHEDULE,
+        sweep_schedule=environment.get("CLOUDJHUB_SWEEP_SCHEDULE") or SWEEP_SCHEDULE,
+        reconcile_schedule=environment.get("CLOUDJHUB_RECONCILE_SCHEDULE") or RECONCILE_SCHEDULE,
+    )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise SettingsError(f"{name} is not set")
+    return value
+
+
+def _cluster(environment: Mapping[str, str]) -> str:
+    value = _required(environment, "CLOUDJHUB_CLUSTER")
+    if not CLUSTER_NAME.match(value):
+        raise SettingsError(f"CLOUDJHUB_CLUSTER is no cluster name (a-z, 0-9 and -, at most 31): {value!r}")
+    return value
+
+
+def _hub_api(environment: Mapping[str, str]) -> str:
+    value = _required(environment, "CLOUDJHUB_HUB_API")
+    if not value.startswith(("https://", "http://")):
+        raise SettingsError(f"CLOUDJHUB_HUB_API is no http or https address: {value!r}")
+    return value
+
+
+def _report_period(environment: Mapping[str, str]) -> int:
+    """Seconds, as CloudWatch knows periods: some below a minute, whole minutes above."""
+    seconds = _number(environment, "CLOUDJHUB_REPORT_PERIOD", 60, 1, 3600)
+    if seconds not in (1, 5, 10, 20, 30) and seconds % 60:
+        raise SettingsError(
+            f"CLOUDJHUB_REPORT_PERIOD must be 1, 5, 10, 20, 30 or whole minutes in seconds, not {seconds}"
+        )
+    return seconds
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise SettingsError(f"{name} must be a whole number from {least} to {most}, not {text!r}")
+    return int(text)

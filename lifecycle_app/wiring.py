@@ -1,0 +1,66 @@
+"""Builds the real adapters, once for each cold start."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import requests
+from botocore.config import Config
+from botocore.session import get_session
+
+from lifecycle_app.aws_errors import asking
+from lifecycle_app.cloudwatch import CloudWatch
+from lifecycle_app.ec2 import Ec2
+from lifecycle_app.errors import CloudError, HubAnswerOdd
+from lifecycle_app.hub_client import HubClient
+from lifecycle_app.service import Service
+from lifecycle_app.settings import Settings, settings
+from lifecycle_app.store import WorkerStore
+
+PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
+ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
+
+
+@cache
+def wired() -> Service:
+    """The service on real AWS. Raises SettingsError that names what the environment lacks."""
+    return build(settings())
+
+
+def build(chosen: Settings) -> Service:
+    """The service of one cluster. Nothing is asked of AWS or the hub yet."""
+    # boto3 would add a sixth to the cold start, for resources that nobody here uses.
+    client = get_session().create_client
+    token = SecretParameter(client("ssm", config=PATIENT), chosen.hub_token_parameter)
+    return Service(
+        cluster=chosen.cluster,
+        store=WorkerStore(chosen.cluster, chosen.history_kept),
+        cloud=Ec2(client("ec2", config=PATIENT), client("ec2", config=ONCE), chosen.cluster),
+        metrics=CloudWatch(client("cloudwatch", config=PATIENT), chosen.cluster, chosen.report_period),
+        hub=HubClient(chosen.hub_api, token, requests.Session()),
+    )
+
+
+class SecretParameter:
+    """A SecureString in Parameter Store, read when it is first needed."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._value: str | None = None
+
+    def value(self) -> str:
+        """The secret. Raises HubAnswerOdd if it cannot be read: the hub cannot be asked then."""
+        if self._value is None:
+            try:
+                with asking("GetParameter"):
+                    answer = self._client.get_parameter(Name=self._name, WithDecryption=True)
+            except CloudError as error:
+                raise HubAnswerOdd(f"no token for the hub: {error}") from error
+            self._value = str(answer["Parameter"]["Value"])
+        return self._value
+
+    def forget(self) -> None:
+        """Reads it anew next time."""
+        self._value = None
