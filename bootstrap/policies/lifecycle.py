@@ -15,8 +15,11 @@ def read_workers(scope: Scope) -> Statement:
     return allow("ReadWorkers", ["dynamodb:GetItem"], [scope.table("workers")])
 
 
-def find_workers(scope: Scope) -> Statement:
-    return allow("FindWorkers", ["dynamodb:Query"], [scope.indexes("workers")])
+def find_by(index: str) -> Power:
+    def find_workers(scope: Scope) -> Statement:
+        return allow("FindWorkers", ["dynamodb:Query"], [f"{scope.table('workers')}/index/{index}"])
+
+    return find_workers
 
 
 def write_workers(scope: Scope) -> Statement:
@@ -82,14 +85,14 @@ _CHANGE = (read_workers, write_workers, write_history)  # read a record, decide,
 _STOP = (*_CHANGE, ask_hub, stop_workers)
 
 POWERS: Mapping[str, tuple[Power, ...]] = {
-    "record_state": (*_CHANGE, find_workers, read_settings, see_instances, put_alarms, delete_alarms),
-    "idle_alarm": (*_STOP, find_workers, read_settings, read_metrics),
-    "record_activity": (find_workers, write_workers, read_settings, read_metrics, ask_hub),
-    "sweep": (*_STOP, find_workers, read_settings, read_metrics),
+    "record_state": (*_CHANGE, find_by("instance"), read_settings, see_instances, put_alarms, delete_alarms),
+    "idle_alarm": (*_STOP, find_by("instance"), read_settings, read_metrics),
+    "record_activity": (find_by("due"), write_workers, read_settings, read_metrics, ask_hub),
+    "sweep": (*_STOP, find_by("due"), read_settings, read_metrics),
     "stop_requested": _STOP,
     "reconcile": (
         *_STOP,
-        find_workers,
+        find_by("changed"),
         read_settings,
         read_metrics,
         see_instances,
@@ -114,9 +117,6 @@ def _idle_alarms(scope: Scope) -> str:
 
 
 def _own_log(scope: Scope, function: str) -> Statement:
+    """Chalice makes the log group, with its retention, so that no function needs to."""
     group = scope.arn("logs", f"log-group:/aws/lambda/{APP_NAME}-{scope.cluster}-{function}")
-    return allow(
-        "WriteOwnLog",
-        ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-        [group, f"{group}:*"],
-    )
+    return allow("WriteOwnLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"])

@@ -37,7 +37,6 @@ CHANGES: dict[str, set[str]] = {
         "cloudwatch:PutMetricAlarm",
         "dynamodb:PutItem",
         "ec2:StopInstances",
-        "logs:CreateLogGroup",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
     },

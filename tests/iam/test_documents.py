@@ -102,6 +102,7 @@ def test_the_committed_policies_of_stage_dev_are_these() -> None:
     assert {name: json.loads((committed / f"policy-{name}.json").read_text()) for name in ours} == ours
     config = json.loads((committed / "config.json").read_text())
     assert config["app_name"] == "cloudjhub"
+    assert config["log_retention_in_days"]  # with it, Chalice makes the log groups: no function may
     functions = config["stages"]["dev"]["lambda_functions"]
     assert {name: one["iam_policy_file"] for name, one in functions.items()} == {
         name: f"policy-{name}.json" for name in FUNCTIONS

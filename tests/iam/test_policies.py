@@ -39,17 +39,19 @@ MANAGER = {
 }
 CHANGE = {"GetItem, workers", "PutItem, workers", "PutItem, history"}
 STOP = CHANGE | {"GetParameter, lifecycle token", "StopInstances, own worker"}
-FIND = {"Query, index due", "Query, index instance", "Query, index changed"}
 JUDGE = {"BatchGetItem, settings", "GetMetricData"}
 ALARMS = {"PutMetricAlarm, own", "DeleteAlarms, own"}
-LOGGING = ("CreateLogGroup", "CreateLogStream", "PutLogEvents")
+LOGGING = ("CreateLogStream", "PutLogEvents")
 BY_FUNCTION: dict[str, set[str]] = {
-    "record_state": CHANGE | FIND | ALARMS | {"BatchGetItem, settings", "DescribeInstances"},
-    "idle_alarm": STOP | FIND | JUDGE,
-    "record_activity": FIND | JUDGE | {"PutItem, workers", "GetParameter, lifecycle token"},
-    "sweep": STOP | FIND | JUDGE,
+    "record_state": CHANGE
+    | {"Query, index instance"}
+    | ALARMS
+    | {"BatchGetItem, settings", "DescribeInstances"},
+    "idle_alarm": STOP | {"Query, index instance"} | JUDGE,
+    "record_activity": {"Query, index due"} | JUDGE | {"PutItem, workers", "GetParameter, lifecycle token"},
+    "sweep": STOP | {"Query, index due"} | JUDGE,
     "stop_requested": STOP,
-    "reconcile": STOP | FIND | JUDGE | ALARMS | {"DescribeInstances", "DescribeAlarms"},
+    "reconcile": STOP | {"Query, index changed"} | JUDGE | ALARMS | {"DescribeInstances", "DescribeAlarms"},
 }
 GRANTED: dict[str, set[str]] = {
     "manager": MANAGER,
