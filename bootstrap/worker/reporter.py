@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -38,6 +38,7 @@ class Reporter:
         *,
         read_tree: Callable[[int], ProcessTree],
         clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         root: int,
         pid: int,
         instance_id: str,
@@ -47,6 +48,7 @@ class Reporter:
         self._publisher = publisher
         self._read_tree = read_tree
         self._clock = clock
+        self._sleep = sleep
         self._root = root
         self._pid = pid
         self._instance_id = instance_id
@@ -119,7 +121,7 @@ class Reporter:
     async def _sample_kernels_until(self, due: datetime) -> None:
         """Note kernels that are busy at two looks in a row: work that would be over at the report."""
         while (left := due - self._clock()) > timedelta(0):
-            await asyncio.sleep(min(left, KERNEL_SAMPLING).total_seconds())
+            await self._sleep(min(left, KERNEL_SAMPLING).total_seconds())
             busy = self._server.busy_kernels()
             self._ran |= busy & self._sampled
             self._sampled = busy
