@@ -1,0 +1,23 @@
+"""Runs a command as the boot client does: as its child, below a subreaper that tells it its own pid."""
+
+import os
+import sys
+
+from bootstrap.worker.command import Command
+from bootstrap.worker.supervision import Signals, Supervisor, become_subreaper
+
+
+def main() -> None:
+    become_subreaper()
+    signals = Signals()
+    signals.install()
+    supervisor = Supervisor(signals)
+    environment = {**os.environ, "CLOUDJHUB_BOOT_PID": str(os.getpid())}
+    try:
+        supervisor.run(Command(tuple(sys.argv[1:]), environment, os.getcwd()))
+    finally:
+        supervisor.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""The reporter in a real Jupyter server, with real kernels and terminals."""
+
+import asyncio
+import json
+import os
+import signal
+from typing import Any
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+from tornado.websocket import WebSocketClientConnection
+
+from .conftest import PERIOD, CloudWatch
+from .places import Jupyter, as_json, as_v1, execute, message, until
+
+pytestmark = pytest.mark.timeout(120)
+
+LAB_POLLS = ("api/kernels", "api/terminals", "api/sessions", "api/contents?content=1", "api/status", "api/me")
+
+
+def is_work(seen: dict[str, Any]) -> bool:
+    return bool(seen["level"] == 2)
+
+
+async def idle(connection: WebSocketClientConnection) -> None:
+    """Read until the kernel has nothing more to do."""
+    while True:
+        received = json.loads(str(await connection.read_message()))
+        if received["header"]["msg_type"] == "status" and received["content"]["execution_state"] == "idle":
+            return
+
+
+async def test_a_request_without_token_is_refused(jupyter: Jupyter) -> None:
+    with pytest.raises(HTTPClientError) as refused:
+        await AsyncHTTPClient().fetch(jupyter.url + "cloudjhub/activity")
+    assert refused.value.code == 403
+
+
+async def test_a_new_server_is_quiet_and_says_so(jupyter: Jupyter, cloudwatch: CloudWatch) -> None:
+    seen = await jupyter.quiet()
+    assert seen | {"observed_at": 0, "cpu_percent": 0} == {
+        "instance_id": "i-reporter",
+        "observed_at": 0,
+        "last_interaction": None,
+        "last_work": None,
+        "busy_kernels": 0,
+        "busy_terminals": 0,
+        "cpu_percent": 0,
+        "level": 0,
+        "details": [],
+    }
+    await until(lambda: activity(cloudwatch), lambda levels: levels[-1:] == [0])
+
+
+async def activity(cloudwatch: CloudWatch, name: str = "Activity") -> list[float]:
+    return cloudwatch.datapoints(name, "i-reporter")
+
+
+async def test_to_be_asked_is_no_activity_for_the_hub(jupyter: Jupyter) -> None:
+    before = (await jupyter.call("GET", "api/status?no_track_activity=1"))["last_activity"]
+    await jupyter.call("GET", "cloudjhub/activity")
+    assert (await jupyter.call("GET", "api/status?no_track_activity=1"))["last_activity"] == before
+
+
+async def test_an_open_tab_that_polls_is_quiet(jupyter: Jupyter, cloudwatch: CloudWatch) -> None:
+    """A kernel and a terminal stand open, their sockets connected; the tab asks and asks."""
+    kernel = await jupyter.kernel()
+    connection = await jupyter.socket(f"api/kernels/{kernel}/channels?session_id=s")
+    name, terminal = await jupyter.terminal()
+    before = await jupyter.quiet()
+    reports = len(await activity(cloudwatch))
+
+    async def poll() -> list[float]:
+        for path in LAB_POLLS:
+            await jupyter.call("GET", path)
+        await connection.write_message(as_json(message("kernel_info_request", {})))
+        await connection.write_message(as_json(message("comm_info_request", {})))
+        await terminal.write_message(json.dumps(["set_size", 24, 80, 600, 800]))
+        await terminal.write_message(json.dumps(["stdin", "\x1b[24;80R"]))
+        await asyncio.sleep(PERIOD / 10)
+        return (await activity(cloudwatch))[reports:]
+
+    levels = await until(poll, lambda levels: len(levels) >= 4)
+    # Level 1 may come from the load of polling ten times as fast as a tab does.
+    assert max(levels) <= 1
+    after = await jupyter.look()
+    assert after["last_interaction"] == before["last_interaction"]
+    assert after["last_work"] == before["last_work"]
+    connection.close()
+    terminal.close()
+    await jupyter.call("DELETE", f"api/kernels/{kernel}")
+    await jupyter.call("DELETE", f"api/terminals/{name}")
+
+
+@pytest.mark.parametrize("subprotocol", [None, "v1.kernel.websocket.jupyter.org"])
+async def test_a_run_cell_is_an_interaction_and_then_it_is_quiet_again(
+    jupyter: Jupyter, cloudwatch: CloudWatch, subprotocol: str | None
+) -> None:
+    kernel = await jupyter.kernel()
+    connection = await jupyter.socket(
+        f"api/kernels/{kernel}/channels?session_id=s", [subprotocol] if subprotocol else None
+    )
+    assert connection.selected_subprotocol == subprotocol
+    before = await jupyter.quiet()
+    if subprotocol:
+        await connection.write_message(as_v1(execute("1 + 1")), binary=True)
+    else:
+        await connection.write_message(as_json(execute("1 + 1")))
+    seen = await until(jupyter.look, lambda seen: seen["last_interaction"] != before["last_interaction"])
+    assert seen["level"] == 3
+    assert seen["details"][0].startswith("ran code")
+    assert (await jupyter.quiet())["last_interaction"] == seen["last_interaction"]
+    await until(lambda: activity(cloudwatch), lambda levels: levels[-1] == 0 and 3 in levels)
+    assert (await activity(cloudwatch, "Interaction"))[-1] == 1
+    connection.close()
+    await jupyter.call("DELETE", f"api/kernels/{kernel}")
+
+
+async def test_a_silent_cell_is_work_while_it_runs(jupyter: Jupyter, cloudwatch: CloudWatch) -> None:
+    """Nobody is connected, nothing is printed."""
+    kernel = await jupyter.kernel()
+    connection = await jupyter.socket(f"api/kernels/{kernel}/channels?session_id=s")
+    await connection.write_message(as_json(execute("import time; time.sleep(3600)")))
+    await until(jupyter.look, lambda seen: seen["busy_kernels"] == 1)
+    connection.close()
+    seen = await until(jupyter.look, is_work)
+    assert seen["details"][0] == f"kernel python3 ({kernel[:8]}) is busy"
+    await until(lambda: activity(cloudwatch), lambda levels: levels[-1] == 2)
+    assert (await activity(cloudwatch, "BusyKernels"))[-1] == 1
+    await jupyter.call("POST", f"api/kernels/{kernel}/interrupt", {})
+    assert (await jupyter.quiet())["last_work"] >= seen["last_work"]
+    await jupyter.call("DELETE", f"api/kernels/{kernel}")
+
+
+async def test_a_terminal_job_is_work_until_it_ends(jupyter: Jupyter, cloudwatch: CloudWatch) -> None:
+    name, terminal = await jupyter.terminal()
+    await terminal.write_message(json.dumps(["stdin", "sleep 3600\r"]))
+    assert (await until(jupyter.look, lambda seen: seen["level"] == 3))["details"][0].startswith("typed into")
+    seen = await until(jupyter.look, is_work)
+    assert (seen["busy_terminals"], seen["details"][0]) == (1, f"terminal {name} runs sleep")
+    await until(lambda: activity(cloudwatch), lambda levels: levels[-1] == 2)
+    assert (await activity(cloudwatch, "BusyTerminals"))[-1] == 1
+    await terminal.write_message(json.dumps(["stdin", "\x03"]))
+    await jupyter.quiet()
+    terminal.close()
+    await jupyter.call("DELETE", f"api/terminals/{name}")
+
+
+async def test_a_suspended_job_and_an_inner_prompt_are_quiet(jupyter: Jupyter) -> None:
+    name, terminal = await jupyter.terminal()
+    await terminal.write_message(json.dumps(["stdin", "bash --norc\r"]))
+    await terminal.write_message(json.dumps(["stdin", "sleep 3600\r"]))
+    await until(jupyter.look, is_work)
+    await terminal.write_message(json.dumps(["stdin", "\x1a"]))
+    assert (await jupyter.quiet())["busy_terminals"] == 0
+    terminal.close()
+    await jupyter.call("DELETE", f"api/terminals/{name}")
+
+
+async def test_a_job_that_detached_itself_is_work_after_its_terminal_is_gone(jupyter: Jupyter) -> None:
+    name, terminal = await jupyter.terminal()
+    pid_file = jupyter.home / "job.pid"
+    job = f"setsid nohup sh -c 'echo $$ > {pid_file}; exec sleep 3600' >/dev/null 2>&1 & disown; exit\r"
+    await terminal.write_message(json.dumps(["stdin", job]))
+    seen = await until(jupyter.look, is_work)
+    assert "sleep runs detached" in seen["details"]
+    assert name not in [terminal["name"] for terminal in await jupyter.call("GET", "api/terminals")]
+    terminal.close()
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+    await jupyter.quiet()
+
+
+async def test_a_load_without_anything_else_is_level_1(jupyter: Jupyter) -> None:
+    """A kernel that is idle, but has left a thread behind that computes."""
+    kernel = await jupyter.kernel()
+    connection = await jupyter.socket(f"api/kernels/{kernel}/channels?session_id=s")
+    code = "import threading\ndef spin():\n    while True: pass\nthreading.Thread(target=spin, daemon=True).start()"
+    await connection.write_message(as_json(execute(code)))
+    connection.close()
+    seen = await until(jupyter.look, lambda seen: seen["level"] == 1)
+    assert seen["cpu_percent"] >= 20
+    await jupyter.call("DELETE", f"api/kernels/{kernel}")
+    await jupyter.quiet()
+
+
+def notebook(source: str, printed: str = "") -> dict[str, Any]:
+    output = {"output_type": "stream", "name": "stdout", "text": printed}
+    cell = {
+        "cell_type": "code",
+        "id": "a",
+        "source": source,
+        "metadata": {},
+        "execution_count": 1,
+        "outputs": [output] if printed else [],
+    }
+    return {
+        "type": "notebook",
+        "content": {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5},
+    }
+
+
+async def test_saves_count_when_a_person_has_written_something(jupyter: Jupyter) -> None:
+    async def saved(model: dict[str, Any]) -> bool:
+        before = (await jupyter.look())["last_interaction"]
+        await jupyter.call("PUT", "api/contents/a.ipynb", model)
+        return bool((await jupyter.look())["last_interaction"] != before)
+
+    assert await saved(notebook("1"))
+    assert not await saved(notebook("1"))
+    assert not await saved(notebook("1", printed="much"))
+    assert await saved(notebook("2", printed="much"))
+    on_disk = jupyter.home / "a.ipynb"
+    on_disk.rename(jupyter.home / "b.ipynb")
+    before = (await jupyter.look())["last_interaction"]
+    await jupyter.call("PUT", "api/contents/b.ipynb", notebook("2", printed="more"))
+    assert (await jupyter.look())["last_interaction"] == before, "a notebook from before this server's time"
+    await jupyter.quiet()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "api/contents", {"type": "file", "ext": ".txt"}),
+        ("PUT", "api/contents/new.txt", {"type": "file", "format": "text", "content": "new"}),
+        ("PATCH", "api/contents/new.txt", {"path": "moved.txt"}),
+        ("DELETE", "api/contents/moved.txt", None),
+    ],
+)
+async def test_file_operations_are_interactions(jupyter: Jupyter, method: str, path: str, body: Any) -> None:
+    before = (await jupyter.look())["last_interaction"]
+    await jupyter.call(method, path, body)
+    assert (await jupyter.look())["last_interaction"] != before
+
+
+async def test_to_open_a_page_is_an_interaction_but_to_fetch_it_is_not(jupyter: Jupyter) -> None:
+    before = (await jupyter.look())["last_interaction"]
+    await jupyter.call("GET", "lab")
+    assert (await jupyter.look())["last_interaction"] == before
+    await jupyter.call("GET", "lab", **{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"})
+    assert (await jupyter.look())["last_interaction"] != before

@@ -1,0 +1,166 @@
+"""What happens between two reports counts in the period it happens in."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bootstrap.worker.facts import Interaction, Level
+from bootstrap.worker.processes import ProcessTree
+from bootstrap.worker.publishing import Publisher
+from bootstrap.worker.reporter import Reporter
+from bootstrap.worker.schedule import next_report
+
+from .test_publishing import Sink
+
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PERIOD = timedelta(seconds=60)
+
+
+def second(number: float) -> datetime:
+    return START + timedelta(seconds=number)
+
+
+class Server:
+    def __init__(self) -> None:
+        self.busy: frozenset[str] = frozenset()
+        self.interaction: Interaction | None = None
+
+    def busy_kernels(self) -> frozenset[str]:
+        return self.busy
+
+    def terminals(self) -> Mapping[str, int]:
+        return {}
+
+    def last_interaction(self) -> Interaction | None:
+        return self.interaction
+
+
+class Machine:
+    """A server, its CPU time and the clock, all moved by hand."""
+
+    def __init__(self) -> None:
+        self.server = Server()
+        self.sink = Sink()
+        self.now = START
+        self.cpu = timedelta(0)
+        self.looks = 0
+        self.overslept = timedelta(0)
+        self.busy_at: dict[datetime, str] = {}
+        self.reporter = Reporter(
+            self.server,
+            Publisher(lambda: self.sink, cluster="test", instance_id="i-1", report_period=PERIOD),
+            read_tree=self.read_tree,
+            clock=lambda: self.now,
+            sleep=self.sleep,
+            root=1,
+            pid=2,
+            instance_id="i-1",
+            report_period=PERIOD,
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        """Time passes at once; once, much more of it."""
+        self.now += timedelta(seconds=seconds) + self.overslept
+        self.overslept = timedelta(0)
+        self.server.busy = frozenset({self.busy_at[self.now]} if self.now in self.busy_at else ())
+        await asyncio.to_thread(lambda: None)
+
+    def read_tree(self, root: int) -> ProcessTree:
+        assert root == 1
+        self.looks += 1
+        if self.looks == 2:
+            raise OSError("the second look fails")
+        return ProcessTree((), self.cpu)
+
+
+@pytest.fixture
+async def machine() -> Machine:
+    machine = Machine()
+    await machine.reporter.start()
+    machine.looks = 10
+    return machine
+
+
+async def test_an_interaction_counts_in_its_own_period_only(machine: Machine) -> None:
+    machine.server.interaction = Interaction(at=second(1), what="typed")
+    assert (await machine.reporter.report(second(60))).level is Level.INTERACTION
+    seen = await machine.reporter.report(second(120))
+    assert (seen.level, seen.last_interaction) == (Level.QUIET, second(1))
+
+
+async def test_a_look_between_takes_nothing_from_the_next_report(machine: Machine) -> None:
+    machine.server.interaction = Interaction(at=second(1), what="typed")
+    machine.now = second(59)
+    assert (await machine.reporter.look()).level is Level.INTERACTION
+    assert (await machine.reporter.report(second(60))).level is Level.INTERACTION
+
+
+async def test_a_look_measures_cpu_over_at_least_half_a_period(machine: Machine) -> None:
+    await machine.reporter.report(second(60))
+    machine.cpu = timedelta(seconds=9)
+    machine.now = second(61)
+    assert (await machine.reporter.look()).cpu_percent == pytest.approx(100 * 9 / 61, abs=0.1)
+    machine.now = second(90)
+    assert (await machine.reporter.look()).cpu_percent == 30
+
+
+async def test_work_that_a_look_has_seen_is_remembered(machine: Machine) -> None:
+    machine.server.busy = frozenset({"kernel a"})
+    machine.now = second(30)
+    assert (await machine.reporter.look()).level is Level.WORK
+    machine.server.busy = frozenset()
+    seen = await machine.reporter.report(second(60))
+    assert (seen.level, seen.last_work) == (Level.QUIET, second(30))
+
+
+async def test_reports_are_published_with_their_own_times(machine: Machine) -> None:
+    await machine.reporter.report(second(60))
+    await machine.reporter.report(second(120))
+    while len(machine.sink.received) < 2:
+        await asyncio.sleep(0)
+    assert machine.sink.times() == [second(60), second(120)]
+
+
+async def run_until(machine: Machine, reports: int) -> None:
+    """Let the reporter run until so many reports are published."""
+    running = asyncio.create_task(machine.reporter.run())
+    while len(machine.sink.received) < reports:
+        await asyncio.to_thread(lambda: None)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_look_that_fails_does_not_end_the_reports(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.looks = 1
+    await run_until(machine, 2)
+    first = next_report(START, PERIOD, "i-1")
+    assert machine.sink.times()[:2] == [first + PERIOD, first + 2 * PERIOD]
+    assert "the second look fails" in caplog.text
+
+
+async def test_a_report_that_is_long_overdue_has_the_present_time(machine: Machine) -> None:
+    """As after hibernation, where a sleep of seconds takes hours."""
+    machine.overslept = timedelta(hours=2)
+    await run_until(machine, 1)
+    assert machine.sink.times()[0] == second(5) + timedelta(hours=2)
+
+
+async def test_a_kernel_that_was_busy_for_a_while_between_reports_counts(machine: Machine) -> None:
+    due = next_report(START, PERIOD, "i-1")
+    machine.busy_at = {due - timedelta(seconds=20): "kernel a", due - timedelta(seconds=15): "kernel a"}
+    machine.now = due - timedelta(seconds=25)
+    await run_until(machine, 4)
+    values = [(datum["MetricName"], datum["Value"]) for datum in machine.sink.received[:3]]
+    assert values == [("Activity", 2), ("BusyKernels", 1), ("Activity", 0)]
+
+
+async def test_a_kernel_that_answers_a_question_in_between_does_not_count(machine: Machine) -> None:
+    due = next_report(START, PERIOD, "i-1")
+    machine.busy_at = {due - timedelta(seconds=20): "kernel a", due - timedelta(seconds=10): "kernel a"}
+    machine.now = due - timedelta(seconds=25)
+    await run_until(machine, 1)
+    assert [(datum["MetricName"], datum["Value"]) for datum in machine.sink.received[:1]] == [("Activity", 0)]
