@@ -1,5 +1,6 @@
-"""The command line and environment of a single-user server. Pure."""
+"""The command line and environment of a single-user server."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,4 +63,6 @@ def server_arguments(python: str) -> Sequence[str]:
         # A worker needs no internet.
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",
+        # The image runs us as the notebook's user. Where a machine's owner runs us as root, the server is to start.
+        *(["--allow-root"] if os.geteuid() == 0 else []),
     )
