@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from .facts import Facts, Level, Observation
 from .work import Job, jobs
 
-# Percent of one core. An open browser tab costs the server 1 to 2, a number-cracking loop 100.
+# Percent of one core. An open JupyterLab tab costs the server less than 1, a loop that computes 100.
 LOAD_PERCENT = 20.0
 
 
