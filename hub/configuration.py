@@ -52,7 +52,8 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
         # The progress page at once, instead of a browser that seems to hang.
         "tornado_settings": {"slow_spawn_timeout": 0, "slow_stop_timeout": 4},
         "template_paths": [str(TEMPLATES)],
-        "template_vars": {"pages": parts.pages},
+        # traitlets copies values deeply, but functions are taken as they are.
+        "template_vars": {"pages": lambda _user: parts.pages},
         "custom_scopes": {DRAIN_SCOPE: {"description": "Let go of servers that are to be stopped."}},
         "services": [{"name": LIFECYCLE, "api_token": secrets.lifecycle_token}],
         "load_roles": [

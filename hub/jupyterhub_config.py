@@ -1,5 +1,6 @@
 """What `jupyterhub --config` reads. All settings come from the environment: see `hub.settings`."""
 
+import logging
 import sys
 from typing import Any
 
@@ -18,6 +19,9 @@ def configure(config: Any) -> None:
         values = configuration(settings, secrets, build(settings, secrets.worker_token_key))
     except SettingsError as error:
         sys.exit(f"cloudJHub's hub cannot start: {error}")
+    for package in ("hub", "lifecycle_app"):  # into JupyterHub's log
+        logging.getLogger(package).parent = logging.getLogger("JupyterHub")
+        logging.getLogger(package).setLevel(logging.INFO)
     for name, traits in values.items():
         config[name].update(traits)
     if settings.extra_config:

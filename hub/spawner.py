@@ -219,7 +219,7 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
 
 def spawner_class(parts: Parts) -> type[WorkerSpawner]:
     """The spawner with its parts, as JupyterHub's configuration takes it."""
-    return type("WorkerSpawner", (WorkerSpawner,), {"parts": parts})
+    return type("WorkerSpawner", (WorkerSpawner,), {"parts": parts, "__module__": __name__})
 
 
 def apply_options(spawner: WorkerSpawner, options: dict[str, Any]) -> None:

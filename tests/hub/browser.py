@@ -1,0 +1,40 @@
+"""A user's browser, as far as the hub's pages go."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+
+class Browser:
+    """Logs a user in and asks for pages and for JupyterHub's API, as its pages do."""
+
+    def __init__(self, public_url: str) -> None:
+        self._url = public_url
+        self._session = requests.Session()
+        self.name = ""
+
+    def log_in(self, name: str, password: str = "user-password") -> requests.Response:
+        """Submits the login form; does not follow where it leads."""
+        self._session.get(f"{self._url}/hub/login", timeout=20)
+        self.name = name
+        form = {"username": name, "password": password, "_xsrf": self._session.cookies["_xsrf"]}
+        return self._session.post(f"{self._url}/hub/login", data=form, timeout=20, allow_redirects=False)
+
+    def page(self, path: str) -> requests.Response:
+        """A page, with its redirects followed."""
+        return self._session.get(self._url + path, timeout=20)
+
+    def api(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """JupyterHub's API with the user's cookie."""
+        xsrf = re.search(r'xsrf_token: "([^"]+)"', self.page("/hub/home").text)
+        assert xsrf, "no page of a user who is logged in"
+        headers = {"X-XSRFToken": xsrf[1], "Referer": f"{self._url}/hub/home"}
+        return self._session.request(method, f"{self._url}/hub/api{path}", headers=headers, timeout=30, **arguments)
+
+    def server(self, name: str = "") -> dict[str, Any]:
+        """The model of the user's server; {} if it is neither active nor pending."""
+        servers = self.api("GET", f"/users/{quote(self.name)}?include_stopped_servers").json()["servers"]
+        found: dict[str, Any] = servers.get(name, {})
+        return found

@@ -1,0 +1,167 @@
+"""An emulated AWS with what a hub needs, a real proxy and a real hub as processes, on addresses of their own."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import requests
+
+from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CLUSTER, ROLE, HUB_NAME = "emulated", "cloudjhub-emulated-worker", "hub.emulated"
+NETWORK = "127.191"
+HUB_ADDRESS = f"{NETWORK}.0.10"
+PUBLIC = f"{NETWORK}.0.1"
+PROXY_SCRIPT = REPOSITORY / "hub/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
+
+T = TypeVar("T")
+
+
+def eventually(check: Callable[[], T], seconds: float = 20) -> T:
+    """What `check` returns, as soon as it is true."""
+    end = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+    return found
+
+
+def free_port(address: str) -> int:
+    """A port that nobody uses there."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Emulated:
+    """The emulated account; `environ` is what a hub in it runs with."""
+
+    endpoint: str
+    directory: Path
+    environ: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def client(self, name: Any) -> Any:
+        return boto3.client(name, region_name="us-east-1", endpoint_url=self.endpoint)
+
+    def prepare(self, public_port: int) -> None:
+        """Makes network, image, role, tables and secrets."""
+        ec2 = self.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock=f"{NETWORK}.0.0/16")["Vpc"]["VpcId"]
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"{NETWORK}.{part}.0/24", AvailabilityZone=f"us-east-1{zone}")
+            for part, zone in ((1, "a"), (2, "b"))
+        ]
+        group = ec2.create_security_group(GroupName="workers", Description="workers", VpcId=vpc)["GroupId"]
+        image = ec2.register_image(Name="worker", RootDeviceName="/dev/sda1")["ImageId"]
+        iam = self.client("iam")
+        iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument="{}")
+        iam.create_instance_profile(InstanceProfileName=ROLE)
+        iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
+        self._make_tables()
+        self._make_secrets()
+        state = self.directory / "state"
+        state.mkdir(exist_ok=True)
+        users = self.directory / "users"
+        users.write_text("alice\nboss admin\n")
+        self.environ = self._environ(public_port, image, [one["Subnet"]["SubnetId"] for one in subnets], group, users)
+
+    def _make_tables(self) -> None:
+        for record, kind in ((WorkerRecord, "workers"), (HistoryRecord, "history"), (SettingRecord, "settings")):
+            bound(record, CLUSTER, kind).create_table(wait=True, billing_mode="PAY_PER_REQUEST")
+
+    def _make_secrets(self) -> None:
+        names = ("lifecycle-token", "hub/worker-token-key", "hub/cookie-secret", "hub/proxy-token")
+        self.secrets = {name: secrets.token_hex(32) for name in names}
+        self.secrets |= {"hub/user-password": "user-password", "hub/admin-password": secrets.token_hex(20)}
+        ssm = self.client("ssm")
+        for name, value in self.secrets.items():
+            ssm.put_parameter(Name=f"/cloudjhub/{CLUSTER}/{name}", Value=value, Type="SecureString")
+
+    def _environ(self, port: int, image: str, subnets: list[str], group: str, users: Path) -> dict[str, str]:
+        return {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "hub",
+            "AWS_SECRET_ACCESS_KEY": "hub",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "PYTHONPATH": str(REPOSITORY),
+            "CLOUDJHUB_CLUSTER": CLUSTER,
+            "CLOUDJHUB_HUB_NAME": HUB_NAME,
+            "CLOUDJHUB_PUBLIC_URL": f"http://{PUBLIC}:{port}",
+            "CLOUDJHUB_PRIVATE_ADDRESS": HUB_ADDRESS,
+            "CLOUDJHUB_STATE_DIR": str(self.directory / "state"),
+            "CLOUDJHUB_WORKER_IMAGE": image,
+            "CLOUDJHUB_WORKER_TYPES": "t3.medium",
+            "CLOUDJHUB_WORKER_SUBNETS": ",".join(subnets),
+            "CLOUDJHUB_WORKER_GROUP": group,
+            "CLOUDJHUB_WORKER_ROLE": ROLE,
+            "CLOUDJHUB_HOME_DISK": "3",
+            "CLOUDJHUB_OWNER": "tests",
+            "CLOUDJHUB_AUTHENTICATOR": "shared-password",
+            "CLOUDJHUB_USERS_FILE": str(users),
+            "CLOUDJHUB_ALLOW_ALL": "yes",
+            "CLOUDJHUB_READ_INTERVAL": "1",
+        }
+
+    @property
+    def public_url(self) -> str:
+        return self.environ["CLOUDJHUB_PUBLIC_URL"]
+
+    @contextmanager
+    def proxy(self) -> Iterator[None]:
+        """The real proxy."""
+        port = self.public_url.rpartition(":")[2]
+        addresses = ["--ip", PUBLIC, "--port", port, "--api-ip", HUB_ADDRESS, "--api-port", "8001"]
+        hub = ["--default-target", f"http://{HUB_ADDRESS}:8081", "--error-target", f"http://{HUB_ADDRESS}:8081/hub/error"]
+        environ = {**self.environ, "CONFIGPROXY_AUTH_TOKEN": self.secrets["hub/proxy-token"]}
+        with self._running(["node", str(PROXY_SCRIPT), *addresses, *hub], "proxy", environ):
+            eventually(lambda: _listens(HUB_ADDRESS, 8001))
+            yield
+
+    @contextmanager
+    def hub(self) -> Iterator[None]:
+        """The real hub. It is killed at the end, as by a crash."""
+        config = str(REPOSITORY / "hub/jupyterhub_config.py")
+        with self._running([sys.executable, "-m", "jupyterhub", "--config", config], "hub", self.environ):
+            eventually(self._hub_answers)
+            yield
+
+    def log(self, part: str) -> str:
+        return (self.directory / f"{part}.log").read_text()
+
+    def _hub_answers(self) -> bool:
+        try:
+            return requests.get(f"{self.public_url}/hub/api", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    @contextmanager
+    def _running(self, command: list[str], name: str, environ: dict[str, str]) -> Iterator[None]:
+        with (self.directory / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, env=environ, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
+            )
+            try:
+                yield
+            finally:
+                process.kill()
+                process.wait()
+
+
+def _listens(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0

@@ -1,0 +1,87 @@
+"""A worker's machine as the hub meets it: proves its identity, fetches its environment, answers on its address."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import requests
+from botocore.credentials import ReadOnlyCredentials
+
+from bootstrap.worker.identity import signed_proof
+from tests.hub.emulated import HUB_ADDRESS, HUB_NAME, ROLE, Emulated
+
+ENVIRONMENT = f"http://{HUB_ADDRESS}:8081/hub/api/cloudjhub/environment"
+
+
+def proof_of(emulated: Emulated, session: str, *, role: str = ROLE, hub_name: str = HUB_NAME) -> dict[str, Any]:
+    """What a machine with this role session sends; moto's STS stands for AWS's."""
+    sts = emulated.client("sts")
+    arn = f"arn:aws:iam::123456789012:role/{role}"
+    given = sts.assume_role(RoleArn=arn, RoleSessionName=session)["Credentials"]
+    credentials = ReadOnlyCredentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    return signed_proof(credentials, sts_url=emulated.endpoint + "/", region="us-east-1", hub_name=hub_name)
+
+
+def fetch(proof: Any) -> requests.Response:
+    """Asks the hub for the environment."""
+    return requests.post(ENVIRONMENT, json=proof, timeout=20)
+
+
+class Machine:
+    """The server of one worker. `activity` is what its reporter tells."""
+
+    def __init__(self, emulated: Emulated, instance_id: str, address: str) -> None:
+        self.instance_id = instance_id
+        self.environment: dict[str, str] = {}
+        self.activity: dict[str, Any] = {
+            "instance_id": instance_id,
+            "observed_at": 0,
+            "last_interaction": None,
+            "last_work": None,
+            "busy_kernels": 0,
+            "busy_terminals": 0,
+            "cpu_percent": 0.0,
+            "level": 0,
+            "details": [],
+        }
+        self.asked_with: list[str] = []
+        answer = fetch(proof_of(emulated, instance_id))
+        assert answer.status_code == 200, answer.text
+        self.environment = answer.json()["env"]
+        self._server = ThreadingHTTPServer((address, 8888), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends it, as a stop of the instance does."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        machine = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                prefix = machine.environment["JUPYTERHUB_SERVICE_PREFIX"]
+                if self.path.startswith(prefix + "cloudjhub/activity"):
+                    machine.asked_with.append(self.headers.get("Authorization", ""))
+                    self._answer(machine.activity)
+                elif self.path.startswith(prefix):
+                    self._answer({"version": "2"})
+                else:
+                    self.send_error(404)
+
+            def _answer(self, body: Any) -> None:
+                text = json.dumps(body).encode()
+                self.send_response(200)
+                self.send_header("X-JupyterHub-Version", "6.1.1")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        return Handler

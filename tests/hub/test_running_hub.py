@@ -1,0 +1,303 @@
+"""The real hub and proxy as processes against an emulated AWS, told as one user's story after the other."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from moto.server import ThreadedMotoServer
+
+from lifecycle_app.history import Entry, Kind
+from lifecycle_app.store import WorkerStore
+from lifecycle_app.worker import TAG_USER, State, Worker
+from tests.hub.browser import Browser
+from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, PUBLIC, Emulated, eventually, free_port
+from tests.hub.machine import Machine, fetch, proof_of
+
+API = f"http://{HUB_ADDRESS}:8081/hub/api"
+HOSTILE = "$(touch x);'\"& `id` | *"
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
+    """AWS, the proxy and the hub's settings; the hub itself comes and goes."""
+    patch = pytest.MonkeyPatch()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        patch.setenv(name, value)
+    server = ThreadedMotoServer(ip_address=f"{NETWORK}.0.2", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    found = Emulated(f"http://{host}:{port}", tmp_path_factory.mktemp("hub"))
+    found.prepare(free_port(PUBLIC))
+    with found.proxy():
+        yield found
+    server.stop()
+    patch.undo()
+
+
+@pytest.fixture
+def hub(emulated: Emulated) -> Iterator[Emulated]:
+    """A hub with whatever it knew when the last one was killed."""
+    with emulated.hub():
+        yield emulated
+
+
+@pytest.fixture
+def machines() -> Iterator[list[Machine]]:
+    """Machines that were booted; all are shut down at the end."""
+    booted: list[Machine] = []
+    yield booted
+    for machine in booted:
+        machine.close()
+
+
+@pytest.fixture
+def store(emulated: Emulated) -> WorkerStore:
+    """The records, written as the lifecycle app writes them."""
+    return WorkerStore(CLUSTER)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def instances_of(emulated: Emulated, user: str) -> list[dict[str, Any]]:
+    """A user's instances, by tag, compared exactly."""
+    groups = emulated.client("ec2").describe_instances()["Reservations"]
+    every = [instance for group in groups for instance in group["Instances"]]
+    return [one for one in every if {"Key": TAG_USER, "Value": user} in one["Tags"]]
+
+
+def boot(emulated: Emulated, user: str, machines: list[Machine]) -> Machine:
+    """Boots the user's instance as soon as there is one."""
+    instance = eventually(lambda: instances_of(emulated, user))[0]
+    machine = Machine(emulated, instance["InstanceId"], instance["PrivateIpAddress"])
+    machines.append(machine)
+    return machine
+
+
+def record(machine: Machine, user: str, state: State, **more: Any) -> Worker:
+    """A record of the user's worker."""
+    known = {"key": user, "instance_id": machine.instance_id, "version": 0, "changed_at": now(), "state_at": now()}
+    return Worker(**{**known, "state": state, **more})
+
+
+def drain(emulated: Emulated, user: str, machine: Machine, mode: str, since: datetime) -> dict[str, Any]:
+    """What the lifecycle app asks."""
+    body = {"worker": user, "instance_id": machine.instance_id, "since": since.timestamp(), "mode": mode}
+    headers = {"Authorization": f"token {emulated.secrets['lifecycle-token']}"}
+    answer = requests.post(f"{API}/cloudjhub/drain", json=body, headers=headers, timeout=20)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def spawned(hub: Emulated, user: str, machines: list[Machine]) -> tuple[Browser, Machine]:
+    """A user who has logged in and whose server runs."""
+    browser = Browser(hub.public_url)
+    assert browser.log_in(user).status_code == 302
+    browser.page("/hub/spawn")
+    machine = boot(hub, user, machines)
+    eventually(lambda: browser.server().get("ready"))
+    return browser, machine
+
+
+def test_first_login_launches_one_instance_and_gives_it_its_own_environment(
+    hub: Emulated, machines: list[Machine]
+) -> None:
+    _, machine = spawned(hub, "ada", machines)
+    assert len(instances_of(hub, "ada")) == 1
+    assert machine.environment["JUPYTERHUB_USER"] == "ada"
+    assert machine.environment["JUPYTERHUB_SERVICE_PREFIX"] == "/user/ada/"
+    token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
+    assert requests.get(f"{API}/user", headers=token, timeout=20).json()["name"] == "ada"
+
+
+def test_hostile_name_gets_its_own_machine_and_reaches_no_shell(
+    hub: Emulated, machines: list[Machine], tmp_path: Path
+) -> None:
+    _, machine = spawned(hub, HOSTILE, machines)
+    assert machine.environment["JUPYTERHUB_USER"] == HOSTILE
+    assert not (hub.directory / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("a/../b", "character /"), ("..", "dots alone"), ("x" * 256, "too long"), ("a\u200bb", "U+200B")],
+)
+def test_refused_name_is_told_why(hub: Emulated, name: str, words: str) -> None:
+    answer = Browser(hub.public_url).log_in(name)
+    assert answer.status_code == 400
+    assert words in answer.text
+
+
+def test_killed_hub_knows_its_servers_again(
+    emulated: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    with emulated.hub():
+        browser, machine = spawned(emulated, "bob", machines)
+        store.put(record(machine, "bob", State.RUNNING), now())
+    with emulated.hub():
+        eventually(lambda: browser.server().get("ready"))
+        assert browser.page("/user/bob/api").json() == {"version": "2"}
+        assert len(instances_of(emulated, "bob")) == 1
+        headers = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
+        assert requests.get(f"{API}/user", headers=headers, timeout=20).ok
+
+
+def test_hub_killed_during_a_start_finds_the_instance_again(
+    emulated: Emulated, machines: list[Machine]
+) -> None:
+    with emulated.hub():
+        browser = Browser(emulated.public_url)
+        browser.log_in("carol")
+        browser.page("/hub/spawn")
+        eventually(lambda: instances_of(emulated, "carol"))
+    with emulated.hub():
+        browser.page("/hub/spawn")
+        eventually(lambda: browser.server().get("pending") == "spawn")
+        boot(emulated, "carol", machines)
+        eventually(lambda: browser.server().get("ready"))
+    assert len(instances_of(emulated, "carol")) == 1
+
+
+def test_server_is_let_go_only_when_nothing_happened_and_the_page_says_why(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    browser, machine = spawned(hub, "dora", machines)
+    asked = now()
+    said = drain(hub, "dora", machine, "idle", asked - timedelta(hours=1))
+    assert (said["drained"], "started since" in said["reason"]) == (False, True)
+    machine.activity["level"] = 2
+    assert not drain(hub, "dora", machine, "idle", asked)["drained"]
+    machine.activity |= {"level": 0, "last_interaction": (asked + timedelta(seconds=1)).timestamp()}
+    assert not drain(hub, "dora", machine, "unattended", asked)["drained"]
+    assert browser.server()["ready"]
+
+    machine.activity |= {"level": 0, "last_interaction": None}
+    assert drain(hub, "dora", machine, "idle", asked)["drained"]
+    assert machine.asked_with[-1] == f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"
+    assert not browser.server().get("ready")
+    reason = "no activity for 60 minutes"
+    store.put(record(machine, "dora", State.STOPPED, stop_reason=reason), now())
+    store.add_history(
+        Entry(key="dora", at=now(), kind=Kind.STOP, reason="idle", words=reason, instance_id=machine.instance_id)
+    )
+    page = browser.page("/user/dora/lab")
+    assert page.status_code == 424
+    assert "No activity for 60 minutes" in page.text
+    assert "Stopped at" in page.text
+    assert 'href="/hub/spawn/dora' in page.text
+    assert "No activity for 60 minutes" in browser.page("/hub/home").text
+    assert "Stop Requested" not in hub.log("hub")
+
+
+def test_login_during_a_claim_waits_and_goes_on_with_the_same_instance(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    browser, machine = spawned(hub, "emil", machines)
+    assert drain(hub, "emil", machine, "regardless", now())["drained"]
+    claim = {"claimed_until": now() + timedelta(minutes=5), "address": machine_address(hub, "emil")}
+    claimed = store.put(record(machine, "emil", State.STOPPING, **claim), now())
+    browser.page("/hub/spawn")
+    refused = eventually(lambda: drain(hub, "emil", machine, "regardless", now()))
+    assert not refused["drained"]
+    assert browser.server()["pending"] == "spawn"
+    store.put(replace(claimed, state=State.RUNNING, claimed_until=None), now())
+    eventually(lambda: browser.server().get("ready"))
+    assert len(instances_of(hub, "emil")) == 1
+
+
+def test_stopped_instance_is_started_with_one_call_and_no_describe(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    browser, machine = spawned(hub, "fred", machines)
+    drain(hub, "fred", machine, "regardless", now())
+    ec2 = hub.client("ec2")
+    ec2.stop_instances(InstanceIds=[machine.instance_id])
+    store.put(record(machine, "fred", State.STOPPED, address=machine_address(hub, "fred")), now())
+    browser.page("/hub/spawn")
+    eventually(lambda: browser.server().get("ready"))
+    assert [one["State"]["Name"] for one in instances_of(hub, "fred")] == ["running"]
+    log = hub.log("hub")
+    assert f"Your machine is {machine.instance_id}" not in log
+
+
+def test_stop_asks_by_an_event_and_stops_nothing_itself(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    browser, machine = spawned(hub, "gina", machines)
+    boss = Browser(hub.public_url)
+    assert boss.log_in("boss", hub.secrets["hub/admin-password"]).status_code == 302
+    assert boss.api("DELETE", "/users/gina/server").status_code in (202, 204)
+    eventually(lambda: f"gina: boss asked for a stop of {machine.instance_id}" in hub.log("hub"))
+    assert [one["State"]["Name"] for one in instances_of(hub, "gina")] == ["running"]
+    assert not browser.server().get("ready")
+
+
+def test_administrator_sees_all_workers_and_nobody_else_does(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    boss, user = Browser(hub.public_url), Browser(hub.public_url)
+    boss.log_in("boss", hub.secrets["hub/admin-password"])
+    user.log_in("hans")
+    assert 'id="workers"' in boss.page("/hub/workers").text
+    assert user.page("/hub/workers").status_code == 403
+
+
+def test_environment_is_for_its_own_instance_only(hub: Emulated, machines: list[Machine]) -> None:
+    _, machine = spawned(hub, "ines", machines)
+    good = proof_of(hub, machine.instance_id)
+    assert fetch(good).status_code == 200
+    assert fetch(good).status_code == 401, "used before"
+    assert fetch(proof_of(hub, machine.instance_id, hub_name="other")).status_code == 401
+    assert fetch(proof_of(hub, machine.instance_id, role="other")).status_code == 401
+    assert fetch(proof_of(hub, "somebody")).status_code == 401
+    assert fetch(proof_of(hub, "i-0123456789abcdef0")).status_code == 403
+    assert fetch({}).status_code == 401
+    assert fetch("nonsense").status_code == 401
+
+
+def test_drain_needs_its_own_scope(hub: Emulated, machines: list[Machine]) -> None:
+    _, machine = spawned(hub, "jan", machines)
+    body = {"worker": "jan", "instance_id": machine.instance_id, "since": 0, "mode": "regardless"}
+    token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
+    assert requests.post(f"{API}/cloudjhub/drain", json=body, timeout=20).status_code == 403
+    assert requests.post(f"{API}/cloudjhub/drain", json=body, headers=token, timeout=20).status_code == 403
+
+
+def test_unknown_option_is_refused_at_once(hub: Emulated) -> None:
+    browser = Browser(hub.public_url)
+    browser.log_in("kim")
+    answer = browser.api("POST", "/users/kim/server", json={"instance_type": "p5.48xlarge"})
+    assert answer.status_code == 400
+    assert "no machine type" in answer.json()["message"]
+    assert not instances_of(hub, "kim")
+
+
+def test_named_server_has_its_own_instance_beside_the_default_one(
+    hub: Emulated, machines: list[Machine]
+) -> None:
+    browser, machine = spawned(hub, "lea", machines)
+    assert browser.api("POST", "/users/lea/servers/gpu").status_code in (201, 202)
+    second = eventually(lambda: instances_of(hub, "lea")[1:])[0]
+    machines.append(Machine(hub, second["InstanceId"], second["PrivateIpAddress"]))
+    eventually(lambda: browser.server("gpu").get("ready"))
+    assert machines[-1].environment["JUPYTERHUB_SERVICE_PREFIX"] == "/user/lea/gpu/"
+    assert machines[-1].environment["JUPYTERHUB_API_TOKEN"] != machine.environment["JUPYTERHUB_API_TOKEN"]
+
+
+def machine_address(emulated: Emulated, user: str) -> str:
+    address: str = instances_of(emulated, user)[0]["PrivateIpAddress"]
+    return address
