@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from lifecycle_app.worker import State, Worker
 log = logging.getLogger(__name__)
 
 TRIES = 5
+NOTHING: Mapping[str, object] = {}
 
 
 def change(service: Service, key: str, now: datetime, step: Callable[[Worker], Worker]) -> Worker | None:
@@ -48,7 +49,13 @@ def policy_of(service: Service, worker: Worker) -> Policy:
 
 
 def tell(
-    service: Service, worker: Worker, kind: Kind, reason: str, words: str, now: datetime, **more: object
+    service: Service,
+    worker: Worker,
+    kind: Kind,
+    reason: str,
+    words: str,
+    now: datetime,
+    evidence: Mapping[str, object] = NOTHING,
 ) -> None:
     """Logs what happened to a worker, and keeps it in its history with its evidence."""
     log.info("worker %s (%s): %s %s: %s", worker.key, worker.instance_id, kind, reason, words)
@@ -60,7 +67,7 @@ def tell(
             reason=reason,
             words=words,
             instance_id=worker.instance_id,
-            evidence=more,
+            evidence=evidence,
         )
     )
 
@@ -104,4 +111,4 @@ def keep(service: Service, worker: Worker, decision: Decision, now: datetime) ->
 
     change(service, worker.key, now, step)
     if worker.decided != decision.reason:
-        tell(service, worker, Kind.DECISION, decision.reason, decision.words, now, **decision.evidence)
+        tell(service, worker, Kind.DECISION, decision.reason, decision.words, now, decision.evidence)

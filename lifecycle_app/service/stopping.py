@@ -62,11 +62,11 @@ def _stop_drained(
     except CloudError as error:
         # It may be stopping. The claim makes logins wait until an event, or the end of the lease, tells.
         words = f"nobody knows whether EC2 stops it: {error}"
-        tell(service, claimed, Kind.REPORT, "stop-unknown", words, now, **decision.evidence)
+        tell(service, claimed, Kind.REPORT, "stop-unknown", words, now, decision.evidence)
         return "stop-unknown"
     change(service, claimed.key, now, lambda current: _accepted(current, claimed, now))
     facts = {**decision.evidence, "hub": answer.reason, "worker": dict(answer.evidence)}
-    tell(service, claimed, Kind.STOP, decision.reason, decision.words, now, **facts)
+    tell(service, claimed, Kind.STOP, decision.reason, decision.words, now, facts)
     return "stopped"
 
 
@@ -98,7 +98,7 @@ def _release(
     log.info("worker %s (%s): released: %s", claimed.key, claimed.instance_id, words)
     if claimed.decided != decided:
         facts = {**decision.evidence, "worker": dict(answer.evidence) if answer else {}}
-        tell(service, claimed, Kind.RELEASE, decision.reason, f"not stopped: {words}", now, **facts)
+        tell(service, claimed, Kind.RELEASE, decision.reason, f"not stopped: {words}", now, facts)
     return why
 
 

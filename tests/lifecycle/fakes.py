@@ -1,0 +1,190 @@
+"""The world outside in memory. tests/lifecycle/test_*_contract.py hold these and the adapters to the same."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from lifecycle_app.cloudwatch import IdleAlarm, idle_alarm
+from lifecycle_app.decisions import Drain
+from lifecycle_app.errors import HubAnswerOdd, HubUnreachable, RecordConflict, StopRejected
+from lifecycle_app.evidence import Evidence, Report
+from lifecycle_app.history import Entry, Kind
+from lifecycle_app.hub_client import DrainAnswer, HubUser
+from lifecycle_app.instance import Instance
+from lifecycle_app.policy import Policy
+from lifecycle_app.service import Service
+from lifecycle_app.worker import State, Worker
+from tests.lifecycle.examples import MINUTE
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class MemoryStore:
+    """Like store.WorkerStore."""
+
+    def __init__(self) -> None:
+        self.workers: dict[str, Worker] = {}
+        self.entries: dict[tuple[str, str], Entry] = {}
+        self.settings: dict[str, str] = {}
+        self.before_put: Callable[[Worker], None] = lambda _: None
+
+    def get(self, key: str) -> Worker | None:
+        return self.workers.get(key)
+
+    def by_instance(self, instance_id: str) -> Worker | None:
+        return next((w for w in self.workers.values() if w.instance_id == instance_id), None)
+
+    def changed_since(self, at: datetime) -> list[Worker]:
+        changed = [w for w in self.workers.values() if w.changed_at >= at]
+        return sorted(changed, key=lambda w: w.changed_at)
+
+    def everybody(self) -> list[Worker]:
+        return self.changed_since(EPOCH)
+
+    def costing(self) -> list[Worker]:
+        costing = [(w.due_at, w) for w in self.workers.values() if w.state.costs and w.due_at]
+        return [w for _, w in sorted(costing, key=lambda pair: pair[0])]
+
+    def due(self, now: datetime) -> list[Worker]:
+        return [w for w in self.costing() if w.due_at and w.due_at <= now]
+
+    def put(self, worker: Worker, now: datetime) -> Worker:
+        self.before_put(worker)
+        known = self.workers.get(worker.key)
+        if (known.version if known else 0) != worker.version:
+            raise RecordConflict(f"record of {worker.key} was changed by somebody else")
+        self.workers[worker.key] = replace(worker, version=worker.version + 1, changed_at=now)
+        return self.workers[worker.key]
+
+    def add_history(self, entry: Entry) -> None:
+        self.entries[entry.key, entry.sort_key] = entry
+
+    def history(self, key: str, limit: int = 100) -> list[Entry]:
+        found = sorted((sort, e) for (k, sort), e in self.entries.items() if k == key)
+        return [entry for _, entry in reversed(found)][:limit]
+
+    def history_of_day(self, day: str) -> list[Entry]:
+        found = [(e.sort_key, e) for e in self.entries.values() if e.day == day]
+        return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
+
+    def policies(self, scopes: list[str]) -> dict[str, str]:
+        return {scope: self.settings[scope] for scope in scopes if scope in self.settings}
+
+    def told(self, key: str, *kinds: Kind) -> list[str]:
+        """The reasons in a worker's history, oldest first, of these kinds."""
+        return [e.reason for e in reversed(self.history(key)) if not kinds or e.kind in kinds]
+
+
+@dataclass
+class MemoryCloud:
+    """Like ec2.Ec2."""
+
+    instances: dict[str, Instance] = field(default_factory=dict)
+    cluster: str = "test"
+    stops: list[str] = field(default_factory=list)
+    forced: list[str] = field(default_factory=list)
+    stop_error: Exception | None = None
+
+    def add(self, *instances: Instance) -> None:
+        self.instances |= {instance.instance_id: instance for instance in instances}
+
+    def set_state(self, instance_id: str, state: State) -> None:
+        self.instances[instance_id] = replace(self.instances[instance_id], state=state)
+
+    def workers(self) -> list[Instance]:
+        return [i for i in self.instances.values() if i.cluster == self.cluster]
+
+    def named(self, instance_ids: Sequence[str]) -> list[Instance]:
+        return [self.instances[i] for i in instance_ids if i in self.instances]
+
+    def stop(self, instance_id: str, *, force: bool = False) -> None:
+        if self.stop_error is not None:
+            raise self.stop_error
+        if instance_id not in self.instances:
+            raise StopRejected("StopInstances", "InvalidInstanceID.NotFound", f"no {instance_id}")
+        self.stops.append(instance_id)
+        if force:
+            self.forced.append(instance_id)
+        self.set_state(instance_id, State.STOPPING)
+
+
+@dataclass
+class MemoryMetrics:
+    """Like cloudwatch.CloudWatch."""
+
+    period: timedelta = MINUTE
+    reports: dict[str, tuple[Report, ...]] = field(default_factory=dict)
+    cpu: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    alarms: dict[str, IdleAlarm] = field(default_factory=dict)
+
+    def put_idle_alarm(self, instance_id: str, policy: Policy) -> None:
+        self.alarms[instance_id] = idle_alarm(policy, self.period)
+
+    def delete_idle_alarms(self, instance_ids: Sequence[str]) -> None:
+        for instance_id in instance_ids:
+            self.alarms.pop(instance_id, None)
+
+    def idle_alarms(self) -> dict[str, IdleAlarm]:
+        return dict(self.alarms)
+
+    def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
+        return alarm == idle_alarm(policy, self.period)
+
+    def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
+        return {i: Evidence(period=self.period, reports=self._between(i, since, now)) for i in instance_ids}
+
+    def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
+        back = max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * self.period
+        seen = self._between(instance_id, now - back, now)
+        return Evidence(period=self.period, reports=seen, cpu=self.cpu.get(instance_id, ()))
+
+    def _between(self, instance_id: str, since: datetime, now: datetime) -> tuple[Report, ...]:
+        return tuple(r for r in self.reports.get(instance_id, ()) if since <= r.at < now)
+
+
+YES = DrainAnswer(True, "nothing has happened since")
+
+
+@dataclass
+class MemoryHub:
+    """Like hub_client.HubClient, answering every drain with what `answers` returns."""
+
+    users: list[HubUser] = field(default_factory=list)
+    is_down: bool = False
+    is_odd: bool = False
+    asked: list[tuple[str, Drain, datetime]] = field(default_factory=list)
+    answers: Callable[[Worker, Drain], DrainAnswer] = lambda _, __: YES
+
+    def drain(self, worker: Worker, mode: Drain, since: datetime) -> DrainAnswer:
+        self._reach()
+        self.asked.append((worker.key, mode, since))
+        return self.answers(worker, mode)
+
+    def active_users(self) -> list[HubUser]:
+        self._reach()
+        return list(self.users)
+
+    def _reach(self) -> None:
+        if self.is_down:
+            raise HubUnreachable("nobody listens")
+        if self.is_odd:
+            raise HubAnswerOdd("500 Internal Server Error")
+
+
+@dataclass
+class World:
+    """A service on all the fakes."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    cloud: MemoryCloud = field(default_factory=MemoryCloud)
+    metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
+    hub: MemoryHub = field(default_factory=MemoryHub)
+
+    @property
+    def service(self) -> Service:
+        return Service("test", self.store, self.cloud, self.metrics, self.hub)
+
+    def record(self, key: str = "alice") -> Worker:
+        worker = self.store.get(key)
+        assert worker is not None
+        return worker

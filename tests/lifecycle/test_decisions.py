@@ -1,0 +1,229 @@
+"""Every rule of the decision, just before, at and just after its limit."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lifecycle_app.decisions import Action, Drain, Reason, decide, next_look, requested
+from lifecycle_app.evidence import Evidence, Report
+from lifecycle_app.policy import Level, Policy
+from lifecycle_app.worker import State
+from tests.lifecycle.examples import HOUR, MINUTE, NOON, SECOND, a_worker, quiet, reports
+
+DAY = timedelta(days=1)
+NOTHING = Evidence(period=MINUTE)
+
+
+def ended(level: Level, at: datetime) -> Evidence:
+    """Quiet reports up to now, but for one period of this level that ended at `at`."""
+    return replace(
+        quiet(),
+        reports=tuple(Report(r.at, level if r.at == at - MINUTE else r.level) for r in quiet().reports),
+    )
+
+
+@pytest.mark.parametrize(
+    ("back", "action", "reason"),
+    [
+        (HOUR - MINUTE, Action.KEEP, Reason.ACTIVE),
+        (HOUR, Action.STOP, Reason.IDLE),
+        (HOUR + MINUTE, Action.STOP, Reason.IDLE),
+    ],
+)
+def test_stops_when_idle_for_the_whole_timeout(back: timedelta, action: Action, reason: Reason) -> None:
+    decision = decide(a_worker(), ended(Level.INTERACTION, NOON - back), Policy(), NOON)
+    assert (decision.action, decision.reason) == (action, reason)
+
+
+def test_a_sign_of_life_only_the_record_knows_counts_too() -> None:
+    """Reports older than the look back are known from the record."""
+    worker = a_worker(last_activity=NOON - HOUR + SECOND)
+    assert decide(worker, quiet(), Policy(), NOON).action is Action.KEEP
+    assert decide(replace(worker, last_activity=NOON - HOUR), quiet(), Policy(), NOON).action is Action.STOP
+
+
+def test_nobody_ever_connected() -> None:
+    decision = decide(a_worker(last_activity=NOON - 9 * HOUR), quiet(), Policy(), NOON)
+    assert (decision.action, decision.reason) == (Action.STOP, Reason.NEVER_CONNECTED)
+    assert "nobody came" in decision.words
+
+
+@pytest.mark.parametrize(
+    ("signals", "level", "stops"),
+    [
+        ({Level.LOAD, Level.WORK}, Level.LOAD, False),
+        ({Level.WORK}, Level.LOAD, True),
+        ({Level.WORK}, Level.WORK, False),
+        (set(), Level.WORK, True),
+        (set(), Level.INTERACTION, False),
+    ],
+)
+def test_only_signals_that_count_keep_it(signals: set[Level], level: Level, stops: bool) -> None:
+    policy = Policy(signals=frozenset(signals))
+    decision = decide(a_worker(), ended(level, NOON - MINUTE), policy, NOON)
+    assert (decision.action is Action.STOP) is stops
+
+
+def test_where_work_does_not_count_the_hub_is_not_asked_for_work() -> None:
+    decision = decide(a_worker(), quiet(), Policy(signals=frozenset()), NOON)
+    assert decision.drain is Drain.UNATTENDED
+
+
+@pytest.mark.parametrize(
+    ("person", "action", "reason"),
+    [
+        (DAY - SECOND, Action.KEEP, Reason.BUSY),
+        (DAY, Action.STOP, Reason.BUSY_TOO_LONG),
+        (DAY + SECOND, Action.STOP, Reason.BUSY_TOO_LONG),
+    ],
+)
+def test_work_keeps_it_for_the_busy_allowance(person: timedelta, action: Action, reason: Reason) -> None:
+    worker = a_worker(started_at=NOON - 3 * DAY, last_interaction=NOON - person)
+    evidence = Evidence(period=MINUTE, reports=reports(Level.WORK, NOON - 2 * HOUR, NOON))
+    decision = decide(worker, evidence, Policy(), NOON)
+    assert (decision.action, decision.reason) == (action, reason)
+    if action is Action.STOP:
+        assert (decision.drain, decision.since, decision.alone) == (Drain.UNATTENDED, NOON - DAY, True)
+
+
+def test_without_a_busy_allowance_work_keeps_it_for_ever() -> None:
+    worker = a_worker(started_at=NOON - 300 * DAY)
+    evidence = Evidence(period=MINUTE, reports=reports(Level.WORK, NOON - HOUR, NOON))
+    assert decide(worker, evidence, Policy(busy_allowance=None), NOON).reason is Reason.BUSY
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "reason"),
+    [
+        (2 * HOUR + SECOND, Reason.ACTIVE),
+        (2 * HOUR, Reason.MAX_LIFETIME),
+        (2 * HOUR - SECOND, Reason.MAX_LIFETIME),
+    ],
+)
+def test_max_lifetime_ends_even_a_worker_in_use(lifetime: timedelta, reason: Reason) -> None:
+    decision = decide(
+        a_worker(), ended(Level.INTERACTION, NOON - MINUTE), Policy(max_lifetime=lifetime), NOON
+    )
+    assert decision.reason is reason
+    assert (decision.drain is Drain.REGARDLESS) is (reason is Reason.MAX_LIFETIME)
+
+
+@pytest.mark.parametrize(("until", "kept"), [(SECOND, True), (timedelta(0), False), (-SECOND, False)])
+def test_keep_until_outdoes_all_but_a_request(until: timedelta, kept: bool) -> None:
+    worker = a_worker(keep_until=NOON + until)
+    decision = decide(worker, quiet(), Policy(max_lifetime=HOUR), NOON)
+    assert (decision.reason is Reason.KEPT) is kept
+    assert requested(worker, "alice", NOON).action is Action.STOP
+
+
+@pytest.mark.parametrize(
+    ("age", "reason"),
+    [(HOUR - SECOND, Reason.STARTING), (HOUR, Reason.NEVER_CONNECTED)],
+)
+def test_a_fresh_start_is_left_alone(age: timedelta, reason: Reason) -> None:
+    worker = a_worker(started_at=NOON - age)
+    policy = Policy(idle_timeout=10 * MINUTE, start_grace=HOUR)
+    assert decide(worker, quiet(), policy, NOON).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("evidence", "alone"),
+    [
+        (quiet(), True),
+        (quiet(back=30 * MINUTE), False),
+        (replace(quiet(), reports=quiet().reports[:-3]), False),
+        (replace(quiet(), reports=quiet().reports[:-2]), True),
+        (replace(quiet(), reports=quiet().reports[:80] + quiet().reports[83:]), False),
+        (replace(quiet(), reports=quiet().reports[:80] + quiet().reports[82:]), True),
+        (NOTHING, False),
+    ],
+    ids=["whole", "half", "three late", "two late", "three missing", "two missing", "none"],
+)
+def test_only_reports_without_a_hole_stop_it_without_the_hub(evidence: Evidence, alone: bool) -> None:
+    decision = decide(a_worker(), evidence, Policy(), NOON)
+    assert decision.action is Action.STOP
+    assert decision.alone is alone
+
+
+@pytest.mark.parametrize(
+    ("silent", "cpu", "hung"),
+    [
+        (30 * MINUTE, (0.4, 2.9), True),
+        (30 * MINUTE - SECOND, (0.4,), False),
+        (30 * MINUTE, (0.4, 3.0), False),
+        (30 * MINUTE, (), False),
+    ],
+    ids=["dead", "not long enough", "computes", "nothing known"],
+)
+def test_hung_is_silent_and_without_cpu_for_long(
+    silent: timedelta, cpu: tuple[float, ...], hung: bool
+) -> None:
+    last = NOON - silent
+    seen = tuple(r for r in quiet().reports if r.at + MINUTE <= last)
+    shifted = tuple(Report(r.at + (last - (seen[-1].at + MINUTE)), r.level) for r in seen)
+    decision = decide(a_worker(), Evidence(period=MINUTE, reports=shifted, cpu=cpu), Policy(), NOON)
+    assert (decision.reason is Reason.HUNG) is hung
+
+
+def test_a_worker_that_reports_is_never_hung() -> None:
+    assert decide(a_worker(), quiet(cpu=(0.1,)), Policy(), NOON).reason is Reason.NEVER_CONNECTED
+
+
+@pytest.mark.parametrize(
+    ("server", "life", "reason"),
+    [
+        (False, 10 * MINUTE, Reason.NO_SERVER),
+        (False, 9 * MINUTE, Reason.ACTIVE),
+        (True, 10 * MINUTE, Reason.ACTIVE),
+        (None, 10 * MINUTE, Reason.ACTIVE),
+    ],
+)
+def test_a_worker_the_hub_has_left_is_due_early(server: Any, life: timedelta, reason: Reason) -> None:
+    evidence = replace(ended(Level.INTERACTION, NOON - life), hub_server=server)
+    assert decide(a_worker(), evidence, Policy(), NOON).reason is reason
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.STOPPING, State.STOPPED, State.TERMINATED])
+def test_what_does_not_run_is_not_stopped(state: State) -> None:
+    decision = decide(a_worker(state=state), quiet(), Policy(), NOON)
+    assert (decision.action, decision.reason) == (Action.KEEP, Reason.NOT_RUNNING)
+
+
+@pytest.mark.parametrize(("until", "action"), [(SECOND, Action.KEEP), (timedelta(0), Action.STOP)])
+def test_an_abandoned_claim_is_decided_anew(until: timedelta, action: Action) -> None:
+    worker = a_worker(state=State.STOPPING, claimed_until=NOON + until)
+    assert decide(worker, quiet(), Policy(), NOON).action is action
+
+
+def test_a_kept_worker_is_due_when_it_may_first_be_stopped() -> None:
+    life = NOON - 10 * MINUTE
+    evidence = ended(Level.WORK, life)
+    worker = a_worker(last_interaction=NOON - HOUR)
+    for policy, due in [
+        (Policy(), life + HOUR),
+        (Policy(busy_allowance=65 * MINUTE), NOON + 5 * MINUTE),
+        (Policy(max_lifetime=121 * MINUTE), NOON + MINUTE),
+        (Policy(start_grace=5 * HOUR), NOON + 3 * HOUR),
+    ]:
+        assert decide(worker, evidence, policy, NOON).due_at == due
+        assert next_look(worker, evidence, policy, NOON) == due
+
+
+def test_a_decision_explains_itself() -> None:
+    evidence = replace(ended(Level.WORK, NOON - HOUR), details={"BusyKernels": 1.0})
+    decision = decide(a_worker(), evidence, Policy(), NOON)
+    assert decision.words == (
+        "no sign of life since 2026-11-23 11:00:00 UTC, longer than 60 min; its reports tell of all that time"
+    )
+    assert decision.evidence == {
+        "started_at": "2026-11-23T10:00:00+00:00",
+        "last_life": "2026-11-23T11:00:00+00:00",
+        "last_interaction": None,
+        "last_report": "2026-11-23T12:00:00+00:00",
+        "reports": 120,
+        "cpu": [],
+        "hub_server": None,
+        "BusyKernels": 1.0,
+    }

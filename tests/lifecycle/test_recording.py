@@ -1,0 +1,152 @@
+"""EC2's events become the record, in whatever order and number they come; foreign ones change nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from lifecycle_app.errors import CloudError, ForeignEvent, OtherCluster
+from lifecycle_app.events import StateChange
+from lifecycle_app.history import Kind
+from lifecycle_app.policy import Policy
+from lifecycle_app.service import record_state
+from lifecycle_app.transitions import LEASE, with_claim
+from lifecycle_app.worker import State
+from tests.lifecycle.examples import ALICE, BOB, HOUR, NOON, SECOND, a_worker, an_instance
+from tests.lifecycle.fakes import World
+
+
+def came(world: World, state: State, second: float, instance_id: str = BOB) -> str:
+    at = NOON + second * SECOND
+    return record_state(world.service, StateChange(instance_id, state, at), at)
+
+
+@pytest.fixture
+def bobs(world: World) -> World:
+    """Besides Alice's, there is Bob's instance, just launched and in no record."""
+    launched = an_instance(key="bob/gpu", instance_id=BOB, state=State.PENDING, launched_at=NOON)
+    world.cloud.add(launched)
+    return world
+
+
+def test_the_first_pending_creates_the_record_from_the_tags(bobs: World) -> None:
+    assert came(bobs, State.PENDING, 0) == "known"
+    worker = bobs.record("bob/gpu")
+    assert (worker.instance_id, worker.state, worker.address) == (BOB, State.PENDING, "10.0.1.5")
+    assert worker.due_at is not None
+    assert (worker.user, worker.server) == ("bob", "gpu")
+
+
+def test_a_whole_life(bobs: World) -> None:
+    for second, state in enumerate([State.PENDING, State.RUNNING]):
+        came(bobs, state, second)
+    worker = bobs.record("bob/gpu")
+    assert (worker.started_at, worker.due_at) == (NOON + SECOND, NOON + SECOND + HOUR)
+    assert set(bobs.metrics.alarms) == {BOB}
+    came(bobs, State.STOPPING, 3601)
+    assert set(bobs.metrics.alarms) == {BOB}
+    came(bobs, State.STOPPED, 3630)
+    assert bobs.metrics.alarms == {}
+    worker = bobs.record("bob/gpu")
+    assert (worker.seconds_run, worker.due_at, worker.started_at) == (3600, None, None)
+    (run,) = [entry for entry in bobs.store.history("bob/gpu") if entry.kind is Kind.RUN]
+    assert (run.seconds, run.cost) == (3600, 0.0416)
+
+
+def test_doubled_and_late_events_change_nothing(bobs: World) -> None:
+    for second, state in enumerate([State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED]):
+        came(bobs, state, second)
+    before = bobs.record("bob/gpu")
+    for second, state in enumerate([State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED]):
+        assert came(bobs, state, second) == "known"
+    assert bobs.record("bob/gpu") == before
+    assert bobs.store.told("bob/gpu", Kind.RUN) == ["stopped"]
+    assert bobs.metrics.alarms == {}
+
+
+def test_the_alarm_is_put_again_if_it_failed_after_the_record_was_written(bobs: World) -> None:
+    put = bobs.metrics.put_idle_alarm
+
+    def fail(instance_id: str, policy: Policy) -> None:
+        raise CloudError("PutMetricAlarm", "Throttling", "slow down")
+
+    bobs.metrics.put_idle_alarm = fail  # type: ignore[method-assign]
+    with pytest.raises(CloudError):
+        came(bobs, State.RUNNING, 1)
+    bobs.metrics.put_idle_alarm = put  # type: ignore[method-assign]
+    assert came(bobs, State.RUNNING, 1) == "known"
+    assert set(bobs.metrics.alarms) == {BOB}
+
+
+def test_a_foreign_instance_is_ignored(world: World) -> None:
+    before = dict(world.store.workers)
+    for state in State:
+        with pytest.raises(ForeignEvent):
+            came(world, state, 0, "i-f0e1")
+    assert world.store.workers == before
+
+
+def test_another_clusters_worker_is_ignored(world: World) -> None:
+    world.cloud.add(an_instance(instance_id=BOB, cluster="other"))
+    with pytest.raises(OtherCluster):
+        came(world, State.PENDING, 0)
+    assert set(world.store.workers) == {"alice"}
+
+
+def test_the_end_of_an_instance_that_was_never_known_is_ignored(bobs: World) -> None:
+    with pytest.raises(ForeignEvent):
+        came(bobs, State.TERMINATED, 0)
+
+
+def test_a_second_instance_of_a_worker_is_told_of_once_and_not_taken(world: World) -> None:
+    world.cloud.add(an_instance(instance_id=BOB, state=State.PENDING, launched_at=NOON))
+    for second, state in enumerate([State.PENDING, State.RUNNING]):
+        assert came(world, state, second) == "duplicate"
+    assert world.record().instance_id == ALICE
+    assert world.store.told("alice") == ["duplicate"]
+    assert BOB in world.store.history("alice")[0].words
+
+
+def test_a_new_instance_takes_the_record_of_one_that_is_gone(world: World) -> None:
+    world.store.put(replace(world.record(), home_volume="vol-home"), NOON)
+    world.cloud.set_state(ALICE, State.TERMINATED)
+    world.cloud.add(an_instance(instance_id=BOB, state=State.PENDING, launched_at=NOON))
+    came(world, State.PENDING, 0)
+    worker = world.record()
+    assert (worker.instance_id, worker.state, worker.home_volume) == (BOB, State.PENDING, "vol-home")
+
+
+@pytest.mark.parametrize(("age", "taken"), [(HOUR, False), (HOUR + SECOND, True)])
+def test_an_instance_ec2_does_not_know_is_gone_after_an_hour(world: World, age: object, taken: bool) -> None:
+    world.store.put(replace(world.record(), state_at=NOON - age), NOON)  # type: ignore[operator]
+    del world.cloud.instances[ALICE]
+    world.cloud.add(an_instance(instance_id=BOB, state=State.PENDING, launched_at=NOON))
+    came(world, State.PENDING, 0)
+    assert (world.record().instance_id == BOB) is taken
+
+
+def test_an_event_of_an_instance_the_record_has_left_is_ignored(world: World) -> None:
+    """Its index may still answer for a moment."""
+    stale = world.record()
+    world.store.put(replace(stale, instance_id=BOB), NOON)
+    world.store.by_instance = lambda _: stale  # type: ignore[method-assign,assignment]
+    assert came(world, State.STOPPED, 5, ALICE) == "unknown"
+    assert (world.record().instance_id, world.record().state) == (BOB, State.RUNNING)
+
+
+def test_news_that_the_instance_runs_does_not_break_a_claim(world: World) -> None:
+    world.store.put(with_claim(world.record(), "idle", "words", NOON), NOON)
+    came(world, State.RUNNING, 1, ALICE)
+    assert world.record().is_claimed(NOON + LEASE - SECOND)
+
+
+def test_an_instance_that_ends_by_itself_during_a_claim(world: World) -> None:
+    world.store.put(with_claim(world.record(), "idle", "words", NOON), NOON)
+    came(world, State.STOPPING, 1, ALICE)
+    assert (world.record().state, world.record().claimed_until) == (State.STOPPING, None)
+
+
+def test_a_bad_policy_does_not_lose_the_event(world: World) -> None:
+    world.store.settings["cluster"] = "{"
+    world.store.put(a_worker(state=State.STOPPED, version=1), NOON)
+    assert came(world, State.RUNNING, 1, ALICE) == "recorded"
+    assert world.record().state is State.RUNNING

@@ -1,0 +1,341 @@
+"""The stop protocol: whom it stops, whom it lets go, and that it stops once."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from lifecycle_app.decisions import Drain
+from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, StopRejected
+from lifecycle_app.events import IdleAlarm, StateChange, StopRequest
+from lifecycle_app.evidence import Report
+from lifecycle_app.history import Kind
+from lifecycle_app.hub_client import DrainAnswer
+from lifecycle_app.policy import Level
+from lifecycle_app.service import idle_alarm, record_state, stop_requested, sweep
+from lifecycle_app.transitions import LEASE, with_claim
+from lifecycle_app.worker import State, Worker
+from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
+from tests.lifecycle.fakes import World
+
+RING = IdleAlarm(ALICE, NOON, rings=True)
+PRESSED = StopRequest("alice", ALICE, NOON - SECOND, "admin")
+DAY = timedelta(days=1)
+
+
+def always() -> bool:
+    return True
+
+
+def swept(world: World, now: datetime = NOON) -> dict[str, int]:
+    return sweep(world.service, now, always)
+
+
+def refuse(reason: str, **evidence: object) -> DrainAnswer:
+    return DrainAnswer(False, reason, evidence)
+
+
+def test_an_idle_worker_is_drained_stopped_and_confirmed(world: World) -> None:
+    assert idle_alarm(world.service, RING, NOON) == "stopped"
+    assert world.hub.asked == [("alice", Drain.IDLE, NOON - HOUR)]
+    assert world.cloud.stops == [ALICE]
+    worker = world.record()
+    assert (worker.state, worker.claimed_until, worker.stop_reason) == (State.STOPPING, None, "idle")
+    assert world.store.told("alice") == ["idle"]
+    (entry,) = world.store.history("alice")
+    assert entry.kind is Kind.STOP
+    assert entry.evidence["hub"] == "nothing has happened since"
+    assert entry.evidence["reports"] == 64
+
+
+def test_the_sweep_alone_stops_it_too(world: World) -> None:
+    assert swept(world) == {"stopped": 1}
+    assert world.cloud.stops == [ALICE]
+
+
+def test_an_alarm_and_a_sweep_at_the_same_moment_stop_once(world: World) -> None:
+    """The sweep runs while the alarm's handler waits for the hub, and reads a claim that holds."""
+    outcomes: list[object] = []
+
+    def meanwhile(worker: Worker, mode: Drain) -> DrainAnswer:
+        outcomes.append(idle_alarm(world.service, RING, NOON))
+        outcomes.append(swept(world))
+        return DrainAnswer(True, "idle")
+
+    world.hub.answers = meanwhile
+    assert idle_alarm(world.service, RING, NOON) == "stopped"
+    assert outcomes == ["held", {}]
+    assert world.cloud.stops == [ALICE]
+    assert world.store.told("alice") == ["idle"]
+
+
+def test_the_slower_of_two_claims_decides_again(world: World) -> None:
+    """Both have read the record before either claims: the second write fails, and its reader looks again."""
+    rival: list[object] = []
+
+    def first(worker: Worker) -> None:
+        if not rival:
+            rival.append(True)
+            rival.append(idle_alarm(world.service, RING, NOON))
+
+    world.store.before_put = first
+    assert swept(world) == {"not-running": 1}
+    assert rival[1] == "stopped"
+    assert world.cloud.stops == [ALICE]
+
+
+def test_a_doubled_alarm_stops_once(world: World) -> None:
+    assert [idle_alarm(world.service, RING, NOON + n * SECOND) for n in range(3)] == [
+        "stopped",
+        "not-running",
+        "not-running",
+    ]
+    assert world.cloud.stops == [ALICE]
+
+
+def test_a_late_alarm_of_a_user_who_is_back_stops_nobody(world: World) -> None:
+    world.metrics.reports[ALICE] += (Report(NOON, Level.INTERACTION),)
+    now = NOON + 2 * MINUTE
+    assert idle_alarm(world.service, RING, now) == "kept"
+    assert world.hub.asked == []
+    assert world.record().due_at == NOON + MINUTE + HOUR
+
+
+def test_an_alarm_that_does_not_ring_and_one_of_nobody(world: World) -> None:
+    assert idle_alarm(world.service, replace(RING, rings=False), NOON) == "quiet"
+    with pytest.raises(ForeignEvent):
+        idle_alarm(world.service, IdleAlarm(BOB, NOON, rings=True), NOON)
+    assert world.cloud.stops == []
+
+
+def test_a_login_during_the_stop_is_let_through(world: World) -> None:
+    world.hub.answers = lambda _, __: refuse("the user's server is pending spawn", pending="spawn")
+    assert idle_alarm(world.service, RING, NOON) == "refused"
+    worker = world.record()
+    assert (worker.state, worker.claimed_until, worker.stop_reason) == (State.RUNNING, None, None)
+    assert worker.state_at == NOON - 2 * HOUR
+    assert world.cloud.stops == []
+    assert world.store.told("alice", Kind.RELEASE) == ["idle"]
+    assert "pending spawn" in world.store.history("alice")[0].words
+
+
+def test_what_the_worker_told_the_hub_is_kept(world: World) -> None:
+    seen = {"observed_at": NOON.timestamp(), "last_interaction": (NOON - 5 * SECOND).timestamp()}
+    world.hub.answers = lambda _, __: refuse("somebody did something", **seen)
+    assert swept(world) == {"refused": 1}
+    assert world.record().last_interaction == NOON - 5 * SECOND
+    assert swept(world, NOON + MINUTE) == {"kept": 1}
+    assert world.record().due_at == NOON - 5 * SECOND + HOUR
+
+
+@pytest.mark.parametrize("lie", [-5, "soon", True, None, 1e18, [], NOON.timestamp() + 1])
+def test_odd_times_of_a_worker_are_no_evidence(world: World, lie: object) -> None:
+    world.hub.answers = lambda _, __: refuse("no", last_interaction=lie, last_work=lie)
+    assert swept(world) == {"refused": 1}
+    assert world.record().last_interaction == NOON - HOUR
+
+
+def test_the_same_refusal_is_told_once(world: World) -> None:
+    world.hub.answers = lambda _, __: refuse("there is load on it just now")
+    for n in range(5):
+        assert swept(world, NOON + n * SECOND) == {"refused": 1}
+    assert world.store.told("alice") == ["idle"]
+
+
+def test_a_keep_is_told_when_its_reason_changes(world: World) -> None:
+    world.metrics.reports[ALICE] = reports(Level.INTERACTION, NOON - HOUR, NOON)
+    for n in range(3):
+        assert idle_alarm(world.service, RING, NOON + n * SECOND) == "kept"
+    assert world.store.told("alice") == ["active"]
+    world.metrics.reports[ALICE] += reports(Level.WORK, NOON, NOON + 5 * MINUTE)
+    for n in range(3):
+        assert idle_alarm(world.service, RING, NOON + 5 * MINUTE + n * SECOND) == "kept"
+    assert world.store.told("alice", Kind.DECISION) == ["active", "busy"]
+
+
+def test_with_the_hub_down_fresh_reports_of_the_whole_time_decide(world: World) -> None:
+    world.hub.is_down = True
+    assert swept(world) == {"stopped": 1}
+    assert world.cloud.stops == [ALICE]
+    assert "the hub is down" in str(world.store.history("alice")[0].evidence["hub"])
+
+
+def test_with_the_hub_down_missing_reports_stop_nobody(world: World) -> None:
+    world.hub.is_down = True
+    world.metrics.reports[ALICE] = world.metrics.reports[ALICE][:-30]
+    assert swept(world) == {"hub-down": 1}
+    assert world.cloud.stops == []
+    assert world.record().state is State.RUNNING
+
+
+def test_with_the_hub_up_missing_reports_are_made_up_for_by_asking_the_worker(world: World) -> None:
+    world.metrics.reports[ALICE] = ()
+    assert swept(world) == {"stopped": 1}
+    assert world.hub.asked == [("alice", Drain.IDLE, NOON - HOUR)]
+
+
+def test_an_odd_answer_is_unknown_and_stops_nobody(world: World) -> None:
+    world.hub.is_odd = True
+    assert swept(world) == {"hub-odd": 1}
+    assert world.cloud.stops == []
+    assert world.record().state is State.RUNNING
+
+
+def test_a_hung_worker_is_stopped_when_it_does_not_answer_the_hub_either(world: World) -> None:
+    world.metrics.reports[ALICE] = ()
+    world.metrics.cpu[ALICE] = (0.2, 0.3)
+    world.hub.answers = lambda _, mode: (
+        refuse("the worker cannot be asked: timed out") if mode is Drain.IDLE else DrainAnswer(True, "let go")
+    )
+    assert swept(world) == {"stopped": 1}
+    assert [mode for _, mode, _ in world.hub.asked] == [Drain.IDLE, Drain.REGARDLESS]
+    assert world.store.told("alice") == ["hung"]
+
+
+def test_a_worker_that_only_seems_hung_answers_the_hub(world: World) -> None:
+    """When all reports fail, for want of a way out, people go on working."""
+    world.metrics.reports[ALICE] = ()
+    world.metrics.cpu[ALICE] = (0.2,)
+    world.hub.answers = lambda _, __: refuse("somebody did something", observed_at=NOON.timestamp())
+    assert swept(world) == {"refused": 1}
+    assert [mode for _, mode, _ in world.hub.asked] == [Drain.IDLE]
+    assert world.cloud.stops == []
+
+
+def test_a_hung_worker_is_stopped_with_the_hub_down_too(world: World) -> None:
+    world.metrics.reports[ALICE] = ()
+    world.metrics.cpu[ALICE] = (0.2,)
+    world.hub.is_down = True
+    assert swept(world) == {"stopped": 1}
+
+
+def test_work_is_stopped_after_the_busy_allowance_only(world: World) -> None:
+    world.metrics.reports[ALICE] = reports(Level.WORK, NOON - 2 * HOUR, NOON)
+    assert swept(world) == {"kept": 1}
+    worker = world.record()
+    assert (worker.decided, worker.due_at) == ("busy", NOON + HOUR)
+    long_ago = replace(worker, started_at=NOON - 3 * DAY, last_interaction=NOON - DAY, due_at=NOON)
+    world.store.put(long_ago, NOON)
+    assert swept(world) == {"stopped": 1}
+    assert world.hub.asked == [("alice", Drain.UNATTENDED, NOON - DAY)]
+    assert world.store.told("alice", Kind.STOP) == ["busy-too-long"]
+
+
+def test_a_claim_whose_holder_is_gone_is_taken_over_when_its_lease_ends(world: World) -> None:
+    crashed = with_claim(world.record(), "idle", "words", NOON)
+    world.store.put(crashed, NOON)
+    assert idle_alarm(world.service, RING, NOON + LEASE - SECOND) == "held"
+    assert swept(world, NOON + LEASE - SECOND) == {}
+    world.metrics.reports[ALICE] += reports(Level.QUIET, NOON, NOON + 3 * MINUTE)
+    assert swept(world, NOON + LEASE) == {"stopped": 1}
+    assert world.cloud.stops == [ALICE]
+
+
+def test_a_claim_whose_holder_is_gone_is_dropped_if_the_user_is_back(world: World) -> None:
+    world.store.put(with_claim(world.record(), "idle", "words", NOON), NOON)
+    world.metrics.reports[ALICE] += reports(Level.INTERACTION, NOON, NOON + 3 * MINUTE)
+    assert swept(world, NOON + LEASE) == {"kept": 1}
+    worker = world.record()
+    assert (worker.state, worker.claimed_until, worker.stop_reason) == (State.RUNNING, None, None)
+
+
+def test_a_stop_that_ec2_refuses_is_released_and_told(world: World) -> None:
+    world.cloud.stop_error = StopRejected("StopInstances", "RequestLimitExceeded", "slow down")
+    assert swept(world) == {"rejected": 1}
+    worker = world.record()
+    assert (worker.state, worker.claimed_until) == (State.RUNNING, None)
+    assert "RequestLimitExceeded" in world.store.history("alice")[0].words
+    world.cloud.stop_error = None
+    assert swept(world, NOON + SECOND) == {"stopped": 1}
+
+
+def test_a_stop_without_an_answer_stays_claimed(world: World) -> None:
+    """The instance may be stopping: a login has to wait until that is known."""
+    world.cloud.stop_error = CloudError("StopInstances", "NoAnswer", "read timeout")
+    assert swept(world) == {"stop-unknown": 1}
+    assert world.record().is_claimed(NOON)
+    assert world.store.told("alice", Kind.REPORT) == ["stop-unknown"]
+
+
+def test_ec2s_own_event_may_be_faster_than_the_confirmation(world: World) -> None:
+    event = StateChange(ALICE, State.STOPPED, NOON)
+    stop = world.cloud.stop
+
+    def stop_and_tell(instance_id: str, *, force: bool = False) -> None:
+        stop(instance_id, force=force)
+        record_state(world.service, event, NOON)
+
+    world.cloud.stop = stop_and_tell  # type: ignore[method-assign]
+    assert swept(world) == {"stopped": 1}
+    worker = world.record()
+    assert (worker.state, worker.started_at, worker.due_at) == (State.STOPPED, None, None)
+
+
+def test_somebody_presses_stop(world: World) -> None:
+    world.metrics.reports[ALICE] = reports(Level.INTERACTION, NOON - HOUR, NOON)
+    assert stop_requested(world.service, PRESSED, NOON) == "stopped"
+    assert world.hub.asked == [("alice", Drain.REGARDLESS, NOON - SECOND)]
+    assert world.record().stop_reason == "stop-requested"
+    assert world.store.history("alice")[0].evidence["requested_by"] == "admin"
+    assert stop_requested(world.service, PRESSED, NOON + SECOND) == "not-running"
+    assert world.cloud.stops == [ALICE]
+
+
+def test_a_request_is_enough_with_the_hub_down(world: World) -> None:
+    world.hub.is_down = True
+    assert stop_requested(world.service, PRESSED, NOON) == "stopped"
+
+
+def test_a_user_who_starts_again_at_once_is_not_stopped(world: World) -> None:
+    world.hub.answers = lambda _, __: refuse("the user's server is pending spawn")
+    assert stop_requested(world.service, PRESSED, NOON) == "refused"
+    assert world.record().state is State.RUNNING
+
+
+@pytest.mark.parametrize(
+    "void",
+    [
+        replace(PRESSED, key="nobody"),
+        replace(PRESSED, instance_id=BOB),
+        replace(PRESSED, at=NOON - 2 * HOUR - SECOND),
+    ],
+    ids=["no such worker", "another instance", "an earlier run"],
+)
+def test_a_request_for_something_else_is_void(world: World, void: StopRequest) -> None:
+    assert stop_requested(world.service, void, NOON) == "void"
+    assert world.hub.asked == []
+
+
+def test_a_request_in_the_future_counts_from_now(world: World) -> None:
+    assert stop_requested(world.service, replace(PRESSED, at=NOON + DAY), NOON) == "stopped"
+    assert world.hub.asked == [("alice", Drain.REGARDLESS, NOON)]
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.STOPPING])
+def test_a_request_that_comes_too_early_is_brought_again(world: World, state: State) -> None:
+    until = NOON + MINUTE if state is State.STOPPING else None
+    world.store.put(replace(world.record(), state=state, claimed_until=until), NOON)
+    with pytest.raises(NotNow):
+        stop_requested(world.service, PRESSED, NOON)
+
+
+def test_a_policy_that_cannot_be_used_stops_nobody(world: World) -> None:
+    world.store.settings["user/alice"] = '{"idle_timeout": "an hour"}'
+    assert swept(world) == {"kept": 1}
+    assert world.record().decided == "bad-policy"
+    assert "user/alice" in world.store.history("alice")[0].words
+    assert world.cloud.stops == []
+
+
+def test_a_sweep_goes_on_after_one_workers_trouble_and_ends_in_time(world: World) -> None:
+    for name in ("bob", "carol"):
+        world.store.put(a_worker(key=name, instance_id=f"i-{name}", due_at=NOON - 2 * HOUR), NOON)
+    world.hub.is_down = True
+    ticks = iter([True, True, False])
+    assert sweep(world.service, NOON, lambda: next(ticks)) == {"hub-down": 2, "left": 1}
+    assert world.record().due_at == NOON - HOUR
+
+
+def test_a_sweep_leaves_those_alone_who_are_not_due(world: World) -> None:
+    world.store.put(replace(world.record(), due_at=NOON + SECOND), NOON)
+    assert swept(world) == {}
