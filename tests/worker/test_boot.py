@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -36,8 +37,16 @@ class Booted:
     def tree(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def command_lines(self) -> list[tuple[psutil.Process, list[str]]]:
+        """Every process with its command line, but for those that end just now."""
+        found = []
+        for child in self.tree():
+            with suppress(psutil.NoSuchProcess):
+                found.append((child, child.cmdline()))
+        return found
+
     def singleuser(self) -> psutil.Process:
-        [found] = [child for child in self.tree() if "jupyterhub.singleuser" in child.cmdline()]
+        [found] = [child for child, words in self.command_lines() if "jupyterhub.singleuser" in words]
         return found
 
 
@@ -116,7 +125,7 @@ async def test_a_worker_boots_proves_itself_works_on_after_a_crash_and_ends(
 
     job = await detach_a_job(booted)
     kernel = await booted.server.kernel()
-    kernels = [child for child in booted.tree() if any(kernel in word for word in child.cmdline())]
+    kernels = [child for child, words in booted.command_lines() if any(kernel in word for word in words)]
     assert kernels
 
     crashed = booted.singleuser()
@@ -150,7 +159,7 @@ def check_secrets(booted: Booted) -> None:
     server = booted.singleuser()
     assert server.environ()["JUPYTERHUB_API_TOKEN"] == SERVER_TOKEN
     assert server.cwd() == str(booted.server.home)
-    assert not any(SERVER_TOKEN in word for child in booted.tree() for word in child.cmdline())
+    assert not any(SERVER_TOKEN in word for _, words in booted.command_lines() for word in words)
     for secret in (SERVER_TOKEN, "secret-key-of-the-role"):
         assert secret not in booted.log.read_text()
     assert "secret-key-of-the-role" not in server.environ().values()
@@ -165,7 +174,7 @@ async def detach_a_job(booted: Booted) -> psutil.Process:
     await terminal.write_message(json.dumps(["stdin", job]))
     await until(booted.server.look, lambda seen: "sleep runs detached" in seen["details"])
     terminal.close()
-    [found] = [child for child in booted.tree() if child.name() == "sleep"]
+    [found] = [child for child, words in booted.command_lines() if words[:1] == ["sleep"]]
     assert found.ppid() == booted.process.pid
     return found
 
