@@ -22,6 +22,7 @@ LONGEST_BY_MINUTES = timedelta(days=1)
 SHORT_PERIODS_KEPT = timedelta(hours=3)
 """So long CloudWatch keeps figures of less than a minute."""
 MINUTE = timedelta(minutes=1)
+EPOCH = datetime.fromtimestamp(0, UTC)
 CPU_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
 
 
@@ -57,8 +58,9 @@ class CloudWatch:
 
     def idle_alarms(self) -> dict[str, IdleAlarm]:
         """The cluster's idle alarms, by instance."""
+        # With the `i-`: another cluster's name may go on as this one's alarms do.
         prefix = idle_alarm_prefix(self._cluster)
-        pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
+        pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix + "i-")
         with asking("DescribeAlarms"):
             return {
                 found["AlarmName"].removeprefix(prefix): IdleAlarm(
@@ -78,7 +80,7 @@ class CloudWatch:
         """What each worker reported since then: one metric a worker, as many workers a call as it takes."""
         period = query_period(self._period, now - since)
         queries = [self._query("Activity", instance_id, period) for instance_id in instance_ids]
-        answers = self._data(queries, since, now)
+        answers = self._data(queries, since, now, period)
         return {
             instance_id: Evidence(period=self._period, reports=_reports(points))
             for instance_id, points in zip(instance_ids, answers, strict=True)
@@ -89,9 +91,9 @@ class CloudWatch:
         back = max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * self._period
         period = query_period(self._period, back)
         queries = [self._query(name, instance_id, period) for name in ("Activity", *CPU_DETAILS)]
-        activity, *details = self._data(queries, now - back, now)
+        activity, *details = self._data(queries, now - back, now, period)
         measured = _query("AWS/EC2", "CPUUtilization", instance_id, MINUTE)
-        (cpu,) = self._data([measured], now - policy.hung_after, now)
+        (cpu,) = self._data([measured], now - policy.hung_after, now, MINUTE)
         return Evidence(
             period=self._period,
             reports=_reports(activity),
@@ -107,15 +109,16 @@ class CloudWatch:
         return _query(metric_namespace(self._cluster), name, instance_id, period)
 
     def _data(
-        self, queries: Sequence[Mapping[str, Any]], since: datetime, now: datetime
+        self, queries: Sequence[Mapping[str, Any]], since: datetime, now: datetime, period: timedelta
     ) -> list[list[tuple[datetime, float]]]:
-        """The figures for each query, oldest first."""
+        """The figures for each query, oldest first, from the whole period on that `since` lies in."""
+        start = since - (since - EPOCH) % period
         found: list[list[tuple[datetime, float]]] = []
         for chunk in _chunks(queries, METRICS_A_CALL):
             by_id: dict[str, list[tuple[datetime, float]]] = {f"m{n}": [] for n in range(len(chunk))}
             numbered = [{"Id": f"m{n}", **query} for n, query in enumerate(chunk)]
             pages = self._client.get_paginator("get_metric_data").paginate(
-                MetricDataQueries=numbered, StartTime=since, EndTime=now, ScanBy="TimestampAscending"
+                MetricDataQueries=numbered, StartTime=start, EndTime=now, ScanBy="TimestampAscending"
             )
             with asking("GetMetricData"):
                 for result in (result for page in pages for result in page["MetricDataResults"]):

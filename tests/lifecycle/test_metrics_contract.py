@@ -1,0 +1,195 @@
+"""CloudWatch as the adapter tells of it, and the tests' metrics in memory, keep to the same."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from lifecycle_app.cloudwatch import (
+    CloudWatch,
+    IdleAlarm,
+    alarm_period,
+    alarm_request,
+    idle_alarm,
+    query_period,
+)
+from lifecycle_app.evidence import Report
+from lifecycle_app.policy import Level, Policy
+from tests.lifecycle.emulated import emulated_aws
+from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND
+from tests.lifecycle.fakes import MemoryMetrics
+
+Metrics = CloudWatch | MemoryMetrics
+SEEN = tuple(Report(NOON + n * MINUTE - HOUR, Level(n % 3)) for n in range(60))
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(params=["memory", "cloudwatch"])
+def metrics(request: pytest.FixtureRequest) -> Iterator[Metrics]:
+    """Alice's worker has reported for an hour, Bob's never."""
+    if request.param == "memory":
+        memory = MemoryMetrics()
+        memory.reports[ALICE] = SEEN
+        memory.cpu[ALICE] = (1.5, 0.5)
+        yield memory
+        return
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        for report in SEEN:
+            publish(client, "cloudjhub/test", "Activity", report.level, report.at + 20 * SECOND)
+        for minutes, percent in ((20, 1.5), (10, 0.5)):
+            publish(client, "AWS/EC2", "CPUUtilization", percent, NOON - minutes * MINUTE)
+        publish(client, "cloudjhub/test", "BusyKernels", 2, NOON - 5 * MINUTE)
+        yield CloudWatch(client, "test", MINUTE)
+
+
+def publish(client: Any, namespace: str, name: str, value: float, at: object) -> None:
+    client.put_metric_data(
+        Namespace=namespace,
+        MetricData=[
+            {
+                "MetricName": name,
+                "Dimensions": [{"Name": "InstanceId", "Value": ALICE}],
+                "Timestamp": at,
+                "Value": float(value),
+            }
+        ],
+    )
+
+
+def test_the_newest_reports_of_many(metrics: Metrics) -> None:
+    found = metrics.newest([BOB, ALICE], NOON - 10 * MINUTE, NOON)
+    assert list(found) == [BOB, ALICE]
+    assert found[BOB].reports == ()
+    assert found[ALICE].reports == SEEN[-10:]
+    assert metrics.newest([], NOON - HOUR, NOON) == {}
+
+
+def test_all_that_is_known_of_one(metrics: Metrics) -> None:
+    policy = Policy(idle_timeout=30 * MINUTE)
+    evidence = metrics.evidence(ALICE, policy, NOON)
+    assert evidence.reports == SEEN[-34:]
+    assert evidence.cpu == (1.5, 0.5)
+    assert evidence.covers(NOON - 30 * MINUTE, NOON)
+    assert evidence.last_life(Level.WORK) == NOON
+    nothing = metrics.evidence(BOB, policy, NOON)
+    assert (nothing.reports, nothing.cpu, dict(nothing.details)) == ((), (), {})
+
+
+def test_reports_keep_to_whole_periods_whenever_they_are_asked_for() -> None:
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        for report in SEEN:
+            publish(client, "cloudjhub/test", "Activity", report.level, report.at + 20 * SECOND)
+        found = CloudWatch(client, "test", MINUTE).newest([ALICE], NOON - 130 * SECOND, NOON - SECOND)
+        assert found[ALICE].reports == SEEN[-3:]
+
+
+def test_alarms_come_and_go(metrics: Metrics) -> None:
+    policy = Policy(idle_timeout=30 * MINUTE, signals=frozenset({Level.WORK}))
+    metrics.put_idle_alarm(ALICE, policy)
+    metrics.put_idle_alarm(ALICE, policy)
+    metrics.put_idle_alarm(BOB, Policy())
+    alarms = metrics.idle_alarms()
+    assert alarms == {ALICE: IdleAlarm(MINUTE, 30, Level.WORK), BOB: IdleAlarm(MINUTE, 60, Level.LOAD)}
+    assert metrics.suits(alarms[ALICE], policy)
+    assert not metrics.suits(alarms[BOB], policy)
+    metrics.delete_idle_alarms([ALICE, "i-never"])
+    assert set(metrics.idle_alarms()) == {BOB}
+    metrics.delete_idle_alarms([])
+
+
+def test_details_explain() -> None:
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        for n, kernels in enumerate([1, 3, 2]):
+            publish(client, "cloudjhub/test", "BusyKernels", kernels, NOON - (n + 1) * MINUTE)
+        evidence = CloudWatch(client, "test", MINUTE).evidence(ALICE, Policy(), NOON)
+        assert evidence.details == {"BusyKernels": 3.0}
+
+
+def test_a_thousand_workers_take_three_calls() -> None:
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        calls: list[int] = []
+        client.meta.events.register(
+            "provide-client-params.cloudwatch.GetMetricData",
+            lambda params, **_: calls.append(len(params["MetricDataQueries"])),
+        )
+        publish(client, "cloudjhub/test", "Activity", 3, NOON - MINUTE)
+        ids = [f"i-{n}" for n in range(1000)] + [ALICE]
+        found = CloudWatch(client, "test", MINUTE).newest(ids, NOON - 5 * MINUTE, NOON)
+        assert calls == [500, 500, 1]
+        assert [i for i in ids if found[i].reports] == [ALICE]
+
+
+@pytest.mark.parametrize(
+    ("value", "level"), [(-4.0, Level.QUIET), (2.9, Level.WORK), (99.0, Level.INTERACTION)]
+)
+def test_a_forged_figure_is_a_level_all_the_same(value: float, level: Level) -> None:
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        publish(client, "cloudjhub/test", "Activity", value, NOON - MINUTE)
+        (report,) = CloudWatch(client, "test", MINUTE).evidence(ALICE, Policy(), NOON).reports
+        assert report.level is level
+
+
+def test_another_clusters_alarms_are_not_ours() -> None:
+    """The name of one cluster may begin like another's alarms."""
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        CloudWatch(client, "test-idle", MINUTE).put_idle_alarm(ALICE, Policy())
+        assert CloudWatch(client, "test", MINUTE).idle_alarms() == {}
+
+
+def test_the_whole_alarm() -> None:
+    assert alarm_request("test", ALICE, idle_alarm(Policy(), MINUTE)) == {
+        "AlarmName": f"cloudjhub-test-idle-{ALICE}",
+        "AlarmDescription": f"{ALICE} of cluster test shows no sign of life",
+        "ActionsEnabled": False,
+        "Namespace": "cloudjhub/test",
+        "MetricName": "Activity",
+        "Dimensions": [{"Name": "InstanceId", "Value": ALICE}],
+        "Statistic": "Maximum",
+        "Period": 60,
+        "EvaluationPeriods": 60,
+        "DatapointsToAlarm": 60,
+        "Threshold": 1.0,
+        "ComparisonOperator": "LessThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+
+
+@pytest.mark.parametrize(
+    ("timeout", "report", "alarm"),
+    [
+        (HOUR, MINUTE, (MINUTE, 60)),
+        (90 * SECOND, MINUTE, (MINUTE, 2)),
+        (20 * SECOND, 5 * SECOND, (10 * SECOND, 2)),
+        (DAY, MINUTE, (MINUTE, 1440)),
+        (DAY + SECOND, MINUTE, (HOUR, 25)),
+        (7 * DAY, MINUTE, (HOUR, 168)),
+    ],
+)
+def test_alarms_stay_within_what_cloudwatch_allows(
+    timeout: timedelta, report: timedelta, alarm: tuple[timedelta, int]
+) -> None:
+    found = idle_alarm(Policy(idle_timeout=timeout), report)
+    assert (found.period, found.datapoints) == alarm
+
+
+@pytest.mark.parametrize(
+    ("report", "alarm"), [(1, 10), (5, 10), (10, 10), (20, 20), (30, 30), (60, 60), (61, 120), (300, 300)]
+)
+def test_alarm_periods(report: int, alarm: int) -> None:
+    assert alarm_period(report * SECOND) == alarm * SECOND
+
+
+@pytest.mark.parametrize(
+    ("report", "back", "period"),
+    [(5, 3 * HOUR, 5), (5, 3 * HOUR + SECOND, 60), (60, DAY, 60), (300, DAY, 300)],
+)
+def test_query_periods(report: int, back: timedelta, period: int) -> None:
+    assert query_period(report * SECOND, back) == period * SECOND
