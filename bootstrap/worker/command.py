@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .environment import ServerEnvironment
 from .identity import Instance
@@ -42,6 +43,8 @@ def server_command(
     prefix = given.variables.get("JUPYTERHUB_SERVICE_PREFIX", "/")
     environment = {
         "JUPYTERHUB_ROOT_DIR": machine["HOME"],
+        # JupyterLab's own settings for every user: it is not to ask whether it may fetch news from the internet.
+        "JUPYTER_CONFIG_PATH": str(Path(__file__).parent / "jupyter"),
         **given.variables,
         **machine,
         **told.to_environment(),
