@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.scenarios import chromium
 from tests.scenarios.cloud import REPOSITORY, LocalCloud
 
-IDLE_TIMEOUT = "30s"
+IDLE_TIMEOUT = "40s"
 # Long enough for somebody to come back while the machine stops.
 STOP_TIME = "3s"
 ARTEFACTS = REPOSITORY / "build" / "screenshots"
