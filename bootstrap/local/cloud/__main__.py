@@ -7,6 +7,7 @@ import sys
 from bootstrap.local.cloud.messages import StartupError
 from bootstrap.local.cloud.settings import prepare_emulator, read_settings
 
+FAILED = 1
 CANNOT_START = 3
 
 
@@ -22,11 +23,10 @@ def main() -> int:
         cloud = Cloud(settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: cloud.end())
-        cloud.serve()
+        return 0 if cloud.serve() else FAILED
     except StartupError as error:
         print(f"cloud: {error}", file=sys.stderr)
         return CANNOT_START
-    return 0
 
 
 if __name__ == "__main__":

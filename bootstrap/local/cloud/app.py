@@ -50,12 +50,14 @@ class Cloud:
         self._settings = settings
         self._ended = threading.Event()
         self._dirty = threading.Event()
+        self._has_failed = False
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._snapshot = settings.state_dir / "cloud.snapshot"
         self.emulator = Emulator(settings.account, settings.region)
         self.faults = Faults(settings.faults)
         self.calls = CallLog()
         self.disks = Disks(settings.state_dir)
+        self.disks.lock()
         self.room = Room(_machinery(settings), self.disks)
         bridge = EventBridge(
             settings.events_endpoint, settings.region, OPERATOR_KEY, settings.operator_secret
@@ -68,14 +70,17 @@ class Cloud:
         self._resume()
         self._assemble()
 
-    def serve(self) -> None:
-        """Serves until it is told to end, then ends the instances' processes and saves everything."""
+    def serve(self) -> bool:
+        """Serves until it is told to end, then ends the instances' processes and saves everything.
+
+        False if it ended because a part of it failed.
+        """
         server = Server(self._settings.address, self._settings.port, self._front.answer)
         left = processes.end_leftovers(self._settings.state_dir)
         if left:
             log.warning("ended what was left running of %s", ", ".join(left))
         threads = [
-            threading.Thread(target=run, args=(self._ended,), daemon=True)
+            threading.Thread(target=self._keep_running, args=(run,), daemon=True)
             for run in (
                 self._lifecycle.run,
                 self.events.run,
@@ -97,10 +102,20 @@ class Cloud:
         server.server_close()
         self.room.close()
         self._save()
+        return not self._has_failed
 
     def end(self) -> None:
         """Makes `serve` come to its end."""
         self._ended.set()
+
+    def _keep_running(self, run: Callable[[threading.Event], None]) -> None:
+        """A cloud without one of its parts would mislead: it ends instead."""
+        try:
+            run(self._ended)
+        except Exception:
+            log.exception("the cloud ends: a part of it failed")
+            self._has_failed = True
+            self.end()
 
     def _assemble(self) -> None:
         settings, emulator, machines = self._settings, self.emulator, self.machines

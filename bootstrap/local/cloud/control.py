@@ -14,7 +14,7 @@ from bootstrap.local.cloud.images import Images
 from bootstrap.local.cloud.imds import Host, MetadataService
 from bootstrap.local.cloud.lifecycle import Lifecycle
 from bootstrap.local.cloud.machines import Machine, Machines
-from bootstrap.local.cloud.messages import AwsError, Request, Response, as_json
+from bootstrap.local.cloud.messages import AwsError, Request, Response, as_json, text
 from bootstrap.local.cloud.room import Room
 from bootstrap.local.cloud.rules import State
 
@@ -61,15 +61,15 @@ class Control:
         serve = served.get((request.method, name))
         if serve is None:
             known = ", ".join(f"{method} {PREFIX}{name}" for method, name in served)
-            return as_json({"error": f"there is no {request.method} {request.path}; there are: {known}"}, 404)
+            return text(404, f"there is no {request.method} {request.path}; there are: {known}")
         try:
             return serve(request)
         except (ValueError, KeyError, TypeError) as error:
-            return as_json({"error": f"cannot read the request: {error!r}"}, 400)
+            return text(400, f"cannot read the request: {error!r}")
         except UnknownFaultError as error:
-            return as_json({"error": str(error)}, 400)
+            return text(400, str(error))
         except AwsError as error:
-            return as_json({"error": str(error)}, error.status)
+            return text(error.status, str(error))
 
     def _health(self, _request: Request) -> Response:
         return as_json({"status": "ok"})

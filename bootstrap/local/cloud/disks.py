@@ -1,9 +1,11 @@
 """The instances' disks: a directory per volume, a link per instance to where its home is, a console log."""
 
+import fcntl
 import shutil
 from datetime import datetime
 from pathlib import Path
 
+from bootstrap.local.cloud.messages import StartupError
 from bootstrap.local.cloud.user_data import files_to_write
 
 WRITTEN = Path("var/lib/cloud/instance/boot-finished")
@@ -20,6 +22,16 @@ class Disks:
         self._consoles = state_dir / "console"
         for directory in (self._volumes, self._instances, self._consoles):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = (state_dir / "cloud.lock").open("w")
+
+    def lock(self) -> None:
+        """Keeps other clouds off the state directory until this process ends. Raises StartupError if one is there."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartupError(
+                f"{self._volumes.parent} is in use by another local cloud: stop it or choose another --state-dir"
+            ) from error
 
     def volume(self, volume_id: str) -> Path:
         """The volume's directory, made if it is not there."""

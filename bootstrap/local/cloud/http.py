@@ -35,7 +35,7 @@ class Server(ThreadingHTTPServer):
             raise StartupError(f"cannot listen on {address}:{port}: {error.strerror}") from error
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - http.server's signature
-        log.debug("connection from %s broke off", client_address, exc_info=True)
+        log.exception("a request from %s failed", client_address)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -89,7 +89,10 @@ class Launching:
         return [subnet for subnets in zones for subnet in subnets.values()]
 
     def _judge_room(self, asked: Mapping[str, Any], count: int, zone: str) -> None:
-        self.judge_limits([asked.get("InstanceType", DEFAULT_TYPE)] * count, zone, starting=False)
+        instance_type = asked.get("InstanceType", DEFAULT_TYPE)
+        if instance_type not in INSTANCE_TYPES:
+            raise AwsError("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
+        self.judge_limits([instance_type] * count, zone, starting=False)
         subnet_id = asked.get("SubnetId") or _interface_subnet(asked)
         for subnet in self._subnets():
             if subnet.id == subnet_id and subnet.available_ip_address_count < count:
@@ -111,7 +114,7 @@ class Launching:
         return wire.answer(call, self._emulator.backend("ec2").reservations[reservation_id], TRANSFORMERS)
 
     def _complete(self, instance: Any, asked: Mapping[str, Any]) -> None:
-        """What moto leaves out: termination protection, the root disk beside named disks, profiles of all."""
+        """What moto leaves out: termination protection, the root disk's fate, the profiles of all."""
         ec2 = self._emulator.backend("ec2")
         instance.disable_api_termination = bool(asked.get("DisableApiTermination"))
         instance.disable_api_stop = bool(asked.get("DisableApiStop"))
@@ -120,8 +123,6 @@ class Launching:
             disk = mapping.get("Ebs", {})
             if mapping.get("DeviceName") == root and "DeleteOnTermination" not in disk:
                 instance.block_device_mapping[root].delete_on_termination = True
-        if root not in dict(instance.get_block_device_mapping):
-            instance.add_block_device(8, root, None, False, True, None, volume_type="gp3")
         profile = asked.get("IamInstanceProfile")
         if profile and instance.id not in ec2.iam_instance_profile_associations:
             ec2.associate_iam_instance_profile(
@@ -132,8 +133,8 @@ class Launching:
 
 
 def vcpus(instance_type: str) -> int:
-    """vCPUs of an instance type, 1 if it is unknown."""
-    return int(INSTANCE_TYPES.get(instance_type, {}).get("VCpuInfo", {}).get("DefaultVCpus", 1))
+    """vCPUs of an instance type."""
+    return int(INSTANCE_TYPES[instance_type]["VCpuInfo"]["DefaultVCpus"])
 
 
 def _count(asked: Mapping[str, Any]) -> int:

@@ -16,6 +16,9 @@ from bootstrap.local.cloud.rules import State
 log = logging.getLogger(__name__)
 
 TERMINATED_SHOWN = timedelta(hours=1)
+ROOT_SIZE = 8
+"""GB, as the images are."""
+
 WAIT_FOR_PROCESSES = 0.05
 LONGEST_WAIT = 1.0
 
@@ -44,7 +47,10 @@ class Lifecycle:
         self._wake = threading.Event()
 
     def launch(self, instance: Any) -> Machine:
-        """A new instance is pending."""
+        """A new instance is pending. It has a root disk even where only others were asked for."""
+        root = instance.root_device_name
+        if root not in dict(instance.get_block_device_mapping):
+            instance.add_block_device(ROOT_SIZE, root, None, False, True, None, volume_type="gp3")
         machine = self._machines.add(instance)
         self._begin(machine, self._boot_time + self._faults.delay("slow-boot"))
         return machine

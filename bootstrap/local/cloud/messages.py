@@ -65,5 +65,5 @@ def text(status: int, body: str) -> Response:
     return Response(status, body.encode(), (("Content-Type", "text/plain"),))
 
 
-def as_json(body: object, status: int = 200) -> Response:
-    return Response(status, json.dumps(body).encode(), (("Content-Type", "application/json"),))
+def as_json(body: object) -> Response:
+    return Response(200, json.dumps(body).encode(), (("Content-Type", "application/json"),))

@@ -56,6 +56,7 @@ class Room:
         self._on_halt = on_halt
         self._slots: dict[str, Slot] = {}
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def boot(self, plan: BootPlan) -> None:
         """Mounts the disks, writes the user data, runs the image's command."""
@@ -95,10 +96,12 @@ class Room:
 
     def close(self) -> None:
         """Ends the processes of all instances at once and waits for it."""
+        self._is_closed = True
         with self._lock:
-            slots = dict(self._slots)
-        for slot in slots.values():
-            slot.wanted += 1
+            slots = list(self._slots.values())
+        for slot in slots:
+            with slot.lock:  # waits for what is being launched right now
+                slot.wanted += 1
         running = processes.by_instance(self.machinery.state_dir)
         everything = [process for mine in running.values() for process in mine]
         processes.end(everything, self.machinery.grace)
@@ -107,13 +110,13 @@ class Room:
 
     def _boot(self, plan: BootPlan, slot: Slot, wanted: int) -> None:
         with slot.lock:
-            if slot.wanted == wanted:
+            if slot.wanted == wanted and not self._is_closed:
                 self._launch(plan, slot)
 
     def _restart(self, plan: BootPlan, slot: Slot, wanted: int) -> None:
         with slot.lock:
             self._end(plan.instance_id, slot, self.machinery.grace)
-            if slot.wanted == wanted:
+            if slot.wanted == wanted and not self._is_closed:
                 self._launch(plan, slot)
 
     def _halt(self, instance_id: str, slot: Slot, grace: timedelta) -> None:

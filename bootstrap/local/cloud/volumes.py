@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bootstrap.local.cloud import wire
-from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.emulator import Emulator, with_form
 from bootstrap.local.cloud.machines import Machine, Machines
 from bootstrap.local.cloud.messages import AwsError, Response
 from bootstrap.local.cloud.plans import home_volume, root_volume
@@ -49,7 +49,9 @@ class Volumes:
         if is_root and machine.state is not State.STOPPED:
             message = f"Unable to detach root volume '{volume.id}' from instance '{machine.instance_id}'"
             raise AwsError("OperationNotPermitted", message)
-        response = self._emulator.ask(call.request)
+        # EC2 knows where a volume is attached; moto has to be told.
+        form = {**call.form, "InstanceId": machine.instance_id, "Device": volume.attachment.device}
+        response = self._emulator.ask(with_form(call.request, form))
         if not is_root:
             self._remount(machine, response)
         return response

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import determine_request_protocol
@@ -105,7 +104,7 @@ def refuse(call: Call, error: AwsError) -> Response:
         operation = _operation(call)
     except Exception:
         return _plain_refusal(error)
-    response = _serialize(call, ServiceException(error.code, error.message), operation, None)
+    response = _serialize(call, error, operation, None)
     return Response(error.status, response.body, response.headers)
 
 
