@@ -146,14 +146,16 @@ def _items(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _next_offset(page: Mapping[str, Any], offset: int) -> int | None:
     pagination = page.get("_pagination")
-    following = pagination.get("next") if isinstance(pagination, Mapping) else ...
+    if not isinstance(pagination, Mapping) or "next" not in pagination:
+        raise HubAnswerOdd(f"users: nothing tells where the next page begins: {_short(page)}")
+    following = pagination["next"]
     if following is None:
         return None
     if isinstance(following, Mapping) and isinstance(following.get("offset"), int):
         if following["offset"] > offset:
             return int(following["offset"])
         raise HubAnswerOdd(f"users: the page after {offset} begins at {following['offset']}")
-    raise HubAnswerOdd(f"users: nothing tells where the next page begins: {_short(pagination)}")
+    raise HubAnswerOdd(f"users: the next page begins nowhere: {_short(following)}")
 
 
 def _user(item: Mapping[str, Any]) -> HubUser:
