@@ -42,6 +42,8 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
         "cleanup_proxy": False,
         "db_url": f"sqlite:///{settings.state_dir / 'jupyterhub.sqlite'}",
         "cookie_secret": secrets.cookie_secret,
+        # Servers that do not answer after a restart of the hub keep nobody else waiting.
+        "init_spawners_timeout": 1,
         "allow_named_servers": True,
         "redirect_to_server": True,
         # EC2's own rates set the pace of a class that logs in at once; beyond this users are asked to wait.

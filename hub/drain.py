@@ -6,6 +6,17 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+# What a worker tells that is kept as evidence.
+FIGURES = (
+    "busy_kernels",
+    "busy_terminals",
+    "cpu_percent",
+    "last_interaction",
+    "last_work",
+    "level",
+    "observed_at",
+)
+MOST_WORDS, LONGEST_WORDS = 5, 200
 LEVELS = ("quiet", "load", "work", "interaction")
 
 
@@ -87,7 +98,7 @@ def parse_observation(told: Mapping[str, Any]) -> Observation:
         last_interaction=_time(told, "last_interaction"),
         last_work=_time(told, "last_work"),
         level=level,
-        evidence=dict(told),
+        evidence=_evidence(told),
     )
 
 
@@ -147,4 +158,17 @@ def _time(told: Mapping[str, Any], name: str) -> datetime | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"the worker's {name} is no time")  # noqa: TRY004 -- its mistake, not ours
-    return datetime.fromtimestamp(value, UTC)
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ValueError(f"the worker's {name} is no time") from error
+
+
+def _evidence(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes into the history. A user can make a worker tell anything, so that only so much is kept."""
+    details = told.get("details")
+    words = (
+        [one[:LONGEST_WORDS] for one in details if isinstance(one, str)] if isinstance(details, list) else []
+    )
+    kept = {name: told[name] for name in FIGURES if isinstance(told.get(name), int | float)}
+    return {**kept, "details": words[:MOST_WORDS]}

@@ -107,7 +107,7 @@ def _check_url(url: object, host: str) -> None:
 
 
 def _lowered(sent: Mapping[Any, Any]) -> dict[str, str]:
-    """Allowed headers by lower-case name. What is not allowed is dropped; that none of it is signed is checked later."""
+    """Allowed headers by lower-case name. Others are dropped; that none of them is signed is checked later."""
     headers: dict[str, str] = {}
     for name, value in sent.items():
         if not isinstance(name, str) or not isinstance(value, str):

@@ -1,7 +1,7 @@
 """Which user names are accepted, and what is made of them. A name never reaches a shell, a path or a slug.
 
 Names are compared as text: canonically equivalent spellings (NFC) and upper and lower case are the same name,
-everything else is another user. What looks like a name but cannot be told from another one, or breaks a URL, is refused.
+everything else is another user. What cannot be told from another name by looking at it, or breaks a URL, is refused.
 """
 
 import hashlib

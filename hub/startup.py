@@ -72,7 +72,7 @@ class Startup:
                     return started
             if step is Step.LOOK or (step is Step.WAIT and waits % LOOK_EVERY == LOOK_EVERY - 1):
                 looked = await self._look(known)
-            if step is Step.WAIT or (looked and step_for(looked) is Step.WAIT):
+            if (step_for(looked) if looked else step) is Step.WAIT:
                 say("Your machine is being stopped just now; it starts again as soon as that is done")
                 await self._calls.pause(WAIT)
         raise AssertionError("itertools.count never ends")

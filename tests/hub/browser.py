@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 import requests
 
+PASSWORD = "user-password"
+
 
 class Browser:
     """Logs a user in and asks for pages and for JupyterHub's API, as its pages do."""
@@ -15,7 +17,7 @@ class Browser:
         self._session = requests.Session()
         self.name = ""
 
-    def log_in(self, name: str, password: str = "user-password") -> requests.Response:
+    def log_in(self, name: str, password: str = PASSWORD) -> requests.Response:
         """Submits the login form; does not follow where it leads."""
         self._session.get(f"{self._url}/hub/login", timeout=20)
         self.name = name
@@ -31,7 +33,9 @@ class Browser:
         xsrf = re.search(r'xsrf_token: "([^"]+)"', self.page("/hub/home").text)
         assert xsrf, "no page of a user who is logged in"
         headers = {"X-XSRFToken": xsrf[1], "Referer": f"{self._url}/hub/home"}
-        return self._session.request(method, f"{self._url}/hub/api{path}", headers=headers, timeout=30, **arguments)
+        return self._session.request(
+            method, f"{self._url}/hub/api{path}", headers=headers, timeout=30, **arguments
+        )
 
     def server(self, name: str = "") -> dict[str, Any]:
         """The model of the user's server; {} if it is neither active nor pending."""

@@ -52,6 +52,7 @@ class Emulated:
     directory: Path
     environ: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
 
     def client(self, name: Any) -> Any:
         return boto3.client(name, region_name="us-east-1", endpoint_url=self.endpoint)
@@ -61,7 +62,9 @@ class Emulated:
         ec2 = self.client("ec2")
         vpc = ec2.create_vpc(CidrBlock=f"{NETWORK}.0.0/16")["Vpc"]["VpcId"]
         subnets = [
-            ec2.create_subnet(VpcId=vpc, CidrBlock=f"{NETWORK}.{part}.0/24", AvailabilityZone=f"us-east-1{zone}")
+            ec2.create_subnet(
+                VpcId=vpc, CidrBlock=f"{NETWORK}.{part}.0/24", AvailabilityZone=f"us-east-1{zone}"
+            )
             for part, zone in ((1, "a"), (2, "b"))
         ]
         group = ec2.create_security_group(GroupName="workers", Description="workers", VpcId=vpc)["GroupId"]
@@ -76,10 +79,16 @@ class Emulated:
         state.mkdir(exist_ok=True)
         users = self.directory / "users"
         users.write_text("alice\nboss admin\n")
-        self.environ = self._environ(public_port, image, [one["Subnet"]["SubnetId"] for one in subnets], group, users)
+        self.environ = self._environ(
+            public_port, image, [one["Subnet"]["SubnetId"] for one in subnets], group, users
+        )
 
     def _make_tables(self) -> None:
-        for record, kind in ((WorkerRecord, "workers"), (HistoryRecord, "history"), (SettingRecord, "settings")):
+        for record, kind in (
+            (WorkerRecord, "workers"),
+            (HistoryRecord, "history"),
+            (SettingRecord, "settings"),
+        ):
             bound(record, CLUSTER, kind).create_table(wait=True, billing_mode="PAY_PER_REQUEST")
 
     def _make_secrets(self) -> None:
@@ -126,19 +135,47 @@ class Emulated:
         """The real proxy."""
         port = self.public_url.rpartition(":")[2]
         addresses = ["--ip", PUBLIC, "--port", port, "--api-ip", HUB_ADDRESS, "--api-port", "8001"]
-        hub = ["--default-target", f"http://{HUB_ADDRESS}:8081", "--error-target", f"http://{HUB_ADDRESS}:8081/hub/error"]
+        hub = [
+            "--default-target",
+            f"http://{HUB_ADDRESS}:8081",
+            "--error-target",
+            f"http://{HUB_ADDRESS}:8081/hub/error",
+        ]
         environ = {**self.environ, "CONFIGPROXY_AUTH_TOKEN": self.secrets["hub/proxy-token"]}
-        with self._running(["node", str(PROXY_SCRIPT), *addresses, *hub], "proxy", environ):
+        with (self.directory / "proxy.log").open("ab") as log:
+            command = ["node", str(PROXY_SCRIPT), *addresses, *hub]
+            process = subprocess.Popen(
+                command, env=environ, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
             eventually(lambda: _listens(HUB_ADDRESS, 8001))
             yield
+        finally:
+            process.kill()
+            process.wait()
 
-    @contextmanager
-    def hub(self) -> Iterator[None]:
-        """The real hub. It is killed at the end, as by a crash."""
-        config = str(REPOSITORY / "hub/jupyterhub_config.py")
-        with self._running([sys.executable, "-m", "jupyterhub", "--config", config], "hub", self.environ):
-            eventually(self._hub_answers)
-            yield
+    def start_hub(self) -> None:
+        """Starts the real hub; one that runs is killed before, as by a crash."""
+        self.kill_hub()
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterhub",
+            "--config",
+            str(REPOSITORY / "hub/jupyterhub_config.py"),
+        ]
+        with (self.directory / "hub.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, env=self.environ, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
+            )
+        eventually(self._hub_answers)
+
+    def kill_hub(self) -> None:
+        """Kills the hub, if it runs."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
     def log(self, part: str) -> str:
         return (self.directory / f"{part}.log").read_text()
@@ -148,18 +185,6 @@ class Emulated:
             return requests.get(f"{self.public_url}/hub/api", timeout=5).ok
         except requests.RequestException:
             return False
-
-    @contextmanager
-    def _running(self, command: list[str], name: str, environ: dict[str, str]) -> Iterator[None]:
-        with (self.directory / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                command, env=environ, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
-            )
-            try:
-                yield
-            finally:
-                process.kill()
-                process.wait()
 
 
 def _listens(address: str, port: int) -> bool:

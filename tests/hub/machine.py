@@ -14,7 +14,9 @@ from tests.hub.emulated import HUB_ADDRESS, HUB_NAME, ROLE, Emulated
 ENVIRONMENT = f"http://{HUB_ADDRESS}:8081/hub/api/cloudjhub/environment"
 
 
-def proof_of(emulated: Emulated, session: str, *, role: str = ROLE, hub_name: str = HUB_NAME) -> dict[str, Any]:
+def proof_of(
+    emulated: Emulated, session: str, *, role: str = ROLE, hub_name: str = HUB_NAME
+) -> dict[str, Any]:
     """What a machine with this role session sends; moto's STS stands for AWS's."""
     sts = emulated.client("sts")
     arn = f"arn:aws:iam::123456789012:role/{role}"

@@ -1,0 +1,113 @@
+"""Instances by tag and by id, asked together; home disks."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hub.errors import CloudRefused, InstanceGone, StartError
+from hub.instances import ATTACH_TRIES, Instances
+from hub.launching import Order, Place, run_request
+from lifecycle_app.worker import State
+from tests.hub.fakes import NOON, SETTINGS, Clock, FakeEC2, calls, refusal
+
+PLACE = Place(subnet="subnet-0000000a", zone="us-east-1a")
+
+
+def launch(ec2: FakeEC2, worker: str, state: str = "running") -> str:
+    request = run_request(
+        Order(worker=worker, instance_type="t3.medium"), SETTINGS, PLACE, "t3.medium", "/dev/sda1", 0
+    )
+    instance: dict[str, Any] = ec2.run_instances(**request)["Instances"][0]
+    instance["State"] = {"Name": state}
+    ec2.asked.clear()
+    found: str = instance["InstanceId"]
+    return found
+
+
+def instances(ec2: Any, clock: Clock | None = None) -> Instances:
+    return Instances(ec2, calls(clock), SETTINGS, window=0.01)
+
+
+async def test_first_logins_of_the_same_moment_share_one_describe() -> None:
+    ec2 = FakeEC2()
+    ids = {worker: launch(ec2, worker) for worker in ("ada", "bob", "ada/gpu")}
+    known = instances(ec2)
+    found = await asyncio.gather(*(known.find(worker) for worker in ("ada", "bob", "ada/gpu", "new")))
+    assert [one.instance_id if one else None for one in found] == [*ids.values(), None]
+    assert ec2.count("DescribeInstances") == 1
+
+
+@pytest.mark.parametrize(("name", "other"), [("a[b]", "a?b?"), ("a*", "ab"), ("$(x)", "y"), ("李", "李李")])
+async def test_names_are_compared_exactly_whatever_filters_find(name: str, other: str) -> None:
+    ec2 = FakeEC2()
+    launch(ec2, other)
+    known = instances(ec2)
+    assert await known.find(name) is None
+    mine = launch(ec2, name)
+    found = await known.find(name)
+    assert found is not None
+    assert found.instance_id == mine
+
+
+async def test_terminated_instance_is_not_found_by_tag() -> None:
+    ec2 = FakeEC2()
+    launch(ec2, "ada", "terminated")
+    assert await instances(ec2).find("ada") is None
+
+
+async def test_newer_one_of_two_is_taken() -> None:
+    ec2 = FakeEC2()
+    old = launch(ec2, "ada")
+    ec2.tokens.clear()
+    new = launch(ec2, "ada")
+    ec2.instances[new]["LaunchTime"] = NOON + timedelta(seconds=1)
+    found = await instances(ec2).find("ada")
+    assert found is not None
+    assert (found.instance_id, old != new) == (new, True)
+
+
+async def test_looks_of_the_same_moment_share_one_describe() -> None:
+    ec2 = FakeEC2()
+    one, other = launch(ec2, "ada", "shutting-down"), launch(ec2, "bob", "stopped")
+    known = instances(ec2)
+    looks = (known.look(one), known.look(other), known.look("i-0000ffff"))
+    found = await asyncio.gather(*looks, return_exceptions=True)
+    states = [getattr(each, "state", type(each)) for each in found]
+    assert states == [State.TERMINATED, State.STOPPED, InstanceGone]
+    assert ec2.count("DescribeInstances") == 1
+
+
+async def test_surroundings_are_asked_once() -> None:
+    ec2 = FakeEC2()
+    known = instances(ec2)
+    for _ in range(3):
+        around = await known.surroundings()
+    assert [place.zone for place in around.places] == ["us-east-1a", "us-east-1b"]
+    assert around.root_device == "/dev/sda1"
+    assert len(ec2.asked) == 2
+
+
+async def test_refused_describe_is_told_in_words() -> None:
+    ec2 = FakeEC2(refuse={"DescribeInstances": [refusal("UnauthorizedOperation")]})
+    with pytest.raises(CloudRefused, match="UnauthorizedOperation"):
+        await instances(ec2).find("ada")
+
+
+@pytest.mark.parametrize("code", ["IncorrectState", "VolumeInUse", "InvalidInstanceID.NotFound"])
+async def test_home_is_attached_as_soon_as_it_can_be(code: str) -> None:
+    ec2 = FakeEC2(refuse={"AttachVolume": [refusal(code), refusal(code)]})
+    await instances(ec2).attach_home("vol-1", "i-00000001")
+    assert ec2.attached == [("vol-1", "i-00000001")]
+
+
+@pytest.mark.parametrize(
+    ("errors", "tries"),
+    [([refusal("IncorrectState")] * 999, ATTACH_TRIES), ([refusal("InvalidVolume.NotFound")], 1)],
+)
+async def test_home_that_cannot_be_attached_is_an_error(errors: list[Exception], tries: int) -> None:
+    ec2 = FakeEC2(refuse={"AttachVolume": errors})
+    with pytest.raises(StartError, match="home disk"):
+        await instances(ec2).attach_home("vol-1", "i-00000001")
+    assert ec2.count("AttachVolume") == tries

@@ -1,0 +1,67 @@
+"""What is asked at the same moment is asked once."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from hub.joining import Joining
+
+
+class Asked:
+    """Answers with the upper-case key, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    async def together(self, keys: Sequence[str]) -> dict[str, str | Exception]:
+        self.calls.append(list(keys))
+        return {key: KeyError(key) if key == "bad" else key.upper() for key in keys}
+
+
+async def test_simultaneous_questions_are_one_call() -> None:
+    asked = Asked()
+    joining = Joining[str, str](asked.together, window=0.01, most=200)
+    assert await asyncio.gather(*(joining.ask(key) for key in ("a", "b", "a"))) == ["A", "B", "A"]
+    assert asked.calls == [["a", "b"]]
+
+
+async def test_later_question_is_another_call() -> None:
+    asked = Asked()
+    joining = Joining[str, str](asked.together, window=0.01, most=200)
+    await joining.ask("a")
+    await joining.ask("a")
+    assert asked.calls == [["a"], ["a"]]
+
+
+async def test_large_crowd_is_split_at_the_limit() -> None:
+    asked = Asked()
+    joining = Joining[str, str](asked.together, window=0.01, most=2)
+    await asyncio.gather(*(joining.ask(key) for key in "abcde"))
+    assert [len(call) for call in asked.calls] == [2, 2, 1]
+
+
+async def test_error_of_one_is_not_the_others() -> None:
+    joining = Joining[str, str](Asked().together, window=0.01, most=200)
+    bad, good = await asyncio.gather(joining.ask("bad"), joining.ask("a"), return_exceptions=True)
+    assert isinstance(bad, KeyError)
+    assert good == "A"
+
+
+async def test_failed_call_is_everybodys() -> None:
+    async def broken(_: Sequence[str]) -> dict[str, str | Exception]:
+        raise RuntimeError("down")
+
+    joining = Joining[str, str](broken, window=0.01, most=200)
+    for answer in await asyncio.gather(joining.ask("a"), joining.ask("b"), return_exceptions=True):
+        assert isinstance(answer, RuntimeError)
+
+
+async def test_caller_that_goes_away_takes_nobody_along() -> None:
+    joining = Joining[str, str](Asked().together, window=0.05, most=200)
+    leaving, staying = asyncio.ensure_future(joining.ask("a")), asyncio.ensure_future(joining.ask("a"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await staying == "A"
+    with pytest.raises(asyncio.CancelledError):
+        await leaving

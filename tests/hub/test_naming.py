@@ -1,0 +1,133 @@
+"""Names: one spelling each, a clear refusal, and nothing that two of them share."""
+
+import unicodedata
+from itertools import combinations
+
+import pytest
+
+from hub.naming import LONGEST, client_token, filter_value, normalised, objection, worker_token
+from lifecycle_app.worker import worker_key
+
+ACCEPTED = [
+    "ada",
+    "ada.lovelace@example.org",
+    "$(reboot)",
+    "`id`",
+    "a; rm -rf ~",
+    "a && b | c",
+    "o'neill",
+    '"quoted"',
+    "-rf",
+    "a b",
+    "..a",
+    "ada-1",
+    "ada_1",
+    "ada.1",
+    "аda",  # with a Cyrillic letter
+    "müller",
+    "李",
+    "🐧",
+    "a*",
+    "a[b]",
+    "x" * LONGEST,
+    "é" * (LONGEST // 2),
+]
+
+REFUSED = [
+    ("", "empty"),
+    (".", "dots"),
+    ("..", "dots"),
+    ("../etc/passwd", "character /"),
+    ("a/b", "character /"),
+    ("a\\b", "character \\"),
+    ("a%2fb", "character %"),
+    ("a?b", "character ?"),
+    ("a#b", "character #"),
+    ("<b>", "character <"),
+    (" ada", "space"),
+    ("ada ", "space"),
+    ("a\nb", "U+000A"),
+    ("a\0b", "U+0000"),
+    ("a\u200bb", "U+200B"),
+    ("a\u202eb", "U+202E"),
+    ("a\u2028b", "U+2028"),
+    ("a\u00a0b", "unusual space"),
+    ("a\ud800b", "U+D800"),
+    ("a\ue000b", "U+E000"),
+    ("ａda", "plain ones"),  # full width
+    ("ﬁx", "plain ones"),  # a ligature
+    ("x" * (LONGEST + 1), "too long"),
+    ("é" * (LONGEST // 2 + 1), "too long"),
+]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted(name: str) -> None:
+    assert objection(normalised(name)) is None
+
+
+@pytest.mark.parametrize(("name", "words"), REFUSED)
+def test_refused_with_the_reason(name: str, words: str) -> None:
+    why = objection(normalised(name))
+    assert why is not None
+    assert words in why
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Ada", "ada"), ("MÜLLER", "müller"), ("mu\u0308ller", "m\u00fcller"), ("\u212birn", "åirn")],
+)
+def test_equivalent_spellings_are_one_name(one: str, other: str) -> None:
+    assert normalised(one) == normalised(other)
+
+
+def test_normalising_again_changes_nothing() -> None:
+    """Or a name would be refused at the second login, or become another one."""
+    for code in range(0x110000):
+        character = chr(code)
+        if unicodedata.category(character) not in ("Cn", "Co", "Cs"):
+            once = normalised(character)
+            assert normalised(once) == once, hex(code)
+
+
+def test_different_names_share_nothing() -> None:
+    """Nothing is cut, slugged or joined: keys, tokens of instances and tokens of servers differ."""
+    keys = [worker_key(normalised(name), server) for name in ACCEPTED for server in ("", "gpu")]
+    tokens = {key: client_token({"tags": key}, None, 0) for key in keys}
+    servers = {key: worker_token("secret", "test", key, "i-1") for key in keys}
+    for one, other in combinations(keys, 2):
+        assert one != other
+        assert tokens[one] != tokens[other]
+        assert servers[one] != servers[other]
+
+
+def test_client_token_is_what_ec2_takes_and_tells_launches_apart() -> None:
+    token = client_token({"a": "李"}, None, 0)
+    assert len(token) == 64
+    assert token.isascii()
+    others = [
+        client_token({"a": "b"}, None, 0),
+        client_token({"a": "李"}, "i-1", 0),
+        client_token({"a": "李"}, None, 1),
+    ]
+    assert len({token, *others}) == 4
+    assert token == client_token({"a": "李"}, None, 0)
+
+
+def test_server_token_depends_on_key_cluster_worker_and_instance() -> None:
+    tokens = {
+        worker_token("k", "c", "ada", "i-1"),
+        worker_token("l", "c", "ada", "i-1"),
+        worker_token("k", "d", "ada", "i-1"),
+        worker_token("k", "c", "bob", "i-1"),
+        worker_token("k", "c", "ada", "i-2"),
+    }
+    assert len(tokens) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("ada@x.org", "ada@x.org"), ("a*b", "a*b"), ("a[b]", "a*b*"), ("$(x)", "*x*"), ("李", "李")],
+)
+def test_filter_value_has_only_wildcards_that_widen(name: str, expected: str) -> None:
+    assert filter_value(name) == expected

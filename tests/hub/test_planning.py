@@ -1,0 +1,78 @@
+"""What to do about an instance, as tables."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hub.planning import TOLERANCE, YOUNG, Known, Step, is_gone, is_young, next_step, step_for
+from lifecycle_app.worker import State, Worker
+from tests.hub.fakes import NOON, worker
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("record", "step"),
+    [
+        (None, Step.LAUNCH),
+        (worker(state=State.TERMINATED), Step.LAUNCH),
+        (worker(state=State.STOPPED), Step.START),
+        (worker(state=State.PENDING), Step.ADOPT),
+        (worker(state=State.RUNNING), Step.ADOPT),
+        (worker(state=State.STOPPING), Step.WAIT),
+        (worker(state=State.STOPPING, claimed_until=NOON + SECOND), Step.WAIT),
+        (worker(state=State.STOPPING, claimed_until=NOON), Step.LOOK),
+        (worker(state=State.STOPPING, claimed_until=NOON - SECOND), Step.LOOK),
+    ],
+)
+def test_step_for_a_record(record: Worker | None, step: Step) -> None:
+    assert next_step(record, NOON) is step
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        (State.PENDING, Step.ADOPT),
+        (State.RUNNING, Step.ADOPT),
+        (State.STOPPING, Step.WAIT),
+        (State.STOPPED, Step.START),
+        (State.TERMINATED, Step.LAUNCH),
+    ],
+)
+def test_step_for_what_ec2_says(state: State, step: Step) -> None:
+    assert step_for(Known(instance_id="i-1", state=state, address=None)) is step
+
+
+@pytest.mark.parametrize(
+    ("record", "gone"),
+    [
+        (None, False),
+        ({"state": State.RUNNING}, False),
+        ({"state": State.PENDING}, False),
+        ({"state": State.STOPPING}, True),
+        ({"state": State.STOPPING, "claimed_until": NOON + timedelta(hours=1)}, False),
+        ({"state": State.STOPPED}, True),
+        ({"state": State.TERMINATED}, True),
+        ({"state": State.RUNNING, "instance_id": "i-0000ffff"}, True),
+    ],
+)
+def test_gone_only_if_it_is_certain(record: dict[str, Any] | None, gone: bool) -> None:
+    known = worker(**{"state_at": NOON + timedelta(minutes=1), **record}) if record else None
+    assert is_gone(known, "i-00000001", NOON) is gone
+
+
+@pytest.mark.parametrize(
+    ("after", "gone"), [(-SECOND, False), (TOLERANCE, False), (TOLERANCE + timedelta(microseconds=1), True)]
+)
+def test_older_news_than_the_last_sign_of_life_does_not_count(after: timedelta, gone: bool) -> None:
+    assert is_gone(worker(state=State.STOPPED, state_at=NOON + after), "i-00000001", NOON) is gone
+
+
+def test_without_a_sign_of_life_the_record_counts() -> None:
+    assert is_gone(worker(state=State.STOPPED), "i-00000001", None)
+
+
+@pytest.mark.parametrize(("age", "young"), [(timedelta(0), True), (YOUNG - SECOND, True), (YOUNG, False)])
+def test_young(age: timedelta, young: bool) -> None:
+    assert is_young(worker(), NOON + age) is young

@@ -1,0 +1,250 @@
+"""The start protocol: the same instance again, a new one only if there is none, and never a second one."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hub.errors import CloudRefused, NoCapacity, RecordsSilent
+from hub.instances import Instances
+from hub.launching import Order, Place, run_request
+from hub.planning import Known
+from hub.starting import Starter
+from hub.startup import LOOK_EVERY, RECORD_TRIES, Startup
+from lifecycle_app.errors import StoreUnavailable
+from lifecycle_app.worker import State, Worker
+from tests.hub.fakes import NOON, SETTINGS, Clock, FakeEC2, FakeStore, calls, refusal, worker
+
+PLACE = Place(subnet="subnet-0000000a", zone="us-east-1a")
+
+
+class Case:
+    """A start protocol with its fakes."""
+
+    def __init__(self, *records: Worker) -> None:
+        self.ec2: Any = FakeEC2()
+        self.store = FakeStore(*records)
+        self.clock = Clock()
+        self.said: list[str] = []
+        self.noted: list[str] = []
+        run = calls(self.clock)
+        starter = Starter(self.ec2, run, window=0.001)
+        instances = Instances(self.ec2, run, SETTINGS, window=0.001)
+        self.startup = Startup(self.store.get, run, starter, instances, SETTINGS, self.now)
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.clock.time)
+
+    def launched(self, state: str, key: str = "ada") -> str:
+        """An instance that exists already."""
+        request = run_request(
+            Order(worker=key, instance_type="t3.medium"), SETTINGS, PLACE, "t3.medium", "/dev/sda1", 0
+        )
+        instance = self.ec2.run_instances(**request)["Instances"][0]
+        instance["State"] = {"Name": state}
+        self.ec2.asked.clear()
+        found: str = instance["InstanceId"]
+        return found
+
+    async def bring_up(self, key: str = "ada", looked: Known | None = None) -> Known:
+        async with asyncio.timeout(10):
+            return await self.startup.bring_up(
+                key, "t3.medium", self.said.append, lambda known: self.noted.append(known.instance_id), looked
+            )
+
+    def operations(self) -> list[str]:
+        return [
+            operation
+            for operation, _ in self.ec2.asked
+            if operation not in ("DescribeSubnets", "DescribeImages")
+        ]
+
+
+async def test_new_worker_costs_one_describe_and_one_launch() -> None:
+    case = Case()
+    known = await case.bring_up()
+    assert (known.instance_id, known.address, known.is_fresh) == ("i-00000001", "127.77.1.4", True)
+    assert case.operations() == ["DescribeInstances", "RunInstances"]
+    assert case.noted == ["i-00000001"]
+
+
+async def test_stopped_worker_costs_one_start_and_no_describe() -> None:
+    case = Case(worker(state=State.STOPPED))
+    known = await case.bring_up()
+    assert (known.address, known.is_fresh) == ("127.77.1.4", True)
+    assert case.operations() == ["StartInstances"]
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.RUNNING])
+async def test_running_worker_is_used_without_a_call(state: State) -> None:
+    case = Case(worker(state=state))
+    assert not (await case.bring_up()).is_fresh
+    assert case.operations() == []
+
+
+@pytest.mark.parametrize("state", ["pending", "running"])
+async def test_instance_without_a_record_is_found_by_its_tags(state: str) -> None:
+    case = Case()
+    mine = case.launched(state)
+    assert (await case.bring_up()).instance_id == mine
+    assert case.operations() == ["DescribeInstances"]
+
+
+async def test_stopped_instance_without_a_record_is_started() -> None:
+    case = Case()
+    mine = case.launched("stopped")
+    assert (await case.bring_up()).instance_id == mine
+    assert case.operations() == ["DescribeInstances", "StartInstances"]
+
+
+def changing(case: Case, change: Callable[[Worker], Worker | None]) -> None:
+    """Changes the record at each pause."""
+    sleep = case.clock.sleep
+
+    async def sleeping(seconds: float) -> None:
+        await sleep(seconds)
+        if seconds:
+            changed = change(case.store.workers["ada"])
+            if changed:
+                case.store.workers["ada"] = changed
+
+    case.startup._calls._sleep = sleeping
+
+
+async def test_claimed_worker_is_waited_for_and_used_when_it_is_released() -> None:
+    case = Case(worker(state=State.STOPPING, claimed_until=NOON + timedelta(minutes=5)))
+    changing(case, lambda _: worker(state=State.RUNNING, version=2) if case.clock.time >= 3 else None)
+    assert not (await case.bring_up()).is_fresh
+    assert case.operations() == []
+    assert case.clock.time == 3
+
+
+async def test_worker_that_is_being_stopped_is_started_when_that_is_done() -> None:
+    case = Case(worker(state=State.STOPPING))
+    changing(case, lambda _: worker(state=State.STOPPED, version=2) if case.clock.time >= 3 else None)
+    assert (await case.bring_up()).is_fresh
+    assert case.operations() == ["StartInstances"]
+
+
+async def test_abandoned_claim_is_settled_by_one_look() -> None:
+    case = Case(worker(state=State.STOPPING, claimed_until=NOON - timedelta(seconds=1)))
+    case.launched("running")
+    assert not (await case.bring_up()).is_fresh
+    assert case.operations() == ["DescribeInstances"]
+
+
+async def test_stop_whose_event_was_lost_is_noticed_by_looking() -> None:
+    case = Case(worker(state=State.STOPPING))
+    case.launched("stopped")
+    assert (await case.bring_up()).is_fresh
+    assert case.operations() == ["DescribeInstances", "StartInstances"]
+    assert case.clock.time == LOOK_EVERY - 1
+
+
+async def test_record_that_lags_behind_ec2_is_settled_by_looking() -> None:
+    """The record says stopped, but the instance is still on its way there."""
+    case = Case(worker(state=State.STOPPED))
+    mine = case.launched("stopping")
+    case.ec2.bad = {mine: refusal("IncorrectInstanceState")}
+
+    def stopped(_: Worker) -> None:
+        if case.clock.time >= 5:
+            case.ec2.instances[mine]["State"] = {"Name": "stopped"}
+            case.ec2.bad = {}
+
+    changing(case, stopped)
+    assert (await case.bring_up()).instance_id == mine
+    assert case.ec2.count("RunInstances") == 0
+
+
+async def test_terminated_worker_gets_a_new_instance_with_its_old_home() -> None:
+    case = Case(
+        worker(state=State.TERMINATED, home_volume="vol-1", zone="us-east-1b", instance_id="i-0000ffff")
+    )
+    known = await case.bring_up()
+    assert known.zone == "us-east-1b"
+    assert case.startup.home_is_coming(known.instance_id)
+    await case.startup.home_is_there(known.instance_id)
+    await asyncio.sleep(0)
+    assert case.ec2.attached == [("vol-1", known.instance_id)]
+    assert not case.startup.home_is_coming(known.instance_id)
+
+
+async def test_hub_that_crashed_while_replacing_finds_the_new_instance_and_attaches_the_home() -> None:
+    case = Case(worker(state=State.TERMINATED, home_volume="vol-1", instance_id="i-0000ffff"))
+    new = case.launched("running")
+    assert (await case.bring_up()).instance_id == new
+    await case.startup.home_is_there(new)
+    assert case.ec2.attached == [("vol-1", new)]
+    assert case.ec2.count("RunInstances") == 0
+
+
+async def test_home_that_cannot_be_attached_is_no_home_to_work_without() -> None:
+    case = Case(worker(state=State.TERMINATED, home_volume="vol-1", instance_id="i-0000ffff"))
+    case.ec2.refuse = {"AttachVolume": [refusal("InvalidVolume.NotFound")]}
+    known = await case.bring_up()
+    with pytest.raises(CloudRefused, match="home disk"):
+        await case.startup.home_is_there(known.instance_id)
+    assert case.startup.home_is_coming(known.instance_id)
+
+
+@pytest.mark.parametrize(("age", "launches"), [(timedelta(minutes=1), 0), (timedelta(minutes=6), 1)])
+async def test_unknown_instance_is_gone_only_when_it_is_not_young(age: timedelta, launches: int) -> None:
+    case = Case(worker(state=State.STOPPED, instance_id="i-0000ffff", state_at=NOON - age))
+    case.ec2.bad = {"i-0000ffff": refusal("InvalidInstanceID.NotFound")}
+
+    def found(_: Worker) -> None:
+        if case.clock.time >= 5:
+            case.ec2.bad = {}
+
+    changing(case, found)
+    await case.bring_up()
+    assert case.ec2.count("RunInstances") == launches
+
+
+async def test_what_ec2_says_comes_before_the_record() -> None:
+    case = Case(worker(state=State.RUNNING))
+    looked = Known(instance_id="i-00000001", state=State.STOPPED, address="127.77.1.4")
+    assert (await case.bring_up(looked=looked)).is_fresh
+    assert case.operations() == ["StartInstances"]
+
+
+async def test_missing_address_is_looked_up() -> None:
+    case = Case(worker(state=State.STOPPED, address=None))
+    case.launched("stopped")
+    assert (await case.bring_up()).address == "127.77.1.4"
+    assert case.operations() == ["StartInstances", "DescribeInstances"]
+
+
+async def test_record_that_cannot_be_read_is_tried_again_and_then_nothing_is_touched() -> None:
+    case = Case(worker(state=State.RUNNING))
+    case.store.problems = [StoreUnavailable("down")] * (RECORD_TRIES - 1)
+    await case.bring_up()
+    case.store.problems = [StoreUnavailable("down")] * RECORD_TRIES
+    with pytest.raises(RecordsSilent):
+        await case.bring_up()
+    assert case.operations() == []
+
+
+async def test_stopped_machine_without_capacity_is_told_plainly() -> None:
+    case = Case(worker(state=State.STOPPED))
+    case.ec2.bad = {"i-00000001": refusal("InsufficientInstanceCapacity")}
+    with pytest.raises(NoCapacity, match="files are safe"):
+        await case.bring_up()
+
+
+async def test_class_that_comes_back_at_once_costs_one_start() -> None:
+    records = [worker(f"user{n}", State.STOPPED, instance_id=f"i-{n:08x}") for n in range(60)]
+    case = Case(*records)
+    await asyncio.gather(*(case.bring_up(record.key) for record in records))
+    assert case.operations() == ["StartInstances"]
+
+
+async def test_class_that_comes_for_the_first_time_shares_its_describe() -> None:
+    case = Case()
+    await asyncio.gather(*(case.bring_up(f"user{n}") for n in range(20)))
+    assert case.ec2.count("DescribeInstances") == 1
+    assert case.ec2.count("RunInstances") == 20
+    assert len({instance["InstanceId"] for instance in case.ec2.instances.values()}) == 20
