@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from lifecycle_app.evidence import Evidence
 from lifecycle_app.policy import Level, Policy
+from lifecycle_app.wording import clock, length
 from lifecycle_app.worker import State, Worker
 
 LOOK_AGAIN_AFTER = timedelta(minutes=5)
@@ -93,9 +94,8 @@ class _Case:
 def decide(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     """What to do about the worker; the first rule that has something to say decides."""
     if worker.state is not State.RUNNING and not worker.is_abandoned(now):
-        return Decision(
-            action=Action.KEEP, reason=Reason.NOT_RUNNING, words=f"it is {worker.state}", due_at=worker.due_at
-        )
+        words = f"it is {worker.state}"
+        return Decision(action=Action.KEEP, reason=Reason.NOT_RUNNING, words=words, due_at=worker.due_at)
     case = _case(worker, evidence, policy, now)
     return (
         _held(case) or _outlived(case) or _left_by_hub(case) or _in_use(case) or _hung(case) or _unused(case)
@@ -107,7 +107,7 @@ def requested(worker: Worker, by: str, requested_at: datetime) -> Decision:
     return Decision(
         action=Action.STOP,
         reason=Reason.STOP_REQUESTED,
-        words=f"{by} asked for it at {_clock(requested_at)}",
+        words=f"{by} asked for it at {clock(requested_at)}",
         due_at=worker.due_at,
         evidence={"requested_by": by, "requested_at": requested_at.isoformat()},
         drain=Drain.REGARDLESS,
@@ -146,9 +146,9 @@ def _next_look(case: _Case) -> datetime:
 def _held(case: _Case) -> Decision | None:
     keep_until = case.worker.keep_until
     if keep_until is not None and case.now < keep_until:
-        return _keep(case, Reason.KEPT, f"it is to be kept until {_clock(keep_until)}")
+        return _keep(case, Reason.KEPT, f"it is to be kept until {clock(keep_until)}")
     if case.now < case.started + case.policy.start_grace:
-        return _keep(case, Reason.STARTING, f"it runs only since {_clock(case.started)}")
+        return _keep(case, Reason.STARTING, f"it runs only since {clock(case.started)}")
     return None
 
 
@@ -156,7 +156,7 @@ def _outlived(case: _Case) -> Decision | None:
     lifetime = case.policy.max_lifetime
     if lifetime is None or case.now < case.started + lifetime:
         return None
-    words = f"it has run for {_long(case.now - case.started)}, and may for {_long(lifetime)}"
+    words = f"it has run for {length(case.now - case.started)}, and may for {length(lifetime)}"
     # A login of the last minutes is not cut off: the user would see a server end that has just come up.
     since = case.now - case.policy.start_grace
     return _stop(case, Reason.MAX_LIFETIME, words, Drain.REGARDLESS, since, alone=True)
@@ -166,7 +166,7 @@ def _left_by_hub(case: _Case) -> Decision | None:
     since = case.now - case.policy.start_grace
     if case.evidence.hub_server is not False or case.life > since:
         return None
-    words = f"the hub has no server on it, and there was no sign of life since {_clock(case.life)}"
+    words = f"the hub has no server on it, and there was no sign of life since {clock(case.life)}"
     return _stop(case, Reason.NO_SERVER, words, _quiet(case.policy), since, alone=case.covered(since))
 
 
@@ -175,15 +175,14 @@ def _in_use(case: _Case) -> Decision | None:
         return None
     allowance = case.policy.busy_allowance
     if allowance is not None and case.now >= case.person + allowance:
-        words = f"it works, but nobody used it since {_clock(case.person)}, longer than {_long(allowance)}"
+        words = f"it works, but nobody used it since {clock(case.person)}, longer than {length(allowance)}"
         alone = case.covered(case.now - case.policy.idle_timeout)
         since = case.now - allowance
         return _stop(case, Reason.BUSY_TOO_LONG, words, Drain.UNATTENDED, since, alone=alone)
-    if not case.lived:
-        return _keep(case, Reason.ACTIVE, f"it was started at {_clock(case.started)}")
     if case.life > case.person:
-        return _keep(case, Reason.BUSY, f"it worked until {_clock(case.life)}")
-    return _keep(case, Reason.ACTIVE, f"somebody used it until {_clock(case.person)}")
+        return _keep(case, Reason.BUSY, f"it worked until {clock(case.life)}")
+    what = "somebody used it until" if case.lived else "it was started at"
+    return _keep(case, Reason.ACTIVE, f"{what} {clock(case.person)}")
 
 
 def _hung(case: _Case) -> Decision | None:
@@ -194,10 +193,8 @@ def _hung(case: _Case) -> Decision | None:
     # Without EC2's own figures nothing is known: silence alone stops nobody.
     if not cpu or max(cpu) >= policy.hung_cpu:
         return None
-    words = (
-        f"no report since {_clock(silent_since)}, "
-        f"and at most {max(cpu):.1f} % CPU in {_long(policy.hung_after)}"
-    )
+    most = f"at most {max(cpu):.1f} % CPU in {length(policy.hung_after)}"
+    words = f"no report since {clock(silent_since)}, and {most}"
     since = case.now - policy.hung_after
     return _stop(case, Reason.HUNG, words, Drain.REGARDLESS, since, alone=True)
 
@@ -207,7 +204,7 @@ def _unused(case: _Case) -> Decision:
     alone = case.covered(since)
     seen = "no sign of life" if case.lived else "nobody came, and no sign of life"
     told = "its reports tell of all that time" if alone else "its reports do not tell of all that time"
-    words = f"{seen} since {_clock(case.life)}, longer than {_long(case.policy.idle_timeout)}; {told}"
+    words = f"{seen} since {clock(case.life)}, longer than {length(case.policy.idle_timeout)}; {told}"
     reason = Reason.IDLE if case.lived else Reason.NEVER_CONNECTED
     return _stop(case, reason, words, _quiet(case.policy), since, alone=alone)
 
@@ -218,9 +215,8 @@ def _quiet(policy: Policy) -> Drain:
 
 
 def _keep(case: _Case, reason: Reason, words: str) -> Decision:
-    return Decision(
-        action=Action.KEEP, reason=reason, words=words, due_at=_next_look(case), evidence=_facts(case)
-    )
+    due_at, facts = _next_look(case), _facts(case)
+    return Decision(action=Action.KEEP, reason=reason, words=words, due_at=due_at, evidence=facts)
 
 
 def _stop(case: _Case, reason: Reason, words: str, drain: Drain, since: datetime, *, alone: bool) -> Decision:
@@ -252,12 +248,3 @@ def _facts(case: _Case) -> dict[str, object]:
 
 def _newest(start: datetime, *others: datetime | None) -> datetime:
     return max([start, *(other for other in others if other is not None)])
-
-
-def _clock(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _long(duration: timedelta) -> str:
-    seconds = int(duration.total_seconds())
-    return f"{seconds} s" if seconds < 300 else f"{seconds // 60} min"

@@ -13,6 +13,7 @@ from lifecycle_app.evidence import Evidence
 from lifecycle_app.policy import Level, Policy, policy_for, scopes
 from lifecycle_app.service.ports import Service
 from lifecycle_app.transitions import with_due, with_life
+from lifecycle_app.wording import clock
 from lifecycle_app.worker import State, Worker
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,10 @@ def _observed(worker: Worker, evidence: Evidence, texts: Mapping[str, str], now:
     due_at = next_look(alive, evidence, policy, now)
     # Once it is due, every pass would find another time in the past: it stays due since when it was.
     overdue = due_at <= now and worker.due_at is not None and worker.due_at <= now
-    words = _words(alive, policy) if alive.last_activity != worker.last_activity else worker.evidence
-    return replace(alive if overdue else with_due(alive, due_at), evidence=words)
+    due = alive if overdue else with_due(alive, due_at)
+    if due.last_activity is None or due.last_activity == worker.last_activity:
+        return due
+    return replace(due, evidence=_words(due.last_activity, due, policy))
 
 
 def _groups(service: Service) -> dict[str, tuple[str, ...]]:
@@ -77,8 +80,8 @@ def _not_after(now: datetime, at: datetime | None) -> datetime | None:
     return None if at is None else min(at, now)
 
 
-def _words(worker: Worker, policy: Policy) -> str:
-    if worker.last_activity == worker.last_interaction:
-        return f"somebody used it until {worker.last_interaction:%Y-%m-%d %H:%M:%S} UTC"
+def _words(life: datetime, worker: Worker, policy: Policy) -> str:
+    if life == worker.last_interaction:
+        return f"somebody used it until {clock(life)}"
     kinds = "work" if policy.lowest_level >= Level.WORK else "work or load"
-    return f"{kinds} until {worker.last_activity:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{kinds} until {clock(life)}"

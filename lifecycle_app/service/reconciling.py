@@ -29,6 +29,7 @@ from lifecycle_app.service.ports import Service
 from lifecycle_app.service.recording import adopt, apply_state, see_to_alarm
 from lifecycle_app.service.records import policy_of, tell
 from lifecycle_app.service.triggers import settle
+from lifecycle_app.wording import clock
 from lifecycle_app.worker import State, Worker
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ def _adopt(service: Service, instance: Instance, now: datetime) -> None:
 
 
 def _unstick(service: Service, worker: Worker, force: bool, now: datetime) -> None:
-    words = f"{worker.state} since {worker.state_at:%Y-%m-%d %H:%M:%S} UTC"
+    words = f"{worker.state} since {clock(worker.state_at)}"
     if not force:
         _report(service, worker, f"stuck-{worker.state}", words, worker.state_at)
         return

@@ -14,6 +14,7 @@ from lifecycle_app.instance import Instance
 from lifecycle_app.service.ports import Service
 from lifecycle_app.service.records import change, policy_of, tell, tell_run
 from lifecycle_app.transitions import created, is_news, moved, with_due, with_facts, with_state
+from lifecycle_app.wording import clock
 from lifecycle_app.worker import State, Worker
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def adopt(service: Service, instance: Instance, at: datetime, now: datetime) -> 
 def report_duplicate(service: Service, worker: Worker, instance: Instance) -> None:
     """Tells the administrator of a second instance of a worker, once: nobody guesses which is the right one."""
     words = (
-        f"{instance.instance_id}, started {instance.launched_at:%Y-%m-%d %H:%M:%S} UTC, has the tags of "
+        f"{instance.instance_id}, started {clock(instance.launched_at)}, has the tags of "
         f"this worker too, which has {worker.instance_id}; terminate the one that is not wanted"
     )
     tell(service, worker, Kind.REPORT, "duplicate", words, instance.launched_at)
