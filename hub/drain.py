@@ -131,7 +131,8 @@ def verdict(request: Request, server: Server | None, seen: Observation | None, s
     life = _life_since(request, seen)
     if life:
         return _refused(life, seen.evidence)
-    return Verdict(drained=True, reason="nothing has happened since", evidence=seen.evidence)
+    words = "nothing has happened since" if request.mode is Mode.IDLE else "nobody has done anything since"
+    return Verdict(drained=True, reason=words, evidence=seen.evidence)
 
 
 def _life_since(request: Request, seen: Observation) -> str | None:

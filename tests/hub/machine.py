@@ -9,7 +9,7 @@ import requests
 from botocore.credentials import ReadOnlyCredentials
 
 from bootstrap.worker.identity import signed_proof
-from tests.hub.emulated import HUB_ADDRESS, HUB_NAME, ROLE, Emulated
+from tests.hub.emulated import HUB_ADDRESS, HUB_NAME, ROLE, Emulated, eventually
 
 ENVIRONMENT = f"http://{HUB_ADDRESS}:8081/hub/api/cloudjhub/environment"
 
@@ -48,12 +48,17 @@ class Machine:
             "details": [],
         }
         self.asked_with: list[str] = []
-        answer = fetch(proof_of(emulated, instance_id))
-        assert answer.status_code == 200, answer.text
-        self.environment = answer.json()["env"]
+        self.environment = eventually(lambda: self._environment(emulated))
         self._server = ThreadingHTTPServer((address, 8888), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
+
+    def _environment(self, emulated: Emulated) -> dict[str, str] | None:
+        """None while the hub does not know yet that it has launched this instance."""
+        answer = fetch(proof_of(emulated, self.instance_id))
+        assert answer.status_code in (200, 409), answer.text
+        found: dict[str, str] | None = answer.json().get("env")
+        return found
 
     def close(self) -> None:
         """Ends it, as a stop of the instance does."""

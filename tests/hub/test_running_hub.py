@@ -240,6 +240,16 @@ def test_stop_asks_by_an_event_and_stops_nothing_itself(
     assert not browser.server().get("ready")
 
 
+def test_stop_while_the_machine_boots_asks_for_the_stop_of_that_machine(hub: Emulated) -> None:
+    browser = Browser(hub.public_url)
+    browser.log_in("mona")
+    browser.page("/hub/spawn")
+    instance = eventually(lambda: instances_of(hub, "mona"))[0]["InstanceId"]
+    assert browser.api("DELETE", "/users/mona/server").status_code in (202, 204)
+    eventually(lambda: f"mona: mona asked for a stop of {instance}" in hub.log("hub"))
+    assert not browser.server().get("pending")
+
+
 def test_administrator_sees_all_workers_and_nobody_else_does(
     hub: Emulated, machines: list[Machine], store: WorkerStore
 ) -> None:

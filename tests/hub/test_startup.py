@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,14 +24,14 @@ class Case:
     """A start protocol with its fakes."""
 
     def __init__(self, *records: Worker) -> None:
-        self.ec2: Any = FakeEC2()
+        self.ec2 = ec2 = cast(Any, FakeEC2())
         self.store = FakeStore(*records)
         self.clock = Clock()
         self.said: list[str] = []
         self.noted: list[str] = []
         run = calls(self.clock)
-        starter = Starter(self.ec2, run, window=0.001)
-        instances = Instances(self.ec2, run, SETTINGS, window=0.001)
+        starter = Starter(ec2, run, window=0.001)
+        instances = Instances(ec2, run, SETTINGS, window=0.001)
         self.startup = Startup(self.store.get, run, starter, instances, SETTINGS, self.now)
 
     def now(self) -> datetime:
