@@ -85,3 +85,9 @@ def test_shutdown(tmp_path_factory: pytest.TempPathFactory) -> None:
     assert own.control("GET", "state")["faults"] == ["hub-down"]
     own.control("POST", "shutdown")
     assert own.process.wait(30) == 0
+
+
+def test_a_service_that_is_elsewhere_is_not_served_by_chance(cloud: CloudProcess) -> None:
+    """moto would take events and drop them."""
+    with pytest.raises(Exception, match="AWS_ENDPOINT_URL_EVENTS"):
+        cloud.client("events").put_events(Entries=[{"Source": "a", "DetailType": "b", "Detail": "{}"}])

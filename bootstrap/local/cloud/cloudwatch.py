@@ -128,7 +128,7 @@ class CloudWatch:
         _judge_alarm(asked)
         existing = self._emulator.backend("cloudwatch").alarms
         before = existing.get(asked.get("AlarmName"))
-        response = self._emulator.ask(call.request)
+        response = self._emulator.ask(call.service, call.request)
         if response.status >= 400:
             return response
         alarm = existing[asked["AlarmName"]]
@@ -143,7 +143,7 @@ class CloudWatch:
     def _set_state(self, call: Call) -> Response:
         alarm = self._emulator.backend("cloudwatch").alarms.get(wire.parameters(call).get("AlarmName"))
         before = state_detail(alarm) if alarm else {}
-        response = self._emulator.ask(call.request)
+        response = self._emulator.ask(call.service, call.request)
         if alarm is not None and response.status < 400 and before["value"] != alarm.state_value:
             self._watch.announce(alarm, before)
         return response

@@ -102,7 +102,7 @@ class Ec2:
         if rules_ids:
             rules.judge_ids(rules_ids)
         with self._machines.seen_late(self._lag.total_seconds()):
-            return self._emulator.ask(call.request)
+            return self._emulator.ask(call.service, call.request)
 
     def _console(self, call: Call) -> Response:
         [machine] = self._machines.require([wire.parameters(call).get("InstanceId", "")])

@@ -1,4 +1,4 @@
-"""moto inside our process: its WSGI application, its state, and the one lock it needs.
+"""moto inside our process: its WSGI applications, its state, and the one lock it needs.
 
 moto is not thread-safe: concurrent conditional writes lose updates unless a lock stands around every call.
 """
@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlencode
 
 import moto.backends
 from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY, environ_key_for_header
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
 
-from bootstrap.local.cloud.messages import Request, Response
+from bootstrap.local.cloud.messages import AwsError, Request, Response
 
 SERVICES = ("ec2", "iam", "sts", "dynamodb", "ssm", "cloudwatch", "cloudformation", "s3")
 GLOBAL_SERVICES = ("iam", "sts", "s3")
@@ -27,7 +27,7 @@ class Emulator:
         self.account = account
         self.region = region
         self.lock = threading.RLock()
-        self._application = DomainDispatcherApplication(create_backend_app)
+        self._applications: dict[str, Any] = {}
 
     def backend(self, service: str) -> Any:
         """moto's state of a service in our account and region."""
@@ -40,19 +40,30 @@ class Emulator:
             if not ended.is_set():
                 self.backend(service)
 
-    def ask(self, request: Request) -> Response:
-        """moto's answer. Raises whatever moto raises for what it has not implemented."""
+    def ask(self, service: str, request: Request) -> Response:
+        """moto's answer. Raises AwsError for a service that is not here, and whatever moto raises."""
         answered: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
             answered.append((status, headers))
 
         with self.lock:
-            chunks: Iterable[bytes] = self._application(_environ(request), start_response)
+            chunks: Iterable[bytes] = self._application(service)(_environ(request), start_response)
             body = b"".join(chunks)
         status, headers = answered[-1]
         kept = tuple((name, value) for name, value in headers if name.lower() not in HOP_BY_HOP)
         return Response(int(status.split()[0]), body, kept)
+
+    def _application(self, service: str) -> Any:
+        """moto's application of one service; its own dispatcher reads a directory on every request."""
+        if service not in SERVICES:
+            message = (
+                f"There is no service {service} at this address: set AWS_ENDPOINT_URL_{service.upper()}."
+            )
+            raise AwsError("UnknownOperationException", message, 404)
+        if service not in self._applications:
+            self._applications[service] = create_backend_app(service)
+        return self._applications[service]
 
 
 def with_form(request: Request, form: dict[str, str]) -> Request:

@@ -96,7 +96,7 @@ class Front:
         if (call.service, call.action) == ("sts", "GetCallerIdentity"):
             return self._caller_identity(call, identity)
         handler = self._handlers.get((call.service, call.action))
-        response = handler(call) if handler else self._emulator.ask(call.request)
+        response = handler(call) if handler else self._emulator.ask(call.service, call.request)
         if call.service in self._after:
             self._after[call.service]()
         if not call.action.startswith(READS) or call.action == "AssumeRole":

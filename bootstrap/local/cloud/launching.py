@@ -53,7 +53,7 @@ class Launching:
             return self._again(call, earlier)
         if not asked.get("DryRun"):
             self._judge_room(asked, count, zone)
-        response = self._emulator.ask(with_form(call.request, _form(call.form, count)))
+        response = self._emulator.ask(call.service, with_form(call.request, _form(call.form, count)))
         if response.status >= 400:
             return response
         reservation = list(ec2.reservations.values())[-1]

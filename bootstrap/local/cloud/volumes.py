@@ -35,7 +35,7 @@ class Volumes:
             _judge_attachment(
                 machine, volume.id, volume.status, volume.availability_zone, asked.get("Device", "")
             )
-        response = self._emulator.ask(call.request)
+        response = self._emulator.ask(call.service, call.request)
         self._remount(machine, response)
         return response
 
@@ -43,7 +43,7 @@ class Volumes:
         asked = wire.parameters(call)
         volume = self._emulator.backend("ec2").volumes.get(asked.get("VolumeId"))
         if volume is None or volume.attachment is None:
-            return self._emulator.ask(call.request)
+            return self._emulator.ask(call.service, call.request)
         machine = self._machines.by_id[volume.attachment.instance_id]
         is_root = volume.id == root_volume(machine.instance)
         if is_root and machine.state is not State.STOPPED:
@@ -51,14 +51,14 @@ class Volumes:
             raise AwsError("OperationNotPermitted", message)
         # EC2 knows where a volume is attached; moto has to be told.
         form = {**call.form, "InstanceId": machine.instance_id, "Device": volume.attachment.device}
-        response = self._emulator.ask(with_form(call.request, form))
+        response = self._emulator.ask(call.service, with_form(call.request, form))
         if not is_root:
             self._remount(machine, response)
         return response
 
     def _delete(self, call: Call) -> Response:
         volume_id = wire.parameters(call).get("VolumeId", "")
-        response = self._emulator.ask(call.request)
+        response = self._emulator.ask(call.service, call.request)
         if response.status < 400:
             self._room.disks.delete_volume(volume_id)
         return response
