@@ -149,7 +149,7 @@ def _server_steps(service: Service, workers: Sequence[Worker], now: datetime) ->
         return
     servers = {key for user in users for key in user.servers}
     for worker in without_server(workers, servers, now):
-        yield "without-server", partial(settle, service, worker, _without_server, now)
+        yield "without-server", partial(settle, service, worker, _without_server, "reconcile", now)
 
 
 def _without_server(service: Service, worker: Worker, now: datetime) -> Decision:

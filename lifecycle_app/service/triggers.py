@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from lifecycle_app.decisions import Action, Decision, Reason, decide, kept, requested
@@ -29,7 +30,7 @@ def idle_alarm(service: Service, event: IdleAlarm, now: datetime) -> str:
     worker = service.store.by_instance(event.instance_id)
     if worker is None:
         raise ForeignEvent(f"no worker has {event.instance_id}")
-    return settle(service, worker, by_evidence, now)
+    return settle(service, worker, by_evidence, "alarm", now)
 
 
 def sweep(service: Service, now: datetime, is_time_left: Callable[[], bool]) -> dict[str, int]:
@@ -42,7 +43,7 @@ def sweep(service: Service, now: datetime, is_time_left: Callable[[], bool]) -> 
         if not is_time_left():
             outcomes["left"] = outcomes.get("left", 0) + 1
             continue
-        outcome = _tried(service, worker, by_evidence, now)
+        outcome = _tried(service, worker, now)
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     return outcomes
 
@@ -60,11 +61,18 @@ def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
         raise NotNow(f"worker {event.key} is {worker.state}, and cannot be stopped before that is over")
     if worker.started_at is not None and worker.started_at > event.at:
         return "void"
-    return settle(service, worker, lambda _, w, __: requested(w, event.by, min(event.at, now)), now)
+
+    def by_request(_service: Service, current: Worker, now: datetime) -> Decision:
+        return requested(current, event.by, min(event.at, now))
+
+    return settle(service, worker, by_request, "person", now)
 
 
-def settle(service: Service, worker: Worker, decide_on: Decide, now: datetime) -> str:
-    """Decides about the worker as recorded at this moment and acts; again if its record changes meanwhile."""
+def settle(service: Service, worker: Worker, decide_on: Decide, asked_by: str, now: datetime) -> str:
+    """Decides about the worker as recorded at this moment and acts; again if its record changes meanwhile.
+
+    The decision tells what made somebody look (`asked_by`), so that the history does.
+    """
     for _ in range(TRIES):
         current = service.store.get(worker.key)
         if current is None or current.instance_id != worker.instance_id:
@@ -72,6 +80,7 @@ def settle(service: Service, worker: Worker, decide_on: Decide, now: datetime) -
         if current.state is not State.RUNNING and not current.is_abandoned(now):
             return "held" if current.is_claimed(now) else "not-running"
         decision = decide_on(service, current, now)
+        decision = replace(decision, evidence={**decision.evidence, "asked_by": asked_by})
         try:
             if decision.action is Action.STOP:
                 return stop(service, current, decision, now)
@@ -91,10 +100,10 @@ def by_evidence(service: Service, worker: Worker, now: datetime) -> Decision:
     return decide(worker, service.metrics.evidence(worker.instance_id, policy, now), policy, now)
 
 
-def _tried(service: Service, worker: Worker, decide_on: Decide, now: datetime) -> str:
+def _tried(service: Service, worker: Worker, now: datetime) -> str:
     """One worker's trouble must not keep a sweep from the others."""
     try:
-        return settle(service, worker, decide_on, now)
+        return settle(service, worker, by_evidence, "sweep", now)
     except (CloudError, RecordConflict) as error:
         log.error("worker %s: left for the next sweep: %s", worker.key, error)
         return "failed"
