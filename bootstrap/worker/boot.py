@@ -61,6 +61,7 @@ class BootClient:
             config=self._config,
             instance=self._identity.instance(),
             boot_pid=os.getpid(),
+            as_root=os.geteuid() == 0,
         )
         log.info("Worker %s: starting the server", self._identity.instance().instance_id)
         return self._supervisor.run(command)

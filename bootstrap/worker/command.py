@@ -1,6 +1,5 @@
-"""The command line and environment of a single-user server."""
+"""The command line and environment of a single-user server. Pure."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from .environment import ServerEnvironment
 from .identity import Instance
 from .settings import ReporterSettings, WorkerConfig
 
+JUPYTER_CONFIG = Path(__file__).parent / "jupyter"
 REPORTER_EXTENSION = "bootstrap.worker.activity"
 
 
@@ -32,6 +32,7 @@ def server_command(
     config: WorkerConfig,
     instance: Instance,
     boot_pid: int,
+    as_root: bool,
 ) -> Command:
     """The server's command. What the machine knows better than the hub (paths, its own address) wins."""
     told = ReporterSettings(
@@ -44,7 +45,7 @@ def server_command(
     environment = {
         "JUPYTERHUB_ROOT_DIR": machine["HOME"],
         # JupyterLab's own settings for every user: it is not to ask whether it may fetch news from the internet.
-        "JUPYTER_CONFIG_PATH": str(Path(__file__).parent / "jupyter"),
+        "JUPYTER_CONFIG_PATH": str(JUPYTER_CONFIG),
         **given.variables,
         **machine,
         **told.to_environment(),
@@ -52,10 +53,12 @@ def server_command(
         # jupyterhub-singleuser takes the address it listens on from here.
         "JUPYTERHUB_SERVICE_URL": f"http://{instance.address}:{config.port}{prefix}",
     }
-    return Command((*server_arguments(python), *given.arguments), environment, machine["HOME"])
+    return Command(
+        (*server_arguments(python, as_root=as_root), *given.arguments), environment, machine["HOME"]
+    )
 
 
-def server_arguments(python: str) -> Sequence[str]:
+def server_arguments(python: str, *, as_root: bool) -> Sequence[str]:
     """The server's own arguments, without any that the hub adds."""
     return (
         python,
@@ -67,5 +70,5 @@ def server_arguments(python: str) -> Sequence[str]:
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",
         # The image runs us as the notebook's user. Where a machine's owner runs us as root, the server is to start.
-        *(["--allow-root"] if os.geteuid() == 0 else []),
+        *(["--allow-root"] if as_root else []),
     )

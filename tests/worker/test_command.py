@@ -1,8 +1,11 @@
 """A server's command: the hub's wishes, the machine's places, and no secret where others can read it."""
 
+import json
 from datetime import timedelta
 
-from bootstrap.worker.command import server_arguments, server_command
+import pytest
+
+from bootstrap.worker.command import JUPYTER_CONFIG, server_arguments, server_command
 from bootstrap.worker.environment import ServerEnvironment
 from bootstrap.worker.identity import Instance
 from bootstrap.worker.settings import WorkerConfig
@@ -36,14 +39,16 @@ def test_the_servers_command_as_a_whole() -> None:
         config=CONFIG,
         instance=Instance("i-1", "127.77.1.4"),
         boot_pid=42,
+        as_root=False,
     )
-    assert command.arguments == (*server_arguments("/venv/bin/python"), "--debug")
+    assert command.arguments == (*server_arguments("/venv/bin/python", as_root=False), "--debug")
     assert command.directory == "/home/jovyan"
     assert command.environment == {
         "JUPYTERHUB_API_TOKEN": "secret",
         "JUPYTERHUB_SERVICE_PREFIX": "/user/alice/",
         "JUPYTERHUB_SERVICE_URL": "http://127.77.1.4:8888/user/alice/",
         "JUPYTERHUB_ROOT_DIR": "/home/jovyan",
+        "JUPYTER_CONFIG_PATH": str(JUPYTER_CONFIG),
         "HOME": "/home/jovyan",
         "PATH": "/usr/bin",
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -56,6 +61,16 @@ def test_the_servers_command_as_a_whole() -> None:
     assert not any("secret" in argument for argument in command.arguments)
 
 
+@pytest.mark.parametrize("as_root", [True, False])
+def test_a_machine_that_runs_it_as_root_lets_it_start(as_root: bool) -> None:
+    assert ("--allow-root" in server_arguments("python", as_root=as_root)) is as_root
+
+
+def test_jupyterlab_does_not_ask_for_news() -> None:
+    settings = json.loads((JUPYTER_CONFIG / "labconfig" / "page_config.json").read_text())
+    assert settings["disabledExtensions"]["@jupyterlab/apputils-extension:announcements"]
+
+
 def test_the_hub_may_choose_the_root_directory() -> None:
     given = ServerEnvironment({"JUPYTERHUB_ROOT_DIR": "/home/jovyan/work"}, ())
     command = server_command(
@@ -65,5 +80,6 @@ def test_the_hub_may_choose_the_root_directory() -> None:
         config=CONFIG,
         instance=Instance("i-1", "127.77.1.4"),
         boot_pid=1,
+        as_root=False,
     )
     assert command.environment["JUPYTERHUB_ROOT_DIR"] == "/home/jovyan/work"
