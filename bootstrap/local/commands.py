@@ -18,7 +18,7 @@ import click
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
 from bootstrap.local import control, environment, processes, status, view
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings, free_network, remembered
-from bootstrap.local.supervisor import Supervisor, running_file, running_supervisor
+from bootstrap.local.supervisor import Supervisor, refuse_second, running_file, running_supervisor
 
 DEFAULT_STATE_DIR = Path(".local")
 DEFAULT_PORT = 8000
@@ -156,6 +156,7 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
 
 
 def _start_detached(settings: LocalSettings) -> None:
+    refuse_second(settings.state_dir)
     options = ["--state-dir", str(settings.state_dir), "--port", str(settings.port)]
     options += ["--idle-timeout", str(settings.idle_timeout.total_seconds())]
     options += ["--boot-time", str(settings.boot_time.total_seconds())]

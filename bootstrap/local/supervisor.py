@@ -120,14 +120,19 @@ def running_file(state_dir: Path) -> Path:
     return state_dir / "running.json"
 
 
-def claim(settings: LocalSettings) -> None:
-    """Make the state directory ours: no other run in it, no leftovers, every address free."""
-    supervisor = running_supervisor(settings.state_dir)
+def refuse_second(state_dir: Path) -> None:
+    """AlreadyRunning where a local cloud runs in this state directory."""
+    supervisor = running_supervisor(state_dir)
     if supervisor is not None:
         raise AlreadyRunning(
-            f"a local cloud runs in {settings.state_dir} already (process {supervisor.pid}): "
+            f"a local cloud runs in {state_dir} already (process {supervisor.pid}): "
             "use it, or end it with `make local-down`, or take another --state-dir"
         )
+
+
+def claim(settings: LocalSettings) -> None:
+    """Make the state directory ours: no other run in it, no leftovers, every address free."""
+    refuse_second(settings.state_dir)
     for folder in ("log", "hub", "tmp"):
         (settings.state_dir / folder).mkdir(parents=True, exist_ok=True)
     processes.end_leftovers(settings.state_dir)

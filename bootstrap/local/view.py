@@ -61,23 +61,21 @@ def _workers(rows: list[dict[str, Any]], now: datetime) -> Table:
     table = Table(title="workers", title_justify="left", expand=True)
     for heading in (
         "worker",
-        "instance",
         "state",
         "since",
         "idle",
         "may stop in",
-        "last seen / stopped because",
+        "because",
     ):
         table.add_column(heading, overflow="fold", ratio=4 if "because" in heading else None)
     for row in sorted(rows, key=lambda row: str(row["worker"])):
         table.add_row(
             row["worker"],
-            row["instance"],
             Text(row["state"], COLOURS.get(row["state"], "")),
             since(row["since"], now),
             since(row["last_activity"], now) if row["state"] == "running" else "",
             until(row["due_at"], now) if row["state"] == "running" else "",
-            row["stop_reason"] if row["state"] != "running" and row["stop_reason"] else row["evidence"],
+            row["evidence"],
         )
     return table
 

@@ -9,7 +9,7 @@ KEPT = 5000
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One AWS call; `at` in epoch seconds, `error` is AWS's code, `took` in seconds."""
+    """One AWS call; `at` in epoch seconds, `error` is AWS's code, `took` in seconds, `instances` those it names."""
 
     number: int
     at: float
@@ -18,6 +18,7 @@ class CallRecord:
     action: str
     error: str | None
     took: float
+    instances: tuple[str, ...] = ()
 
 
 class CallLog:
@@ -31,12 +32,22 @@ class CallLog:
         self._number = 0
 
     def add(
-        self, *, at: float, principal: str, service: str, action: str, error: str | None, took: float
+        self,
+        *,
+        at: float,
+        principal: str,
+        service: str,
+        action: str,
+        error: str | None,
+        took: float,
+        instances: tuple[str, ...] = (),
     ) -> None:
         name = f"{service}:{action}"
         with self._lock:
             self._number += 1
-            self._records.append(CallRecord(self._number, at, principal, service, action, error, took))
+            self._records.append(
+                CallRecord(self._number, at, principal, service, action, error, took, instances)
+            )
             self._actions[name] += 1
             self._principals.setdefault(principal, Counter())[name] += 1
 

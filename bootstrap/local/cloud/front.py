@@ -1,6 +1,7 @@
 """Where requests come in: control and metadata by their path, everything else is a signed AWS call."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from bootstrap.local.cloud.wire import Call
 
 log = logging.getLogger(__name__)
 
+INSTANCE_ID = re.compile(r"InstanceId(\.\d+)?")
 READS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "Head", "Assume")
 Handler = Callable[[Call, Identity], Response]
 
@@ -79,6 +81,7 @@ class Front:
             action=call.action,
             error=wire.error_code(response),
             took=time.perf_counter() - started,
+            instances=tuple(value for name, value in call.form.items() if INSTANCE_ID.fullmatch(name)),
         )
         return response
 
