@@ -135,7 +135,15 @@ class LocalCloud:
     def calls(self, action: str, instance: str = "") -> list[dict[str, Any]]:
         """The calls of this action that AWS has seen, of this instance if one is named."""
         seen = requests.get(f"{self.told['environment']['AWS_ENDPOINT_URL']}/_cloud/calls", timeout=30).json()
-        return [call for call in seen["calls"] if call["action"] == action and instance in json.dumps(call)]
+        return [
+            call
+            for call in seen["calls"]
+            if call["action"] == action and (not instance or instance in call["instances"])
+        ]
+
+    def stopped_by(self, key: str) -> set[str]:
+        """What made the functions stop this worker, by its history: alarm, sweep, person or reconcile."""
+        return {json.loads(row["evidence"])["asked_by"] for row in self.history(key) if row["kind"] == "stop"}
 
     def await_state(self, key: str, state: str, patience: float = PATIENCE) -> dict[str, Any]:
         """The record, once it is in this state."""

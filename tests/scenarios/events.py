@@ -6,9 +6,8 @@ from typing import Any
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
-def _event(
-    source: str, kind: str, at: datetime, resources: list[str], detail: dict[str, Any]
-) -> dict[str, Any]:
+def made_event(source: str, kind: str, at: datetime, resources: list[str], detail: object) -> dict[str, Any]:
+    """An event in EventBridge's envelope."""
     return {
         "version": "0",
         "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
@@ -25,7 +24,7 @@ def _event(
 def state_event(instance: str, state: str, at: datetime) -> dict[str, Any]:
     arn = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{instance}"
     detail = {"instance-id": instance, "state": state}
-    return _event("aws.ec2", "EC2 Instance State-change Notification", at, [arn], detail)
+    return made_event("aws.ec2", "EC2 Instance State-change Notification", at, [arn], detail)
 
 
 def alarm_event(instance: str, cluster: str = "local", at: datetime | None = None) -> dict[str, Any]:
@@ -52,8 +51,8 @@ def alarm_event(instance: str, cluster: str = "local", at: datetime | None = Non
         },
     }
     arn = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
-    return _event("aws.cloudwatch", "CloudWatch Alarm State Change", moment, [arn], detail)
+    return made_event("aws.cloudwatch", "CloudWatch Alarm State Change", moment, [arn], detail)
 
 
 def sweep_event() -> dict[str, Any]:
-    return _event("aws.events", "Scheduled Event", datetime.now(UTC), [], {})
+    return made_event("aws.events", "Scheduled Event", datetime.now(UTC), [], {})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.scenarios.cloud import LocalCloud
-from tests.scenarios.events import alarm_event, state_event
+from tests.scenarios.events import alarm_event, made_event, state_event
 
 pytestmark = pytest.mark.cloud
 
@@ -34,12 +34,7 @@ def stop_event(instance: str, cluster: str = "local", worker: str = "peggy") -> 
         "requested_at": (now() - timedelta(hours=1)).timestamp(),
         "requested_by": "peggy",
     }
-    return {
-        "source": "cloudjhub.hub",
-        "detail-type": "Stop Requested",
-        "detail": detail,
-        "time": now().isoformat(),
-    }
+    return made_event("cloudjhub.hub", "Stop Requested", now(), [], detail)
 
 
 # Each: what it is, the function, and the event made from peggy's instance id.
@@ -50,17 +45,20 @@ HARMLESS = [
      lambda i: state_event(i, "terminated", now() - timedelta(hours=1))),
     ("an instance that is not ours", "record_state", lambda _: state_event("i-0123456789abcdef0", "running", now())),
     ("an unknown state", "record_state", lambda i: state_event(i, "rebooting", now())),
-    ("no detail at all", "record_state", lambda _: {"source": "aws.ec2"}),
-    ("a list for an event", "record_state", lambda _: []),
+    ("no detail at all", "record_state", lambda _: made_event("aws.ec2", "", now(), [], {})),
+    ("a detail that is a list", "record_state", lambda _: made_event("aws.ec2", "", now(), [], [])),
+    ("a detail of wrong types", "record_state",
+     lambda _: made_event("aws.ec2", "", now(), [], {"instance-id": 1, "state": None})),
     ("an alarm on a worker that is busy", "idle_alarm", lambda i: alarm_event(i)),
     ("an alarm of another cluster", "idle_alarm", lambda i: alarm_event(i, cluster="other")),
-    ("an alarm without a name", "idle_alarm", lambda _: {"detail": {"state": {"value": "ALARM"}}}),
+    ("an alarm without a name", "idle_alarm",
+     lambda _: made_event("aws.cloudwatch", "", now(), [], {"state": {"value": "ALARM"}})),
     ("an alarm on an instance that is not ours", "idle_alarm", lambda _: alarm_event("i-0123456789abcdef0")),
     ("a stop pressed before this run began", "stop_requested", lambda i: stop_event(i)),
     ("a stop for another cluster", "stop_requested", lambda i: stop_event(i, cluster="other")),
     ("a stop for another instance of hers", "stop_requested", lambda _: stop_event("i-0123456789abcdef0")),
     ("a stop for nobody", "stop_requested", lambda i: stop_event(i, worker="nobody")),
-    ("a stop without detail", "stop_requested", lambda _: {"source": "cloudjhub.hub"}),
+    ("a stop without detail", "stop_requested", lambda _: made_event("cloudjhub.hub", "", now(), [], {})),
 ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def test_a_login_during_a_stop_waits_and_succeeds(cloud: LocalCloud) -> None:
     niaj.stop()
     cloud.await_state("niaj", "stopping")
     events = niaj.start()
-    assert any("stopping" in event["message"].lower() for event in events), "the page says what it waits for"
+    assert any("being stopped" in event["message"] for event in events), "the page says what it waits for"
     assert niaj.read("kept.txt") == "still here"
     assert cloud.worker("niaj")["instance"] == instance
 

@@ -1,6 +1,7 @@
 """Over HTTP: a worker gets its own environment only, and nobody gets one without identity."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -41,7 +42,10 @@ def credentials_on(cloud: LocalCloud, instance: str) -> Credentials:
 def proof(cloud: LocalCloud, credentials: Credentials, hub: str | None = "cloudjhub-local") -> dict[str, Any]:
     """A signed GetCallerIdentity request, made out to a hub."""
     url = f"{cloud.told['environment']['AWS_ENDPOINT_URL']}/"
-    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    headers = {
+        "Host": urlsplit(url).netloc,
+        "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+    }
     if hub:
         headers["X-Cloudjhub-Hub"] = hub
     request = AWSRequest("POST", url, data=BODY, headers=headers)

@@ -13,7 +13,7 @@ def test_the_sweep_alone_stops_an_idle_worker(cloud: LocalCloud) -> None:
     try:
         cloud.person("dave").start()
         cloud.await_state("dave", "stopped")
-        assert asked_by(cloud, "dave") == {"sweep"}
+        assert cloud.stopped_by("dave") == {"sweep"}
     finally:
         cloud.fault("alarms-off", on=False)
 
@@ -24,7 +24,7 @@ def test_the_alarm_alone_stops_an_idle_worker(cloud: LocalCloud) -> None:
     try:
         cloud.person("erin").start()
         cloud.await_state("erin", "stopped")
-        assert asked_by(cloud, "erin") == {"alarm"}
+        assert cloud.stopped_by("erin") == {"alarm"}
     finally:
         cloud.fault("sweep-off", on=False)
 
@@ -49,16 +49,4 @@ def test_silent_work_is_kept_until_its_allowance_and_an_open_tab_is_not_work(clo
         cloud.set_policy(f"user/{busy}", busy_allowance=60)
     for busy in ("silent-cell", "terminal-job"):
         stopped = cloud.await_state(busy, "stopped")
-        assert "allow" in stopped["stop_reason"]
-
-
-def asked_by(cloud: LocalCloud, key: str) -> set[str]:
-    """Which passes stopped this worker, by its history."""
-    stops = [entry for entry in cloud.history(key) if entry["kind"] == "stop"]
-    assert stops, "the history tells of the stop"
-    return {
-        source
-        for source in ("alarm", "sweep")
-        for stop in stops
-        if source in stop["words"] + stop.get("evidence", "")
-    }
+        assert stopped["stop_reason"] == "busy-too-long"

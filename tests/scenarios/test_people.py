@@ -35,7 +35,8 @@ def test_pressing_stop_stops_the_machine_by_an_event(cloud: LocalCloud) -> None:
     judy.await_ready("other")
     judy.stop("other")
     stopped = cloud.await_state("judy/other", "stopped")
-    assert "judy" in stopped["stop_reason"]
+    assert "judy" in stopped["evidence"]
+    assert cloud.stopped_by("judy/other") == {"person"}
     assert cloud.worker("judy")["state"] == "running"
     assert not stopping_calls_of_the_hub(cloud)
 
