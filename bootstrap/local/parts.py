@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import requests
 
@@ -40,7 +41,7 @@ def start_cloud(settings: LocalSettings) -> processes.Part:
 
 def start_events(settings: LocalSettings) -> processes.Part:
     """Lambda and EventBridge."""
-    command = [programs.ministack(), "-m", "ministack"]
+    command = [programs.ministack(), "-P", str(Path(__file__).with_name("emulate_lambda.py"))]
     return processes.start(
         "events", command, environment.emulated_lambda(settings), settings.log("events"), settings.state_dir
     )

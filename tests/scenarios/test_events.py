@@ -1,5 +1,6 @@
 """Events that are late, doubled, out of order, foreign or malformed change nothing they should not."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -75,6 +76,23 @@ def test_a_harmless_event_changes_nothing(
     after = cloud.worker("peggy")
     assert {name: after[name] for name in WATCHED} == {name: peggy[name] for name in WATCHED}
     assert not cloud.calls("StopInstances", peggy["instance"])
+
+
+def test_an_event_keeps_the_time_its_sender_gave_it(cloud: LocalCloud, peggy: dict[str, Any]) -> None:
+    """Through the event bus: an hour-old `stopped` arrives now, and is told from a new one by its own time."""
+    hour_ago = now() - timedelta(hours=1)
+    told = state_event(peggy["instance"], "stopped", hour_ago)
+    entry = {
+        "Source": told["source"],
+        "DetailType": told["detail-type"],
+        "Detail": json.dumps(told["detail"]),
+        "Resources": told["resources"],
+        "Time": hour_ago,
+    }
+    cloud.client("events").put_events(Entries=[entry])
+    cloud.person("victor").start()
+    cloud.await_state("victor", "running")
+    assert cloud.worker("peggy")["state"] == "running", "victor's later events came through the same function"
 
 
 def test_events_that_ec2_doubles_delays_or_loses_leave_the_record_right(cloud: LocalCloud) -> None:
