@@ -67,7 +67,8 @@ def told(key: str, worker: Worker | None, entries: list[Entry]) -> Told:
     return Told(
         worker=key,
         headline=_headline(worker),
-        reason=_sentence((worker.stop_reason or "") if down else worker.evidence),
+        # Without a reason of ours somebody else stopped it, and our last words are not why.
+        reason=_sentence(worker.evidence) if worker.stop_reason or not down else "",
         machine=" ".join(part for part in (worker.instance_type, worker.instance_id, worker.zone) if part),
         history=tuple(Line(at=_clock(entry.at), words=_sentence(entry.words)) for entry in entries),
     )

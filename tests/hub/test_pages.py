@@ -49,12 +49,22 @@ def test_headline(changes: dict[str, Any], headline: str) -> None:
 
 async def test_stopped_server_tells_why_and_what_was_before() -> None:
     store = Store(
-        worker(state=State.STOPPED, stop_reason="no activity for 60 min", instance_type="t3.medium")
+        worker(
+            state=State.STOPPED,
+            stop_reason="idle",
+            evidence="no activity for 60 min",
+            instance_type="t3.medium",
+        )
     )
     about = await pages(store)[0].about("ada")
     assert about.reason == "No activity for 60 min"
     assert about.machine == "t3.medium i-00000001 us-east-1a"
     assert about.history == (Line(at="2026-11-23 12:00 UTC", words="No activity for 60 min"),)
+
+
+async def test_a_machine_that_somebody_else_stopped_is_not_given_our_last_words_as_the_reason() -> None:
+    about = await pages(Store(worker(state=State.STOPPED, evidence="a busy kernel")))[0].about("ada")
+    assert about.reason == ""
 
 
 async def test_user_without_a_machine_is_told_nothing() -> None:
@@ -69,7 +79,7 @@ class FakeStoreWithoutHistory(FakeStore):
 
 
 async def test_page_is_shown_when_records_cannot_be_read() -> None:
-    store = Store(worker(state=State.STOPPED, stop_reason="no activity"))
+    store = Store(worker(state=State.STOPPED, stop_reason="idle", evidence="no activity"))
     shown, reader = pages(store)
     await reader.read()
     store.problems = [StoreUnavailable("down")]

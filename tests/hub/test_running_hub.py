@@ -184,7 +184,7 @@ def test_server_is_let_go_only_when_nothing_happened_and_the_page_says_why(
     assert machine.asked_with[-1] == f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"
     assert not browser.server().get("ready")
     reason = "no activity for 60 minutes"
-    store.put(record(machine, "dora", State.STOPPED, stop_reason=reason), now())
+    store.put(record(machine, "dora", State.STOPPED, stop_reason="idle", evidence=reason), now())
     store.add_history(
         Entry(
             key="dora", at=now(), kind=Kind.STOP, reason="idle", words=reason, instance_id=machine.instance_id

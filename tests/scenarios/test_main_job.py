@@ -8,6 +8,13 @@ from playwright.sync_api import Error, Page, expect
 
 from tests.scenarios.cloud import LocalCloud
 
+# As JupyterLab itself asks: with the cookies, and the token against cross-site requests that goes with them.
+READ_FILE = """async () => {
+    const xsrf = document.cookie.match(/_xsrf=([^;]+)/)[1];
+    const answer = await fetch('/user/alice/api/contents/kept.txt', {headers: {'X-XSRFToken': xsrf}});
+    return (await answer.json()).content;
+}"""
+
 pytestmark = [pytest.mark.cloud, pytest.mark.browser]
 
 
@@ -31,17 +38,16 @@ def test_a_user_works_is_stopped_when_idle_and_finds_the_file_again(
     cloud.fault("sweep-off", on=False)
 
     page.goto(f"{cloud.url}/user/alice/lab")
-    expect(page.locator("body")).to_contain_text("stopped")
+    expect(page.locator("#worker-headline")).to_contain_text("Stopped at")
+    expect(page.locator("#worker-reason")).to_contain_text("No sign of life since")
     shoot(page, screenshots / "4-stopped-says-why.png")
-    page.get_by_role("link", name="Start").first.click()
+    page.get_by_role("button", name="Launch Server").click()
     await_lab(page, screenshots, "5-progress-again.png")
 
     again = cloud.worker("alice")
     assert again["instance"] == first
     assert again["state"] == "running"
-    content = page.evaluate(
-        "() => fetch('/user/alice/api/contents/kept.txt').then(answer => answer.json()).then(file => file.content)"
-    )
+    content = page.evaluate(READ_FILE)
     assert content == "41 + 1 = 42"
     shoot(page, screenshots / "6-file-is-there.png")
 
