@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
@@ -16,14 +15,19 @@ MEND = (
 
 
 def find() -> str | None:
-    """The path of an installed Chromium: the machine's own, or Playwright's."""
-    for name in NAMES:
-        path = shutil.which(name)
-        if path:
-            return path
+    """The path of a Chromium that runs: the machine's own, or Playwright's."""
     with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if Path(path).exists() else None
+        own = playwright.chromium.executable_path
+    return next((path for path in (*filter(None, map(shutil.which, NAMES)), own) if runs(path)), None)
+
+
+def runs(path: str) -> bool:
+    """Whether the program starts: a download may lack its libraries, and Ubuntu's package may be a mere hint."""
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, check=False, timeout=60)
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def install() -> None:

@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,16 @@ class LocalCloud:
             for log in sorted(self.state_dir.glob("log/*.log"))
         )
 
-    def fault(self, name: str, *, on: bool) -> None:
-        self.command("fault", name, "on" if on else "off")
+    @contextmanager
+    def faults(self, *names: str) -> Iterator[None]:
+        """These faults on, and off again whatever happens: other scenarios run in the same cloud."""
+        try:
+            for name in names:
+                self.command("fault", name, "on")
+            yield
+        finally:
+            for name in names:
+                self.command("fault", name, "off")
 
     @property
     def url(self) -> str:

@@ -167,10 +167,6 @@ class Person:
         socket.close()
         return name
 
-    def hold_tab_open(self, kernel: str, server: str = "") -> websocket.WebSocket:
-        """The WebSocket that an open notebook tab keeps."""
-        return self._socket(f"api/kernels/{kernel}/channels", server)
-
     def _socket(self, path: str, server: str) -> websocket.WebSocket:
         url = f"{self._base(server)}/{path}".replace("http", "ws", 1)
         return websocket.create_connection(url, header=self._headers(), timeout=TIMEOUT)

@@ -99,8 +99,7 @@ def test_events_that_ec2_doubles_delays_or_loses_leave_the_record_right(cloud: L
     """Each fault over a start and a stop; the scheduled passes make up for what was lost."""
     for name in ("doubled-events", "late-events", "lost-events"):
         person = cloud.person(name)
-        cloud.fault(name, on=True)
-        try:
+        with cloud.faults(name):
             person.start()
             cloud.await_state(name, "running")
             person.stop()
@@ -108,5 +107,4 @@ def test_events_that_ec2_doubles_delays_or_loses_leave_the_record_right(cloud: L
             (instance,) = cloud.instances(name)
             assert instance["State"]["Name"] == "stopped", "EC2 agrees"
             assert cloud.worker(name)["instance"] == instance["InstanceId"]
-        finally:
-            cloud.fault(name, on=False)
+        assert len(cloud.calls("StopInstances", instance["InstanceId"])) == 1

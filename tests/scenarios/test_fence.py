@@ -25,9 +25,7 @@ def test_a_login_during_a_stop_waits_and_succeeds(cloud: LocalCloud) -> None:
 
 
 def test_an_alarm_and_a_sweep_at_the_same_moment_stop_once(cloud: LocalCloud) -> None:
-    cloud.fault("alarms-off", on=True)
-    cloud.fault("sweep-off", on=True)
-    try:
+    with cloud.faults("alarms-off", "sweep-off"):
         cloud.person("olivia").start()
         instance = cloud.worker("olivia")["instance"]
         cloud.await_true("olivia is idle for long enough", lambda: is_due(cloud, "olivia"))
@@ -40,9 +38,6 @@ def test_an_alarm_and_a_sweep_at_the_same_moment_stop_once(cloud: LocalCloud) ->
         assert not [answer for answer in answers if "FunctionError" in answer]
         cloud.await_state("olivia", "stopped")
         assert len(cloud.calls("StopInstances", instance)) == 1
-    finally:
-        cloud.fault("alarms-off", on=False)
-        cloud.fault("sweep-off", on=False)
 
 
 def is_due(cloud: LocalCloud, key: str) -> bool:

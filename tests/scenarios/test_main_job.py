@@ -1,12 +1,12 @@
 """The main job in a browser: log in, work, leave, be stopped, log in again, find the file."""
 
-import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.lab import await_lab, log_in, shoot
 
 # As JupyterLab itself asks: with the cookies, and the token against cross-site requests that goes with them.
 READ_FILE = """async () => {
@@ -22,20 +22,19 @@ def test_a_user_works_is_stopped_when_idle_and_finds_the_file_again(
     cloud: LocalCloud, page: Page, screenshots: Path
 ) -> None:
     """The whole thread, by the alarm's event through the deployed functions."""
-    cloud.fault("sweep-off", on=True)
-    log_in(page, cloud, "alice")
-    shoot(page, screenshots / "1-logged-in.png")
-    await_lab(page, screenshots)
-    first = cloud.worker("alice")["instance"]
+    with cloud.faults("sweep-off"):
+        log_in(page, cloud, "alice")
+        shoot(page, screenshots / "1-logged-in.png")
+        await_lab(page, screenshots)
+        first = cloud.worker("alice")["instance"]
 
-    write_a_file_and_run_a_cell(page)
-    shoot(page, screenshots / "3-work.png")
-    page.goto("about:blank")
+        write_a_file_and_run_a_cell(page)
+        shoot(page, screenshots / "3-work.png")
+        page.goto("about:blank")
 
-    stopped = cloud.await_state("alice", "stopped")
-    assert stopped["stop_reason"] == "idle"
-    assert cloud.stopped_by("alice") == {"alarm"}
-    cloud.fault("sweep-off", on=False)
+        stopped = cloud.await_state("alice", "stopped")
+        assert stopped["stop_reason"] == "idle"
+        assert cloud.stopped_by("alice") == {"alarm"}
 
     page.goto(f"{cloud.url}/user/alice/lab")
     expect(page.locator("#worker-headline")).to_contain_text("Stopped at")
@@ -50,35 +49,6 @@ def test_a_user_works_is_stopped_when_idle_and_finds_the_file_again(
     content = page.evaluate(READ_FILE)
     assert content == "41 + 1 = 42"
     shoot(page, screenshots / "6-file-is-there.png")
-
-
-def shoot(page: Page, path: Path, tries: int = 5) -> None:
-    """Keep what the browser shows. Chromium cannot tell while it changes pages; then the next one is kept."""
-    try:
-        page.screenshot(path=path)
-    except Error:
-        if tries == 1:
-            raise
-        page.wait_for_load_state()
-        shoot(page, path, tries - 1)
-
-
-def log_in(page: Page, cloud: LocalCloud, name: str, *, admin: bool = False) -> None:
-    page.goto(f"{cloud.url}/hub/login")
-    page.get_by_label("Username").fill(name)
-    page.get_by_label("Password").fill(cloud.password(admin=admin))
-    page.get_by_role("button", name="Sign in").click()
-
-
-def await_lab(page: Page, screenshots: Path, name: str = "2-progress.png") -> None:
-    """Press Start where the page offers it, watch the progress, return in JupyterLab."""
-    page.wait_for_url(re.compile(r"/hub/spawn"))
-    if "spawn-pending" not in page.url:
-        page.get_by_role("button", name="Start").click()
-    expect(page.locator("#progress-message, .progress-bar").first).to_be_visible()
-    shoot(page, screenshots / name)
-    page.wait_for_url("**/user/alice/lab**", timeout=120_000)
-    expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=120_000)
 
 
 def write_a_file_and_run_a_cell(page: Page) -> None:

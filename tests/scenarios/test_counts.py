@@ -1,0 +1,93 @@
+"""What a login costs in calls, what running servers cost while nothing happens, and what the Lambda package weighs.
+
+Counts and growth, never seconds: those are `make bench`'s.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.bench import counting, package
+from tests.bench.counting import HUB
+from tests.bench.logins import calls_of, start_all
+from tests.bench.visitor import Visitor, visitor
+from tests.scenarios.cloud import LocalCloud
+
+pytestmark = pytest.mark.cloud
+
+CLASS_SIZE = 5
+READINGS = 6
+# The hub's reading interval in the local cloud, in seconds.
+READ_INTERVAL = 1.0
+
+
+@pytest.fixture(scope="module")
+def visitors(cloud: LocalCloud) -> list[Visitor]:
+    """Five users, whose servers are running."""
+    everybody = [visitor(cloud, f"counted{number}") for number in range(CLASS_SIZE)]
+    start_all(everybody)
+    return everybody
+
+
+def stop(cloud: LocalCloud, visitors: list[Visitor]) -> None:
+    for who in visitors:
+        who.stop()
+    for who in visitors:
+        cloud.await_state(who.name, "stopped")
+
+
+def test_a_first_login_changes_one_thing_in_ec2(cloud: LocalCloud, visitors: list[Visitor]) -> None:
+    """It looks once for a machine that has no record yet. How many servers run makes no difference."""
+    made = counting.made_by(calls_of(cloud, visitor(cloud, "newcomer").start), HUB)
+    assert made == {
+        "dynamodb:GetItem": 1,
+        "ec2:DescribeInstances": 1,
+        "ec2:RunInstances": 1,
+    }
+
+
+def test_a_later_login_is_one_call_to_ec2(cloud: LocalCloud, visitors: list[Visitor]) -> None:
+    stop(cloud, visitors[:1])
+    made = counting.made_by(calls_of(cloud, visitors[0].start), HUB)
+    assert made == {"dynamodb:GetItem": 1, "ec2:StartInstances": 1}
+
+
+def test_logins_that_coincide_share_a_call(cloud: LocalCloud, visitors: list[Visitor]) -> None:
+    stop(cloud, visitors)
+    before = cloud.calls("StartInstances")
+    made = counting.made_by(calls_of(cloud, lambda: start_all(visitors)), HUB, "ec2:")
+    calls = cloud.calls("StartInstances")[len(before) :]
+    started = Counter(instance for call in calls for instance in call["instances"])
+    assert set(made) == {"ec2:StartInstances"}, "and nobody asks EC2 how it goes"
+    assert made["ec2:StartInstances"] < CLASS_SIZE
+    assert started == dict.fromkeys((cloud.worker(who.name)["instance"] for who in visitors), 1)
+
+
+def test_running_servers_cost_the_hub_no_call(cloud: LocalCloud, visitors: list[Visitor]) -> None:
+    """One reading of the records serves all servers: not more of them than one reader can make, and no other call."""
+    before = counting.seen(cloud)
+    first = len(readings(cloud))
+    cloud.await_true("the records are read some times", lambda: len(readings(cloud)) >= first + READINGS)
+    made = counting.seen(cloud)
+    made.subtract(before)
+    moments = readings(cloud)[first:]
+    assert len(moments) - 1 <= (moments[-1] - moments[0]) / READ_INTERVAL + 1
+    assert counting.made_by(made, HUB, "ec2:") == {}
+
+
+def test_the_package_holds_nothing_that_lambda_brings(cloud: LocalCloud) -> None:
+    """The zip that was deployed."""
+    zipped = deployed(cloud)
+    assert package.foreign(package.sizes(zipped)) == set()
+    assert zipped.stat().st_size < package.LARGEST
+
+
+def readings(cloud: LocalCloud) -> list[float]:
+    """When the hub read the records, as far as the calls are kept."""
+    return [call["at"] for call in cloud.calls("Query") if counting.caller(call["principal"]) == HUB]
+
+
+def deployed(cloud: LocalCloud) -> Path:
+    [zipped] = cloud.state_dir.glob("lifecycle/.chalice/deployments/*.zip")
+    return zipped
