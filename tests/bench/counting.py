@@ -1,0 +1,58 @@
+"""AWS calls as the local cloud counts them, by who made them."""
+
+from collections import Counter
+from typing import Any
+
+import requests
+
+from tests.scenarios.cloud import LocalCloud
+
+HUB, LIFECYCLE, WORKER, OPERATOR = "hub", "lifecycle app", "worker", "operator"
+
+Calls = Counter[tuple[str, str]]
+"""How often each caller made each call, named "service:Action"."""
+
+
+def state(cloud: LocalCloud) -> dict[str, Any]:
+    """Instances and counts of calls, from the local cloud's own control API."""
+    answer = requests.get(f"{cloud.told['environment']['AWS_ENDPOINT_URL']}/_cloud/state", timeout=30)
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
+def seen(cloud: LocalCloud) -> Calls:
+    """All calls since the local cloud's start."""
+    return by_caller(state(cloud)["calls"]["principals"])
+
+
+def by_caller(principals: dict[str, dict[str, int]]) -> Calls:
+    """Counts by principal put together by what the principal is."""
+    counted: Calls = Counter()
+    for principal, actions in principals.items():
+        for action, count in actions.items():
+            counted[caller(principal), action] += count
+    return counted
+
+
+def caller(principal: str) -> str:
+    """What a principal is."""
+    if "-manager/" in principal:
+        return HUB
+    if "-worker/" in principal:
+        return WORKER
+    return OPERATOR if principal == "local-operator" else LIFECYCLE
+
+
+def made_by(calls: Calls, who: str, service: str = "") -> dict[str, int]:
+    """What one caller did, of one service if one is named: counts by "service:Action"."""
+    return {
+        action: count
+        for (caller, action), count in sorted(calls.items())
+        if count and caller == who and action.startswith(service)
+    }
+
+
+def words(counts: dict[str, int]) -> str:
+    """Counts for a table."""
+    named = (f"{count:,} {action.partition(':')[2]}" for action, count in counts.items())
+    return ", ".join(named) or "none"
