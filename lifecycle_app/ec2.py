@@ -82,6 +82,7 @@ def worker_instance(described: Mapping[str, Any]) -> Instance | None:
         key = worker_key(tags.get(TAG_USER, ""), tags.get(TAG_SERVER, ""))
     except ValueError:
         return None
+    home = _home(described)
     return Instance(
         key=key,
         cluster=tags[TAG_CLUSTER],
@@ -91,14 +92,15 @@ def worker_instance(described: Mapping[str, Any]) -> Instance | None:
         address=described.get("PrivateIpAddress"),
         instance_type=described["InstanceType"],
         zone=described.get("Placement", {}).get("AvailabilityZone", ""),
-        home_volume=_home_volume(described),
+        home_volume=home["VolumeId"] if home else None,
+        home_attached=home is None or home.get("Status", "attached") == "attached",
     )
 
 
-def _home_volume(described: Mapping[str, Any]) -> str | None:
+def _home(described: Mapping[str, Any]) -> Mapping[str, Any] | None:
     root = described.get("RootDeviceName")
     others = [
-        mapping["Ebs"]["VolumeId"]
+        mapping["Ebs"]
         for mapping in described.get("BlockDeviceMappings", ())
         if mapping["DeviceName"] != root and "Ebs" in mapping
     ]

@@ -23,3 +23,5 @@ class Instance:
     zone: str = ""
     home_volume: str | None = None
     """The disk beside the root disk, if it has one."""
+    home_attached: bool = True
+    """Is that disk there, and not only on its way? True where there is none."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from pynamodb.attributes import (
     Attribute,
+    BooleanAttribute,
     JSONAttribute,
     ListAttribute,
     NumberAttribute,
@@ -82,6 +83,7 @@ class WorkerRecord(Model):
     instance_type = UnicodeAttribute(null=True)
     zone = UnicodeAttribute(null=True)
     home_volume = UnicodeAttribute(null=True)
+    home_attached = BooleanAttribute(default=True)
     started_at = InstantAttribute(null=True)
     last_activity = InstantAttribute(null=True)
     last_interaction = InstantAttribute(null=True)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from lifecycle_app.errors import SettingsError
+from lifecycle_app.worker import CLUSTER_NAME
 
 RECORD_SCHEDULE = "rate(1 minute)"
 SWEEP_SCHEDULE = "rate(5 minutes)"
 RECONCILE_SCHEDULE = "rate(15 minutes)"
-CLUSTER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,9 @@ def _required(environment: Mapping[str, str], name: str) -> str:
 def _cluster(environment: Mapping[str, str]) -> str:
     value = _required(environment, "CLOUDJHUB_CLUSTER")
     if not CLUSTER_NAME.match(value):
-        raise SettingsError(f"CLOUDJHUB_CLUSTER is no cluster name (a-z, 0-9 and -, at most 31): {value!r}")
+        raise SettingsError(
+            f"CLOUDJHUB_CLUSTER is no cluster name (a letter and up to 31 of a-z, 0-9 and -): {value!r}"
+        )
     return value
 
 

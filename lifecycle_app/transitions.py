@@ -40,17 +40,17 @@ def created(instance: Instance, at: datetime) -> Worker:
 
 def moved(worker: Worker, instance: Instance, at: datetime) -> Worker:
     """The record of a worker that has got a new instance, its old one being gone."""
-    bare = created(instance, at)
-    return replace(
-        bare,
+    kept = replace(
+        created(instance, at),
         version=worker.version,
-        home_volume=instance.home_volume or worker.home_volume,
+        home_volume=worker.home_volume,
         last_activity=worker.last_activity,
         last_interaction=worker.last_interaction,
         keep_until=worker.keep_until,
         seconds_run=worker.seconds_run,
         groups=worker.groups,
     )
+    return with_facts(kept, instance)
 
 
 def is_news(worker: Worker, state: State, at: datetime) -> bool:
@@ -90,13 +90,15 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
 def with_facts(worker: Worker, instance: Instance) -> Worker:
     """The worker with what EC2 says of its instance; what EC2 does not say is kept as it was."""
     started_at = worker.started_at and max(worker.started_at, instance.launched_at)
+    home = instance.home_volume or worker.home_volume
     return replace(
         worker,
         started_at=started_at,
         address=instance.address or worker.address,
         instance_type=instance.instance_type or worker.instance_type,
         zone=instance.zone or worker.zone,
-        home_volume=instance.home_volume or worker.home_volume,
+        home_volume=home,
+        home_attached=home is None or (instance.home_volume == home and instance.home_attached),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +15,9 @@ TAG_NAME = "Name"
 TAG_OWNER = "Owner"
 TAG_CREATOR = "Creator"
 ROLE_WORKER = "worker"
+CLUSTER_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+"""A cluster's name. With 32 characters EventBridge's rules have the longest names they may have, 64; and in ARNs `*`,
+`?`, `/` or `${}` would widen what a policy reaches."""
 
 
 class State(StrEnum):
@@ -87,6 +91,9 @@ class Worker:
     instance_type: str = ""
     zone: str = ""
     home_volume: str | None = None
+    """The user's home disk, if it is not on the root disk; kept when the instance is gone."""
+    home_attached: bool = True
+    """Does EC2 show the home disk attached to this instance? True where there is none."""
     started_at: datetime | None = None
     """When this run became `running`; None while it does not run."""
     last_activity: datetime | None = None

@@ -1,12 +1,8 @@
 """What a policy is written for: one cluster in one account and region."""
 
-import re
 from dataclasses import dataclass
 
-from lifecycle_app.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
-
-# It becomes part of ARNs, where `*`, `?`, `/` and `${}` would widen what a policy reaches.
-_CLUSTER = re.compile(r"[a-z][a-z0-9-]{0,31}")
+from lifecycle_app.worker import CLUSTER_NAME, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +23,7 @@ class Scope:
     images: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not _CLUSTER.fullmatch(self.cluster):
+        if not CLUSTER_NAME.match(self.cluster):
             raise ValueError(f"cluster name {self.cluster!r}: use a letter and up to 31 of a-z, 0-9 and -")
         if not self.worker_role:
             object.__setattr__(self, "worker_role", f"cloudjhub-{self.cluster}-worker")

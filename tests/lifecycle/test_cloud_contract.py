@@ -173,6 +173,16 @@ def test_everything_that_is_told_of_an_instance() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "attached"), [("attaching", False), ("attached", True), ("detaching", False)]
+)
+def test_a_home_on_its_way_is_not_there_yet(status: str, attached: bool) -> None:
+    home = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeId": "vol-home", "Status": status}}
+    instance = worker_instance(described(BlockDeviceMappings=[home]))
+    assert instance is not None
+    assert (instance.home_volume, instance.home_attached) == ("vol-home", attached)
+
+
+@pytest.mark.parametrize(
     "named",
     [{}, tags("alice", role="manager"), tags("alice", cluster=""), tags(""), tags("a/b")],
 )

@@ -37,6 +37,8 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
     [
         ("CLOUDJHUB_CLUSTER", "Dev"),
         ("CLOUDJHUB_CLUSTER", "a/b"),
+        ("CLOUDJHUB_CLUSTER", "1a"),
+        ("CLOUDJHUB_CLUSTER", "a" * 33),
         ("CLOUDJHUB_CLUSTER", "dev\n"),
         ("CLOUDJHUB_HUB_API", "hub.example"),
         ("CLOUDJHUB_REPORT_PERIOD", "0"),
@@ -49,6 +51,10 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
 def test_a_wrong_variable_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         settings(WHOLE | {name: value})
+
+
+def test_the_longest_cluster_name() -> None:
+    assert settings(WHOLE | {"CLOUDJHUB_CLUSTER": "a" * 32}).cluster == "a" * 32
 
 
 @pytest.mark.parametrize("seconds", [1, 5, 10, 20, 30, 60, 300])

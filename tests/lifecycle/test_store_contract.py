@@ -29,6 +29,7 @@ WHOLE = Worker(
     instance_type="t3.medium",
     zone="us-east-1a",
     home_volume="vol-1",
+    home_attached=False,
     started_at=datetime(2026, 11, 23, 9, 0, 0, 123457, tzinfo=UTC),
     last_activity=NOON - MINUTE,
     last_interaction=NOON - HOUR,
@@ -81,6 +82,18 @@ def test_a_field_that_is_emptied_is_gone(store: Store) -> None:
     emptied = replace(BARE, key=WHOLE.key, version=written.version)
     assert store.put(emptied, NOON) == store.get(WHOLE.key)
     assert store.costing() == []
+
+
+def test_a_record_that_says_nothing_of_its_home_has_it() -> None:
+    with emulated_aws():
+        store = WorkerStore("test")
+        written = store.put(BARE, NOON)
+        key = {"worker": {"S": "bob"}}
+        client = boto3.client("dynamodb")
+        client.update_item(
+            TableName="cloudjhub-test-workers", Key=key, UpdateExpression="REMOVE home_attached"
+        )
+        assert store.get("bob") == written
 
 
 @pytest.mark.parametrize("version", [0, 2, 5])

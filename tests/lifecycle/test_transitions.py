@@ -122,7 +122,8 @@ def test_a_record_moves_to_a_new_instance_with_what_is_known_of_the_user() -> No
     old = a_worker(state=T, started_at=None, home_volume="vol-1", seconds_run=9, groups=("staff",), version=7)
     new = moved(old, an_instance(instance_id=BOB, state=P, address="10.0.1.9"), NOON)
     assert (new.instance_id, new.state, new.address, new.version) == (BOB, P, "10.0.1.9", 7)
-    assert (new.home_volume, new.seconds_run, new.groups) == ("vol-1", 9, ("staff",))
+    assert (new.home_volume, new.home_attached) == ("vol-1", False)
+    assert (new.seconds_run, new.groups) == (9, ("staff",))
 
 
 def test_a_new_record_tells_what_ec2_tells() -> None:
@@ -133,7 +134,31 @@ def test_a_new_record_tells_what_ec2_tells() -> None:
 
 def test_what_ec2_does_not_tell_is_kept() -> None:
     worker = a_worker(home_volume="vol-1")
-    assert with_facts(worker, an_instance(address=None, instance_type="", zone="")) == worker
+    told = with_facts(worker, an_instance(address=None, instance_type="", zone=""))
+    assert told == replace(worker, home_attached=False)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shown", "is_there", "home", "attached"),
+    [
+        (None, None, True, None, True),
+        (None, "vol-1", True, "vol-1", True),
+        (None, "vol-1", False, "vol-1", False),
+        ("vol-1", None, True, "vol-1", False),
+        ("vol-1", "vol-1", True, "vol-1", True),
+        ("vol-1", "vol-1", False, "vol-1", False),
+    ],
+    ids=["none", "new", "new, on its way", "not there", "there", "on its way"],
+)
+def test_a_record_tells_whether_its_home_is_attached(
+    recorded: str | None, shown: str | None, is_there: bool, home: str | None, attached: bool
+) -> None:
+    """A user whose home is still elsewhere must not be served an empty one."""
+    instance = an_instance(home_volume=shown, home_attached=is_there)
+    there = with_facts(a_worker(home_volume=recorded, home_attached=not attached), instance)
+    assert (there.home_volume, there.home_attached) == (home, attached)
+    gone = a_worker(state=T, started_at=None, home_volume=recorded)
+    assert moved(gone, instance, NOON).home_attached is attached
 
 
 def test_only_newer_life_is_news() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from lifecycle_app.worker import (
+    CLUSTER_NAME,
     State,
     idle_alarm_name,
     idle_alarm_prefix,
@@ -38,6 +39,25 @@ def test_names() -> None:
     assert worker_name("us-east-1a", "dev") == "JUPYTER_HUB_us-east-1a_dev_WORKER"
     assert metric_namespace("dev") == "cloudjhub/dev"
     assert idle_alarm_name("dev", "i-1") == "cloudjhub-dev-idle-i-1" == idle_alarm_prefix("dev") + "i-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_good"),
+    [
+        ("a", True),
+        ("a" * 32, True),
+        ("a" * 33, False),
+        ("a-1", True),
+        ("1a", False),
+        ("-a", False),
+        ("A", False),
+        ("a*", False),
+        ("a\n", False),
+        ("", False),
+    ],
+)
+def test_a_cluster_name_is_the_same_to_all(name: str, is_good: bool) -> None:
+    assert bool(CLUSTER_NAME.match(name)) is is_good
 
 
 def test_which_states_need_watching() -> None:
