@@ -15,6 +15,8 @@ from bootstrap.policies import Scope, lifecycle_policies
 logger = logging.getLogger(__name__)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Its main() answers with the exit code instead of exiting with it.
+CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 SHIPPED = ("app.py", "requirements.txt", "vendor")
 
 
@@ -54,7 +56,7 @@ def write_project(project: Path, scope: Scope, variables: Mapping[str, str]) -> 
 
 def deploy(project: Path, stage: str, environment: Mapping[str, str], log: Path) -> None:
     """Run `chalice deploy`; without the dependencies' own dependencies, for Lambda's runtime brings botocore."""
-    command = [sys.executable, "-c", "from chalice.cli import main; main()", "deploy", "--stage", stage]
+    command = [sys.executable, "-c", CHALICE, "deploy", "--stage", stage]
     with log.open("ab") as output:
         done = subprocess.run(
             command,
