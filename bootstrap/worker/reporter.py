@@ -69,14 +69,18 @@ class Reporter:
     async def run(self) -> None:
         """Report for ever, at the moments that ``next_report`` gives. A failed look is logged and the next one made."""
         while True:
-            due = next_report(self._clock(), self._period, self._instance_id)
-            await self._sample_kernels_until(due)
-            now = self._clock()
             try:
-                # After hibernation the moment that was due is long gone, and says nothing about what was then.
-                await self.report(due if now - due < self._period else now)
+                await self._report_once()
             except Exception:
                 log.exception("Worker %s: cannot look at the machine", self._instance_id)
+                await self._sleep(KERNEL_SAMPLING.total_seconds())
+
+    async def _report_once(self) -> None:
+        due = next_report(self._clock(), self._period, self._instance_id)
+        await self._sample_kernels_until(due)
+        now = self._clock()
+        # After hibernation the moment that was due is long gone, and says nothing about what was then.
+        await self.report(due if now - due < self._period else now)
 
     async def report(self, at: datetime) -> Observation:
         """Close the period at ``at``, and publish it in the background."""
@@ -89,6 +93,7 @@ class Reporter:
         self._unsent.append(observation)
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
+            self._sending.add_done_callback(self._tell_failure)
         return observation
 
     async def look(self) -> Observation:
@@ -130,6 +135,11 @@ class Reporter:
         while self._unsent:
             observations, self._unsent = self._unsent, []
             await asyncio.to_thread(self._publisher.publish, observations, self._clock())
+
+    def _tell_failure(self, sending: "asyncio.Task[None]") -> None:
+        """What a task ends with is seen by nobody, unless somebody asks. The next report sends again."""
+        if not sending.cancelled() and (error := sending.exception()):
+            log.error("Worker %s: a report is lost", self._instance_id, exc_info=error)
 
 
 def utc_now() -> datetime:

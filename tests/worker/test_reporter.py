@@ -25,9 +25,14 @@ def second(number: float) -> datetime:
 class Server:
     def __init__(self) -> None:
         self.busy: frozenset[str] = frozenset()
+        self.fails = 0
         self.interaction: Interaction | None = None
 
     def busy_kernels(self) -> frozenset[str]:
+        """Fails so many times more."""
+        if self.fails:
+            self.fails -= 1
+            raise RuntimeError("the kernels cannot be asked")
         return self.busy
 
     def terminals(self) -> Mapping[str, int]:
@@ -127,6 +132,7 @@ async def run_until(machine: Machine, reports: int) -> None:
     """Let the reporter run until so many reports are published."""
     running = asyncio.create_task(machine.reporter.run())
     while len(machine.sink.received) < reports:
+        assert not running.done(), "it reports for ever"
         await asyncio.to_thread(lambda: None)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -140,6 +146,29 @@ async def test_a_look_that_fails_does_not_end_the_reports(
     first = next_report(START, PERIOD, "i-1")
     assert machine.sink.times()[:2] == [first + PERIOD, first + 2 * PERIOD]
     assert "the second look fails" in caplog.text
+
+
+async def test_kernels_that_cannot_be_asked_for_once_do_not_end_the_reports(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.server.fails = 1
+    await run_until(machine, 2)
+    first = next_report(START, PERIOD, "i-1")
+    assert machine.sink.times()[:2] == [first, first + PERIOD]
+    assert "the kernels cannot be asked" in caplog.text
+
+
+async def test_a_report_that_cannot_be_sent_is_told_of_and_the_next_one_comes(
+    machine: Machine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        monkeypatch.undo()
+        raise RuntimeError("a wrong program")
+
+    monkeypatch.setattr(Publisher, "publish", fail)
+    await run_until(machine, 1)
+    assert machine.sink.times()[0] == next_report(START, PERIOD, "i-1") + PERIOD
+    assert "a report is lost" in caplog.text
 
 
 async def test_a_report_that_is_long_overdue_has_the_present_time(machine: Machine) -> None:
