@@ -5,6 +5,7 @@ from typing import Any
 import requests
 
 from bootstrap.errors import NotRunning, SettingsError
+from bootstrap.local.environment import operator_secret
 from bootstrap.local.settings import LocalSettings
 
 TIMEOUT = 10.0
@@ -31,8 +32,11 @@ def set_fault(settings: LocalSettings, name: str, *, on: bool) -> None:
 
 
 def _ask(method: str, settings: LocalSettings, path: str, body: object = None) -> requests.Response:
+    headers = {"Authorization": f"Bearer {operator_secret(settings.state_dir)}"} if method == "POST" else {}
     try:
-        return requests.request(method, f"{settings.cloud_url}/_cloud/{path}", json=body, timeout=TIMEOUT)
+        return requests.request(
+            method, f"{settings.cloud_url}/_cloud/{path}", json=body, headers=headers, timeout=TIMEOUT
+        )
     except requests.ConnectionError as error:
         raise NotRunning(
             f"no local cloud answers at {settings.cloud_url}: start it with `python -m bootstrap local up`"

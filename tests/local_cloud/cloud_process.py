@@ -182,9 +182,17 @@ class CloudProcess:
         return self._clients[credentials]
 
     def control(self, method: str, name: str, body: object = None) -> Any:
-        answer = requests.request(method, f"{self.endpoint}/_cloud/{name}", json=body, timeout=10)
+        headers = {"Authorization": f"Bearer {SECRET}"} if method == "POST" else {}
+        answer = requests.request(
+            method, f"{self.endpoint}/_cloud/{name}", json=body, headers=headers, timeout=10
+        )
         answer.raise_for_status()
         return answer.json()
+
+    def metadata(self, instance_id: str) -> str:
+        """Where the instance finds its metadata."""
+        told = self.control("POST", "metadata", {"instance_id": instance_id})
+        return f"{self.endpoint}{told['metadata_path']}"
 
     def fault(self, name: str, on: bool, **how: object) -> None:
         self.control("POST", "faults", {"name": name, "on": on, **how})

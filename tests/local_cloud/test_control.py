@@ -1,10 +1,12 @@
 """The control API."""
 
+import json
+
 import pytest
 import requests
 
 from bootstrap.local.cloud.faults import NAMES
-from tests.local_cloud.cloud_process import IMAGE, CloudProcess
+from tests.local_cloud.cloud_process import IMAGE, SECRET, CloudProcess
 
 
 def test_the_state_tells_of_instances_and_calls(cloud: CloudProcess) -> None:
@@ -61,9 +63,35 @@ def test_faults_are_switched_by_name(cloud: CloudProcess) -> None:
     ],
 )
 def test_mistakes(cloud: CloudProcess, method: str, name: str, body: str, status: int, words: str) -> None:
-    answer = requests.request(method, f"{cloud.endpoint}/_cloud/{name}", data=body, timeout=5)
+    url, headers = f"{cloud.endpoint}/_cloud/{name}", {"Authorization": f"Bearer {SECRET}"}
+    answer = requests.request(method, url, data=body, headers=headers, timeout=5)
     assert answer.status_code == status
     assert words in answer.text
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer ", SECRET, f"Bearer {SECRET}x", f"Basic {SECRET}"]
+)
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("faults", {"name": "capacity", "on": True}),
+        ("images", {"image_id": IMAGE, "command": ["touch", "/tmp/anything"]}),
+        ("metadata", {"instance_id": "i-0123456789abcdef0"}),
+        ("poweroff", {"instance_id": "i-0123456789abcdef0"}),
+        ("shutdown", None),
+    ],
+)
+def test_only_the_operator_controls_it(
+    cloud: CloudProcess, name: str, body: object, authorization: str | None
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    answer = requests.post(f"{cloud.endpoint}/_cloud/{name}", json=body, headers=headers, timeout=5)
+    assert answer.status_code == 403
+    assert "operator" in answer.text
+    state = requests.get(f"{cloud.endpoint}/_cloud/state", timeout=5)
+    assert state.json()["faults"] == [], "everybody may look"
+    assert SECRET not in json.dumps(state.json())
 
 
 def test_web_pages_cannot_control_it(cloud: CloudProcess) -> None:

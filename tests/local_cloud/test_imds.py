@@ -23,7 +23,7 @@ def instance(cloud: CloudProcess) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def service(cloud: CloudProcess, instance: dict[str, object]) -> str:
-    return f"{cloud.endpoint}/_imds/{instance['instance_id']}/latest/"
+    return f"{cloud.metadata(str(instance['instance_id']))}latest/"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_botocore_finds_its_credentials(cloud: CloudProcess, instance: dict[str,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": cloud.endpoint,
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{cloud.endpoint}/_imds/{instance['instance_id']}/",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": cloud.metadata(str(instance["instance_id"])),
     }
     command = [sys.executable, "-c", ASK_WHO_I_AM]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -79,8 +79,27 @@ def test_nothing_is_told_without_a_token(service: str, headers: dict[str, str]) 
 
 def test_a_token_is_good_for_its_own_instance_only(cloud: CloudProcess, token: dict[str, str]) -> None:
     other = cloud.running()["instance_id"]
-    answer = requests.get(f"{cloud.endpoint}/_imds/{other}/latest/{ROLES}worker", headers=token, timeout=5)
-    assert answer.status_code == 401
+    service = f"{cloud.metadata(other)}latest/"
+    assert requests.get(f"{service}{ROLES}worker", headers=token, timeout=5).status_code == 401
+
+
+def test_an_instance_s_id_alone_leads_to_nothing(cloud: CloudProcess, instance: dict[str, object]) -> None:
+    """Neither without its key nor with that of another instance."""
+    mine, other = str(instance["instance_id"]), str(cloud.running()["instance_id"])
+    key = cloud.metadata(mine).rstrip("/").rpartition("/")[2]
+    assert key not in json.dumps(cloud.control("GET", "state"))
+    for path in (
+        other,
+        f"{other}/",
+        f"{other}/{key}",
+        f"{other}/{key[:-1]}",
+        f"{mine}/{key[:-1]}",
+        f"{mine}/é",
+    ):
+        url = f"{cloud.endpoint}/_imds/{path}/latest/api/token"
+        assert requests.put(url, headers={TTL: "60"}, timeout=5).status_code == 404, path
+    unknown = requests.get(f"{cloud.metadata(mine)}2009-04-04/meta-data/instance-id", timeout=5)
+    assert unknown.status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -90,15 +109,3 @@ def test_a_token_is_good_for_its_own_instance_only(cloud: CloudProcess, token: d
 )  # fmt: skip
 def test_tokens_are_issued_for_up_to_six_hours(service: str, headers: dict[str, str], status: int) -> None:
     assert requests.put(f"{service}api/token", headers=headers, timeout=5).status_code == status
-
-
-def test_a_host_of_the_local_cloud_can_be_given_a_role(cloud: CloudProcess) -> None:
-    made = cloud.control(
-        "POST", "identities", {"name": "manager", "role": "worker", "address": "127.90.0.10"}
-    )
-    service = f"{cloud.endpoint}{made['metadata_path']}latest/"
-    token = {TOKEN: requests.put(f"{service}api/token", headers={TTL: "60"}, timeout=5).text}
-    assert requests.get(f"{service}meta-data/local-ipv4", headers=token, timeout=5).text == "127.90.0.10"
-    found = requests.get(f"{service}{ROLES}worker", headers=token, timeout=5).json()
-    sts = cloud.bare_client("sts", found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
-    assert sts.get_caller_identity()["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/manager"

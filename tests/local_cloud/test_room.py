@@ -48,7 +48,7 @@ def test_an_instance_knows_only_its_own(cloud: CloudProcess) -> None:
     until(file.exists, "the environment")
     environment = json.loads(file.read_text())
     assert environment["HOME"] == str(home(cloud, instance_id))
-    assert environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] == f"{cloud.endpoint}/_imds/{instance_id}/"
+    assert environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] == cloud.metadata(instance_id)
     assert environment["AWS_ENDPOINT_URL"] == cloud.endpoint
     assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == "us-east-1"
     assert environment["CLOUDJHUB_INSTANCE"] == f"{cloud.state_dir}:{instance_id}"
@@ -144,8 +144,11 @@ def test_cpu_use_is_measured(cloud: CloudProcess) -> None:
 @pytest.mark.parametrize("path", ["instance-id", "local-ipv4"])
 def test_a_terminated_instance_has_no_metadata(cloud: CloudProcess, path: str) -> None:
     instance_id = cloud.running()["instance_id"]
+    service = f"{cloud.metadata(instance_id)}latest/"
+    lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+    token = requests.put(f"{service}api/token", headers=lifetime, timeout=5).text
+    headers = {"X-aws-ec2-metadata-token": token}
+    assert requests.get(f"{service}meta-data/{path}", headers=headers, timeout=5).ok
     cloud.client("ec2").terminate_instances(InstanceIds=[instance_id])
     cloud.await_state(instance_id, "terminated")
-    assert (
-        requests.put(f"{cloud.endpoint}/_imds/{instance_id}/latest/api/token", timeout=5).status_code == 404
-    )
+    assert requests.get(f"{service}meta-data/{path}", headers=headers, timeout=5).status_code == 404

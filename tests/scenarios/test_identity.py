@@ -29,7 +29,11 @@ def workers(cloud: LocalCloud) -> dict[str, str]:
 
 def credentials_on(cloud: LocalCloud, instance: str) -> Credentials:
     """What the metadata service gives to programs on that instance."""
-    service = f"{cloud.told['environment']['AWS_ENDPOINT_URL']}/_imds/{instance}/latest"
+    endpoint = cloud.told["environment"]["AWS_ENDPOINT_URL"]
+    operator = {"Authorization": f"Bearer {cloud.told['environment']['AWS_SECRET_ACCESS_KEY']}"}
+    asked = {"instance_id": instance}
+    told = requests.post(f"{endpoint}/_cloud/metadata", json=asked, headers=operator, timeout=10).json()
+    service = f"{endpoint}{told['metadata_path']}latest"
     lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
     token = requests.put(f"{service}/api/token", headers=lifetime, timeout=10).text
     header = {"X-aws-ec2-metadata-token": token}

@@ -22,7 +22,7 @@ from bootstrap.local.cloud.front import Front
 from bootstrap.local.cloud.http import Server
 from bootstrap.local.cloud.identities import Identities
 from bootstrap.local.cloud.images import Images
-from bootstrap.local.cloud.imds import MetadataService
+from bootstrap.local.cloud.imds import MetadataPaths, MetadataService
 from bootstrap.local.cloud.launching import Launching
 from bootstrap.local.cloud.lifecycle import Lifecycle
 from bootstrap.local.cloud.machines import Machine, Machines
@@ -58,7 +58,8 @@ class Cloud:
         self.calls = CallLog()
         self.disks = Disks(settings.state_dir)
         self.disks.lock()
-        self.room = Room(_machinery(settings), self.disks)
+        self._metadata_paths = MetadataPaths(settings.operator_secret)
+        self.room = Room(_machinery(settings, self._metadata_paths), self.disks)
         bridge = EventBridge(
             settings.events_endpoint, settings.region, OPERATOR_KEY, settings.operator_secret
         )
@@ -131,10 +132,9 @@ class Cloud:
             emulator, machines, cloudwatch, settings.state_dir, time.time, settings.metrics_period
         )
         metadata = MetadataService(
-            emulator, machines, self.identities, settings.credential_lifetime, lambda: datetime.now(UTC)
-        )
-        metadata.hosts.update(self._resumed.get("hosts", {}))
-        self._metadata = metadata
+            emulator, machines, self.identities, self._metadata_paths,
+            settings.credential_lifetime, lambda: datetime.now(UTC),
+        )  # fmt: skip
         images = Images(emulator, self.room)
         images.register(settings.worker_image, None)
         control = Control(
@@ -143,9 +143,10 @@ class Cloud:
             self._lifecycle,
             self.room,
             images,
-            metadata,
+            self._metadata_paths,
             self.faults,
             self.calls,
+            settings.operator_secret,
             self.end,
         )
         launching = Launching(emulator, machines, self._lifecycle, self.faults, self.tokens)
@@ -205,17 +206,17 @@ class Cloud:
                 "metrics": self.metrics,
                 "tokens": self.tokens,
                 "images": self.room.machinery.images,
-                "hosts": self._metadata.hosts,
                 "events": self.events.pending(),
             }
             content = persistence.snapshot(settings.account, settings.region, ours)
         persistence.store(self._snapshot, content)
 
 
-def _machinery(settings: Settings) -> Machinery:
+def _machinery(settings: Settings, paths: MetadataPaths) -> Machinery:
     return Machinery(
         state_dir=settings.state_dir,
         endpoint=settings.endpoint,
+        metadata_path=paths.of,
         region=settings.region,
         python=settings.worker_python,
         grace=settings.stop_grace,

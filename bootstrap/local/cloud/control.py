@@ -1,8 +1,12 @@
-"""The control API at /_cloud/: what the cloud's own tools see and switch. Not part of AWS."""
+"""The control API at /_cloud/: what the cloud's own tools see and switch. Not part of AWS.
 
+Everybody on this machine may look; only who knows the operator's secret may change anything, or learn where an
+instance's credentials are: `Authorization: Bearer <secret>`.
+"""
+
+import hmac
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,7 +15,7 @@ from bootstrap.local.cloud.calls import CallLog
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.faults import Faults, UnknownFaultError
 from bootstrap.local.cloud.images import Images
-from bootstrap.local.cloud.imds import Host, MetadataService
+from bootstrap.local.cloud.imds import MetadataPaths
 from bootstrap.local.cloud.lifecycle import Lifecycle
 from bootstrap.local.cloud.machines import Machine, Machines
 from bootstrap.local.cloud.messages import AwsError, Request, Response, as_json, text
@@ -31,9 +35,10 @@ class Control:
         lifecycle: Lifecycle,
         room: Room,
         images: Images,
-        metadata: MetadataService,
+        paths: MetadataPaths,
         faults: Faults,
         calls: CallLog,
+        operator_secret: str,
         shut_down: Callable[[], None],
     ) -> None:
         self._emulator = emulator
@@ -41,9 +46,10 @@ class Control:
         self._lifecycle = lifecycle
         self._room = room
         self._images = images
-        self._metadata = metadata
+        self._paths = paths
         self._faults = faults
         self._calls = calls
+        self._authorization = f"Bearer {operator_secret}".encode()
         self._shut_down = shut_down
 
     def answer(self, request: Request) -> Response:
@@ -54,7 +60,7 @@ class Control:
             ("GET", "calls"): self._list_calls,
             ("POST", "faults"): self._switch_fault,
             ("POST", "images"): self._register_image,
-            ("POST", "identities"): self._register_host,
+            ("POST", "metadata"): self._tell_metadata_path,
             ("POST", "poweroff"): self._power_off,
             ("POST", "shutdown"): self._end,
         }
@@ -62,6 +68,8 @@ class Control:
         if serve is None:
             known = ", ".join(f"{method} {PREFIX}{name}" for method, name in served)
             return text(404, f"there is no {request.method} {request.path}; there are: {known}")
+        if request.method != "GET" and not self._is_operator(request):
+            return text(403, "only the operator may do this: send Authorization: Bearer <operator's secret>")
         try:
             return serve(request)
         except (ValueError, KeyError, TypeError) as error:
@@ -71,17 +79,19 @@ class Control:
         except AwsError as error:
             return text(error.status, str(error))
 
+    def _is_operator(self, request: Request) -> bool:
+        given = request.headers.get("authorization", "").encode()
+        return hmac.compare_digest(given, self._authorization)
+
     def _health(self, _request: Request) -> Response:
         return as_json({"status": "ok"})
 
     def _state(self, _request: Request) -> Response:
         with self._emulator.lock:
             instances = [self._describe(machine) for machine in self._machines]
-            hosts = [asdict(host) for host in self._metadata.hosts.values()]
         return as_json(
             {
                 "instances": instances,
-                "identities": hosts,
                 "faults": self._faults.names_on(),
                 "calls": self._calls.counts(),
             }
@@ -122,12 +132,10 @@ class Control:
             self._images.register(str(asked["image_id"]), tuple(map(str, command)) if command else None)
         return as_json({"image_id": asked["image_id"]})
 
-    def _register_host(self, request: Request) -> Response:
-        asked = json.loads(request.body)
-        host = Host(str(asked["name"]), str(asked["role"]), str(asked.get("address", "")))
+    def _tell_metadata_path(self, request: Request) -> Response:
         with self._emulator.lock:
-            self._metadata.hosts[host.name] = host
-        return as_json({"metadata_path": f"/_imds/{host.name}/"})
+            [machine] = self._machines.require([str(json.loads(request.body)["instance_id"])])
+        return as_json({"metadata_path": self._paths.of(machine.instance_id)})
 
     def _power_off(self, request: Request) -> Response:
         with self._emulator.lock:

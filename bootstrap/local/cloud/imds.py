@@ -1,13 +1,15 @@
-"""The instance metadata service, version 2, of every running instance at /_imds/<instance id>/.
+"""The instance metadata service, version 2, of every running instance.
 
 Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html
-Other hosts of the network can be given credentials the same way, under a name of their own (see the control API).
+
+On AWS only the instance itself reaches its metadata. All of ours share one loopback address, so each is told a path
+of its own that cannot be guessed from its id: /_imds/<instance id>/<key>/.
 """
 
+import hmac
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bootstrap.local.cloud.emulator import Emulator
@@ -23,16 +25,22 @@ TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
 TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105 - a header's name
 ROLES = "meta-data/iam/security-credentials/"
 UP = (State.RUNNING, State.STOPPING, State.SHUTTING_DOWN)
-"""States in which something of the instance may still run and ask."""
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
-    """Something with an identity in the network: an instance, or a host of the local cloud itself."""
+class MetadataPaths:
+    """The paths of instances' metadata; the same after a resume, for the operator's secret makes them."""
 
-    name: str
-    role: str | None
-    address: str
+    def __init__(self, operator_secret: str) -> None:
+        self._secret = operator_secret.encode()
+
+    def of(self, instance_id: str) -> str:
+        key = hmac.digest(self._secret, f"metadata of {instance_id}".encode(), "sha256").hex()
+        return f"{PREFIX}{instance_id}/{key}/"
+
+    def is_of(self, instance_id: str, path: str) -> bool:
+        """Whether a request's path is within the instance's own."""
+        own = self.of(instance_id)
+        return hmac.compare_digest(path[: len(own)].encode(), own.encode())
 
 
 class MetadataService:
@@ -43,42 +51,40 @@ class MetadataService:
         emulator: Emulator,
         machines: Machines,
         identities: Identities,
+        paths: MetadataPaths,
         lifetime: timedelta,
         now: Callable[[], datetime],
     ) -> None:
         self._emulator = emulator
         self._machines = machines
         self._identities = identities
+        self._paths = paths
         self._lifetime = lifetime
         self._now = now
         self._tokens: dict[str, tuple[str, datetime]] = {}
         self._credentials: dict[tuple[str, str], SessionCredentials] = {}
-        self.hosts: dict[str, Host] = {}
 
     def answer(self, request: Request) -> Response:
-        name, _, path = request.path.removeprefix(PREFIX).partition("/")
-        version, _, path = path.partition("/")
+        instance_id, _, rest = request.path.removeprefix(PREFIX).partition("/")
+        _key, _, rest = rest.partition("/")
+        version, _, path = rest.partition("/")
         with self._emulator.lock:
-            host = self._host(name)
-            if host is None or version != "latest":
+            machine = self._machines.by_id.get(instance_id)
+            if machine is None or not self._is_reached(machine, request) or version != "latest":
                 return text(404, "Not Found")
             if path == "api/token":
-                return self._issue_token(request, host)
-            if not self._is_admitted(request, host):
+                return self._issue_token(request, machine)
+            if not self._is_admitted(request, machine):
                 return text(401, "Unauthorized")
-            content = self._content(host, path)
+            content = self._content(machine, path)
         return text(404, "Not Found") if content is None else _found(content)
 
-    def _host(self, name: str) -> Host | None:
-        if name in self.hosts:
-            return self.hosts[name]
-        machine = self._machines.by_id.get(name)
-        if machine is None or machine.state not in UP or machine.is_dead:
-            return None
-        role = profile_role(machine.instance, self._emulator.backend("iam"))
-        return Host(name, role, str(machine.instance.private_ip_address))
+    def _is_reached(self, machine: Machine, request: Request) -> bool:
+        """Whether something of the instance may still run and ask, and asks by its own path."""
+        is_up = machine.state in UP and not machine.is_dead
+        return is_up and self._paths.is_of(machine.instance_id, request.path)
 
-    def _issue_token(self, request: Request, host: Host) -> Response:
+    def _issue_token(self, request: Request, machine: Machine) -> Response:
         if request.method != "PUT":
             return text(405, "Method Not Allowed")
         if "x-forwarded-for" in request.headers:
@@ -89,32 +95,25 @@ class MetadataService:
         now = self._now()
         self._tokens = {token: held for token, held in self._tokens.items() if held[1] > now}
         token = secrets.token_urlsafe(40)
-        self._tokens[token] = (host.name, now + timedelta(seconds=int(ttl)))
+        self._tokens[token] = (machine.instance_id, now + timedelta(seconds=int(ttl)))
         return Response(200, token.encode(), (("Content-Type", "text/plain"), (TTL_HEADER, ttl)))
 
-    def _is_admitted(self, request: Request, host: Host) -> bool:
+    def _is_admitted(self, request: Request, machine: Machine) -> bool:
         holder, until = self._tokens.get(request.headers.get(TOKEN_HEADER, ""), ("", self._now()))
-        return holder == host.name and until > self._now()
+        return holder == machine.instance_id and until > self._now()
 
-    def _content(self, host: Host, path: str) -> str | bytes | None:
+    def _content(self, machine: Machine, path: str) -> str | bytes | None:
         if path.startswith(ROLES):
-            return self._credentials_document(host, path.removeprefix(ROLES))
-        region = self._emulator.region
-        plain: dict[str, str | bytes] = {
-            "meta-data/local-ipv4": host.address,
-            "meta-data/placement/region": region,
-        }
-        machine = self._machines.by_id.get(host.name)
-        if machine is not None:
-            plain |= _instance_content(machine, self._emulator.account, region)
-        return plain.get(path)
+            return self._credentials_document(machine, path.removeprefix(ROLES))
+        return _plain_content(machine, self._emulator.account, self._emulator.region).get(path)
 
-    def _credentials_document(self, host: Host, role: str) -> str | None:
-        if host.role is None or role not in ("", host.role):
+    def _credentials_document(self, machine: Machine, role: str) -> str | None:
+        own = profile_role(machine.instance, self._emulator.backend("iam"))
+        if own is None or role not in ("", own):
             return None
         if not role:
-            return host.role
-        credentials = self._fresh_credentials(host, role)
+            return own
+        credentials = self._fresh_credentials(machine.instance_id, role)
         if credentials is None:
             return None
         return json.dumps(
@@ -129,19 +128,19 @@ class MetadataService:
             }
         )
 
-    def _fresh_credentials(self, host: Host, role: str) -> SessionCredentials | None:
-        """The host's credentials, replaced well before they expire."""
-        held = self._credentials.get((host.name, role))
+    def _fresh_credentials(self, instance_id: str, role: str) -> SessionCredentials | None:
+        """The instance's credentials, replaced well before they expire."""
+        held = self._credentials.get((instance_id, role))
         if held is not None and held.expires_at - self._now() > self._lifetime / 2:
             return held
         self._identities.forget_expired(self._now())
-        fresh = self._identities.assume(role, host.name, self._lifetime)
+        fresh = self._identities.assume(role, instance_id, self._lifetime)
         if fresh is not None:
-            self._credentials[host.name, role] = fresh
+            self._credentials[instance_id, role] = fresh
         return fresh
 
 
-def _instance_content(machine: Machine, account: str, region: str) -> dict[str, str | bytes]:
+def _plain_content(machine: Machine, account: str, region: str) -> dict[str, str | bytes]:
     instance = machine.instance
     zone = str(instance.availability_zone)
     document = {
@@ -160,8 +159,10 @@ def _instance_content(machine: Machine, account: str, region: str) -> dict[str, 
         "meta-data/instance-id": machine.instance_id,
         "meta-data/instance-type": str(instance.instance_type),
         "meta-data/ami-id": str(instance.image_id),
+        "meta-data/local-ipv4": str(instance.private_ip_address),
         "meta-data/local-hostname": str(instance.private_dns_name),
         "meta-data/placement/availability-zone": zone,
+        "meta-data/placement/region": region,
         "dynamic/instance-identity/document": json.dumps(document, indent=2),
     }
     if given := user_data(instance):

@@ -24,10 +24,14 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machinery:
-    """What every instance is given. `images`: launch command by image id; the worker's for others."""
+    """What every instance is given. `images`: launch command by image id; the worker's for others.
+
+    `metadata_path` tells the path of an instance's metadata at the endpoint.
+    """
 
     state_dir: Path
     endpoint: str
+    metadata_path: Callable[[str], str]
     region: str
     python: str
     grace: timedelta
@@ -207,7 +211,7 @@ def launch_environment(machinery: Machinery, instance_id: str, home: Path) -> di
         "AWS_REGION": machinery.region,
         "AWS_DEFAULT_REGION": machinery.region,
         "AWS_ENDPOINT_URL": machinery.endpoint,
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{machinery.endpoint}/_imds/{instance_id}/",
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{machinery.endpoint}{machinery.metadata_path(instance_id)}",
         **machinery.environment,
         processes.MARKER: processes.marker(machinery.state_dir, instance_id),
     }
