@@ -10,7 +10,8 @@ from pathlib import Path
 
 import boto3
 
-from bootstrap.local.environment import OPERATOR, operator_secret
+from bootstrap.local.cloud.settings import OPERATOR_KEY
+from bootstrap.local.environment import operator_secret
 from bootstrap.local.settings import ACCOUNT, REGION
 
 
@@ -21,7 +22,7 @@ def main() -> None:
     client = boto3.client(
         "sts",
         region_name=REGION,
-        aws_access_key_id=OPERATOR,
+        aws_access_key_id=OPERATOR_KEY,
         aws_secret_access_key=operator_secret(state_dir),
     )
     answer = client.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}", RoleSessionName="manager")

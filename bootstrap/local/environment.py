@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bootstrap import secrets as parameters
+from bootstrap.local.cloud.settings import OPERATOR_KEY
 from bootstrap.local.settings import ACCOUNT, AWS_PORT, REGION, LocalSettings
 
-OPERATOR = "local-operator"
 # What a program needs of its surroundings to run at all; nothing else leaks into the local cloud.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE", "PIP_CONFIG_FILE")
 
@@ -50,7 +50,7 @@ def operator(settings: LocalSettings) -> dict[str, str]:
     """What the operator's commands run with."""
     return {
         **endpoints(settings),
-        "AWS_ACCESS_KEY_ID": OPERATOR,
+        "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
         "AWS_SECRET_ACCESS_KEY": operator_secret(settings.state_dir),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -8,12 +8,13 @@ from pathlib import Path
 import requests
 
 from bootstrap.errors import StepFailed
-from bootstrap.local import control, environment, processes, programs
-from bootstrap.local.settings import ACCOUNT, AWS_PORT, REGION, LocalSettings
+from bootstrap.local import cloud_client, environment, processes, programs
+from bootstrap.local.settings import LocalSettings
+from bootstrap.templates.network import HUB_PORT
 
 READY_WITHIN = 90.0
 LOOK_EVERY = 0.1
-PROXY_API_PORT, HUB_PORT = 8001, 8081
+PROXY_API_PORT = 8001
 
 
 def start_cloud(settings: LocalSettings) -> processes.Part:
@@ -25,9 +26,8 @@ def start_cloud(settings: LocalSettings) -> processes.Part:
     }
     command = [
         sys.executable, "-m", "bootstrap.local.cloud",
-        "--address", settings.cloud_address, "--port", str(AWS_PORT), "--state-dir", str(settings.state_dir),
-        "--account", ACCOUNT, "--region", REGION, "--events-endpoint", settings.events_url,
-        "--worker-python", sys.executable,
+        "--address", settings.cloud_address, "--state-dir", str(settings.state_dir),
+        "--events-endpoint", settings.events_url,
     ]  # fmt: skip
     for name, value in seconds.items():
         command += [f"--{name}", str(value.total_seconds())]
@@ -80,7 +80,7 @@ def start_hub(settings: LocalSettings, variables: Mapping[str, str]) -> processe
 
 def await_cloud(settings: LocalSettings, part: processes.Part) -> None:
     """Return when the cloud process answers."""
-    _await(settings, part, lambda: control.is_healthy(settings))
+    _await(settings, part, lambda: cloud_client.is_healthy(settings))
 
 
 def await_events(settings: LocalSettings, part: processes.Part) -> None:

@@ -9,7 +9,7 @@ import boto3
 import requests
 
 from bootstrap import secrets
-from bootstrap.local import control, environment
+from bootstrap.local import cloud_client, environment
 from bootstrap.local.settings import LocalSettings
 from bootstrap.local.supervisor import running_file, running_supervisor
 from lifecycle_app.history import Entry
@@ -92,7 +92,7 @@ The local cloud is ready:  {told["url"]}
 
 def snapshot(settings: LocalSettings) -> dict[str, Any]:
     """Everything that the live view shows, ready for JSON: times in ISO 8601, UTC."""
-    cloud = control.state(settings)
+    cloud = cloud_client.state(settings)
     store = WorkerStore(settings.cluster)
     return {
         "url": settings.public_url,

@@ -79,7 +79,6 @@ def test_mistakes(cloud: CloudProcess, method: str, name: str, body: str, status
         ("images", {"image_id": IMAGE, "command": ["touch", "/tmp/anything"]}),
         ("metadata", {"instance_id": "i-0123456789abcdef0"}),
         ("poweroff", {"instance_id": "i-0123456789abcdef0"}),
-        ("shutdown", None),
     ],
 )
 def test_only_the_operator_controls_it(
@@ -96,7 +95,7 @@ def test_only_the_operator_controls_it(
 
 def test_web_pages_cannot_control_it(cloud: CloudProcess) -> None:
     headers = {"Origin": "http://example.com"}
-    answer = requests.post(f"{cloud.endpoint}/_cloud/shutdown", headers=headers, timeout=5)
+    answer = requests.get(f"{cloud.endpoint}/_cloud/state", headers=headers, timeout=5)
     assert answer.status_code == 403
     assert cloud.control("GET", "health") == {"status": "ok"}
 
@@ -104,15 +103,6 @@ def test_web_pages_cannot_control_it(cloud: CloudProcess) -> None:
 def test_what_the_emulator_cannot_do_is_an_error_in_the_caller_s_protocol(cloud: CloudProcess) -> None:
     with pytest.raises(Exception, match="InternalError"):
         cloud.client("ec2").describe_fast_launch_images()
-
-
-def test_shutdown(tmp_path_factory: pytest.TempPathFactory) -> None:
-    own = CloudProcess(
-        tmp_path_factory.mktemp("ended") / "state", "http://127.90.0.3:9", "--fault", "hub-down"
-    )
-    assert own.control("GET", "state")["faults"] == ["hub-down"]
-    own.control("POST", "shutdown")
-    assert own.process.wait(30) == 0
 
 
 def test_a_service_that_is_elsewhere_is_not_served_by_chance(cloud: CloudProcess) -> None:

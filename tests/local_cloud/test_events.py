@@ -68,7 +68,8 @@ def test_events_wait_for_a_bus_that_is_away() -> None:
 
 def test_lost_events_are_instances_only() -> None:
     """CloudWatch's delivery is durable."""
-    faults = Faults(("lost-events",))
+    faults = Faults()
+    faults.switch("lost-events", on=True)
     events = Events(Bus().deliver, faults)
     put(events, "running")
     alarm = Event("aws.cloudwatch", "CloudWatch Alarm State Change", "arn", "{}", 0.0, is_best_effort=False)
@@ -77,7 +78,9 @@ def test_lost_events_are_instances_only() -> None:
 
 
 def test_doubled_events() -> None:
-    events = Events(Bus().deliver, Faults(("doubled-events",)))
+    faults = Faults()
+    faults.switch("doubled-events", on=True)
+    events = Events(Bus().deliver, faults)
     put(events, "running")
     assert len(events.pending()) == 2
 

@@ -1,13 +1,14 @@
 """The cloud, put together and kept running."""
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bootstrap.local.cloud import persistence, processes
+from bootstrap.local.cloud import instance_processes, persistence
 from bootstrap.local.cloud.alarm_watch import AlarmWatch
 from bootstrap.local.cloud.buckets import Buckets
 from bootstrap.local.cloud.calls import CallLog
@@ -54,7 +55,7 @@ class Cloud:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._snapshot = settings.state_dir / "cloud.snapshot"
         self.emulator = Emulator(settings.account, settings.region)
-        self.faults = Faults(settings.faults)
+        self.faults = Faults()
         self.calls = CallLog()
         self.disks = Disks(settings.state_dir)
         self.disks.lock()
@@ -77,7 +78,7 @@ class Cloud:
         False if it ended because a part of it failed.
         """
         server = Server(self._settings.address, self._settings.port, self._front.answer)
-        left = processes.end_leftovers(self._settings.state_dir)
+        left = instance_processes.end_leftovers(self._settings.state_dir)
         if left:
             log.warning("ended what was left running of %s", ", ".join(left))
         threads = [
@@ -136,7 +137,6 @@ class Cloud:
             settings.credential_lifetime, lambda: datetime.now(UTC),
         )  # fmt: skip
         images = Images(emulator, self.room)
-        images.register(settings.worker_image, None)
         control = Control(
             emulator,
             machines,
@@ -147,7 +147,6 @@ class Cloud:
             self.faults,
             self.calls,
             settings.operator_secret,
-            self.end,
         )
         launching = Launching(emulator, machines, self._lifecycle, self.faults, self.tokens)
         ec2 = Ec2(emulator, machines, self._lifecycle, launching, self.room, settings.describe_lag)
@@ -218,9 +217,8 @@ def _machinery(settings: Settings, paths: MetadataPaths) -> Machinery:
         endpoint=settings.endpoint,
         metadata_path=paths.of,
         region=settings.region,
-        python=settings.worker_python,
+        python=sys.executable,
         grace=settings.stop_grace,
-        environment=settings.worker_environment,
         images={},
     )
 

@@ -39,7 +39,6 @@ class Control:
         faults: Faults,
         calls: CallLog,
         operator_secret: str,
-        shut_down: Callable[[], None],
     ) -> None:
         self._emulator = emulator
         self._machines = machines
@@ -50,7 +49,6 @@ class Control:
         self._faults = faults
         self._calls = calls
         self._authorization = f"Bearer {operator_secret}".encode()
-        self._shut_down = shut_down
 
     def answer(self, request: Request) -> Response:
         name = request.path.removeprefix(PREFIX)
@@ -62,7 +60,6 @@ class Control:
             ("POST", "images"): self._register_image,
             ("POST", "metadata"): self._tell_metadata_path,
             ("POST", "poweroff"): self._power_off,
-            ("POST", "shutdown"): self._end,
         }
         serve = served.get((request.method, name))
         if serve is None:
@@ -144,7 +141,3 @@ class Control:
                 raise AwsError("IncorrectInstanceState", f"{machine.instance_id} is {machine.state}", 409)
             self._lifecycle.power_off(machine)
         return as_json({"state": str(machine.state)})
-
-    def _end(self, _request: Request) -> Response:
-        self._shut_down()
-        return as_json({"status": "ending"})

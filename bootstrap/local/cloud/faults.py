@@ -37,10 +37,8 @@ class Fault:
 class Faults:
     """Which faults are on. One assignment per change, so readers need no lock."""
 
-    def __init__(self, names: tuple[str, ...] = ()) -> None:
+    def __init__(self) -> None:
         self._on: dict[str, Fault] = {}
-        for name in names:
-            self.switch(name, on=True)
 
     def switch(
         self, name: str, *, on: bool, delay: timedelta | None = None, instance_types: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from bootstrap.local.cloud import processes
+from bootstrap.local.cloud import instance_processes
 from bootstrap.local.cloud.cloudwatch import CloudWatch
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.launching import vcpus
@@ -45,8 +45,8 @@ class Monitor:
 
     def measure(self) -> None:
         """Records one datapoint for every running instance."""
-        running = processes.by_instance(self._state_dir)
-        times = {instance_id: processes.cpu_seconds(mine) for instance_id, mine in running.items()}
+        running = instance_processes.by_instance(self._state_dir)
+        times = {instance_id: instance_processes.cpu_seconds(mine) for instance_id, mine in running.items()}
         now = self._clock()
         passed, self._measured_at = now - self._measured_at, now
         with self._emulator.lock:

@@ -6,12 +6,12 @@ The hypervisor knows nothing of roles: which command an instance runs is told by
 import logging
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bootstrap.local.cloud import processes
+from bootstrap.local.cloud import instance_processes
 from bootstrap.local.cloud.disks import Disks
 from bootstrap.local.cloud.messages import UserDataError
 from bootstrap.local.cloud.plans import BootPlan
@@ -35,7 +35,6 @@ class Machinery:
     region: str
     python: str
     grace: timedelta
-    environment: Mapping[str, str]
     images: dict[str, tuple[str, ...]]
 
 
@@ -106,9 +105,9 @@ class Room:
         for slot in slots:
             with slot.lock:  # waits for what is being launched right now
                 slot.wanted += 1
-        running = processes.by_instance(self.machinery.state_dir)
+        running = instance_processes.by_instance(self.machinery.state_dir)
         everything = [process for mine in running.values() for process in mine]
-        processes.end(everything, self.machinery.grace)
+        instance_processes.end(everything, self.machinery.grace)
         for instance_id in running:
             self._note(instance_id, "the host went down")
 
@@ -166,8 +165,8 @@ class Room:
         self._note(instance_id, f"its process ended with status {status}")
 
     def _end(self, instance_id: str, slot: Slot, grace: timedelta) -> None:
-        while mine := processes.of_instance(self.machinery.state_dir, instance_id):
-            if not processes.end(mine, grace):
+        while mine := instance_processes.of_instance(self.machinery.state_dir, instance_id):
+            if not instance_processes.end(mine, grace):
                 log.error("instance %s: processes survive SIGKILL", instance_id)
                 return
         slot.process = None
@@ -212,8 +211,7 @@ def launch_environment(machinery: Machinery, instance_id: str, home: Path) -> di
         "AWS_DEFAULT_REGION": machinery.region,
         "AWS_ENDPOINT_URL": machinery.endpoint,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{machinery.endpoint}{machinery.metadata_path(instance_id)}",
-        **machinery.environment,
-        processes.MARKER: processes.marker(machinery.state_dir, instance_id),
+        instance_processes.MARKER: instance_processes.marker(machinery.state_dir, instance_id),
     }
 
 

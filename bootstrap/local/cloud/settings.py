@@ -2,16 +2,14 @@
 
 import argparse
 import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from bootstrap.local.cloud.faults import NAMES
+from bootstrap.local.settings import ACCOUNT, AWS_PORT, REGION
 
 OPERATOR_KEY = "local-operator"
-DEFAULT_IMAGE = "ami-0c1d0b0000000000a"
 
 EMULATOR_ENVIRONMENT = {
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
@@ -40,10 +38,6 @@ class Settings:
     describe_lag: timedelta
     alarm_interval: timedelta
     credential_lifetime: timedelta
-    worker_python: str
-    worker_image: str
-    worker_environment: Mapping[str, str]
-    faults: tuple[str, ...]
 
     @property
     def endpoint(self) -> str:
@@ -72,10 +66,6 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         describe_lag=given.describe_lag,
         alarm_interval=given.alarm_interval,
         credential_lifetime=given.credential_lifetime,
-        worker_python=given.worker_python,
-        worker_image=given.worker_image,
-        worker_environment=dict(given.worker_env),
-        faults=tuple(given.fault),
     )
 
 
@@ -87,14 +77,14 @@ def prepare_emulator(account: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bootstrap.local.cloud", description=__doc__)
-    parser.add_argument("--address", default="127.77.0.2", help="loopback address to listen on")
-    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--address", required=True, help="loopback address to listen on")
+    parser.add_argument("--port", type=int, default=AWS_PORT)
     parser.add_argument(
         "--state-dir", required=True, help="directory of disks, console logs and the snapshot"
     )
-    parser.add_argument("--account", default="123456789012")
-    parser.add_argument("--region", default="us-east-1")
-    parser.add_argument("--events-endpoint", default="http://127.77.0.3:4566", help="where events are put")
+    parser.add_argument("--account", default=ACCOUNT)
+    parser.add_argument("--region", default=REGION)
+    parser.add_argument("--events-endpoint", required=True, help="where events are put")
     for name, default, words in (
         ("boot-time", 1.0, "pending until running"),
         ("stop-time", 1.0, "stopping until stopped, at least"),
@@ -109,19 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         ("credential-lifetime", 21600.0, "of an instance's credentials"),
     ):
         parser.add_argument(f"--{name}", type=_seconds, default=_seconds(default), help=f"seconds {words}")
-    parser.add_argument("--worker-python", default=sys.executable, help="Python of the worker image")
-    parser.add_argument("--worker-image", default=DEFAULT_IMAGE, help="id of the worker image")
-    parser.add_argument("--worker-env", type=_variable, action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--fault", action="append", default=[], choices=NAMES, metavar="NAME")
     return parser
 
 
 def _seconds(value: str | float) -> timedelta:
     return timedelta(seconds=float(value))
-
-
-def _variable(value: str) -> tuple[str, str]:
-    name, equals, content = value.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{value!r} is not NAME=VALUE")
-    return name, content
