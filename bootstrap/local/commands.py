@@ -3,22 +3,29 @@
 import json
 import logging
 import os
-import re
 import signal
 import sys
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
+import boto3
 import click
 
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
-from bootstrap.local import control, environment, processes, status, view
+from bootstrap.local import cloud_client, environment, processes, status, view
+from bootstrap.local.logs import FUNCTIONS, files, told_by_functions
+from bootstrap.local.options import Assignment, Duration
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings, free_network, remembered
-from bootstrap.local.supervisor import Supervisor, refuse_second, running_file, running_supervisor
+from bootstrap.local.supervisor import (
+    ENDS_WITHIN,
+    Supervisor,
+    refuse_second,
+    running_file,
+    running_supervisor,
+)
 
 DEFAULT_STATE_DIR = Path(".local")
 DEFAULT_PORT = 8000
@@ -32,34 +39,6 @@ state_dir_option = click.option(
     help="Where this local cloud keeps its files; one for each that runs side by side.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-
-
-class Duration(click.ParamType[Any]):
-    """Seconds, or a number with s, m or h."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
-        if match is None or not float(match[1]):
-            self.fail(f"{value!r} is no duration: give seconds, or 90s, 3m, 1h", param, ctx)
-        return timedelta(seconds=float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]])
-
-
-class Assignment(click.ParamType[Any]):
-    """name=value"""
-
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        name, equals, text = str(value).partition("=")
-        if not equals or not name:
-            self.fail(f"{value!r} is no name=value", param, ctx)
-        return name, text
 
 
 @click.group()
@@ -152,6 +131,7 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
         if not as_json:
             click.echo("\nending the local cloud; the users' files stay")
     finally:
+        asked.set()  # a signal from here on must not interrupt the ending
         supervisor.down()
 
 
@@ -167,14 +147,21 @@ def _start_detached(settings: LocalSettings) -> None:
     log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "bootstrap", "local", "up", *options]
     started = processes.start("supervisor", command, os.environ, log, settings.state_dir)
+    try:
+        _await_ready(settings.state_dir, started, log)
+    except BaseException:  # Ctrl-C too: whoever stops waiting does not want it any more
+        started.end(grace=ENDS_WITHIN)
+        raise
+
+
+def _await_ready(state_dir: Path, started: processes.Part, log: Path) -> None:
     end = time.monotonic() + READY_WITHIN
-    while not status.is_ready(settings.state_dir):
+    while not status.is_ready(state_dir):
         if not started.is_running:
             raise StepFailed(
                 processes.tail(log, 3).removeprefix("cloudjhub: ") or f"it did not start, see {log}"
             )
         if time.monotonic() > end:
-            started.end()
             raise StepFailed(f"it was not ready within {READY_WITHIN:.0f} s, see {log}")
         time.sleep(0.1)
 
@@ -185,12 +172,14 @@ def down(state_dir: Path) -> None:
     """End it, or clean up after a crash; the users' files stay."""
     state_dir = state_dir.resolve()
     supervisor = running_supervisor(state_dir)
-    if supervisor is not None:
-        supervisor.terminate()
-        supervisor.wait(60)
+    in_order = supervisor is not None and processes.end_patiently(supervisor, ENDS_WITHIN)
     left = processes.end_leftovers(state_dir)
     running_file(state_dir).unlink(missing_ok=True)
-    if supervisor is not None:
+    if supervisor is not None and not in_order:
+        click.echo(
+            f"the local cloud in {state_dir} did not end within {ENDS_WITHIN:.0f} s and was killed; its files stay"
+        )
+    elif supervisor is not None:
         click.echo(f"the local cloud in {state_dir} has ended; its files stay")
     elif left:
         click.echo(f"ended {left} processes that a crash had left")
@@ -215,17 +204,20 @@ def show_status(state_dir: Path, as_json: bool) -> None:
 @click.argument("part", default="")
 @click.option("--lines", default=40, show_default=True, help="How many lines of each.")
 def logs(state_dir: Path, part: str, lines: int) -> None:
-    """The logs of a PART (cloud, events, hub, proxy, deploy), of an instance (i-...), or of all."""
+    """The logs of a PART (cloud, events, hub, proxy, deploy, lambda), of an instance (i-...), or of all."""
     state_dir = state_dir.resolve()
-    found = {
-        log.stem: log for folder in ("log", "console") for log in sorted((state_dir / folder).glob("*.log"))
-    }
-    if part and part not in found:
-        raise SettingsError(f"there is no log of {part!r}: take one of {', '.join(found) or 'none yet'}")
+    found = files(state_dir)
+    if part and part not in {*found, FUNCTIONS}:
+        raise SettingsError(f"there is no log of {part!r}: take one of {', '.join([*found, FUNCTIONS])}")
     for name, log in found.items():
         if part in {"", name}:
             click.echo(click.style(f"== {name}: {log}", bold=True))
             click.echo(processes.tail(log, lines))
+    # The emulator forgets what the functions told when it ends.
+    if part == FUNCTIONS or (not part and status.is_ready(state_dir)):
+        _running_settings(state_dir)
+        click.echo(click.style(f"== {FUNCTIONS}", bold=True))
+        click.echo("\n".join(told_by_functions(boto3.client("logs"), datetime.now(UTC), lines)))
 
 
 @local.command()
@@ -234,7 +226,7 @@ def logs(state_dir: Path, part: str, lines: int) -> None:
 @click.argument("switch", type=click.Choice(["on", "off"]))
 def fault(state_dir: Path, name: str, switch: str) -> None:
     """Switch the fault NAME on or off."""
-    control.set_fault(_running_settings(state_dir), name, on=switch == "on")
+    cloud_client.set_fault(_running_settings(state_dir), name, on=switch == "on")
     click.echo(f"{name} is {switch}")
 
 

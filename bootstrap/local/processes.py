@@ -1,21 +1,21 @@
 """The processes of a local cloud: started with a log and a marker, ended by their ids, found again after a crash."""
 
-import contextlib
 import logging
 import os
 import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 
+from bootstrap.local.cloud import instance_processes
+
 logger = logging.getLogger(__name__)
 
 MARKER = "CLOUDJHUB_LOCAL"
-# Instances run in a clean environment of their own; the machine room marks them with this one.
-INSTANCE_MARKER = "CLOUDJHUB_INSTANCE"
 GRACE = 10.0
 
 
@@ -57,39 +57,38 @@ def start(name: str, command: list[str], environment: Mapping[str, str], log: Pa
     return Part(name, process)
 
 
-def leftovers(state_dir: Path) -> list[psutil.Process]:
-    """Processes of an earlier run of this state directory, told by the marker in their environment."""
+def end_patiently(process: psutil.Process, grace: float) -> bool:
+    """End a process that is not a child of ours; whether it ended by itself within `grace` seconds, or was killed."""
+    try:
+        process.terminate()
+        process.wait(grace)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        process.kill()
+        return False
+    return True
+
+
+def end_leftovers(state_dir: Path) -> int:
+    """End what a crash left behind, parts and instances; how many processes there were."""
+    found = {process.pid: process for process in _parts_left(state_dir)}
+    for mine in instance_processes.by_instance(state_dir).values():
+        found.update((process.pid, process) for process in mine)
+    instance_processes.end(found.values(), timedelta(seconds=GRACE))
+    return len(found)
+
+
+def _parts_left(state_dir: Path) -> list[psutil.Process]:
+    """Parts of an earlier run of this state directory, told by the marker in their environment."""
     mine = []
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and _is_marked(process.environ(), state_dir):
+            if process.pid != os.getpid() and process.environ().get(MARKER) == str(state_dir):
                 mine.append(process)
         except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
     return mine
-
-
-def _is_marked(environment: Mapping[str, str], state_dir: Path) -> bool:
-    return environment.get(MARKER) == str(state_dir) or environment.get(INSTANCE_MARKER, "").startswith(
-        f"{state_dir}:"
-    )
-
-
-def end_leftovers(state_dir: Path) -> int:
-    """End what a crash left behind; how many there were."""
-    found = leftovers(state_dir)
-    for process in found:
-        _signal(process, signal.SIGTERM)
-    _, alive = psutil.wait_procs(found, timeout=GRACE)
-    for process in alive:
-        _signal(process, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=GRACE)
-    return len(found)
-
-
-def _signal(process: psutil.Process, how: signal.Signals) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.send_signal(how)
 
 
 def tail(log: Path, lines: int = 5) -> str:

@@ -14,14 +14,17 @@ import psutil
 
 from bootstrap import lifecycle, secrets
 from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
-from bootstrap.local import building, control, environment, parts, processes
+from bootstrap.local import building, cloud_client, environment, parts, processes
 from bootstrap.local.settings import AWS_PORT, LocalSettings, is_free, remember
+from bootstrap.templates.network import HUB_PORT, WORKER_PORT, subnet_ranges
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.5
-# Proxy first, so that nobody comes in any more; the machine room before the emulator that takes its events.
-ENDING = ("proxy", "hub", "cloud", "events")
+# Proxy first, so that nobody comes in any more; the machine room, which ends the instances and saves what it knows,
+# before the emulator that takes its events. Seconds until a part is killed.
+ENDING = {"proxy": 10.0, "hub": 10.0, "cloud": 30.0, "events": 10.0}
+ENDS_WITHIN = sum(ENDING.values()) + 2 * processes.GRACE
 Tell = Callable[[str], None]
 
 
@@ -82,7 +85,7 @@ class Supervisor:
                 if not self._parts[name].is_running:
                     log = self._settings.log(name)
                     raise StepFailed(f"the {name} ended by itself, see {log}:\n{processes.tail(log)}")
-            faults = control.state(self._settings)["faults"]
+            faults = cloud_client.state(self._settings)["faults"]
             self._apply_hub_fault(down="hub-down" in faults)
             self._apply_sweep_fault(off="sweep-off" in faults)
 
@@ -106,11 +109,11 @@ class Supervisor:
 
     def down(self) -> None:
         """End every part in order, and what they left."""
-        for name in ENDING:
+        for name, grace in ENDING.items():
             part = self._parts.pop(name, None)
             if part is not None:
                 self._tell(f"ending the {name}")
-                part.end()
+                part.end(grace=grace)
         processes.end_leftovers(self._settings.state_dir)
         running_file(self._settings.state_dir).unlink(missing_ok=True)
 
@@ -136,23 +139,31 @@ def claim(settings: LocalSettings) -> None:
     for folder in ("log", "hub", "tmp"):
         (settings.state_dir / folder).mkdir(parents=True, exist_ok=True)
     processes.end_leftovers(settings.state_dir)
-    taken = [
-        (address, port)
-        for address, port in (
-            ("127.0.0.1", settings.port),
-            (settings.cloud_address, AWS_PORT),
-            (settings.events_address, AWS_PORT),
-            (settings.manager_address, parts.HUB_PORT),
-            (settings.manager_address, parts.PROXY_API_PORT),
-        )
-        if not is_free(address, port)
-    ]
-    if taken:
-        address, port = taken[0]
-        mend = "choose another with --port" if port == settings.port else "end the program that uses it"
-        raise PortInUse(f"port {port} on {address} is in use: {mend}")
+    refuse_taken(settings)
     remember(settings)
     write_running(settings, ready=False)
+
+
+def refuse_taken(settings: LocalSettings) -> None:
+    """PortInUse where somebody else listens on an address that a part or a worker needs."""
+    mend = "end the program that uses it"
+    # EC2 keeps the first addresses of a subnet for itself, so that no worker has this one.
+    _, [workers, *_] = subnet_ranges(settings.vpc, len(settings.zones))
+    needed = (
+        ("127.0.0.1", settings.port, "choose another with --port"),
+        (settings.cloud_address, AWS_PORT, mend),
+        (settings.events_address, AWS_PORT, mend),
+        (settings.manager_address, HUB_PORT, mend),
+        (settings.manager_address, parts.PROXY_API_PORT, mend),
+        (
+            str(workers[1]),
+            WORKER_PORT,
+            "workers listen there; end the program that has it on every address (`jupyter lab --ip 0.0.0.0`?)",
+        ),
+    )
+    for address, port, advice in needed:
+        if not is_free(address, port):
+            raise PortInUse(f"port {port} on {address} is in use: {advice}")
 
 
 def write_running(settings: LocalSettings, *, ready: bool) -> None:
