@@ -74,7 +74,7 @@ def measure_calls(cloud: LocalCloud, visitors: Sequence[Visitor]) -> Section:
     return Section(
         title="Calls per login",
         words="What the hub asks of AWS, from Start until JupyterLab is ready. The records are read for all servers "
-        "together, see the next section; that reader is not counted here.",
+        "together, see below; that reader is not counted here.",
         rows=tuple(
             Row(what=f"{what}: {service}", value=counting.words(made), target=target)
             for what, calls, wish in (
@@ -146,7 +146,7 @@ def _against_bare(first: Sequence[Measured], again: Sequence[Measured], boot_tim
         rows += [
             measured(f"{name}: bare start of the server", alone, 2, "s"),
             measured(f"{name}: from Start to usable", whole, 2, "s"),
-            measured(f"{name} less the boot time, as a ratio", ratios(whole.less(boot_time), alone), 2,
+            measured(f"{name} less the boot time, as a ratio", ratios(whole.less(boot_time), alone), 3,
                      at_most=TARGET),
         ]  # fmt: skip
     return Section(
