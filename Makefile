@@ -32,6 +32,7 @@ bench: setup setup-test  ## measures; writes docs/benchmarks.md
 	$(RUN) -m tests.bench
 
 package: setup  ## the Lambda package, as a SAM template and a zip in build/lifecycle
+	find lifecycle_app -name __pycache__ -prune -exec rm -r {} +
 	AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} PIP_NO_DEPS=1 PYTHONDONTWRITEBYTECODE=1 .venv/bin/chalice package --stage dev build/lifecycle
 
 policies: setup  ## writes the policies of stage dev

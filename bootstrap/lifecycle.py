@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Its main() answers with the exit code instead of exiting with it.
 CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
-SHIPPED = ("app.py", "requirements.txt", "vendor")
+LINKED = ("app.py", "requirements.txt")
 
 
 def stage_config(base: dict[str, Any], cluster: str, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -41,13 +42,17 @@ def _functions(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def write_project(project: Path, scope: Scope, variables: Mapping[str, str]) -> None:
-    """A Chalice project of its own for this cluster: the repository's code by links, its own stage and policies."""
+    """A Chalice project of its own for this cluster: the repository's code, its own stage and policies."""
     chalice = project / ".chalice"
     chalice.mkdir(parents=True, exist_ok=True)
-    for name in SHIPPED:
+    for name in LINKED:
         link = project / name
         if not link.is_symlink():
             link.symlink_to(REPOSITORY / name)
+    # A copy, for Chalice would ship the byte code that lies beside the repository's own files.
+    package = project / "vendor" / "lifecycle_app"
+    shutil.rmtree(package, ignore_errors=True)
+    shutil.copytree(REPOSITORY / "lifecycle_app", package, ignore=shutil.ignore_patterns("__pycache__"))
     base = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())
     (chalice / "config.json").write_text(json.dumps(stage_config(base, scope.cluster, variables), indent=2))
     for name, policy in lifecycle_policies(scope).items():

@@ -24,6 +24,7 @@ def test_the_project_holds_the_clusters_stage_and_its_policies(tmp_path: Path) -
         policy = json.loads((tmp_path / ".chalice" / function["iam_policy_file"]).read_text())
         assert policy == lifecycle_policies(SCOPE)[name]
     assert (tmp_path / "vendor" / "lifecycle_app" / "worker.py").exists()
+    assert not list((tmp_path / "vendor").rglob("__pycache__"))
 
 
 def test_a_failed_deployment_is_noticed_and_names_its_log(tmp_path: Path) -> None:
