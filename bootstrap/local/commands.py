@@ -76,7 +76,8 @@ def up(
 ) -> None:  # fmt: skip
     """Start it, and show who runs, since when, how idle, and what was decided and why."""
     state_dir = state_dir.resolve()
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir.chmod(0o700)
     known = remembered(state_dir)
     settings = LocalSettings(
         state_dir=state_dir,
@@ -159,7 +160,7 @@ def _await_ready(state_dir: Path, started: processes.Part, log: Path) -> None:
     while not status.is_ready(state_dir):
         if not started.is_running:
             raise StepFailed(
-                processes.tail(log, 3).removeprefix("cloudjhub: ") or f"it did not start, see {log}"
+                processes.tail(log).rpartition("cloudjhub: ")[2] or f"it did not start, see {log}"
             )
         if time.monotonic() > end:
             raise StepFailed(f"it was not ready within {READY_WITHIN:.0f} s, see {log}")

@@ -9,12 +9,11 @@ import requests
 
 from bootstrap.errors import StepFailed
 from bootstrap.local import cloud_client, environment, processes, programs
-from bootstrap.local.settings import LocalSettings
+from bootstrap.local.settings import PROXY_API_PORT, LocalSettings
 from bootstrap.templates.network import HUB_PORT
 
 READY_WITHIN = 90.0
 LOOK_EVERY = 0.1
-PROXY_API_PORT = 8001
 
 
 def start_cloud(settings: LocalSettings) -> processes.Part:

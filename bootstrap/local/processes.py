@@ -45,6 +45,8 @@ class Part:
 def start(name: str, command: list[str], environment: Mapping[str, str], log: Path, state_dir: Path) -> Part:
     """Start a part in a session of its own, so that Ctrl-C reaches only the supervisor, which ends them in order."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    # The supervisor's log tells the users' passwords.
+    log.touch(mode=0o600)
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

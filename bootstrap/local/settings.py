@@ -8,8 +8,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from bootstrap.errors import PortInUse, SettingsError
+from bootstrap.templates.network import HUB_PORT
 
-AWS_PORT = 4566
+AWS_PORT, PROXY_API_PORT = 4566, 8001
 FIRST_NETWORK, LAST_NETWORK = 77, 99
 REGION, ACCOUNT = "us-east-1", "123456789012"
 # The shortest period but one that CloudWatch allows for high-resolution alarms.
@@ -120,10 +121,21 @@ def is_free(address: str, port: int) -> bool:
     return True
 
 
+def listening(network: int) -> tuple[tuple[str, int], ...]:
+    """Where the parts of a local cloud in this network listen, its public port apart."""
+    manager = f"127.{network}.0.10"
+    return (
+        (f"127.{network}.0.2", AWS_PORT),
+        (f"127.{network}.0.3", AWS_PORT),
+        (manager, HUB_PORT),
+        (manager, PROXY_API_PORT),
+    )
+
+
 def free_network() -> int:
     """The second octet of a VPC that no other local cloud uses."""
     for network in range(FIRST_NETWORK, LAST_NETWORK + 1):
-        if is_free(f"127.{network}.0.2", AWS_PORT):
+        if all(is_free(address, port) for address, port in listening(network)):
             return network
     raise PortInUse(
         f"every network from 127.{FIRST_NETWORK} to 127.{LAST_NETWORK} is in use: run `make local-down` first"

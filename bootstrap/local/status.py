@@ -1,6 +1,8 @@
 """What a running local cloud tells of itself: to its operator, to scripts and to the live view."""
 
 import json
+import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import requests
 
 from bootstrap import secrets
 from bootstrap.local import cloud_client, environment
+from bootstrap.local.ages import age
 from bootstrap.local.settings import LocalSettings
 from bootstrap.local.supervisor import running_file, running_supervisor
 from lifecycle_app.history import Entry
@@ -64,7 +67,9 @@ def ready_text(settings: LocalSettings, *, as_json: bool) -> str:
     told = ready(settings)
     if as_json:
         return json.dumps(told)
-    minutes = settings.idle_timeout.total_seconds() / 60
+    idle = age(settings.idle_timeout.total_seconds())
+    program = os.path.relpath(Path(sys.prefix) / "bin" / "cloudjhub")
+    where = f"--state-dir {os.path.relpath(settings.state_dir)}"
     users = "\n".join(
         f"    {user['name']:<8} {user['password']}{'   (admin)' if user['admin'] else ''}"
         for user in told["users"]
@@ -79,14 +84,18 @@ The local cloud is ready:  {told["url"]}
 
   what to try
     log in as alice and watch an instance being made; run a cell; close the tab
-    after {minutes:g} minutes without work the machine stops, and its page says why; log in again: the files are there
-    python -m bootstrap local fault capacity on        see what happens when EC2 has no room
-    python -m bootstrap local status                   who runs, since when, how idle, what was decided and why
+    after {idle} without work the machine stops, and its page says why; log in again: the files are there
+    {program} local fault capacity on {where}
+        see what happens when EC2 has no room
+    {program} local status {where}
+        who runs, since when, how idle, what was decided and why
 
   AWS's own tools see this cloud with
 {variables}
 
-  stop it with Ctrl-C, or `make local-down` from elsewhere; the users' files stay in {told["state_dir"]}
+  end it with Ctrl-C, or from elsewhere with
+    {program} local down {where}
+  the users' files stay in {told["state_dir"]}
 """
 
 

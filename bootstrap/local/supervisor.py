@@ -15,8 +15,8 @@ import psutil
 from bootstrap import lifecycle, secrets
 from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
 from bootstrap.local import building, cloud_client, environment, parts, processes
-from bootstrap.local.settings import AWS_PORT, LocalSettings, is_free, remember
-from bootstrap.templates.network import HUB_PORT, WORKER_PORT, subnet_ranges
+from bootstrap.local.settings import LocalSettings, is_free, listening, remember
+from bootstrap.templates.network import WORKER_PORT, subnet_ranges
 
 logger = logging.getLogger(__name__)
 
@@ -151,10 +151,7 @@ def refuse_taken(settings: LocalSettings) -> None:
     _, [workers, *_] = subnet_ranges(settings.vpc, len(settings.zones))
     needed = (
         ("127.0.0.1", settings.port, "choose another with --port"),
-        (settings.cloud_address, AWS_PORT, mend),
-        (settings.events_address, AWS_PORT, mend),
-        (settings.manager_address, HUB_PORT, mend),
-        (settings.manager_address, parts.PROXY_API_PORT, mend),
+        *((address, port, mend) for address, port in listening(settings.network)),
         (
             str(workers[1]),
             WORKER_PORT,

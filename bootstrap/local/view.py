@@ -14,6 +14,7 @@ from rich.text import Text
 
 from bootstrap.errors import NotRunning
 from bootstrap.local import status
+from bootstrap.local.ages import age
 from bootstrap.local.settings import LocalSettings
 
 REFRESH_EVERY = 1.0
@@ -97,13 +98,3 @@ def since(moment: str | None, now: datetime) -> str:
 def until(moment: str | None, now: datetime) -> str:
     """How far away an ISO moment is."""
     return age((datetime.fromisoformat(moment) - now).total_seconds()) if moment else ""
-
-
-def age(seconds: float) -> str:
-    """Seconds in words as short as they can be."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -85,7 +85,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
     printed = []
     for line in process.stdout:
         printed.append(line)
-        if "make local-down" in line:
+        if "the users' files stay" in line:
             break
     assert any("http://127.0.0.1:" in line for line in printed), printed
     process.send_signal(signal.SIGINT)
