@@ -12,8 +12,8 @@ from lifecycle_app.worker import Worker
 log = logging.getLogger(__name__)
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-# The index is eventually consistent, and the writers' clocks differ.
-OVERLAP = timedelta(minutes=1)
+# The index is eventually consistent, and a record bears the time at which its writer began: at most two minutes before.
+OVERLAP = timedelta(minutes=5)
 MOST_KEPT = 50_000
 FIRST_LOAD = timedelta(seconds=15)
 

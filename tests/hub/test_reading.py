@@ -27,6 +27,16 @@ async def test_first_read_takes_all_then_only_what_changed_with_an_overlap() -> 
     assert [one.key for one in known.everybody()] == ["ada", "bob"]
 
 
+async def test_record_that_bears_the_time_at_which_a_slow_writer_began_is_read() -> None:
+    """A function runs for up to two minutes, and all that time others write newer records."""
+    store = FakeStore(worker("bob", changed_at=NOON + 2 * MINUTE))
+    known = reader(store)
+    await known.read()
+    store.workers["ada"] = worker("ada", changed_at=NOON)
+    await known.read()
+    assert known.get("ada") is not None
+
+
 async def test_failed_read_changes_nothing_and_reading_goes_on() -> None:
     store = FakeStore(worker("ada"))
     known = reader(store)
