@@ -44,7 +44,9 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
         "cookie_secret": secrets.cookie_secret,
         # Servers that do not answer after a restart of the hub keep nobody else waiting.
         "init_spawners_timeout": 1,
-        "allow_named_servers": True,
+        # 0 is JupyterHub's word for as many as one likes.
+        "allow_named_servers": settings.named_servers > 0,
+        "named_server_limit_per_user": settings.named_servers,
         "redirect_to_server": True,
         # EC2's own rates set the pace of a class that logs in at once; beyond this users are asked to wait.
         "concurrent_spawn_limit": 400,

@@ -10,13 +10,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hub.errors import SettingsError
+from lifecycle_app.worker import CLUSTER_NAME
 
 HUB_PORT = 8081
 PROXY_API_PORT = 8001
 WORKER_PORT = 8888
 SHARED_PASSWORD = "shared-password"  # noqa: S105 -- the name of an authenticator
 
-_CLUSTER = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _IMAGE = re.compile(r"ami-[0-9a-f]{8,17}\Z")
 _TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+\Z")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}\Z")
@@ -56,6 +56,8 @@ class Settings:
     read_interval: timedelta
     extra_config: Path | None
     """JupyterHub configuration loaded last, for instance an OAuth authenticator's."""
+    named_servers: int = 3
+    """So many servers with names of their own may a user have beside the default one, each on its own machine."""
 
     @property
     def hub_url(self) -> str:
@@ -87,7 +89,9 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     """The settings in `environ`. Raises SettingsError that names the variable and the mend."""
     env = _Environment(environ)
     settings = Settings(
-        cluster=env.matching("CLUSTER", _CLUSTER, "lower-case letters, digits and hyphens, at most 32"),
+        cluster=env.matching(
+            "CLUSTER", CLUSTER_NAME, "a letter and up to 31 lower-case letters, digits and hyphens"
+        ),
         hub_name=env.matching("HUB_NAME", _HUB_NAME, "letters, digits, `.`, `_` and `-`"),
         region=_region(environ),
         public_url=_public_url(env),
@@ -109,6 +113,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         report_period=timedelta(seconds=env.number("REPORT_PERIOD", 60, 1, 3600, "seconds")),
         read_interval=timedelta(seconds=env.number("READ_INTERVAL", 5, 1, 300, "seconds")),
         extra_config=env.file("EXTRA_CONFIG"),
+        named_servers=env.number("NAMED_SERVERS", 3, 0, 100, "named servers per user, 0 for none"),
     )
     if settings.authenticator == SHARED_PASSWORD and not settings.is_loopback:
         raise SettingsError(

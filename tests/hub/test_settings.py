@@ -29,6 +29,7 @@ def test_reads_all_and_has_defaults() -> None:
     settings = from_environment(GOOD)
     assert settings.types == ("t3.medium", "t3.large")
     assert (settings.worker_disk, settings.home_disk, settings.allow_all) == (8, 0, False)
+    assert settings.named_servers == 3
     assert settings.read_interval == timedelta(seconds=5)
     assert settings.hub_api == "http://127.77.0.10:8081/hub/api"
     assert settings.proxy_api == "http://127.77.0.10:8001"
@@ -45,6 +46,8 @@ def test_missing_variable_is_named(name: str) -> None:
     [
         ("CLUSTER", "Local"),
         ("CLUSTER", "a b"),
+        ("CLUSTER", "1a"),
+        ("CLUSTER", "a" * 33),
         ("HUB_NAME", "hub example"),
         ("PUBLIC_URL", "hub.example"),
         ("PUBLIC_URL", "https://hub.example/jupyter"),
@@ -61,6 +64,8 @@ def test_missing_variable_is_named(name: str) -> None:
         ("WORKER_DISK", "٨"),
         ("HOME_DISK", "-1"),
         ("ALLOW_ALL", "true"),
+        ("NAMED_SERVERS", "-1"),
+        ("NAMED_SERVERS", "many"),
         ("READ_INTERVAL", "0"),
         ("READ_INTERVAL", "301"),
         ("USERS_FILE", "/nowhere/at/all"),
