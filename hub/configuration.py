@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.authenticating import authenticator_class, read_users
-from hub.handlers import DRAIN_SCOPE
+from hub.draining import DRAIN_SCOPE
 from hub.parameters import Secrets
 from hub.parts import Parts
 from hub.settings import SHARED_PASSWORD, Settings

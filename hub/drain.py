@@ -2,22 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 # What a worker tells that is kept as evidence.
-FIGURES = (
-    "busy_kernels",
-    "busy_terminals",
-    "cpu_percent",
-    "last_interaction",
-    "last_work",
-    "level",
-    "observed_at",
-)
+FIGURES = ("busy_kernels", "busy_terminals", "cpu_percent", "level")
+LARGEST_FIGURE = 1e12
 MOST_WORDS, LONGEST_WORDS = 5, 200
 LEVELS = ("quiet", "load", "work", "interaction")
+LOAD, WORK, INTERACTION = 1, 2, 3
+# With its clock further off than this, a worker cannot tell when anything happened.
+MOST_SKEW = timedelta(minutes=2)
 
 
 class Mode(StrEnum):
@@ -39,6 +35,8 @@ class Request:
     instance_id: str
     since: datetime
     mode: Mode
+    counts: int = LOAD
+    """The lowest level that counts as life in mode idle. A person always counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What the worker told about itself just now."""
+    """What the worker told about itself just now; times by the hub's clock."""
 
     last_interaction: datetime | None
     last_work: datetime | None
@@ -86,19 +84,38 @@ def parse_request(body: object) -> Request:
         mode = Mode(str(body.get("mode")))
     except (ValueError, OverflowError, OSError) as error:
         raise ValueError("since or mode is not possible") from error
-    return Request(worker=body["worker"], instance_id=body["instance_id"], since=at, mode=mode)
+    return Request(
+        worker=body["worker"],
+        instance_id=body["instance_id"],
+        since=at,
+        mode=mode,
+        counts=_level(body.get("counts", LOAD), least=LOAD, what="counts"),
+    )
 
 
-def parse_observation(told: Mapping[str, Any]) -> Observation:
-    """The observation in a worker's answer. Raises ValueError for one that is not complete."""
-    level = told.get("level")
-    if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level < len(LEVELS):
-        raise ValueError("the worker does not tell its level")
+def parse_observation(told: Mapping[str, Any], now: datetime) -> Observation:
+    """The observation in a worker's answer, which came at `now`. Its times are shifted into the hub's clock.
+
+    Raises ValueError for one that is not complete, or that comes from a clock that is far off.
+    """
+    level = _level(told.get("level"), least=0, what="the worker's level")
+    observed_at = _time(told, "observed_at")
+    if observed_at is None:
+        raise ValueError("the worker does not tell when it looked")
+    shift = now - observed_at
+    if abs(shift) > MOST_SKEW:
+        raise ValueError(f"the worker's clock is off by {round(abs(shift).total_seconds())} s")
+    try:
+        happened = {
+            name: at + shift for name in ("last_interaction", "last_work") if (at := _time(told, name))
+        }
+    except OverflowError as error:
+        raise ValueError("the worker tells a time beyond all times") from error
     return Observation(
-        last_interaction=_time(told, "last_interaction"),
-        last_work=_time(told, "last_work"),
+        last_interaction=happened.get("last_interaction"),
+        last_work=happened.get("last_work"),
         level=level,
-        evidence=_evidence(told),
+        evidence=_evidence(told, {**happened, "observed_at": now}),
     )
 
 
@@ -117,34 +134,56 @@ def refusal_before_asking(request: Request, server: Server | None) -> Verdict | 
     return None
 
 
-def verdict(request: Request, server: Server | None, seen: Observation | None, silence: str = "") -> Verdict:
-    """The decision, from the server as it is now and what the worker told; `silence` says why it told nothing."""
+def verdict(
+    request: Request,
+    server: Server | None,
+    seen: Observation | None,
+    silence: str = "",
+    *,
+    answers: bool = False,
+) -> Verdict:
+    """The decision, from the server as it is now and what the worker told.
+
+    `silence` says why it told nothing; `answers` whether it answered all the same. One that answers but cannot tell
+    is up, and somebody may be at work on it.
+    """
     refused = refusal_before_asking(request, server)
     if refused:
         return refused
     if request.mode is Mode.REGARDLESS:
         return Verdict(drained=True, reason="let go without asking the worker")
     if seen is None:
-        if server is not None and server.active:
-            return _refused(f"the worker cannot be asked: {silence}", {})
-        return Verdict(drained=True, reason="the hub has no server there, and the worker does not answer")
+        return _without_a_word(server, silence, {"answers": answers})
     life = _life_since(request, seen)
+    evidence = {**seen.evidence, "answers": True}
     if life:
-        return _refused(life, seen.evidence)
+        return _refused(life, evidence)
     words = "nothing has happened since" if request.mode is Mode.IDLE else "nobody has done anything since"
-    return Verdict(drained=True, reason=words, evidence=seen.evidence)
+    return Verdict(drained=True, reason=words, evidence=evidence)
+
+
+def _without_a_word(server: Server | None, silence: str, evidence: Mapping[str, bool]) -> Verdict:
+    if evidence["answers"]:
+        return _refused(f"the worker answers, but does not tell what goes on in it: {silence}", evidence)
+    if server is not None and server.active:
+        return _refused(f"the worker cannot be asked: {silence}", evidence)
+    return Verdict(
+        drained=True,
+        reason="the hub has no server there, and the worker does not answer",
+        evidence=evidence,
+    )
 
 
 def _life_since(request: Request, seen: Observation) -> str | None:
     if seen.last_interaction and seen.last_interaction > request.since:
         return f"somebody did something at {seen.last_interaction:%H:%M:%S}"
-    if seen.level >= LEVELS.index("interaction"):
+    if seen.level >= INTERACTION:
         return "somebody is doing something just now"
     if request.mode is Mode.UNATTENDED:
         return None
-    if seen.level > 0:
+    if seen.level >= request.counts:
         return f"there is {LEVELS[seen.level]} on it just now"
-    if seen.last_work and seen.last_work > request.since:
+    if request.counts <= WORK and seen.last_work and seen.last_work > request.since:
         return f"it worked at {seen.last_work:%H:%M:%S}"
     return None
 
@@ -165,11 +204,26 @@ def _time(told: Mapping[str, Any], name: str) -> datetime | None:
         raise ValueError(f"the worker's {name} is no time") from error
 
 
-def _evidence(told: Mapping[str, Any]) -> dict[str, Any]:
+def _level(value: object, *, least: int, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < len(LEVELS):
+        raise ValueError(f"{what} is no level from {least} to {len(LEVELS) - 1}")
+    return value
+
+
+def _evidence(told: Mapping[str, Any], times: Mapping[str, datetime]) -> dict[str, Any]:
     """What goes into the history. A user can make a worker tell anything, so that only so much is kept."""
     details = told.get("details")
     words = (
         [one[:LONGEST_WORDS] for one in details if isinstance(one, str)] if isinstance(details, list) else []
     )
-    kept = {name: told[name] for name in FIGURES if isinstance(told.get(name), int | float)}
-    return {**kept, "details": words[:MOST_WORDS]}
+    kept = {name: told[name] for name in FIGURES if _is_figure(told.get(name))}
+    seconds = {name: at.timestamp() for name, at in times.items()}
+    return {**kept, **seconds, "details": words[:MOST_WORDS]}
+
+
+def _is_figure(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and -LARGEST_FIGURE < value < LARGEST_FIGURE
+    )

@@ -112,7 +112,11 @@ class TooManyTries(IdentityError):
 
 
 class WorkerSilent(HubError):
-    """A worker did not tell what goes on in it."""
+    """A worker did not tell what goes on in it; `answers` if it answered all the same, with whatever HTTP status."""
+
+    def __init__(self, words: str, *, answers: bool) -> None:
+        super().__init__(words)
+        self.answers = answers
 
 
 class StopNotSent(HubError):

@@ -1,9 +1,7 @@
 """The hub's HTTP for workers, for the lifecycle app and for administrators, beside JupyterHub's own."""
 
-import asyncio
 import json
 import logging
-from datetime import UTC, timedelta
 from typing import Any
 
 from jupyterhub.apihandlers.base import APIHandler
@@ -12,31 +10,16 @@ from jupyterhub.handlers.base import BaseHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
-from hub.answering import base_url, server_url
-from hub.drain import (
-    Mode,
-    Observation,
-    Request,
-    Server,
-    Verdict,
-    parse_observation,
-    parse_request,
-    refusal_before_asking,
-    verdict,
-)
-from hub.errors import IdentityError, NotOurWorker, NotReady, WorkerSilent
-from hub.naming import worker_token
+from hub.draining import DrainHandler
+from hub.errors import IdentityError, NotOurWorker, NotReady
 from hub.options import instance_type_in
-from hub.parts import Parts
+from hub.parts import Parts, WithParts
 from hub.spawner import WorkerSpawner
 from lifecycle_app.errors import StoreUnavailable
-from lifecycle_app.worker import Worker, split
 
 log = logging.getLogger(__name__)
 
-DRAIN_SCOPE = "custom:cloudjhub:drain"
 RETRY_AFTER = 1
-STOP_WAIT = timedelta(seconds=3)
 
 
 def routes(parts: Parts) -> list[tuple[str, type[web.RequestHandler], dict[str, Parts]]]:
@@ -51,14 +34,7 @@ def routes(parts: Parts) -> list[tuple[str, type[web.RequestHandler], dict[str, 
     ]
 
 
-class _WithParts:
-    parts: Parts
-
-    def initialize(self, parts: Parts) -> None:
-        self.parts = parts
-
-
-class EnvironmentHandler(_WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
     """Gives a worker the environment of its own server, for its STS identity. Needs no login."""
 
     async def post(self) -> None:
@@ -113,102 +89,7 @@ class EnvironmentHandler(_WithParts, APIHandler):  # type: ignore[misc]  # Jupyt
         raise NotReady(f"nobody waits for the server of {worker.key}")
 
 
-class DrainHandler(_WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """Lets go of a server that the lifecycle app wants to stop, if nothing speaks against it."""
-
-    async def post(self) -> None:
-        """Answers {"drained", "reason", "evidence"}."""
-        if not self.has_scope(DRAIN_SCOPE):
-            raise web.HTTPError(403, f"this needs the scope {DRAIN_SCOPE}")
-        try:
-            request = parse_request(self.get_json_body())
-        except ValueError as error:
-            raise web.HTTPError(400, str(error)) from error
-        said = await self._drain(request)
-        log.info(
-            "%s: drain of %s (%s): %s: %s",
-            request.worker,
-            request.instance_id,
-            request.mode,
-            said.drained,
-            said.reason,
-        )
-        self.write(
-            json.dumps({"drained": said.drained, "reason": said.reason, "evidence": dict(said.evidence)})
-        )
-
-    async def _drain(self, request: Request) -> Verdict:
-        spawner = self._spawner(request.worker)
-        stopping = getattr(spawner, "_stop_future", None)
-        if stopping:
-            await asyncio.wait([stopping], timeout=STOP_WAIT.total_seconds())
-            spawner = self._spawner(request.worker)
-        refused = refusal_before_asking(request, _server(spawner))
-        if refused:
-            return refused
-        seen, silence = await self._observed(request, spawner)
-        # From here to the mark that it is being stopped nothing else runs in the hub's event loop.
-        spawner = self._spawner(request.worker)
-        said = verdict(request, _server(spawner), seen, silence)
-        if said.drained and spawner is not None and spawner.active:
-            return await self._let_go(spawner, said)
-        return said
-
-    async def _let_go(self, spawner: WorkerSpawner, said: Verdict) -> Verdict:
-        spawner.let_go = True
-        await self.stop_single_user(spawner.user, spawner.name)
-        if spawner.active:
-            spawner.let_go = False
-            return Verdict(drained=False, reason="the server's route could not be removed from the proxy")
-        return said
-
-    def _spawner(self, worker: str) -> WorkerSpawner | None:
-        """The hub's object for a server that is active or has something pending; None if there is none."""
-        name, server = split(worker)
-        user = self.find_user(name)
-        if user is None or server not in user.spawners:
-            return None
-        spawner: WorkerSpawner = user.spawners[server]
-        return spawner
-
-    async def _observed(
-        self, request: Request, spawner: WorkerSpawner | None
-    ) -> tuple[Observation | None, str]:
-        if request.mode is Mode.REGARDLESS:
-            return None, ""
-        address = spawner.address if spawner else ""
-        if not address:
-            known: Worker | None = self.parts.reader.by_instance(request.instance_id)
-            address = (known.address or "") if known else ""
-        if not address:
-            return None, "its address is not known"
-        key, cluster = self.parts.token_key, self.parts.settings.cluster
-        token = worker_token(key, cluster, request.worker, request.instance_id)
-        try:
-            told = await self.parts.workers.activity(
-                server_url(address, base_url(*split(request.worker))), token
-            )
-            if told.get("instance_id") != request.instance_id:
-                return None, "another machine has its address"
-            return parse_observation(told), ""
-        except (WorkerSilent, ValueError) as error:
-            return None, str(error)
-
-
-def _server(spawner: WorkerSpawner | None) -> Server | None:
-    """The server as it is in this moment."""
-    if spawner is None:
-        return None
-    started = spawner.orm_spawner.started
-    return Server(
-        pending="spawn" if spawner.is_starting else spawner.pending,
-        active=bool(spawner.active),
-        started=started.replace(tzinfo=UTC) if started else None,
-        instance_id=spawner.instance_id,
-    )
-
-
-class ServerHandler(_WithParts, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+class ServerHandler(WithParts, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
     """JupyterHub's own, but a start's options are checked at once, and a stop knows who asked for it."""
 
     async def post(self, user_name: str, server_name: str = "") -> None:
@@ -226,7 +107,7 @@ class ServerHandler(_WithParts, UserServerAPIHandler):  # type: ignore[misc]  # 
         return await super().stop_single_user(user, server_name)
 
 
-class WorkersHandler(_WithParts, BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+class WorkersHandler(WithParts, BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types
     """All workers, for administrators."""
 
     @web.authenticated

@@ -41,6 +41,16 @@ class Parts:
     now: Callable[[], datetime]
 
 
+class WithParts:
+    """A handler that is given the parts with its route."""
+
+    parts: Parts
+
+    def initialize(self, parts: Parts) -> None:
+        """Tornado's way of handing over what a route is given."""
+        self.parts = parts
+
+
 def build(settings: Settings, token_key: str) -> Parts:
     """The real parts, on AWS as botocore's own variables tell it."""
     session = boto3.Session(region_name=settings.region)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -25,20 +26,19 @@ def proof_of(
     return signed_proof(credentials, sts_url=emulated.endpoint + "/", region="us-east-1", hub_name=hub_name)
 
 
-def fetch(proof: Any) -> requests.Response:
+def fetch(proof: Any, **headers: str) -> requests.Response:
     """Asks the hub for the environment."""
-    return requests.post(ENVIRONMENT, json=proof, timeout=20)
+    return requests.post(ENVIRONMENT, json=proof, headers=headers, timeout=20)
 
 
 class Machine:
-    """The server of one worker. `activity` is what its reporter tells."""
+    """The server of one worker. `activity` is what its reporter tells, `status` how it answers that question."""
 
     def __init__(self, emulated: Emulated, instance_id: str, address: str) -> None:
         self.instance_id = instance_id
         self.environment: dict[str, str] = {}
         self.activity: dict[str, Any] = {
             "instance_id": instance_id,
-            "observed_at": 0,
             "last_interaction": None,
             "last_work": None,
             "busy_kernels": 0,
@@ -47,6 +47,7 @@ class Machine:
             "level": 0,
             "details": [],
         }
+        self.status = 200
         self.asked_with: list[str] = []
         self.environment = eventually(lambda: self._environment(emulated))
         self._server = ThreadingHTTPServer((address, 8888), self._handler())
@@ -74,15 +75,15 @@ class Machine:
                 prefix = machine.environment["JUPYTERHUB_SERVICE_PREFIX"]
                 if self.path.startswith(prefix + "cloudjhub/activity"):
                     machine.asked_with.append(self.headers.get("Authorization", ""))
-                    self._answer(machine.activity)
+                    self._answer({"observed_at": time.time(), **machine.activity}, machine.status)
                 elif self.path.startswith(prefix):
                     self._answer({"version": "2"})
                 else:
                     self.send_error(404)
 
-            def _answer(self, body: Any) -> None:
+            def _answer(self, body: Any, status: int = 200) -> None:
                 text = json.dumps(body).encode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("X-JupyterHub-Version", "6.1.1")
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hub.drain import (
+    MOST_SKEW,
     Mode,
     Observation,
     Request,
@@ -22,8 +23,8 @@ IDLE, UNATTENDED, REGARDLESS = Mode
 RUNNING = Server(pending=None, active=True, started=NOON - timedelta(hours=2), instance_id="i-1")
 
 
-def request(mode: Mode = IDLE) -> Request:
-    return Request(worker="ada", instance_id="i-1", since=NOON, mode=mode)
+def request(mode: Mode = IDLE, counts: int = 1) -> Request:
+    return Request(worker="ada", instance_id="i-1", since=NOON, mode=mode, counts=counts)
 
 
 def seen(**more: Any) -> Observation:
@@ -92,12 +93,42 @@ def test_life_on_the_worker(life: dict[str, Any], idle: bool, unattended: bool, 
 def test_silent_worker_is_let_go_only_if_the_hub_has_no_server_there(
     server: Server | None, drained: bool, mode: Mode
 ) -> None:
-    assert verdict(request(mode), server, None, "no route to host").drained is drained
+    said = verdict(request(mode), server, None, "no route to host")
+    assert (said.drained, dict(said.evidence)) == (drained, {"answers": False})
+
+
+@pytest.mark.parametrize("server", [RUNNING, None])
+@pytest.mark.parametrize("mode", [IDLE, UNATTENDED])
+def test_worker_that_answers_but_cannot_tell_is_not_let_go(server: Server | None, mode: Mode) -> None:
+    """Its reporter may be dead, or the hub's database be lost: its user may be there all the same."""
+    said = verdict(request(mode), server, None, "HTTP 403: Forbidden", answers=True)
+    assert (said.drained, dict(said.evidence)) == (False, {"answers": True})
+    assert "403" in said.reason
+
+
+@pytest.mark.parametrize(
+    ("life", "drained_from"),
+    [
+        ({"level": 1}, 2),
+        ({"level": 2}, 3),
+        ({"level": 3}, 4),
+        ({"last_work": NOON + SECOND}, 3),
+        ({"last_interaction": NOON + SECOND}, 4),
+    ],
+)
+@pytest.mark.parametrize("counts", [1, 2, 3])
+def test_only_life_that_counts_keeps_a_machine_and_a_person_always_does(
+    life: dict[str, Any], drained_from: int, counts: int
+) -> None:
+    assert verdict(request(counts=counts), RUNNING, seen(**life)).drained is (counts >= drained_from)
 
 
 def test_refusal_carries_its_evidence() -> None:
     said = verdict(request(), RUNNING, seen(level=2, evidence={"busy_kernels": 1}))
-    assert (said.reason, dict(said.evidence)) == ("there is work on it just now", {"busy_kernels": 1})
+    assert (said.reason, dict(said.evidence)) == (
+        "there is work on it just now",
+        {"busy_kernels": 1, "answers": True},
+    )
 
 
 GOOD = {"worker": "ada", "instance_id": "i-1", "since": NOON.timestamp(), "mode": "idle"}
@@ -105,6 +136,7 @@ GOOD = {"worker": "ada", "instance_id": "i-1", "since": NOON.timestamp(), "mode"
 
 def test_request_is_parsed() -> None:
     assert parse_request(GOOD) == request()
+    assert parse_request({**GOOD, "counts": 3}) == request(counts=3)
 
 
 @pytest.mark.parametrize(
@@ -120,10 +152,15 @@ def test_request_is_parsed() -> None:
         {"since": float("nan")},
         {"mode": "stop"},
         {"mode": None},
+        {"counts": 0},
+        {"counts": 4},
+        {"counts": True},
+        {"counts": "1"},
+        {"counts": None},
     ],
 )
 def test_malformed_request_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"missing|since|mode"):
+    with pytest.raises(ValueError, match=r"missing|since|mode|counts"):
         parse_request({**GOOD, **changes})
 
 
@@ -133,25 +170,66 @@ def test_body_that_is_no_object_is_refused(body: object) -> None:
         parse_request(body)
 
 
+TOLD = {"observed_at": NOON.timestamp(), "level": 0}
+
+
 def test_observation_is_parsed() -> None:
-    found = parse_observation({"level": 2, "last_work": NOON.timestamp(), "last_interaction": None})
+    told = {**TOLD, "level": 2, "last_work": NOON.timestamp(), "last_interaction": None}
+    found = parse_observation(told, NOON)
     assert (found.level, found.last_work, found.last_interaction) == (2, NOON, None)
 
 
+@pytest.mark.parametrize("skew", [MOST_SKEW, -MOST_SKEW, timedelta(0)])
+def test_times_are_shifted_into_the_hubs_clock(skew: timedelta) -> None:
+    """A person who was there ten seconds before the worker looked was there ten seconds before its answer came."""
+    before = NOON - 10 * SECOND
+    told = {**TOLD, "last_interaction": before.timestamp(), "last_work": before.timestamp()}
+    found = parse_observation(told, NOON + skew)
+    assert (found.last_interaction, found.last_work) == (before + skew, before + skew)
+    assert found.evidence["observed_at"] == (NOON + skew).timestamp()
+    assert found.evidence["last_interaction"] == (before + skew).timestamp()
+
+
+@pytest.mark.parametrize("skew", [MOST_SKEW + SECOND, -MOST_SKEW - SECOND, timedelta(days=365)])
+def test_clock_that_is_far_off_tells_nothing(skew: timedelta) -> None:
+    with pytest.raises(ValueError, match="clock is off by"):
+        parse_observation(TOLD, NOON + skew)
+
+
 @pytest.mark.parametrize(
-    "told",
-    [{}, {"level": 4}, {"level": -1}, {"level": "2"}, {"level": True}, {"level": 0, "last_work": "noon"}],
+    "changes",
+    [
+        {"level": None},
+        {"level": 4},
+        {"level": -1},
+        {"level": "2"},
+        {"level": True},
+        {"last_work": "noon"},
+        {"last_work": 1e300},
+        {"last_work": 253402300799},
+        {"last_work": float("nan")},
+        {"observed_at": None},
+        {"observed_at": "noon"},
+        {"observed_at": True},
+    ],
 )
-def test_incomplete_observation_is_not_taken_for_quiet(told: dict[str, Any]) -> None:
+def test_incomplete_observation_is_not_taken_for_quiet(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="worker"):
-        parse_observation(told)
+        parse_observation({**TOLD, **changes}, NOON + SECOND)
 
 
 def test_evidence_is_bounded_whatever_a_worker_tells() -> None:
-    told = {"level": 0, "busy_kernels": 1, "cpu_percent": "much", "other": "x", "details": ["y" * 999, 1] * 9}
-    assert parse_observation(told).evidence == {"busy_kernels": 1, "level": 0, "details": ["y" * 200] * 5}
-
-
-def test_time_beyond_all_times_is_no_time() -> None:
-    with pytest.raises(ValueError, match="no time"):
-        parse_observation({"level": 0, "last_work": 1e300})
+    told = {
+        **TOLD,
+        "busy_kernels": 1,
+        "busy_terminals": 10**400,
+        "cpu_percent": float("nan"),
+        "other": "x",
+        "details": ["y" * 999, 1] * 9,
+    }
+    assert parse_observation(told, NOON).evidence == {
+        "busy_kernels": 1,
+        "level": 0,
+        "observed_at": NOON.timestamp(),
+        "details": ["y" * 200] * 5,
+    }

@@ -1,0 +1,73 @@
+"""Letting go of a server with JupyterHub's way to stop one, which may take longer than its answer."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hub.drain import Verdict
+from hub.draining import let_go, understood
+from tests.hub.fakes import NOON
+
+AGREED = Verdict(drained=True, reason="nothing has happened since")
+
+
+@dataclass
+class FakeSpawner:
+    """A user's server, as the drain sees it."""
+
+    user: str = "ada"
+    name: str = ""
+    active: bool = True
+    let_go: bool = False
+
+
+async def release(spawner: Any, done: "asyncio.Future[None]") -> Verdict:
+    async def stop(user: str, name: str) -> "asyncio.Future[None]":
+        assert (user, name, spawner.let_go) == ("ada", "", True)
+        return done
+
+    return await let_go(spawner, AGREED, stop)
+
+
+def stopped() -> "asyncio.Future[None]":
+    future = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
+
+
+async def test_server_is_let_go() -> None:
+    spawner = FakeSpawner(active=False)
+    assert await release(spawner, stopped()) is AGREED
+    assert spawner.let_go
+
+
+async def test_server_whose_route_stays_is_the_users_again() -> None:
+    spawner = FakeSpawner()
+    said = await release(spawner, stopped())
+    assert (said.drained, spawner.let_go) == (False, False)
+
+
+@pytest.mark.parametrize("active", [True, False])
+async def test_mark_stays_while_the_proxy_is_slow(active: bool) -> None:
+    """Without it the stop, when the proxy answers at last, would be sent on as the user's own wish."""
+    spawner = FakeSpawner()
+    pending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    said = await release(spawner, pending)
+    assert (said.drained, spawner.let_go) == (False, True)
+    spawner.active = active
+    pending.set_result(None)
+    await asyncio.sleep(0)
+    assert spawner.let_go is not active
+
+
+@pytest.mark.parametrize(
+    "changes", [{"instance_id": "i-2"}, {"level": 9}, {"observed_at": None}, {"observed_at": 0}]
+)
+def test_answer_that_cannot_be_used_is_an_answer_all_the_same(changes: dict[str, Any]) -> None:
+    told = {"instance_id": "i-1", "level": 0, "observed_at": NOON.timestamp()}
+    assert understood(told, "i-1", NOON).seen is not None
+    heard = understood({**told, **changes}, "i-1", NOON)
+    assert (heard.seen, heard.answers) == (None, True)
+    assert heard.silence
