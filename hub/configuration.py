@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from hub.authenticating import authenticator_class, read_users
+from hub.choices import apply_options, options_form
 from hub.draining import DRAIN_SCOPE
 from hub.parameters import Secrets
 from hub.parts import Parts
 from hub.settings import SHARED_PASSWORD, Settings
-from hub.spawner import apply_options, options_form, spawner_class
+from hub.spawner import spawner_class
 
 TEMPLATES = Path(__file__).parent / "templates"
 LIFECYCLE = "lifecycle"
@@ -73,7 +74,8 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
 
 def _spawner(settings: Settings) -> dict[str, Any]:
     return {
-        "start_timeout": 300,
+        # Longer than a lease: who comes back while a claim is held by somebody who is gone waits it out.
+        "start_timeout": 480,
         # start() returns when the server answers already.
         "http_timeout": 30,
         # poll() reads memory.

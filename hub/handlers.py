@@ -75,7 +75,7 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
                 if getattr(spawner, "instance_id", "") == instance_id and (
                     spawner.is_starting or spawner.active
                 ):
-                    if self.parts.startup.home_is_coming(instance_id):
+                    if self.parts.homes.is_missing(instance_id):
                         raise NotReady("the home disk is not attached yet")
                     found: WorkerSpawner = spawner
                     return found

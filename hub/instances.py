@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WINDOW = 0.15
+WINDOW = 0.05
 MOST_FILTER_VALUES = 200
 ALIVE = ["pending", "running", "stopping", "stopped"]
 # The volume is still on its way from one instance to the other, or the instance has not come up yet.
 ATTACH_LATER = frozenset(
     {"IncorrectState", "IncorrectInstanceState", "VolumeInUse", "InvalidInstanceID.NotFound"}
 )
-ATTACH_TRIES = 90
-ATTACH_PAUSE = 2.0
+ATTACH_TRIES = 180
+ATTACH_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +76,19 @@ class Instances:
                     raise CloudRefused(
                         "Your home disk cannot be attached. Tell your administrator."
                     ) from error
+                if code_of(error) == "VolumeInUse" and await self._has(instance_id, volume):
+                    return
                 await self._calls.pause(ATTACH_PAUSE)
             else:
                 return
         raise CloudRefused("Your home disk is still in use elsewhere. Tell your administrator.")
+
+    async def _has(self, instance_id: str, volume: str) -> bool:
+        """Is it this very instance that uses the disk? An earlier AttachVolume's answer may have been lost."""
+        try:
+            return volume in (await self.look(instance_id)).volumes
+        except InstanceGone:
+            return False
 
     def _attach(self, volume: str, instance_id: str) -> None:
         self._ec2.attach_volume(Device=HOME_DEVICE, InstanceId=instance_id, VolumeId=volume)

@@ -9,6 +9,7 @@ import boto3
 
 from hub.answering import Workers
 from hub.calls import QUICK, Calls
+from hub.homes import Homes
 from hub.identity import Identities
 from hub.instances import Instances
 from hub.pages import Pages
@@ -33,6 +34,7 @@ class Parts:
     calls: Calls
     starter: Starter
     startup: Startup
+    homes: Homes
     reader: Reader
     stops: StopRequests
     workers: Workers
@@ -59,6 +61,7 @@ def build(settings: Settings, token_key: str) -> Parts:
     store = WorkerStore(settings.cluster)
     starter = Starter(ec2, calls)
     instances = Instances(ec2, calls, settings)
+    homes = Homes(instances)
     reader = Reader(store.changed_since, calls, interval=settings.read_interval)
     return Parts(
         settings=settings,
@@ -66,7 +69,8 @@ def build(settings: Settings, token_key: str) -> Parts:
         store=store,
         calls=calls,
         starter=starter,
-        startup=Startup(store.get, calls, starter, instances, settings, _now),
+        startup=Startup(store.get, calls, starter, instances, homes, settings, _now),
+        homes=homes,
         reader=reader,
         stops=StopRequests(session.client("events", config=QUICK), calls, settings.cluster),
         workers=Workers(),

@@ -12,6 +12,8 @@ from lifecycle_app.worker import State, Worker
 TOLERANCE = timedelta(seconds=2)
 # For so long EC2 may not find an instance that it has just launched.
 YOUNG = timedelta(minutes=5)
+# For so long after a stop was accepted EC2 may still say that the instance runs.
+STOP_SHOWS = timedelta(minutes=3)
 
 
 class Step(StrEnum):
@@ -74,6 +76,29 @@ def step_for(known: Known) -> Step:
             assert_never(known.state)
 
 
+def step_after_look(worker: Worker | None, looked: Known, now: datetime) -> Step:
+    """The step for an instance as EC2 tells it, which the record may outweigh.
+
+    While a stop of it is under way, its state says nothing: the stop may still land on what is started or used now.
+    """
+    step = step_for(looked)
+    if step is Step.LAUNCH or worker is None or worker.instance_id != looked.instance_id:
+        return step
+    if worker.is_claimed(now):
+        return Step.WAIT
+    is_accepted = worker.state is State.STOPPING and worker.claimed_until is None
+    if step is Step.ADOPT and is_accepted and now - worker.state_at < STOP_SHOWS:
+        return Step.WAIT
+    return step
+
+
+def lacks_home(worker: Worker | None, known: Known) -> bool:
+    """Has the worker a home disk that is not attached to this instance, as far as is known?"""
+    if worker is None or worker.home_volume is None or worker.home_volume in known.volumes:
+        return False
+    return worker.instance_id != known.instance_id or not worker.home_attached
+
+
 def is_young(worker: Worker, now: datetime) -> bool:
     """May EC2 not know the instance yet?"""
     return now - worker.state_at < YOUNG
@@ -105,6 +130,8 @@ def known_from(instance: Mapping[str, Any]) -> Known:
         address=instance.get("PrivateIpAddress"),
         zone=instance["Placement"]["AvailabilityZone"],
         volumes=frozenset(
-            disk["Ebs"]["VolumeId"] for disk in instance.get("BlockDeviceMappings", []) if "Ebs" in disk
+            disk["Ebs"]["VolumeId"]
+            for disk in instance.get("BlockDeviceMappings", [])
+            if "Ebs" in disk and disk["Ebs"].get("Status") not in ("detaching", "detached")
         ),
     )

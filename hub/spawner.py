@@ -8,17 +8,17 @@ from typing import Any
 from jupyterhub import orm
 from jupyterhub.spawner import Spawner, SpawnException
 from sqlalchemy import inspect
+from tornado import web
 
 from hub import progress as steps
 from hub.answering import server_url
 from hub.errors import StartError
 from hub.naming import worker_token
-from hub.options import form, instance_type_in
 from hub.parts import Parts
 from hub.planning import Known, Step, is_gone, step_for
 from hub.progress import Progress
 from hub.settings import WORKER_PORT
-from lifecycle_app.worker import State, worker_key
+from lifecycle_app.worker import worker_key
 
 # Before JupyterHub gives up with words of its own.
 MARGIN = timedelta(seconds=5)
@@ -84,6 +84,13 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         if instance_id and self._is_stop_wanted():
             by = self.stop_requested_by or self.user.name
             await self.parts.stops.send(self.key, instance_id, by, self.parts.now())
+
+    async def rename(self, old_name: str, new_name: str) -> None:  # noqa: ARG002 -- JupyterHub's signature
+        """Refuses: the machine and its files are found by the server's name."""
+        raise web.HTTPError(
+            400,
+            "A server keeps its name, because its machine and files are found by it. Its display name can be changed.",
+        )
 
     async def poll(self) -> int | None:
         """None while the server runs or nothing is known; 0 when it is certainly down. Costs no call."""
@@ -153,7 +160,7 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
             self._note(known)
             self._use_token()
             self.tell(steps.BOOTING, f"Machine {known.instance_id} is booting")
-            await self.parts.startup.home_is_there(known.instance_id)
+            await self.parts.homes.wait_for(known.instance_id)
             looked = await self._watch(server_url(self.address, base_url), known)
             if looked is None:
                 self.alive_at = self.parts.now()
@@ -170,10 +177,13 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
             while not (await asyncio.wait([waiting], timeout=GLANCE.total_seconds()))[0]:
                 is_doubtful = doubt is not None and self.parts.now() > doubt
                 if is_doubtful or is_gone(self.parts.reader.get(self.key), known.instance_id, self.alive_at):
-                    seen = await self.parts.startup.look(known.instance_id)
-                    if step_for(seen) is not Step.ADOPT:
+                    seen = await self.parts.startup.look(self.key, known.instance_id)
+                    if seen is None:
+                        doubt = self.parts.now() + DOUBT_AFTER
+                    elif step_for(seen) is not Step.ADOPT:
                         return seen
-                    doubt, self.alive_at = None, self.parts.now()
+                    else:
+                        doubt, self.alive_at = None, self.parts.now()
         finally:
             waiting.cancel()
         return None
@@ -220,23 +230,3 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
 def spawner_class(parts: Parts) -> type[WorkerSpawner]:
     """The spawner with its parts, as JupyterHub's configuration takes it."""
     return type("WorkerSpawner", (WorkerSpawner,), {"parts": parts, "__module__": __name__})
-
-
-def apply_options(spawner: WorkerSpawner, options: dict[str, Any]) -> None:
-    """Takes over the user's choice. A wrong one is forgotten, or each later start would fail by it too."""
-    try:
-        spawner.instance_type = instance_type_in(options, spawner.parts.settings.types)
-    except ValueError as error:
-        spawner.orm_spawner.user_options = {}
-        raise StartFailed(str(error), reason="options", status_code=400) from error
-
-
-async def options_form(spawner: WorkerSpawner) -> str:
-    """The form for a user who has no machine yet; nobody else can choose."""
-    await spawner.parts.reader.loaded()
-    worker = spawner.parts.reader.get(spawner.key)
-    if worker and worker.state is not State.TERMINATED:
-        return ""
-    allowed = spawner.parts.settings.types
-    chosen = (spawner.orm_spawner.user_options or {}).get("instance_type", allowed[0])
-    return form(allowed, chosen)

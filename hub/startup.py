@@ -1,6 +1,5 @@
 """Brings a worker's instance up: the start protocol, from the record to an instance that boots."""
 
-import asyncio
 import itertools
 import logging
 from collections.abc import Callable
@@ -9,9 +8,10 @@ from datetime import datetime
 
 from hub.calls import Calls, Say
 from hub.errors import InstanceGone, NotStartable, RecordsSilent
+from hub.homes import Homes
 from hub.instances import Instances
 from hub.launching import Order, requests_for
-from hub.planning import Known, Step, is_young, next_step, step_for
+from hub.planning import Known, Step, is_young, next_step, step_after_look, step_for
 from hub.settings import Settings
 from hub.starting import Starter
 from lifecycle_app.errors import StoreUnavailable
@@ -36,6 +36,7 @@ class Startup:
         calls: Calls,
         starter: Starter,
         instances: Instances,
+        homes: Homes,
         settings: Settings,
         now: Callable[[], datetime],
     ) -> None:
@@ -43,9 +44,9 @@ class Startup:
         self._calls = calls
         self._starter = starter
         self._instances = instances
+        self._homes = homes
         self._settings = settings
         self._now = now
-        self._attaching: dict[str, asyncio.Task[None]] = {}
 
     async def bring_up(
         self, key: str, instance_type: str, say: Say, note: Note, looked: Known | None = None
@@ -57,42 +58,36 @@ class Startup:
         """
         for waits in itertools.count():
             worker = await self._record(key)
-            step = step_for(looked) if looked else next_step(worker, self._now())
+            now = self._now()
+            step = step_after_look(worker, looked, now) if looked else next_step(worker, now)
             known = looked or (_known(worker) if worker else None)
             looked = None
             if step is Step.LAUNCH or known is None:
                 return await self._find_or_launch(key, worker, instance_type, say, note)
+            if step in (Step.ADOPT, Step.START):
+                self._homes.see_to(worker, known)
             note(known)
             if step is Step.ADOPT:
                 say(f"Your machine {known.instance_id} is running already")
-                return await self._with_address(known)
+                return await self._with_address(key, known)
             if step is Step.START:
-                started, looked = await self._start(known, worker, say)
+                started, looked = await self._start(key, known, worker, say)
                 if started:
                     return started
-            if step is Step.LOOK or (step is Step.WAIT and waits % LOOK_EVERY == LOOK_EVERY - 1):
-                looked = await self._look(known)
-            if (step_for(looked) if looked else step) is Step.WAIT:
+                continue
+            if step is Step.LOOK or (waits % LOOK_EVERY == LOOK_EVERY - 1 and not _is_claimed(worker, now)):
+                looked = await self._look(key, known.instance_id)
+            if looked is None or step_after_look(worker, looked, self._now()) is Step.WAIT:
                 say("Your machine is being stopped just now; it starts again as soon as that is done")
                 await self._calls.pause(WAIT)
         raise AssertionError("itertools.count never ends")
 
-    async def look(self, instance_id: str) -> Known:
-        """The instance as EC2 sees it; one that EC2 does not know is terminated. Raises StartError."""
-        return await self._look(Known(instance_id=instance_id, state=State.TERMINATED, address=None))
-
-    def home_is_coming(self, instance_id: str) -> bool:
-        """Is the worker's old home disk still on its way to this instance?"""
-        return instance_id in self._attaching
-
-    async def home_is_there(self, instance_id: str) -> None:
-        """Waits until the old home disk, if there is one, is attached. Raises StartError."""
-        task = self._attaching.get(instance_id)
-        if task:
-            await asyncio.shield(task)
+    async def look(self, key: str, instance_id: str) -> Known | None:
+        """The worker's instance as EC2 sees it; None if nothing can be told. Raises StartError."""
+        return await self._look(key, instance_id)
 
     async def _start(
-        self, known: Known, worker: Worker | None, say: Say
+        self, key: str, known: Known, worker: Worker | None, say: Say
     ) -> tuple[Known | None, Known | None]:
         """The started instance, or what EC2 tells of one that could not be started."""
         say(f"Asking AWS to start your machine {known.instance_id}")
@@ -100,35 +95,38 @@ class Startup:
             await self._starter.start(known.instance_id)
         except NotStartable:
             await self._calls.pause(WAIT)
-            return None, await self._look(known)
+            return None, await self._look(key, known.instance_id)
         except InstanceGone:
-            if worker and is_young(worker, self._now()):
-                await self._calls.pause(WAIT)
-                return None, None
-            log.warning("%s: instance %s is gone", worker.key if worker else "?", known.instance_id)
-            return None, Known(instance_id=known.instance_id, state=State.TERMINATED, address=None)
-        return replace(await self._with_address(known), is_fresh=True), None
+            await self._calls.pause(WAIT)
+            return None, self._unless_young(worker, known.instance_id)
+        return replace(await self._with_address(key, known), is_fresh=True), None
 
-    async def _look(self, known: Known) -> Known:
+    async def _look(self, key: str, instance_id: str) -> Known | None:
         try:
-            return await self._instances.look(known.instance_id)
+            return await self._instances.look(instance_id)
         except InstanceGone:
-            return Known(instance_id=known.instance_id, state=State.TERMINATED, address=None)
+            return self._unless_young(await self._record(key), instance_id)
+
+    def _unless_young(self, worker: Worker | None, instance_id: str) -> Known | None:
+        """What it means that EC2 does not find an instance: for a young one, or one of unknown age, nothing."""
+        if worker is None or worker.instance_id != instance_id or is_young(worker, self._now()):
+            return None
+        log.warning("%s: instance %s is gone", worker.key, instance_id)
+        return Known(instance_id=instance_id, state=State.TERMINATED, address=None)
 
     async def _find_or_launch(
         self, key: str, worker: Worker | None, instance_type: str, say: Say, note: Note
     ) -> Known:
         """An instance of which there is no record yet, or a new one."""
         while found := await self._instances.find(key):
+            self._homes.see_to(worker, found)
             note(found)
-            if worker and worker.home_volume and worker.home_volume not in found.volumes:
-                self._attach(key, worker.home_volume, found.instance_id)
             match step_for(found):
                 case Step.ADOPT:
                     say(f"Your machine {found.instance_id} is starting already")
                     return found
                 case Step.START:
-                    started, _ = await self._start(found, worker, say)
+                    started, _ = await self._start(key, found, worker, say)
                     if started:
                         return started
                 case _:
@@ -159,27 +157,21 @@ class Startup:
             zone=new.zone,
             is_fresh=True,
         )
-        note(known)
         if order.home_volume:
-            self._attach(key, order.home_volume, new.instance_id)
+            self._homes.attach(key, order.home_volume, new.instance_id)
+        note(known)
         return known
 
-    def _attach(self, key: str, volume: str, instance_id: str) -> None:
-        if instance_id in self._attaching and not self._attaching[instance_id].done():
-            return
-        log.info("%s: attaching home disk %s to %s", key, volume, instance_id)
-        task = asyncio.ensure_future(self._instances.attach_home(volume, instance_id))
-        self._attaching[instance_id] = task
-
-        def done(task: "asyncio.Task[None]") -> None:
-            """A failed one stays: a worker must not be served without its home."""
-            if task.cancelled() or task.exception() is None:
-                del self._attaching[instance_id]
-
-        task.add_done_callback(done)
-
-    async def _with_address(self, known: Known) -> Known:
-        return known if known.address else await self._instances.look(known.instance_id)
+    async def _with_address(self, key: str, known: Known) -> Known:
+        while not known.address:
+            seen = await self._look(key, known.instance_id)
+            if seen is None:
+                await self._calls.pause(WAIT)
+            elif seen.address is None:
+                raise InstanceGone("AWS does not know the machine any more. Try again.")
+            else:
+                return seen
+        return known
 
     async def _record(self, key: str) -> Worker | None:
         for attempt in range(RECORD_TRIES):
@@ -195,3 +187,7 @@ class Startup:
 
 def _known(worker: Worker) -> Known:
     return Known(instance_id=worker.instance_id, state=worker.state, address=worker.address, zone=worker.zone)
+
+
+def _is_claimed(worker: Worker | None, now: datetime) -> bool:
+    return worker is not None and worker.is_claimed(now)

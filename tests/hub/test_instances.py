@@ -111,3 +111,15 @@ async def test_home_that_cannot_be_attached_is_an_error(errors: list[Exception],
     with pytest.raises(StartError, match="home disk"):
         await instances(ec2).attach_home("vol-1", "i-00000001")
     assert ec2.count("AttachVolume") == tries
+
+
+@pytest.mark.parametrize(("volumes", "tries"), [(["vol-1"], 1), (["vol-2"], 2), ([], 2)])
+async def test_home_that_this_very_instance_uses_already_is_attached(volumes: list[str], tries: int) -> None:
+    """The answer to an earlier AttachVolume may have been lost."""
+    ec2 = FakeEC2(refuse={"AttachVolume": [refusal("VolumeInUse")]})
+    mine = launch(ec2, "ada")
+    ec2.instances[mine]["BlockDeviceMappings"] = [
+        {"Ebs": {"VolumeId": one, "Status": "attached"}} for one in volumes
+    ]
+    await instances(ec2).attach_home("vol-1", mine)
+    assert ec2.count("AttachVolume") == tries

@@ -5,7 +5,20 @@ from typing import Any
 
 import pytest
 
-from hub.planning import TOLERANCE, YOUNG, Known, Step, is_gone, is_young, next_step, step_for
+from hub.planning import (
+    STOP_SHOWS,
+    TOLERANCE,
+    YOUNG,
+    Known,
+    Step,
+    is_gone,
+    is_young,
+    known_from,
+    lacks_home,
+    next_step,
+    step_after_look,
+    step_for,
+)
 from lifecycle_app.worker import State, Worker
 from tests.hub.fakes import NOON, worker
 
@@ -42,6 +55,70 @@ def test_step_for_a_record(record: Worker | None, step: Step) -> None:
 )
 def test_step_for_what_ec2_says(state: State, step: Step) -> None:
     assert step_for(Known(instance_id="i-1", state=state, address=None)) is step
+
+
+def looked(state: State, **more: Any) -> Known:
+    return Known(**{"instance_id": "i-00000001", "state": state, "address": None, **more})
+
+
+CLAIMED = worker(state=State.STOPPING, claimed_until=NOON + SECOND)
+ACCEPTED = worker(state=State.STOPPING, state_at=NOON - STOP_SHOWS + SECOND)
+
+
+@pytest.mark.parametrize(
+    ("record", "state", "step"),
+    [
+        (CLAIMED, State.RUNNING, Step.WAIT),  # the stop may still land
+        (CLAIMED, State.PENDING, Step.WAIT),
+        (CLAIMED, State.STOPPED, Step.WAIT),  # it would land on the machine that is started now
+        (CLAIMED, State.TERMINATED, Step.LAUNCH),
+        (worker(state=State.STOPPING, claimed_until=NOON), State.RUNNING, Step.ADOPT),
+        (worker(state=State.STOPPING, claimed_until=NOON), State.STOPPED, Step.START),
+        (ACCEPTED, State.RUNNING, Step.WAIT),  # EC2 does not show the stop yet
+        (ACCEPTED, State.STOPPED, Step.START),
+        (worker(state=State.STOPPING, state_at=NOON - STOP_SHOWS), State.RUNNING, Step.ADOPT),
+        (worker(state=State.STOPPED), State.RUNNING, Step.ADOPT),
+        (worker(state=State.STOPPING, instance_id="i-0000ffff"), State.RUNNING, Step.ADOPT),
+        (None, State.RUNNING, Step.ADOPT),
+    ],
+)
+def test_what_ec2_says_does_not_outweigh_a_stop_that_is_under_way(
+    record: Worker | None, state: State, step: Step
+) -> None:
+    assert step_after_look(record, looked(state), NOON) is step
+
+
+@pytest.mark.parametrize(
+    ("record", "volumes", "lacks"),
+    [
+        (None, set(), False),
+        ({}, set(), False),
+        ({"home_volume": "vol-1"}, set(), False),
+        ({"home_volume": "vol-1", "home_attached": False}, set(), True),
+        ({"home_volume": "vol-1", "home_attached": False}, {"vol-2"}, True),
+        ({"home_volume": "vol-1", "home_attached": False}, {"vol-1"}, False),
+        ({"home_volume": "vol-1", "instance_id": "i-0000ffff"}, set(), True),
+        ({"home_volume": "vol-1", "instance_id": "i-0000ffff"}, {"vol-1"}, False),
+    ],
+)
+def test_home_is_lacking(record: dict[str, Any] | None, volumes: set[str], lacks: bool) -> None:
+    known = worker(**record) if record is not None else None
+    assert lacks_home(known, looked(State.RUNNING, volumes=frozenset(volumes))) is lacks
+
+
+@pytest.mark.parametrize(
+    ("status", "has"),
+    [("attaching", True), ("attached", True), ("detaching", False), ("detached", False), (None, True)],
+)
+def test_disk_that_is_on_its_way_out_is_not_there(status: str | None, has: bool) -> None:
+    disk = {"VolumeId": "vol-1"} | ({"Status": status} if status else {})
+    instance = {
+        "InstanceId": "i-1",
+        "State": {"Name": "running"},
+        "Placement": {"AvailabilityZone": "us-east-1a"},
+        "BlockDeviceMappings": [{"Ebs": disk}, {"NoDevice": ""}],
+    }
+    assert ("vol-1" in known_from(instance).volumes) is has
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,13 @@ import pytest
 from jupyterhub import orm, roles
 from jupyterhub.objects import Server
 from jupyterhub.user import User
+from tornado.web import HTTPError
 
+from hub.choices import apply_options, options_form
 from hub.errors import CloudRefused, NoCapacity
 from hub.naming import worker_token
 from hub.planning import Known
-from hub.spawner import StartFailed, WorkerSpawner, apply_options, options_form, spawner_class
+from hub.spawner import StartFailed, WorkerSpawner, spawner_class
 from hub.starting import Launched
 from lifecycle_app.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
@@ -28,7 +30,7 @@ class FakeStartup:
 
     def __init__(self, *outcomes: Known | Exception) -> None:
         self.outcomes = list(outcomes)
-        self.looks: list[Known] = []
+        self.looks: list[Known | None] = []
         self.looked: list[Known | None] = []
         self.types: list[str] = []
 
@@ -44,11 +46,15 @@ class FakeStartup:
         note(outcome)
         return outcome
 
-    async def look(self, instance_id: str) -> Known:
+    async def look(self, key: str, instance_id: str) -> Known | None:
         return self.looks.pop(0)
 
-    async def home_is_there(self, instance_id: str) -> None:
-        """There is no old home."""
+
+class FakeHomes:
+    """There is no old home."""
+
+    async def wait_for(self, instance_id: str) -> None:
+        """Is there at once."""
 
 
 class FakeWorkers:
@@ -113,6 +119,7 @@ class Case:
             settings=SETTINGS,
             token_key="key",
             startup=self.startup,
+            homes=FakeHomes(),
             workers=self.workers,
             reader=self.reader,
             starter=self.starter,
@@ -223,7 +230,7 @@ async def test_machine_that_does_not_run_after_all_is_started_again(
     case = cases(RUNNING, FRESH, answer=False)
     stopped = Known(instance_id="i-00000001", state=State.STOPPED, address="127.77.1.4")
 
-    class Looks(list[Known]):
+    class Looks(list[Known | None]):
         def pop(self, *_: Any) -> Known:
             case.workers.answers.set()
             return stopped
@@ -244,6 +251,21 @@ async def test_fresh_machine_is_not_doubted(cases: Cases, monkeypatch: pytest.Mo
     await asyncio.sleep(0.02)
     case.time += timedelta(minutes=2)
     await asyncio.sleep(0.02)
+    case.workers.answers.set()
+    assert await starting == "http://127.77.1.4:8888"
+
+
+async def test_machine_of_which_ec2_knows_nothing_yet_is_waited_for(
+    cases: Cases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(milliseconds=1))
+    monkeypatch.setattr("hub.spawner.DOUBT_AFTER", timedelta(seconds=-1))
+    case = cases(RUNNING, answer=False)
+    case.startup.looks = [None, None, RUNNING]
+    starting = asyncio.ensure_future(case.spawner.start())
+    async with asyncio.timeout(5):
+        while case.startup.looks:
+            await asyncio.sleep(0)
     case.workers.answers.set()
     assert await starting == "http://127.77.1.4:8888"
 
@@ -353,6 +375,14 @@ async def test_form_is_for_who_gets_a_new_machine(cases: Cases, record: Worker |
     if record:
         case.reader.workers["ada"] = record
     assert bool(await options_form(case.spawner)) is shown
+
+
+@pytest.mark.parametrize("names", [("", "gpu"), ("gpu", "cpu")])
+async def test_server_keeps_its_name(cases: Cases, names: tuple[str, str]) -> None:
+    """Its machine and its files are found by it."""
+    with pytest.raises(HTTPError, match="display name") as refused:
+        await cases().spawner.rename(*names)
+    assert refused.value.status_code == 400
 
 
 def test_each_hub_has_a_spawner_class_of_its_own() -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from hub.errors import CloudRefused, NoCapacity, RecordsSilent
+from hub.homes import Homes
 from hub.instances import Instances
 from hub.launching import Order, Place, run_request
 from hub.planning import Known
@@ -32,7 +33,8 @@ class Case:
         run = calls(self.clock)
         starter = Starter(ec2, run, window=0.001)
         instances = Instances(ec2, run, SETTINGS, window=0.001)
-        self.startup = Startup(self.store.get, run, starter, instances, SETTINGS, self.now)
+        self.homes = Homes(instances)
+        self.startup = Startup(self.store.get, run, starter, instances, self.homes, SETTINGS, self.now)
 
     def now(self) -> datetime:
         return NOON + timedelta(seconds=self.clock.time)
@@ -165,18 +167,18 @@ async def test_terminated_worker_gets_a_new_instance_with_its_old_home() -> None
     )
     known = await case.bring_up()
     assert known.zone == "us-east-1b"
-    assert case.startup.home_is_coming(known.instance_id)
-    await case.startup.home_is_there(known.instance_id)
+    assert case.homes.is_missing(known.instance_id)
+    await case.homes.wait_for(known.instance_id)
     await asyncio.sleep(0)
     assert case.ec2.attached == [("vol-1", known.instance_id)]
-    assert not case.startup.home_is_coming(known.instance_id)
+    assert not case.homes.is_missing(known.instance_id)
 
 
 async def test_hub_that_crashed_while_replacing_finds_the_new_instance_and_attaches_the_home() -> None:
     case = Case(worker(state=State.TERMINATED, home_volume="vol-1", instance_id="i-0000ffff"))
     new = case.launched("running")
     assert (await case.bring_up()).instance_id == new
-    await case.startup.home_is_there(new)
+    await case.homes.wait_for(new)
     assert case.ec2.attached == [("vol-1", new)]
     assert case.ec2.count("RunInstances") == 0
 
@@ -186,8 +188,128 @@ async def test_home_that_cannot_be_attached_is_no_home_to_work_without() -> None
     case.ec2.refuse = {"AttachVolume": [refusal("InvalidVolume.NotFound")]}
     known = await case.bring_up()
     with pytest.raises(CloudRefused, match="home disk"):
-        await case.startup.home_is_there(known.instance_id)
-    assert case.startup.home_is_coming(known.instance_id)
+        await case.homes.wait_for(known.instance_id)
+    assert case.homes.is_missing(known.instance_id)
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.RUNNING, State.STOPPED])
+async def test_hub_that_crashed_before_it_attached_the_home_attaches_it_at_the_next_login(
+    state: State,
+) -> None:
+    """By then there is a record of the new instance, and only that tells that the home is missing."""
+    case = Case(worker(state=state, home_volume="vol-1", home_attached=False))
+    mine = case.launched(state)
+    missing: list[bool] = []
+
+    def note(_: Known) -> None:
+        missing.append(case.homes.is_missing(mine))
+
+    async with asyncio.timeout(10):
+        await case.startup.bring_up("ada", "t3.medium", case.said.append, note)
+    assert missing[0], "the machine could fetch its environment before its home is on its way"
+    await case.homes.wait_for(mine)
+    assert case.ec2.attached == [("vol-1", mine)]
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.STOPPED])
+async def test_home_that_is_attached_costs_nothing(state: State) -> None:
+    case = Case(worker(state=state, home_volume="vol-1"))
+    known = await case.bring_up()
+    assert not case.homes.is_missing(known.instance_id)
+    assert case.ec2.count("AttachVolume") == 0
+
+
+async def test_home_that_could_not_be_attached_is_tried_again_at_the_next_login() -> None:
+    case = Case(worker(state=State.RUNNING, home_volume="vol-1", home_attached=False))
+    case.launched("running")
+    case.ec2.refuse = {"AttachVolume": [refusal("InvalidVolume.NotFound")]}
+    known = await case.bring_up()
+    with pytest.raises(CloudRefused, match="home disk"):
+        await case.homes.wait_for(known.instance_id)
+    await case.bring_up()
+    await case.homes.wait_for(known.instance_id)
+    await asyncio.sleep(0)
+    assert not case.homes.is_missing(known.instance_id)
+
+
+async def test_home_that_an_administrator_has_attached_after_a_failure_is_taken_for_there() -> None:
+    case = Case(worker(state=State.RUNNING, home_volume="vol-1", home_attached=False))
+    case.launched("running")
+    case.ec2.refuse = {"AttachVolume": [refusal("InvalidVolume.NotFound")]}
+    known = await case.bring_up()
+    with pytest.raises(CloudRefused):
+        await case.homes.wait_for(known.instance_id)
+    case.store.workers["ada"] = worker(state=State.RUNNING, home_volume="vol-1", version=2)
+    await case.bring_up()
+    await case.homes.wait_for(known.instance_id)
+    assert not case.homes.is_missing(known.instance_id)
+
+
+async def test_claimed_worker_is_not_used_however_long_ec2_says_that_it_runs() -> None:
+    """StopInstances may be on its way all the time: the lease, not EC2, tells when nobody sends it any more."""
+    lease = timedelta(seconds=5 * LOOK_EVERY)
+    case = Case(worker(state=State.STOPPING, claimed_until=NOON + lease))
+    case.launched("running")
+    await case.bring_up()
+    assert case.now() >= NOON + lease
+    assert case.operations() == ["DescribeInstances"]
+
+
+async def test_worker_that_is_claimed_anew_while_ec2_is_asked_is_waited_for() -> None:
+    case = Case(worker(state=State.STOPPING, claimed_until=NOON))
+    mine = case.launched("running")
+    looks = case.ec2.paginate
+
+    def claiming(**more: Any) -> Any:
+        until = NOON + timedelta(minutes=5)
+        case.store.workers["ada"] = worker(state=State.STOPPING, claimed_until=until, version=2)
+        return looks(**more)
+
+    case.ec2.paginate = claiming
+    changing(case, lambda _: worker(state=State.STOPPED, version=3) if case.clock.time >= 3 else None)
+    assert (await case.bring_up()).is_fresh, "it was used, though it was about to be stopped"
+    assert case.operations() == ["DescribeInstances", "StartInstances"]
+    assert case.ec2.asked[-1] == ("StartInstances", [mine])
+
+
+async def test_accepted_stop_that_ec2_does_not_show_yet_is_waited_for() -> None:
+    case = Case(worker(state=State.STOPPING))
+    mine = case.launched("running")
+
+    def stopped(_: Worker) -> None:
+        if case.clock.time >= 2 * LOOK_EVERY:
+            case.ec2.instances[mine]["State"] = {"Name": "stopped"}
+
+    changing(case, stopped)
+    assert (await case.bring_up()).is_fresh
+
+
+@pytest.mark.parametrize(
+    ("record", "known"),
+    [
+        (worker(state=State.RUNNING, state_at=NOON - timedelta(minutes=4)), None),
+        (worker(state=State.RUNNING, state_at=NOON - timedelta(minutes=5)), State.TERMINATED),
+        (worker(state=State.TERMINATED, instance_id="i-0000ffff", state_at=NOON - timedelta(days=1)), None),
+        (None, None),
+    ],
+)
+async def test_young_instance_that_ec2_does_not_find_is_not_gone(
+    record: Worker | None, known: State | None
+) -> None:
+    case = Case(*([record] if record else []))
+    seen = await case.startup.look("ada", "i-00000001")
+    assert (seen.state if seen else None) is known
+
+
+async def test_young_instance_that_ec2_does_not_find_is_not_replaced() -> None:
+    """Or its user would have two machines."""
+    case = Case(worker(state=State.STOPPING, claimed_until=NOON, instance_id="i-0000ffff"))
+    changing(
+        case,
+        lambda old: worker(state=State.RUNNING, instance_id=old.instance_id) if case.clock.time > 3 else None,
+    )
+    assert (await case.bring_up()).instance_id == "i-0000ffff"
+    assert case.ec2.count("RunInstances") == 0
 
 
 @pytest.mark.parametrize(("age", "launches"), [(timedelta(minutes=1), 0), (timedelta(minutes=6), 1)])
