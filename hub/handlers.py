@@ -5,15 +5,14 @@ import logging
 from typing import Any
 
 from jupyterhub.apihandlers.base import APIHandler
-from jupyterhub.apihandlers.users import UserServerAPIHandler
 from jupyterhub.handlers.base import BaseHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
 from hub.draining import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
-from hub.options import instance_type_in
 from hub.parts import Parts, WithParts
+from hub.servers import ServerHandler, SpawnPage, UserHandler
 from hub.spawner import WorkerSpawner
 from lifecycle_app.errors import StoreUnavailable
 
@@ -28,8 +27,10 @@ def routes(parts: Parts) -> list[tuple[str, type[web.RequestHandler], dict[str, 
     return [
         (r"/api/cloudjhub/environment", EnvironmentHandler, given),
         (r"/api/cloudjhub/drain", DrainHandler, given),
+        (r"/api/users/([^/]+)", UserHandler, given),
         (r"/api/users/([^/]+)/server", ServerHandler, given),
         (r"/api/users/([^/]+)/servers/([^/]*)", ServerHandler, given),
+        (r"/spawn/([^/]+)/([^/]+)", SpawnPage, given),
         (r"/workers", WorkersHandler, given),
     ]
 
@@ -87,24 +88,6 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
         if worker is None:
             raise NotOurWorker(f"{instance_id} is no worker of this cluster")
         raise NotReady(f"nobody waits for the server of {worker.key}")
-
-
-class ServerHandler(WithParts, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """JupyterHub's own, but a start's options are checked at once, and a stop knows who asked for it."""
-
-    async def post(self, user_name: str, server_name: str = "") -> None:
-        """Starts a server."""
-        options = self.get_server_json_body()["user_options"]
-        try:
-            instance_type_in(options or {}, self.parts.settings.types)
-        except ValueError as error:
-            raise web.HTTPError(400, str(error)) from error
-        await super().post(user_name, server_name)
-
-    async def stop_single_user(self, user: Any, server_name: str = "") -> Any:
-        """Stops a server for the one who asks."""
-        user.spawners[server_name].stop_requested_by = self.current_user.name
-        return await super().stop_single_user(user, server_name)
 
 
 class WorkersHandler(WithParts, BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types

@@ -5,7 +5,15 @@ from itertools import combinations
 
 import pytest
 
-from hub.naming import LONGEST, client_token, filter_value, normalised, objection, worker_token
+from hub.naming import (
+    LONGEST,
+    client_token,
+    filter_value,
+    normalised,
+    objection,
+    server_objection,
+    worker_token,
+)
 from lifecycle_app.worker import worker_key
 
 ACCEPTED = [
@@ -71,6 +79,36 @@ def test_refused_with_the_reason(name: str, words: str) -> None:
     why = objection(normalised(name))
     assert why is not None
     assert words in why
+
+
+@pytest.mark.parametrize("name", ["gpu", "a", "gpu-2", "x" * 30])
+def test_accepted_server(name: str) -> None:
+    assert server_objection(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "$(reboot)",
+        "a b",
+        "GPU",
+        "müller",
+        "a/b",
+        "..",
+        "-a",
+        "a-",
+        "a--b",
+        "2",
+        "x" * 31,
+        "a\n",
+        "a\u200bb",
+    ],
+)
+def test_refused_server_is_told_what_is_possible(name: str) -> None:
+    why = server_objection(name)
+    assert why is not None
+    assert "lower-case letters a to z" in why
 
 
 @pytest.mark.parametrize(
