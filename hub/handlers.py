@@ -1,4 +1,4 @@
-"""The hub's HTTP for workers, for the lifecycle app and for administrators, beside JupyterHub's own."""
+"""The hub's HTTP for workers and for administrators, beside JupyterHub's own; and where all our handlers are."""
 
 import json
 import logging
@@ -19,10 +19,12 @@ from lifecycle_app.errors import StoreUnavailable
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = 1
+# What a proxy adds. Workers come directly, over the private network.
+FORWARDED = ("X-Forwarded-For", "X-Real-Ip", "Forwarded")
 
 
 def routes(parts: Parts) -> list[tuple[str, type[web.RequestHandler], dict[str, Parts]]]:
-    """Our handlers. They come before JupyterHub's own, so that ours for servers takes the place of its."""
+    """Our handlers. They come before JupyterHub's own, so that ours take the place of its."""
     given = {"parts": parts}
     return [
         (r"/api/cloudjhub/environment", EnvironmentHandler, given),
@@ -40,23 +42,28 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
 
     async def post(self) -> None:
         """Answers 200, or 401, 403, 409, 429, 503 as JSON. What was sent is never logged: it holds a signature."""
-        now = self.parts.now()
+        if any(name in self.request.headers for name in FORWARDED):
+            raise web.HTTPError(404)
+        source = self._peer()
         try:
-            sent = self._sent()
-            instance_id = await self.parts.identities.instance(sent, self.request.remote_ip or "", now)
-            answer = (await self._spawner_on(instance_id)).launch_environment()
+            async with self.parts.identities.proven(self._sent(), source, self.parts.now()) as instance_id:
+                answer = (await self._spawner_on(instance_id)).launch_environment()
         except IdentityError as error:
-            log.warning("environment refused to %s: %s", self.request.remote_ip, error)
+            log.warning("environment refused to %s: %s", source, error)
             self._refuse(error.status, str(error))
             return
         except (OSError, StoreUnavailable) as error:
-            log.warning("environment of %s cannot be given now: %s", self.request.remote_ip, error)
+            log.warning("environment of %s cannot be given now: %s", source, error)
             self._refuse(503, "identities cannot be checked just now")
             return
-        self.parts.identities.use_up(sent, now)
         log.info("instance %s fetched its environment", instance_id)
         self.set_header("Cache-Control", "no-store")
         self.write(json.dumps(answer))
+
+    def _peer(self) -> str:
+        """The address at the other end of the socket, whatever the headers say."""
+        address: str = self.request.connection.context.address[0]
+        return address
 
     def _sent(self) -> Any:
         try:

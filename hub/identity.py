@@ -6,8 +6,8 @@ hub's name is in a signed header, so that a request signed for another hub is wo
 
 import hmac
 import re
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from hub.calls import Calls
-from hub.errors import NotProven, TooManyTries
+from hub.errors import NotProven
+from hub.failures import Failures
 
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
@@ -43,8 +44,6 @@ ALLOWED = frozenset(
 MUST_BE_SIGNED = frozenset({"host", "x-amz-date", HUB_HEADER})
 LONGEST_HEADER = 8192
 AGE = timedelta(minutes=5)
-MOST_FAILURES = 30
-FAILURES_WITHIN = timedelta(minutes=1)
 AT_ONCE = 20
 
 _AUTHORIZATION = re.compile(
@@ -147,32 +146,6 @@ def _check_age(date: str, day: str, now: datetime) -> None:
         raise NotProven("signed too long ago, or by a wrong clock")
 
 
-class Failures:
-    """Limits how often something may fail to prove who it is: `most` times within `within`."""
-
-    def __init__(self, most: int = MOST_FAILURES, within: timedelta = FAILURES_WITHIN) -> None:
-        self._most = most
-        self._within = within
-        self._at: dict[str, deque[datetime]] = {}
-
-    def check(self, source: str, now: datetime) -> None:
-        """Raises TooManyTries for a source that has failed too often."""
-        self._forget(now)
-        if len(self._at.get(source, ())) >= self._most:
-            raise TooManyTries("too many attempts that proved nothing")
-
-    def add(self, source: str, now: datetime) -> None:
-        """Counts a failure."""
-        self._at.setdefault(source, deque(maxlen=self._most)).append(now)
-
-    def _forget(self, now: datetime) -> None:
-        for source, times in list(self._at.items()):
-            while times and now - times[0] > self._within:
-                times.popleft()
-            if not times:
-                del self._at[source]
-
-
 class Identities:
     """Finds out which instance sent a signed request."""
 
@@ -188,9 +161,12 @@ class Identities:
         self._used: dict[str, datetime] = {}
         self._http: SimpleAsyncHTTPClient | None = None
 
-    async def instance(self, sent: Any, source: str, now: datetime) -> str:
+    @asynccontextmanager
+    async def proven(self, sent: Any, source: str, now: datetime) -> AsyncIterator[str]:
         """The id of the instance that signed what was sent from the address `source`.
 
+        A signature is taken before STS is asked, so that of two that are the same only one gets an answer. It is
+        given back if what is done with it fails: then it got none.
         Raises NotProven, TooManyTries; OSError or an AWS error if STS cannot be asked.
         """
         self._failures.check(source, now)
@@ -198,17 +174,24 @@ class Identities:
             proof = check_request(sent, host=self._host, hub_name=self._hub_name, now=now)
             if proof.signature in self._used:
                 raise NotProven("this signature was used before")
+        except NotProven:
+            self._failures.add(source, now)
+            raise
+        self._used = {one: at for one, at in self._used.items() if now - at <= 2 * AGE}
+        self._used[proof.signature] = now
+        try:
+            yield await self._instance(proof, source, now)
+        except BaseException:
+            self._used.pop(proof.signature, None)
+            raise
+
+    async def _instance(self, proof: Proof, source: str, now: datetime) -> str:
+        try:
             arn = await self._asked(proof)
             return instance_in(arn, account=await self._own_account(), role=self._role)
         except NotProven:
             self._failures.add(source, now)
             raise
-
-    def use_up(self, sent: Any, now: datetime) -> None:
-        """From now on this signature proves nothing: it got its answer."""
-        proof = check_request(sent, host=self._host, hub_name=self._hub_name, now=now)
-        self._used = {one: at for one, at in self._used.items() if now - at <= 2 * AGE}
-        self._used[proof.signature] = now
 
     async def _asked(self, proof: Proof) -> str:
         if self._http is None:

@@ -1,16 +1,19 @@
 """Who may prove what: the signed request, taken apart."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
 from bootstrap.worker.identity import signed_proof
-from hub.errors import NotProven, TooManyTries
-from hub.identity import AGE, BODY, Failures, check_request, instance_in
-from tests.hub.fakes import NOON
+from hub.errors import NotProven, NotReady, TooManyTries
+from hub.failures import Failures
+from hub.identity import AGE, BODY, Identities, check_request, instance_in
+from tests.hub.fakes import NOON, calls
 
 HOST = "sts.us-east-1.amazonaws.com"
 HUB = "hub.test"
@@ -172,3 +175,60 @@ def test_source_that_fails_too_often_has_to_wait() -> None:
         failures.check("127.0.0.1", NOON + timedelta(minutes=1))
     failures.check("127.0.0.2", NOON)
     failures.check("127.0.0.1", NOON + timedelta(minutes=1) + SECOND)
+
+
+class Sts:
+    """Identities whose STS answers when it is told to."""
+
+    def __init__(self) -> None:
+        sts: Any = SimpleNamespace(meta=SimpleNamespace(endpoint_url=f"https://{HOST}"))
+        self.identities = Identities(sts, calls(), HUB, "workers")
+        self.asked = 0
+        self.may_answer = asyncio.Event()
+        self.problem: Exception | None = None
+        self.identities._account = "123456789012"
+        cast(Any, self.identities)._asked = self._asked
+
+    async def _asked(self, _: Any) -> str:
+        self.asked += 1
+        await self.may_answer.wait()
+        if self.problem:
+            raise self.problem
+        return ARN
+
+    async def served(self, sent: Any, problem: Exception | None = None) -> str:
+        async with self.identities.proven(sent, "127.0.0.1", NOON) as instance_id:
+            if problem:
+                raise problem
+            return instance_id
+
+
+async def test_of_two_equal_signatures_at_once_only_one_is_served(sent: dict[str, Any]) -> None:
+    sts = Sts()
+    both = [asyncio.ensure_future(sts.served(sent)) for _ in range(2)]
+    await asyncio.sleep(0)
+    sts.may_answer.set()
+    answers = await asyncio.gather(*both, return_exceptions=True)
+    assert answers[0] == "i-0123456789abcdef0"
+    assert isinstance(answers[1], NotProven)
+    assert sts.asked == 1
+    with pytest.raises(NotProven, match="before"):
+        await sts.served(sent)
+
+
+@pytest.mark.parametrize("problem", [NotReady("nobody waits"), ConnectionError("STS answers 503")])
+async def test_signature_that_got_no_answer_may_be_sent_again(
+    sent: dict[str, Any], problem: Exception
+) -> None:
+    """Signatures of the same second are the same, and a worker asks again soon."""
+    sts = Sts()
+    sts.may_answer.set()
+    if isinstance(problem, NotReady):
+        with pytest.raises(NotReady):
+            await sts.served(sent, problem)
+    else:
+        sts.problem = problem
+        with pytest.raises(ConnectionError):
+            await sts.served(sent)
+        sts.problem = None
+    assert await sts.served(sent)

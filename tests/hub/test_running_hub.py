@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -91,9 +92,12 @@ def record(machine: Machine, user: str, state: State, **more: Any) -> Worker:
     return Worker(**{**known, "state": state, **more})
 
 
-def drain(emulated: Emulated, user: str, machine: Machine, mode: str, since: datetime) -> dict[str, Any]:
+def drain(
+    emulated: Emulated, user: str, machine: Machine, mode: str, since: datetime, **more: Any
+) -> dict[str, Any]:
     """What the lifecycle app asks."""
-    body = {"worker": user, "instance_id": machine.instance_id, "since": since.timestamp(), "mode": mode}
+    known = {"worker": user, "instance_id": machine.instance_id, "since": since.timestamp(), "mode": mode}
+    body = {**known, **more}
     headers = {"Authorization": f"token {emulated.secrets['lifecycle-token']}"}
     answer = requests.post(f"{API}/cloudjhub/drain", json=body, headers=headers, timeout=20)
     assert answer.status_code == 200, answer.text
@@ -215,6 +219,23 @@ def test_login_during_a_claim_waits_and_goes_on_with_the_same_instance(
     assert len(instances_of(hub, "emil")) == 1
 
 
+def test_hub_killed_before_it_attached_the_home_serves_nobody_without_it(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    browser, machine = spawned(hub, "femi", machines)
+    drain(hub, "femi", machine, "regardless", now())
+    ec2 = hub.client("ec2")
+    zone = instances_of(hub, "femi")[0]["Placement"]["AvailabilityZone"]
+    home = ec2.create_volume(AvailabilityZone=zone, Size=3)["VolumeId"]
+    known = {"address": machine_address(hub, "femi"), "home_volume": home, "home_attached": False}
+    store.put(record(machine, "femi", State.RUNNING, **known), now())
+    hub.start_hub()
+    browser.page("/hub/spawn")
+    eventually(lambda: browser.server().get("ready"))
+    attachments = ec2.describe_volumes(VolumeIds=[home])["Volumes"][0]["Attachments"]
+    assert [one["InstanceId"] for one in attachments] == [machine.instance_id]
+
+
 def test_stopped_instance_is_started_again(
     hub: Emulated, machines: list[Machine], store: WorkerStore
 ) -> None:
@@ -273,6 +294,37 @@ def test_environment_is_for_its_own_instance_only(hub: Emulated, machines: list[
     assert fetch("nonsense").status_code == 401
 
 
+def test_environment_is_given_on_the_private_network_only(hub: Emulated, machines: list[Machine]) -> None:
+    """Through the proxy anybody could ask, and headers could tell any source."""
+    _, machine = spawned(hub, "ivan", machines)
+    proof = proof_of(hub, machine.instance_id)
+    public = f"{hub.public_url}/hub/api/cloudjhub/environment"
+    assert requests.post(public, json=proof, timeout=20).status_code == 404
+    for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
+        assert fetch(proof, **{header: "127.191.1.4"}).status_code == 404
+    assert fetch(proof).status_code == 200
+
+
+def test_drain_of_a_worker_that_answers_but_does_not_tell_says_so(
+    hub: Emulated, machines: list[Machine]
+) -> None:
+    _, machine = spawned(hub, "jana", machines)
+    asked = now()
+    machine.status = 403
+    said = drain(hub, "jana", machine, "idle", asked)
+    assert (said["drained"], said["evidence"]) == (False, {"answers": True})
+    machine.status = 200
+    machine.activity["observed_at"] = (asked - timedelta(hours=1)).timestamp()
+    said = drain(hub, "jana", machine, "unattended", asked)
+    assert (said["drained"], said["evidence"], "clock" in said["reason"]) == (False, {"answers": True}, True)
+    del machine.activity["observed_at"]
+    machine.activity["level"] = 1
+    assert not drain(hub, "jana", machine, "idle", asked)["drained"]
+    said = drain(hub, "jana", machine, "idle", asked, counts=2)
+    assert said["drained"]
+    assert said["evidence"]["observed_at"] >= asked.timestamp()
+
+
 def test_drain_needs_its_own_scope(hub: Emulated, machines: list[Machine]) -> None:
     _, machine = spawned(hub, "jan", machines)
     body = {"worker": "jan", "instance_id": machine.instance_id, "since": 0, "mode": "regardless"}
@@ -300,6 +352,62 @@ def test_named_server_has_its_own_instance_beside_the_default_one(
     eventually(lambda: browser.server("gpu").get("ready"))
     assert machines[-1].environment["JUPYTERHUB_SERVICE_PREFIX"] == "/user/lea/gpu/"
     assert machines[-1].environment["JUPYTERHUB_API_TOKEN"] != machine.environment["JUPYTERHUB_API_TOKEN"]
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "a b", "GPU", "a\u200bb", "x" * 31])
+def test_refused_name_of_a_server_is_told_what_is_possible(hub: Emulated, name: str) -> None:
+    browser = Browser(hub.public_url)
+    browser.log_in("vera")
+    answer = browser.api("POST", f"/users/vera/servers/{quote(name)}")
+    assert (answer.status_code, "lower-case letters a to z" in answer.json()["message"]) == (400, True)
+    page = browser.page(f"/hub/spawn/vera/{quote(name)}")
+    assert (page.status_code, "lower-case letters a to z" in page.text) == (400, True)
+    assert not instances_of(hub, "vera")
+
+
+def test_server_keeps_its_name_but_may_be_shown_under_another(hub: Emulated) -> None:
+    browser = Browser(hub.public_url)
+    browser.log_in("nils")
+    assert browser.api("PUT", "/users/nils/servers/gpu").status_code == 201
+    answer = browser.api("PATCH", "/users/nils/servers/gpu", json={"name": "cpu"})
+    assert (answer.status_code, "keeps its name" in answer.json()["message"]) == (400, True)
+    assert browser.api("PATCH", "/users/nils/servers/gpu", json={"display_name": "Big"}).status_code == 200
+    assert browser.server("gpu")["display_name"] == "Big"
+
+
+def test_named_servers_are_limited(hub: Emulated) -> None:
+    browser = Browser(hub.public_url)
+    browser.log_in("olga")
+    answers = [browser.api("PUT", f"/users/olga/servers/number-{n}").status_code for n in range(4)]
+    assert answers == [201, 201, 201, 400]
+
+
+def test_user_with_a_machine_keeps_the_name_by_which_it_is_found(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    boss = Browser(hub.public_url)
+    boss.log_in("boss", hub.secrets["hub/admin-password"])
+    for name in ("paul", "quinn", "rosa"):
+        assert boss.api("POST", f"/users/{name}").status_code == 201
+    assert boss.api("PATCH", "/users/paul", json={"name": "paula"}).status_code == 200
+    worker = Worker(
+        key="quinn",
+        instance_id="i-0000aaaa",
+        state=State.STOPPED,
+        state_at=now(),
+        version=0,
+        changed_at=now(),
+    )
+    store.put(worker, now())
+    store.put(replace(worker, key="rosa/gpu", instance_id="i-0000bbbb"), now())
+    answer = boss.api("PATCH", "/users/quinn", json={"name": "queen"})
+    assert (answer.status_code, "has a machine" in answer.json()["message"]) == (409, True)
+    eventually(lambda: "rosa/gpu" in boss.page("/hub/workers").text)
+    assert boss.api("PATCH", "/users/rosa", json={"name": "rose"}).status_code == 409
+    user = Browser(hub.public_url)
+    user.log_in("quinn")
+    assert user.api("PATCH", "/users/quinn", json={"name": "queen"}).status_code in (403, 404)
+    assert boss.api("PATCH", "/users/quinn", json={"admin": False}).status_code == 200
 
 
 def machine_address(emulated: Emulated, user: str) -> str:
