@@ -7,19 +7,24 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
+Turn = Callable[[], Awaitable[None]]
 Together = Callable[[Sequence[K]], Awaitable[Mapping[K, V | Exception]]]
 
 
 class Joining(Generic[K, V]):
     """Collects what is asked within `window` seconds and asks it together, at most `most` at once.
 
-    Who asks for the same thing meanwhile gets the same answer. A caller that goes away takes nobody else along.
+    If `turn` makes a call wait, what is asked meanwhile still goes with it. Who asks for the same thing meanwhile gets
+    the same answer. A caller that goes away takes nobody else along.
     """
 
-    def __init__(self, together: Together[K, V], *, window: float, most: int) -> None:
+    def __init__(
+        self, together: Together[K, V], *, window: float, most: int, turn: Turn | None = None
+    ) -> None:
         self._together = together
         self._window = window
         self._most = most
+        self._turn = turn
         self._waiting: dict[K, asyncio.Future[V]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -36,11 +41,11 @@ class Joining(Generic[K, V]):
 
     async def _after_window(self) -> None:
         await asyncio.sleep(self._window)
-        waiting, self._waiting = self._waiting, {}
-        keys = list(waiting)
-        for start in range(0, len(keys), self._most):
-            part = {key: waiting[key] for key in keys[start : start + self._most]}
-            self._in_background(self._answer(part))
+        while self._waiting:
+            if self._turn:
+                await self._turn()
+            keys = list(self._waiting)[: self._most]
+            self._in_background(self._answer({key: self._waiting.pop(key) for key in keys}))
 
     async def _answer(self, waiting: Mapping[K, asyncio.Future[V]]) -> None:
         try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WINDOW = 0.15
+WINDOW = 0.05
 MOST_AT_ONCE = 200
 MOST_GENERATIONS = 3
 
@@ -74,8 +74,10 @@ class Starter:
     def __init__(self, ec2: "EC2Client", calls: Calls, *, window: float = WINDOW) -> None:
         self._ec2 = ec2
         self._calls = calls
-        self._starts = Joining[str, None](self._start_together, window=window, most=MOST_AT_ONCE)
-        self._start_pace = TokenBucket()
+        self._start_pace = pace = TokenBucket()
+        self._starts = Joining[str, None](
+            self._start_together, window=window, most=MOST_AT_ONCE, turn=lambda: calls.turn(pace)
+        )
         self._launch_pace = TokenBucket()
         self._queue = 0
         self._launches: dict[str, asyncio.Task[Launched]] = {}
@@ -158,7 +160,9 @@ class Starter:
             instance_type=instance["InstanceType"],
         )
 
-    async def _start_together(self, instance_ids: Sequence[str]) -> dict[str, Exception | None]:
+    async def _start_together(
+        self, instance_ids: Sequence[str], *, booked: bool = True
+    ) -> dict[str, Exception | None]:
         """Starts them in one call; if one cannot be started, the others still are."""
         ids = list(instance_ids)
         try:
@@ -166,13 +170,14 @@ class Starter:
                 f"StartInstances of {len(ids)}",
                 lambda: self._ec2.start_instances(InstanceIds=ids),
                 self._start_pace,
+                booked=booked,
             )
         except ClientError as error:
             if len(ids) == 1:
                 return {ids[0]: in_words(error, ids[0])}
             answers: dict[str, Exception | None] = {}
             for part in _parts(ids, str(error)):
-                answers.update(await self._start_together(part))
+                answers.update(await self._start_together(part, booked=False))
             return answers
         return dict.fromkeys(ids)
 

@@ -41,6 +41,27 @@ async def test_large_crowd_is_split_at_the_limit() -> None:
     assert [len(call) for call in asked.calls] == [2, 2, 1]
 
 
+async def test_what_is_asked_while_a_call_waits_for_its_turn_goes_with_it() -> None:
+    """So a class that comes back within seconds costs few calls, though each of its users came alone."""
+    asked, came, turn = Asked(), asyncio.Event(), asyncio.Semaphore(0)
+
+    async def my_turn() -> None:
+        came.set()
+        await turn.acquire()
+
+    joining = Joining[str, str](asked.together, window=0, most=2, turn=my_turn)
+    questions = [asyncio.ensure_future(joining.ask("a"))]
+    await came.wait()
+    questions += [asyncio.ensure_future(joining.ask(key)) for key in "bc"]
+    await asyncio.sleep(0)
+    turn.release()
+    assert await questions[0] == "A"
+    assert asked.calls == [["a", "b"]]
+    turn.release()
+    assert await asyncio.gather(*questions) == ["A", "B", "C"]
+    assert asked.calls == [["a", "b"], ["c"]]
+
+
 async def test_error_of_one_is_not_the_others() -> None:
     joining = Joining[str, str](Asked().together, window=0.01, most=200)
     bad, good = await asyncio.gather(joining.ask("bad"), joining.ask("a"), return_exceptions=True)
