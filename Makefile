@@ -17,12 +17,12 @@ local-down:  ## clean up after a crash
 test: setup setup-test  ## every test, browser tests included
 	$(RUN) -m pytest $(ARGS)
 
-check: setup setup-test  ## what must hold before a commit: style, types, imports, fast tests
+check: setup  ## what must hold before a commit: style, types, imports, and the tests that take seconds
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(RUN) -m pytest -m "not browser and not cloud" -q
+	$(RUN) -m pytest -q tests/contracts tests/local tests/bench tests/bootstrap
 
 format:
 	.venv/bin/ruff check --fix
