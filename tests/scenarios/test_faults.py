@@ -1,0 +1,117 @@
+"""AWS on a bad day: what the user is told, and that everything is well once AWS is well again."""
+
+import itertools
+
+import pytest
+
+from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.person import Person, SpawnFailed
+
+pytestmark = pytest.mark.cloud
+
+
+@pytest.fixture(scope="module")
+def patient(cloud: LocalCloud) -> Person:
+    """Waits for a machine that runs and never answers. The hub gives up after minutes, so the login begins first."""
+    person = cloud.person("norbert")
+    with cloud.faults("dead-instance"):
+        person.request_start()
+        cloud.await_state("norbert", "running")
+    return person
+
+
+def test_without_capacity_a_login_says_so_and_works_later(cloud: LocalCloud, patient: Person) -> None:
+    """For a new machine and for one that was stopped."""
+    person = cloud.person("olivia")
+    with cloud.faults("capacity"):
+        assert_plain(failure(person), "AWS has no machine", "try again")
+        page = person.page("/user/olivia/lab").text
+        assert "AWS has no machine" in page
+        assert "Traceback" not in page
+        assert not cloud.instances("olivia")
+    person.start()
+    person.write("kept.txt", "mine")
+    first = cloud.worker("olivia")["instance"]
+    person.stop()
+    cloud.await_state("olivia", "stopped")
+
+    with cloud.faults("capacity"):
+        assert_plain(failure(person), "AWS has no machine", "Your files are safe")
+    person.start()
+    assert person.read("kept.txt") == "mine"
+    assert [instance["InstanceId"] for instance in cloud.instances("olivia")] == [first]
+
+
+def test_a_throttled_login_goes_on_when_aws_lets_it(cloud: LocalCloud, patient: Person) -> None:
+    """The hub tries again, and launches one machine however often it asked."""
+    person = cloud.person("peggy")
+    seen = len(throttled(cloud))
+    with cloud.faults("throttling"):
+        person.request_start()
+        cloud.await_true("the hub was throttled and tried again", lambda: len(throttled(cloud)) >= seen + 3)
+        assert person.servers()[""]["pending"] == "spawn"
+    person.await_ready()
+    kernel = person.open_kernel()
+    assert person.run_cell(kernel, "print(6 * 7)") == "42\n"
+    assert len(cloud.instances("peggy")) == 1
+
+
+def test_a_login_waits_for_a_slow_machine_and_tells_where_it_is(cloud: LocalCloud, patient: Person) -> None:
+    """Every step is told once, and the bar stands still where nothing happens."""
+    person = cloud.person("quentin")
+    with cloud.faults("slow-boot"):
+        person.request_start()
+        [pending] = cloud.await_true("its machine", lambda: cloud.instances("quentin"))
+        assert pending["State"]["Name"] == "pending"
+    events = person.await_ready()
+    messages = [event["message"] for event in events]
+    steps = [
+        "Asking AWS for a new machine",
+        f"Machine {pending['InstanceId']} is booting",
+        "The machine has booted and starts JupyterLab",
+        "JupyterLab answers",
+    ]
+    assert [message for message in messages if message in steps] == steps
+    percents = [event["progress"] for event in events]
+    assert all(earlier <= later for earlier, later in itertools.pairwise(percents)), percents
+    assert cloud.worker("quentin")["state"] == "running"
+
+
+def test_a_machine_that_never_answers_is_told_and_mended_by_stop_and_start(
+    cloud: LocalCloud, patient: Person
+) -> None:
+    """The next login works, on the same machine."""
+    [dead] = cloud.instances("norbert")
+    with pytest.raises(SpawnFailed) as failed:
+        patient.await_ready()
+    assert_plain(str(failed.value), dead["InstanceId"], "did not answer", "Try again")
+    cloud.await_state("norbert", "stopped")
+    patient.start()
+    kernel = patient.open_kernel()
+    assert patient.run_cell(kernel, "print(6 * 7)") == "42\n"
+    assert [instance["InstanceId"] for instance in cloud.instances("norbert")] == [dead["InstanceId"]]
+
+
+def failure(person: Person) -> str:
+    """What a login that fails says."""
+    with pytest.raises(SpawnFailed) as failed:
+        person.start()
+    return str(failed.value)
+
+
+def assert_plain(message: str, *words: str) -> None:
+    """The message holds these words, and nothing that only a programmer reads."""
+    for word in words:
+        assert word in message
+    for word in ("Traceback", "Error", "botocore", "Exception", "HTTP 5"):
+        assert word not in message, message
+
+
+def throttled(cloud: LocalCloud) -> list[object]:
+    """The hub's calls that EC2 refused because of their number."""
+    return [
+        call
+        for action in ("RunInstances", "DescribeInstances", "DescribeImages", "DescribeSubnets")
+        for call in cloud.calls(action)
+        if call["error"] == "RequestLimitExceeded" and "manager" in call["principal"]
+    ]
