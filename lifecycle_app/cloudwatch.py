@@ -19,6 +19,7 @@ SHORT_ALARM_PERIODS = (10, 20, 30)
 """Seconds; besides these, alarms know whole minutes only."""
 LONGEST_BY_MINUTES = timedelta(days=1)
 """What an alarm may look back on, unless its period is an hour or more."""
+LONGEST_BY_HOURS = timedelta(days=7)
 SHORT_PERIODS_KEPT = timedelta(hours=3)
 """So long CloudWatch keeps figures of less than a minute."""
 MINUTE = timedelta(minutes=1)
@@ -129,11 +130,15 @@ class CloudWatch:
 
 
 def idle_alarm(policy: Policy, report_period: timedelta) -> IdleAlarm:
-    """The alarm that suits the policy, within what CloudWatch allows."""
+    """The alarm that suits the policy, within what CloudWatch allows.
+
+    For a longer timeout it rings too early: nobody is stopped then, and the sweep comes when the worker is due.
+    """
     period = alarm_period(report_period)
     if policy.idle_timeout > LONGEST_BY_MINUTES:
         period = max(period, timedelta(hours=1))
-    return IdleAlarm(period, ceil(policy.idle_timeout / period), policy.lowest_level)
+    datapoints = ceil(min(policy.idle_timeout, LONGEST_BY_HOURS) / period)
+    return IdleAlarm(period, datapoints, policy.lowest_level)
 
 
 def alarm_period(report_period: timedelta) -> timedelta:

@@ -171,6 +171,8 @@ def test_the_whole_alarm() -> None:
         (DAY, MINUTE, (MINUTE, 1440)),
         (DAY + SECOND, MINUTE, (HOUR, 25)),
         (7 * DAY, MINUTE, (HOUR, 168)),
+        (7 * DAY + SECOND, MINUTE, (HOUR, 168)),
+        (366 * DAY, MINUTE, (HOUR, 168)),
     ],
 )
 def test_alarms_stay_within_what_cloudwatch_allows(
