@@ -5,14 +5,14 @@
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from chalice.app import Chalice, CloudWatchEvent
 
 from lifecycle_app import events, service
 from lifecycle_app.errors import EventRefused
 from lifecycle_app.settings import triggers
-from lifecycle_app.wiring import wired
+from lifecycle_app.wiring import utc_now, wired
 from lifecycle_app.worker import idle_alarm_prefix
 
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # where the platform has not done so
@@ -22,8 +22,8 @@ log = logging.getLogger("lifecycle_app.handlers")
 app = Chalice(app_name="cloudjhub")
 deployed = triggers()
 
-ONE_WORKER_TAKES = 40_000
-"""Milliseconds, if the hub and EC2 both keep silent as long as they can."""
+ONE_WORKER_TAKES = 110_000
+"""Milliseconds, if CloudWatch, the hub (asked twice) and EC2 all keep silent as long as they can."""
 
 
 @app.on_cw_event({"source": ["aws.ec2"], "detail-type": ["EC2 Instance State-change Notification"]})
@@ -69,7 +69,7 @@ def record_activity(_: CloudWatchEvent) -> object:
 
 @app.schedule(deployed.sweep_schedule)
 def sweep(event: CloudWatchEvent) -> object:
-    return handled(lambda now: service.sweep(wired(), now, lambda: is_time_left(event)))
+    return handled(lambda _: service.sweep(wired(), lambda: is_time_left(event)))
 
 
 @app.schedule(deployed.reconcile_schedule)
@@ -81,7 +81,7 @@ def handled(act: Callable[[datetime], object]) -> object:
     """What `act` answers, done at the present time. A refused event is told of; trouble is logged, and raised
     again so that the platform tries once more."""
     try:
-        return act(datetime.now(UTC))
+        return act(utc_now())
     except EventRefused as refusal:
         log.info("ignored: %s: %s", type(refusal).__name__, refusal)
         return {"ignored": str(refusal)}

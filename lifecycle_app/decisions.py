@@ -2,72 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import dataclass
+from datetime import datetime
 
+from lifecycle_app.decision import Action, Decision, Drain, Insist, Reason
 from lifecycle_app.evidence import Evidence
 from lifecycle_app.policy import Level, Policy
 from lifecycle_app.wording import clock, length
 from lifecycle_app.worker import State, Worker
-
-LOOK_AGAIN_AFTER = timedelta(minutes=5)
-"""When nothing tells when something may change."""
-
-
-class Action(StrEnum):
-    """What is to be done."""
-
-    KEEP = "keep"
-    STOP = "stop"
-
-
-class Reason(StrEnum):
-    """Why, in one word."""
-
-    NOT_RUNNING = "not-running"
-    KEPT = "kept"
-    STARTING = "starting"
-    ACTIVE = "active"
-    BUSY = "busy"
-    BAD_POLICY = "bad-policy"
-    IDLE = "idle"
-    NEVER_CONNECTED = "never-connected"
-    NO_SERVER = "no-server"
-    BUSY_TOO_LONG = "busy-too-long"
-    MAX_LIFETIME = "max-lifetime"
-    HUNG = "hung"
-    STOP_REQUESTED = "stop-requested"
-
-
-class Drain(StrEnum):
-    """How the hub is asked to let go of the server."""
-
-    IDLE = "idle"
-    """Not if there was any sign of life."""
-    UNATTENDED = "unattended"
-    """Work may be running, but not if there was a person."""
-    REGARDLESS = "regardless"
-    """Whatever the worker does. A login that is under way is respected even so."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What to do about a worker, and why, as it is logged and kept.
-
-    A stop also says how to ask the hub (`drain`), from when on a sign of life forbids it (`since`), and
-    whether the evidence is enough to stop it `alone`, without the hub, should the hub be down.
-    """
-
-    action: Action
-    reason: Reason
-    words: str
-    due_at: datetime | None
-    evidence: Mapping[str, object] = field(default_factory=dict)
-    drain: Drain = Drain.IDLE
-    since: datetime | None = None
-    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +29,17 @@ class _Case:
         """Was there any sign of life in this run?"""
         return self.life > self.started
 
+    @property
+    def is_in_use(self) -> bool:
+        """Was there a sign of life within the idle timeout?"""
+        return self.now < self.life + self.policy.idle_timeout
+
+    @property
+    def is_unattended(self) -> bool:
+        """Has nobody been seen for longer than work without a person may go on?"""
+        allowance = self.policy.busy_allowance
+        return allowance is not None and self.now >= self.person + allowance
+
     def covered(self, since: datetime) -> bool:
         return self.evidence.covers(since, self.now)
 
@@ -98,7 +51,13 @@ def decide(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) ->
         return Decision(action=Action.KEEP, reason=Reason.NOT_RUNNING, words=words, due_at=worker.due_at)
     case = _case(worker, evidence, policy, now)
     return (
-        _held(case) or _outlived(case) or _left_by_hub(case) or _in_use(case) or _hung(case) or _unused(case)
+        _held(case)
+        or _outlived(case)
+        or _left_by_hub(case)
+        or _in_use(case)
+        or _unattended(case)
+        or _hung(case)
+        or _unused(case)
     )
 
 
@@ -114,11 +73,6 @@ def requested(worker: Worker, by: str, requested_at: datetime) -> Decision:
         since=requested_at,
         alone=True,
     )
-
-
-def kept(reason: Reason, words: str, now: datetime) -> Decision:
-    """The decision to leave a worker alone because nothing can be decided about it now."""
-    return Decision(action=Action.KEEP, reason=reason, words=words, due_at=now + LOOK_AGAIN_AFTER)
 
 
 def next_look(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> datetime:
@@ -159,7 +113,7 @@ def _outlived(case: _Case) -> Decision | None:
     words = f"it has run for {length(case.now - case.started)}, and may for {length(lifetime)}"
     # A login of the last minutes is not cut off: the user would see a server end that has just come up.
     since = case.now - case.policy.start_grace
-    return _stop(case, Reason.MAX_LIFETIME, words, Drain.REGARDLESS, since, alone=True)
+    return _stop(case, Reason.MAX_LIFETIME, words, since, drain=Drain.REGARDLESS, alone=True)
 
 
 def _left_by_hub(case: _Case) -> Decision | None:
@@ -167,27 +121,40 @@ def _left_by_hub(case: _Case) -> Decision | None:
     if case.evidence.hub_server is not False or case.life > since:
         return None
     words = f"the hub has no server on it, and there was no sign of life since {clock(case.life)}"
-    return _stop(case, Reason.NO_SERVER, words, _quiet(case.policy), since, alone=case.covered(since))
+    return _stop(case, Reason.NO_SERVER, words, since, alone=case.covered(since))
 
 
 def _in_use(case: _Case) -> Decision | None:
-    if case.now >= case.life + case.policy.idle_timeout:
+    if not case.is_in_use or case.is_unattended:
         return None
-    allowance = case.policy.busy_allowance
-    if allowance is not None and case.now >= case.person + allowance:
-        words = f"it works, but nobody used it since {clock(case.person)}, longer than {length(allowance)}"
-        alone = case.covered(case.now - case.policy.idle_timeout)
-        since = case.now - allowance
-        return _stop(case, Reason.BUSY_TOO_LONG, words, Drain.UNATTENDED, since, alone=alone)
     if case.life > case.person:
         return _keep(case, Reason.BUSY, f"it worked until {clock(case.life)}")
     what = "somebody used it until" if case.lived else "it was started at"
     return _keep(case, Reason.ACTIVE, f"{what} {clock(case.person)}")
 
 
+def _unattended(case: _Case) -> Decision | None:
+    """Without a person neither work nor what nobody can tell of keeps it up for ever."""
+    allowance = case.policy.busy_allowance
+    alone = case.covered(case.now - case.policy.idle_timeout)
+    if allowance is None or not case.is_unattended or (alone and not case.is_in_use):
+        return None
+    what = "it works" if case.is_in_use else "its reports do not tell what it does"
+    words = f"{what}, and nobody used it since {clock(case.person)}, longer than {length(allowance)}"
+    return _stop(
+        case,
+        Reason.BUSY_TOO_LONG,
+        words,
+        case.now - allowance,
+        drain=Drain.UNATTENDED,
+        insist=Insist.IF_MUTE,
+        alone=alone,
+    )
+
+
 def _hung(case: _Case) -> Decision | None:
     policy, cpu = case.policy, case.evidence.cpu
-    silent_since = case.evidence.last_report or case.life
+    silent_since = _newest(case.life, case.evidence.last_report)
     if case.now < silent_since + policy.hung_after or not case.evidence.is_silent(case.now):
         return None
     # Without EC2's own figures nothing is known: silence alone stops nobody.
@@ -195,8 +162,8 @@ def _hung(case: _Case) -> Decision | None:
         return None
     most = f"at most {max(cpu):.1f} % CPU in {length(policy.hung_after)}"
     words = f"no report since {clock(silent_since)}, and {most}"
-    since = case.now - policy.hung_after
-    return _stop(case, Reason.HUNG, words, Drain.REGARDLESS, since, alone=True)
+    # Not alone: only the hub can tell whether it answers, and a worker that cannot report need not be dead.
+    return _stop(case, Reason.HUNG, words, case.now - policy.hung_after, insist=Insist.IF_DEAD, alone=False)
 
 
 def _unused(case: _Case) -> Decision:
@@ -206,12 +173,7 @@ def _unused(case: _Case) -> Decision:
     told = "its reports tell of all that time" if alone else "its reports do not tell of all that time"
     words = f"{seen} since {clock(case.life)}, longer than {length(case.policy.idle_timeout)}; {told}"
     reason = Reason.IDLE if case.lived else Reason.NEVER_CONNECTED
-    return _stop(case, reason, words, _quiet(case.policy), since, alone=alone)
-
-
-def _quiet(policy: Policy) -> Drain:
-    """Where work does not count as a sign of life, the hub must not look for it either."""
-    return Drain.UNATTENDED if policy.lowest_level is Level.INTERACTION else Drain.IDLE
+    return _stop(case, reason, words, since, alone=alone)
 
 
 def _keep(case: _Case, reason: Reason, words: str) -> Decision:
@@ -219,7 +181,16 @@ def _keep(case: _Case, reason: Reason, words: str) -> Decision:
     return Decision(action=Action.KEEP, reason=reason, words=words, due_at=due_at, evidence=facts)
 
 
-def _stop(case: _Case, reason: Reason, words: str, drain: Drain, since: datetime, *, alone: bool) -> Decision:
+def _stop(
+    case: _Case,
+    reason: Reason,
+    words: str,
+    since: datetime,
+    *,
+    drain: Drain = Drain.IDLE,
+    insist: Insist = Insist.NEVER,
+    alone: bool,
+) -> Decision:
     return Decision(
         action=Action.STOP,
         reason=reason,
@@ -227,6 +198,8 @@ def _stop(case: _Case, reason: Reason, words: str, drain: Drain, since: datetime
         due_at=case.worker.due_at,
         evidence=_facts(case),
         drain=drain,
+        insist=insist,
+        counts=case.policy.lowest_level,
         since=since,
         alone=alone,
     )

@@ -2,7 +2,6 @@
 
 LifecycleError
 ├── SettingsError          the environment lacks a variable, or has a wrong value in it
-├── PolicyError            a policy in the settings table cannot be used; names every bad field
 ├── EventRefused           an event that is not acted upon, with the reason
 │   ├── MalformedEvent     lacks what it must have
 │   ├── ForeignEvent       is about something that is no worker of ours
@@ -25,15 +24,6 @@ class LifecycleError(Exception):
 
 class SettingsError(LifecycleError):
     """The environment lacks a variable, or has a wrong value in it."""
-
-
-class PolicyError(LifecycleError):
-    """A policy cannot be used; `problems` has one sentence for every bad field."""
-
-    def __init__(self, scope: str, problems: tuple[str, ...]) -> None:
-        super().__init__(f"policy of {scope}: " + "; ".join(problems))
-        self.scope = scope
-        self.problems = problems
 
 
 class EventRefused(LifecycleError):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 import requests
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError
 
-from lifecycle_app.decisions import Drain
+from lifecycle_app.decision import Drain
 from lifecycle_app.errors import HubAnswerOdd, HubUnreachable
+from lifecycle_app.policy import Level
 from lifecycle_app.worker import Worker, worker_key
 
 CONNECT_SECONDS = 3
@@ -66,13 +68,17 @@ class HubClient:
         self._token = token
         self._session = session
 
-    def drain(self, worker: Worker, mode: Drain, since: datetime) -> DrainAnswer:
-        """Asks the hub to let go of the worker's server, if the mode allows it."""
+    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
+        """Asks the hub to let go of the worker's server, if the mode allows it.
+
+        In mode idle, life below the level that `counts` does not forbid it.
+        """
         asked = {
             "worker": worker.key,
             "instance_id": worker.instance_id,
             "since": since.timestamp(),
             "mode": mode.value,
+            "counts": int(counts),
         }
         answer = self._json("POST", "/cloudjhub/drain", json=asked)
         drained, reason, evidence = (answer.get(name) for name in ("drained", "reason", "evidence"))
@@ -98,14 +104,7 @@ class HubClient:
     def _json(self, method: str, path: str, **arguments: Any) -> Mapping[str, Any]:
         headers = {"Authorization": f"token {self._token.value()}", **arguments.pop("headers", {})}
         try:
-            answer = self._session.request(
-                method,
-                self._api + path,
-                headers=headers,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-                **arguments,
-            )
+            answer = self._answer(method, path, headers=headers, **arguments)
         except requests.RequestException as error:
             kind = HubUnreachable if _nobody_listens(error) else HubAnswerOdd
             raise kind(f"{method} {path}: {error}") from error
@@ -114,6 +113,20 @@ class HubClient:
         if answer.status_code in NOT_KNOWN_THERE:
             self._token.forget()
         return _body(f"{method} {path}", answer)
+
+    def _answer(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        ask = partial(
+            self._session.request,
+            method,
+            self._api + path,
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            allow_redirects=False,
+            **arguments,
+        )
+        try:
+            return ask()
+        except requests.ConnectTimeout:  # some lost packets are no hub that is down
+            return ask()
 
 
 def _nobody_listens(error: requests.RequestException) -> bool:

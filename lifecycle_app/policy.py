@@ -10,8 +10,6 @@ from enum import IntEnum
 from functools import partial
 from typing import Any
 
-from lifecycle_app.errors import PolicyError
-
 CLUSTER_SCOPE = "cluster"
 LONGEST = timedelta(days=366)
 
@@ -61,35 +59,57 @@ def scopes(user: str, groups: Iterable[str]) -> list[str]:
 
 
 def policy_for(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> Policy:
-    """The user's policy, out of the settings' JSON by scope. Raises PolicyError if one cannot be used.
+    """The user's policy, out of the settings' JSON by scope.
 
-    Where groups differ the most generous value holds, so that joining a group takes nothing away.
+    Where groups differ the most generous value holds, so that joining a group takes nothing away. A field that cannot
+    be used is left out, and then holds at least as generously as by default: a typo neither keeps everybody's machine
+    up for ever nor stops it early. `problems` tells of it.
     """
-    found = {scope: parse(scope, texts[scope]) for scope in scopes(user, groups) if scope in texts}
-    merged: dict[str, Any] = dict(found.get(CLUSTER_SCOPE, {}))
-    merged.update(_most_generous([found[s] for s in found if s.startswith("group/")]))
-    merged.update(found.get(f"user/{user}", {}))
+    found = {scope: read(texts[scope]) for scope in scopes(user, groups) if scope in texts}
+    fields = {scope: said.fields for scope, said in found.items()}
+    merged: dict[str, Any] = dict(fields.get(CLUSTER_SCOPE, {}))
+    merged.update(_most_generous([fields[s] for s in fields if s.startswith("group/")]))
+    merged.update(fields.get(f"user/{user}", {}))
+    for name in {name for said in found.values() for name in said.unclear}:
+        default = getattr(Policy(), name)
+        merged[name] = _widest(name, [merged.get(name, default), default])
     return Policy(**merged)
 
 
-def parse(scope: str, text: str) -> dict[str, Any]:
-    """The fields that a policy's JSON sets. Raises PolicyError with one sentence for every bad field."""
+def problems(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> list[str]:
+    """A sentence for everything in the user's policies that cannot be used."""
+    found = [(scope, read(texts[scope])) for scope in scopes(user, groups) if scope in texts]
+    return [f"policy of {scope}: {problem}" for scope, said in found for problem in said.problems]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the JSON of one level says, as far as it can be used."""
+
+    fields: Fields
+    unclear: frozenset[str] = frozenset()
+    """Fields that it means to set, or may mean to, but does not."""
+    problems: tuple[str, ...] = ()
+
+
+def read(text: str) -> Said:
+    """What a level's JSON says. Of an unknown name nobody can tell which field was meant: then all are unclear."""
     try:
         given = json.loads(text)
     except ValueError as error:
-        raise PolicyError(scope, (f"not JSON: {error}",)) from error
+        return Said(fields={}, unclear=frozenset(READERS), problems=(f"not JSON: {error}",))
     if not isinstance(given, dict):
-        raise PolicyError(scope, ("not a JSON object",))
+        return Said(fields={}, unclear=frozenset(READERS), problems=("not a JSON object",))
     fields: dict[str, Any] = {}
+    unclear: set[str] = set()
     problems: list[str] = []
     for name, value in given.items():
         try:
             fields[name] = _reader(name)(value)
         except (TypeError, ValueError) as error:
             problems.append(f"{name}: {error}")
-    if problems:
-        raise PolicyError(scope, tuple(problems))
-    return fields
+            unclear |= {name} if name in READERS else set(READERS)
+    return Said(fields=fields, unclear=frozenset(unclear), problems=tuple(problems))
 
 
 def _duration(value: Any, least: int = 0) -> timedelta:

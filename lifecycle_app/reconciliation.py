@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lifecycle_app.instance import Instance
-from lifecycle_app.transitions import START_TAKES, STOP_TAKES
+from lifecycle_app.transitions import START_TAKES, STOP_TAKES, with_facts
 from lifecycle_app.worker import State, Worker
 
 SETTLES_IN = timedelta(minutes=1)
@@ -37,11 +37,20 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
-class Stuck:
-    """An instance that takes too long to stop, or to start; `force` if it must not go on."""
+class Outdated:
+    """A record that tells something else of its instance than EC2, though its state is right."""
 
     worker: Worker
-    force: bool
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """An instance that takes too long to stop, or to start."""
+
+    worker: Worker
+    must_end: bool
+    """Has it taken so long that it must be stopped by force?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class Undescribed:
     worker: Worker
 
 
-Finding = Orphan | Ambiguous | Missed | Stuck | Undescribed
+Finding = Orphan | Ambiguous | Missed | Outdated | Stuck | Undescribed
 
 
 def findings(workers: Sequence[Worker], instances: Sequence[Instance], now: datetime) -> Iterator[Finding]:
@@ -88,10 +97,10 @@ def _about(worker: Worker, instance: Instance | None, now: datetime) -> Finding 
         return None
     taken = now - worker.state_at
     if worker.state is State.STOPPING and taken > STOP_TAKES:
-        return Stuck(worker, force=taken > 2 * STOP_TAKES)
+        return Stuck(worker, must_end=taken > 2 * STOP_TAKES)
     if worker.state is State.PENDING and taken > START_TAKES:
-        return Stuck(worker, force=False)
-    return None
+        return Stuck(worker, must_end=False)
+    return Outdated(worker, instance) if with_facts(worker, instance) != worker else None
 
 
 def _unrecorded(workers: Sequence[Worker], instances: Sequence[Instance]) -> Iterator[Finding]:

@@ -92,6 +92,7 @@ class WorkerRecord(Model):
     claimed_until = InstantAttribute(null=True)
     stop_reason = UnicodeAttribute(null=True)
     decided = UnicodeAttribute(null=True)
+    hub_odd_since = InstantAttribute(null=True)
     keep_until = InstantAttribute(null=True)
     seconds_run = NumberAttribute(default=0)
     groups = ListAttribute[Any](default=list)

@@ -9,9 +9,9 @@ from typing import assert_never
 from lifecycle_app.instance import Instance
 from lifecycle_app.worker import State, Worker
 
-LEASE = timedelta(seconds=150)
+LEASE = timedelta(minutes=5)
 """How long a claim holds: longer than the hard timeout of every function that claims, so that it can run
-out only after its holder is gone."""
+out only after its holder is gone; by some minutes, in which the clocks of functions and hub may differ."""
 STOP_TAKES = timedelta(minutes=10)
 """After so long in `stopping` an instance is reported, after twice as long it is forced."""
 START_TAKES = timedelta(minutes=10)
@@ -80,6 +80,7 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
         state=state,
         state_at=at,
         claimed_until=None,
+        hub_odd_since=None,
         started_at=_started(worker, state, at),
         stop_reason=worker.stop_reason if state in (State.STOPPING, State.STOPPED) else None,
         due_at=_due(state, at),
@@ -115,12 +116,15 @@ def with_claim(worker: Worker, reason: str, words: str, now: datetime) -> Worker
     )
 
 
-def with_release(worker: Worker, decided: str, words: str, due_at: datetime) -> Worker:
+def with_release(
+    worker: Worker, decided: str, words: str, due_at: datetime, hub_odd_since: datetime | None = None
+) -> Worker:
     """The worker as before the claim."""
     return replace(
         worker,
         state=State.RUNNING,
         claimed_until=None,
+        hub_odd_since=hub_odd_since,
         stop_reason=None,
         decided=decided,
         evidence=words,
@@ -136,7 +140,12 @@ def with_stop_accepted(worker: Worker, now: datetime) -> Worker:
     """
     at = max(now.replace(microsecond=0), worker.state_at)
     return replace(
-        worker, claimed_until=None, state_at=at, due_at=now + STOP_TAKES, decided=worker.stop_reason or ""
+        worker,
+        claimed_until=None,
+        hub_odd_since=None,
+        state_at=at,
+        due_at=now + STOP_TAKES,
+        decided=worker.stop_reason or "",
     )
 
 
@@ -152,6 +161,15 @@ def with_life(worker: Worker, activity: datetime | None, interaction: datetime |
         last_activity=_newer(worker.last_activity, activity),
         last_interaction=_newer(worker.last_interaction, interaction),
     )
+
+
+def hub_odd_since(worker: Worker, now: datetime) -> datetime:
+    """Since when the hub has given no plain answer about the worker, if it gives none now.
+
+    A sign of life begins it anew: in between there was nothing to ask the hub for.
+    """
+    since, life = worker.hub_odd_since, worker.last_activity
+    return now if since is None or (life is not None and life > since) else since
 
 
 def run_seconds(worker: Worker, state: State, at: datetime) -> int | None:

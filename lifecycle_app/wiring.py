@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,13 @@ from lifecycle_app.settings import Settings, settings
 from lifecycle_app.store import WorkerStore
 
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
-ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=20)
+QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=10)
+"""For what is asked before each decision: the next sweep asks again."""
+ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=12)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @cache
@@ -32,13 +39,14 @@ def build(chosen: Settings) -> Service:
     """The service of one cluster. Nothing is asked of AWS or the hub yet."""
     # boto3 would add a sixth to the cold start, for resources that nobody here uses.
     client = get_session().create_client
-    token = SecretParameter(client("ssm", config=PATIENT), chosen.hub_token_parameter)
+    token = SecretParameter(client("ssm", config=QUICK), chosen.hub_token_parameter)
     return Service(
         cluster=chosen.cluster,
         store=WorkerStore(chosen.cluster, chosen.history_kept),
         cloud=Ec2(client("ec2", config=PATIENT), client("ec2", config=ONCE), chosen.cluster),
-        metrics=CloudWatch(client("cloudwatch", config=PATIENT), chosen.cluster, chosen.report_period),
+        metrics=CloudWatch(client("cloudwatch", config=QUICK), chosen.cluster, chosen.report_period),
         hub=HubClient(chosen.hub_api, token, requests.Session()),
+        clock=utc_now,
     )
 
 

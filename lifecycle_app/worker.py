@@ -108,6 +108,8 @@ class Worker:
     stop_reason: str | None = None
     decided: str = ""
     """The reason of the last decision that went into the history."""
+    hub_odd_since: datetime | None = None
+    """Since when the hub has answered nothing but nonsense about stopping it."""
     keep_until: datetime | None = None
     seconds_run: int = 0
     """Of all finished runs together."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lifecycle_app.decisions import next_look
-from lifecycle_app.errors import HubError, PolicyError, RecordConflict
+from lifecycle_app.errors import HubError, RecordConflict
 from lifecycle_app.evidence import Evidence
 from lifecycle_app.policy import Level, Policy, policy_for, scopes
 from lifecycle_app.service.ports import Service
@@ -35,16 +35,12 @@ def record_activity(service: Service, now: datetime) -> dict[str, int]:
     for old, new in zip(running, grouped, strict=True):
         changed = _observed(new, evidence[new.instance_id], texts, now)
         if changed != old:
-            written += _write(service, changed, now)
+            written += _write(service, changed)
     return {"running": len(running), "written": written}
 
 
 def _observed(worker: Worker, evidence: Evidence, texts: Mapping[str, str], now: datetime) -> Worker:
-    try:
-        policy = policy_for(worker.user, worker.groups, texts)
-    except PolicyError as error:
-        log.error("worker %s: %s", worker.key, error)
-        return worker
+    policy = policy_for(worker.user, worker.groups, texts)
     life, person = evidence.last_life(policy.lowest_level), evidence.last_life(Level.INTERACTION)
     alive = with_life(worker, _not_after(now, life), _not_after(now, person))
     due_at = next_look(alive, evidence, policy, now)
@@ -66,9 +62,9 @@ def _groups(service: Service) -> dict[str, tuple[str, ...]]:
     return {user.name: user.groups for user in users if user.groups is not None}
 
 
-def _write(service: Service, worker: Worker, now: datetime) -> int:
+def _write(service: Service, worker: Worker) -> int:
     try:
-        service.store.put(worker, now)
+        service.store.put(worker, service.clock())
     except RecordConflict:
         log.info("worker %s: changed by somebody else, left for the next pass", worker.key)
         return 0

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from lifecycle_app.cloudwatch import IdleAlarm
-from lifecycle_app.decisions import Drain
+from lifecycle_app.decision import Drain
 from lifecycle_app.evidence import Evidence
 from lifecycle_app.history import Entry
 from lifecycle_app.hub_client import DrainAnswer, HubUser
 from lifecycle_app.instance import Instance
-from lifecycle_app.policy import Policy
+from lifecycle_app.policy import Level, Policy
 from lifecycle_app.worker import Worker
 
 
@@ -52,16 +52,21 @@ class Metrics(Protocol):
 class Hub(Protocol):
     """See hub_client.HubClient."""
 
-    def drain(self, worker: Worker, mode: Drain, since: datetime) -> DrainAnswer: ...
+    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer: ...
     def active_users(self) -> list[HubUser]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything that the use cases act through, for one cluster."""
+    """Everything that the use cases act through, for one cluster.
+
+    `clock` tells the present time, for what happens late in a long run: each worker of a sweep is decided about at its
+    own time, and a write tells when it was made.
+    """
 
     cluster: str
     store: Store
     cloud: Cloud
     metrics: Metrics
     hub: Hub
+    clock: Callable[[], datetime]

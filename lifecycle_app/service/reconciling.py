@@ -6,20 +6,23 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import assert_never
 
 from lifecycle_app.cloudwatch import IdleAlarm
-from lifecycle_app.decisions import Decision, Reason, decide, kept
-from lifecycle_app.errors import CloudError, EventRefused, HubError, PolicyError, RecordConflict
+from lifecycle_app.decision import Decision, Drain
+from lifecycle_app.decisions import decide
+from lifecycle_app.errors import CloudError, EventRefused, HubError, RecordConflict
 from lifecycle_app.history import Kind
 from lifecycle_app.instance import Instance
+from lifecycle_app.policy import Level
 from lifecycle_app.reconciliation import (
     Ambiguous,
     Finding,
     Missed,
     Orphan,
+    Outdated,
     Stuck,
     Undescribed,
     findings,
@@ -27,12 +30,17 @@ from lifecycle_app.reconciliation import (
 )
 from lifecycle_app.service.ports import Service
 from lifecycle_app.service.recording import adopt, apply_state, see_to_alarm
-from lifecycle_app.service.records import policy_of, tell
+from lifecycle_app.service.records import change, policy_of, tell
+from lifecycle_app.service.stopping import force
 from lifecycle_app.service.triggers import settle
+from lifecycle_app.transitions import with_facts
 from lifecycle_app.wording import clock
 from lifecycle_app.worker import State, Worker
 
 log = logging.getLogger(__name__)
+
+DUPLICATE_KEPT = timedelta(minutes=30)
+"""So long a second instance of a worker may run, for whoever launched it."""
 
 Step = tuple[str, Callable[[], object]]
 
@@ -50,7 +58,7 @@ def reconcile(service: Service, now: datetime, is_time_left: Callable[[], bool])
         try:
             step()
             done[name] += 1
-        except (CloudError, EventRefused, PolicyError, RecordConflict) as error:
+        except (CloudError, EventRefused, RecordConflict) as error:
             log.error("%s not mended: %s", name, error)
             done["failed"] += 1
     return dict(done)
@@ -63,7 +71,7 @@ def _steps(service: Service, now: datetime) -> Iterator[Step]:
         yield type(finding).__name__.lower(), partial(_mend, service, finding, now)
     workers = service.store.everybody()
     yield from _alarm_steps(service, workers)
-    yield from _server_steps(service, workers, now)
+    yield from _server_steps(service, workers)
 
 
 def _described(service: Service, workers: Sequence[Worker]) -> list[Instance]:
@@ -85,8 +93,10 @@ def _mend(service: Service, finding: Finding, now: datetime) -> None:
             words = f"EC2 says {instance.state}, the record said {worker.state}: no event had told"
             if apply_state(service, worker, instance, instance.state, now, now) == "recorded":
                 tell(service, worker, Kind.REPAIR, f"missed-{instance.state}", words, now)
-        case Stuck(worker, force):
-            _unstick(service, worker, force, now)
+        case Outdated(worker, instance):
+            _refresh(service, worker, instance)
+        case Stuck(worker, must_end):
+            _unstick(service, worker, must_end)
         case Undescribed(worker):
             words = f"EC2 does not tell of {worker.instance_id}; its record is kept"
             _report(service, worker, "undescribed", words, worker.state_at)
@@ -106,15 +116,47 @@ def _adopt(service: Service, instance: Instance, now: datetime) -> None:
         words = f"{instance.instance_id} has this worker's tags and was in no record"
         tell(service, worker, Kind.REPAIR, "orphan", words, now)
         see_to_alarm(service, worker, worker.state)
+    else:
+        _end_duplicate(service, instance)
 
 
-def _unstick(service: Service, worker: Worker, force: bool, now: datetime) -> None:
-    words = f"{worker.state} since {clock(worker.state_at)}"
-    if not force:
-        _report(service, worker, f"stuck-{worker.state}", words, worker.state_at)
+def _end_duplicate(service: Service, instance: Instance) -> None:
+    """Stops an instance that no record has, if its worker has another one, and the hub no server on this one.
+
+    It is only stopped: nobody guesses which of the two has the user's files. No claim is needed, because a login uses
+    the recorded instance.
+    """
+    worker, now = service.store.get(instance.key), service.clock()
+    if instance.state is not State.RUNNING or now - instance.launched_at < DUPLICATE_KEPT:
         return
-    service.cloud.stop(worker.instance_id, force=True)
-    tell(service, worker, Kind.STOP, "forced", f"{words}: stopped by force", now)
+    if worker is None or worker.instance_id == instance.instance_id:
+        return
+    twin = replace(worker, instance_id=instance.instance_id)
+    try:
+        answer = service.hub.drain(twin, Drain.IDLE, now - DUPLICATE_KEPT, Level.LOAD)
+    except HubError as error:
+        log.warning("worker %s: its second instance %s is left: %s", twin.key, twin.instance_id, error)
+        return
+    if answer.drained or answer.evidence.get("instance_id", twin.instance_id) != twin.instance_id:
+        service.cloud.stop(twin.instance_id)
+        words = f"a second instance of this worker, which has {worker.instance_id}, without a server on it"
+        tell(service, twin, Kind.STOP, "duplicate", words, now)
+
+
+def _refresh(service: Service, worker: Worker, instance: Instance) -> None:
+    def step(current: Worker) -> Worker:
+        return with_facts(current, instance) if current.instance_id == instance.instance_id else current
+
+    change(service, worker.key, step)
+    log.info("worker %s (%s): its address, type or home is told anew", worker.key, worker.instance_id)
+
+
+def _unstick(service: Service, worker: Worker, must_end: bool) -> None:
+    words = f"{worker.state} since {clock(worker.state_at)}"
+    if must_end:
+        force(service, worker, f"{words}: stopped by force", service.clock())
+    else:
+        _report(service, worker, f"stuck-{worker.state}", words, worker.state_at)
 
 
 def _report(service: Service, worker: Worker, reason: str, words: str, since: datetime) -> None:
@@ -134,29 +176,29 @@ def _alarm_steps(service: Service, workers: Sequence[Worker]) -> Iterator[Step]:
 
 def _has_its_alarm(service: Service, worker: Worker, alarms: Mapping[str, IdleAlarm]) -> bool:
     alarm = alarms.get(worker.instance_id)
-    try:
-        return alarm is not None and service.metrics.suits(alarm, policy_of(service, worker))
-    except PolicyError as error:
-        log.error("worker %s: its alarm stays as it is: %s", worker.key, error)
-        return True
+    return alarm is not None and service.metrics.suits(alarm, policy_of(service, worker))
 
 
-def _server_steps(service: Service, workers: Sequence[Worker], now: datetime) -> Iterator[Step]:
+def _server_steps(service: Service, workers: Sequence[Worker]) -> Iterator[Step]:
     try:
         users = service.hub.active_users()
     except HubError as error:
         log.warning("the hub's servers are not compared: %s", error)
         return
     servers = {key for user in users for key in user.servers}
-    for worker in without_server(workers, servers, now):
-        yield "without-server", partial(settle, service, worker, _without_server, "reconcile", now)
+    if not servers:
+        # A hub that has lost its database says the same as one that nobody uses.
+        return
+    for worker in without_server(workers, servers, service.clock()):
+        yield "without-server", partial(_settle_without_server, service, worker)
+
+
+def _settle_without_server(service: Service, worker: Worker) -> None:
+    settle(service, worker, _without_server, "reconcile", service.clock())
 
 
 def _without_server(service: Service, worker: Worker, now: datetime) -> Decision:
     """What to do about a worker that the hub knows no server on: nobody can come back to it unnoticed."""
-    try:
-        policy = policy_of(service, worker)
-    except PolicyError as error:
-        return kept(Reason.BAD_POLICY, str(error), now)
+    policy = policy_of(service, worker)
     evidence = service.metrics.evidence(worker.instance_id, policy, now)
     return decide(worker, replace(evidence, hub_server=False), policy, now)

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from lifecycle_app.decisions import next_look
-from lifecycle_app.errors import ForeignEvent, OtherCluster, PolicyError
+from lifecycle_app.errors import ForeignEvent, OtherCluster
 from lifecycle_app.events import StateChange
 from lifecycle_app.evidence import Evidence
 from lifecycle_app.history import Kind
@@ -54,7 +54,7 @@ def apply_state(
         changed = with_state(worker, state, at, now)
         return _due(service, with_facts(changed, instance) if instance else changed, now)
 
-    worker = change(service, known.key, now, step)
+    worker = change(service, known.key, step)
     if worker is None or worker.instance_id != known.instance_id:
         return "unknown"
     log.info(
@@ -71,14 +71,14 @@ def adopt(service: Service, instance: Instance, at: datetime, now: datetime) -> 
     """
     worker = service.store.get(instance.key)
     if worker is None:
-        return service.store.put(_due(service, created(instance, at), now), now)
+        return service.store.put(_due(service, created(instance, at), now), service.clock())
     if worker.instance_id == instance.instance_id:
         return worker
     if worker.state is not State.TERMINATED and not _is_gone(service, worker, now):
         report_duplicate(service, worker, instance)
         return None
     tell_run(service, worker, State.TERMINATED, at)
-    return service.store.put(_due(service, moved(worker, instance, at), now), now)
+    return service.store.put(_due(service, moved(worker, instance, at), now), service.clock())
 
 
 def report_duplicate(service: Service, worker: Worker, instance: Instance) -> None:
@@ -96,10 +96,7 @@ def see_to_alarm(service: Service, worker: Worker, state: State) -> None:
     Also when the state was known: the first time it may have failed after the record was written.
     """
     if state is State.RUNNING and worker.state in (State.RUNNING, State.STOPPING):
-        try:
-            service.metrics.put_idle_alarm(worker.instance_id, policy_of(service, worker))
-        except PolicyError as error:
-            log.error("worker %s: no idle alarm: %s", worker.key, error)
+        service.metrics.put_idle_alarm(worker.instance_id, policy_of(service, worker))
     elif state in (State.STOPPED, State.TERMINATED) and not worker.state.costs:
         service.metrics.delete_idle_alarms([worker.instance_id])
 
@@ -108,11 +105,7 @@ def _due(service: Service, worker: Worker, now: datetime) -> Worker:
     """The worker with the moment at which it may be stopped for the first time, if it runs."""
     if worker.state is not State.RUNNING:
         return worker
-    try:
-        policy = policy_of(service, worker)
-    except PolicyError as error:
-        log.error("worker %s: %s", worker.key, error)
-        return worker
+    policy = policy_of(service, worker)
     return with_due(worker, next_look(worker, Evidence(period=policy.idle_timeout), policy, now))
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from lifecycle_app.decisions import Decision
+from lifecycle_app.decision import Decision
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.history import Entry, Kind
-from lifecycle_app.policy import Policy, policy_for, scopes
+from lifecycle_app.policy import Policy, policy_for, problems, scopes
 from lifecycle_app.prices import cost
 from lifecycle_app.service.ports import Service
 from lifecycle_app.transitions import run_seconds
@@ -22,7 +22,7 @@ TRIES = 5
 NOTHING: Mapping[str, object] = {}
 
 
-def change(service: Service, key: str, now: datetime, step: Callable[[Worker], Worker]) -> Worker | None:
+def change(service: Service, key: str, step: Callable[[Worker], Worker]) -> Worker | None:
     """The record after `step` has been applied to it as it is now; None if there is none.
 
     `step` returns the worker it got if there is nothing to do. It is called again whenever somebody else
@@ -36,15 +36,19 @@ def change(service: Service, key: str, now: datetime, step: Callable[[Worker], W
         if changed == worker:
             return worker
         try:
-            return service.store.put(changed, now)
+            return service.store.put(changed, service.clock())
         except RecordConflict:
             log.info("worker %s: its record was changed by somebody else, reading it again", key)
     raise RecordConflict(f"record of {key} is changed all the time")
 
 
 def policy_of(service: Service, worker: Worker) -> Policy:
-    """The worker's policy. Raises PolicyError if a level of it cannot be used."""
+    """The worker's policy. What cannot be used of it is told to the administrator, once in each run."""
     texts = service.store.policies(scopes(worker.user, worker.groups))
+    wrong = problems(worker.user, worker.groups, texts)
+    if wrong:
+        words = "; ".join(wrong) + ": what this may have meant to set is at least as generous as by default"
+        tell(service, worker, Kind.REPORT, "bad-policy", words, worker.started_at or worker.state_at)
     return policy_for(worker.user, worker.groups, texts)
 
 
@@ -104,11 +108,12 @@ def keep(service: Service, worker: Worker, decision: Decision, now: datetime) ->
             state=state,
             claimed_until=current.claimed_until if state is current.state else None,
             stop_reason=current.stop_reason if state is current.state else None,
+            hub_odd_since=None,
             due_at=decision.due_at,
             decided=decision.reason,
             evidence=decision.words,
         )
 
-    change(service, worker.key, now, step)
+    change(service, worker.key, step)
     if worker.decided != decision.reason:
         tell(service, worker, Kind.DECISION, decision.reason, decision.words, now, decision.evidence)

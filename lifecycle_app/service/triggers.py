@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from lifecycle_app.decisions import Action, Decision, Reason, decide, kept, requested
-from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, PolicyError, RecordConflict
+from lifecycle_app.decision import Action, Decision
+from lifecycle_app.decisions import decide, requested
+from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, RecordConflict
 from lifecycle_app.events import IdleAlarm, StopRequest
 from lifecycle_app.service.ports import Service
 from lifecycle_app.service.records import TRIES, keep, policy_of
@@ -16,6 +17,9 @@ from lifecycle_app.service.stopping import stop
 from lifecycle_app.worker import State, Worker
 
 log = logging.getLogger(__name__)
+
+LAUNCH_TOLD_WITHIN = timedelta(minutes=5)
+"""So long the first event of a new instance may be under way."""
 
 Decide = Callable[[Service, Worker, datetime], Decision]
 
@@ -33,17 +37,18 @@ def idle_alarm(service: Service, event: IdleAlarm, now: datetime) -> str:
     return settle(service, worker, by_evidence, "alarm", now)
 
 
-def sweep(service: Service, now: datetime, is_time_left: Callable[[], bool]) -> dict[str, int]:
+def sweep(service: Service, is_time_left: Callable[[], bool]) -> dict[str, int]:
     """Decides about every worker that is due, longest due first, while there is time; counts how that went.
 
+    Each is decided about at its own time: the first ones may take minutes, in which the last one's user is back.
     Those left over are due still when the next sweep comes.
     """
     outcomes: dict[str, int] = {}
-    for worker in service.store.due(now):
+    for worker in service.store.due(service.clock()):
         if not is_time_left():
             outcomes["left"] = outcomes.get("left", 0) + 1
             continue
-        outcome = _tried(service, worker, now)
+        outcome = _tried(service, worker)
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     return outcomes
 
@@ -51,11 +56,13 @@ def sweep(service: Service, now: datetime, is_time_left: Callable[[], bool]) -> 
 def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
     """Stops the worker that somebody wants stopped, idle or not, and says in a word how that went.
 
-    A request for an earlier run, or another instance, is void. Raises NotNow while the instance starts, or
-    somebody else decides about it.
+    A request for an earlier run, or another instance, is void. Raises NotNow while the instance starts, even if there
+    is no record of it yet, or somebody else decides about it.
     """
     worker = service.store.get(event.key)
     if worker is None or worker.instance_id != event.instance_id:
+        if now - event.at < LAUNCH_TOLD_WITHIN:
+            raise NotNow(f"worker {event.key} has no record with {event.instance_id} yet")
         return "void"
     if worker.state is State.PENDING or worker.is_claimed(now):
         raise NotNow(f"worker {event.key} is {worker.state}, and cannot be stopped before that is over")
@@ -92,18 +99,15 @@ def settle(service: Service, worker: Worker, decide_on: Decide, asked_by: str, n
 
 
 def by_evidence(service: Service, worker: Worker, now: datetime) -> Decision:
-    """The decision by policy and CloudWatch. With a policy that cannot be used, nobody is stopped."""
-    try:
-        policy = policy_of(service, worker)
-    except PolicyError as error:
-        return kept(Reason.BAD_POLICY, str(error), now)
+    """The decision by policy and CloudWatch."""
+    policy = policy_of(service, worker)
     return decide(worker, service.metrics.evidence(worker.instance_id, policy, now), policy, now)
 
 
-def _tried(service: Service, worker: Worker, now: datetime) -> str:
+def _tried(service: Service, worker: Worker) -> str:
     """One worker's trouble must not keep a sweep from the others."""
     try:
-        return settle(service, worker, by_evidence, "sweep", now)
+        return settle(service, worker, by_evidence, "sweep", service.clock())
     except (CloudError, RecordConflict) as error:
         log.error("worker %s: left for the next sweep: %s", worker.key, error)
         return "failed"

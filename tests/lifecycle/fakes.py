@@ -5,16 +5,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from lifecycle_app.cloudwatch import IdleAlarm, idle_alarm
-from lifecycle_app.decisions import Drain
+from lifecycle_app.decision import Drain
 from lifecycle_app.errors import HubAnswerOdd, HubUnreachable, RecordConflict, StopRejected
 from lifecycle_app.evidence import Evidence, Report
 from lifecycle_app.history import Entry, Kind
 from lifecycle_app.hub_client import DrainAnswer, HubUser
 from lifecycle_app.instance import Instance
-from lifecycle_app.policy import Policy
+from lifecycle_app.policy import Level, Policy
 from lifecycle_app.service import Service
 from lifecycle_app.worker import State, Worker
-from tests.lifecycle.examples import MINUTE
+from tests.lifecycle.examples import MINUTE, NOON
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -153,11 +153,13 @@ class MemoryHub:
     is_down: bool = False
     is_odd: bool = False
     asked: list[tuple[str, Drain, datetime]] = field(default_factory=list)
+    counted: list[Level] = field(default_factory=list)
     answers: Callable[[Worker, Drain], DrainAnswer] = lambda _, __: YES
 
-    def drain(self, worker: Worker, mode: Drain, since: datetime) -> DrainAnswer:
+    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
         self._reach()
         self.asked.append((worker.key, mode, since))
+        self.counted.append(counts)
         return self.answers(worker, mode)
 
     def active_users(self) -> list[HubUser]:
@@ -179,10 +181,12 @@ class World:
     cloud: MemoryCloud = field(default_factory=MemoryCloud)
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     hub: MemoryHub = field(default_factory=MemoryHub)
+    now: datetime = NOON
+    """What the clock shows."""
 
     @property
     def service(self) -> Service:
-        return Service("test", self.store, self.cloud, self.metrics, self.hub)
+        return Service("test", self.store, self.cloud, self.metrics, self.hub, lambda: self.now)
 
     def record(self, key: str = "alice") -> Worker:
         worker = self.store.get(key)

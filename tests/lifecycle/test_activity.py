@@ -84,9 +84,11 @@ def test_a_record_that_changes_meanwhile_is_left_for_the_next_pass(world: World)
     assert world.record().is_claimed(NOON)
 
 
-def test_a_worker_with_a_bad_policy_does_not_keep_the_pass_from_the_others(world: World) -> None:
+def test_with_a_bad_policy_a_worker_is_due_by_default(world: World) -> None:
+    world.metrics.reports[ALICE] += (Report(NOON - 2 * MINUTE, Level.INTERACTION),)
     world.store.settings["user/alice"] = '{"idle_timeout": 0}'
-    assert record_activity(world.service, NOON) == {"running": 1, "written": 0}
+    assert record_activity(world.service, NOON) == {"running": 1, "written": 1}
+    assert world.record().due_at == NOON - MINUTE + HOUR
 
 
 def test_nobody_runs(world: World) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.decisions import Action, Drain, Reason, decide, next_look, requested
+from lifecycle_app.decision import Action, Drain, Insist, Reason
+from lifecycle_app.decisions import decide, next_look, requested
 from lifecycle_app.evidence import Evidence, Report
 from lifecycle_app.policy import Level, Policy
 from lifecycle_app.worker import State
@@ -66,9 +67,14 @@ def test_only_signals_that_count_keep_it(signals: set[Level], level: Level, stop
     assert (decision.action is Action.STOP) is stops
 
 
-def test_where_work_does_not_count_the_hub_is_not_asked_for_work() -> None:
-    decision = decide(a_worker(), quiet(), Policy(signals=frozenset()), NOON)
-    assert decision.drain is Drain.UNATTENDED
+@pytest.mark.parametrize(
+    ("signals", "counts"),
+    [({Level.LOAD}, Level.LOAD), ({Level.WORK}, Level.WORK), (set(), Level.INTERACTION)],
+)
+def test_the_hub_is_told_what_counts(signals: set[Level], counts: Level) -> None:
+    """Else the hub would refuse for ever because of what the policy says is no sign of life."""
+    decision = decide(a_worker(), quiet(), Policy(signals=frozenset(signals)), NOON)
+    assert (decision.drain, decision.counts) == (Drain.IDLE, counts)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +92,31 @@ def test_work_keeps_it_for_the_busy_allowance(person: timedelta, action: Action,
     assert (decision.action, decision.reason) == (action, reason)
     if action is Action.STOP:
         assert (decision.drain, decision.since, decision.alone) == (Drain.UNATTENDED, NOON - DAY, True)
+        assert decision.insist is Insist.IF_MUTE
+
+
+@pytest.mark.parametrize(
+    ("person", "policy", "evidence", "reason"),
+    [
+        (DAY - SECOND, Policy(), NOTHING, Reason.NEVER_CONNECTED),
+        (DAY, Policy(), NOTHING, Reason.BUSY_TOO_LONG),
+        (DAY, Policy(), replace(NOTHING, cpu=(90.0,)), Reason.BUSY_TOO_LONG),
+        (DAY, Policy(), replace(NOTHING, cpu=(0.1,)), Reason.BUSY_TOO_LONG),
+        (300 * DAY, Policy(busy_allowance=None), NOTHING, Reason.NEVER_CONNECTED),
+        (DAY, Policy(), quiet(), Reason.NEVER_CONNECTED),
+    ],
+    ids=["not yet", "silent", "it computes", "it does not", "no allowance", "its reports tell"],
+)
+def test_what_nobody_can_tell_of_keeps_it_no_longer_than_work(
+    person: timedelta, policy: Policy, evidence: Evidence, reason: Reason
+) -> None:
+    """A worker with a dead reporter and CPU in use would run for ever."""
+    decision = decide(a_worker(started_at=NOON - person), evidence, policy, NOON)
+    assert decision.reason is reason
+    assert (decision.insist is Insist.IF_MUTE) is (reason is Reason.BUSY_TOO_LONG)
+    if reason is Reason.BUSY_TOO_LONG:
+        assert not decision.alone
+        assert "do not tell what it does" in decision.words
 
 
 def test_without_a_busy_allowance_work_keeps_it_for_ever() -> None:
@@ -164,6 +195,16 @@ def test_hung_is_silent_and_without_cpu_for_long(
     seen = tuple(r for r in quiet().reports if r.at + MINUTE <= last)
     shifted = tuple(Report(r.at + (last - (seen[-1].at + MINUTE)), r.level) for r in seen)
     decision = decide(a_worker(), Evidence(period=MINUTE, reports=shifted, cpu=cpu), Policy(), NOON)
+    assert (decision.reason is Reason.HUNG) is hung
+    if hung:
+        assert (decision.drain, decision.insist, decision.alone) == (Drain.IDLE, Insist.IF_DEAD, False)
+
+
+@pytest.mark.parametrize(("age", "hung"), [(30 * MINUTE - SECOND, False), (30 * MINUTE, True)])
+def test_a_report_of_the_run_before_does_not_make_it_hung(age: timedelta, hung: bool) -> None:
+    before = Evidence(period=MINUTE, reports=reports(Level.QUIET, NOON - 2 * HOUR, NOON - HOUR), cpu=(0.1,))
+    policy = Policy(idle_timeout=5 * MINUTE)
+    decision = decide(a_worker(started_at=NOON - age), before, policy, NOON)
     assert (decision.reason is Reason.HUNG) is hung
 
 

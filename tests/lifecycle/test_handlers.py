@@ -8,11 +8,13 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from chalice.app import Chalice, CloudWatchEvent
 
 import app as handlers
 from lifecycle_app import wiring
 from lifecycle_app.errors import HubAnswerOdd, SettingsError
+from lifecycle_app.hub_client import CONNECT_SECONDS, READ_SECONDS
 from lifecycle_app.settings import settings
 from lifecycle_app.transitions import LEASE
 from tests.lifecycle.emulated import emulated_aws
@@ -26,7 +28,7 @@ FUNCTIONS = CONFIG["stages"]["dev"]["lambda_functions"]
 
 @dataclass
 class Context:
-    left: int = 100_000
+    left: int = 180_000
 
     def get_remaining_time_in_millis(self) -> int:
         return self.left
@@ -43,7 +45,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         wiring.wired.cache_clear()
 
 
-def call(name: str, event: dict[str, Any], left: int = 100_000) -> Any:
+def call(name: str, event: dict[str, Any], left: int = 180_000) -> Any:
     return getattr(handlers, name)(event, Context(left))
 
 
@@ -132,8 +134,28 @@ def test_every_handler_has_its_function_policy_and_rule() -> None:
 
 def test_a_lease_outlasts_every_function_that_claims() -> None:
     """A claim can run out only after its holder is gone."""
+    clocks_differ = 60
     for function in FUNCTIONS.values():
-        assert function["lambda_timeout"] < LEASE.total_seconds()
+        assert function["lambda_timeout"] + clocks_differ < LEASE.total_seconds()
+
+
+def longest(config: Config) -> float:
+    """Milliseconds that one call may take."""
+    made: Any = config
+    once = made.connect_timeout + made.read_timeout
+    return float(1000 * once * made.retries["total_max_attempts"])
+
+
+def test_a_worker_that_is_begun_with_can_be_finished() -> None:
+    """A function that ends between claim and stop makes its user wait until the lease is over."""
+    asked_twice = 2 * 1000 * (2 * CONNECT_SECONDS + READ_SECONDS)
+    figures_and_cpu = 2 * longest(wiring.QUICK)
+    takes = figures_and_cpu + asked_twice + longest(wiring.ONCE)
+    assert takes <= handlers.ONE_WORKER_TAKES
+    for name in ("sweep", "reconcile"):
+        assert FUNCTIONS[name]["lambda_timeout"] * 1000 > 1.5 * handlers.ONE_WORKER_TAKES
+    for name in ("idle_alarm", "stop_requested"):
+        assert takes < FUNCTIONS[name]["lambda_timeout"] * 1000
 
 
 def test_the_stage_of_a_fresh_clone_is_complete() -> None:

@@ -1,15 +1,17 @@
 """The hub's client over real HTTP, and the tests' hub in memory, keep to the same; odd answers are told apart."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import requests
 
-from lifecycle_app.decisions import Drain
+from lifecycle_app.decision import Drain
 from lifecycle_app.errors import HubAnswerOdd, HubError, HubUnreachable
 from lifecycle_app.hub_client import DrainAnswer, HubClient, HubUser
+from lifecycle_app.policy import Level
 from tests.lifecycle.examples import ALICE, NOON, a_worker
 from tests.lifecycle.fakes import MemoryHub
 from tests.lifecycle.hub_server import HubServer, hub_server
@@ -67,13 +69,13 @@ def page(items: list[Any], following: int | None = None) -> dict[str, Any]:
 
 
 def test_both_let_go_and_tell_who_has_servers(either: HubClient | MemoryHub) -> None:
-    assert either.drain(WORKER, Drain.IDLE, NOON) == DrainAnswer(True, "quiet", {"level": 0})
+    assert either.drain(WORKER, Drain.IDLE, NOON, Level.LOAD) == DrainAnswer(True, "quiet", {"level": 0})
     assert either.active_users() == [HubUser("alice", ("staff",), frozenset({"alice", "alice/gpu"}))]
 
 
 def test_the_request_as_the_hub_gets_it(server: HubServer, client: HubClient) -> None:
     server.answers = [(200, DRAINED)]
-    client.drain(WORKER, Drain.UNATTENDED, NOON)
+    client.drain(WORKER, Drain.UNATTENDED, NOON, Level.WORK)
     (asked,) = server.asked
     assert (asked.method, asked.path) == ("POST", "/hub/api/cloudjhub/drain")
     assert asked.headers["Authorization"] == "token first"
@@ -82,6 +84,7 @@ def test_the_request_as_the_hub_gets_it(server: HubServer, client: HubClient) ->
         "instance_id": ALICE,
         "since": 1795435200.0,
         "mode": "unattended",
+        "counts": 2,
     }
 
 
@@ -124,7 +127,7 @@ def test_what_is_no_answer_to_a_drain(
 ) -> None:
     server.answers = [(status, body)]
     with pytest.raises(HubError) as raised:
-        client.drain(WORKER, Drain.IDLE, NOON)
+        client.drain(WORKER, Drain.IDLE, NOON, Level.LOAD)
     assert type(raised.value) is error
     assert "first" not in str(raised.value)
 
@@ -153,12 +156,37 @@ def test_what_is_no_list_of_users(server: HubServer, client: HubClient, body: An
 
 def test_nobody_listens() -> None:
     with requests.Session() as session, pytest.raises(HubUnreachable):
-        HubClient("http://127.0.0.1:9/hub/api", Token(), session).drain(WORKER, Drain.IDLE, NOON)
+        HubClient("http://127.0.0.1:9/hub/api", Token(), session).drain(WORKER, Drain.IDLE, NOON, Level.LOAD)
+
+
+class LossySession(requests.Session):
+    """Loses the packets of so many attempts to connect."""
+
+    def __init__(self, lost: int) -> None:
+        super().__init__()
+        self.lost = lost
+
+    def request(self, *args: Any, **more: Any) -> requests.Response:
+        if self.lost:
+            self.lost -= 1
+            raise requests.ConnectTimeout("no answer to SYN")
+        return super().request(*args, **more)
+
+
+@pytest.mark.parametrize(("lost", "is_down"), [(1, False), (2, True)])
+def test_one_connection_that_times_out_is_no_hub_that_is_down(
+    server: HubServer, lost: int, is_down: bool
+) -> None:
+    server.answers = [(200, DRAINED)]
+    with LossySession(lost) as session:
+        client = HubClient(server.api, Token(), session)
+        with pytest.raises(HubUnreachable) if is_down else nullcontext():
+            assert client.drain(WORKER, Drain.IDLE, NOON, Level.LOAD).drained
 
 
 def test_an_address_that_does_not_exist_is_no_hub_that_is_down() -> None:
     with requests.Session() as session, pytest.raises(HubAnswerOdd):
-        HubClient("http://hub.invalid/hub/api", Token(), session).drain(WORKER, Drain.IDLE, NOON)
+        HubClient("http://hub.invalid/hub/api", Token(), session).drain(WORKER, Drain.IDLE, NOON, Level.LOAD)
 
 
 def test_a_token_that_was_changed_is_read_again(server: HubServer) -> None:
@@ -166,6 +194,6 @@ def test_a_token_that_was_changed_is_read_again(server: HubServer) -> None:
     with requests.Session() as session:
         client = HubClient(server.api, Token(["old", "new"]), session)
         with pytest.raises(HubAnswerOdd):
-            client.drain(WORKER, Drain.IDLE, NOON)
-        assert client.drain(WORKER, Drain.IDLE, NOON).drained
+            client.drain(WORKER, Drain.IDLE, NOON, Level.LOAD)
+        assert client.drain(WORKER, Drain.IDLE, NOON, Level.LOAD).drained
     assert [asked.headers["Authorization"] for asked in server.asked] == ["token old", "token new"]

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.errors import PolicyError
-from lifecycle_app.policy import Level, Policy, parse, policy_for, scopes
+from lifecycle_app.policy import Level, Policy, policy_for, problems, read, scopes
 
 
 def test_defaults() -> None:
@@ -62,22 +61,47 @@ def test_every_field_can_be_set() -> None:
     ],
 )
 def test_a_bad_field_gets_one_clear_error(field: str, value: Any, told: str) -> None:
-    with pytest.raises(PolicyError) as error:
-        parse("group/staff", json.dumps({"max_lifetime": 60, field: value}))
-    assert error.value.problems == (told,)
-    assert str(error.value) == f"policy of group/staff: {told}"
+    texts = {"group/staff": json.dumps({"max_lifetime": 60, field: value})}
+    assert problems("alice", ["staff"], texts) == [f"policy of group/staff: {told}"]
+    assert problems("alice", [], texts) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", "null"])
 def test_what_is_no_policy_at_all(text: str) -> None:
-    with pytest.raises(PolicyError):
-        parse("cluster", text)
+    assert len(problems("alice", [], {"cluster": text})) == 1
+    assert policy_for("alice", [], {"cluster": text}) == Policy()
 
 
 def test_every_bad_field_is_told() -> None:
-    with pytest.raises(PolicyError) as error:
-        parse("cluster", '{"idle_timeout": 0, "hung_cpu": "x", "start_grace": 5}')
-    assert len(error.value.problems) == 2
+    said = read('{"idle_timeout": 0, "hung_cpu": "x", "start_grace": 5}')
+    assert len(said.problems) == 2
+    assert said.fields == {"start_grace": timedelta(seconds=5)}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "minutes"),
+    [
+        ({"idle_timeout": "5 min"}, {}, 60),
+        ({"idle_timeout": "5 min"}, {"idle_timeout": 300}, 60),
+        ({"idle_timeout": 300}, {"idle_timeout": "5 h"}, 60),
+        ({"idle_timeout": 7200}, {"idle_timeout": "5 h"}, 120),
+        ({"idle_timeout": 300}, {"start_grace": -1}, 5),
+        ({"idle_timeout": 300}, {"idle_timout": 7200}, 60),
+        ({"idle_timeout": 7200}, {"idle_timout": 300}, 120),
+    ],
+)
+def test_what_cannot_be_used_is_at_least_as_generous_as_by_default(
+    cluster: dict[str, Any], user: dict[str, Any], minutes: int
+) -> None:
+    """Of an unknown name nobody knows which field it was meant to be."""
+    texts = {"cluster": json.dumps(cluster), "user/alice": json.dumps(user)}
+    assert policy_for("alice", [], texts).idle_timeout == timedelta(minutes=minutes)
+
+
+def test_a_typo_takes_nothing_away() -> None:
+    strict = {"idle_timeout": 60, "signals": [], "busy_allowance": 60, "max_lifetime": 60, "start_grace": 0}
+    text = json.dumps(strict | {"hung_after": 60, "hung_cpu": 90, "typo": 1})
+    assert policy_for("alice", [], {"cluster": text}) == Policy()
 
 
 def test_users_outdo_groups_and_groups_the_cluster() -> None:
@@ -116,8 +140,7 @@ def test_of_several_groups_the_most_generous_holds() -> None:
     ],
 )
 def test_the_lowest_level_that_counts(signals: list[str], lowest: Level) -> None:
-    fields = parse("cluster", json.dumps({"signals": signals}))
-    assert Policy(**fields).lowest_level is lowest
+    assert policy_for("alice", [], {"cluster": json.dumps({"signals": signals})}).lowest_level is lowest
 
 
 def test_where_policies_may_be_set() -> None:

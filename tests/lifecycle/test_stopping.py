@@ -1,11 +1,12 @@
 """The stop protocol: whom it stops, whom it lets go, and that it stops once."""
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from lifecycle_app.decisions import Drain
+from lifecycle_app.decision import Drain
 from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, StopRejected
 from lifecycle_app.events import IdleAlarm, StateChange, StopRequest
 from lifecycle_app.evidence import Report
@@ -13,6 +14,7 @@ from lifecycle_app.history import Kind
 from lifecycle_app.hub_client import DrainAnswer
 from lifecycle_app.policy import Level
 from lifecycle_app.service import idle_alarm, record_state, stop_requested, sweep
+from lifecycle_app.service.stopping import HUB_USELESS_AFTER
 from lifecycle_app.transitions import LEASE, with_claim
 from lifecycle_app.worker import State, Worker
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
@@ -28,7 +30,8 @@ def always() -> bool:
 
 
 def swept(world: World, now: datetime = NOON) -> dict[str, int]:
-    return sweep(world.service, now, always)
+    world.now = now
+    return sweep(world.service, always)
 
 
 def refuse(reason: str, **evidence: object) -> DrainAnswer:
@@ -128,6 +131,21 @@ def test_what_the_worker_told_the_hub_is_kept(world: World) -> None:
     assert world.record().due_at == NOON - 5 * SECOND + HOUR
 
 
+@pytest.mark.parametrize(
+    ("signals", "counts", "life"),
+    [(["load"], Level.LOAD, MINUTE), (["work"], Level.WORK, MINUTE), ([], Level.INTERACTION, HOUR)],
+)
+def test_the_hub_is_told_what_counts_and_only_that_is_kept(
+    world: World, signals: list[str], counts: Level, life: timedelta
+) -> None:
+    world.store.settings["cluster"] = json.dumps({"signals": signals})
+    worked = (NOON - MINUTE).timestamp()
+    world.hub.answers = lambda _, __: refuse("no", observed_at=NOON.timestamp(), last_work=worked)
+    assert swept(world) == {"refused": 1}
+    assert world.hub.counted == [counts]
+    assert world.record().last_activity == NOON - life
+
+
 @pytest.mark.parametrize("lie", [-5, "soon", True, None, 1e18, [], NOON.timestamp() + 1])
 def test_odd_times_of_a_worker_are_no_evidence(world: World, lie: object) -> None:
     world.hub.answers = lambda _, __: refuse("no", last_interaction=lie, last_work=lie)
@@ -181,6 +199,56 @@ def test_an_odd_answer_is_unknown_and_stops_nobody(world: World) -> None:
     assert world.record().state is State.RUNNING
 
 
+@pytest.mark.parametrize(
+    ("lasts", "outcome", "told"),
+    [
+        (HUB_USELESS_AFTER - SECOND, "hub-odd", []),
+        (HUB_USELESS_AFTER, "stopped", ["hub-odd"]),
+        (HUB_USELESS_AFTER + SECOND, "stopped", ["hub-odd"]),
+    ],
+)
+def test_a_hub_that_is_up_but_useless_counts_as_down_after_a_while(
+    world: World, lasts: timedelta, outcome: str, told: list[str]
+) -> None:
+    """As with an expired certificate or a changed token: else nobody would ever be stopped again."""
+    world.hub.is_odd = True
+    assert swept(world) == {"hub-odd": 1}
+    assert world.record().hub_odd_since == NOON
+    world.metrics.reports[ALICE] += reports(Level.QUIET, NOON, NOON + 2 * HOUR)
+    assert swept(world, NOON + lasts) == {outcome: 1}
+    assert world.store.told("alice", Kind.REPORT) == told
+    assert bool(world.cloud.stops) is (outcome == "stopped")
+
+
+def test_a_useless_hub_is_told_of_once_and_missing_reports_stop_nobody_even_so(world: World) -> None:
+    world.hub.is_odd = True
+    for n in range(4):
+        assert swept(world, NOON + n * HOUR) == {"hub-odd": 1}
+    assert world.store.told("alice", Kind.REPORT) == ["hub-odd"]
+    assert world.cloud.stops == []
+
+
+@pytest.mark.parametrize("between", ["a plain answer", "a sign of life", "a keep"])
+def test_a_hub_that_was_odd_long_ago_is_not_useless(world: World, between: str) -> None:
+    world.hub.is_odd = True
+    assert swept(world) == {"hub-odd": 1}
+    later = NOON + 5 * MINUTE
+    if between == "a plain answer":
+        world.hub.is_odd = False
+        world.hub.answers = lambda _, __: refuse("there is load on it just now")
+        assert swept(world, later) == {"refused": 1}
+    elif between == "a keep":
+        world.store.put(replace(world.record(), keep_until=later + SECOND), later)
+        assert swept(world, later) == {"kept": 1}
+        world.store.put(replace(world.record(), due_at=later), later)
+    else:
+        world.store.put(replace(world.record(), last_activity=later), later)
+    world.hub.is_odd = True
+    world.metrics.reports[ALICE] += reports(Level.QUIET, NOON, NOON + 3 * HOUR)
+    assert swept(world, NOON + 2 * HOUR) == {"hub-odd": 1}
+    assert world.record().hub_odd_since == NOON + 2 * HOUR
+
+
 def test_a_hung_worker_is_stopped_when_it_does_not_answer_the_hub_either(world: World) -> None:
     world.metrics.reports[ALICE] = ()
     world.metrics.cpu[ALICE] = (0.2, 0.3)
@@ -202,11 +270,49 @@ def test_a_worker_that_only_seems_hung_answers_the_hub(world: World) -> None:
     assert world.cloud.stops == []
 
 
-def test_a_hung_worker_is_stopped_with_the_hub_down_too(world: World) -> None:
+def test_a_worker_that_answers_but_cannot_tell_is_not_hung(world: World) -> None:
+    """Its reporter is dead, or its clock is wrong: somebody may be at work on it. That is told once."""
+    world.metrics.reports[ALICE] = ()
+    world.metrics.cpu[ALICE] = (0.2,)
+    world.hub.answers = lambda _, __: refuse("the worker does not tell: HTTP 404", answers=True)
+    for n in range(3):
+        assert swept(world, NOON + n * SECOND) == {"refused": 1}
+    assert {mode for _, mode, _ in world.hub.asked} == {Drain.IDLE}
+    assert world.cloud.stops == []
+    assert world.store.told("alice", Kind.REPORT) == ["no-reports"]
+
+
+def test_with_the_hub_down_nobody_counts_as_hung(world: World) -> None:
+    """Only the hub can tell whether it answers."""
     world.metrics.reports[ALICE] = ()
     world.metrics.cpu[ALICE] = (0.2,)
     world.hub.is_down = True
-    assert swept(world) == {"stopped": 1}
+    assert swept(world) == {"hub-down": 1}
+    assert world.cloud.stops == []
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome", "modes"),
+    [
+        ({"answers": False}, "stopped", [Drain.UNATTENDED, Drain.REGARDLESS]),
+        ({"answers": True}, "stopped", [Drain.UNATTENDED, Drain.REGARDLESS]),
+        ({"answers": True, "observed_at": NOON.timestamp()}, "refused", [Drain.UNATTENDED]),
+    ],
+    ids=["does not answer", "cannot tell", "tells of somebody"],
+)
+def test_a_worker_that_cannot_be_asked_is_stopped_after_the_busy_allowance(
+    world: World, told: dict[str, object], outcome: str, modes: list[Drain]
+) -> None:
+    """Its reporter is dead and its CPU in use: else it would run for ever."""
+    world.metrics.reports[ALICE] = ()
+    world.metrics.cpu[ALICE] = (90.0,)
+    long_ago = replace(world.record(), started_at=NOON - 3 * DAY, last_activity=None)
+    world.store.put(replace(long_ago, last_interaction=NOON - DAY), NOON)
+    world.hub.answers = lambda _, mode: (
+        DrainAnswer(True, "let go") if mode is Drain.REGARDLESS else refuse("no", **told)
+    )
+    assert swept(world) == {outcome: 1}
+    assert [mode for _, mode, _ in world.hub.asked] == modes
 
 
 def test_work_is_stopped_after_the_busy_allowance_only(world: World) -> None:
@@ -226,7 +332,7 @@ def test_a_claim_whose_holder_is_gone_is_taken_over_when_its_lease_ends(world: W
     world.store.put(crashed, NOON)
     assert idle_alarm(world.service, RING, NOON + LEASE - SECOND) == "held"
     assert swept(world, NOON + LEASE - SECOND) == {}
-    world.metrics.reports[ALICE] += reports(Level.QUIET, NOON, NOON + 3 * MINUTE)
+    world.metrics.reports[ALICE] += reports(Level.QUIET, NOON, NOON + LEASE)
     assert swept(world, NOON + LEASE) == {"stopped": 1}
     assert world.cloud.stops == [ALICE]
 
@@ -295,8 +401,8 @@ def test_a_user_who_starts_again_at_once_is_not_stopped(world: World) -> None:
 @pytest.mark.parametrize(
     "void",
     [
-        replace(PRESSED, key="nobody"),
-        replace(PRESSED, instance_id=BOB),
+        replace(PRESSED, key="nobody", at=NOON - 5 * MINUTE),
+        replace(PRESSED, instance_id=BOB, at=NOON - 5 * MINUTE),
         replace(PRESSED, at=NOON - 2 * HOUR - SECOND),
     ],
     ids=["no such worker", "another instance", "an earlier run"],
@@ -304,6 +410,16 @@ def test_a_user_who_starts_again_at_once_is_not_stopped(world: World) -> None:
 def test_a_request_for_something_else_is_void(world: World, void: StopRequest) -> None:
     assert stop_requested(world.service, void, NOON) == "void"
     assert world.hub.asked == []
+
+
+@pytest.mark.parametrize(
+    "early", [replace(PRESSED, key="nobody"), replace(PRESSED, instance_id=BOB)], ids=["first", "second"]
+)
+def test_a_request_during_the_launch_is_brought_again(world: World, early: StopRequest) -> None:
+    """The hub knows of the new instance before its first event has made the record."""
+    for age in (SECOND, 5 * MINUTE - SECOND):
+        with pytest.raises(NotNow):
+            stop_requested(world.service, replace(early, at=NOON - age), NOON)
 
 
 def test_a_request_in_the_future_counts_from_now(world: World) -> None:
@@ -319,12 +435,16 @@ def test_a_request_that_comes_too_early_is_brought_again(world: World, state: St
         stop_requested(world.service, PRESSED, NOON)
 
 
-def test_a_policy_that_cannot_be_used_stops_nobody(world: World) -> None:
-    world.store.settings["user/alice"] = '{"idle_timeout": "an hour"}'
-    assert swept(world) == {"kept": 1}
-    assert world.record().decided == "bad-policy"
-    assert "user/alice" in world.store.history("alice")[0].words
-    assert world.cloud.stops == []
+def test_a_typo_in_a_policy_is_told_once_and_keeps_nobody_up_for_ever(world: World) -> None:
+    world.store.settings["cluster"] = '{"idle_timeout": "a minute"}'
+    world.hub.answers = lambda _, __: refuse("there is load on it just now")
+    for n in range(3):
+        assert swept(world, NOON + n * SECOND) == {"refused": 1}
+    (report,) = [entry for entry in world.store.history("alice") if entry.kind is Kind.REPORT]
+    assert report.reason == "bad-policy"
+    assert "policy of cluster: idle_timeout: must be a number of seconds" in report.words
+    world.hub.answers = lambda _, __: DrainAnswer(True, "idle")
+    assert swept(world, NOON + 3 * SECOND) == {"stopped": 1}
 
 
 def test_a_sweep_goes_on_after_one_workers_trouble_and_ends_in_time(world: World) -> None:
@@ -332,8 +452,36 @@ def test_a_sweep_goes_on_after_one_workers_trouble_and_ends_in_time(world: World
         world.store.put(a_worker(key=name, instance_id=f"i-{name}", due_at=NOON - 2 * HOUR), NOON)
     world.hub.is_down = True
     ticks = iter([True, True, False])
-    assert sweep(world.service, NOON, lambda: next(ticks)) == {"hub-down": 2, "left": 1}
+    assert sweep(world.service, lambda: next(ticks)) == {"hub-down": 2, "left": 1}
     assert world.record().due_at == NOON - HOUR
+
+
+def test_each_worker_of_a_sweep_is_decided_about_at_its_own_time(world: World) -> None:
+    """While the first one is seen to, the second one's user comes back, and the hub goes down."""
+    world.store.put(a_worker(key="bob", instance_id=BOB, due_at=NOON - HOUR + SECOND), NOON)
+    world.metrics.reports[BOB] = world.metrics.reports[ALICE]
+
+    def take_long(worker: Worker, mode: Drain) -> DrainAnswer:
+        world.now = NOON + 90 * SECOND
+        world.metrics.reports[BOB] += (Report(NOON, Level.INTERACTION),)
+        world.hub.is_down = True
+        return DrainAnswer(True, "idle")
+
+    world.hub.answers = take_long
+    assert swept(world) == {"stopped": 1, "kept": 1}
+    assert world.cloud.stops == [ALICE]
+
+
+def test_a_record_tells_when_it_was_written(world: World) -> None:
+    """The hub reads what changed since it last read: a write that tells an earlier time would be missed."""
+
+    def take_long(worker: Worker, mode: Drain) -> DrainAnswer:
+        world.now = NOON + 90 * SECOND
+        return refuse("there is load on it just now")
+
+    world.hub.answers = take_long
+    assert idle_alarm(world.service, RING, NOON) == "refused"
+    assert world.record().changed_at == NOON + 90 * SECOND
 
 
 def test_a_sweep_leaves_those_alone_who_are_not_due(world: World) -> None:

@@ -38,6 +38,7 @@ WHOLE = Worker(
     claimed_until=NOON + 2 * MINUTE,
     stop_reason="idle",
     decided="active",
+    hub_odd_since=NOON - 2 * MINUTE,
     keep_until=NOON + HOUR,
     seconds_run=12345,
     groups=("a", "b"),
