@@ -84,6 +84,8 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
         started_at=_started(worker, state, at),
         stop_reason=worker.stop_reason if state in (State.STOPPING, State.STOPPED) else None,
         due_at=_due(state, at),
+        # What was seen in an earlier run says nothing of the one that begins.
+        evidence="" if state is State.PENDING else worker.evidence,
         seconds_run=worker.seconds_run + seconds,
     )
 

@@ -124,6 +124,7 @@ def worker_row(worker: Worker) -> dict[str, Any]:
         "address": worker.address,
         "type": worker.instance_type,
         "last_activity": _iso(worker.last_activity),
+        "idle_since": _iso(max(filter(None, (worker.started_at, worker.last_activity)), default=None)),
         "evidence": worker.evidence,
         "due_at": _iso(worker.due_at),
         "stop_reason": worker.stop_reason,

@@ -74,7 +74,7 @@ def _workers(rows: list[dict[str, Any]], now: datetime) -> Table:
             row["worker"],
             Text(row["state"], COLOURS.get(row["state"], "")),
             since(row["since"], now),
-            since(row["last_activity"], now) if row["state"] == "running" else "",
+            since(row["idle_since"], now) if row["state"] == "running" else "",
             until(row["due_at"], now) if row["state"] == "running" else "",
             row["evidence"],
         )
