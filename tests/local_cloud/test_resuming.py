@@ -142,7 +142,10 @@ def test_one_state_directory_has_one_cloud(own_cloud: CloudProcess) -> None:
 
 
 def test_a_missing_secret_is_named(tmp_path: os.PathLike[str]) -> None:
-    command = [sys.executable, "-m", "bootstrap.local.cloud", "--state-dir", str(tmp_path)]
+    command = [
+        sys.executable, "-m", "bootstrap.local.cloud",
+        "--state-dir", str(tmp_path), "--address", ADDRESS, "--events-endpoint", "http://127.90.0.3:9",
+    ]  # fmt: skip
     done = subprocess.run(
         command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
     )
