@@ -30,8 +30,8 @@ def test_ages(seconds: float, words: str) -> None:
 def row(**changes: object) -> dict[str, object]:
     plain: dict[str, object] = {
         "worker": "alice", "instance": "i-1", "state": "running", "since": ago(90), "address": "127.77.16.4",
-        "type": "t3.medium", "last_activity": ago(3000), "idle_since": ago(30), "evidence": "a busy kernel", "due_at": ago(-150),
-        "stop_reason": None, "seconds_run": 0,
+        "type": "t3.medium", "last_activity": ago(3000), "idle_since": ago(30), "evidence": "a busy kernel",
+        "due_at": ago(-150), "stop_reason": None, "seconds_run": 0,
     }  # fmt: skip
     return plain | changes
 
