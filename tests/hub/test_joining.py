@@ -51,7 +51,8 @@ async def test_what_is_asked_while_a_call_waits_for_its_turn_goes_with_it() -> N
 
     joining = Joining[str, str](asked.together, window=0, most=2, turn=my_turn)
     questions = [asyncio.ensure_future(joining.ask("a"))]
-    await came.wait()
+    async with asyncio.timeout(5):
+        await came.wait()
     questions += [asyncio.ensure_future(joining.ask(key)) for key in "bc"]
     await asyncio.sleep(0)
     turn.release()
