@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,25 +135,27 @@ def test_an_unknown_fault_is_answered_with_their_names(cloud: LocalCloud) -> Non
 
 def crash(cloud: LocalCloud) -> None:
     """Kill the supervisor and the cloud process, as a machine that runs out of memory would."""
-    for process in marked(cloud.state_dir):
-        command = " ".join(process.cmdline())
-        if "bootstrap local up" in command or "bootstrap.local.cloud" in command:
-            os.kill(process.pid, signal.SIGKILL)
-    end = time.monotonic() + 30
-    while any("bootstrap.local.cloud" in " ".join(process.cmdline()) for process in marked(cloud.state_dir)):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    killed = [
+        process
+        for process, command in marked(cloud.state_dir).items()
+        if "bootstrap local up" in command or "bootstrap.local.cloud" in command
+    ]
+    assert len(killed) == 2
+    for process in killed:
+        os.kill(process.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(killed, timeout=30)
+    assert not alive
 
 
-def marked(state_dir: Path) -> list[psutil.Process]:
-    """Every process of this state directory."""
-    found = []
+def marked(state_dir: Path) -> dict[psutil.Process, str]:
+    """Every process of this state directory, with its command line."""
+    found = {}
     for process in psutil.process_iter():
         try:
             variables = process.environ()
             values = variables.get("CLOUDJHUB_LOCAL", ""), variables.get("CLOUDJHUB_INSTANCE", "")
             if any(value == str(state_dir) or value.startswith(f"{state_dir}:") for value in values):
-                found.append(process)
+                found[process] = " ".join(process.cmdline())
         except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
     return found
