@@ -75,7 +75,7 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
 def _spawner(settings: Settings) -> dict[str, Any]:
     return {
         # Longer than a lease: who comes back while a claim is held by somebody who is gone waits it out.
-        "start_timeout": 480,
+        "start_timeout": 600,
         # start() returns when the server answers already.
         "http_timeout": 30,
         # poll() reads memory.

@@ -48,6 +48,8 @@ class Server:
     active: bool
     started: datetime | None
     instance_id: str
+    is_given_up: bool = False
+    """Has the pending start waited in vain for its machine's answer, and asked for its stop itself?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,8 @@ def parse_observation(told: Mapping[str, Any], now: datetime) -> Observation:
 def refusal_before_asking(request: Request, server: Server | None) -> Verdict | None:
     """A refusal for which the worker need not be asked; None if there is none."""
     if server is None:
+        return None
+    if server.is_given_up and request.mode is Mode.REGARDLESS and server.instance_id == request.instance_id:
         return None
     if server.pending and server.pending != "stop":
         return _refused(f"the user's server is pending {server.pending}", {"pending": server.pending})

@@ -87,6 +87,8 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
         spawner = self._spawner(request.worker)
         said = verdict(request, _server(spawner), heard.seen, heard.silence, answers=heard.answers)
         if said.drained and spawner is not None and spawner.active:
+            if spawner.given_up:
+                return replace(said, reason="the user's login waits for the machine to be started again")
             if spawner.pending:
                 return replace(said, drained=False, reason=f"the user's server is pending {spawner.pending}")
             return await let_go(spawner, said, self.stop_single_user)
@@ -162,4 +164,5 @@ def _server(spawner: WorkerSpawner | None) -> Server | None:
         active=bool(spawner.active),
         started=started.replace(tzinfo=UTC) if started else None,
         instance_id=spawner.instance_id,
+        is_given_up=bool(spawner.given_up) and spawner.given_up == spawner.instance_id,
     )

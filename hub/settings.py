@@ -54,6 +54,8 @@ class Settings:
     allow_all: bool
     report_period: timedelta
     read_interval: timedelta
+    answer_limit: timedelta
+    """How long a machine may take to its server's first answer, before it is stopped and started again."""
     extra_config: Path | None
     """JupyterHub configuration loaded last, for instance an OAuth authenticator's."""
     named_servers: int = 3
@@ -112,6 +114,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         allow_all=env.yes_or_no("ALLOW_ALL"),
         report_period=timedelta(seconds=env.number("REPORT_PERIOD", 60, 1, 3600, "seconds")),
         read_interval=timedelta(seconds=env.number("READ_INTERVAL", 5, 1, 300, "seconds")),
+        answer_limit=timedelta(seconds=env.number("ANSWER_LIMIT", 240, 10, 500, "seconds")),
         extra_config=env.file("EXTRA_CONFIG"),
         named_servers=env.number("NAMED_SERVERS", 3, 0, 100, "named servers per user, 0 for none"),
     )

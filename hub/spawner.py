@@ -12,7 +12,7 @@ from tornado import web
 
 from hub import progress as steps
 from hub.answering import server_url
-from hub.errors import StartError
+from hub.errors import StartError, StopNotSent
 from hub.naming import worker_token
 from hub.parts import Parts
 from hub.planning import Known, Step, is_gone, step_for
@@ -25,7 +25,8 @@ MARGIN = timedelta(seconds=5)
 # A machine that is said to run but does not answer for so long is looked at.
 DOUBT_AFTER = timedelta(seconds=20)
 GLANCE = timedelta(seconds=2)
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 5
+MOST_SILENCES = 2
 
 
 class StartFailed(SpawnException):  # type: ignore[misc]  # JupyterHub publishes no types
@@ -52,6 +53,8 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     """The lifecycle app stops the machine, so that JupyterHub only has to forget the server."""
     stop_requested_by = ""
     """Who pressed Stop; "" while nobody did."""
+    given_up = ""
+    """The machine that runs without answering, and that this start has asked the lifecycle app to stop."""
     is_starting = False
     progress_told: Progress | None = None
 
@@ -62,7 +65,7 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
 
     async def start(self) -> str:
         """The URL of the server, which answers there already."""
-        self.let_go, self.stop_requested_by = False, ""
+        self.let_go, self.stop_requested_by, self.given_up = False, "", ""
         self.is_starting = True
         self.progress_told = Progress()
         limit = self.start_timeout - MARGIN.total_seconds()
@@ -74,7 +77,7 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         except StartError as error:
             raise StartFailed(str(error), reason=error.label) from error
         finally:
-            self.is_starting = False
+            self.is_starting, self.given_up = False, ""
             self.progress_told.end()
 
     async def stop(self, now: bool = False) -> None:  # noqa: ARG002 -- JupyterHub's signature
@@ -152,7 +155,7 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         return is_asked_for or self.user.name in self.authenticator.blocked_users
 
     async def _start(self) -> str:
-        base_url, looked = self.server.base_url, None
+        base_url, looked, silences = self.server.base_url, None, 0
         await self.parts.reader.loaded()
         for _ in range(MOST_ATTEMPTS):
             wished = self.instance_type or self.parts.settings.types[0]
@@ -161,13 +164,35 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
             self._use_token()
             self.tell(steps.BOOTING, f"Machine {known.instance_id} is booting")
             await self.parts.homes.wait_for(known.instance_id)
-            looked = await self._watch(server_url(self.address, base_url), known)
+            if known.is_fresh:
+                self.given_up = ""
+            try:
+                async with asyncio.timeout(self.parts.settings.answer_limit.total_seconds()):
+                    looked = await self._watch(server_url(self.address, base_url), known)
+            except TimeoutError:
+                silences, looked = silences + 1, None
+                if silences == MOST_SILENCES:
+                    break
+                await self._give_up(known)
+                continue
             if looked is None:
                 self.alive_at = self.parts.now()
                 self.tell(steps.ANSWERS, "JupyterLab answers")
                 return f"http://{self.address}:{WORKER_PORT}"
             self._say("The machine does not run after all; starting it again")
+        if silences:
+            raise StartError(self._silent())
         raise StartError("Your machine goes down each time it is started. Tell your administrator.")
+
+    async def _give_up(self, known: Known) -> None:
+        """Has a machine stopped that runs and does not answer; this start then starts it again."""
+        self.given_up = known.instance_id
+        self._say("The machine runs but does not answer; it is stopped and started again")
+        by = "the hub, because nothing on it answered,"
+        try:
+            await self.parts.stops.send(self.key, known.instance_id, by, self.parts.now())
+        except StopNotSent as error:
+            raise StartError(self._silent()) from error
 
     async def _watch(self, url: str, known: Known) -> Known | None:
         """None as soon as the server answers; or its machine as EC2 sees it, if it does not run, whatever was said."""
@@ -217,13 +242,16 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
             self.user.new_api_token(token, note=f"Server of worker {self.key}", scopes=list(given.scopes))
         self.api_token = token
 
+    def _silent(self) -> str:
+        return (
+            f"Your machine {self.instance_id} was started, but its server did not answer."
+            " Try again; if that does not help, tell your administrator."
+        )
+
     def _too_late(self) -> str:
-        minutes = round(self.start_timeout / 60)
         if self.instance_id:
-            return (
-                f"Your machine {self.instance_id} was started, but its server did not answer within {minutes} minutes."
-                " Try again; if that does not help, tell your administrator."
-            )
+            return self._silent()
+        minutes = round(self.start_timeout / 60)
         return f"AWS had no machine for you within {minutes} minutes. Try again in a while."
 
 

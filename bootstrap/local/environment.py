@@ -125,6 +125,7 @@ def hub(settings: LocalSettings, outputs: Mapping[str, str], image: str) -> dict
         "CLOUDJHUB_ALLOW_ALL": "yes",
         "CLOUDJHUB_REPORT_PERIOD": str(int(settings.report_period.total_seconds())),
         "CLOUDJHUB_READ_INTERVAL": "1",
+        "CLOUDJHUB_ANSWER_LIMIT": "90",
     }
 
 

@@ -37,6 +37,7 @@ SETTINGS = Settings(
     allow_all=True,
     report_period=timedelta(seconds=60),
     read_interval=timedelta(seconds=5),
+    answer_limit=timedelta(minutes=4),
     extra_config=None,
 )
 

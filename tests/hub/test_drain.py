@@ -33,6 +33,18 @@ def seen(**more: Any) -> Observation:
     )
 
 
+@pytest.mark.parametrize(
+    ("mode", "instance_id", "drained"),
+    [(REGARDLESS, "i-1", True), (REGARDLESS, "i-2", False), (IDLE, "i-1", False), (UNATTENDED, "i-1", False)],
+)
+def test_a_login_lets_go_of_the_machine_that_it_gave_up_and_of_no_other(
+    mode: Mode, instance_id: str, drained: bool
+) -> None:
+    """It asked for the stop itself, because nothing answered there."""
+    waiting = Server(pending="spawn", active=True, started=None, instance_id=instance_id, is_given_up=True)
+    assert verdict(request(mode), waiting, seen()).drained is drained
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize(
     ("changes", "words"),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from hub.choices import apply_options, options_form
 from hub.errors import CloudRefused, NoCapacity
 from hub.naming import worker_token
 from hub.planning import Known
-from hub.spawner import StartFailed, WorkerSpawner, spawner_class
+from hub.spawner import MOST_ATTEMPTS, StartFailed, WorkerSpawner, spawner_class
 from hub.starting import Launched
 from lifecycle_app.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
@@ -222,6 +223,37 @@ async def test_server_that_does_not_answer_in_time_is_told_in_words(cases: Cases
         await case.spawner.start()
 
 
+async def test_a_machine_that_never_answers_is_stopped_and_started_again_by_the_same_login(
+    cases: Cases,
+) -> None:
+    """The hub asks for the stop, and marks the login so that its own request is not refused for its sake."""
+    case = cases(RUNNING, FRESH, answer=False)
+    case.parts.settings = replace(SETTINGS, answer_limit=timedelta(milliseconds=20))
+    marks = []
+
+    async def send(*request: Any) -> None:
+        marks.append(case.spawner.given_up)
+        case.stops.sent.append(request)
+        case.workers.answers.set()
+
+    case.parts.stops = SimpleNamespace(send=send)
+    assert await case.spawner.start() == "http://127.77.1.4:8888"
+    [(key, instance_id, by, _)] = case.stops.sent
+    assert (key, instance_id) == ("ada", "i-00000001")
+    assert "nothing on it answered" in by
+    assert marks == ["i-00000001"]
+    assert case.spawner.given_up == ""
+
+
+async def test_a_machine_that_never_answers_is_given_up_in_the_end(cases: Cases) -> None:
+    case = cases(FRESH, FRESH, answer=False)
+    case.parts.settings = replace(SETTINGS, answer_limit=timedelta(milliseconds=20))
+    with pytest.raises(StartFailed, match="did not answer"):
+        await case.spawner.start()
+    assert len(case.stops.sent) == 1
+    assert case.spawner.given_up == ""
+
+
 async def test_machine_that_does_not_run_after_all_is_started_again(
     cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,9 +306,9 @@ async def test_machine_that_goes_down_while_it_boots_is_noticed_from_the_records
     cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hub.spawner.GLANCE", timedelta(milliseconds=1))
-    case = cases(FRESH, FRESH, FRESH, answer=False)
+    case = cases(*[FRESH] * MOST_ATTEMPTS, answer=False)
     gone = Known(instance_id="i-00000001", state=State.TERMINATED, address=None)
-    case.startup.looks = [gone, gone, gone]
+    case.startup.looks = [gone] * MOST_ATTEMPTS
     case.reader.workers["ada"] = worker(state=State.TERMINATED, state_at=NOON + timedelta(minutes=1))
     with pytest.raises(StartFailed, match="goes down each time"):
         await case.spawner.start()
