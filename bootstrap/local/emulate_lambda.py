@@ -33,6 +33,7 @@ def keep_times() -> None:
     def dispatch_timed(event: dict[str, Any], view: Any = None) -> Any:
         if isinstance(event.get("Source"), TimedSource):
             event["Time"] = event["Source"].at
+            view = None  # made from the time of arrival
         return dispatch(event, view)
 
     eventbridge._put_events = put_timed_events

@@ -22,29 +22,29 @@ def patient(cloud: LocalCloud) -> Person:
 
 def test_without_capacity_a_login_says_so_and_works_later(cloud: LocalCloud, patient: Person) -> None:
     """For a new machine and for one that was stopped."""
-    person = cloud.person("olivia")
+    person = cloud.person("ursula")
     with cloud.faults("capacity"):
         assert_plain(failure(person), "AWS has no machine", "try again")
-        page = person.page("/user/olivia/lab").text
+        page = person.page("/user/ursula/lab").text
         assert "AWS has no machine" in page
         assert "Traceback" not in page
-        assert not cloud.instances("olivia")
+        assert not cloud.instances("ursula")
     person.start()
     person.write("kept.txt", "mine")
-    first = cloud.worker("olivia")["instance"]
+    first = cloud.worker("ursula")["instance"]
     person.stop()
-    cloud.await_state("olivia", "stopped")
+    cloud.await_state("ursula", "stopped")
 
     with cloud.faults("capacity"):
         assert_plain(failure(person), "AWS has no machine", "Your files are safe")
     person.start()
     assert person.read("kept.txt") == "mine"
-    assert [instance["InstanceId"] for instance in cloud.instances("olivia")] == [first]
+    assert [instance["InstanceId"] for instance in cloud.instances("ursula")] == [first]
 
 
 def test_a_throttled_login_goes_on_when_aws_lets_it(cloud: LocalCloud, patient: Person) -> None:
     """The hub tries again, and launches one machine however often it asked."""
-    person = cloud.person("peggy")
+    person = cloud.person("trudy")
     seen = len(throttled(cloud))
     with cloud.faults("throttling"):
         person.request_start()
@@ -53,7 +53,7 @@ def test_a_throttled_login_goes_on_when_aws_lets_it(cloud: LocalCloud, patient: 
     person.await_ready()
     kernel = person.open_kernel()
     assert person.run_cell(kernel, "print(6 * 7)") == "42\n"
-    assert len(cloud.instances("peggy")) == 1
+    assert len(cloud.instances("trudy")) == 1
 
 
 def test_a_login_waits_for_a_slow_machine_and_tells_where_it_is(cloud: LocalCloud, patient: Person) -> None:

@@ -41,7 +41,7 @@ def test_an_alarm_and_a_sweep_at_the_same_moment_stop_once(cloud: LocalCloud) ->
 
 
 def is_due(cloud: LocalCloud, key: str) -> bool:
-    """Whether CloudWatch has seen nothing for the whole idle window."""
+    """Whether CloudWatch has seen nothing for the whole idle window, and longer than a start is left alone."""
     instance, now = cloud.worker(key)["instance"], datetime.now(UTC)
     found = cloud.client("cloudwatch").get_metric_data(
         MetricDataQueries=[
@@ -62,5 +62,5 @@ def is_due(cloud: LocalCloud, key: str) -> bool:
         EndTime=now,
         ScanBy="TimestampDescending",
     )
-    newest = found["MetricDataResults"][0]["Values"][:4]
-    return len(newest) == 4 and max(newest) == 0
+    newest = found["MetricDataResults"][0]["Values"][:6]
+    return len(newest) == 6 and max(newest) == 0
