@@ -15,7 +15,7 @@ local-down:  ## clean up after a crash
 	@test -x $(RUN) || { echo "nothing to end: this checkout was never set up"; exit 0; }; $(RUN) -m bootstrap local down --state-dir "$(STATE_DIR)"
 
 test: setup setup-test  ## every test, browser tests included
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: setup  ## what must hold before a commit: style, types, imports, and the tests that take seconds
 	.venv/bin/ruff check

@@ -1,8 +1,11 @@
 """A running local cloud as a test sees it: its command line, its records, its EC2."""
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +20,14 @@ from tests.scenarios.person import Person
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 180.0
 LOOK_EVERY = 0.5
+
+
+@contextmanager
+def taking_addresses() -> Iterator[None]:
+    """One at a time, for a local cloud takes the first network that it sees free when it starts."""
+    with (Path(tempfile.gettempdir()) / f"cloudjhub-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class LocalCloud:
@@ -51,9 +62,9 @@ class LocalCloud:
         return done.stdout
 
     def up(self) -> None:
-        self.told = json.loads(
-            self.command("up", "--detach", "--json", "--port", str(self.port), *self.options)
-        )
+        with taking_addresses():
+            told = self.command("up", "--detach", "--json", "--port", str(self.port), *self.options)
+        self.told = json.loads(told)
 
     def down(self) -> None:
         self.command("down")

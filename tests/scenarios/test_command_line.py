@@ -1,5 +1,6 @@
 """The command line of the local cloud: a second run, two side by side, a crash, Ctrl-C, wrong input."""
 
+import itertools
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.scenarios.cloud import REPOSITORY, LocalCloud
+from tests.scenarios.cloud import REPOSITORY, LocalCloud, taking_addresses
 from tests.scenarios.conftest import free_port
 
 pytestmark = pytest.mark.cloud
@@ -77,15 +78,12 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
         "--port",
         str(free_port()),
     ]
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stdout
-    printed = []
-    for line in process.stdout:
-        printed.append(line)
-        if "the users' files stay" in line:
-            break
+    with taking_addresses():
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert process.stdout
+        printed = list(itertools.takewhile(lambda line: "the users' files stay" not in line, process.stdout))
     assert any("http://127.0.0.1:" in line for line in printed), printed
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
