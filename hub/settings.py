@@ -54,12 +54,12 @@ class Settings:
     allow_all: bool
     report_period: timedelta
     read_interval: timedelta
-    answer_limit: timedelta
-    """How long a machine may take to its server's first answer, before it is stopped and started again."""
     extra_config: Path | None
     """JupyterHub configuration loaded last, for instance an OAuth authenticator's."""
     named_servers: int = 3
     """So many servers with names of their own may a user have beside the default one, each on its own machine."""
+    answer_limit: timedelta = timedelta(minutes=4)
+    """How long a machine may take to its server's first answer, before it is stopped and started again."""
 
     @property
     def hub_url(self) -> str:
