@@ -48,22 +48,18 @@ def next_step(worker: Worker | None, now: datetime) -> Step:
     """The step for a worker as recorded."""
     if worker is None:
         return Step.LAUNCH
-    match worker.state:
-        case State.TERMINATED:
-            return Step.LAUNCH
-        case State.STOPPED:
-            return Step.START
-        case State.PENDING | State.RUNNING:
-            return Step.ADOPT
-        case State.STOPPING:
-            return Step.LOOK if worker.is_abandoned(now) else Step.WAIT
-        case _:
-            assert_never(worker.state)
+    if worker.is_abandoned(now):
+        return Step.LOOK
+    return _step_in(worker.state)
 
 
 def step_for(known: Known) -> Step:
     """The step for an instance as EC2 tells it."""
-    match known.state:
+    return _step_in(known.state)
+
+
+def _step_in(state: State) -> Step:
+    match state:
         case State.TERMINATED:
             return Step.LAUNCH
         case State.STOPPED:
@@ -73,7 +69,7 @@ def step_for(known: Known) -> Step:
         case State.STOPPING:
             return Step.WAIT
         case _:
-            assert_never(known.state)
+            assert_never(state)
 
 
 def step_after_look(worker: Worker | None, looked: Known, now: datetime) -> Step:

@@ -36,7 +36,6 @@ class Supervisor:
         self._tell = tell
         self._parts: dict[str, processes.Part] = {}
         self._hub_variables: dict[str, str] = {}
-        self._ending = threading.Event()
         self._sweeps = True
 
     def up(self) -> None:

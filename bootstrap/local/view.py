@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,13 +28,12 @@ def show(settings: LocalSettings) -> None:
 
 def follow(settings: LocalSettings, watch: Callable[[], None], until: threading.Event) -> None:
     """Refresh the view while `watch` runs; ends when it does, with its error if it has one."""
-    stop_watching = threading.Event()
     with ThreadPoolExecutor(1) as pool, Live(console=Console(), auto_refresh=False) as live:
         watching = pool.submit(watch)
         try:
             while not watching.done():
                 _refresh(settings, live)
-                stop_watching.wait(REFRESH_EVERY)
+                wait([watching], timeout=REFRESH_EVERY)
         finally:
             until.set()
         watching.result()
