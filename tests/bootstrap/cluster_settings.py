@@ -1,0 +1,155 @@
+"""Settings of clusters, as Hypothesis makes them up: all that a cluster.yaml can say."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from bootstrap.cluster.settings import (
+    Base,
+    ClusterSettings,
+    Egress,
+    Https,
+    Login,
+    Manager,
+    Network,
+    Timing,
+    Workers,
+)  # fmt: skip
+
+DIRECTORY = Path("/etc/clusters")
+FILE = DIRECTORY / "cluster.yaml"
+
+names = st.from_regex(r"[a-z][a-z0-9-]{0,31}", fullmatch=True)
+lines = st.text(max_size=30).filter(str.isprintable)
+owners = st.text(" +-=._:/@aAzZ09éß中NOnoyes", min_size=1, max_size=40).filter(lambda t: t == t.strip())
+hexes = st.from_regex(r"[0-9a-f]{8,17}", fullmatch=True)
+paths = st.lists(
+    st.text(min_size=1, max_size=9).filter(lambda t: t.isprintable() and "/" not in t), min_size=1, max_size=3
+)
+files = st.builds(lambda parts, base: base.joinpath(*parts), paths, st.sampled_from([DIRECTORY, Path("/")]))
+decimals = st.integers(1, 7440).map(lambda tenths: tenths / 10)
+
+
+def ids(kind: str) -> st.SearchStrategy[str]:
+    return hexes.map(lambda digits: f"{kind}-{digits}")
+
+
+def seconds(least: int, most: int) -> st.SearchStrategy[timedelta]:
+    return st.integers(least, most).map(lambda n: timedelta(seconds=n))
+
+
+def lists(element: st.SearchStrategy[str], least: int = 0) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(element, min_size=least, max_size=3, unique=True).map(tuple)
+
+
+own_networks = st.builds(
+    Network,
+    name=names,
+    cidr=st.integers(0, 255).map(lambda n: IPv4Network(f"10.{n}.0.0/16")),
+    zones=st.sampled_from(
+        [(), ("us-east-1a", "us-east-1b"), ("us-east-1c", "us-east-1-bos-1a", "us-east-1f")]
+    ),
+    egress=st.sampled_from(Egress),
+)
+existing_networks = st.builds(
+    Network, name=names, vpc=ids("vpc"), manager_subnet=ids("subnet"), worker_subnets=lists(ids("subnet"), 1)
+)
+
+types = st.one_of(
+    lists(st.sampled_from(["t3.medium", "m7i-flex.large", "u7i-12tb.224xlarge", "g4dn.xlarge"]), 1),
+    lists(st.sampled_from(["t4g.medium", "m7gd.large", "im4gn.large"]), 1),
+)
+bases = st.one_of(st.sampled_from([base.value for base in Base]), ids("ami"))
+packages = lists(st.from_regex(r"[a-z0-9][a-z0-9-]{0,9}(\[[a-z]+\])?(==[0-9]\.[0-9])?", fullmatch=True))
+built = st.builds(
+    Workers,
+    types=types,
+    disk=st.integers(1, 16384),
+    home_disk=st.integers(0, 16384),
+    base=bases,
+    packages=packages,
+    named_servers=st.integers(0, 100),
+)
+ready = st.builds(Workers, types=types, image=ids("ami"))
+
+domains = st.from_regex(r"[a-z]([a-z0-9-]{0,5}[a-z0-9])?\.(no|org|de)", fullmatch=True)
+machine: Mapping[str, Any] = {
+    "type": st.sampled_from(["t3.small", "t4g.small"]),
+    "disk": st.integers(1, 16384),
+    "state_disk": st.integers(1, 16384),
+    "base": st.one_of(st.just(Base.UBUNTU.value), ids("ami")),
+    "port": st.integers(1, 65535),
+}
+managers = st.one_of(
+    st.builds(Manager, **machine),
+    st.builds(
+        Manager, domain=domains, https=st.just(Https.LETS_ENCRYPT), subdomains=st.booleans(),
+        email=st.sampled_from(["", "a@b.no", "no@on.off"]), **machine,
+    ),
+    st.builds(Manager, domain=domains, https=st.just(Https.OWN), certificate=files, key=files, **machine),
+    st.builds(
+        Manager, domain=st.sampled_from(["localhost", "127.77.0.1"]), https=st.just(Https.NONE), **machine
+    ),
+)  # fmt: skip
+
+texts = lines.filter(bool)
+github = st.fixed_dictionaries(
+    {"client_id": texts | st.sampled_from(["012", "1e10", "no", "0x1f", "12345678901234567890"])},
+    optional={"allowed_organizations": st.lists(texts, min_size=1, max_size=3)},
+)
+native = st.fixed_dictionaries(
+    {}, optional={"minimum_password_length": st.integers(8, 72), "requests": st.booleans()}
+)
+known = st.tuples(st.just("native"), native) | st.tuples(st.just("github"), github)
+logins = st.builds(
+    lambda chosen, **others: Login(authenticator=chosen[0], options=chosen[1], **others),
+    known,
+    allow_all=st.booleans(),
+    users_file=files,
+)
+schedules = st.one_of(
+    st.just("rate(1 minute)"),
+    st.integers(2, 99).map(lambda n: f"rate({n} hours)"),
+    st.just("cron(0/5 8-17 ? * MON-FRI *)"),
+)
+timings = st.builds(
+    Timing,
+    report_period=st.sampled_from([timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=7)]),
+    read_interval=seconds(1, 300),
+    answer_limit=seconds(10, 500),
+    record_schedule=schedules,
+    sweep_schedule=schedules,
+    reconcile_schedule=schedules,
+)
+endless = st.one_of(st.none(), st.integers(1, 10**7))
+policies = st.fixed_dictionaries(
+    {},
+    optional={
+        "idle_timeout": st.integers(1, 10**7),
+        "busy_allowance": endless,
+        "max_lifetime": endless,
+        "start_grace": st.integers(0, 10**7),
+        "hung_after": st.integers(1, 10**7),
+        "hung_cpu": st.one_of(st.integers(0, 100), st.integers(0, 1000).map(lambda tenths: tenths / 10)),
+        "signals": st.lists(st.sampled_from(["load", "work", "interaction"]), unique=True),
+    },
+)
+clusters = st.builds(
+    ClusterSettings,
+    cluster=names,
+    region=st.just("us-east-1"),
+    owner=owners,
+    network=st.one_of(own_networks, existing_networks),
+    workers=st.one_of(built, ready),
+    manager=managers,
+    login=logins,
+    timing=timings,
+    policy=policies,
+    alerts=st.sampled_from(["", "ada@example.org"]),
+    users=st.integers(1, 100_000),
+    hours=decimals,
+)

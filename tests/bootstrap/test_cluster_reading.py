@@ -1,0 +1,313 @@
+"""cluster.yaml as it is read: what is right has its default or its value, what is wrong is one line with the mend."""
+
+import re
+from datetime import timedelta
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bootstrap.cluster.document import parse
+from bootstrap.cluster.instance_types import architecture
+from bootstrap.cluster.reading import read_settings, settings_in
+from bootstrap.cluster.settings import ClusterSettings, Https, Network
+from bootstrap.cluster.values import free
+from bootstrap.cluster.writing import text
+from bootstrap.errors import SettingsError
+from tests.bootstrap.cluster_settings import DIRECTORY, FILE, clusters
+
+TOP = "cluster: physics\nregion: us-east-1\nowner: Ada\n"
+
+
+def read(more: str, top: str = TOP) -> ClusterSettings:
+    return settings_in((top + more).encode(), FILE)
+
+
+def refusal(more: str, top: str = TOP) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(more, top)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(str(FILE))
+    return message
+
+
+def test_three_lines_make_a_cluster() -> None:
+    found = read("")
+    assert found.cluster == "physics"
+    assert found.network == Network(name="physics")
+    assert found.login.users_file == DIRECTORY / "users"
+    assert found.users == 20
+
+
+def test_sections_without_a_line_of_their_own_have_defaults() -> None:
+    assert read("network:\n  # cidr: 10.0.0.0/16\nlogin:\npolicy:\ntiming: ~\n") == read("")
+
+
+def test_values_take_the_place_of_defaults() -> None:
+    found = read(
+        "network: {name: shared, cidr: 192.168.0.0/20, zones: [us-east-1a, us-east-1b]}\n"
+        "workers: {types: t4g.small, disk: 30}\n"
+        "manager: {domain: hub.example.org, https: lets-encrypt}\n"
+        "policy: {idle_timeout: 1h30m, busy_allowance: never}\n"
+    )
+    assert found.network.cidr == IPv4Network("192.168.0.0/20")
+    assert found.workers.types == ("t4g.small",)
+    assert found.manager.https is Https.LETS_ENCRYPT
+    assert found.policy == {"idle_timeout": 5400, "busy_allowance": None}
+
+
+@pytest.mark.parametrize(
+    ("written", "owner"),
+    [("NO", "NO"), ("on", "on"), ("1:30", "1:30"), ("012", "012"), ("0x1F", "0x1F"), ("1e3", "1e3"),
+     ("2026-01-02", "2026-01-02"),
+     ('"null"', "null"), ("Ada Lovelace # and others", "Ada Lovelace")],
+)  # fmt: skip
+def test_text_is_what_is_written(written: str, owner: str) -> None:
+    assert read("", f"cluster: a\nregion: us-east-1\nowner: {written}\n").owner == owner
+
+
+@pytest.mark.parametrize(
+    "written", ["012", "0x10", "1_0", "1e1", '"16"', "16.0", "-1", "0", "16385", "sixteen", "1:30", "[16]"]
+)
+def test_whole_numbers_are_decimal_digits(written: str) -> None:
+    assert "workers.disk" in refusal(f"workers: {{disk: {written}}}")
+
+
+@pytest.mark.parametrize("written", ["yes", "no", "on", "True", "1", "y"])
+def test_flags_are_true_or_false(written: str) -> None:
+    assert "true or false" in refusal(f"login: {{allow_all: {written}}}")
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("3600", 3600),
+        ("90s", 90),
+        ("15m", 900),
+        ("1h", 3600),
+        ("2d", 172_800),
+        ("1h30m", 5400),
+        ('"1h"', 3600),
+    ],
+)
+def test_durations(written: str, seconds: int) -> None:
+    assert read(f"policy: {{idle_timeout: {written}}}").policy["idle_timeout"] == seconds
+
+
+def test_periods_are_durations_too() -> None:
+    assert read("timing: {report_period: 2m}").timing.report_period == timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    "written", ["1:30", "1.5h", "h", "-1h", "1h2d", "01:00:00", "never", "[]", "1 h", "99999999999d"]
+)
+def test_what_is_no_duration(written: str) -> None:
+    assert "policy.idle_timeout" in refusal(f"policy: {{idle_timeout: {written}}}")
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [("abc", "abc"), ("12", 12), ("-1", -1), ("1.5", 1.5), ("true", True), ("null", None),
+     ('"012"', "012"), ("a:b", "a:b"),
+     ("[a, {b: 1}]", ["a", {"b": 1}]), ('"yes"', "yes")],
+)  # fmt: skip
+def test_options_have_the_type_that_everybody_sees(written: str, found: object) -> None:
+    assert free(parse(f"option: {written}".encode(), FILE)) == {"option": found}
+
+
+@pytest.mark.parametrize(
+    "written", ["yes", "NO", "off", "012", "0x1f", "0o17", "1e10", "12345678901234567890", "1_000"]
+)
+def test_options_that_could_be_text_or_not_are_asked_about(written: str) -> None:
+    assert "in quotes" in refusal(f"login: {{authenticator: github, options: {{client_id: {written}}}}}")
+
+
+@pytest.mark.parametrize("name", ["client_secret", "lookup_dn_search_password"])
+def test_secrets_are_sent_elsewhere(name: str) -> None:
+    message = refusal(f"login: {{options: {{{name}: hunter2}}}}")
+    assert "cloudjhub secrets set" in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("regoin: eu-north-1", r"line 4: regoin: .*did you mean region\?"),
+        ("workers:\n  dsik: 16", r"line 5: workers.dsik: .*did you mean disk\?"),
+        ("workers: {home-disk: 5}", r"did you mean home_disk\?"),
+        ("domain: hub.example.org", "domain belongs below `manager:`"),
+        ("policy: {idletimeout: 1h}", r"policy.idletimeout: .*did you mean idle_timeout\?"),
+        ("zzz: 1", "there are cluster, region"),
+        ("users: 1\nusers: 2", "users: given twice"),
+        ("users:", "users: is empty"),
+        ("users: [1]", "users: must be one value"),
+        ("workers: 3", "workers: must hold indented lines"),
+        ("users: &a 1", None),
+        ("hours: *a", "alias"),
+        ("hours: !!float 3", "tag"),
+        ("hours: !secret 3", "tag"),
+        ('owner2: "a\\nb"', "line break"),
+        ("network: {cidr: 8.8.0.0/16}", "private range"),
+        ("network: {cidr: 10.77.0.0/15}", "of size /16 to /24"),
+        ("network: {cidr: 10.77.0.0/25}", "of size /16 to /24"),
+        ("network: {cidr: 10.77.3.0/16}", "set it to 10.77.0.0/16"),
+        ("network: {cidr: 10.77/16}", "no range of addresses"),
+        ("network: {cidr: 127.77.0.0/16}", None),
+        ("network: {zones: [us-east-1a]}", "two zones or more"),
+        ("network: {zones: [us-east-1a, us-east-1a]}", "twice"),
+        ("network: {zones: [eu-north-1a, us-east-1a]}", "not in the region us-east-1"),
+        ("network: {zones: us-east-1}", "a zone of the region"),
+        ("network: {egress: nat}", "nat-gateway"),
+        ("network: {name: Physics}", "lower-case"),
+        ("network: {vpc: vpc-12345678}", "set network.manager_subnet"),
+        ("network: {vpc: vpc-12345678, manager_subnet: subnet-12345678}", "set network.worker_subnets"),
+        ("network: {manager_subnet: subnet-12345678}", "set network.vpc"),
+        (
+            "network: {vpc: vpc-12345678, manager_subnet: subnet-12345678, worker_subnets: subnet-12345678, zones: []}",
+            "network.zones: an existing VPC has its own",
+        ),
+        ("network: {vpc: my-vpc}", "a VPC's id"),
+        ("workers: {types: []}", "must name a type"),
+        ("workers: {types: [t3.medium, t4g.medium]}", "t3.medium is x86_64 and t4g.medium is arm64"),
+        ("workers: {types: [medium]}", "like t3.medium"),
+        ("workers: {base: windows}", "ubuntu-24.04, al2023 or an AMI's id"),
+        ("workers: {image: ami-12345678, base: al2023}", "without a base"),
+        ("workers: {image: ami-12345678, packages: pandas}", "ready image"),
+        ("workers: {packages: [--index-url=http://evil]}", "a Python package"),
+        ("manager: {base: al2023}", "Debian's kind"),
+        ("manager: {https: lets-encrypt}", "set manager.domain"),
+        ("manager: {https: lets-encrypt, domain: 10.0.0.1}", "names only"),
+        ("manager: {https: own-certificate, domain: a.org}", "manager.certificate"),
+        ("manager: {https: own-certificate, domain: a.org, certificate: a.pem}", "manager.key"),
+        ("manager: {certificate: a.pem}", "own-certificate` only"),
+        ("manager: {https: none}", "unencrypted"),
+        ("manager: {https: none, domain: hub.example.org}", "unencrypted"),
+        ("manager: {https: none, domain: localhost, port: 8000}", None),
+        ("manager: {subdomains: true}", "wildcard DNS record"),
+        ("manager: {domain: https://hub.example.org}", "name in the DNS"),
+        ("manager: {private_address: 10.78.0.9}", "not in the network 10.77.0.0/16"),
+        ("manager: {port: 65536}", "from 1 to 65535"),
+        ("login: {authenticator: github}", "login.options: github needs the option client_id"),
+        ("login: {authenticator: github, options: {client_id: a, clientid: b}}", "no option 'clientid'"),
+        ("login: {options: {minimum_password_length: 4}}", "from 8 to 72"),
+        ("login: {authenticator: gihub}", r"did you mean github\?"),
+        ("login: {authenticator: shared-password}", "everybody's password"),
+        ("login: {authenticator: shared-password}\nmanager: {domain: 127.0.0.1, https: none}", None),
+        ("login: {users_file: ~nobody-has-this-name/users}", "home directory"),
+        ("timing: {report_period: 45s}", "whole minutes"),
+        ("timing: {sweep_schedule: rate(1 minutes)}", "EventBridge"),
+        ("timing: {sweep_schedule: rate(5 minute)}", "EventBridge"),
+        ("policy: {signals: work}", "must be a list"),
+        ("policy: {signals: [tea]}", "unknown signal 'tea'"),
+        ("policy: {hung_cpu: 101}", "percentage"),
+        ("policy: {idle_timeout: 0}", "from 1 to"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_mend(more: str, said: str | None) -> None:
+    """None: nothing is wrong."""
+    if said is None:
+        read(more)
+        return
+    assert re.search(said, refusal(more))
+
+
+@pytest.mark.parametrize("missing", ["cluster", "region", "owner"])
+def test_what_is_needed_is_named(missing: str) -> None:
+    top = "\n".join(line for line in TOP.splitlines() if not line.startswith(missing))
+    assert f"{missing} is missing" in refusal("", top)
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "~\n", "---\n"])
+def test_an_empty_file_lacks_everything(content: str) -> None:
+    assert "cluster is missing" in refusal("", content)
+
+
+@pytest.mark.parametrize("name", ["Physics", "1a", "a" * 33, "a_b", "a/b", "a*"])
+def test_names_of_clusters_are_narrow(name: str) -> None:
+    assert "cluster" in refusal("", f'cluster: "{name}"\nregion: us-east-1\nowner: Ada\n')
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    file = tmp_path / "cluster.yaml"
+    file.write_text(
+        TOP
+        + "login: {users_file: people.txt}\nmanager: {https: own-certificate, certificate: ~/a.pem, key: /k.pem}\n"
+    )
+    found = read_settings(file)
+    assert found.login.users_file == tmp_path / "people.txt"
+    assert found.manager.certificate == Path("/home/ada/a.pem")
+    assert found.manager.key == Path("/k.pem")
+
+
+def test_a_missing_file_leads_to_init(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cloudjhub init"):
+        read_settings(tmp_path / "cluster.yaml")
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_settings(tmp_path)
+
+
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_bytes(b"#" * 300_000)
+    with pytest.raises(SettingsError, match="no settings file"):
+        read_settings(file)
+
+
+def survives(content: bytes) -> None:
+    """It is read, or refused in one line that any terminal can show."""
+    message = ""
+    try:
+        settings_in(content, FILE)
+    except SettingsError as error:
+        message = str(error)
+    assert message.isprintable()
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: t.encode(errors="surrogatepass")))
+@example(b"\xff\xfea\x00")
+@example(b'"\\UFFFFFFFF": 1')
+@example(b"[" * 5000)
+@example(b"{a: " * 500)
+@example(b"- - " * 300)
+@example(b"? " * 500)
+@example(b'a: "\\ud800"')
+@example(b"a: &x [*x]")
+@example(b"\x00")
+@example(b"%TAG ! tag:yaml.org,2002:python/\n--- !name:os.system x")
+@settings(deadline=None, max_examples=120)
+def test_no_bytes_break_it(content: bytes) -> None:
+    survives(content)
+
+
+@given(clusters, st.data())
+@settings(deadline=None, max_examples=60)
+def test_no_edit_of_a_good_file_breaks_it(cluster: ClusterSettings, data: st.DataObject) -> None:
+    content = bytearray(text(cluster, DIRECTORY).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(content)))
+        end = min(len(content), start + data.draw(st.integers(0, 12)))
+        content[start:end] = data.draw(
+            st.sampled_from(
+                [b"", b"x", b"\n", b": ", b"- ", b"[", b'"', b"~", b"99999999999", b"\t", b"*", b"#"]
+            )
+        )
+    survives(bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("t3.medium", "x86_64"), ("t4g.medium", "arm64"), ("m7gd.large", "arm64"), ("im4gn.large", "arm64"),
+     ("a1.large", "arm64"),
+     ("g4dn.xlarge", "x86_64"), ("g5g.xlarge", "arm64"), ("is4gen.large", "arm64"), ("c6gn.large", "arm64"),
+     ("m7i-flex.large", "x86_64"),
+     ("u7i-12tb.224xlarge", "x86_64"), ("m5zn.metal", "x86_64"), ("t3a.small", "x86_64")],
+)  # fmt: skip
+def test_architectures(name: str, known: str) -> None:
+    assert architecture(name) == known
