@@ -1,0 +1,41 @@
+"""A cluster's site on moto, in this process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from bootstrap.aws import Aws
+from bootstrap.cluster.reading import read_settings
+from bootstrap.site import Site
+from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
+
+FILE_TEXT = "cluster: test\nregion: us-east-1\nowner: Ada\n"
+USERS = "ada admin\nbob\n"
+
+
+@contextmanager
+def emulated_aws() -> Iterator[None]:
+    """An account with nothing in it."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        # Another one than the cluster's: what a command does there goes by the settings.
+        patch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+        yield
+
+
+def site_in(directory: Path, more: str = "") -> Site:
+    """The cluster `test` with two users in its users file; nothing is built."""
+    (directory / "cluster.yaml").write_text(FILE_TEXT + more)
+    (directory / "users").write_text(USERS)
+    settings = read_settings(directory / "cluster.yaml")
+    return Site(settings=settings, aws=Aws(settings.region), directory=directory / "state")
+
+
+def build_tables(site: Site) -> None:
+    """The tables alone, without the rest of their stack."""
+    for model, table in ((WorkerRecord, "workers"), (HistoryRecord, "history"), (SettingRecord, "settings")):
+        bound(model, site.cluster, table, site.aws.region).create_table(billing_mode="PAY_PER_REQUEST")
