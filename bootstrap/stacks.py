@@ -1,44 +1,138 @@
-"""Creates or updates a CloudFormation stack and gives its outputs."""
+"""CloudFormation stacks: brought to what a template says, from whatever state an earlier run left them in, or gone."""
 
 import json
-import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
 from bootstrap.errors import StepFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-logger = logging.getLogger(__name__)
+Tell = Callable[[str], None]
+Template = dict[str, Any]
+
+FIRST_DELAY, LONGEST_DELAY, PATIENCE = 0.2, 5.0, 3600.0
+"""Seconds: between two looks at a stack, and until we no longer wait for it. NAT gateways take minutes."""
+STACK = "AWS::CloudFormation::Stack"
+BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
+CONSEQUENCES = ("cancelled", "The following resource(s) failed")
+"""What CloudFormation says of resources and stacks that fail because another one failed."""
 
 
-def apply(client: "CloudFormationClient", name: str, template: dict[str, Any]) -> dict[str, str]:
-    """The stack's outputs, after it has been created, or changed where the template differs."""
-    body = json.dumps(template)
-    capabilities: list[Any] = ["CAPABILITY_NAMED_IAM"]
-    existing = _current(client, name)
-    try:
-        if existing is None:
-            client.create_stack(StackName=name, TemplateBody=body, Capabilities=capabilities)
-            _wait(client, "stack_create_complete", name)
-        elif _template(client, name) != template:
-            client.update_stack(StackName=name, TemplateBody=body, Capabilities=capabilities)
-            _wait(client, "stack_update_complete", name)
-    except WaiterError as error:
-        raise StepFailed(f"the stack {name} did not complete: {_reason(client, name)}") from error
-    stack = _current(client, name)
+class Next(Enum):
+    """What a stack's state calls for."""
+
+    CREATE = auto()
+    WAIT = auto()
+    UPDATE = auto()
+    DISCARD = auto()
+    MEND_BY_HAND = auto()
+
+
+def next_of(status: str | None) -> Next:
+    """What follows from a stack's status; None: there is no stack."""
+    match status:
+        case None | "DELETE_COMPLETE":
+            return Next.CREATE
+        case (
+            "REVIEW_IN_PROGRESS" | "CREATE_FAILED" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "DELETE_FAILED"
+        ):
+            return Next.DISCARD  # it never came up, or is half removed
+        case "UPDATE_FAILED" | "UPDATE_ROLLBACK_FAILED" | "IMPORT_ROLLBACK_FAILED":
+            return Next.MEND_BY_HAND
+        case _ if status.endswith("_IN_PROGRESS"):
+            return Next.WAIT
+        case _:
+            return Next.UPDATE
+
+
+def silent(_words: str) -> None:
+    """Tells nobody."""
+
+
+def apply(
+    client: "CloudFormationClient",
+    name: str,
+    template: Template,
+    *,
+    tags: Mapping[str, str] | None = None,
+    is_protected: bool = False,
+    tell: Tell = silent,
+) -> dict[str, str]:
+    """The stack's outputs, after it has been created, or changed where template or tags differ.
+
+    `is_protected`: nobody deletes the stack by mistake. Raises StepFailed with the reason of the first failure.
+    """
+    wanted: dict[str, Any] = {
+        "StackName": name,
+        "TemplateBody": json.dumps(template),
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+        "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+    }
+    stack = settle(client, name, tell)
     if stack is None:
-        raise StepFailed(f"the stack {name} is gone: run the command again")
-    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        stack = _create(client, wanted, is_protected=is_protected, tell=tell)
+    if _differs(client, stack, template, tags or {}):
+        stack = _update(client, wanted, stack, tell)
+    if is_protected and not stack.get("EnableTerminationProtection"):
+        client.update_termination_protection(StackName=name, EnableTerminationProtection=True)
+    return _outputs(stack)
 
 
-def _wait(client: "CloudFormationClient", state: Any, name: str) -> None:
-    client.get_waiter(state).wait(StackName=name, WaiterConfig={"Delay": 3, "MaxAttempts": 200})
+def settle(client: "CloudFormationClient", name: str, tell: Tell = silent) -> "StackTypeDef | None":
+    """The stack once nothing is under way in it; None where there is none, or none any longer, for it had failed."""
+    while True:
+        stack = current(client, name)
+        match next_of(stack["StackStatus"] if stack else None), stack:
+            case Next.WAIT, {"StackId": str() as stack_id}:
+                _wait(client, stack_id, tell)
+            case Next.DISCARD, {"StackStatus": status}:
+                tell(f"{name} is {status}: removing what is left of it")
+                remove(client, name, tell)
+            case Next.MEND_BY_HAND, {"StackStatus": status}:
+                raise StepFailed(
+                    f"the stack {name} is {status} ({_reason(client, name)}): in CloudFormation's console choose "
+                    "`Continue update rollback`, then run the command again"
+                )
+            case Next.UPDATE, _:
+                return stack
+            case _:
+                return None
 
 
-def _current(client: "CloudFormationClient", name: str) -> Any:
+def remove(client: "CloudFormationClient", name: str, tell: Tell = silent) -> None:
+    """Delete the stack, if it is there, and wait until it is gone. What it retains stays. Raises StepFailed."""
+    while (stack := current(client, name)) and next_of(stack["StackStatus"]) is Next.WAIT:
+        _wait(client, stack["StackId"], tell)
+    if stack is None:
+        return
+    if stack.get("EnableTerminationProtection"):
+        client.update_termination_protection(StackName=name, EnableTerminationProtection=False)
+    client.delete_stack(StackName=name)
+    ended = _wait(client, stack["StackId"], tell)
+    if ended["StackStatus"] != "DELETE_COMPLETE":
+        raise StepFailed(
+            f"the stack {name} was not removed: {_reason(client, stack['StackId'])}: "
+            "remove what holds it, then run the command again"
+        )
+
+
+def outputs(client: "CloudFormationClient", name: str) -> dict[str, str]:
+    """The outputs of a stack that is complete; {} of one that is not, or not there."""
+    stack = current(client, name)
+    if stack is None or next_of(stack["StackStatus"]) is not Next.UPDATE:
+        return {}
+    return _outputs(stack)
+
+
+def current(client: "CloudFormationClient", name: str) -> "StackTypeDef | None":
+    """The stack of this name, or deleted ones too by id; None where there is none."""
     try:
         return client.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
@@ -47,13 +141,100 @@ def _current(client: "CloudFormationClient", name: str) -> Any:
         raise
 
 
-def _template(client: "CloudFormationClient", name: str) -> Any:
-    body = client.get_template(StackName=name)["TemplateBody"]
-    return json.loads(body) if isinstance(body, str) else body
+def template_of(client: "CloudFormationClient", name: str) -> Template:
+    """The template that the stack has now."""
+    body: Any = client.get_template(StackName=name)["TemplateBody"]
+    return dict(json.loads(body)) if isinstance(body, str) else dict(body)
+
+
+def _create(
+    client: "CloudFormationClient", wanted: dict[str, Any], *, is_protected: bool, tell: Tell
+) -> "StackTypeDef":
+    name = wanted["StackName"]
+    try:
+        stack_id = client.create_stack(**wanted, EnableTerminationProtection=is_protected)["StackId"]
+    except client.exceptions.AlreadyExistsException:  # somebody else creates the same at this moment
+        stack_id = name
+    return _completed(client, _wait(client, stack_id, tell), ("CREATE_COMPLETE", "UPDATE_COMPLETE"))
+
+
+def _update(
+    client: "CloudFormationClient", wanted: dict[str, Any], stack: "StackTypeDef", tell: Tell
+) -> "StackTypeDef":
+    try:
+        client.update_stack(**wanted)
+    except ClientError as error:
+        if "No updates are to be performed" in str(
+            error
+        ):  # CloudFormation sees no difference in what we wrote
+            return stack
+        raise
+    return _completed(client, _wait(client, stack["StackId"], tell), ("UPDATE_COMPLETE",))
+
+
+def _completed(
+    client: "CloudFormationClient", stack: "StackTypeDef", statuses: tuple[str, ...]
+) -> "StackTypeDef":
+    if stack["StackStatus"] not in statuses:
+        name = stack["StackName"]
+        raise StepFailed(
+            f"the stack {name} is {stack['StackStatus']}: {_reason(client, stack['StackId'])}: "
+            "mend this and run the command again"
+        )
+    return stack
+
+
+def _differs(
+    client: "CloudFormationClient", stack: "StackTypeDef", template: Template, tags: Mapping[str, str]
+) -> bool:
+    has = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+    return has != dict(tags) or template_of(client, stack["StackName"]) != template
+
+
+def _wait(client: "CloudFormationClient", stack_id: str, tell: Tell) -> "StackTypeDef":
+    """The stack when its operation has ended, however it did."""
+    end = time.monotonic() + PATIENCE
+    for delay in _delays():
+        stack = current(client, stack_id)
+        if stack is None:
+            raise StepFailed(f"the stack {stack_id} is gone: run the command again")
+        if next_of(stack["StackStatus"]) is not Next.WAIT:
+            return stack
+        if time.monotonic() > end:
+            break
+        tell(f"{stack['StackName']}: {_progress(client, stack)}")
+        time.sleep(delay)
+    raise StepFailed(
+        f"the stack {stack_id} is still not ready: run the command again, and it goes on waiting"
+    )
+
+
+def _delays() -> Iterator[float]:
+    delay = FIRST_DELAY
+    while True:
+        yield delay
+        delay = min(delay * 1.5, LONGEST_DELAY)
+
+
+def _progress(client: "CloudFormationClient", stack: "StackTypeDef") -> str:
+    resources = client.describe_stack_resources(StackName=stack["StackId"])["StackResources"]
+    done = sum(one["ResourceStatus"].endswith("_COMPLETE") for one in resources)
+    words = stack["StackStatus"].lower().replace("_", " ")
+    return f"{words}, {done} of {len(resources)} resources"
+
+
+def _outputs(stack: "StackTypeDef") -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
 def _reason(client: "CloudFormationClient", name: str) -> str:
-    for event in client.describe_stack_events(StackName=name)["StackEvents"]:
-        if "FAILED" in event.get("ResourceStatus", ""):
-            return f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
-    return "no failed resource is named in its events"
+    """What failed first in the stack's last operation; the events come newest first."""
+    first = "CloudFormation names no reason"
+    for page in client.get_paginator("describe_stack_events").paginate(StackName=name):
+        for event in page["StackEvents"]:
+            status, reason = event.get("ResourceStatus", ""), event.get("ResourceStatusReason", "")
+            if status.endswith("FAILED") and not any(words in reason for words in CONSEQUENCES):
+                first = f"{event['LogicalResourceId']}: {reason or 'no reason given'}"
+            if event.get("ResourceType") == STACK and status in BEGINNINGS:
+                return first
+    return first

@@ -1,35 +1,32 @@
-"""The roles of manager and workers, with their instance profiles. The Lambda functions' roles are Chalice's."""
+"""The roles of manager, workers and builders, with their instance profiles. The functions' roles are Chalice's."""
 
-from typing import Any
+from bootstrap import names
+from bootstrap.policies import Scope, builder_policy, ec2_trust, manager_policy, worker_policy
+from bootstrap.policies.statements import Document
+from bootstrap.templates.parts import Resource, Template, cluster_tags, ref, resource, template
 
-from bootstrap.policies import Scope, ec2_trust, manager_policy, worker_policy
-from bootstrap.templates.network import TEMPLATE_VERSION
 
-
-def access_template(scope: Scope) -> dict[str, Any]:
-    """The CloudFormation template of the two roles."""
-    return {
-        "AWSTemplateFormatVersion": TEMPLATE_VERSION,
-        "Description": f"cloudJHub {scope.cluster}: roles",
-        "Resources": {
-            **_role("Manager", f"cloudjhub-{scope.cluster}-manager", scope, manager_policy(scope)),
-            **_role("Worker", scope.worker_role, scope, worker_policy(scope)),
-        },
+def access_template(scope: Scope) -> Template:
+    """The template of the three roles."""
+    cluster = scope.cluster
+    resources = {
+        **_role("Manager", names.role(cluster, "manager"), scope, manager_policy(scope)),
+        **_role("Worker", scope.worker_role, scope, worker_policy(scope)),
+        **_role("Builder", names.role(cluster, "builder"), scope, builder_policy(scope)),
     }
+    return template(f"cloudJHub {cluster}: roles", resources, {})
 
 
-def _role(logical: str, name: str, scope: Scope, policy: dict[str, Any]) -> dict[str, Any]:
+def _role(logical: str, name: str, scope: Scope, policy: Document) -> dict[str, Resource]:
     return {
-        f"{logical}Role": {
-            "Type": "AWS::IAM::Role",
-            "Properties": {
-                "RoleName": name,
-                "AssumeRolePolicyDocument": ec2_trust(scope),
-                "Policies": [{"PolicyName": name, "PolicyDocument": policy}],
-            },
-        },
-        f"{logical}Profile": {
-            "Type": "AWS::IAM::InstanceProfile",
-            "Properties": {"InstanceProfileName": name, "Roles": [{"Ref": f"{logical}Role"}]},
-        },
+        f"{logical}Role": resource(
+            "IAM::Role",
+            RoleName=name,
+            AssumeRolePolicyDocument=ec2_trust(scope),
+            Policies=[{"PolicyName": name, "PolicyDocument": policy}],
+            Tags=cluster_tags(scope.cluster),
+        ),
+        f"{logical}Profile": resource(
+            "IAM::InstanceProfile", InstanceProfileName=name, Roles=[ref(f"{logical}Role")]
+        ),
     }

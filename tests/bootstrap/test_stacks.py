@@ -8,7 +8,6 @@ import pytest
 from moto import mock_aws
 
 from bootstrap import secrets, stacks
-from bootstrap.templates import data_template
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +36,6 @@ def test_a_stack_is_made_then_left_alone_then_changed() -> None:
     assert client.describe_stacks(StackName="s")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
     stacks.apply(client, "s", queue(2))
     assert client.describe_stacks(StackName="s")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
-
-
-def test_the_tables_come_up_with_their_indexes() -> None:
-    stacks.apply(boto3.client("cloudformation"), "d", data_template("spring"))
-    table = boto3.client("dynamodb").describe_table(TableName="cloudjhub-spring-workers")["Table"]
-    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"due", "instance", "changed"}
 
 
 def test_secrets_are_made_once_and_kept() -> None:

@@ -1,36 +1,37 @@
 """The templates: valid by CloudFormation's own rules, and the tables as the lifecycle app's models want them."""
 
 import json
-from collections.abc import Callable
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cfnlint import api as cfnlint
 
-from bootstrap.policies import Scope
-from bootstrap.templates import access_template, data_template, network_template
-from bootstrap.templates.network import subnet_ranges
+from bootstrap.cluster.settings import Egress
+from bootstrap.templates import data_template, network_template, place_template
+from bootstrap.templates.network import Ranges, subnet_ranges
+from bootstrap.templates.place import without_forwarding
 from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
+from tests.bootstrap.templates import BUCKET, NETWORK, ROUTES, ZONES, position, variants
 
-ZONES = ["us-east-1a", "us-east-1b"]
-TEMPLATES: dict[str, Callable[[], dict[str, Any]]] = {
-    "network": lambda: network_template("spring", IPv4Network("10.0.0.0/16"), ZONES),
-    "data": lambda: data_template("spring"),
-    "access": lambda: access_template(Scope(cluster="spring", account="123456789012", region="us-east-1")),
-}
+TEMPLATES = variants()
+BODY_LIMIT = 51_200  # bytes of a template that is not in a bucket
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_cfn_lint_finds_nothing(name: str, tmp_path: Path) -> None:
-    found = cfnlint.lint_all(json.dumps(TEMPLATES[name]()))
+def test_cfn_lint_finds_nothing(name: str) -> None:
+    found = cfnlint.lint_all(json.dumps(TEMPLATES[name]))
     # W3010 warns of zones written out: which zones a cluster uses is the operator's choice. I is information.
     assert [match for match in found if match.rule.id != "W3010" and not match.rule.id.startswith("I")] == []
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_is_short_enough_to_be_sent(name: str) -> None:
+    assert len(json.dumps(TEMPLATES[name])) < BODY_LIMIT
+
+
 def test_cfn_lint_would_find_a_fault() -> None:
-    template = data_template("spring")
+    template = data_template("spring", BUCKET)
     del template["Resources"]["Workers"]["Properties"]["KeySchema"]
     assert cfnlint.lint_all(json.dumps(template))
 
@@ -45,7 +46,7 @@ def test_cfn_lint_would_find_a_fault() -> None:
 )
 def test_tables_have_the_keys_and_indexes_of_the_models(logical: str, table: str, model: Any) -> None:
     wanted = bound(model, "spring", table)._get_schema()
-    built = data_template("spring")["Resources"][logical]["Properties"]
+    built = data_template("spring", BUCKET)["Resources"][logical]["Properties"]
     assert by_name(built["KeySchema"]) == by_name(wanted["key_schema"])
     assert by_name(built["AttributeDefinitions"]) == by_name(wanted["attribute_definitions"])
     indexes = {
@@ -60,15 +61,67 @@ def by_name(rows: list[dict[str, str]]) -> dict[str, dict[str, str]]:
     return {row["AttributeName"]: row for row in rows}
 
 
-def test_subnets_do_not_overlap_and_hold_a_large_class() -> None:
-    manager, workers = subnet_ranges(IPv4Network("10.0.0.0/16"), 3)
-    blocks = [manager, *workers]
-    assert not any(a.overlaps(b) for n, a in enumerate(blocks) for b in blocks[n + 1 :])
+def blocks(ranges: Ranges) -> list[IPv4Network]:
+    return [*ranges.public, *ranges.workers]
+
+
+@pytest.mark.parametrize("vpc", ["10.0.0.0/16", "10.0.0.0/19", "10.0.0.0/24", "10.0.0.0/25"])
+@pytest.mark.parametrize("zones", [1, 2])
+def test_subnets_lie_in_the_network_and_do_not_overlap(vpc: str, zones: int) -> None:
+    made = blocks(subnet_ranges(IPv4Network(vpc), zones))
+    assert len(made) == 2 * zones
+    assert all(block.subnet_of(IPv4Network(vpc)) for block in made)
+    assert not any(a.overlaps(b) for n, a in enumerate(made) for b in made[n + 1 :])
+
+
+def test_two_zones_hold_a_large_class_and_stay_where_they_are_when_a_third_comes() -> None:
+    two, three = (subnet_ranges(NETWORK, zones) for zones in (2, 3))
     # EC2 keeps five addresses of every subnet for itself.
-    assert sum(block.num_addresses - 5 for block in workers) >= 2000
+    assert sum(block.num_addresses - 5 for block in two.workers) >= 2000
+    assert set(blocks(two)) < set(blocks(three))
 
 
-@pytest.mark.parametrize(("vpc", "zones"), [("10.0.0.0/20", 1), ("10.0.0.0/19", 2), ("10.0.0.0/16", 16)])
+@pytest.mark.parametrize(("vpc", "zones"), [("10.0.0.0/26", 2), ("10.0.0.0/25", 3), ("10.0.0.0/28", 1)])
 def test_a_network_that_is_too_small_is_refused(vpc: str, zones: int) -> None:
     with pytest.raises(ValueError, match="too small"):
         subnet_ranges(IPv4Network(vpc), zones)
+
+
+@pytest.mark.parametrize(
+    ("egress", "way"),
+    [
+        (Egress.NAT_GATEWAY, {"NatGatewayId": {"Ref": "Nat"}}),
+        (Egress.PUBLIC_ADDRESS, {"GatewayId": {"Ref": "Internet"}}),
+        (Egress.MANAGER, None),
+    ],
+)
+def test_workers_leave_by_the_way_that_was_chosen(egress: Egress, way: dict[str, Any] | None) -> None:
+    template = network_template("campus", NETWORK, ZONES[:2], egress)
+    resources = template["Resources"]
+    default = resources.get("WorkerDefault", {"Properties": None})["Properties"]
+    wanted = {"RouteTableId": {"Ref": "WorkerRoutes"}, "DestinationCidrBlock": "0.0.0.0/0"}
+    assert default == ({**wanted, **way} if way else None)
+    has_address = [resources[f"WorkerSubnet{n}"]["Properties"]["MapPublicIpOnLaunch"] for n in (1, 2)]
+    assert has_address == [egress is Egress.PUBLIC_ADDRESS] * 2
+    kinds = {one["Type"] for one in resources.values()}
+    assert ("AWS::EC2::NatGateway" in kinds) == (egress is Egress.NAT_GATEWAY)
+    assert template["Outputs"]["Egress"] == {"Value": str(egress)}
+
+
+def test_workers_are_reached_by_their_manager_alone() -> None:
+    for name in ("place", "place-fixed", "place-forwarding"):
+        resources = TEMPLATES[name]["Resources"].values()
+        rules = [one["Properties"] for one in resources if one["Type"] == "AWS::EC2::SecurityGroupIngress"]
+        (to_workers,) = [r for r in rules if r["GroupId"] == {"Fn::GetAtt": ["WorkerGroup", "GroupId"]}]
+        assert to_workers["SourceSecurityGroupId"] == {"Fn::GetAtt": ["ManagerGroup", "GroupId"]}
+        assert to_workers["FromPort"] == to_workers["ToPort"] == 8888
+
+
+def test_only_a_manager_that_forwards_takes_what_is_not_for_it() -> None:
+    plain, forwarding = place_template(position()), place_template(position(routes=ROUTES))
+    checks = [
+        one["Resources"]["ManagerInterface"]["Properties"]["SourceDestCheck"] for one in (plain, forwarding)
+    ]
+    assert checks == [True, False]
+    assert forwarding["Resources"]["WorkerDefault"]["Properties"]["RouteTableId"] == ROUTES
+    assert set(without_forwarding(forwarding)["Resources"]) == set(plain["Resources"])

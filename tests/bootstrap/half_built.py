@@ -1,0 +1,45 @@
+"""A cluster that is half built in moto: network, data, place, roles and secrets; no functions, image or manager."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+from moto.backends import get_backend
+
+from bootstrap.commands.options import site_of
+from bootstrap.site import Site
+from bootstrap.steps.access import Access
+from bootstrap.steps.data import Data
+from bootstrap.steps.network import NetworkStep
+from bootstrap.steps.place import Place
+from bootstrap.steps.secrets import Secrets
+
+MOTO_WARNS = "ignore:Tried to parse:UserWarning"
+"""moto leaves out what it does not know of a template: bucket policies, alarms."""
+
+
+@contextmanager
+def unbuilt(directory: Path) -> Iterator[Site]:
+    """A cluster.yaml, which the commands find by CLOUDJHUB_FILE, in an account without anything."""
+    (directory / "users").write_text("alice admin\n")
+    file = directory / "cluster.yaml"
+    file.write_text("cluster: spring\nregion: us-east-1\nowner: Prof. Sky\n")
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("CLOUDJHUB_FILE", str(file))
+        # moto's public addresses are somebody's: nobody is asked.
+        patch.setattr("bootstrap.health.hub.hub_answers", lambda *_: "nothing listens there (yet)")
+        yield site_of(file)
+
+
+def build_half(site: Site) -> None:
+    for step in (NetworkStep(), Data(), Place(), Access(), Secrets()):
+        step.apply(site, lambda _: None)
+    # moto keeps the policies of a template's roles as dicts, and answers with what Python prints of them.
+    for role in get_backend("iam")[site.aws.account]["aws"].roles.values():
+        role.policies = {name: json.dumps(policy) for name, policy in role.policies.items()}

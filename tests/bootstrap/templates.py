@@ -1,0 +1,51 @@
+"""Every variant of every template, by a name, as the tests and linters look at them."""
+
+from ipaddress import IPv4Network
+
+from bootstrap.cluster.settings import Egress
+from bootstrap.policies import Scope
+from bootstrap.templates import Position, access_template, data_template, network_template, place_template
+from bootstrap.templates.parts import Template
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]
+NETWORK = IPv4Network("10.0.0.0/16")
+BUCKET = f"cloudjhub-spring-{ACCOUNT}-{REGION}"
+ROUTES = "rtb-0123456789abcdef0"
+
+
+def position(*, ports: tuple[int, ...] = (80, 443), address: str = "", routes: str = "") -> Position:
+    return Position(
+        cluster="spring",
+        vpc="vpc-0123456789abcdef0",
+        subnet="subnet-0123456789abcdef0",
+        ports=ports,
+        private_address=address,
+        forwards_for=routes,
+    )
+
+
+def variants() -> dict[str, Template]:
+    scope = Scope(cluster="spring", account=ACCOUNT, region=REGION)
+    narrow = Scope(
+        cluster="spring",
+        account=ACCOUNT,
+        region=REGION,
+        subnets=("subnet-0123456789abcdef0",),
+        security_groups=("sg-0123456789abcdef0",),
+        images=("ami-0123456789abcdef0",),
+    )
+    return {
+        **{
+            f"network-{egress}-{zones}": network_template("campus", NETWORK, ZONES[:zones], egress)
+            for egress in Egress
+            for zones in (2, 3)
+        },
+        "network-small": network_template("campus", IPv4Network("10.0.0.0/24"), ZONES[:2], Egress.MANAGER),
+        "data": data_template("spring", BUCKET),
+        "place": place_template(position()),
+        "place-fixed": place_template(position(address="10.0.0.10", ports=(8443,))),
+        "place-forwarding": place_template(position(routes=ROUTES)),
+        "access": access_template(scope),
+        "access-narrow": access_template(narrow),
+    }
