@@ -1,4 +1,4 @@
-"""Writes the policies of the lifecycle functions where `chalice deploy` looks for them."""
+"""Writes the policies of the lifecycle functions where `chalice deploy` looks for them, or prints an operator's."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bootstrap.policies import Scope, lifecycle_policies
+from bootstrap.policies.operator import operator_policies
 from bootstrap.policies.statements import Document
 
 
@@ -21,8 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--account", default="*", help="AWS account id (default: whichever the role is in)")
     parser.add_argument("--region", default="*", help="AWS region (default: any)")
     parser.add_argument("--partition", default="aws")
-    parser.add_argument(
-        "--write", required=True, type=Path, metavar="DIR", help="directory for policy-<function>.json"
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--write", type=Path, metavar="DIR", help="directory for policy-<function>.json")
+    what.add_argument(
+        "--operator", action="store_true", help="print the policies of who runs cloudjhub, by name"
     )
     given = parser.parse_args(arguments)
     try:
@@ -31,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except ValueError as error:
         parser.error(str(error))
+    if given.operator:
+        print(json.dumps(operator_policies(scope), indent=2))
+        return 0
     given.write.mkdir(parents=True, exist_ok=True)
     for name, policy in lifecycle_policies(scope).items():
         (given.write / f"policy-{name}.json").write_text(written(policy))

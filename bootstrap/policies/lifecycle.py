@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from bootstrap import names
 from bootstrap.policies.scope import Scope
 from bootstrap.policies.statements import Document, Statement, allow, deny, document
 from lifecycle_app.worker import idle_alarm_prefix
@@ -106,7 +107,9 @@ POWERS: Mapping[str, tuple[Power, ...]] = {
 def lifecycle_policies(scope: Scope) -> dict[str, Document]:
     """The policy of each handler in app.py, by its name."""
     return {
-        name: document(*(power(scope) for power in (*powers, never_start)), _own_log(scope, name))
+        name: document(
+            *(power(scope) for power in (*powers, _forward_failures, never_start)), _own_log(scope, name)
+        )
         for name, powers in POWERS.items()
     }
 
@@ -114,6 +117,12 @@ def lifecycle_policies(scope: Scope) -> dict[str, Document]:
 def _idle_alarms(scope: Scope) -> str:
     """Up to the `i-` of the instance id, so that cluster `a` does not reach into one named `a-idle-b`."""
     return scope.arn("cloudwatch", f"alarm:{idle_alarm_prefix(scope.cluster)}i-*")
+
+
+def _forward_failures(scope: Scope) -> Statement:
+    """Lambda sends what failed for good to the dead-letter queue by the function's own role."""
+    queue = scope.arn("sqs", names.dead_letters(scope.cluster))
+    return allow("ForwardFailures", ["sqs:SendMessage"], [queue])
 
 
 def _own_log(scope: Scope, function: str) -> Statement:

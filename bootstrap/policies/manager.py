@@ -1,5 +1,6 @@
 """The hub's role: it launches and starts this cluster's workers and reads; it stops, changes and writes nothing."""
 
+from bootstrap import names
 from bootstrap.policies.denials import denials
 from bootstrap.policies.scope import Scope
 from bootstrap.policies.statements import Conditions, Document, Statement, allow, document
@@ -15,6 +16,20 @@ from lifecycle_app.worker import (
 
 TAG_KEYS = (TAG_NAME, TAG_OWNER, TAG_CREATOR, TAG_CLUSTER, TAG_ROLE, TAG_USER, TAG_SERVER)
 
+# Of AWS's own AmazonSSMManagedInstanceCore: what its agent needs for sessions, and nothing that reads parameters.
+SESSION_ACTIONS = (
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+)
+
 
 def manager_policy(scope: Scope) -> Document:
     """All that the manager's role may do, and what it may never do, whatever is attached beside this."""
@@ -23,6 +38,7 @@ def manager_policy(scope: Scope) -> Document:
         *_starting(scope),
         *_reading(scope),
         *_speaking(scope),
+        *_running(scope),
         *denials(scope, _secrets(scope)),
     )
 
@@ -141,6 +157,21 @@ def _speaking(scope: Scope) -> list[Statement]:
                 "Null": {"events:source": "false"},
             },
         )
+    ]
+
+
+def _running(scope: Scope) -> list[Statement]:
+    """What the machine itself needs: its bundle, its log, and Session Manager instead of SSH."""
+    log = scope.arn("logs", f"log-group:{names.log_group(scope.cluster)}")
+    return [
+        allow("ReadBundles", ["s3:GetObject"], [scope.bundles()]),
+        allow(
+            "WriteOwnLog",
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [f"{log}:*"],
+        ),
+        allow("BeKnownToSessionManager", ["ssm:UpdateInstanceInformation"], [scope.arn("ec2", "instance/*")]),
+        allow("TalkToSessionManager", SESSION_ACTIONS, ["*"]),  # channels have no ARNs
     ]
 
 

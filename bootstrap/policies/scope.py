@@ -49,6 +49,15 @@ class Scope:
     def parameter(self, name: str) -> str:
         return self.arn("ssm", f"parameter/cloudjhub/{self.cluster}/{name}")
 
+    def bundles(self) -> str:
+        """The objects that machines set themselves up from."""
+        return f"{self.bucket_arn}/bundle/*"
+
+    @property
+    def bucket_arn(self) -> str:
+        """S3's ARNs name neither region nor account; the bucket's own name holds them."""
+        return f"arn:{self.partition}:s3:::cloudjhub-{self.cluster}-{self.account}-{self.region}"
+
     @property
     def ec2_service(self) -> str:
         """EC2's name as a principal; China has its own."""

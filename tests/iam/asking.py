@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bootstrap.policies import Scope, lifecycle_policies, manager_policy, worker_policy
+from bootstrap.policies import Scope, builder_policy, lifecycle_policies, manager_policy, worker_policy
 from bootstrap.policies.statements import Document
 from tests.iam.simulator import ACCOUNT, Context, Question, Result, judge
 
@@ -19,6 +19,7 @@ SCOPE = Scope(
 POLICIES: dict[str, Document] = {
     "manager": manager_policy(SCOPE),
     "worker": worker_policy(SCOPE),
+    "builder": builder_policy(SCOPE),
     **lifecycle_policies(SCOPE),
 }
 FUNCTIONS = tuple(lifecycle_policies(SCOPE))

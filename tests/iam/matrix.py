@@ -220,7 +220,69 @@ def _logs() -> dict[str, Request]:
             f"CreateLogStream, {function}": _one("logs:CreateLogStream", f"{group}:log-stream:1"),
             f"PutLogEvents, {function}": _one("logs:PutLogEvents", f"{group}:log-stream:1"),
         }
+    own = arn("logs", "log-group:/cloudjhub/dev/manager")
+    groups = {"own": own, "other cluster's": own.replace("/dev/", "/other/"), "worker's": f"{own}2"}
+    for whose, group in groups.items():
+        requests |= {
+            f"CreateLogStream, manager, {whose}": _one("logs:CreateLogStream", f"{group}:log-stream:1"),
+            f"PutLogEvents, manager, {whose}": _one("logs:PutLogEvents", f"{group}:log-stream:1"),
+            f"DescribeLogStreams, manager, {whose}": _one("logs:DescribeLogStreams", f"{group}:log-stream:"),
+        }
     return requests
+
+
+OBJECTS = {
+    "bundle": f"cloudjhub-dev-{ACCOUNT}-{REGION}/bundle/1.tar.gz",
+    "other object": f"cloudjhub-dev-{ACCOUNT}-{REGION}/secret",
+    "other cluster's bundle": f"cloudjhub-other-{ACCOUNT}-{REGION}/bundle/1.tar.gz",
+    "stranger's bundle": f"cloudjhub-dev-999999999999-{REGION}/bundle/1.tar.gz",
+}
+
+
+def _objects() -> dict[str, Request]:
+    bucket = f"arn:aws:s3:::cloudjhub-dev-{ACCOUNT}-{REGION}"
+    return {
+        **{
+            f"{action}, {name}": _one(f"s3:{action}", f"arn:aws:s3:::{key}")
+            for action in ("GetObject", "PutObject", "DeleteObject")
+            for name, key in OBJECTS.items()
+        },
+        "ListBucket": _one("s3:ListBucket", bucket),
+        "PutBucketPolicy": _one("s3:PutBucketPolicy", bucket),
+    }
+
+
+CHANNELS = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
+MESSAGES = (
+    "AcknowledgeMessage",
+    "DeleteMessage",
+    "FailMessage",
+    "GetEndpoint",
+    "GetMessages",
+    "SendReply",
+)
+
+
+def _sessions() -> dict[str, Request]:
+    return {
+        **{name: _one(f"ssmmessages:{name}", "*") for name in CHANNELS},
+        **{name: _one(f"ec2messages:{name}", "*") for name in MESSAGES},
+        "UpdateInstanceInformation": _one("ssm:UpdateInstanceInformation", INSTANCE),
+        "UpdateInstanceInformation, in another region": _one(
+            "ssm:UpdateInstanceInformation", INSTANCE.replace(REGION, "us-east-1")
+        ),
+        "StartSession": _one("ssm:StartSession", INSTANCE),
+    }
+
+
+def _queues() -> dict[str, Request]:
+    own = arn("sqs", "cloudjhub-dev-dead-letters")
+    return {
+        "SendMessage, dead letters": _one("sqs:SendMessage", own),
+        "SendMessage, other cluster's": _one("sqs:SendMessage", own.replace("-dev-", "-other-")),
+        "ReceiveMessage, dead letters": _one("sqs:ReceiveMessage", own),
+        "PurgeQueue, dead letters": _one("sqs:PurgeQueue", own),
+    }
 
 
 def _describing() -> dict[str, Request]:
@@ -240,5 +302,8 @@ REQUESTS: Mapping[str, Request] = {
     **_metrics(),
     **_parameters(),
     **_logs(),
+    **_queues(),
+    **_objects(),
+    **_sessions(),
     **_describing(),
 }

@@ -5,6 +5,7 @@ import fnmatch
 import pytest
 
 from tests.iam.asking import FUNCTIONS, POLICIES, granting
+from tests.iam.matrix import CHANNELS, MESSAGES
 from tests.iam.simulator import Action, Question, catalogue, judge
 from tests.iam.test_policies import ADMINISTRATOR
 
@@ -19,6 +20,9 @@ SERVICES = (
     "cloudwatch",
     "ssm",
     "logs",
+    "sqs",
+    "ssmmessages",
+    "ec2messages",
     "autoscaling",
 )
 
@@ -30,8 +34,14 @@ CHANGES: dict[str, set[str]] = {
         "ec2:CreateTags",
         "events:PutEvents",
         "iam:PassRole",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "ssm:UpdateInstanceInformation",
+        *(f"ssmmessages:{name}" for name in CHANNELS),
+        *(f"ec2messages:{name}" for name in MESSAGES if not name.startswith("Get")),
     },
     "worker": {"cloudwatch:PutMetricData"},
+    "builder": set(),
     "lifecycle": {
         "cloudwatch:DeleteAlarms",
         "cloudwatch:PutMetricAlarm",
@@ -39,6 +49,7 @@ CHANGES: dict[str, set[str]] = {
         "ec2:StopInstances",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
+        "sqs:SendMessage",
     },
 }
 
@@ -51,7 +62,8 @@ def actions() -> list[Action]:
 
 
 @pytest.mark.parametrize(
-    ("part", "roles"), [("manager", ("manager",)), ("worker", ("worker",)), ("lifecycle", FUNCTIONS)]
+    ("part", "roles"),
+    [("manager", ("manager",)), ("worker", ("worker",)), ("builder", ("builder",)), ("lifecycle", FUNCTIONS)],
 )
 def test_of_all_changing_actions_exactly_these_are_granted_on_anything(
     part: str, roles: tuple[str, ...], actions: list[Action]

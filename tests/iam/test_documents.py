@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from chalice.constants import LAMBDA_TRUST_POLICY
 
+from bootstrap import names
 from bootstrap.policies import (
     Scope,
+    builder_policy,
     ec2_trust,
     lambda_trust,
     lifecycle_policies,
@@ -38,11 +41,16 @@ def test_only_ec2_wears_the_roles_of_manager_and_worker(principal: str) -> None:
     assert (result == "Allowed") == (principal == "ec2.amazonaws.com")
 
 
+def test_the_bucket_of_the_policies_is_the_bucket_that_is_made() -> None:
+    aws = SimpleNamespace(account=ACCOUNT, region=SCOPE.region)
+    assert SCOPE.bucket_arn == f"arn:aws:s3:::{names.bucket(SCOPE.cluster, aws)}"  # type: ignore[arg-type]  # no calls
+
+
 def test_china_has_an_ec2_of_its_own() -> None:
     china = Scope(cluster="dev", partition="aws-cn", region="cn-north-1", account=ACCOUNT)
     assert ec2_trust(china)["Statement"][0]["Principal"] == {"Service": "ec2.amazonaws.com.cn"}
     assert '"arn:aws:' not in json.dumps(
-        [manager_policy(china), worker_policy(china), lifecycle_policies(china)]
+        [manager_policy(china), worker_policy(china), builder_policy(china), lifecycle_policies(china)]
     )
 
 
@@ -76,7 +84,12 @@ def test_every_policy_fits_into_its_role() -> None:
         security_groups=("sg-0123456789abcdef0",),
         images=tuple(f"ami-{number:017x}" for number in range(6)),
     )
-    for policy in (manager_policy(scope), worker_policy(scope), *lifecycle_policies(scope).values()):
+    for policy in (
+        manager_policy(scope),
+        worker_policy(scope),
+        builder_policy(scope),
+        *lifecycle_policies(scope).values(),
+    ):
         assert len(json.dumps(policy, separators=(",", ":"))) <= INLINE_LIMIT
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.launching import Order, Place, run_request
+from hub.launching import Image, Order, Place, run_request
 from hub.settings import Settings
 from tests.iam.asking import INSTANCE, POLICIES, REGION, SCOPE, VOLUME, Asked, Request, arn, decide
 from tests.iam.simulator import ACCOUNT
@@ -95,8 +95,13 @@ def _as_ec2_asks(request: Mapping[str, Any]) -> dict[str, Request]:
 @pytest.mark.parametrize("home_volume", [None, "vol-0123456789abcdef0"])
 @pytest.mark.parametrize("worker", ["alice", "alice/gpu", "O'Brien; rm -rf"])
 def test_the_hubs_own_launch_is_granted(worker: str, home_volume: str | None) -> None:
-    order = Order(worker=worker, instance_type="t3.medium", home_volume=home_volume)
+    order = Order(
+        worker=worker,
+        instance_type="t3.medium",
+        image=Image(id=SETTINGS.image, root_device="/dev/sda1"),
+        home_volume=home_volume,
+    )
     place = Place(subnet="subnet-b", zone="eu-west-1b")
-    request = run_request(order, SETTINGS, place, "t3.large", "/dev/sda1", generation=0)
+    request = run_request(order, SETTINGS, place, "t3.large", generation=0)
     decided = decide(POLICIES, {"manager": ("manager",)}, _as_ec2_asks(request))
     assert decided == {"manager": {"launch": "Allowed", "tag": "Allowed", "pass": "Allowed"}}

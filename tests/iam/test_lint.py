@@ -1,17 +1,9 @@
 """Parliament, a linter for policies, finds nothing in any of them, except for what is named here."""
 
-import json
-import warnings
-from typing import Any
-
 import pytest
 
 from tests.iam.asking import POLICIES
-
-with warnings.catch_warnings():
-    # It reads its data without closing the files, and finds them through pkg_resources.
-    warnings.simplefilter("ignore")
-    import parliament  # type: ignore[import-untyped]  # publishes no types
+from tests.iam.linting import findings
 
 # (role, finding, what its detail says): why it stands.
 EXCEPTIONS = {
@@ -39,8 +31,7 @@ EXCEPTIONS = {
 
 
 def _findings(role: str) -> list[tuple[str, str, str]]:
-    found: list[Any] = parliament.analyze_policy_string(json.dumps(POLICIES[role])).findings
-    return [(role, finding.issue, json.dumps(finding.detail)) for finding in found]
+    return [(role, issue, detail) for issue, detail in findings(POLICIES[role])]
 
 
 @pytest.mark.parametrize("role", sorted(POLICIES))

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.iam.asking import FUNCTIONS, POLICIES, decide
-from tests.iam.matrix import INDEXES, REQUESTS, TABLES
+from tests.iam.matrix import CHANNELS, INDEXES, MESSAGES, REQUESTS, TABLES
 from tests.iam.simulator import Result
 
 ADMINISTRATOR = {
@@ -36,6 +36,11 @@ MANAGER = {
     "Query, index changed",
     "Query, index day",
     *(f"{action}, {table}" for action in READING for table in OURS),
+    "GetObject, bundle",
+    *(f"{action}, manager, own" for action in ("CreateLogStream", "PutLogEvents", "DescribeLogStreams")),
+    "UpdateInstanceInformation",
+    *CHANNELS,
+    *MESSAGES,
 }
 CHANGE = {"GetItem, workers", "PutItem, workers", "PutItem, history"}
 STOP = CHANGE | {"GetParameter, lifecycle token", "StopInstances, own worker"}
@@ -56,8 +61,9 @@ BY_FUNCTION: dict[str, set[str]] = {
 GRANTED: dict[str, set[str]] = {
     "manager": MANAGER,
     "worker": {"PutMetricData, own namespace"},
+    "builder": {"GetObject, bundle"},
     **{
-        function: needed | {f"{action}, {function}" for action in LOGGING}
+        function: needed | {"SendMessage, dead letters"} | {f"{action}, {function}" for action in LOGGING}
         for function, needed in BY_FUNCTION.items()
     },
 }
@@ -164,6 +170,12 @@ def test_a_worker_can_only_report_in_its_own_namespace(
     assert _names(decisions["worker"], "Allowed") == {"PutMetricData, own namespace"}
     everything_else = set(REQUESTS) - _of("cloudwatch:PutMetricData")
     assert _names(beside_administrator["worker"], "ExplicitlyDenied") == everything_else
+
+
+def test_a_builder_can_only_read_what_it_installs(beside_administrator: Decisions) -> None:
+    """It runs what package authors wrote."""
+    everything_else = set(REQUESTS) - {"GetObject, bundle"}
+    assert _names(beside_administrator["builder"], "ExplicitlyDenied") == everything_else
 
 
 def test_no_alarm_of_ours_can_act_by_itself(decisions: Decisions) -> None:
