@@ -30,6 +30,7 @@ class Reason(StrEnum):
     NO_SERVER = "no-server"
     BUSY_TOO_LONG = "busy-too-long"
     MAX_LIFETIME = "max-lifetime"
+    MUTE = "mute"
     HUNG = "hung"
     STOP_REQUESTED = "stop-requested"
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lifecycle_app.decision import Action, Decision, Drain, Insist, Reason
 from lifecycle_app.evidence import Evidence
 from lifecycle_app.policy import Level, Policy
 from lifecycle_app.wording import clock, length
 from lifecycle_app.worker import State, Worker
+
+MUTE_AFTER = timedelta(hours=24)
+"""So long a worker may run of which nothing is heard at all, where the policy sets no end to work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ def decide(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) ->
         or _left_by_hub(case)
         or _in_use(case)
         or _unattended(case)
+        or _mute(case)
         or _hung(case)
         or _unused(case)
     )
@@ -66,7 +70,8 @@ def requested(worker: Worker, by: str, requested_at: datetime) -> Decision:
     return Decision(
         action=Action.STOP,
         reason=Reason.STOP_REQUESTED,
-        words=f"{by} asked for it at {clock(requested_at)}",
+        # Not at the sentence's beginning, which is written large: a name is not.
+        words=f"a stop was asked for by {by} at {clock(requested_at)}",
         due_at=worker.due_at,
         evidence={"requested_by": by, "requested_at": requested_at.isoformat()},
         drain=Drain.REGARDLESS,
@@ -150,6 +155,18 @@ def _unattended(case: _Case) -> Decision | None:
         insist=Insist.IF_MUTE,
         alone=alone,
     )
+
+
+def _mute(case: _Case) -> Decision | None:
+    """Where work may go on for ever, a worker of which nobody can tell that it works may not."""
+    heard = _newest(case.life, case.evidence.last_report)
+    if case.policy.busy_allowance is not None or not case.evidence.is_silent(case.now):
+        return None
+    if case.now < heard + MUTE_AFTER:
+        return None
+    words = f"no report and no sign of life since {clock(heard)}, longer than {length(MUTE_AFTER)}"
+    since = case.now - MUTE_AFTER
+    return _stop(case, Reason.MUTE, words, since, drain=Drain.UNATTENDED, insist=Insist.IF_MUTE, alone=False)
 
 
 def _hung(case: _Case) -> Decision | None:

@@ -49,6 +49,14 @@ class Ec2:
             for instance in self._described({"instance-id": instance_ids[start : start + IDS_IN_A_FILTER]})
         ]
 
+    def knows(self, instance_id: str) -> bool:
+        """Does EC2 tell of the instance already, whosever it is? For some seconds it may not of a new one."""
+        with asking("DescribeInstances"):
+            answer = self._reader.describe_instances(
+                Filters=[{"Name": "instance-id", "Values": [instance_id]}]
+            )
+        return bool(answer["Reservations"])
+
     def stop(self, instance_id: str, *, force: bool = False) -> None:
         """Asks EC2 to stop the instance; `force` skips the operating system's own shutdown.
 

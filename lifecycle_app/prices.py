@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 PER_HOUR = {
+    "t2.micro": 0.0116,
+    "t2.small": 0.023,
+    "t2.medium": 0.0464,
+    "t2.large": 0.0928,
     "t3.small": 0.0208,
     "t3.medium": 0.0416,
     "t3.large": 0.0832,

@@ -130,14 +130,18 @@ class HistoryRecord(Model):
 
 
 class SettingRecord(Model):
-    """The policy fields set for the cluster, a group or a user."""
+    """What the operator sets: the policy fields of the cluster, a group or a user; the users; the workers' image."""
 
     scope = UnicodeAttribute(hash_key=True)
     policy = UnicodeAttribute(null=True)
+    users = UnicodeAttribute(null=True)
+    image = UnicodeAttribute(null=True)
+    version = NumberAttribute(null=True)
 
 
-def bound(model: type[M], cluster: str, table: str) -> type[M]:
-    """The model on a cluster's own table; endpoint and region are those of the environment."""
-    meta = type("Meta", (), {"table_name": f"cloudjhub-{cluster}-{table}"})
+def bound(model: type[M], cluster: str, table: str, region: str | None = None) -> type[M]:
+    """The model on a cluster's own table; endpoint and, unless it is named, region are those of the environment."""
+    where = {"region": region} if region else {}
+    meta = type("Meta", (), {"table_name": f"cloudjhub-{cluster}-{table}", **where})
     named = new_class(model.__name__, (model,), exec_body=lambda body: body.update(Meta=meta))
     return cast(type[M], named)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lifecycle_app.errors import SettingsError
+from lifecycle_app.pinning import is_certificate
 from lifecycle_app.worker import CLUSTER_NAME
 
 RECORD_SCHEDULE = "rate(1 minute)"
@@ -24,6 +25,8 @@ class Settings:
     hub_token_parameter: str
     report_period: timedelta
     history_kept: timedelta
+    hub_certificate: str | None = None
+    """The hub's own certificate (PEM), if no authority vouches for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
         hub_token_parameter=_required(environment, "CLOUDJHUB_HUB_TOKEN_PARAMETER"),
         report_period=timedelta(seconds=_report_period(environment)),
         history_kept=timedelta(days=_number(environment, "CLOUDJHUB_HISTORY_DAYS", 90, 1, 3650)),
+        hub_certificate=_certificate(environment),
     )
 
 
@@ -78,6 +82,17 @@ def _hub_api(environment: Mapping[str, str]) -> str:
     if not value.startswith(("https://", "http://")):
         raise SettingsError(f"CLOUDJHUB_HUB_API is no http or https address: {value!r}")
     return value
+
+
+def _certificate(environment: Mapping[str, str]) -> str | None:
+    value = environment.get("CLOUDJHUB_HUB_CERTIFICATE", "").strip()
+    if not value:
+        return None
+    if not is_certificate(value):
+        raise SettingsError("CLOUDJHUB_HUB_CERTIFICATE is no single certificate in PEM")
+    if not environment.get("CLOUDJHUB_HUB_API", "").startswith("https://"):
+        raise SettingsError("CLOUDJHUB_HUB_CERTIFICATE is set, but CLOUDJHUB_HUB_API is no https address")
+    return value + "\n"
 
 
 def _report_period(environment: Mapping[str, str]) -> int:

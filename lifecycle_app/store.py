@@ -21,12 +21,14 @@ CONDITION_FAILED = "ConditionalCheckFailedException"
 class WorkerStore:
     """The tables of one cluster. Every method raises StoreUnavailable if DynamoDB cannot be asked."""
 
-    def __init__(self, cluster: str, history_kept: timedelta = timedelta(days=90)) -> None:
+    def __init__(
+        self, cluster: str, history_kept: timedelta = timedelta(days=90), region: str | None = None
+    ) -> None:
         self._cluster = cluster
         self._history_kept = history_kept
-        self._workers = bound(WorkerRecord, cluster, "workers")
-        self._history = bound(HistoryRecord, cluster, "history")
-        self._settings = bound(SettingRecord, cluster, "settings")
+        self._workers = bound(WorkerRecord, cluster, "workers", region)
+        self._history = bound(HistoryRecord, cluster, "history", region)
+        self._settings = bound(SettingRecord, cluster, "settings", region)
 
     def get(self, key: str) -> Worker | None:
         """The worker's record as last written (a consistent read)."""
@@ -117,6 +119,13 @@ class WorkerStore:
         with _available("policies"):
             found = self._settings.batch_get(scopes)
             return {record.scope: record.policy for record in found if record.policy}
+
+    def wanted(self) -> dict[str, str]:
+        """What the scopes `users` (a JSON text) and `image` hold, of those that exist; eventually consistent."""
+        with _available("users and image"):
+            found = {record.scope: record for record in self._settings.batch_get(["users", "image"])}
+            texts = {scope: getattr(record, scope) for scope, record in found.items()}
+            return {scope: text for scope, text in texts.items() if text}
 
     def _record(self, worker: Worker) -> WorkerRecord:
         return self._workers(

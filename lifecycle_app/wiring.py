@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import requests
 from botocore.config import Config
 from botocore.session import get_session
 
@@ -15,6 +14,7 @@ from lifecycle_app.cloudwatch import CloudWatch
 from lifecycle_app.ec2 import Ec2
 from lifecycle_app.errors import CloudError, HubAnswerOdd
 from lifecycle_app.hub_client import HubClient
+from lifecycle_app.pinning import session
 from lifecycle_app.service import Service
 from lifecycle_app.settings import Settings, settings
 from lifecycle_app.store import WorkerStore
@@ -45,7 +45,7 @@ def build(chosen: Settings) -> Service:
         store=WorkerStore(chosen.cluster, chosen.history_kept),
         cloud=Ec2(client("ec2", config=PATIENT), client("ec2", config=ONCE), chosen.cluster),
         metrics=CloudWatch(client("cloudwatch", config=QUICK), chosen.cluster, chosen.report_period),
-        hub=HubClient(chosen.hub_api, token, requests.Session()),
+        hub=HubClient(chosen.hub_api, token, session(chosen.hub_certificate)),
         clock=utc_now,
     )
 

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from lifecycle_app.decisions import next_look
-from lifecycle_app.errors import ForeignEvent, OtherCluster
+from lifecycle_app.errors import ForeignEvent, NotNow, OtherCluster
 from lifecycle_app.events import StateChange
 from lifecycle_app.evidence import Evidence
 from lifecycle_app.history import Kind
@@ -20,18 +20,22 @@ from lifecycle_app.worker import State, Worker
 log = logging.getLogger(__name__)
 
 BEGINNINGS = (State.PENDING, State.RUNNING)
+DESCRIBED_WITHIN = timedelta(minutes=2)
+"""So long EC2 may not find an instance that it has just launched."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 def record_state(service: Service, event: StateChange, now: datetime) -> str:
     """Records the state if it is news, sees to the idle alarm, and says in a word what was done.
 
-    Raises ForeignEvent or OtherCluster if the instance is none of the cluster's workers.
+    Raises ForeignEvent or OtherCluster if the instance is none of the cluster's workers, and NotNow while EC2 itself
+    does not know it yet.
     """
     known = service.store.by_instance(event.instance_id)
     instance = _described(service, event) if event.state in BEGINNINGS else None
     if known is None:
         if instance is None:
+            _refuse_if_too_early(service, event, now)
             raise ForeignEvent(f"{event.instance_id} is {event.state}, but is no worker that is known here")
         known = adopt(service, instance, event.at, now)
     if known is None or known.instance_id != event.instance_id:
@@ -107,6 +111,13 @@ def _due(service: Service, worker: Worker, now: datetime) -> Worker:
         return worker
     policy = policy_of(service, worker)
     return with_due(worker, next_look(worker, Evidence(period=policy.idle_timeout), policy, now))
+
+
+def _refuse_if_too_early(service: Service, event: StateChange, now: datetime) -> None:
+    """An event may come before DescribeInstances tells of the instance; then nobody knows whose it is."""
+    is_new = event.state in BEGINNINGS and now - event.at < DESCRIBED_WITHIN
+    if is_new and not service.cloud.knows(event.instance_id):
+        raise NotNow(f"EC2 does not tell of {event.instance_id} yet")
 
 
 def _described(service: Service, event: StateChange) -> Instance | None:

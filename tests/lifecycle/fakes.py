@@ -81,6 +81,8 @@ class MemoryCloud:
 
     instances: dict[str, Instance] = field(default_factory=dict)
     cluster: str = "test"
+    strangers: set[str] = field(default_factory=set)
+    """Instances that are no workers."""
     stops: list[str] = field(default_factory=list)
     forced: list[str] = field(default_factory=list)
     stop_error: Exception | None = None
@@ -96,6 +98,9 @@ class MemoryCloud:
 
     def named(self, instance_ids: Sequence[str]) -> list[Instance]:
         return [self.instances[i] for i in instance_ids if i in self.instances]
+
+    def knows(self, instance_id: str) -> bool:
+        return instance_id in self.instances or instance_id in self.strangers
 
     def stop(self, instance_id: str, *, force: bool = False) -> None:
         if self.stop_error is not None:

@@ -1,8 +1,9 @@
 """A hub that answers what it is told to, over real HTTP."""
 
 import json
+import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -34,7 +35,7 @@ class HubServer:
 
 
 @contextmanager
-def hub_server() -> Iterator[HubServer]:
+def hub_server(tls: ssl.SSLContext | None = None) -> Iterator[HubServer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -63,12 +64,19 @@ def hub_server() -> Iterator[HubServer]:
 
         do_POST = do_GET  # noqa: N815 -- http.server's own name
 
+        def handle(self) -> None:
+            with suppress(OSError):  # a client that does not trust us goes away
+                super().handle()
+
         def log_message(self, format: str, *args: Any) -> None:
             """Says nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    hub = HubServer(f"http://127.0.0.1:{server.server_port}/hub/api")
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "https" if tls else "http"
+    hub = HubServer(f"{scheme}://127.0.0.1:{server.server_port}/hub/api")
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -42,13 +42,13 @@ class Scene:
 @pytest.fixture(params=["memory", "ec2"])
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
     if request.param == "memory":
-        cloud = MemoryCloud()
+        cloud = MemoryCloud(strangers={"i-5"})
         cloud.add(
             an_instance(instance_id="i-a"),
             an_instance(instance_id="i-b", key="bob/gpu"),
             an_instance(instance_id="i-o", cluster="other"),
         )
-        yield Scene(cloud, "i-a", "i-b", "i-o", NOBODY)
+        yield Scene(cloud, "i-a", "i-b", "i-o", "i-5")
         return
     with emulated_aws():
         client = boto3.client("ec2")
@@ -94,6 +94,11 @@ def test_named_tells_of_workers_of_any_cluster_and_of_nobody_else(scene: Scene) 
     assert alice.address
     assert alice.launched_at.tzinfo is not None
     assert scene.cloud.named([]) == []
+
+
+def test_ec2_knows_of_strangers_too(scene: Scene) -> None:
+    asked = [scene.alice, scene.other, scene.stranger, NOBODY]
+    assert [scene.cloud.knows(one) for one in asked] == [True, True, True, False]
 
 
 def test_a_stop_stops_one(scene: Scene) -> None:

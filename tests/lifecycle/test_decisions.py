@@ -102,10 +102,23 @@ def test_work_keeps_it_for_the_busy_allowance(person: timedelta, action: Action,
         (DAY, Policy(), NOTHING, Reason.BUSY_TOO_LONG),
         (DAY, Policy(), replace(NOTHING, cpu=(90.0,)), Reason.BUSY_TOO_LONG),
         (DAY, Policy(), replace(NOTHING, cpu=(0.1,)), Reason.BUSY_TOO_LONG),
-        (300 * DAY, Policy(busy_allowance=None), NOTHING, Reason.NEVER_CONNECTED),
+        (DAY - SECOND, Policy(busy_allowance=None), NOTHING, Reason.NEVER_CONNECTED),
+        (DAY, Policy(busy_allowance=None), NOTHING, Reason.MUTE),
+        (300 * DAY, Policy(busy_allowance=None), replace(NOTHING, cpu=(90.0,)), Reason.MUTE),
+        (300 * DAY, Policy(busy_allowance=None), quiet(), Reason.NEVER_CONNECTED),
         (DAY, Policy(), quiet(), Reason.NEVER_CONNECTED),
     ],
-    ids=["not yet", "silent", "it computes", "it does not", "no allowance", "its reports tell"],
+    ids=[
+        "not yet",
+        "silent",
+        "it computes",
+        "it does not",
+        "no allowance, not yet",
+        "no allowance",
+        "no allowance, it computes",
+        "no allowance, its reports tell",
+        "its reports tell",
+    ],
 )
 def test_what_nobody_can_tell_of_keeps_it_no_longer_than_work(
     person: timedelta, policy: Policy, evidence: Evidence, reason: Reason
@@ -113,7 +126,7 @@ def test_what_nobody_can_tell_of_keeps_it_no_longer_than_work(
     """A worker with a dead reporter and CPU in use would run for ever."""
     decision = decide(a_worker(started_at=NOON - person), evidence, policy, NOON)
     assert decision.reason is reason
-    assert (decision.insist is Insist.IF_MUTE) is (reason is Reason.BUSY_TOO_LONG)
+    assert (decision.insist is Insist.IF_MUTE) is (reason in (Reason.BUSY_TOO_LONG, Reason.MUTE))
     if reason is Reason.BUSY_TOO_LONG:
         assert not decision.alone
         assert "do not tell what it does" in decision.words

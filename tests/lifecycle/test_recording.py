@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lifecycle_app.errors import CloudError, ForeignEvent, OtherCluster
+from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, OtherCluster
 from lifecycle_app.events import StateChange
 from lifecycle_app.history import Kind
 from lifecycle_app.policy import Policy
@@ -79,10 +79,28 @@ def test_the_alarm_is_put_again_if_it_failed_after_the_record_was_written(bobs: 
 
 def test_a_foreign_instance_is_ignored(world: World) -> None:
     before = dict(world.store.workers)
+    world.cloud.strangers.add("i-f0e1")
     for state in State:
         with pytest.raises(ForeignEvent):
             came(world, state, 0, "i-f0e1")
     assert world.store.workers == before
+
+
+@pytest.mark.parametrize(
+    ("late", "outcome"),
+    [(0, NotNow), (119, NotNow), (120, ForeignEvent)],
+    ids=["at once", "just under", "at"],
+)
+@pytest.mark.parametrize("state", [State.PENDING, State.RUNNING])
+def test_an_instance_that_ec2_does_not_know_yet_is_asked_about_again(
+    world: World, state: State, late: float, outcome: type[Exception]
+) -> None:
+    """The platform brings the event again; by then EC2 tells whose the instance is."""
+    with pytest.raises(outcome):
+        record_state(world.service, StateChange(BOB, state, NOON), NOON + late * SECOND)
+    world.cloud.add(an_instance(key="bob", instance_id=BOB, state=State.PENDING))
+    assert record_state(world.service, StateChange(BOB, state, NOON), NOON + 60 * SECOND)
+    assert world.record("bob").instance_id == BOB
 
 
 def test_another_clusters_worker_is_ignored(world: World) -> None:

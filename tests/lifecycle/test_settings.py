@@ -46,6 +46,8 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("CLOUDJHUB_REPORT_PERIOD", "90"),
         ("CLOUDJHUB_REPORT_PERIOD", "soon"),
         ("CLOUDJHUB_HISTORY_DAYS", "-1"),
+        ("CLOUDJHUB_HUB_CERTIFICATE", "nonsense"),
+        ("CLOUDJHUB_HUB_CERTIFICATE", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"),
     ],
 )
 def test_a_wrong_variable_is_named(name: str, value: str) -> None:

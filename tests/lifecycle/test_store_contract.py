@@ -218,3 +218,13 @@ def test_the_endpoint_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch
             patch.setenv(name, "http://127.0.0.1:9")
             with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:9"):
                 WorkerStore("test").get("alice")
+
+
+def test_users_and_image_are_those_that_were_set() -> None:
+    with emulated_aws():
+        store = WorkerStore("test")
+        assert store.wanted() == {}
+        table = boto3.resource("dynamodb").Table("cloudjhub-test-settings")
+        table.put_item(Item={"scope": "image", "image": "ami-1", "made_by": "something newer"})
+        table.put_item(Item={"scope": "users", "users": "{}", "version": 3})
+        assert store.wanted() == {"image": "ami-1", "users": "{}"}

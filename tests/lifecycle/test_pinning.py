@@ -1,0 +1,65 @@
+"""A hub whose certificate vouches for itself: only that very certificate is trusted, at its own address."""
+
+from pathlib import Path
+
+import pytest
+
+from lifecycle_app.decision import Drain
+from lifecycle_app.errors import HubAnswerOdd
+from lifecycle_app.hub_client import HubClient
+from lifecycle_app.pinning import is_certificate, session
+from lifecycle_app.policy import Level
+from lifecycle_app.settings import settings
+from lifecycle_app.wiring import build
+from tests.certificates import Certificate, certificate_for
+from tests.lifecycle.examples import NOON, a_worker
+from tests.lifecycle.hub_server import hub_server
+from tests.lifecycle.test_hub_contract import DRAINED, Token
+from tests.lifecycle.test_settings import WHOLE
+
+OURS, OTHER, ELSEWHERE = (certificate_for(one) for one in ("127.0.0.1", "127.0.0.1", "127.0.0.2"))
+
+
+def drain(api: str, pinned: str | None) -> bool:
+    with session(pinned) as made:
+        return HubClient(api, Token(), made).drain(a_worker(), Drain.IDLE, NOON, Level.LOAD).drained
+
+
+def test_pinned_certificate_is_trusted(tmp_path: Path) -> None:
+    with hub_server(OURS.server(tmp_path)) as hub:
+        hub.answers = [(200, DRAINED)]
+        assert drain(hub.api, OURS.certificate)
+
+
+@pytest.mark.parametrize(
+    ("served", "pinned"),
+    [(OTHER, OURS.certificate), (OURS, None), (ELSEWHERE, ELSEWHERE.certificate)],
+    ids=["changed", "not-pinned", "of-another-address"],
+)
+def test_any_other_certificate_is_unknown_and_is_sent_nothing(
+    served: Certificate, pinned: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown, not down: it must not let anybody be stopped."""
+    trusted = tmp_path / "bundle.pem"
+    trusted.write_text(OTHER.certificate)
+    if pinned:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
+    with hub_server(served.server(tmp_path)) as hub:
+        hub.answers = [(200, DRAINED)]
+        with pytest.raises(HubAnswerOdd, match="certificate"):
+            drain(hub.api, pinned)
+        assert hub.asked == []
+
+
+def test_it_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    found = settings(WHOLE | {"CLOUDJHUB_HUB_CERTIFICATE": OURS.certificate})
+    assert found.hub_certificate == OURS.certificate
+    assert settings(WHOLE).hub_certificate is None
+    assert build(found).cluster == "dev"
+
+
+def test_one_certificate_is_one() -> None:
+    assert is_certificate(OURS.certificate)
+    assert not is_certificate(OURS.certificate + OTHER.certificate)
+    assert not is_certificate(OURS.key)
