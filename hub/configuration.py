@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from hub.authenticating import authenticator_class, read_users
+from hub.authenticating import authenticator_class
+from hub.authenticators.traits import authenticator_traits, same_site
 from hub.choices import apply_options, options_form
 from hub.draining import DRAIN_SCOPE
 from hub.parameters import Secrets
 from hub.parts import Parts
-from hub.settings import SHARED_PASSWORD, Settings
+from hub.settings import Settings
 from hub.spawner import spawner_class
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,8 +26,7 @@ def configuration(settings: Settings, secrets: Secrets, parts: Parts) -> dict[st
             "auth_token": secrets.proxy_token,
         },
         "Spawner": _spawner(settings),
-        "Authenticator": _names(settings),
-        **_passwords(settings, secrets),
+        **authenticator_traits(settings, secrets, parts.wanted.people),
     }
 
 
@@ -55,10 +55,21 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
         "activity_resolution": 60,
         "last_activity_interval": 300,
         # The progress page at once, instead of a browser that seems to hang.
-        "tornado_settings": {"slow_spawn_timeout": 0, "slow_stop_timeout": 4},
+        "tornado_settings": {
+            "slow_spawn_timeout": 0,
+            "slow_stop_timeout": 4,
+            # JupyterHub itself makes them Secure where the public URL is https.
+            "cookie_options": {"samesite": same_site(settings)},
+        },
+        # The web server and the proxy on this machine say whom they forward for; who comes past them is not believed.
+        "trusted_downstream_ips": ["127.0.0.1", settings.private_address],
+        **_subdomains(settings),
         "template_paths": [str(TEMPLATES)],
         # traitlets copies values deeply, but functions are taken as they are.
-        "template_vars": {"pages": lambda _user: parts.pages},
+        "template_vars": {
+            "pages": lambda _user: parts.pages,
+            "has_accounts": settings.authenticator == "native",
+        },
         "custom_scopes": {DRAIN_SCOPE: {"description": "Let go of servers that are to be stopped."}},
         "services": [{"name": LIFECYCLE, "api_token": secrets.lifecycle_token}],
         "load_roles": [
@@ -70,6 +81,13 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _subdomains(settings: Settings) -> dict[str, Any]:
+    """A user's server on a subdomain can set cookies for the whole domain: the hub must not take them for its own."""
+    if not settings.subdomain_host:
+        return {}
+    return {"subdomain_host": settings.subdomain_host, "cookie_host_prefix_enabled": True}
 
 
 def _spawner(settings: Settings) -> dict[str, Any]:
@@ -85,16 +103,3 @@ def _spawner(settings: Settings) -> dict[str, Any]:
         "apply_user_options": apply_options,
         "default_url": "/lab",
     }
-
-
-def _names(settings: Settings) -> dict[str, Any]:
-    users, admins = read_users(settings.users_file) if settings.users_file else (set(), set())
-    names: dict[str, Any] = {"allow_all": settings.allow_all, "admin_users": admins}
-    return {**names, "allowed_users": users} if users else names
-
-
-def _passwords(settings: Settings, secrets: Secrets) -> dict[str, dict[str, Any]]:
-    if settings.authenticator != SHARED_PASSWORD:
-        return {}
-    passwords = {"user_password": secrets.user_password, "admin_password": secrets.admin_password}
-    return {"SharedPasswordAuthenticator": passwords}

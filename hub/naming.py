@@ -11,8 +11,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from jupyterhub.slugs import is_valid_safe_slug
-
 LONGEST = 255
 """Bytes of UTF-8: of JupyterHub's name column, and quoted they still fit into a cookie's name."""
 
@@ -52,19 +50,6 @@ def _objection_to_characters(name: str) -> str | None:
     if unicodedata.normalize("NFKC", name) != name or normalised(name) != name:
         return "This user name has letters in it that look like others: write it with plain ones."
     return None
-
-
-def server_objection(name: str) -> str | None:
-    """Why a named server's name is refused, in a sentence for its user; None if it is accepted.
-
-    The rule is JupyterHub's own.
-    """
-    if is_valid_safe_slug(name):
-        return None
-    return (
-        "A server's name can have 1 to 30 lower-case letters a to z, digits and single hyphens in it. It begins with a"
-        " letter and does not end with a hyphen."
-    )
 
 
 def client_token(request: Mapping[str, object], previous: str | None, generation: int) -> str:

@@ -1,11 +1,13 @@
 """The hub's secrets, read from SSM's Parameter Store once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from hub.authenticators.options import secrets_of
 from hub.calls import QUICK
 from hub.errors import SettingsError
 from hub.settings import SHARED_PASSWORD, Settings
@@ -24,6 +26,8 @@ class Secrets:
     proxy_token: str = field(repr=False)
     user_password: str = field(default="", repr=False)
     admin_password: str = field(default="", repr=False)
+    of_authenticator: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the chosen authenticator needs, by its name below /cloudjhub/<cluster>/."""
 
 
 def read_secrets(settings: Settings) -> Secrets:
@@ -38,6 +42,8 @@ def secrets_in(ssm: "SSMClient", settings: Settings) -> Secrets:
     names = ["lifecycle-token", "hub/worker-token-key", "hub/cookie-secret", "hub/proxy-token"]
     if settings.authenticator == SHARED_PASSWORD:
         names += ["hub/user-password", "hub/admin-password"]
+    own = secrets_of(settings.authenticator, settings.authenticator_options)
+    names += own
     try:
         answer = ssm.get_parameters(Names=[prefix + name for name in names], WithDecryption=True)
     except (ClientError, BotoCoreError) as error:
@@ -53,6 +59,7 @@ def secrets_in(ssm: "SSMClient", settings: Settings) -> Secrets:
         proxy_token=found["hub/proxy-token"],
         user_password=found.get("hub/user-password", ""),
         admin_password=found.get("hub/admin-password", ""),
+        of_authenticator={name: found[name] for name in own},
     )
 
 

@@ -1,14 +1,17 @@
 """The hub's settings, read from the environment once."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from hub.authenticators.options import checked
 from hub.errors import SettingsError
 from lifecycle_app.worker import CLUSTER_NAME
 
@@ -39,6 +42,7 @@ class Settings:
     private_address: str
     state_dir: Path
     image: str
+    """What workers are launched from as long as the settings table names no image; "" for none."""
     types: tuple[str, ...]
     """Allowed instance types; the first is the default."""
     subnets: tuple[str, ...]
@@ -56,6 +60,12 @@ class Settings:
     read_interval: timedelta
     extra_config: Path | None
     """JupyterHub configuration loaded last, for instance an OAuth authenticator's."""
+    authenticator_options: Mapping[str, Any] = field(default_factory=dict)
+    """The authenticator's own, checked, with its defaults."""
+    subdomain_host: str = ""
+    """The public URL, if each user's servers are on a subdomain of it."""
+    wanted_interval: timedelta = timedelta(minutes=1)
+    """How often the operator's users and image are read."""
     named_servers: int = 3
     """So many servers with names of their own may a user have beside the default one, each on its own machine."""
     answer_limit: timedelta = timedelta(minutes=4)
@@ -99,7 +109,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         public_url=_public_url(env),
         private_address=_address(env),
         state_dir=Path(env.required("STATE_DIR", "an existing directory for the hub's database")),
-        image=env.matching("WORKER_IMAGE", _IMAGE, "the AMI's id, like ami-0123456789abcdef0"),
+        image=env.matching_or_none("WORKER_IMAGE", _IMAGE, "the AMI's id, like ami-0123456789abcdef0"),
         types=env.listed("WORKER_TYPES", _TYPE, "instance types like t3.medium, the default one first"),
         subnets=env.listed("WORKER_SUBNETS", _SUBNET, "ids like subnet-0123456789abcdef0"),
         group=env.matching("WORKER_GROUP", _GROUP, "the security group's id, like sg-0123456789abcdef0"),
@@ -110,10 +120,13 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         authenticator=env.matching(
             "AUTHENTICATOR", _WORD, f"a JupyterHub authenticator, like {SHARED_PASSWORD}"
         ),
+        authenticator_options=_options(env),
+        subdomain_host=_subdomain_host(env),
         users_file=env.file("USERS_FILE"),
         allow_all=env.yes_or_no("ALLOW_ALL"),
         report_period=timedelta(seconds=env.number("REPORT_PERIOD", 60, 1, 3600, "seconds")),
         read_interval=timedelta(seconds=env.number("READ_INTERVAL", 5, 1, 300, "seconds")),
+        wanted_interval=timedelta(seconds=env.number("WANTED_INTERVAL", 60, 1, 300, "seconds")),
         answer_limit=timedelta(seconds=env.number("ANSWER_LIMIT", 240, 10, 500, "seconds")),
         extra_config=env.file("EXTRA_CONFIG"),
         named_servers=env.number("NAMED_SERVERS", 3, 0, 100, "named servers per user, 0 for none"),
@@ -140,11 +153,17 @@ class _Environment:
             raise SettingsError(f"CLOUDJHUB_{name} is not set: set it to {mend}")
         return value
 
+    def optional(self, name: str) -> str:
+        return self._environ.get(f"CLOUDJHUB_{name}", "").strip()
+
     def matching(self, name: str, pattern: re.Pattern[str], mend: str) -> str:
         value = self.required(name, mend)
         if not pattern.match(value):
             raise SettingsError(f"CLOUDJHUB_{name}={value!r} is not usable: set it to {mend}")
         return value
+
+    def matching_or_none(self, name: str, pattern: re.Pattern[str], mend: str) -> str:
+        return self.matching(name, pattern, mend) if self._environ.get(f"CLOUDJHUB_{name}") else ""
 
     def listed(self, name: str, pattern: re.Pattern[str], mend: str) -> tuple[str, ...]:
         values = tuple(part.strip() for part in self.required(name, mend).split(","))
@@ -196,6 +215,37 @@ def _is_public_url(value: str) -> bool:
     parts = urlsplit(value)
     plain = parts.path in ("", "/") and not parts.query and not parts.fragment
     return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
+
+
+def _options(env: _Environment) -> dict[str, Any]:
+    text = env.optional("AUTHENTICATOR_OPTIONS")
+    try:
+        told = json.loads(text or "{}")
+    except ValueError as error:
+        raise SettingsError(
+            f"CLOUDJHUB_AUTHENTICATOR_OPTIONS is no JSON ({error}): set it to an object of options"
+        ) from error
+    if not isinstance(told, dict):
+        raise SettingsError("CLOUDJHUB_AUTHENTICATOR_OPTIONS is no JSON object: set it to one of options")
+    try:
+        return checked(env.required("AUTHENTICATOR", "a JupyterHub authenticator"), told)
+    except SettingsError as error:
+        raise SettingsError(f"CLOUDJHUB_AUTHENTICATOR_OPTIONS: {error}") from error
+
+
+def _subdomain_host(env: _Environment) -> str:
+    """JupyterHub takes it apart from the public URL; with us it can only be the same, which must be a domain's."""
+    value = env.optional("SUBDOMAIN_HOST").rstrip("/")
+    if value and (value != _public_url(env) or not _is_domain(urlsplit(value).hostname or "")):
+        raise SettingsError(
+            f"CLOUDJHUB_SUBDOMAIN_HOST={value!r} is not usable: set it to CLOUDJHUB_PUBLIC_URL, which has to have a"
+            " domain name, or unset it"
+        )
+    return value
+
+
+def _is_domain(host: str) -> bool:
+    return "." in host and not _is_address(host)
 
 
 def _address(env: _Environment) -> str:

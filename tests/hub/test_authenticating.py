@@ -1,19 +1,30 @@
 """Any authenticator, with one rule for names."""
 
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tornado.web import HTTPError
 
-from hub.authenticating import authenticator_class, read_users
+from hub.authenticating import authenticator_class
 from hub.errors import SettingsError
+from hub.membership import set_people
+from hub.people import People
+from tests.hub.fakes import SETTINGS
 
-NO_PARTS: Any = None
+PEOPLE = People(frozenset({"ada", "boss"}), frozenset({"boss"}), frozenset({"bob"}))
+
+
+def parts() -> Any:
+    """What the authenticator needs of the hub's parts; nobody follows the list."""
+    wanted = SimpleNamespace(people=PEOPLE, follow=id)
+    return SimpleNamespace(settings=SETTINGS, wanted=wanted)
 
 
 def authenticator(name: str = "shared-password") -> Any:
-    return authenticator_class(name, NO_PARTS)()
+    found = authenticator_class(name, parts())()
+    set_people(found, PEOPLE)
+    return found
 
 
 @pytest.mark.parametrize("name", ["shared-password", "dummy", "jupyterhub.auth.DummyAuthenticator"])
@@ -44,14 +55,25 @@ def test_unknown_authenticator_is_named() -> None:
         authenticator("nobody")
 
 
-def test_users_file(tmp_path: Path) -> None:
-    file = tmp_path / "users"
-    file.write_text("# class of 2026\n\nAda\nbob the builder\nboss admin\n", encoding="utf-8")
-    assert read_users(file) == ({"ada", "bob the builder", "boss"}, {"boss"})
+async def test_removed_user_is_refused_and_logged_out() -> None:
+    found = authenticator()
+    found.user_password, found.allow_all = "user-password", True
+    for name, outcome in (("ada", "ada"), ("bob", None), ("visitor", "visitor")):
+        said = await found.get_authenticated_user(None, {"username": name, "password": "user-password"})
+        assert (said and said["name"]) == outcome
+        assert await found.refresh_user(SimpleNamespace(name=name)) is (outcome is not None)
 
 
-def test_bad_line_in_the_users_file_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "users"
-    file.write_text("ada\n../bob\n", encoding="utf-8")
-    with pytest.raises(SettingsError, match="line 2"):
-        read_users(file)
+@pytest.mark.parametrize(
+    ("name", "is_admin"), [("boss", True), ("ada", False), ("promoted-in-the-hub", None)]
+)
+def test_list_decides_who_of_those_on_it_is_an_administrator(name: str, is_admin: bool | None) -> None:
+    assert authenticator().is_admin(None, {"name": name}) is is_admin
+
+
+def test_changed_list_leaves_those_allowed_whom_an_administrator_added() -> None:
+    found = authenticator()
+    found.allowed_users.add("added-in-the-hub")
+    set_people(found, People(frozenset({"boss", "new"}), frozenset({"new"}), frozenset({"ada"})), PEOPLE)
+    assert found.allowed_users == {"boss", "new", "added-in-the-hub"}
+    assert (found.admin_users, found.blocked_users) == ({"new"}, {"ada"})

@@ -11,9 +11,9 @@ from hub.naming import (
     filter_value,
     normalised,
     objection,
-    server_objection,
     worker_token,
 )
+from hub.servers import server_objection
 from lifecycle_app.worker import worker_key
 
 ACCEPTED = [

@@ -53,9 +53,28 @@ def test_missing_one_is_named(name: str) -> None:
         read({key: value for key, value in GOOD.items() if key != name})
 
 
-def test_other_authenticators_need_no_passwords() -> None:
+@pytest.mark.parametrize(
+    ("name", "options", "own"),
+    [
+        ("native", {}, {"hub/sign-up-key"}),
+        ("github", {}, {"hub/client-secret"}),
+        ("oauth", {}, {"hub/client-secret"}),
+        ("lti13", {}, set()),
+        ("ldap", {"lookup_dn": True}, set()),
+        ("ldap", {"lookup_dn_search_user": "cn=hub"}, {"hub/ldap-password"}),
+        ("another", {}, set()),
+    ],
+)
+def test_only_what_the_authenticator_needs_is_read(name: str, options: dict[str, Any], own: set[str]) -> None:
+    settings = replace(SETTINGS, authenticator=name, authenticator_options=options)
     needed = {key: value for key, value in GOOD.items() if "password" not in key}
-    assert read(needed, replace(SETTINGS, authenticator="github")).user_password == ""
+    extra = {f"/cloudjhub/test/{one}": f"value of {one}" for one in own}
+    found = read({**needed, **extra}, settings)
+    assert (found.user_password, set(found.of_authenticator)) == ("", own)
+    assert "value of" not in repr(found)
+    for one in own:
+        with pytest.raises(SettingsError, match=one):
+            read(needed, settings)
 
 
 @pytest.mark.parametrize("value", ["not hex", "abcd"])

@@ -35,7 +35,7 @@ def test_reads_all_and_has_defaults() -> None:
     assert settings.proxy_api == "http://127.77.0.10:8001"
 
 
-@pytest.mark.parametrize("name", sorted(GOOD))
+@pytest.mark.parametrize("name", sorted(set(GOOD) - {"CLOUDJHUB_WORKER_IMAGE"}))
 def test_missing_variable_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match=name):
         from_environment({key: value for key, value in GOOD.items() if key != name})
@@ -81,7 +81,7 @@ def test_bad_value_is_named_with_the_mend(name: str, value: str) -> None:
 def test_shared_passwords_are_for_one_machine_only(url: str) -> None:
     with pytest.raises(SettingsError, match="real accounts"):
         from_environment({**GOOD, "CLOUDJHUB_PUBLIC_URL": url})
-    other = {**GOOD, "CLOUDJHUB_PUBLIC_URL": url, "CLOUDJHUB_AUTHENTICATOR": "github"}
+    other = {**GOOD, "CLOUDJHUB_PUBLIC_URL": url, "CLOUDJHUB_AUTHENTICATOR": "native"}
     assert from_environment(other).public_url == url
 
 
@@ -89,3 +89,58 @@ def test_users_file_has_to_exist(tmp_path: Path) -> None:
     users = tmp_path / "users"
     users.touch()
     assert from_environment({**GOOD, "CLOUDJHUB_USERS_FILE": str(users)}).users_file == users
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("github", "{", "no JSON .*: set it"),
+        ("github", "[]", "no JSON object: set it"),
+        ("github", "{}", "github needs the option client_id: set it to a text"),
+        ("github", '{"client_id": 1}', "option client_id of github is not usable: set it to a text"),
+        (
+            "github",
+            '{"client_id": "x", "client_secret": "y"}',
+            "github has no option 'client_secret': remove it",
+        ),
+        ("native", '{"minimum_password_length": 4}', "set it to a whole number from 8 to 72"),
+        ("dummy", '{"password": "x"}', "dummy takes no options here: set them in CLOUDJHUB_EXTRA_CONFIG"),
+    ],
+)
+def test_wrong_option_is_named_with_the_mend(name: str, options: str, words: str) -> None:
+    wrong = {"CLOUDJHUB_AUTHENTICATOR": name, "CLOUDJHUB_AUTHENTICATOR_OPTIONS": options}
+    with pytest.raises(SettingsError, match=f"CLOUDJHUB_AUTHENTICATOR_OPTIONS.*{words}"):
+        from_environment({**GOOD, **wrong})
+
+
+def test_options_come_with_their_defaults() -> None:
+    chosen = {"CLOUDJHUB_AUTHENTICATOR": "native", "CLOUDJHUB_AUTHENTICATOR_OPTIONS": '{"requests": true}'}
+    assert from_environment({**GOOD, **chosen}).authenticator_options == {
+        "minimum_password_length": 10,
+        "allowed_failed_logins": 5,
+        "seconds_before_next_try": 600,
+        "requests": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("public", "subdomain", "is_good"),
+    [
+        ("https://hub.example", "https://hub.example/", True),
+        ("https://hub.example", "https://other.example", False),
+        ("https://192.0.2.7", "https://192.0.2.7", False),
+        ("http://localhost:8000", "http://localhost:8000", False),
+    ],
+)
+def test_subdomains_are_of_the_public_domain(public: str, subdomain: str, is_good: bool) -> None:
+    variables = {
+        **GOOD,
+        "CLOUDJHUB_AUTHENTICATOR": "native",
+        "CLOUDJHUB_PUBLIC_URL": public,
+        "CLOUDJHUB_SUBDOMAIN_HOST": subdomain,
+    }
+    if is_good:
+        assert from_environment(variables).subdomain_host == public
+    else:
+        with pytest.raises(SettingsError, match=r"CLOUDJHUB_SUBDOMAIN_HOST=.*: set it"):
+            from_environment(variables)

@@ -1,0 +1,130 @@
+"""A directory is asked over TLS with a certificate that is checked; a real socket with the smallest of LDAP servers."""
+
+import gc
+import socket
+import ssl
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyasn1.codec.ber import decoder  # type: ignore[import-untyped]  # it publishes no types
+from tornado.web import HTTPError
+
+from hub.authenticators.options import checked
+from hub.authenticators.traits import ldap_traits
+from tests.certificates import certificate_for
+
+with warnings.catch_warnings():
+    # ldap3 uses old names of pyasn1.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from ldap3.protocol.rfc4511 import LDAPMessage
+
+    from hub.authenticators.ldap import VerifiedLdap
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    # The package leaves its connections to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+OURS, OTHER = certificate_for("127.0.0.1"), certificate_for("127.0.0.1")
+ADA = "uid=ada,ou=people,dc=example"
+PASSWORD = "secret"
+
+
+class Directory:
+    """Answers binds: ADA with her password is right, everybody else is not. `heard` has the passwords in order."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.heard: list[tuple[str, str]] = []
+        self._context = context
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                plain, _ = self._socket.accept()
+                with (
+                    suppress(OSError, ValueError),
+                    self._context.wrap_socket(plain, server_side=True) as peer,
+                ):
+                    self._answer(peer)
+
+    def _answer(self, peer: ssl.SSLSocket) -> None:
+        while sent := peer.recv(4096):
+            message, _ = decoder.decode(sent, asn1Spec=LDAPMessage())
+            request = message["protocolOp"]
+            kind, code, answer = request.getName(), 0, 0x65  # a search finds nothing
+            if kind == "unbindRequest":
+                return
+            if kind == "bindRequest":
+                bind, answer = request["bindRequest"], 0x61
+                who, password = str(bind["name"]), bytes(bind["authentication"]["simple"]).decode()
+                self.heard.append((who, password))
+                code = 0 if (who, password) == (ADA, PASSWORD) else 49
+            result = bytes([0x0A, 1, code, 4, 0, 4, 0])
+            body = bytes([2, 1, int(message["messageID"]), answer, len(result)]) + result
+            peer.sendall(bytes([0x30, len(body)]) + body)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Directory]:
+    found = Directory(OURS.server(tmp_path))
+    yield found
+    found.close()
+    gc.collect()  # here, where what the package leaves open is expected
+
+
+def authenticator(directory: Directory, trusted: Path) -> Any:
+    options = {
+        "server_address": "127.0.0.1",
+        "server_port": directory.port,
+        "tls": "ldaps",
+        "ca_certificates": str(trusted),
+        "bind_dn_template": ["uid={username},ou=people,dc=example"],
+    }
+    return VerifiedLdap(**ldap_traits(checked("ldap", options), ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "outcome"),
+    [("ada", PASSWORD, "ada"), ("ada", "wrong", None), ("bob", PASSWORD, None)],
+)
+async def test_directory_says_who_it_is(
+    directory: Directory, tmp_path: Path, name: str, password: str, outcome: str | None
+) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(OURS.certificate)
+    said = await authenticator(directory, trusted).authenticate(
+        None, {"username": name, "password": password}
+    )
+    assert (said and said["name"]) == outcome
+    assert directory.heard == [(f"uid={name},ou=people,dc=example", password)]
+
+
+async def test_directory_with_another_certificate_hears_no_password(
+    directory: Directory, tmp_path: Path
+) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(OTHER.certificate)
+    with pytest.raises(HTTPError, match="does not answer just now"):
+        await authenticator(directory, trusted).authenticate(None, {"username": "ada", "password": PASSWORD})
+    assert directory.heard == []
+
+
+def test_certificates_are_checked_whatever_is_chosen() -> None:
+    for tls, strategy in (("start-tls", "before_bind"), ("ldaps", "on_connect")):
+        options = {"server_address": "x", "bind_dn_template": ["uid={username}"], "tls": tls}
+        traits = ldap_traits(checked("ldap", options), "kept")
+        assert (traits["tls_strategy"], traits["lookup_dn_search_password"]) == (strategy, "kept")
+        assert traits["tls_kwargs"]["validate"] is ssl.CERT_REQUIRED

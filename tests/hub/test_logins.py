@@ -1,0 +1,254 @@
+"""Logins through the real hub by each authenticator, with what says who somebody is on loopback."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import pytest
+import requests
+from moto.server import ThreadedMotoServer
+
+from hub.codes import sign_up_code
+from tests.hub.browser import Browser
+from tests.hub.emulated import CLUSTER, Emulated, eventually, free_port
+from tests.hub.provider import KEY, YES, Provider
+
+NETWORK = "127.192"
+PASSWORD = "correct horse battery"
+LTI = "https://purl.imsglobal.org/spec/lti/claim"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
+    """AWS and the proxy; each test starts the hub with its authenticator."""
+    patch = pytest.MonkeyPatch()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.setenv(name, "tests")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = ThreadedMotoServer(ip_address=f"{NETWORK}.0.2", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    found = Emulated(f"http://{host}:{port}", tmp_path_factory.mktemp("logins"), network=NETWORK)
+    found.prepare(free_port(f"{NETWORK}.0.1"))
+    ssm = found.client("ssm")
+    for name in ("hub/client-secret", "hub/sign-up-key"):
+        found.secrets[name] = f"secret of {name}"
+        ssm.put_parameter(Name=f"/cloudjhub/{CLUSTER}/{name}", Value=found.secrets[name], Type="SecureString")
+    with found.proxy():
+        yield found
+        found.kill_hub()
+    server.stop()
+    patch.undo()
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    """Who says who somebody is."""
+    found = Provider(f"{NETWORK}.0.3")
+    yield found
+    found.close()
+
+
+def start(hub: Emulated, name: str, options: dict[str, Any], **more: str) -> None:
+    """Starts the hub with this authenticator, for those on the list only."""
+    hub.environ |= {
+        "CLOUDJHUB_AUTHENTICATOR": name,
+        "CLOUDJHUB_AUTHENTICATOR_OPTIONS": json.dumps(options),
+        "CLOUDJHUB_ALLOW_ALL": "no",
+        **more,
+    }
+    hub.start_hub()
+
+
+def set_users(hub: Emulated, people: dict[str, Any]) -> None:
+    item = {"scope": {"S": "users"}, "users": {"S": json.dumps(people)}}
+    hub.client("dynamodb").put_item(TableName=f"cloudjhub-{CLUSTER}-settings", Item=item)
+
+
+def code(hub: Emulated, name: str) -> str:
+    return sign_up_code(hub.secrets["hub/sign-up-key"], CLUSTER, name)
+
+
+class Account(Browser):
+    """A browser on the pages of accounts."""
+
+    def sign_up(
+        self, name: str, told: str = "", password: str = PASSWORD, again: str = ""
+    ) -> requests.Response:
+        """Submits the form."""
+        self.page("/hub/signup")
+        form = {
+            "username": name,
+            "code": told,
+            "signup_password": password,
+            "signup_password_confirmation": again or password,
+            "_xsrf": self._session.cookies["_xsrf"],
+        }
+        return self._session.post(f"{self._url}/hub/signup", data=form, timeout=20)
+
+    def post(self, path: str) -> requests.Response:
+        """Presses a button."""
+        self.page("/hub/home")
+        form = {"_xsrf": self._session.cookies["_xsrf"]}
+        return self._session.post(self._url + path, data=form, timeout=20)
+
+
+def test_native_accounts(hub: Emulated) -> None:
+    set_users(hub, {"users": {"alice": {}, "boss": {"admin": True}, "carol": {}}, "removed": ["mallory"]})
+    start(hub, "native", {"requests": True, "allowed_failed_logins": 3})
+    stranger = Account(hub.public_url)
+    # Nobody takes a name that is on the list, the administrator's least of all.
+    for told in ("", "AAAA-AAAA-AAAA-AAAA", code(hub, "alice")):
+        answer = stranger.sign_up("boss", told)
+        assert answer.status_code == 400, told
+        assert "alert-danger" in answer.text
+    assert stranger.sign_up("mallory", code(hub, "mallory")).status_code == 400
+    for bad in ("short", "password123", "x" * 73):
+        assert stranger.sign_up("boss", code(hub, "boss"), bad).status_code == 400
+    assert stranger.sign_up("boss", code(hub, "boss"), PASSWORD, "other").status_code == 400
+    assert stranger.log_in("boss", PASSWORD).status_code == 403
+
+    boss = Account(hub.public_url)
+    assert boss.sign_up("boss", code(hub, "boss").lower()).status_code == 200
+    assert stranger.sign_up("boss", code(hub, "boss"), "another " + PASSWORD).status_code == 400, (
+        "made already"
+    )
+    assert boss.log_in("boss", PASSWORD).status_code == 302
+    assert boss.page("/hub/authorize").ok
+
+    # A name that is on no list waits until an administrator has looked at it.
+    guest = Account(hub.public_url)
+    assert guest.sign_up("guest, Ms").status_code == 200
+    waiting = guest.log_in("guest, ms", PASSWORD)
+    assert (waiting.status_code, "waits for an administrator" in waiting.text) == (403, True)
+    assert guest.post("/hub/authorize/guest%2C%20ms").status_code == 403
+    assert boss.page("/hub/authorize/guest%2C%20ms").status_code == 405, "a link must not do it"
+    assert boss.post("/hub/authorize/guest%2C%20ms").ok
+    assert guest.log_in("guest, ms", PASSWORD).status_code == 302
+
+
+def test_native_lockout(hub: Emulated) -> None:
+    set_users(hub, {"users": {"dora": {}, "boss": {"admin": True}}})
+    start(hub, "native", {"allowed_failed_logins": 3})
+    browser = Account(hub.public_url)
+    assert browser.sign_up("dora", code(hub, "dora")).status_code == 200
+    assert browser.sign_up("nobody-knows-me").status_code == 400, "no requests by default"
+    for wrong in ("wrong", "x" * 100, ""):
+        assert Account(hub.public_url).log_in("dora", wrong).status_code == 403
+    locked = Account(hub.public_url).log_in("dora", PASSWORD)
+    assert (locked.status_code, "Too many wrong passwords" in locked.text) == (429, True)
+
+
+def callback(hub: Emulated, browser: requests.Session, name: str) -> requests.Response:
+    """Presses `log in`, and comes back as somebody whom the provider knows."""
+    asked = browser.get(f"{hub.public_url}/hub/oauth_login", allow_redirects=False, timeout=20)
+    query = parse_qs(urlsplit(asked.headers["Location"]).query)
+    if hub.environ["CLOUDJHUB_AUTHENTICATOR"] == "github":
+        assert query["scope"] == ["read:org"]  # else GitHub tells of public members only
+    assert query["redirect_uri"] == [f"{hub.public_url}/hub/oauth_callback"]
+    back = {"code": f"code of {name}", "state": query["state"][0]}
+    return browser.get(query["redirect_uri"][0], params=back, allow_redirects=False, timeout=20)
+
+
+def oauth_options(name: str, url: str) -> dict[str, Any]:
+    client = {"client_id": "the-hub"}
+    if name == "github":
+        return {**client, "github_url": url, "github_api": f"{url}/api", "allowed_organizations": ["school"]}
+    if name == "google":
+        return {**client, "hosted_domain": ["school.example"]}
+    urls = {"authorize_url": f"{url}/authorize", "token_url": f"{url}/token", "userdata_url": f"{url}/me"}
+    return {**client, **urls, "username_claim": "nickname"}
+
+
+@pytest.mark.parametrize("name", ["github", "google", "oauth"])
+def test_oauth(hub: Emulated, provider: Provider, name: str) -> None:
+    set_users(hub, {"users": {"erin": {}}, "removed": ["frank"]})
+    start(hub, name, oauth_options(name, provider.url), GOOGLE_API_URL=provider.url)
+    token = {"access_token": "granted", "token_type": "bearer", "scope": "openid"}
+    provider.answers |= dict.fromkeys(("/token", "/login/oauth/access_token", "/oauth2/v4/token"), token)
+    outcomes = {}
+    for user in ("Erin", "frank", "stranger"):
+        mail = {"email": f"{user}@school.example", "verified_email": True, "hd": "school.example"}
+        about = {"login": user, "nickname": user, "id": 1, **mail}
+        provider.answers |= dict.fromkeys(("/me", "/api/user", "/oauth2/v1/userinfo"), about)
+        browser = requests.Session()
+        outcomes[user] = callback(hub, browser, user).status_code
+        if user == "Erin":
+            assert "erin" in browser.get(f"{hub.public_url}/hub/home", timeout=20).text
+            assert any(cookie.has_nonstandard_attr("HttpOnly") for cookie in browser.cookies)
+    assert outcomes == {"Erin": 302, "frank": 403, "stranger": 403}
+    sent = [form for path, _, form in provider.asked if "token" in path]
+    assert hub.secrets["hub/client-secret"] not in hub.log("hub")
+    assert any(form.get("client_secret") == hub.secrets["hub/client-secret"] for form in sent) or any(
+        header.startswith("Basic ") for _, header, _ in provider.asked
+    )
+
+
+def test_github_lets_members_of_an_organization_in(hub: Emulated, provider: Provider) -> None:
+    set_users(hub, {"users": {}})
+    start(hub, "github", oauth_options("github", provider.url))
+    provider.answers["/login/oauth/access_token"] = {"access_token": "t", "token_type": "b", "scope": ""}
+    for user, outcome in (("member", 302), ("other", 403)):
+        provider.answers["/api/user"] = {"login": user, "id": 1, "email": None}
+        provider.answers["/api/orgs/school/members/member"] = YES
+        assert callback(hub, requests.Session(), user).status_code == outcome
+    del provider.answers["/api/orgs/school/members/member"]
+    provider.answers["/api/user"] = {"login": "member", "id": 1, "email": None}
+    assert callback(hub, requests.Session(), "member").status_code == 403, "no member any more"
+
+
+def launch(hub: Emulated, provider: Provider, user: str, **changes: Any) -> int:
+    """A learning platform sends one of its users over; the status of the hub's answer."""
+    browser = requests.Session()
+    begin = {
+        "iss": provider.url,
+        "login_hint": "7",
+        "target_link_uri": f"{hub.public_url}/hub",
+        "client_id": "tool",
+    }
+    asked = browser.post(
+        f"{hub.public_url}/hub/lti13/oauth_login", data=begin, allow_redirects=False, timeout=20
+    )
+    query = {name: values[0] for name, values in parse_qs(urlsplit(asked.headers["Location"]).query).items()}
+    assert query["redirect_uri"] == f"{hub.public_url}/hub/lti13/oauth_callback"
+    claims = {
+        "iss": provider.url,
+        "aud": "tool",
+        "sub": "7",
+        "nonce": query["nonce"],
+        "iat": int(time.time()),
+        "exp": int(time.time()) + 60,
+        "email": user,
+        f"{LTI}/message_type": "LtiResourceLinkRequest",
+        f"{LTI}/version": "1.3.0",
+        f"{LTI}/deployment_id": "1",
+        f"{LTI}/target_link_uri": begin["target_link_uri"],
+        f"{LTI}/resource_link": {"id": "1"},
+        f"{LTI}/roles": [],
+        **changes,
+    }
+    form = {"id_token": jwt.encode(claims, KEY, "RS256", headers={"kid": "one"}), "state": query["state"]}
+    back = browser.post(query["redirect_uri"], data=form, allow_redirects=False, timeout=20)
+    return back.status_code
+
+
+def test_lti(hub: Emulated, provider: Provider) -> None:
+    set_users(hub, {"users": {"gina@school.example": {}}})
+    options = {
+        "issuer": provider.url,
+        "authorize_url": f"{provider.url}/authorize",
+        "jwks_endpoint": f"{provider.url}/jwks",
+        "client_id": ["tool"],
+        "username_key": "email",
+    }
+    start(hub, "lti13", options)
+    assert launch(hub, provider, "Gina@school.example") == 302
+    assert launch(hub, provider, "other@school.example") == 403
+    assert launch(hub, provider, "gina@school.example", aud="another") in (400, 401)
+    assert launch(hub, provider, "gina@school.example", iss="https://elsewhere.example") in (400, 401)
+    assert launch(hub, provider, "gina@school.example", nonce="used") == 400
+    eventually(lambda: "User logged in: gina@school.example" in hub.log("hub"))
