@@ -17,6 +17,7 @@ HubError
 │   ├── NotReady         it is known, but nobody waits for it now
 │   └── TooManyTries     too many attempts that proved nothing
 ├── WorkerSilent         a worker did not tell what goes on in it
+├── SignUpRefused        an account is not made
 └── StopNotSent          the stop request could not be put on the event bus
 """
 
@@ -121,3 +122,7 @@ class WorkerSilent(HubError):
 
 class StopNotSent(HubError):
     """The stop request could not be put on the event bus."""
+
+
+class SignUpRefused(HubError):
+    """An account is not made; the message is what whoever asked for it reads."""

@@ -27,6 +27,10 @@ class Failures:
         """Counts a failure."""
         self._at.setdefault(source, deque(maxlen=self._most)).append(now)
 
+    def forgive(self, source: str) -> None:
+        """Forgets the failures of a source that has proved who it is."""
+        self._at.pop(source, None)
+
     def _forget(self, now: datetime) -> None:
         for source, times in list(self._at.items()):
             while times and now - times[0] > self._within:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -10,7 +9,7 @@ from botocore.exceptions import ClientError
 from hub.calls import Calls, code_of
 from hub.errors import CloudRefused, InstanceGone, StartError
 from hub.joining import Joining
-from hub.launching import HOME_DEVICE, Place
+from hub.launching import HOME_DEVICE, Image, Place
 from hub.naming import filter_value
 from hub.planning import Known, known_from
 from hub.settings import Settings
@@ -32,14 +31,6 @@ ATTACH_TRIES = 180
 ATTACH_PAUSE = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """Where workers are launched, and how their image names its root disk."""
-
-    places: tuple[Place, ...]
-    root_device: str
-
-
 class Instances:
     """Reads instances from EC2."""
 
@@ -49,7 +40,8 @@ class Instances:
         self._settings = settings
         self._finds = Joining[str, Known | None](self._find_together, window=window, most=MOST_FILTER_VALUES)
         self._looks = Joining[str, Known](self._look_together, window=window, most=MOST_FILTER_VALUES)
-        self._surroundings: Surroundings | None = None
+        self._places: tuple[Place, ...] = ()
+        self._images: dict[str, Image] = {}
 
     async def find(self, worker: str) -> Known | None:
         """A worker's instance by its tags, if it has one that is not terminated. Raises StartError."""
@@ -59,11 +51,17 @@ class Instances:
         """An instance as EC2 sees it. Raises InstanceGone if EC2 does not find it, or another StartError."""
         return await self._looks.ask(instance_id)
 
-    async def surroundings(self) -> Surroundings:
-        """The worker subnets' zones and the image's root device, asked once. Raises StartError."""
-        if self._surroundings is None:
-            self._surroundings = await self._read("worker image and subnets", self._read_surroundings)
-        return self._surroundings
+    async def places(self) -> tuple[Place, ...]:
+        """The worker subnets with their zones, asked once. Raises StartError."""
+        if not self._places:
+            self._places = await self._read("worker subnets", self._read_places)
+        return self._places
+
+    async def image(self, image_id: str) -> Image:
+        """An image with its root device, asked once for each. Raises StartError if there is none."""
+        if image_id not in self._images:
+            self._images[image_id] = await self._read("worker image", lambda: self._read_image(image_id))
+        return self._images[image_id]
 
     async def attach_home(self, volume: str, instance_id: str) -> None:
         """Attaches a home disk, as soon as both it and the instance are ready for that. Raises StartError."""
@@ -122,19 +120,17 @@ class Instances:
                 f"AWS does not tell the hub about its machines ({code_of(error)}). Tell your administrator."
             ) from error
 
-    def _read_surroundings(self) -> Surroundings:
+    def _read_places(self) -> tuple[Place, ...]:
         wanted = list(self._settings.subnets)
         subnets = self._ec2.describe_subnets(SubnetIds=wanted)["Subnets"]
         zones = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
-        images = self._ec2.describe_images(ImageIds=[self._settings.image])["Images"]
+        return tuple(Place(subnet=subnet, zone=zones[subnet]) for subnet in wanted)
+
+    def _read_image(self, image_id: str) -> Image:
+        images = self._ec2.describe_images(ImageIds=[image_id])["Images"]
         if not images:
-            raise StartError(
-                f"The worker image {self._settings.image} does not exist. Tell your administrator."
-            )
-        return Surroundings(
-            places=tuple(Place(subnet=subnet, zone=zones[subnet]) for subnet in wanted),
-            root_device=images[0]["RootDeviceName"],
-        )
+            raise StartError(f"The worker image {image_id} does not exist. Tell your administrator.")
+        return Image(id=image_id, root_device=images[0]["RootDeviceName"])
 
 
 def _filters(cluster: str, users: list[str]) -> list[dict[str, Any]]:

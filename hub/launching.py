@@ -34,11 +34,20 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What a worker is launched from."""
+
+    id: str
+    root_device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A worker that is to be launched."""
 
     worker: str
     instance_type: str
+    image: Image
     previous: str | None = None
     """The instance it had before, which is gone."""
     home_volume: str | None = None
@@ -47,7 +56,7 @@ class Order:
 
 
 def requests_for(
-    order: Order, settings: Settings, places: Sequence[Place], root_device: str, generation: int = 0
+    order: Order, settings: Settings, places: Sequence[Place], generation: int = 0
 ) -> list[dict[str, Any]]:
     """RunInstances requests in the order in which to try them: the wished type in every zone, then the other types.
 
@@ -57,19 +66,19 @@ def requests_for(
     turn = int(client_token({"worker": order.worker}, None, 0), 16) % max(len(usable), 1)
     types = dict.fromkeys([order.instance_type, *settings.types])
     return [
-        run_request(order, settings, place, kind, root_device, generation)
+        run_request(order, settings, place, kind, generation)
         for kind in types
         for place in usable[turn:] + usable[:turn]
     ]
 
 
 def run_request(
-    order: Order, settings: Settings, place: Place, instance_type: str, root_device: str, generation: int
+    order: Order, settings: Settings, place: Place, instance_type: str, generation: int
 ) -> dict[str, Any]:
     """One RunInstances request."""
     tags = worker_tags(order.worker, settings, place.zone)
     request = {
-        "ImageId": settings.image,
+        "ImageId": order.image.id,
         "InstanceType": instance_type,
         "MinCount": 1,
         "MaxCount": 1,
@@ -82,7 +91,7 @@ def run_request(
             "HttpTokens": "required",
             "HttpPutResponseHopLimit": 1,
         },
-        "BlockDeviceMappings": _disks(settings, root_device, with_home=order.home_volume is None),
+        "BlockDeviceMappings": _disks(settings, order.image.root_device, with_home=order.home_volume is None),
         "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
         "UserData": user_data(settings),
     }

@@ -13,11 +13,13 @@ from hub.homes import Homes
 from hub.identity import Identities
 from hub.instances import Instances
 from hub.pages import Pages
+from hub.people import People, from_file
 from hub.reading import Reader
 from hub.settings import Settings
 from hub.starting import Starter
 from hub.startup import Startup
 from hub.stopping import StopRequests
+from hub.wanted import Wanted
 from lifecycle_app.store import WorkerStore
 
 THREADS = 16
@@ -31,6 +33,7 @@ class Parts:
     token_key: str
     """Workers' tokens are made with it."""
     store: WorkerStore
+    wanted: Wanted
     calls: Calls
     starter: Starter
     startup: Startup
@@ -54,11 +57,14 @@ class WithParts:
 
 
 def build(settings: Settings, token_key: str) -> Parts:
-    """The real parts, on AWS as botocore's own variables tell it."""
+    """The real parts, on AWS as botocore's own variables tell it. Raises SettingsError for a bad users file."""
     session = boto3.Session(region_name=settings.region)
     calls = Calls(ThreadPoolExecutor(THREADS, thread_name_prefix="aws"))
     ec2 = session.client("ec2", config=QUICK)
     store = WorkerStore(settings.cluster)
+    known = from_file(settings.users_file) if settings.users_file else People()
+    wanted = Wanted(store.wanted, calls, image=settings.image, known=known, every=settings.wanted_interval)
+    wanted.read_at_start()
     starter = Starter(ec2, calls)
     instances = Instances(ec2, calls, settings)
     homes = Homes(instances)
@@ -67,9 +73,10 @@ def build(settings: Settings, token_key: str) -> Parts:
         settings=settings,
         token_key=token_key,
         store=store,
+        wanted=wanted,
         calls=calls,
         starter=starter,
-        startup=Startup(store.get, calls, starter, instances, homes, settings, _now),
+        startup=Startup(store.get, calls, starter, instances, homes, settings, _now, wanted.image_now),
         homes=homes,
         reader=reader,
         stops=StopRequests(session.client("events", config=QUICK), calls, settings.cluster),

@@ -5,9 +5,9 @@ from typing import Any
 from jupyterhub.apihandlers.users import UserAPIHandler, UserServerAPIHandler
 from jupyterhub.handlers.pages import SpawnHandler
 from jupyterhub.scopes import needs_scope
+from jupyterhub.slugs import is_valid_safe_slug
 from tornado import web
 
-from hub.naming import server_objection
 from hub.options import instance_type_in
 from hub.parts import WithParts
 from lifecycle_app.errors import StoreUnavailable
@@ -85,3 +85,16 @@ class UserHandler(WithParts, UserAPIHandler):  # type: ignore[misc]  # JupyterHu
         return bool(
             await self.parts.calls.read(lambda: [one for one in map(self.parts.store.get, keys) if one])
         )
+
+
+def server_objection(name: str) -> str | None:
+    """Why a named server's name is refused, in a sentence for its user; None if it is accepted.
+
+    The rule is JupyterHub's own.
+    """
+    if is_valid_safe_slug(name):
+        return None
+    return (
+        "A server's name can have 1 to 30 lower-case letters a to z, digits and single hyphens in it. It begins with a"
+        " letter and does not end with a hyphen."
+    )

@@ -2,16 +2,16 @@
 
 import itertools
 import logging
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hub.calls import Calls, Say
-from hub.errors import InstanceGone, NotStartable, RecordsSilent
+from hub.errors import InstanceGone, NotStartable, RecordsSilent, StartError
 from hub.homes import Homes
 from hub.instances import Instances
 from hub.launching import Order, requests_for
-from hub.planning import Known, Step, is_young, next_step, step_after_look, step_for
+from hub.planning import YOUNG, Known, Step, is_young, next_step, step_after_look, step_for
 from hub.settings import Settings
 from hub.starting import Starter
 from lifecycle_app.errors import StoreUnavailable
@@ -27,6 +27,14 @@ LOOK_EVERY = 15
 RECORD_TRIES = 5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A launch that was tried and of which no instance is known yet."""
+
+    image: str
+    at: datetime
+
+
 class Startup:
     """Finds, starts or launches workers' instances. `get` reads one record consistently."""
 
@@ -39,6 +47,7 @@ class Startup:
         homes: Homes,
         settings: Settings,
         now: Callable[[], datetime],
+        image_now: Callable[[], Awaitable[str]],
     ) -> None:
         self._get = get
         self._calls = calls
@@ -47,6 +56,8 @@ class Startup:
         self._homes = homes
         self._settings = settings
         self._now = now
+        self._image_now = image_now
+        self._begun: dict[str, _Begun] = {}
 
     async def bring_up(
         self, key: str, instance_type: str, say: Say, note: Note, looked: Known | None = None
@@ -135,10 +146,12 @@ class Startup:
         return await self._launch(key, worker, instance_type, say, note)
 
     async def _launch(self, key: str, old: Worker | None, instance_type: str, say: Say, note: Note) -> Known:
-        around = await self._instances.surroundings()
+        places = await self._instances.places()
+        image = await self._instances.image(await self._image_of(key))
         order = Order(
             worker=key,
             instance_type=instance_type,
+            image=image,
             previous=old.instance_id if old else None,
             home_volume=old.home_volume if old else None,
             home_zone=old.zone if old else "",
@@ -146,9 +159,11 @@ class Startup:
         say("Your old machine is gone; asking AWS for a new one" if old else "Asking AWS for a new machine")
 
         def requests(generation: int) -> list[dict[str, object]]:
-            return requests_for(order, self._settings, around.places, around.root_device, generation)
+            return requests_for(order, self._settings, places, generation)
 
+        self._begun.setdefault(key, _Begun(image=image.id, at=self._now()))
         new = await self._starter.launch(key, requests, say)
+        self._begun.pop(key, None)
         log.info("%s: launched %s, a %s in %s", key, new.instance_id, new.instance_type, new.zone)
         known = Known(
             instance_id=new.instance_id,
@@ -161,6 +176,18 @@ class Startup:
             self._homes.attach(key, order.home_volume, new.instance_id)
         note(known)
         return known
+
+    async def _image_of(self, key: str) -> str:
+        """The image to launch the worker from. As long as an earlier try may still come to something it stays the
+        same, so that its request and client token do, and EC2 launches one instance for both."""
+        begun = self._begun.get(key)
+        if begun and self._now() - begun.at < YOUNG:
+            return begun.image
+        self._begun.pop(key, None)
+        image = await self._image_now()
+        if not image:
+            raise StartError("The image for new machines is still being made. Try again in a few minutes.")
+        return image
 
     async def _with_address(self, key: str, known: Known) -> Known:
         while not known.address:

@@ -53,6 +53,12 @@ class Emulated:
     environ: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    network: str = NETWORK
+    """The first half of its addresses: tests that run at the same time need different ones."""
+
+    @property
+    def hub_address(self) -> str:
+        return f"{self.network}.0.10"
 
     def client(self, name: Any) -> Any:
         return boto3.client(name, region_name="us-east-1", endpoint_url=self.endpoint)
@@ -60,10 +66,10 @@ class Emulated:
     def prepare(self, public_port: int) -> None:
         """Makes network, image, role, tables and secrets."""
         ec2 = self.client("ec2")
-        vpc = ec2.create_vpc(CidrBlock=f"{NETWORK}.0.0/16")["Vpc"]["VpcId"]
+        vpc = ec2.create_vpc(CidrBlock=f"{self.network}.0.0/16")["Vpc"]["VpcId"]
         subnets = [
             ec2.create_subnet(
-                VpcId=vpc, CidrBlock=f"{NETWORK}.{part}.0/24", AvailabilityZone=f"us-east-1{zone}"
+                VpcId=vpc, CidrBlock=f"{self.network}.{part}.0/24", AvailabilityZone=f"us-east-1{zone}"
             )
             for part, zone in ((1, "a"), (2, "b"))
         ]
@@ -107,11 +113,12 @@ class Emulated:
             "AWS_SECRET_ACCESS_KEY": "hub",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": self.endpoint,
+            "CLOUDJHUB_WANTED_INTERVAL": "1",
             "PYTHONPATH": str(REPOSITORY),
             "CLOUDJHUB_CLUSTER": CLUSTER,
             "CLOUDJHUB_HUB_NAME": HUB_NAME,
-            "CLOUDJHUB_PUBLIC_URL": f"http://{PUBLIC}:{port}",
-            "CLOUDJHUB_PRIVATE_ADDRESS": HUB_ADDRESS,
+            "CLOUDJHUB_PUBLIC_URL": f"http://{self.network}.0.1:{port}",
+            "CLOUDJHUB_PRIVATE_ADDRESS": self.hub_address,
             "CLOUDJHUB_STATE_DIR": str(self.directory / "state"),
             "CLOUDJHUB_WORKER_IMAGE": image,
             "CLOUDJHUB_WORKER_TYPES": "t3.medium",
@@ -134,12 +141,21 @@ class Emulated:
     def proxy(self) -> Iterator[None]:
         """The real proxy."""
         port = self.public_url.rpartition(":")[2]
-        addresses = ["--ip", PUBLIC, "--port", port, "--api-ip", HUB_ADDRESS, "--api-port", "8001"]
+        addresses = [
+            "--ip",
+            f"{self.network}.0.1",
+            "--port",
+            port,
+            "--api-ip",
+            self.hub_address,
+            "--api-port",
+            "8001",
+        ]
         hub = [
             "--default-target",
-            f"http://{HUB_ADDRESS}:8081",
+            f"http://{self.hub_address}:8081",
             "--error-target",
-            f"http://{HUB_ADDRESS}:8081/hub/error",
+            f"http://{self.hub_address}:8081/hub/error",
         ]
         environ = {**self.environ, "CONFIGPROXY_AUTH_TOKEN": self.secrets["hub/proxy-token"]}
         with (self.directory / "proxy.log").open("ab") as log:
@@ -148,7 +164,7 @@ class Emulated:
                 command, env=environ, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
             )
         try:
-            eventually(lambda: _listens(HUB_ADDRESS, 8001))
+            eventually(lambda: _listens(self.hub_address, 8001))
             yield
         finally:
             process.kill()

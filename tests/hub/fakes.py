@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from hub.calls import Calls
+from hub.launching import Image
 from hub.settings import Settings
 from lifecycle_app.worker import State, Worker
 
@@ -40,6 +41,9 @@ SETTINGS = Settings(
     answer_limit=timedelta(minutes=4),
     extra_config=None,
 )
+
+MISSING_IMAGE = "ami-00000000000000bad"
+IMAGE = Image(id=SETTINGS.image, root_device="/dev/sda1")
 
 
 def worker(key: str = "ada", state: State = State.RUNNING, **more: Any) -> Worker:
@@ -153,7 +157,8 @@ class FakeEC2:
 
     def describe_images(self, ImageIds: Sequence[str]) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
         self._ask("DescribeImages", list(ImageIds))
-        return {"Images": [{"ImageId": one, "RootDeviceName": "/dev/sda1"} for one in ImageIds]}
+        found = [one for one in ImageIds if one != MISSING_IMAGE]
+        return {"Images": [{"ImageId": one, "RootDeviceName": "/dev/sda1"} for one in found]}
 
     def get_paginator(self, operation: str) -> "FakeEC2":
         assert operation == "describe_instances"

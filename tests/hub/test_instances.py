@@ -8,16 +8,16 @@ import pytest
 
 from hub.errors import CloudRefused, InstanceGone, StartError
 from hub.instances import ATTACH_TRIES, Instances
-from hub.launching import Order, Place, run_request
+from hub.launching import Image, Order, Place, run_request
 from lifecycle_app.worker import State
-from tests.hub.fakes import NOON, SETTINGS, Clock, FakeEC2, calls, refusal
+from tests.hub.fakes import IMAGE, NOON, SETTINGS, Clock, FakeEC2, calls, refusal
 
 PLACE = Place(subnet="subnet-0000000a", zone="us-east-1a")
 
 
 def launch(ec2: FakeEC2, worker: str, state: str = "running") -> str:
     request = run_request(
-        Order(worker=worker, instance_type="t3.medium"), SETTINGS, PLACE, "t3.medium", "/dev/sda1", 0
+        Order(worker=worker, instance_type="t3.medium", image=IMAGE), SETTINGS, PLACE, "t3.medium", 0
     )
     instance: dict[str, Any] = ec2.run_instances(**request)["Instances"][0]
     instance["State"] = {"Name": state}
@@ -79,14 +79,15 @@ async def test_looks_of_the_same_moment_share_one_describe() -> None:
     assert ec2.count("DescribeInstances") == 1
 
 
-async def test_surroundings_are_asked_once() -> None:
+async def test_subnets_and_each_image_are_asked_about_once() -> None:
     ec2 = FakeEC2()
     known = instances(ec2)
     for _ in range(3):
-        around = await known.surroundings()
-    assert [place.zone for place in around.places] == ["us-east-1a", "us-east-1b"]
-    assert around.root_device == "/dev/sda1"
-    assert len(ec2.asked) == 2
+        places = await known.places()
+        images = [await known.image(one) for one in ("ami-00000001", "ami-00000002")]
+    assert [place.zone for place in places] == ["us-east-1a", "us-east-1b"]
+    assert images == [Image(id=one, root_device="/dev/sda1") for one in ("ami-00000001", "ami-00000002")]
+    assert len(ec2.asked) == 3
 
 
 async def test_refused_describe_is_told_in_words() -> None:

@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from hub.launching import CONFIG_PATH, Order, Place, requests_for, run_request, user_data, worker_tags
-from tests.hub.fakes import SETTINGS
+from tests.hub.fakes import IMAGE, SETTINGS
 
 A = Place(subnet="subnet-0000000a", zone="us-east-1a")
 B = Place(subnet="subnet-0000000b", zone="us-east-1b")
-ORDER = Order(worker="ada/gpu", instance_type="t3.medium")
+ORDER = Order(worker="ada/gpu", instance_type="t3.medium", image=IMAGE)
 
 
 def test_request_as_a_whole() -> None:
-    request = run_request(ORDER, SETTINGS, A, "t3.large", "/dev/sda1", 0)
+    request = run_request(ORDER, SETTINGS, A, "t3.large", 0)
     tags = [
         {"Key": "Name", "Value": "JUPYTER_HUB_us-east-1a_test_WORKER"},
         {"Key": "Owner", "Value": "tests"},
@@ -83,40 +83,47 @@ def test_default_server_has_an_empty_server_tag() -> None:
 
 def tried(order: Order, **settings: Any) -> list[tuple[str, str]]:
     changed = replace(SETTINGS, **settings)
-    found = requests_for(order, changed, [A, B], "/dev/sda1")
+    found = requests_for(order, changed, [A, B])
     return [(one["InstanceType"], one["SubnetId"][-1]) for one in found]
 
 
 def test_wished_type_is_tried_in_every_zone_before_another_type() -> None:
-    found = tried(Order(worker="ada", instance_type="t3.large"))
+    found = tried(Order(worker="ada", instance_type="t3.large", image=IMAGE))
     assert [kind for kind, _ in found] == ["t3.large", "t3.large", "t3.medium", "t3.medium"]
     assert {zone for _, zone in found[:2]} == {"a", "b"}
 
 
 def test_workers_spread_over_the_zones() -> None:
-    first = [tried(Order(worker=f"user{n}", instance_type="t3.medium"))[0][1] for n in range(100)]
+    first = [
+        tried(Order(worker=f"user{n}", instance_type="t3.medium", image=IMAGE))[0][1] for n in range(100)
+    ]
     assert 25 < first.count("a") < 75
 
 
 def test_old_home_disk_binds_to_its_zone_and_no_new_one_is_made() -> None:
     order = Order(
-        worker="ada", instance_type="t3.medium", previous="i-1", home_volume="vol-1", home_zone="us-east-1b"
+        worker="ada",
+        instance_type="t3.medium",
+        image=IMAGE,
+        previous="i-1",
+        home_volume="vol-1",
+        home_zone="us-east-1b",
     )
     assert {zone for _, zone in tried(order)} == {"b"}
-    (disk,) = requests_for(order, SETTINGS, [A, B], "/dev/sda1")[0]["BlockDeviceMappings"]
+    (disk,) = requests_for(order, SETTINGS, [A, B])[0]["BlockDeviceMappings"]
     assert disk["DeviceName"] == "/dev/sda1"
 
 
 def test_no_home_disk_where_none_is_wanted() -> None:
-    request = requests_for(ORDER, replace(SETTINGS, home_disk=0), [A], "/dev/sda1")[0]
+    request = requests_for(ORDER, replace(SETTINGS, home_disk=0), [A])[0]
     assert len(request["BlockDeviceMappings"]) == 1
 
 
 def test_token_differs_by_worker_place_type_previous_instance_and_generation() -> None:
-    tokens = [one["ClientToken"] for one in requests_for(ORDER, SETTINGS, [A, B], "/dev/sda1")]
+    tokens = [one["ClientToken"] for one in requests_for(ORDER, SETTINGS, [A, B])]
     tokens += [
-        run_request(replace(ORDER, worker="bob"), SETTINGS, A, "t3.medium", "/dev/sda1", 0)["ClientToken"],
-        run_request(replace(ORDER, previous="i-1"), SETTINGS, A, "t3.medium", "/dev/sda1", 0)["ClientToken"],
-        run_request(ORDER, SETTINGS, A, "t3.medium", "/dev/sda1", 1)["ClientToken"],
+        run_request(replace(ORDER, worker="bob"), SETTINGS, A, "t3.medium", 0)["ClientToken"],
+        run_request(replace(ORDER, previous="i-1"), SETTINGS, A, "t3.medium", 0)["ClientToken"],
+        run_request(ORDER, SETTINGS, A, "t3.medium", 1)["ClientToken"],
     ]
     assert len(set(tokens)) == 7

@@ -413,3 +413,50 @@ def test_user_with_a_machine_keeps_the_name_by_which_it_is_found(
 def machine_address(emulated: Emulated, user: str) -> str:
     address: str = instances_of(emulated, user)[0]["PrivateIpAddress"]
     return address
+
+
+def set_scope(hub: Emulated, scope: str, text: str) -> None:
+    """As the operator's command line sets it."""
+    table = hub.client("dynamodb")
+    item = {"scope": {"S": scope}, scope: {"S": text}}
+    table.put_item(TableName=f"cloudjhub-{CLUSTER}-settings", Item=item)
+
+
+def test_image_that_the_operator_sets_is_launched_from_then_on(hub: Emulated) -> None:
+    image = hub.client("ec2").register_image(Name="newer", RootDeviceName="/dev/xvda")["ImageId"]
+    set_scope(hub, "image", image)
+    eventually(lambda: f"launched from {image} from now on" in hub.log("hub"))
+    browser = Browser(hub.public_url)
+    browser.log_in("nora")
+    browser.page("/hub/spawn")
+    (instance,) = eventually(lambda: instances_of(hub, "nora"))
+    assert instance["ImageId"] == image
+
+
+def test_users_are_promoted_demoted_and_removed_while_the_hub_runs(
+    hub: Emulated, machines: list[Machine]
+) -> None:
+    browser, machine = spawned(hub, "olga", machines)
+    set_scope(hub, "users", '{"users": {"olga": {"admin": true}, "boss": {"admin": true}}}')
+    eventually(lambda: browser.page("/hub/workers").ok)
+    set_scope(hub, "users", '{"users": {"olga": {}, "boss": {"admin": true}}}')
+    eventually(lambda: browser.page("/hub/workers").status_code == 403)
+
+    set_scope(hub, "users", '{"users": {"boss": {"admin": true}}, "removed": ["olga"]}')
+    eventually(lambda: browser.page("/hub/home").url.startswith(f"{hub.public_url}/hub/login"))
+    eventually(lambda: f"asked for a stop of {machine.instance_id}" in hub.log("hub"))
+    assert Browser(hub.public_url).log_in("olga").status_code == 403
+    token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
+    assert requests.get(f"{API}/users/olga", headers=token, timeout=20).status_code in (403, 404)
+
+    set_scope(hub, "users", '{"users": {"olga": {}, "boss": {"admin": true}}}')
+    eventually(lambda: Browser(hub.public_url).log_in("olga").status_code == 302)
+
+
+def test_removed_user_stays_out_when_the_hub_restarts(hub: Emulated) -> None:
+    browser = Browser(hub.public_url)
+    browser.log_in("pia")
+    set_scope(hub, "users", '{"users": {"boss": {"admin": true}}, "removed": ["pia"]}')
+    hub.start_hub()
+    assert browser.page("/hub/home").url.startswith(f"{hub.public_url}/hub/login")
+    assert Browser(hub.public_url).log_in("pia").status_code == 403

@@ -17,7 +17,7 @@ from hub.errors import (
 )
 from hub.launching import Order, Place, requests_for
 from hub.starting import Starter
-from tests.hub.fakes import SETTINGS, Clock, FakeEC2, calls, refusal
+from tests.hub.fakes import IMAGE, SETTINGS, Clock, FakeEC2, calls, refusal
 
 PLACES = [Place(subnet=f"subnet-0000000{zone}", zone=f"us-east-1{zone}") for zone in "ab"]
 
@@ -27,8 +27,8 @@ def starter(ec2: Any, clock: Clock | None = None) -> Starter:
 
 
 def requests(worker: str = "ada") -> Callable[[int], Sequence[Mapping[str, Any]]]:
-    order = Order(worker=worker, instance_type="t3.medium")
-    return lambda generation: requests_for(order, SETTINGS, PLACES, "/dev/sda1", generation)
+    order = Order(worker=worker, instance_type="t3.medium", image=IMAGE)
+    return lambda generation: requests_for(order, SETTINGS, PLACES, generation)
 
 
 def quiet(_: str) -> None:

@@ -7,16 +7,28 @@ from typing import Any, cast
 
 import pytest
 
-from hub.errors import CloudRefused, NoCapacity, RecordsSilent
+from hub.calls import MOST_FAILURES
+from hub.errors import CloudRefused, NoCapacity, RecordsSilent, StartError
 from hub.homes import Homes
 from hub.instances import Instances
 from hub.launching import Order, Place, run_request
-from hub.planning import Known
+from hub.planning import YOUNG, Known
 from hub.starting import Starter
 from hub.startup import LOOK_EVERY, RECORD_TRIES, Startup
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.worker import State, Worker
-from tests.hub.fakes import NOON, SETTINGS, Clock, FakeEC2, FakeStore, calls, refusal, worker
+from tests.hub.fakes import (
+    IMAGE,
+    MISSING_IMAGE,
+    NOON,
+    SETTINGS,
+    Clock,
+    FakeEC2,
+    FakeStore,
+    calls,
+    refusal,
+    worker,
+)
 
 PLACE = Place(subnet="subnet-0000000a", zone="us-east-1a")
 
@@ -34,7 +46,13 @@ class Case:
         starter = Starter(ec2, run, window=0.001)
         instances = Instances(ec2, run, SETTINGS, window=0.001)
         self.homes = Homes(instances)
-        self.startup = Startup(self.store.get, run, starter, instances, self.homes, SETTINGS, self.now)
+        self.image = SETTINGS.image
+        self.startup = Startup(
+            self.store.get, run, starter, instances, self.homes, SETTINGS, self.now, self.image_now
+        )
+
+    async def image_now(self) -> str:
+        return self.image
 
     def now(self) -> datetime:
         return NOON + timedelta(seconds=self.clock.time)
@@ -42,7 +60,7 @@ class Case:
     def launched(self, state: str, key: str = "ada") -> str:
         """An instance that exists already."""
         request = run_request(
-            Order(worker=key, instance_type="t3.medium"), SETTINGS, PLACE, "t3.medium", "/dev/sda1", 0
+            Order(worker=key, instance_type="t3.medium", image=IMAGE), SETTINGS, PLACE, "t3.medium", 0
         )
         instance = self.ec2.run_instances(**request)["Instances"][0]
         instance["State"] = {"Name": state}
@@ -55,6 +73,9 @@ class Case:
             return await self.startup.bring_up(
                 key, "t3.medium", self.said.append, lambda known: self.noted.append(known.instance_id), looked
             )
+
+    def launches(self) -> list[dict[str, Any]]:
+        return [request for operation, request in self.ec2.asked if operation == "RunInstances"]
 
     def operations(self) -> list[str]:
         return [
@@ -370,3 +391,36 @@ async def test_class_that_comes_for_the_first_time_shares_its_describe() -> None
     assert case.ec2.count("DescribeInstances") == 1
     assert case.ec2.count("RunInstances") == 20
     assert len({instance["InstanceId"] for instance in case.ec2.instances.values()}) == 20
+
+
+async def test_image_changed_between_two_workers_is_taken_for_the_second() -> None:
+    case = Case()
+    await case.bring_up("ada")
+    case.image = "ami-0000000000000002"
+    await case.bring_up("bob")
+    assert [one["ImageId"] for one in case.launches()] == [SETTINGS.image, "ami-0000000000000002"]
+
+
+async def test_image_changed_in_the_middle_of_a_launch_is_not_taken_for_it() -> None:
+    """The first try's answer is lost: with the same request EC2 launches nothing twice."""
+    case = Case()
+    case.ec2.refuse["RunInstances"] = [refusal("InternalError")] * MOST_FAILURES
+    with pytest.raises(CloudRefused):
+        await case.bring_up()
+    case.image = "ami-0000000000000002"
+    await case.bring_up()
+    assert len({one["ClientToken"] for one in case.launches()}) == 1
+    case.clock.time += YOUNG.total_seconds()
+    case.ec2.instances.clear()
+    await case.bring_up()
+    assert case.launches()[-1]["ImageId"] == "ami-0000000000000002"
+
+
+async def test_image_that_does_not_exist_holds_nobody_once_it_is_replaced() -> None:
+    case = Case()
+    case.image = MISSING_IMAGE
+    with pytest.raises(StartError, match=MISSING_IMAGE):
+        await case.bring_up()
+    case.image = SETTINGS.image
+    await case.bring_up()
+    assert [one["ImageId"] for one in case.launches()] == [SETTINGS.image]

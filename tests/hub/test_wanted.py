@@ -1,0 +1,111 @@
+"""What the operator wants: taken over when it changes, kept when it cannot be read."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from hub.people import People
+from hub.wanted import Wanted
+from lifecycle_app.errors import StoreUnavailable
+from tests.hub.fakes import calls
+
+FIRST, SECOND = "ami-0000000000000001", "ami-0000000000000002"
+FILE = People(frozenset({"from-the-file"}))
+ALICE = {"users": '{"users": {"alice": {}}}'}
+
+
+class Table:
+    """The settings table."""
+
+    def __init__(self, **texts: str) -> None:
+        self.texts: Mapping[str, str] = texts
+        self.problem: Exception | None = None
+        self.reads = 0
+
+    def read(self) -> Mapping[str, str]:
+        self.reads += 1
+        if self.problem:
+            raise self.problem
+        return self.texts
+
+    def wanted(self, every: timedelta = timedelta(minutes=1)) -> Wanted:
+        return Wanted(self.read, calls(), image=FIRST, known=FILE, every=every)
+
+
+def test_table_outweighs_the_settings_and_the_users_file() -> None:
+    wanted = Table(**ALICE, image=SECOND).wanted()
+    assert (wanted.people, wanted.image) == (FILE, FIRST)
+    wanted.read_at_start()
+    assert (set(wanted.people.users), wanted.image) == ({"alice"}, SECOND)
+
+
+def test_settings_count_where_the_table_says_nothing() -> None:
+    wanted = Table().wanted()
+    wanted.read_at_start()
+    assert (wanted.people, wanted.image) == (FILE, FIRST)
+
+
+@pytest.mark.parametrize("users", ["[]", "nonsense", '{"users": {"a/b": {}}}'])
+async def test_what_is_no_use_leaves_the_last_known(users: str) -> None:
+    table = Table(**ALICE, image=SECOND)
+    wanted = table.wanted()
+    wanted.read_at_start()
+    table.texts = {"users": users, "image": "ubuntu"}
+    await wanted.read_again()
+    assert (set(wanted.people.users), wanted.image) == ({"alice"}, SECOND)
+
+
+async def test_failed_read_leaves_the_last_known_and_is_made_up_for() -> None:
+    table = Table(**ALICE)
+    wanted = table.wanted(every=timedelta(milliseconds=1))
+    wanted.read_at_start()
+    table.problem = StoreUnavailable("down")
+    heard: list[People] = []
+    enough = asyncio.Event()
+
+    async def apply(people: People) -> None:
+        heard.append(people)
+        if len(heard) == 1:
+            table.problem = None
+            table.texts = {"users": '{"removed": ["alice"]}'}
+            raise RuntimeError("the hub is not ready")
+        if len(heard) == 2:
+            enough.set()
+
+    wanted.follow(apply)
+    await asyncio.wait_for(enough.wait(), 5)
+    await wanted.close()
+    assert [set(people.users) for people in heard[:2]] == [{"alice"}, set()]
+    assert heard[1].removed == {"alice"}
+
+
+def test_hub_starts_without_the_table() -> None:
+    table = Table(**ALICE)
+    table.problem = StoreUnavailable("down")
+    wanted = table.wanted()
+    wanted.read_at_start()
+    assert wanted.people == FILE
+
+
+async def test_launches_read_the_image_again_but_a_class_reads_it_once() -> None:
+    """An image that was just built is taken at once; whoever logs in within the same seconds reads nothing."""
+    table = Table(image=FIRST)
+    now = [100.0]
+    wanted = Wanted(table.read, calls(), image="", known=FILE, clock=lambda: now[0])
+    wanted.read_at_start()
+    table.texts = {"image": SECOND}
+    assert [await wanted.image_now() for _ in range(3)] == [FIRST] * 3
+    now[0] += 5
+    assert [await wanted.image_now() for _ in range(3)] == [SECOND] * 3
+    assert table.reads == 2
+
+
+async def test_before_the_first_image_there_is_none() -> None:
+    """A hub that is up before the image is built says so, and knows it as soon as it is there."""
+    table = Table()
+    wanted = Wanted(table.read, calls(), image="", known=FILE, clock=lambda: 100.0)
+    assert await wanted.image_now() == ""
+    table.texts = {"image": FIRST}
+    assert await wanted.image_now() == FIRST
