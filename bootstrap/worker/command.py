@@ -41,21 +41,22 @@ def server_command(
         report_period=config.report_period,
         boot_pid=boot_pid,
     )
+    home = machine["HOME"]
     prefix = given.variables.get("JUPYTERHUB_SERVICE_PREFIX", "/")
     environment = {
-        "JUPYTERHUB_ROOT_DIR": machine["HOME"],
+        "JUPYTERHUB_ROOT_DIR": home,
         # JupyterLab's own settings for every user: it is not to ask whether it may fetch news from the internet.
         "JUPYTER_CONFIG_PATH": str(JUPYTER_CONFIG),
         **given.variables,
         **machine,
+        # Programs of the packages that the user has installed: last, so that none stands in for one of the image.
+        "PATH": f"{machine['PATH']}:{home}/.local/bin",
         **told.to_environment(),
         "AWS_DEFAULT_REGION": config.region,
         # jupyterhub-singleuser takes the address it listens on from here.
         "JUPYTERHUB_SERVICE_URL": f"http://{instance.address}:{config.port}{prefix}",
     }
-    return Command(
-        (*server_arguments(python, as_root=as_root), *given.arguments), environment, machine["HOME"]
-    )
+    return Command((*server_arguments(python, as_root=as_root), *given.arguments), environment, home)
 
 
 def server_arguments(python: str, *, as_root: bool) -> Sequence[str]:
@@ -63,6 +64,7 @@ def server_arguments(python: str, *, as_root: bool) -> Sequence[str]:
     return (
         python,
         "-P",  # the user's home is the working directory: no file in it may stand in for a module of the server
+        "-s",  # nor a package that the user has installed; kernels, started without this, have those
         "-m",
         "jupyterhub.singleuser",
         f"--ServerApp.jpserver_extensions={REPORTER_EXTENSION}=True",

@@ -50,7 +50,7 @@ def test_the_servers_command_as_a_whole() -> None:
         "JUPYTERHUB_ROOT_DIR": "/home/jovyan",
         "JUPYTER_CONFIG_PATH": str(JUPYTER_CONFIG),
         "HOME": "/home/jovyan",
-        "PATH": "/usr/bin",
+        "PATH": "/usr/bin:/home/jovyan/.local/bin",
         "AWS_DEFAULT_REGION": "eu-west-1",
         "CLOUDJHUB_CLUSTER": "test",
         "CLOUDJHUB_INSTANCE_ID": "i-1",

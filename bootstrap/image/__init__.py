@@ -1,0 +1,1 @@
+"""The workers' image: what it is built from, how it is built, and which one is in use."""

@@ -1,0 +1,239 @@
+"""Sets up the disk that becomes the workers' image. cloud-init runs this file once, as root, on the builder.
+
+Standard library only: nothing else is there yet. Its last words on the console tell how it went; then the power is off.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+
+DONE = "cloudjhub-image: "
+FAILED = "cloudjhub-image-failed: "
+CONFIG = "/etc/cloudjhub/image.json"
+PROGRAM = "/var/lib/cloudjhub/setup.py"
+FETCH = "/var/lib/cloudjhub/fetch.py"
+VENV = "/opt/cloudjhub"
+BUNDLE = "/opt/cloudjhub/bundle"
+TOLD = ("jupyterlab", "jupyterhub", "nbgrader")
+OLDEST = (3, 11)
+PROFILE = "/etc/profile.d/cloudjhub.sh"
+"""Terminals are login shells, which begin with a PATH of their own."""
+
+USER = "jovyan"
+# Written down, for home disks carry it from image to image, whatever users a base image has of its own.
+USER_ID = 1100
+UNITS = ("cloudjhub-home.service", "cloudjhub-worker.service", "home-jovyan.mount")
+
+# What would start at boot, or soon after, and why no worker needs it. Users wait for the boot.
+UNNEEDED = {
+    "apt-daily*": "takes disk and CPU just when a user waits; updates come with the next image",
+    "dnf-*": "as apt-daily",
+    "unattended-upgrades.service": "as apt-daily, and it delays the shutdown too",
+    "update-notifier-*": "tells nobody of updates: nobody logs in on a terminal",
+    "motd-news.*": "nobody logs in on a terminal",
+    "update-motd.*": "nobody logs in on a terminal",
+    "snapd.*": "cloud-init and the first service wait seconds for it; nothing of ours is a snap",
+    "snap.*": "as snapd",
+    "snap-*.mount": "as snapd",
+    "ua-*": "Ubuntu Pro is not attached",
+    "ubuntu-advantage*": "Ubuntu Pro is not attached",
+    "apport*": "reports crashes to Canonical",
+    "pollinate.service": "asks a server on the internet for entropy, which the kernel has",
+    "lxd*": "no containers here",
+    "ModemManager.service": "there is no modem",
+    "multipath*": "disks have one path",
+    "fwupd*": "there is no firmware to update",
+    "udisks2.service": "nobody plugs disks in at a desktop",
+    "man-db.timer": "indexes manual pages",
+    "e2scrub*": "LVM only",
+    "grub-*": "records boots for a boot menu that nobody sees",
+    "amazon-ssm-agent.service": "the workers' role may not talk to Session Manager",
+    "ssh.*": "nobody reaches it: the workers' security group admits the proxy only",
+    "sshd*": "as ssh",
+    "ec2-instance-connect*": "as ssh",
+    "sysstat*": "CloudWatch and the reporter measure already",
+}
+# cloud-init's work on a worker: the disk's size, the name, and /etc/cloudjhub/worker.json. The rest of its modules
+# (keys for SSH, package sources, snaps, users) is done already or not needed, and takes seconds at the first boot.
+CLOUD_INIT = {
+    "datasource_list": ["Ec2", "None"],
+    "cloud_init_modules": [
+        "seed_random",
+        "growpart",
+        "resizefs",
+        "set_hostname",
+        "update_etc_hosts",
+        "write_files",
+    ],
+    "cloud_config_modules": [],
+    "cloud_final_modules": [],
+}
+
+Run = Callable[..., str]
+
+
+class SetupFailed(Exception):
+    """Something did not work; in one line."""
+
+
+def run(*command: str, check: bool = True) -> str:
+    """The output of a program. Raises SetupFailed with its last word if it fails."""
+    print("+", *command, flush=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(done.stdout[-4000:], done.stderr[-4000:], flush=True)
+    if check and done.returncode:
+        words = (done.stderr.strip() or done.stdout.strip() or "without a word").splitlines()[-1]
+        raise SetupFailed(f"{' '.join(command[:4])} ended with {done.returncode}: {words[:300]}")
+    return done.stdout
+
+
+def set_up(root: Path, run: Run = run) -> dict[str, str]:
+    """Set up the system below `root`; the versions of what it then holds."""
+    if sys.version_info < OLDEST:
+        raise SetupFailed(f"Python {platform.python_version()} is too old: name a base with 3.11 or newer")
+    config = json.loads(at(root, CONFIG).read_text())
+    make_environment(root, run)
+    install(root, config["packages"], run)
+    make_user(root, run)
+    install_units(root, run)
+    quieten(run)
+    versions = told(json.loads(run(str(at(root, VENV) / "bin/pip"), "list", "--format=json")), root)
+    open_to_users_packages(root, run)
+    clean(root, run)
+    return versions
+
+
+def make_environment(root: Path, run: Run) -> None:
+    """The Python environment of boot client and server, and with its boto3 the bundle."""
+    python = str(at(root, VENV) / "bin/python")
+    run(sys.executable, "-m", "venv", str(at(root, VENV)))
+    pip_install(python, run, "--upgrade", "pip", "boto3")
+    run(python, str(at(root, FETCH)), str(at(root, CONFIG)))
+
+
+def install(root: Path, packages: Iterable[str], run: Run) -> None:
+    """JupyterLab, nbgrader, the operator's packages and the worker package, compiled: its user may not write here."""
+    python, worker = str(at(root, VENV) / "bin/python"), at(root, BUNDLE) / "bootstrap/worker"
+    pip_install(python, run, "-r", str(worker / "image-requirements.txt"), *packages)
+    for libraries in at(root, VENV).glob("lib/python3*/site-packages"):
+        shutil.copytree(worker, libraries / "bootstrap/worker", dirs_exist_ok=True)
+        shutil.copy(worker.parent / "__init__.py", libraries / "bootstrap/__init__.py")
+    # Some packages carry templates that are no Python: a file that cannot be compiled does not matter.
+    run(python, "-m", "compileall", "-q", "-j", "0", str(at(root, VENV) / "lib"), check=False)
+
+
+def open_to_users_packages(root: Path, run: Run) -> None:
+    """Let programs of the environment see what their user has installed in ~/.local: the environment itself is root's.
+
+    Done last, so that all that the image's packages need is in the environment, whatever the system has of it. The
+    server runs without (-s).
+    """
+    venv = str(at(root, VENV))
+    run(sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", venv)
+    write(root, PROFILE, f'PATH="{VENV}/bin:$PATH:$HOME/.local/bin"\n')
+
+
+def pip_install(python: str, run: Run, *what: str) -> None:
+    run(python, "-m", "pip", "install", "--no-cache-dir", "--no-input", "--disable-pip-version-check", *what)
+
+
+def make_user(root: Path, run: Run) -> None:
+    """The user whose programs run here, with sudo: the machine is theirs. nbgrader's exchange is there for all."""
+    if f"\n{USER}:" not in "\n" + at(root, "/etc/passwd").read_text():
+        run("groupadd", "--root", str(root), "--gid", str(USER_ID), USER)
+        identity = ("--uid", str(USER_ID), "--gid", str(USER_ID))
+        run("useradd", "--root", str(root), *identity, "--create-home", "--shell", "/bin/bash", USER)
+    write(root, "/etc/sudoers.d/cloudjhub", f"{USER} ALL=(ALL) NOPASSWD:ALL\n", 0o440)
+    exchange = at(root, "/srv/nbgrader/exchange")
+    exchange.mkdir(parents=True, exist_ok=True)
+    exchange.chmod(0o777)
+
+
+def install_units(root: Path, run: Run) -> None:
+    """The services of a worker, to be started at boot."""
+    units = at(root, BUNDLE) / "bootstrap/worker/systemd"
+    for unit in UNITS:
+        write(root, f"/etc/systemd/system/{unit}", (units / unit).read_text())
+    write(root, f"{VENV}/libexec/format-home", (units / "format-home").read_text(), 0o755)
+    run("systemctl", "enable", *UNITS)
+
+
+def quieten(run: Run) -> None:
+    """Keep from starting what no worker needs."""
+    listed = run("systemctl", "list-unit-files", "--no-legend", "--no-pager", "--plain")
+    for unit in unneeded(line.split()[0] for line in listed.splitlines() if line.strip()):
+        # Units of snaps and the like lie where a mask would: these can only be disabled.
+        run("systemctl", "disable", unit, check=False)
+        run("systemctl", "mask", unit, check=False)
+
+
+def unneeded(units: Iterable[str]) -> list[str]:
+    """Those units that no worker needs."""
+    return [one for one in units if any(fnmatch(one, pattern) for pattern in UNNEEDED)]
+
+
+def told(packages: Iterable[Mapping[str, str]], root: Path) -> dict[str, str]:
+    """What the image holds, by name and version."""
+    versions = {one["name"].lower(): one["version"] for one in packages}
+    release = at(root, "/etc/os-release").read_text()
+    named = dict(line.partition("=")[::2] for line in release.splitlines())
+    system = named.get("PRETTY_NAME", "").strip('"')
+    return {name: versions[name] for name in TOLD} | {"python": platform.python_version(), "system": system}
+
+
+def clean(root: Path, run: Run) -> None:
+    """Nothing of the builder is left that a worker would take for its own."""
+    write(root, "/etc/cloud/cloud.cfg.d/99-cloudjhub.cfg", json.dumps(CLOUD_INIT) + "\n")
+    for left in (CONFIG, PROGRAM, FETCH):
+        at(root, left).unlink(missing_ok=True)
+    shutil.rmtree(at(root, BUNDLE), ignore_errors=True)
+    for key in at(root, "/etc/ssh").glob("ssh_host_*"):
+        key.unlink()
+    run("cloud-init", "clean", "--logs")
+    write(root, "/etc/machine-id", "")
+
+
+def write(root: Path, path: str, content: str, mode: int = 0o644) -> None:
+    target = at(root, path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(content)
+    target.chmod(mode)
+
+
+def at(root: Path, path: str) -> Path:
+    return root / path.lstrip("/")
+
+
+def last_words(versions: Mapping[str, str]) -> str:
+    """The line by which whoever waits for the image knows that it is good."""
+    return DONE + json.dumps(versions, sort_keys=True)
+
+
+def say(line: str, console: str = "/dev/console") -> None:
+    """A line on the console, which EC2 shows to whoever waits; on a line of its own, as the kernel writes there too."""
+    print(line, flush=True)
+    try:
+        with open(console, "w") as screen:
+            screen.write(f"\n{line}\n")
+    except OSError as error:
+        print(f"no console: {error}", flush=True)
+
+
+def main() -> None:
+    try:
+        say(last_words(set_up(Path("/"))))
+    except Exception as error:  # whatever it is: nobody can look, and the machine costs money
+        say(FAILED + (" ".join(str(error).split()) or type(error).__name__)[:500])
+    finally:
+        os.sync()
+        run("systemctl", "poweroff", check=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""The requests that make a worker image, and what decides that another one is needed."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.cluster.settings import Base, ClusterSettings, Egress, Network, Workers
+from bootstrap.image.base import BaseImage
+from bootstrap.image.request import Recipe, image_request, launch_request, recipe, versions_in
+from bootstrap.image.user_data import LONGEST, ImageConfig, user_data
+from bootstrap.manager.bundle import REPOSITORY, build
+from bootstrap.site import BuiltNetwork
+
+SETTINGS = ClusterSettings(
+    cluster="class", region="us-east-1", owner="Ada", network=Network(name="class"), workers=Workers(disk=12)
+)
+BASE = BaseImage(
+    image="ami-1", system=Base.UBUNTU, architecture="x86_64", root_device="/dev/sda1", root_size=8
+)
+BUILT = BuiltNetwork("vpc-1", "subnet-manager", ("subnet-a", "subnet-b"))
+NOW = datetime(2026, 11, 23, 9, 5, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def made_of() -> Recipe:
+    return recipe(SETTINGS, BASE, build(), "a-bucket")
+
+
+def test_the_builder(made_of: Recipe) -> None:
+    request = launch_request(SETTINGS, made_of, BUILT, "sg-workers")
+    tags = {
+        "Owner": "Ada",
+        "Creator": "cloudjhub",
+        "cloudjhub:cluster": "class",
+        "cloudjhub:role": "builder",
+        "cloudjhub:content": made_of.content,
+        "Name": "cloudjhub-class-worker-builder",
+    }
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    assert request == {
+        "ImageId": "ami-1",
+        "InstanceType": "t3.medium",
+        "NetworkInterfaces": [
+            {
+                "DeviceIndex": 0,
+                "SubnetId": "subnet-a",
+                "Groups": ["sg-workers"],
+                "DeleteOnTermination": True,
+            }
+        ],
+        "IamInstanceProfile": {"Name": "cloudjhub-class-builder"},
+        "InstanceInitiatedShutdownBehavior": "stop",
+        "MetadataOptions": {
+            "HttpEndpoint": "enabled",
+            "HttpTokens": "required",
+            "HttpPutResponseHopLimit": 1,
+        },
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": "/dev/sda1",
+                "Ebs": {
+                    "VolumeSize": 12,
+                    "VolumeType": "gp3",
+                    "Encrypted": True,
+                    "DeleteOnTermination": True,
+                },
+            }
+        ],
+        "TagSpecifications": [
+            {"ResourceType": "instance", "Tags": listed},
+            {"ResourceType": "volume", "Tags": listed},
+        ],
+        "UserData": user_data(made_of.config, Base.UBUNTU),
+    }
+
+
+@pytest.mark.parametrize(
+    ("network", "subnet", "is_public"),
+    [
+        (Network(name="n", egress=Egress.NAT_GATEWAY), "subnet-a", False),
+        (Network(name="n", egress=Egress.PUBLIC_ADDRESS), "subnet-a", True),
+        # The manager, through which workers reach the internet, is launched after the image.
+        (Network(name="n", egress=Egress.MANAGER), "subnet-manager", True),
+        (
+            Network(
+                name="n",
+                vpc="vpc-1",
+                manager_subnet="subnet-m",
+                worker_subnets=("s",),
+                egress=Egress.MANAGER,
+            ),
+            "subnet-a",
+            False,
+        ),
+    ],
+)
+def test_the_builder_reaches_the_internet(
+    made_of: Recipe, network: Network, subnet: str, is_public: bool
+) -> None:
+    request = launch_request(replace(SETTINGS, network=network), made_of, BUILT, "sg")
+    [interface] = request["NetworkInterfaces"]
+    assert (interface["SubnetId"], interface.get("AssociatePublicIpAddress", False)) == (subnet, is_public)
+
+
+def test_the_image_tells_what_it_holds(made_of: Recipe) -> None:
+    request = image_request(SETTINGS, made_of, "i-1", {"jupyterlab": "4.6.6"}, NOW)
+    assert request["InstanceId"] == "i-1"
+    assert request["Name"] == "cloudjhub-class-worker-20261123-090500"
+    image, snapshot = request["TagSpecifications"]
+    assert (image["ResourceType"], snapshot["ResourceType"]) == ("image", "snapshot")
+    assert image["Tags"] == snapshot["Tags"]
+    tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
+    assert (tags["cloudjhub:role"], tags["cloudjhub:content"]) == ("image", made_of.content)
+    assert versions_in(tags) == {"jupyterlab": "4.6.6"}
+
+
+def changed(directory: Path, file: str) -> Path:
+    """A copy of what the bundle is packed of, with a line more in one file."""
+    for part in ("bootstrap", "hub", "lifecycle_app"):
+        ignore = shutil.ignore_patterns("node_modules", "__pycache__", "local")
+        shutil.copytree(REPOSITORY / part, directory / part, ignore=ignore)
+    with (directory / file).open("a") as source:
+        source.write("\n# another line\n")
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("file", "is_another"),
+    [
+        ("bootstrap/worker/boot.py", True),
+        ("bootstrap/worker/requirements.txt", True),
+        ("bootstrap/worker/systemd/cloudjhub-worker.service", True),
+        ("hub/spawner.py", False),
+        ("lifecycle_app/worker.py", False),
+        ("bootstrap/manager/units.py", False),
+    ],
+)
+def test_only_what_is_baked_in_asks_for_a_new_image(
+    tmp_path: Path, made_of: Recipe, file: str, is_another: bool
+) -> None:
+    bundle = build(changed(tmp_path, file))
+    assert bundle.key != build().key
+    assert (recipe(SETTINGS, BASE, bundle, "a-bucket").content != made_of.content) == is_another
+
+
+@pytest.mark.parametrize(
+    ("base", "workers", "bucket", "is_another"),
+    [
+        (BASE, Workers(disk=12), "other-bucket", False),
+        (BASE, Workers(disk=12, types=("m7i.large",), home_disk=0), "a-bucket", False),
+        (BASE, Workers(disk=13), "a-bucket", True),
+        (BASE, Workers(disk=12, packages=("numpy",)), "a-bucket", True),
+        (replace(BASE, image="ami-2"), Workers(disk=12), "a-bucket", True),
+    ],
+)
+def test_what_else_asks_for_a_new_image(
+    made_of: Recipe, base: BaseImage, workers: Workers, bucket: str, is_another: bool
+) -> None:
+    other = recipe(replace(SETTINGS, workers=workers), base, build(), bucket)
+    assert (other.content != made_of.content) == is_another
+
+
+CONFIG = ImageConfig(
+    region="us-east-1",
+    bucket="b" * 63,
+    bundle=f"bundle/{'a' * 64}.tar.gz",
+    packages=["numpy>=2; $(reboot) `reboot` 'x'\n- x"] * 9,
+)
+
+
+def document(system: Base) -> dict[str, Any]:
+    header, _, body = user_data(CONFIG, system).partition("\n")
+    assert header == "#cloud-config"
+    return dict(json.loads(body))
+
+
+@pytest.mark.parametrize("system", list(Base))
+def test_user_data_fits_and_passes_values_by_file_only(system: Base) -> None:
+    assert len(user_data(CONFIG, system).encode()) < LONGEST
+    told = document(system)
+    config, fetch, program = told.pop("write_files")
+    assert json.loads(config["content"])["packages"] == CONFIG.packages
+    assert told["runcmd"] == [
+        ["python3" if system is Base.UBUNTU else "python3.11", "/var/lib/cloudjhub/setup.py"]
+    ]
+    assert [one["path"] for one in (fetch, program)] == [
+        "/var/lib/cloudjhub/fetch.py",
+        "/var/lib/cloudjhub/setup.py",
+    ]
+    assert "reboot" not in json.dumps(told)
+
+
+@pytest.mark.skipif(shutil.which("cloud-init") is None, reason="cloud-init is not installed")
+@pytest.mark.parametrize("system", list(Base))
+def test_user_data_passes_cloud_inits_schema(tmp_path: Path, system: Base) -> None:
+    file = tmp_path / "user-data"
+    file.write_text(user_data(CONFIG, system))
+    done = subprocess.run(
+        ["cloud-init", "schema", "--config-file", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "deprecat" not in (done.stdout + done.stderr).lower()

@@ -1,0 +1,189 @@
+"""What the builder does to its disk, part by part, on a directory in place of the disk."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from bootstrap.image import setup
+from bootstrap.manager.bundle import REPOSITORY, build
+from bootstrap.manager.fetch import fetch
+
+PACKED = build()
+PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
+PACKAGES = [{"name": "JupyterLab", "version": "4.6.6"}, {"name": "jupyterhub", "version": "6.1.1"},
+            {"name": "nbgrader", "version": "0.9.6"}, {"name": "numpy", "version": "2"}]  # fmt: skip
+UNIT_FILES = """
+snapd.service enabled enabled
+snap-core22-1.mount enabled enabled
+cloud-init.service enabled enabled
+apt-daily-upgrade.timer enabled enabled
+systemd-networkd.service enabled enabled
+"""
+
+
+class Store:
+    """S3 with one object."""
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, object]:  # noqa: N803 - S3's own words
+        assert (Bucket, Key) == ("a-bucket", PACKED.key)
+        return {"Body": BytesIO(PACKED.content)}
+
+
+class Programs:
+    """Stands in for pip, systemctl and the like: what they were asked, and what they say."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.asked: list[tuple[str, ...]] = []
+
+    def __call__(self, *command: str, check: bool = True) -> str:
+        self.asked.append(command)
+        if command[1:3] == ("-m", "venv"):
+            (self.root / "opt/cloudjhub/lib/python3.12/site-packages").mkdir(parents=True, exist_ok=True)
+        if command[1:2] == (str(self.root / setup.FETCH.lstrip("/")),):
+            fetch(Store(), "a-bucket", PACKED.key, self.root / setup.BUNDLE.lstrip("/"))
+        if command[1:2] == ("list-unit-files",):
+            return UNIT_FILES
+        if command[-1] == "--format=json":
+            return json.dumps(PACKAGES)
+        return ""
+
+    def of(self, *words: str) -> list[Sequence[str]]:
+        return [one for one in self.asked if set(words) <= set(one)]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "etc/cloudjhub").mkdir(parents=True)
+    (tmp_path / "etc/cloudjhub/image.json").write_text(json.dumps({"packages": ["numpy>=2", "pandas"]}))
+    (tmp_path / "etc/passwd").write_text(PASSWD)
+    (tmp_path / "etc/os-release").write_text('NAME="Ubuntu"\nPRETTY_NAME="Ubuntu 24.04.9 LTS"\n')
+    (tmp_path / "etc/ssh").mkdir()
+    (tmp_path / "etc/ssh/ssh_host_rsa_key").write_text("the builder's own")
+    (tmp_path / "etc/machine-id").write_text("the builder's own")
+    return tmp_path
+
+
+@pytest.fixture
+def programs(root: Path) -> Programs:
+    return Programs(root)
+
+
+def test_the_whole(root: Path, programs: Programs) -> None:
+    told = setup.set_up(root, programs)
+    assert {name: told[name] for name in ("jupyterlab", "jupyterhub", "nbgrader", "system")} == {
+        "jupyterlab": "4.6.6",
+        "jupyterhub": "6.1.1",
+        "nbgrader": "0.9.6",
+        "system": "Ubuntu 24.04.9 LTS",
+    }
+    libraries = root / "opt/cloudjhub/lib/python3.12/site-packages/bootstrap"
+    assert (libraries / "__init__.py").is_file()
+    assert (libraries / "worker/boot.py").is_file()
+    assert (libraries / "worker/jupyter/labconfig/page_config.json").is_file()
+    assert not (root / setup.BUNDLE.lstrip("/")).exists()
+    assert not (root / setup.CONFIG.lstrip("/")).exists()
+    assert programs.of("cloud-init", "clean")
+
+
+def test_packages_are_installed_together_so_that_pip_sees_what_does_not_fit(
+    root: Path, programs: Programs
+) -> None:
+    setup.set_up(root, programs)
+    [install] = programs.of("install", "-r")
+    requirements = install[install.index("-r") + 1]
+    assert requirements.endswith("bootstrap/worker/image-requirements.txt")
+    assert install[-2:] == ("numpy>=2", "pandas")
+
+
+def test_every_unit_of_a_worker_is_there_and_enabled(root: Path, programs: Programs) -> None:
+    setup.set_up(root, programs)
+    source = REPOSITORY / "bootstrap/worker/systemd"
+    assert set(setup.UNITS) == {one.name for one in source.iterdir()} - {"format-home"}
+    for unit in setup.UNITS:
+        assert (root / "etc/systemd/system" / unit).read_text() == (source / unit).read_text()
+    assert programs.of("systemctl", "enable", *setup.UNITS)
+    assert os.access(root / "opt/cloudjhub/libexec/format-home", os.X_OK)
+
+
+def test_paths_in_the_units_are_those_of_the_set_up() -> None:
+    units = "".join((REPOSITORY / "bootstrap/worker/systemd" / unit).read_text() for unit in setup.UNITS)
+    assert set(re.findall(r"/opt/cloudjhub/\S+", units)) == {
+        "/opt/cloudjhub/libexec/format-home",
+        "/opt/cloudjhub/bin/python",
+    }
+    assert f"User={setup.USER}\n" in units
+
+
+def test_the_user_has_sudo_and_always_the_same_number(root: Path, programs: Programs) -> None:
+    setup.make_user(root, programs)
+    [useradd] = programs.of("useradd")
+    assert useradd[useradd.index("--uid") :][:2] == ("--uid", "1100")
+    sudoers = root / "etc/sudoers.d/cloudjhub"
+    assert sudoers.read_text() == "jovyan ALL=(ALL) NOPASSWD:ALL\n"
+    assert sudoers.stat().st_mode & 0o777 == 0o440
+
+
+def test_a_user_that_a_base_image_has_already_is_taken(root: Path, programs: Programs) -> None:
+    (root / "etc/passwd").write_text(PASSWD + "jovyan:x:1000:1000::/home/jovyan:/bin/bash\n")
+    setup.make_user(root, programs)
+    assert programs.of("useradd") == []
+
+
+def test_nothing_of_the_builder_itself_goes_into_the_image(root: Path, programs: Programs) -> None:
+    setup.set_up(root, programs)
+    assert (root / "etc/machine-id").read_text() == ""
+    assert not list((root / "etc/ssh").iterdir())
+
+
+def test_what_no_worker_needs_does_not_start(programs: Programs) -> None:
+    setup.quieten(programs)
+    masked = [one[-1] for one in programs.of("systemctl", "mask")]
+    assert masked == ["snapd.service", "snap-core22-1.mount", "apt-daily-upgrade.timer"]
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [
+        *setup.UNITS, "cloud-init.service", "cloud-init-local.service", "cloud-init-network.service",
+        "systemd-networkd.service", "systemd-resolved.service", "systemd-udevd.service", "dbus.service",
+        "chrony.service", "serial-getty@.service", "getty@.service", "apparmor.service",
+        "systemd-networkd-wait-online.service", "rsyslog.service", "polkit.service", "dnsmasq.service",
+    ],
+)  # fmt: skip
+def test_what_a_worker_needs_starts(needed: str) -> None:
+    assert setup.unneeded([needed]) == []
+
+
+def test_a_program_that_fails_is_named_with_its_last_word(capsys: pytest.CaptureFixture[str]) -> None:
+    program = "import sys; sys.exit('first\\nno such package')"
+    with pytest.raises(setup.SetupFailed, match=r"ended with 1: no such package$"):
+        setup.run(sys.executable, "-c", program)
+    assert setup.run(sys.executable, "-c", "print('fine')") == "fine\n"
+
+
+def test_needs_nothing_but_python() -> None:
+    """It runs before anything of ours is installed."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(setup.__file__).parent)!r}); import setup; "
+        "print(setup.DONE); print(sorted(set(sys.modules) & {'boto3', 'bootstrap', 'requests'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{setup.DONE}\n[]\n"
+
+
+def test_nbgrader_and_jupyterlab_are_pinned() -> None:
+    """An image is built again with what it was tested with."""
+    lines = (REPOSITORY / "bootstrap/worker/image-requirements.txt").read_text().splitlines()
+    lines += (REPOSITORY / "bootstrap/worker/requirements.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0] for line in lines if "==" in line}
+    assert pinned == {"jupyterhub", "jupyterlab", "nbgrader"}
