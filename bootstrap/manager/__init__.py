@@ -1,0 +1,1 @@
+"""The manager: the machine that JupyterHub and its proxy run on, and what sets it up."""

@@ -1,0 +1,62 @@
+"""Fetches the bundle with the instance's role and unpacks it. User data carries this file: it needs boto3 and nothing
+of this repository.
+
+    /opt/cloudjhub/bin/python fetch.py /etc/cloudjhub/manager.json
+
+The file's `region`, `bucket` and `bundle` tell which bundle.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+TARGET = Path("/opt/cloudjhub/bundle")
+MARK = ".bundle"
+"""Holds the key of the bundle that was unpacked, as the last thing of it."""
+
+
+class DamagedError(Exception):
+    """What was fetched is not what its key names."""
+
+
+def fetch(s3: Any, bucket: str, key: str, target: Path) -> None:
+    """The bundle's files in `target`, all of them or none. Raises DamagedError."""
+    mark = target / MARK
+    if mark.exists() and mark.read_text() == key:
+        return
+    archive = gzip.decompress(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    if key != f"bundle/{hashlib.sha256(archive).hexdigest()}.tar.gz":
+        raise DamagedError(f"s3://{bucket}/{key} is damaged: upload it again with `cloudjhub up`")
+    fresh = target.with_name(f"{target.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    # The oldest Pythons we run on have no filter; the hash says that the archive is our own.
+    safe: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        members.extractall(fresh, **safe)  # noqa: S202
+    (fresh / MARK).write_text(key)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+
+
+def main() -> int:
+    """0 when the bundle is there."""
+    config = json.loads(Path(sys.argv[1]).read_text())
+    try:
+        fetch(boto3.client("s3", region_name=config["region"]), config["bucket"], config["bundle"], TARGET)
+    except (BotoCoreError, ClientError, OSError, DamagedError) as error:
+        print(f"cloudjhub-setup: the bundle is not there: {error}", flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The bundle: equal sources make equal bytes, and only what machines run is in it."""
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from bootstrap.manager import bundle
+
+
+def names(packed: bundle.Bundle) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(packed.content)) as archive:
+        return archive.getnames()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository in small, with what lies about in a used one."""
+    for path in (
+        "app.py", "README.md", "tests/test_x.py",
+        "bootstrap/__init__.py", "bootstrap/__main__.py", "bootstrap/manager/setup.py",
+        "bootstrap/local/cloud/ec2.py", "bootstrap/commands/up.py", "bootstrap/steps/network.py",
+        "bootstrap/worker/systemd/format-home", "bootstrap/worker/__pycache__/boot.cpython-311.pyc",
+        "hub/.npmrc", "hub/.spawner.py.swp", "hub/package.json", "hub/node_modules/x/index.js", "hub/spawner.py",
+        "lifecycle_app/worker.py", "lifecycle_app/service/ports.py",
+    ):  # fmt: skip
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"# {path}\n")
+    (tmp_path / "bootstrap/worker/systemd/format-home").chmod(0o755)
+    return tmp_path
+
+
+def test_it_holds_what_machines_run_and_nothing_else(repository: Path) -> None:
+    assert names(bundle.build(repository)) == [
+        "bootstrap/__init__.py",
+        "bootstrap/manager/setup.py",
+        "bootstrap/worker/systemd/format-home",
+        "hub/.npmrc",
+        "hub/package.json",
+        "hub/spawner.py",
+        "lifecycle_app/service/ports.py",
+        "lifecycle_app/worker.py",
+    ]
+
+
+def test_equal_sources_make_equal_bytes_wherever_and_whenever(repository: Path, tmp_path: Path) -> None:
+    first = bundle.build(repository)
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(repository / "bootstrap", copy / "bootstrap")
+    shutil.copytree(repository / "hub", copy / "hub")
+    shutil.copytree(repository / "lifecycle_app", copy / "lifecycle_app")
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+    assert bundle.build(copy) == first
+    (copy / "hub/spawner.py").write_text("changed\n")
+    assert bundle.build(copy).key != first.key
+
+
+def test_its_key_names_its_content(repository: Path) -> None:
+    packed = bundle.build(repository)
+    assert packed.key == f"bundle/{hashlib.sha256(gzip.decompress(packed.content)).hexdigest()}.tar.gz"
+    assert packed.sha256 in packed.key
+    assert bundle.hash_in(packed.key) == packed.sha256
+
+
+def test_no_owner_and_no_time_is_told(repository: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(bundle.build(repository).content)) as archive:
+        members = archive.getmembers()
+    assert {(one.uid, one.gid, one.uname, one.mtime) for one in members} == {(0, 0, "", 0)}
+    assert {one.name for one in members if one.mode & 0o111} == {"bootstrap/worker/systemd/format-home"}
+
+
+@pytest.mark.parametrize("module", ["hub.spawner", "bootstrap.worker.boot"])
+def test_what_machines_run_is_whole(module: str, tmp_path: Path) -> None:
+    """Imported from the unpacked bundle alone: nothing that it needs was left out."""
+    with tarfile.open(fileobj=io.BytesIO(bundle.current().content)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    code = (
+        f"import sys; sys.path[:] = [{str(tmp_path)!r}] + sys.path; import {module} as m; print(m.__file__)"
+    )
+    # -I: neither the working directory nor PYTHONPATH; the checkout is found after the bundle, if it is installed.
+    run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip().startswith(str(tmp_path))

@@ -1,0 +1,214 @@
+"""The Caddyfile, read and run by Caddy itself: HTTPS, redirect, headers, WebSockets, uploads."""
+
+import http.server
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from bootstrap.cluster.settings import Https
+from bootstrap.manager.answering import hub_answers
+from bootstrap.manager.caddy import ADMIN, caddyfile
+from bootstrap.manager.certificate import Pair, self_signed
+from bootstrap.manager.config import ManagerConfig
+from bootstrap.manager.paths import CADDY_STATE, CERTIFICATE, KEY
+from tests.bootstrap.manager_examples import config
+
+HOST = "127.178.0.1"
+UPLOAD = 30 * 1024 * 1024
+
+pytestmark = pytest.mark.skipif(not shutil.which("caddy"), reason="Caddy is not installed")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        config(),
+        config(public_url="https://203.0.113.7:8443"),
+        config(https=Https.OWN, subdomains=True),
+        config(https=Https.LETS_ENCRYPT, email="me@hub.example"),
+    ],
+)
+def test_caddy_understands_it_without_a_warning(told: ManagerConfig, tmp_path: Path) -> None:
+    (tmp_path / "Caddyfile").write_text(caddyfile(told))
+    command = ["caddy", "adapt", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stderr == ""
+    servers = json.loads(run.stdout)["apps"]["http"]["servers"].values()
+    port = told.public_url.rpartition(":")[2]
+    assert {one["listen"][0] for one in servers} == {f":{port if port.isdigit() else 443}", ":80"}
+
+
+def test_only_lets_encrypt_has_caddy_fetch_a_certificate() -> None:
+    assert "email me@x.example" in caddyfile(config(https=Https.LETS_ENCRYPT, email="me@x.example"))
+    assert "tls /" not in caddyfile(config(https=Https.LETS_ENCRYPT))
+    for https in (Https.OWN, Https.SELF_SIGNED):
+        assert f"tls {CERTIFICATE} {KEY}" in caddyfile(config(https=https))
+
+
+def test_browsers_are_told_to_insist_on_https_where_the_certificate_is_known() -> None:
+    assert "Strict-Transport-Security" not in caddyfile(config())
+    assert "max-age=31536000" in caddyfile(config(https=Https.OWN))
+    assert "includeSubDomains" not in caddyfile(config(https=Https.OWN))
+    assert "includeSubDomains" in caddyfile(config(https=Https.OWN, subdomains=True))
+
+
+def test_subdomains_are_served_and_redirected() -> None:
+    text = caddyfile(config(https=Https.OWN, subdomains=True))
+    assert "https://hub.example, https://*.hub.example {" in text
+    assert "http://hub.example, http://*.hub.example {" in text
+
+
+class Backend(http.server.BaseHTTPRequestHandler):
+    """Stands for the proxy: shows the headers it gets, counts uploads, echoes a WebSocket's first bytes."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.headers.get("Upgrade") == "websocket":
+            self.wfile.write(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+            )
+            self.wfile.write(self.rfile.read(5).upper())
+            self.close_connection = True
+            return
+        self._answer(dict(self.headers))
+
+    def do_POST(self) -> None:
+        left = int(self.headers["Content-Length"])
+        while left:
+            left -= len(self.rfile.read(min(left, 65536)))
+        self._answer({"received": self.headers["Content-Length"]})
+
+    def _answer(self, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Served:
+    pair: Pair
+    https: int
+    http: int
+    trust: str
+
+    @property
+    def url(self) -> str:
+        return f"https://{HOST}:{self.https}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Caddy with our file; only where it listens and where its files lie is another than on the manager."""
+    directory = tmp_path_factory.mktemp("caddy")
+    backend = http.server.ThreadingHTTPServer((HOST, 0), Backend)
+    thread = threading.Thread(target=backend.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    pair = self_signed(HOST, False, datetime.now(UTC))
+    found = Served(pair, free_port(), free_port(), str(directory / "certificate.pem"))
+    (directory / "certificate.pem").write_text(pair.certificate)
+    (directory / "key.pem").write_text(pair.key)
+    text = caddyfile(config(public_url=found.url)).replace("127.0.0.1:8000", f"{HOST}:{backend.server_port}")
+    for path, place in ((CERTIFICATE, "certificate.pem"), (KEY, "key.pem"), (CADDY_STATE, "state")):
+        text = text.replace(str(path), str(directory / place))
+    text = text.replace(ADMIN, f"unix/{directory}/admin.sock")
+    text = text.replace("{\n", f"{{\n\tdefault_bind {HOST}\n\thttp_port {found.http}\n", 1)
+    (directory / "Caddyfile").write_text(text)
+    command = ["caddy", "run", "--adapter", "caddyfile", "--config", str(directory / "Caddyfile")]
+    environment = {"HOME": str(directory), "PATH": "/usr/bin:/bin"}
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        for _ in range(200):
+            if process.poll() is not None or not hub_answers(found.url, pair):
+                break
+            time.sleep(0.05)
+        assert hub_answers(found.url, pair) == "", (directory / "log").read_text()
+        yield found
+    finally:
+        process.terminate()
+        process.wait(10)
+        backend.shutdown()
+        backend.server_close()
+        thread.join()
+
+
+def test_it_says_who_asks_and_throws_away_what_the_browser_claims(served: Served) -> None:
+    claims = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
+    seen = requests.get(f"{served.url}/x", headers=claims, verify=served.trust, timeout=5).json()
+    assert seen["X-Forwarded-Proto"] == "https"
+    assert seen["X-Forwarded-For"].startswith("127.")
+    assert seen["X-Forwarded-Host"] == f"{HOST}:{served.https}"
+    assert seen["Host"] == f"{HOST}:{served.https}"
+
+
+def test_answers_carry_the_security_headers(served: Served) -> None:
+    headers = requests.get(served.url, verify=served.trust, timeout=5).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
+    assert "Server" not in headers
+
+
+def test_http_is_redirected(served: Served) -> None:
+    answer = requests.get(f"http://{HOST}:{served.http}/hub/login?next=%2F", allow_redirects=False, timeout=5)
+    assert answer.status_code == 308
+    assert answer.headers["Location"].endswith("/hub/login?next=%2F")
+    assert answer.headers["Location"].startswith("https://")
+
+
+def test_websockets_pass(served: Served) -> None:
+    context = ssl.create_default_context(cafile=served.trust)
+    with (
+        socket.create_connection((HOST, served.https), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname=HOST) as connection,
+    ):
+        connection.sendall(
+            f"GET /ws HTTP/1.1\r\nHost: {HOST}:{served.https}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
+        )
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += connection.recv(4096)
+        assert b"101 Switching Protocols" in answer
+        connection.sendall(b"hello")
+        while b"HELLO" not in answer:
+            received = connection.recv(4096)
+            assert received
+            answer += received
+
+
+def test_uploads_have_no_limit(served: Served) -> None:
+    answer = requests.post(served.url, data=b"x" * UPLOAD, verify=served.trust, timeout=30)
+    assert answer.json() == {"received": str(UPLOAD)}
+
+
+def test_the_hub_is_known_by_its_certificate_alone(served: Served) -> None:
+    other = self_signed(HOST, False, datetime.now(UTC))
+    assert hub_answers(served.url, served.pair) == ""
+    assert "another certificate" in hub_answers(served.url, other)
+    assert "not trusted" in hub_answers(served.url, None)
+    assert hub_answers(f"https://{HOST}:{served.https}", served.pair, address=HOST) == ""
+    assert "nothing listens" in hub_answers(f"https://{HOST}:{free_port()}", served.pair)

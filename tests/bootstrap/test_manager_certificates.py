@@ -1,0 +1,153 @@
+"""Certificates: what is made serves over TLS, what is given is judged, what is stored is whole and kept."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from bootstrap import secrets
+from bootstrap.aws import Aws
+from bootstrap.cluster.settings import ClusterSettings, Https
+from bootstrap.errors import SettingsError
+from bootstrap.manager import tls
+from bootstrap.manager.certificate import LIFETIME, Pair, objection, self_signed
+from bootstrap.site import Site
+from tests.bootstrap.manager_examples import settings
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+PAIR = self_signed("hub.example", False, NOW)
+
+
+def handshake(pair: Pair, host: str, directory: Path) -> None:
+    """A TLS connection to a server with the pair, by a client that trusts its certificate alone."""
+    (directory / "pair.pem").write_text(pair.certificate + pair.key)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(directory / "pair.pem")
+    asking = ssl.create_default_context(cadata=pair.certificate)
+    asking.verify_flags |= ssl.VERIFY_X509_STRICT
+    ours, theirs = socket.socketpair()
+
+    def serve() -> None:
+        with theirs, serving.wrap_socket(theirs, server_side=True) as connection:
+            connection.recv(1)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with ours, asking.wrap_socket(ours, server_hostname=host) as connection:
+        connection.send(b"x")
+    thread.join()
+
+
+@pytest.mark.parametrize(("host", "asked"), [("127.0.0.1", "127.0.0.1"), ("hub.example", "hub.example")])
+def test_a_self_signed_certificate_serves_who_trusts_it(host: str, asked: str, tmp_path: Path) -> None:
+    handshake(self_signed(host, False, datetime.now(UTC)), asked, tmp_path)
+
+
+def test_a_wildcard_serves_every_subdomain(tmp_path: Path) -> None:
+    pair = self_signed("hub.example", True, datetime.now(UTC))
+    handshake(pair, "alice.hub.example", tmp_path)
+    assert objection(pair, "hub.example", True, datetime.now(UTC)) == ""
+
+
+def test_a_self_signed_certificate_is_small_enough_for_an_environment_variable() -> None:
+    assert len(PAIR.certificate) < 1024
+
+
+@pytest.mark.parametrize(
+    ("pair", "host", "subdomains", "now", "why"),
+    [
+        (PAIR, "hub.example", False, NOW, ""),
+        (PAIR, "HUB.example", False, NOW, ""),
+        (PAIR, "other.example", False, NOW, "not for other.example"),
+        (PAIR, "x.hub.example", False, NOW, "not for x.hub.example"),
+        (PAIR, "10.0.0.1", False, NOW, "not for 10.0.0.1"),
+        (PAIR, "hub.example", True, NOW, r"not for \*.hub.example"),
+        (PAIR, "hub.example", False, NOW + LIFETIME - timedelta(seconds=1), ""),
+        (PAIR, "hub.example", False, NOW + LIFETIME, "expired on 2036"),
+        (PAIR, "hub.example", False, NOW - timedelta(days=2), "valid only from"),
+        (Pair(PAIR.certificate, self_signed("a.b", False, NOW).key), "hub.example", False, NOW, "do not fit"),
+        (Pair("nonsense", PAIR.key), "hub.example", False, NOW, "certificate is not PEM"),
+        (Pair(PAIR.certificate, "nonsense"), "hub.example", False, NOW, "key is not PEM"),
+        (
+            Pair(PAIR.certificate + self_signed("a.b", False, NOW).certificate, PAIR.key),
+            "hub.example", False, NOW, "not its chain",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_certificate_is_said(
+    pair: Pair, host: str, subdomains: bool, now: datetime, why: str
+) -> None:
+    found = objection(pair, host, subdomains, now)
+    assert (found == "") == (why == "")
+    assert why.replace("\\", "") in found
+
+
+def test_a_key_never_shows() -> None:
+    assert "PRIVATE" not in repr(PAIR)
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        yield
+
+
+def site(of: ClusterSettings, directory: Path) -> Site:
+    return Site(settings=of, aws=Aws("us-east-1"), directory=directory)
+
+
+@pytest.mark.usefixtures("account")
+def test_it_is_made_once_and_again_for_another_name(tmp_path: Path) -> None:
+    ours = site(settings(domain="hub.example"), tmp_path)
+    assert tls.wanted(ours, NOW)[0] is tls.Wanted.CREATE
+    assert tls.certificate_to_pin(ours) == ""
+    tls.ensure(ours, NOW)
+    first = tls.stored(ours)
+    tls.ensure(ours, NOW + timedelta(days=1))
+    assert tls.stored(ours) == first
+    assert first is not None
+    assert tls.certificate_to_pin(ours) == first.certificate
+    moved = site(settings(domain="new.example"), tmp_path)
+    assert tls.wanted(moved, NOW)[0] is tls.Wanted.CHANGE
+    tls.ensure(moved, NOW)
+    assert tls.stored(moved) != first
+
+
+@pytest.mark.usefixtures("account")
+def test_a_pair_that_an_interruption_left_unfit_is_made_anew(tmp_path: Path) -> None:
+    ours = site(settings(domain="hub.example"), tmp_path)
+    tls.ensure(ours, NOW)
+    secrets.put(boto3.client("ssm", "us-east-1"), "spring", "hub/tls-key", PAIR.key)
+    tls.ensure(ours, NOW)
+    stored = tls.stored(ours)
+    assert stored is not None
+    assert objection(stored, "hub.example", False, NOW) == ""
+
+
+@pytest.mark.usefixtures("account")
+def test_an_own_certificate_is_uploaded_and_replaced_when_its_file_changes(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    own = site(settings(domain="hub.example", https=Https.OWN, certificate=certificate, key=key), tmp_path)
+    with pytest.raises(SettingsError, match=r"manager\.certificate: .*c\.pem cannot be read"):
+        tls.ensure(own, NOW)
+    certificate.write_text(PAIR.certificate)
+    key.write_text(PAIR.key)
+    tls.ensure(own, NOW)
+    assert tls.stored(own) == PAIR
+    assert tls.certificate_to_pin(own) == ""
+    renewed = self_signed("hub.example", False, NOW)
+    certificate.write_text(renewed.certificate)
+    with pytest.raises(SettingsError, match="do not fit together"):
+        tls.ensure(own, NOW)
+    key.write_text(renewed.key)
+    assert tls.wanted(own, NOW)[0] is tls.Wanted.CHANGE
+    tls.ensure(own, NOW)
+    assert tls.stored(own) == renewed

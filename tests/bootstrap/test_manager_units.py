@@ -1,0 +1,109 @@
+"""The manager's units: systemd reads them, they are hardened, and no secret is in them."""
+
+import shutil
+import subprocess
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+
+from bootstrap.cluster.settings import Https
+from bootstrap.manager import units
+from bootstrap.manager.config import ManagerConfig
+from bootstrap.manager.unit_text import command_line, unit
+from tests.bootstrap.manager_examples import config
+
+EVERYTHING = config(https=Https.OWN, nat_range="10.77.0.0/16")
+SERVICES = (units.HUB, units.PROXY, units.CADDY, units.JOURNAL)
+
+
+def parsed(text: str) -> RawConfigParser:
+    parser = RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(text)
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("told", "more"),
+    [
+        (config(https=Https.NONE, public_url="http://127.0.0.1:8000"), set()),
+        (config(), {units.CADDY}),
+        (config(https=Https.LETS_ENCRYPT), {units.CADDY}),
+        (config(https=Https.OWN), {units.CADDY, units.CERTIFICATE, units.CERTIFICATE_TIMER}),
+        (config(nat_range="10.0.0.0/16"), {units.CADDY, units.NAT}),
+    ],
+)
+def test_a_manager_has_the_units_that_it_needs(told: ManagerConfig, more: set[str]) -> None:
+    assert set(units.units(told)) == {units.MOUNT, units.HUB, units.PROXY, units.JOURNAL} | more
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_systemd_understands_every_line(tmp_path: Path) -> None:
+    texts = {**units.units(EVERYTHING), units.SETUP: units.setup_unit(EVERYTHING)}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    paths = [str(tmp_path / name) for name in texts]
+    run = subprocess.run(["systemd-analyze", "verify", *paths], capture_output=True, text=True, check=False)
+    ours = [line for line in run.stderr.splitlines() if "cloudjhub" in line]
+    # What they run is not installed here.
+    assert [line for line in ours if "is not executable" not in line] == []
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_are_hardened_and_kept_running(name: str) -> None:
+    service = parsed(units.units(EVERYTHING)[name])["Service"]
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["ProtectSystem"] == "strict"
+    assert service["CapabilityBoundingSet"] in ("", "CAP_NET_BIND_SERVICE")
+    assert service["Restart"] == "always"
+    assert service.get("DynamicUser") == "yes" or service["User"] not in ("", "root")
+    assert parsed(units.units(EVERYTHING)[name])["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_the_hub_takes_nobody_with_it() -> None:
+    for name in (units.PROXY, units.CADDY):
+        text = units.units(EVERYTHING)[name]
+        assert not any(f"{bond}={units.HUB}" in text for bond in ("Requires", "BindsTo", "PartOf", "Upholds"))
+    hub = units.units(EVERYTHING)[units.HUB]
+    assert units.PROXY not in hub
+
+
+def test_only_the_hub_and_the_journal_reach_the_role() -> None:
+    found = {name: parsed(text) for name, text in units.units(EVERYTHING).items() if name in SERVICES}
+    assert {name for name in found if "IPAddressDeny" not in found[name]["Service"]} == {
+        units.HUB,
+        units.JOURNAL,
+    }
+
+
+def test_the_state_disk_is_there_before_who_needs_it() -> None:
+    found = units.units(EVERYTHING)
+    assert "RequiresMountsFor=/var/lib/cloudjhub" in found[units.HUB]
+    assert "RequiresMountsFor=/var/lib/cloudjhub" in found[units.CADDY]
+    assert parsed(found[units.MOUNT])["Mount"]["What"] == "/dev/disk/by-label/cloudjhub-state"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["/bin/a", "b"], "/bin/a b"),
+        (["/bin/a", "two words"], '/bin/a "two words"'),
+        (["/bin/a", "100%", "$HOME"], "/bin/a 100%% $$HOME"),
+        (["/bin/a", 'say "x"', ""], '/bin/a "say \\"x\\"" ""'),
+    ],
+)
+def test_each_word_of_a_command_stays_itself(words: list[str], line: str) -> None:
+    assert command_line(words) == line
+
+
+def test_a_value_cannot_begin_another_line() -> None:
+    with pytest.raises(ValueError, match="spans lines"):
+        unit({"Service": (("User", "a\nExecStart=/bin/sh"),)})
+
+
+def test_only_what_workers_begin_is_forwarded() -> None:
+    rules = units.nat_rules(config(nat_range="10.77.0.0/16"))
+    assert "policy drop" in rules
+    assert "ip saddr 10.77.0.0/16 ip daddr != 10.77.0.0/16 masquerade" in rules
+    assert "169.254.0.0/16 drop" in rules
