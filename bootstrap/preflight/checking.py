@@ -1,0 +1,57 @@
+"""Runs every check and collects what they find, so that all of it is told at once."""
+
+from collections.abc import Callable, Iterable
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bootstrap.preflight import (
+    credentials,
+    images,
+    login,
+    names_taken,
+    permissions,
+    quotas,
+    subnets,
+    types,
+)
+from bootstrap.preflight.problem import Problem, warning
+from bootstrap.site import Site
+
+FORBIDDEN = ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
+Check = Callable[[Site], Iterable[Problem]]
+CHECKS: dict[str, Check] = {
+    "permissions": permissions.problems,
+    "names": names_taken.problems,
+    "the network": subnets.problems,
+    "instance types": types.problems,
+    "images": images.problems,
+    "quotas": quotas.problems,
+    "login": login.problems,
+}
+
+
+def check(site: Site) -> list[Problem]:
+    """Everything that stands in the way or should be known, what refuses first; [] if all is well. Creates nothing.
+
+    Without valid credentials only that is told: nothing else can be asked.
+    """
+    found = credentials.problems(site)
+    if not found:
+        found = [problem for topic, one in CHECKS.items() for problem in _asked(topic, one, site)]
+    return sorted(dict.fromkeys(found), key=lambda problem: not problem.refuses)
+
+
+def _asked(topic: str, one: Check, site: Site) -> list[Problem]:
+    """What a check finds; where AWS does not let us look, that it could not be checked."""
+    try:
+        return list(one(site))
+    except ClientError as error:
+        code, operation = error.response["Error"]["Code"], error.operation_name
+        if code in FORBIDDEN:
+            return [
+                warning(f"cannot check {topic}: {site.aws.caller} may not call {operation}: allow it that")
+            ]
+        message = error.response["Error"].get("Message", "")
+        return [warning(f"cannot check {topic}: {operation} answers {code}: {message}: try again")]
+    except BotoCoreError as error:
+        return [warning(f"cannot check {topic}: {error}: try again")]

@@ -1,0 +1,119 @@
+"""Whether the cluster's names belong to somebody else already."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bootstrap import names
+from bootstrap.errors import NotBuilt
+from bootstrap.preflight.problem import Problem
+from bootstrap.site import Site
+from lifecycle_app.worker import TAG_CLUSTER, TAG_OWNER, TAG_ROLE
+
+OTHERS = ("403", "AccessDenied")
+
+
+def problems(site: Site) -> Iterator[Problem]:
+    yield from judge_owners(site.cluster, site.settings.owner, _owners(site))
+    yield from _other_network(site)
+    yield from bucket(site)
+    yield from _shared_network(site)
+
+
+def judge_owners(cluster: str, owner: str, owners: set[str]) -> list[Problem]:
+    """Whose machines there are of a cluster of this name. Pure."""
+    return [
+        Problem(
+            f"there is a cluster {cluster} of {other} in this account already: choose another `cluster`, or, if it is "
+            f"the one you mean, set `owner: {other}`"
+        )
+        for other in sorted(owners - {owner})
+    ]
+
+
+def judge_network(cluster: str, built: str, wanted: str) -> list[Problem]:
+    """VPC ids: where the cluster of this name stands, and where the settings want it. Pure."""
+    if built == wanted:
+        return []
+    return [
+        Problem(
+            f"there is a cluster {cluster} in the network {built} already, and the settings say {wanted}: choose "
+            "another `cluster`, or run `cloudjhub down` first"
+        )
+    ]
+
+
+def judge_range(network: str, built: str, wanted: str) -> list[Problem]:
+    """Ranges as CIDR: of the network of this name, and of the settings. Pure."""
+    if built == wanted:
+        return []
+    return [
+        Problem(
+            f"there is a network {network} with the range {built} already, and the settings say {wanted}: set "
+            f"`network.cidr: {built}` to share it, or choose another `network.name`"
+        )
+    ]
+
+
+def judge_egress(network: str, built: str, wanted: str, others: Collection[str]) -> list[Problem]:
+    """How the network of this name goes out, and how the settings want it, and who else is in it. Pure."""
+    if built == wanted or not others:
+        return []
+    return [
+        Problem(
+            f"the network {network} goes out by {built}, as {', '.join(sorted(others))} in it expects, and the "
+            f"settings say {wanted}: set `network.egress: {built}`, or choose another `network.name`"
+        )
+    ]
+
+
+def _owners(site: Site) -> set[str]:
+    """The Owner tags of the cluster's manager; none where there is no manager."""
+    found = site.aws.client("ec2").describe_instances(
+        Filters=[
+            {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
+            {"Name": f"tag:{TAG_ROLE}", "Values": ["manager"]},
+            {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
+        ]
+    )
+    instances: list[Any] = [one for each in found["Reservations"] for one in each["Instances"]]
+    tags = [{tag["Key"]: tag["Value"] for tag in one.get("Tags", [])} for one in instances]
+    return {one[TAG_OWNER] for one in tags if TAG_OWNER in one}
+
+
+def _other_network(site: Site) -> list[Problem]:
+    place = site.outputs(names.stack(site.cluster, "place"))
+    try:
+        wanted = site.network().vpc
+    except NotBuilt:
+        wanted = f"{site.settings.network.name}, which is not built"
+    if not place:
+        return []
+    groups = site.aws.client("ec2").describe_security_groups(GroupIds=[place["WorkerGroup"]])
+    return judge_network(site.cluster, groups["SecurityGroups"][0]["VpcId"], wanted)
+
+
+def bucket(site: Site) -> Iterator[Problem]:
+    """Whether somebody else has a bucket of the name that ours needs: names of buckets are the whole world's."""
+    name = names.bucket(site.cluster, site.aws)
+    try:
+        site.aws.client("s3").head_bucket(Bucket=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in OTHERS:
+            yield Problem(f"the bucket {name} belongs to somebody else: choose another `cluster`")
+        elif error.response["Error"]["Code"] != "404":
+            raise
+
+
+def _shared_network(site: Site) -> Iterator[Problem]:
+    network, ec2 = site.settings.network, site.aws.client("ec2")
+    built = site.outputs(names.network_stack(network.name)) if network.is_ours else {}
+    if not built:
+        return
+    found = ec2.describe_vpcs(VpcIds=[built["Vpc"]])["Vpcs"][0]
+    yield from judge_range(network.name, found["CidrBlock"], str(network.cidr))
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [built["Vpc"]]}])
+    tags = [tag for group in groups["SecurityGroups"] for tag in group.get("Tags", [])]
+    clusters = {tag["Value"] for tag in tags if tag["Key"] == TAG_CLUSTER}
+    yield from judge_egress(network.name, built["Egress"], network.egress, clusters - {site.cluster})

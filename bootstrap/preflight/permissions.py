@@ -1,0 +1,155 @@
+"""Whether the caller may do what building a cluster takes, asked of IAM's own simulator."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bootstrap import names
+from bootstrap.preflight.problem import Problem, warning
+from bootstrap.site import Site
+
+CANNOT_ASK = ("AccessDenied", "AccessDeniedException", "NoSuchEntity")
+WOULD_SUCCEED = "DryRunOperation"
+FORBIDDEN = "UnauthorizedOperation"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Actions, and the resource on which they are asked for: "*" or an ARN."""
+
+    actions: tuple[str, ...]
+    resource: str = "*"
+
+
+def needs(site: Site) -> list[Need]:
+    """What `up` and `down` do, on resources that are the cluster's by name. Pure but for the account's number."""
+    scope, cluster = site.scope, site.cluster
+    own = f"cloudjhub-{cluster}-"
+    bucket = f"arn:{scope.partition}:s3:::{names.bucket(cluster, site.aws)}"
+    return [
+        Need(_actions("ec2", "AllocateAddress AuthorizeSecurityGroupIngress CreateImage CreateNetworkInterface "
+                             "CreateSecurityGroup CreateTags CreateVolume DeleteSecurityGroup DeregisterImage "
+                             "ReleaseAddress RunInstances TerminateInstances")),
+        *([Need(_actions("ec2", "AttachInternetGateway CreateInternetGateway CreateRoute CreateRouteTable CreateSubnet "
+                                "CreateVpc CreateVpcEndpoint DeleteVpc"))] if site.settings.network.is_ours else []),
+        Need(_actions("cloudformation", "CreateStack DeleteStack DescribeStacks UpdateStack"),
+             scope.arn("cloudformation", f"stack/{own}place/*")),
+        Need(_actions("dynamodb", "CreateTable DeleteTable DescribeTable UpdateContinuousBackups"),
+             scope.table("workers")),
+        Need(_actions("s3", "CreateBucket DeleteBucket PutBucketPolicy PutEncryptionConfiguration"), bucket),
+        Need(_actions("s3", "DeleteObject GetObject PutObject"), f"{bucket}/bundle/any"),
+        Need(_actions("iam", "CreateRole DeleteRole GetRole PassRole PutRolePolicy"),
+             scope.iam_arn(f"role/{own}manager")),
+        Need(_actions("iam", "AddRoleToInstanceProfile CreateInstanceProfile DeleteInstanceProfile"),
+             scope.iam_arn(f"instance-profile/{own}manager")),
+        Need(_actions("ssm", "DeleteParameter GetParameter PutParameter"), scope.parameter("hub/cookie-secret")),
+        Need(_actions("lambda", "AddPermission CreateFunction DeleteFunction PutFunctionEventInvokeConfig "
+                                "UpdateFunctionCode UpdateFunctionConfiguration"),
+             scope.arn("lambda", f"function:{own}sweep")),
+        Need(_actions("events", "DeleteRule PutRule PutTargets RemoveTargets"),
+             scope.arn("events", f"rule/{own}sweep")),
+        Need(_actions("sqs", "CreateQueue DeleteQueue SetQueueAttributes"),
+             scope.arn("sqs", names.dead_letters(cluster))),
+        Need(_actions("cloudwatch", "DeleteAlarms PutMetricAlarm"), scope.arn("cloudwatch", f"alarm:{own}any")),
+        Need(_actions("logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy"),
+             scope.arn("logs", f"log-group:{names.log_group(cluster)}:*")),
+    ]  # fmt: skip
+
+
+def problems(site: Site) -> Iterator[Problem]:
+    caller = site.aws.caller
+    if caller.endswith(":root"):
+        yield warning("the account's root user runs this: make an IAM user or role for it, and use that")
+        return
+    try:
+        source = _principal(site, caller)
+        denied = [name for need in needs(site) for name in _denied(site, source, need)]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in CANNOT_ASK:
+            raise
+        yield from judge_tries(caller, {name: _tried(one) for name, one in _tries(site).items()})
+        return
+    yield from judge_denied(caller, denied)
+
+
+def judge_denied(caller: str, denied: Sequence[str]) -> list[Problem]:
+    """What the simulator says no to. Pure."""
+    if not denied:
+        return []
+    return [Problem(f"{caller} may not {', '.join(denied)}: have it allowed, or use another AWS_PROFILE")]
+
+
+def judge_tries(caller: str, answers: Mapping[str, str]) -> list[Problem]:
+    """EC2's answers to calls that were tried dry, where the simulator may not be asked. Pure."""
+    if denied := [action for action, code in answers.items() if code == FORBIDDEN]:
+        return judge_denied(caller, denied)
+    return [
+        warning(
+            f"cannot tell whether {caller} may do all that is needed: allow it iam:SimulatePrincipalPolicy, or "
+            "find out with `up`, which can be run again"
+        )
+    ]
+
+
+def judge_simulation(results: Sequence[Any]) -> list[str]:
+    """Actions that are denied for certain; where a condition could not be judged, nobody can tell. Pure."""
+    return [
+        one["EvalActionName"]
+        for one in results
+        if one["EvalDecision"] != "allowed" and not one.get("MissingContextValues")
+    ]
+
+
+def role_name(caller: str) -> str | None:
+    """The role in the ARN of an assumed role's session; None for anybody else. Pure."""
+    kind, _, rest = caller.rpartition(":")[2].partition("/")
+    return rest.partition("/")[0] if kind == "assumed-role" else None
+
+
+def _principal(site: Site, caller: str) -> str:
+    """Whose policies are simulated: a session's role is asked for, because its path is not in the session's ARN."""
+    role = role_name(caller)
+    return caller if role is None else site.aws.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+
+
+def _denied(site: Site, source: str, need: Need) -> list[str]:
+    answer = site.aws.client("iam").simulate_principal_policy(
+        PolicySourceArn=source,
+        ActionNames=list(need.actions),
+        ResourceArns=[need.resource],
+        ContextEntries=[
+            {
+                "ContextKeyName": "aws:RequestedRegion",
+                "ContextKeyValues": [site.aws.region],
+                "ContextKeyType": "string",
+            }
+        ],
+    )
+    return judge_simulation(answer["EvaluationResults"])
+
+
+def _tries(site: Site) -> dict[str, Callable[[], object]]:
+    """Calls that change nothing but tell whether they were allowed."""
+    ec2 = site.aws.client("ec2")
+    cidr = str(site.settings.network.cidr)
+    tries: dict[str, Callable[[], object]] = {
+        "ec2:AllocateAddress": lambda: ec2.allocate_address(Domain="vpc", DryRun=True)
+    }
+    if site.settings.network.is_ours:
+        tries["ec2:CreateVpc"] = lambda: ec2.create_vpc(CidrBlock=cidr, DryRun=True)
+    return tries
+
+
+def _tried(call: Callable[[], object]) -> str:
+    """EC2's code for a dry run."""
+    try:
+        call()
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return WOULD_SUCCEED
+
+
+def _actions(service: str, actions: str) -> tuple[str, ...]:
+    return tuple(f"{service}:{action}" for action in actions.split())

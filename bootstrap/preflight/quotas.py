@@ -1,0 +1,179 @@
+"""Whether the account's quotas leave room for the cluster.
+
+Source of the codes: `aws service-quotas list-service-quotas --service-code ec2` and `vpc`.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from bootstrap import names
+from bootstrap.cluster.settings import Egress
+from bootstrap.preflight.problem import Problem, warning
+from bootstrap.site import Site
+from lifecycle_app.worker import TAG_CLUSTER
+
+STANDARD = "L-1216C47A"
+VCPUS: Mapping[str, str] = {"g": "L-DB2E81BA", "vt": "L-DB2E81BA", "p": "L-417A185B", "inf": "L-1945791B",
+                            "trn": "L-2C3B7624", "x": "L-7295265B", "f": "L-74FC7D96"}  # fmt: skip
+"""Quotas of vCPUs that run on demand, by the letters that a type begins with; all others are standard."""
+ADDRESSES = "L-0263D0A3"
+VPCS = "L-F678F1CE"
+PAGE = "https://console.aws.amazon.com/servicequotas/home/services/{service}/quotas/{code}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vcpus:
+    """vCPUs of one quota: what it allows, what others use of it, and what each of ours needs."""
+
+    code: str
+    quota: float
+    used: int
+    """By instances that are not this cluster's."""
+    machines: Mapping[str, int]
+    """What must run at the same time, by what it is: manager, image builder, a worker."""
+    worker: int
+    """Of a worker; 0 where workers count against another quota."""
+    users: int
+
+
+def problems(site: Site) -> Iterator[Problem]:
+    for vcpus in _vcpus(site):
+        yield from judge_vcpus(vcpus)
+    yield from _addresses(site)
+    yield from _vpcs(site)
+
+
+def judge_vcpus(vcpus: Vcpus) -> list[Problem]:
+    """Refuses where not even one worker fits; warns where not all users' do. Pure."""
+    page = PAGE.format(service="ec2", code=vcpus.code)
+    free = vcpus.quota - vcpus.used
+    least = sum(vcpus.machines.values())
+    told = " + ".join(f"{machine} {count}" for machine, count in vcpus.machines.items())
+    others = f", of which others use {vcpus.used}" if vcpus.used else ""
+    if least > free:
+        return [
+            Problem(
+                f"the account may run {vcpus.quota:g} vCPUs{others}; {told} need {least}: request at least "
+                f"{least + vcpus.used} at {page}"
+            )
+        ]
+    if not vcpus.worker:
+        return []
+    beside = vcpus.machines.get("manager", 0)
+    at_once = int((free - beside) // vcpus.worker)
+    if at_once >= vcpus.users:
+        return []
+    wanted = beside + vcpus.used + vcpus.users * vcpus.worker
+    return [
+        warning(
+            f"the account may run {vcpus.quota:g} vCPUs{others}: {at_once} of {vcpus.users} users can work at the same "
+            f"time; for all of them request {wanted} at {page}"
+        )
+    ]
+
+
+def judge_count(what: str, quota: float, used: int, needed: int, page: str) -> list[Problem]:
+    """Whether so many more of a thing may be made. Pure."""
+    if used + needed <= quota:
+        return []
+    return [
+        Problem(
+            f"the account may have {quota:g} {what} and has {used}; {needed} more needed: release some, or request "
+            f"{used + needed} at {page}"
+        )
+    ]
+
+
+def quota_of(instance_type: str) -> str:
+    """The code of the vCPU quota that a type counts against. Pure."""
+    letters = re.match("[a-z]+", instance_type)
+    return VCPUS.get(letters[0] if letters else "", STANDARD)
+
+
+def _vcpus(site: Site) -> Iterator[Vcpus]:
+    settings = site.settings
+    worker = settings.workers.types[0]
+    machines = {"manager": settings.manager.type, "a worker": worker}
+    if not settings.workers.image:
+        machines["the image's builder"] = worker
+    running = _running(site)
+    sizes = _sizes(site, {*machines.values(), *running})
+    if not set(machines.values()) <= set(sizes):
+        return  # a type that there is not is told of by the types' own check
+    for code in sorted({quota_of(kind) for kind in machines.values()}):
+        yield Vcpus(
+            code=code,
+            quota=_quota(site, "ec2", code),
+            used=sum(sizes.get(kind, 0) for kind in running if quota_of(kind) == code),
+            machines={what: sizes[kind] for what, kind in machines.items() if quota_of(kind) == code},
+            worker=sizes[worker] if quota_of(worker) == code else 0,
+            users=settings.users,
+        )
+
+
+def _addresses(site: Site) -> list[Problem]:
+    settings, needed = site.settings, 0
+    if not site.outputs(names.stack(site.cluster, "place")):
+        needed += 1
+    network = settings.network
+    is_new = network.is_ours and not site.outputs(names.network_stack(network.name))
+    if is_new and network.egress is Egress.NAT_GATEWAY:
+        needed += 1
+    if not needed:
+        return []
+    used = len(site.aws.client("ec2").describe_addresses()["Addresses"])
+    page = PAGE.format(service="ec2", code=ADDRESSES)
+    return judge_count("Elastic IP addresses", _quota(site, "ec2", ADDRESSES), used, needed, page)
+
+
+def _vpcs(site: Site) -> list[Problem]:
+    network = site.settings.network
+    if not network.is_ours or site.outputs(names.network_stack(network.name)):
+        return []
+    pages = site.aws.client("ec2").get_paginator("describe_vpcs").paginate()
+    used = sum(len(page["Vpcs"]) for page in pages)
+    return judge_count("VPCs", _quota(site, "vpc", VPCS), used, 1, PAGE.format(service="vpc", code=VPCS))
+
+
+def _quota(site: Site, service: str, code: str) -> float:
+    """The account's own quota; AWS's default where the account has none."""
+    client = site.aws.client("service-quotas")
+    try:
+        found = client.get_service_quota(ServiceCode=service, QuotaCode=code)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchResourceException":
+            raise
+        return client.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
+    return found["Quota"]["Value"]
+
+
+def _running(site: Site) -> list[str]:
+    """Types of the account's running instances that are not this cluster's."""
+    pages = site.aws.client("ec2").get_paginator("describe_instances")
+    found = [
+        one
+        for page in pages.paginate(
+            Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        )
+        for reservation in page["Reservations"]
+        for one in reservation["Instances"]
+    ]
+    ours = {"Key": TAG_CLUSTER, "Value": site.cluster}
+    return [one["InstanceType"] for one in found if ours not in one.get("Tags", [])]
+
+
+def _sizes(site: Site, kinds: Collection[str]) -> dict[str, int]:
+    """vCPUs of those types that there are."""
+    pages = (
+        site.aws.client("ec2")
+        .get_paginator("describe_instance_types")
+        .paginate(Filters=[{"Name": "instance-type", "Values": sorted(kinds)}])
+    )
+    return {
+        str(one["InstanceType"]): one["VCpuInfo"]["DefaultVCpus"]
+        for page in pages
+        for one in page["InstanceTypes"]
+    }

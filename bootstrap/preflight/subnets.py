@@ -1,0 +1,206 @@
+"""Whether the network can hold the cluster: its routes, its size, its DNS."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bootstrap import names
+from bootstrap.preflight.problem import Problem, warning
+from bootstrap.site import Site
+from bootstrap.templates.network import subnet_ranges
+from lifecycle_app.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+
+TAKEN_BY_AWS = 5
+"""Addresses of each subnet that AWS keeps: the first four and the last."""
+SMALLEST = 28
+LARGEST = 16
+ANYWHERE = "0.0.0.0/0"
+ZONES_BY_DEFAULT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet as EC2 tells of it."""
+
+    subnet: str
+    vpc: str
+    zone: str
+    free: int
+
+
+def problems(site: Site) -> Iterator[Problem]:
+    network = site.settings.network
+    if not network.is_ours:
+        yield from _existing(site)
+        return
+    built = site.outputs(names.network_stack(network.name))
+    if not built:
+        yield from judge_own(network.cidr, len(network.zones) or ZONES_BY_DEFAULT, site.settings.users)
+        return
+    workers = [built[name] for name in built if name.startswith("WorkerSubnet")]
+    yield from judge_room(_described(site, workers), site.settings.users - _workers(site))
+
+
+def judge_own(cidr: IPv4Network, zones: int, users: int) -> list[Problem]:
+    """Whether a network that is still to be made has an address for every user. Pure."""
+    try:
+        workers = subnet_ranges(cidr, zones).workers
+    except ValueError as error:
+        return [Problem(str(error))]
+    fit = sum(block.num_addresses - TAKEN_BY_AWS for block in workers)
+    if fit >= users:
+        return []
+    return [
+        Problem(
+            f"the worker subnets of {cidr} hold {fit} machines, too few for {users} users, whose stopped machines keep "
+            "their addresses: set a larger `network.cidr` (up to a /16), or fewer `users`"
+        )
+    ]
+
+
+def judge_room(subnets: Sequence[Subnet], missing: int) -> list[Problem]:
+    """Whether `missing` machines still fit into these subnets. Pure."""
+    fit = sum(subnet.free for subnet in subnets)
+    if fit >= missing:
+        return []
+    ids = ", ".join(subnet.subnet for subnet in subnets)
+    each = -(-missing // max(1, len(subnets)))
+    return [
+        Problem(
+            f"the worker subnets {ids} have {fit} free addresses, too few for {missing} more users, whose stopped "
+            f"machines keep theirs: take {_needed(each, len(subnets))}, or fewer `users`"
+        )
+    ]
+
+
+def prefix_for(machines: int) -> int | None:
+    """The length of the prefix of the smallest subnet that holds them; None if no subnet does. Pure."""
+    lengths = range(SMALLEST, LARGEST - 1, -1)
+    return next((length for length in lengths if 2 ** (32 - length) - TAKEN_BY_AWS >= machines), None)
+
+
+def judge_subnets(vpc: str, wanted: Sequence[str], found: Sequence[Subnet]) -> list[Problem]:
+    """Whether the subnets are there, in the VPC that is named. Pure."""
+    by_id = {subnet.subnet: subnet for subnet in found}
+    missing = [name for name in dict.fromkeys(wanted) if name not in by_id]
+    return [
+        Problem(f"there is no subnet {name} in this region: set the subnets that {vpc} has")
+        for name in missing
+    ] + [
+        Problem(f"the subnet {subnet.subnet} belongs to {subnet.vpc}, not to {vpc}: set one of {vpc}'s own")
+        for subnet in found
+        if subnet.vpc != vpc
+    ]
+
+
+def default_route(subnet: str, tables: Sequence[Any]) -> str:
+    """Where a subnet's traffic to the internet goes: an id as igw-…, nat-…, eni-…; "" for nowhere. Pure.
+
+    `tables` are the VPC's route tables, as DescribeRouteTables gives them.
+    """
+    own = [one for one in tables if any(each.get("SubnetId") == subnet for each in one["Associations"])]
+    main = [one for one in tables if any(each.get("Main") for each in one["Associations"])]
+    for table in (own or main)[:1]:
+        for route in table["Routes"]:
+            if route.get("DestinationCidrBlock") == ANYWHERE and route.get("State", "active") == "active":
+                return str(next(filter(None, (route.get(kind) for kind in ROUTE_TARGETS)), ""))
+    return ""
+
+
+ROUTE_TARGETS = (
+    "GatewayId",
+    "NatGatewayId",
+    "TransitGatewayId",
+    "NetworkInterfaceId",
+    "InstanceId",
+    "VpcPeeringConnectionId",
+    "LocalGatewayId",
+)
+
+
+def judge_routes(manager: str, workers: Sequence[str], tables: Sequence[Any]) -> list[Problem]:
+    """Whether people reach the manager, and workers the internet. Pure."""
+    found = []
+    if not default_route(manager, tables).startswith("igw-"):
+        found.append(
+            Problem(
+                f"the manager's subnet {manager} has no route to an internet gateway, so nobody would reach the hub: "
+                "add a route 0.0.0.0/0 to one, or set another `network.manager_subnet`"
+            )
+        )
+    for worker in workers:
+        target = default_route(worker, tables)
+        if not target:
+            found.append(
+                warning(
+                    f"the worker subnet {worker} has no route to the internet: users can install nothing, and idle "
+                    "machines are noticed late, unless the VPC has endpoints for CloudWatch and STS: add a NAT gateway"
+                )
+            )
+        elif target.startswith("igw-"):
+            found.append(
+                warning(
+                    f"the worker subnet {worker} is a public one: its machines reach the internet only where the "
+                    "subnet gives them public addresses: take a subnet whose route goes to a NAT gateway"
+                )
+            )
+    return found
+
+
+def _existing(site: Site) -> Iterator[Problem]:
+    network, ec2 = site.settings.network, site.aws.client("ec2")
+    try:
+        ec2.describe_vpcs(VpcIds=[network.vpc])
+    except ClientError as error:
+        if not error.response["Error"]["Code"].startswith("InvalidVpcID"):
+            raise
+        yield Problem(f"there is no VPC {network.vpc} in {site.aws.region}: set `network.vpc` or `region`")
+        return
+    wanted = [network.manager_subnet, *network.worker_subnets]
+    found = _described(site, wanted)
+    wrong = judge_subnets(network.vpc, wanted, found)
+    yield from wrong
+    if wrong:
+        return
+    dns = ec2.describe_vpc_attribute(VpcId=network.vpc, Attribute="enableDnsSupport")
+    if not dns["EnableDnsSupport"]["Value"]:
+        yield Problem(
+            f"the VPC {network.vpc} has no DNS: run `aws ec2 modify-vpc-attribute --vpc-id {network.vpc} "
+            "--enable-dns-support`"
+        )
+    tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [network.vpc]}])["RouteTables"]
+    yield from judge_routes(network.manager_subnet, network.worker_subnets, tables)
+    workers = [subnet for subnet in found if subnet.subnet in network.worker_subnets]
+    yield from judge_room(workers, site.settings.users - _workers(site))
+
+
+def _described(site: Site, ids: Sequence[str]) -> list[Subnet]:
+    """Those of the subnets that there are. By filter: by id, one that is missing would hide the others."""
+    found = site.aws.client("ec2").describe_subnets(Filters=[{"Name": "subnet-id", "Values": list(ids)}])
+    return [
+        Subnet(one["SubnetId"], one["VpcId"], one["AvailabilityZone"], one["AvailableIpAddressCount"])
+        for one in found["Subnets"]
+    ]
+
+
+def _workers(site: Site) -> int:
+    """Machines that users have already: their addresses are taken."""
+    pages = site.aws.client("ec2").get_paginator("describe_instances")
+    filters: list[Any] = [
+        {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
+        {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_WORKER]},
+        {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
+    ]
+    return sum(
+        len(one["Instances"]) for page in pages.paginate(Filters=filters) for one in page["Reservations"]
+    )
+
+
+def _needed(machines: int, subnets: int) -> str:
+    prefix = prefix_for(machines)
+    if prefix is None:
+        return "more subnets"
+    return f"a subnet of a /{prefix}" if subnets <= 1 else f"{subnets} subnets of a /{prefix} each"

@@ -1,0 +1,91 @@
+"""Whether EC2 offers the instance types in the zones where they are to run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bootstrap import names
+from bootstrap.preflight.problem import Problem
+from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
+from bootstrap.site import Site
+
+
+def problems(site: Site) -> Iterator[Problem]:
+    settings = site.settings
+    manager_zone, worker_zones = zones(site)
+    offered = offers(site, [*settings.workers.types, settings.manager.type])
+    yield from judge_zones(site, [manager_zone, *worker_zones])
+    for kind in settings.workers.types:
+        yield from judge_type(kind, worker_zones, offered, "workers.types", site.aws.region)
+    yield from judge_type(settings.manager.type, [manager_zone], offered, "manager.type", site.aws.region)
+
+
+def judge_type(
+    kind: str, wanted: Sequence[str], offered: Mapping[str, set[str]], setting: str, region: str
+) -> list[Problem]:
+    """Whether a type is offered in the wanted zones; `offered` tells each type's zones. Pure."""
+    there = offered.get(kind, set())
+    if not there:
+        return [
+            Problem(f"EC2 does not offer the instance type {kind} in {region}: set another in `{setting}`")
+        ]
+    missing = [zone for zone in dict.fromkeys(wanted) if zone not in there]
+    if not missing:
+        return []
+    return [
+        Problem(
+            f"EC2 does not offer {kind} in {', '.join(missing)}: set another in `{setting}`, or subnets or zones out "
+            f"of {', '.join(sorted(there))}"
+        )
+    ]
+
+
+def judge_zones(site: Site, wanted: Sequence[str]) -> list[Problem]:
+    """Zones that the settings name and the region does not have."""
+    there = all_zones(site)
+    return [
+        Problem(
+            f"there is no zone {zone} in {site.aws.region}: set `network.zones` out of {', '.join(there)}"
+        )
+        for zone in dict.fromkeys(wanted)
+        if zone not in there
+    ]
+
+
+def zones(site: Site) -> tuple[str, list[str]]:
+    """The manager's zone, and those of the workers, as the network has or will have them."""
+    network = site.settings.network
+    if network.is_ours and not site.outputs(names.network_stack(network.name)):
+        chosen = list(network.zones) or all_zones(site)[:ZONES_BY_DEFAULT]
+        return chosen[0], chosen
+    built = site.network()
+    ids = [built.manager_subnet, *built.worker_subnets]
+    found = site.aws.client("ec2").describe_subnets(Filters=[{"Name": "subnet-id", "Values": ids}])["Subnets"]
+    zone_of = {one["SubnetId"]: one["AvailabilityZone"] for one in found}
+    workers = [zone_of[one] for one in built.worker_subnets if one in zone_of]
+    return zone_of.get(built.manager_subnet, workers[0] if workers else ""), workers
+
+
+def all_zones(site: Site) -> list[str]:
+    """The region's own zones, without local ones, in the order of their names."""
+    found = site.aws.client("ec2").describe_availability_zones(
+        Filters=[{"Name": "state", "Values": ["available"]}]
+    )["AvailabilityZones"]
+    return sorted(
+        one["ZoneName"] for one in found if one.get("ZoneType", "availability-zone") == "availability-zone"
+    )
+
+
+def offers(site: Site, kinds: Sequence[str]) -> dict[str, set[str]]:
+    """The zones in which each type is offered."""
+    pages = (
+        site.aws.client("ec2")
+        .get_paginator("describe_instance_type_offerings")
+        .paginate(
+            LocationType="availability-zone",
+            Filters=[{"Name": "instance-type", "Values": list(dict.fromkeys(kinds))}],
+        )
+    )
+    found: dict[str, set[str]] = {}
+    for page in pages:
+        for one in page["InstanceTypeOfferings"]:
+            found.setdefault(one["InstanceType"], set()).add(one["Location"])
+    return found

@@ -1,0 +1,195 @@
+"""What preflight makes of AWS's answers, at the boundaries."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    UnauthorizedSSOTokenError,
+)
+from botocore.stub import Stubber
+
+from bootstrap.aws import Aws
+from bootstrap.cluster.settings import ClusterSettings, Network
+from bootstrap.preflight import credentials, login, names_taken, permissions, quotas, subnets
+from bootstrap.preflight.problem import Problem
+from bootstrap.preflight.subnets import Subnet
+from bootstrap.site import Site
+
+
+@pytest.mark.parametrize(
+    ("machines", "prefix"),
+    [(1, 28), (11, 28), (12, 27), (251, 24), (252, 23), (65_531, 16), (65_532, None)],
+)
+def test_the_smallest_subnet(machines: int, prefix: int | None) -> None:
+    assert subnets.prefix_for(machines) == prefix
+
+
+@pytest.mark.parametrize(("free", "missing", "is_enough"), [(20, 20, True), (20, 21, False), (0, -3, True)])
+def test_room(free: int, missing: int, is_enough: bool) -> None:
+    found = subnets.judge_room([Subnet("subnet-1", "vpc-1", "us-east-1a", free)], missing)
+    assert (found == []) is is_enough
+
+
+def test_room_in_several_subnets() -> None:
+    two = [Subnet(f"subnet-{n}", "vpc-1", "us-east-1a", 10) for n in (1, 2)]
+    [problem] = subnets.judge_room(two, 500)
+    assert "take 2 subnets of a /23 each" not in problem.line
+    assert "take 2 subnets of a /24 each" in problem.line
+    [problem] = subnets.judge_room(two, 200_000)
+    assert "take more subnets" in problem.line
+
+
+def table(target: dict[str, str], **association: Any) -> dict[str, Any]:
+    return {
+        "Associations": [association],
+        "Routes": [
+            {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local"},
+            {"DestinationCidrBlock": "0.0.0.0/0", "State": "active", **target},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("tables", "target"),
+    [
+        ([table({"NatGatewayId": "nat-1"}, SubnetId="s"), table({"GatewayId": "igw-1"}, Main=True)], "nat-1"),
+        ([table({"GatewayId": "igw-1"}, Main=True)], "igw-1"),
+        ([table({"TransitGatewayId": "tgw-1"}, SubnetId="s")], "tgw-1"),
+        ([table({"NatGatewayId": "nat-1", "State": "blackhole"}, SubnetId="s")], ""),
+        ([table({"NatGatewayId": "nat-1"}, SubnetId="another")], ""),
+        ([], ""),
+    ],
+)
+def test_default_routes(tables: list[dict[str, Any]], target: str) -> None:
+    assert subnets.default_route("s", tables) == target
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("t3.medium", quotas.STANDARD),
+        ("m7i.large", quotas.STANDARD),
+        ("g4dn.xlarge", "L-DB2E81BA"),
+        ("p5.48xlarge", "L-417A185B"),
+        ("inf2.xlarge", "L-1945791B"),
+        ("x2iedn.xlarge", "L-7295265B"),
+    ],
+)
+def test_the_quota_of_a_type(kind: str, code: str) -> None:
+    assert quotas.quota_of(kind) == code
+
+
+@pytest.mark.parametrize(("quota", "refuses"), [(5, True), (6, False), (46, None)])
+def test_vcpus(quota: float, refuses: bool | None) -> None:
+    """Six for manager, builder and a worker; 42 for twenty workers beside the manager, four used by others."""
+    machines = {"manager": 2, "a worker": 2, "the image's builder": 2}
+    vcpus = quotas.Vcpus(
+        code="L-1", quota=quota, used=4 if quota > 6 else 0, machines=machines, worker=2, users=20
+    )
+    found = quotas.judge_vcpus(vcpus)
+    assert [problem.refuses for problem in found] == ([] if refuses is None else [refuses])
+
+
+def test_the_simulators_answers() -> None:
+    results = [
+        {"EvalActionName": "a:Yes", "EvalDecision": "allowed"},
+        {"EvalActionName": "a:No", "EvalDecision": "implicitDeny", "MissingContextValues": []},
+        {"EvalActionName": "a:Never", "EvalDecision": "explicitDeny"},
+        {
+            "EvalActionName": "a:Perhaps",
+            "EvalDecision": "implicitDeny",
+            "MissingContextValues": ["aws:SourceIp"],
+        },
+    ]
+    assert permissions.judge_simulation(results) == ["a:No", "a:Never"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "role"),
+    [
+        ("arn:aws:sts::123456789012:assumed-role/Admin/me", "Admin"),
+        ("arn:aws:iam::123456789012:user/me", None),
+        ("arn:aws:iam::123456789012:root", None),
+    ],
+)
+def test_whose_policies_count(caller: str, role: str | None) -> None:
+    assert permissions.role_name(caller) == role
+
+
+@pytest.mark.parametrize(
+    ("found", "address", "words"),
+    [
+        ({"1.2.3.4"}, "1.2.3.4", None),
+        ({"5.6.7.8"}, "1.2.3.4", "hub.example.org leads to 5.6.7.8: point its A record to 1.2.3.4"),
+        (set(), "1.2.3.4", "hub.example.org leads nowhere: point its A record to 1.2.3.4"),
+        ({"5.6.7.8"}, "", "hub.example.org has to lead to the manager's address"),
+    ],
+)
+def test_domains(found: set[str], address: str, words: str | None) -> None:
+    problems = login.judge_domain("hub.example.org", found, address)
+    assert [problem.line.startswith(words) for problem in problems if words] == ([True] if words else [])
+    assert not any(problem.refuses for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (NoCredentialsError(), "there are no AWS credentials: "),
+        (UnauthorizedSSOTokenError(), "the AWS credentials have expired: "),
+        (EndpointConnectionError(endpoint_url="https://x"), "AWS cannot be reached in us-east-1: "),
+    ],
+)
+def test_credentials_that_cannot_even_be_asked(error: BotoCoreError, words: str) -> None:
+    assert credentials.unasked(error, "us-east-1").line.startswith(words)
+
+
+def test_a_wrong_clock() -> None:
+    problem = credentials.refused(
+        "SignatureDoesNotMatch",
+        "Signature expired: 1 is now earlier than 2",
+        "eu-west-1",
+        is_known_elsewhere=False,
+    )
+    assert problem.line.startswith("this machine's clock is wrong")
+
+
+def test_networks_that_are_shared() -> None:
+    assert names_taken.judge_egress("campus", "manager", "nat-gateway", []) == []
+    assert names_taken.judge_egress("campus", "manager", "manager", ["autumn"]) == []
+    [problem] = names_taken.judge_egress("campus", "manager", "nat-gateway", ["winter", "autumn"])
+    assert "as autumn, winter in it expects" in problem.line
+    assert names_taken.judge_network("spring", "vpc-1", "vpc-1") == []
+    assert names_taken.judge_network("spring", "vpc-1", "vpc-2")[0].line.startswith(
+        "there is a cluster spring in the network vpc-1 already, and the settings say vpc-2: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("404", []),
+        (
+            "403",
+            [
+                Problem(
+                    "the bucket cloudjhub-spring-123456789012-us-east-1 belongs to somebody else: choose another "
+                    "`cluster`"
+                )
+            ],
+        ),
+    ],
+)
+def test_the_buckets_name(code: str, found: list[Problem], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    aws = Aws("us-east-1")
+    settings = ClusterSettings(cluster="spring", region="us-east-1", owner="", network=Network(name="spring"))
+    site = Site(settings=settings, aws=aws, directory=Path("unused"))
+    with Stubber(aws.client("sts")) as sts, Stubber(aws.client("s3")) as s3:
+        sts.add_response("get_caller_identity", {"Arn": "arn:aws:iam::123456789012:user/me"})
+        s3.add_client_error("head_bucket", service_error_code=code)
+        assert list(names_taken.bucket(site)) == found
