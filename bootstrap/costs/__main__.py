@@ -1,0 +1,23 @@
+"""`python -m bootstrap.costs`: what a sample cluster costs; with `--table`, the comparison that docs/costs.md shows."""
+
+import argparse
+from dataclasses import replace
+
+from bootstrap.costs.comparison import SAMPLE, egress_table
+from bootstrap.costs.model import monthly
+from bootstrap.costs.rendering import render
+
+
+def main() -> None:
+    """Print the bill of a class, or the table of the ways to the internet."""
+    parser = argparse.ArgumentParser(prog="python -m bootstrap.costs", description=__doc__)
+    parser.add_argument("--table", action="store_true", help="compare the ways to the internet, as Markdown")
+    parser.add_argument("--users", type=int, default=SAMPLE.users)
+    parser.add_argument("--hours", type=float, default=SAMPLE.hours, help="hours each user works a month")
+    given = parser.parse_args()
+    sample = replace(SAMPLE, users=given.users, hours=given.hours)
+    print(egress_table() if given.table else render(monthly(sample)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""US dollars: AWS Price List, November 2026, us-east-1, Linux on demand, with the free tiers that are named only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lifecycle_app.prices import PER_HOUR
+
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What AWS asks for each thing that a cluster uses."""
+
+    instance_hour: Mapping[str, float] = field(default_factory=lambda: dict(PER_HOUR))
+    address_hour: float = 0.005
+    """A public IPv4 address, in use or idle."""
+    disk_month: float = 0.08
+    """A GB of gp3."""
+    snapshot_month: float = 0.05
+    """A GB."""
+    nat_hour: float = 0.045
+    nat_gb: float = 0.045
+    out_gb: float = 0.09
+    out_free_gb: float = 100
+    """So much traffic to the internet is free each month, for the whole account."""
+    lambda_million: float = 0.20
+    lambda_gb_second: float = 0.0000133334
+    """On arm64."""
+    write_million: float = 0.625
+    read_million: float = 0.125
+    metric_month: float = 0.30
+    """A custom metric, by the hours that have data."""
+    alarm_month: float = 0.10
+    metric_request: float = 0.01 / 1000
+    """PutMetricData by the call, GetMetricData by the metric."""
+    metric_free_requests: float = 1_000_000
+    """So many calls of PutMetricData are free each month; GetMetricData is never."""
+    log_gb: float = 0.50

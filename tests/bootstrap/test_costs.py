@@ -1,0 +1,116 @@
+"""The bill: agrees with the figures the design started from and with cloudJHub's own formula, term by term."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bootstrap.cluster.settings import ClusterSettings, Egress, Manager, Network, Workers
+from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
+from bootstrap.costs.comparison import SAMPLE, SeedFormula, egress_costs, egress_table
+
+DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
+
+
+def dollars(items: list[Item], *names: str) -> float:
+    """The sum of the items with these names, all of which must be there."""
+    by_name = {item.name: item.dollars for item in items}
+    return sum(by_name[name] or 0.0 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("users", "hours", "nat", "compute", "disks", "together"),
+    [(20, 30, 41, 25, 18, 106), (200, 20, 82, 166, 176, 468)],
+)
+def test_the_figures_the_design_started_from(
+    users: int, hours: float, nat: int, compute: int, disks: int, together: int
+) -> None:
+    """t3.medium, 8 GB root and 3 GB home, NAT gateway, t3.small manager."""
+    items = monthly(replace(SAMPLE, users=users, hours=hours))
+    assert dollars(items, "NAT gateway") == pytest.approx(nat, abs=0.51)
+    assert round(dollars(items, "workers")) == compute
+    assert round(dollars(items, "workers' root disks", "home disks")) == disks
+    assert round(dollars(items, "manager", "manager's public address", "manager's disks")) == 20
+    assert round(total(items)) == together
+
+
+@pytest.mark.parametrize(("hours", "printed"), [(30, 68), (720, 717)])
+def test_cloudjhubs_formula_term_by_term(hours: float, printed: int) -> None:
+    """Its documentation's example: 20 users, t2.medium, 3 GB, with its prices of disks and snapshots."""
+    seed = SeedFormula(
+        manager=34, users=20, hours=hours, hour=0.047, storage=3, storage_gb=0.05, snapshot_gb=0.05
+    )
+    assert round(seed.total) == printed
+    settings = replace(
+        SAMPLE,
+        manager=Manager(type="t2.medium"),
+        workers=Workers(types=("t2.medium",), disk=3, home_disk=0),
+        users=20,
+        hours=hours,
+    )
+    prices = Prices(
+        instance_hour={"t2.medium": seed.hour}, disk_month=seed.storage_gb, snapshot_month=seed.snapshot_gb
+    )
+    items = monthly(settings, prices, Assumptions(snapshots_a_disk=1))
+    assert dollars(items, "manager") == pytest.approx(seed.manager, abs=0.5)
+    assert dollars(items, "workers") == pytest.approx(seed.compute)
+    assert dollars(items, "workers' root disks") == pytest.approx(seed.disks)
+    assert dollars(items, "snapshots of users' disks") == pytest.approx(seed.snapshots)
+
+
+def test_todays_price_of_their_machine_is_what_they_rounded() -> None:
+    items = monthly(replace(SAMPLE, manager=Manager(type="t2.medium")))
+    assert round(dollars(items, "manager")) == 34
+
+
+def test_the_ways_to_the_internet() -> None:
+    """One gateway and 5 GB a user; an address while each works; nothing beside the manager."""
+    costs = {egress: own for egress, (own, _) in egress_costs(20, 30).items()}
+    assert costs == {
+        Egress.NAT_GATEWAY: pytest.approx(0.05 * 730 + 20 * 5 * 0.045),
+        Egress.PUBLIC_ADDRESS: pytest.approx(20 * 30 * 0.005),
+        Egress.MANAGER: 0.0,
+    }
+
+
+def test_the_egress_of_an_existing_network_is_its_own_bill() -> None:
+    network = Network(name="", vpc="vpc-1", manager_subnet="subnet-1", worker_subnets=("subnet-2",))
+    assert not [item for item in monthly(replace(SAMPLE, network=network)) if "NAT" in item.name]
+
+
+def test_a_custom_image_and_homes_on_the_root_disk_cost_nothing_of_their_own() -> None:
+    workers = Workers(types=("t3.medium",), disk=8, home_disk=0, image="ami-1")
+    names = [item.name for item in monthly(replace(SAMPLE, workers=workers))]
+    assert "home disks" not in names
+    assert "worker images" not in names
+
+
+def test_the_printed_formula_gives_the_dollars() -> None:
+    [workers] = [item for item in monthly(SAMPLE) if item.name == "workers"]
+    assert workers.formula == "20 users × 30 h × $0.0416/h (t3.medium)"
+    assert workers.dollars == pytest.approx(24.96)
+
+
+def test_an_unknown_type_is_told_and_left_out() -> None:
+    settings = replace(SAMPLE, workers=Workers(types=("x9.huge",)))
+    items = monthly(settings)
+    [workers] = [item for item in items if item.name == "workers"]
+    assert workers.dollars is None
+    assert "price of its instance type is not known: workers" in render(items)
+    assert {"name": "workers", "formula": workers.formula, "dollars": None} in as_json(items)["items"]
+
+
+def test_the_table_shows_the_sum_and_whose_prices_these_are() -> None:
+    text = render(monthly(SAMPLE), "eu-central-1")
+    assert text.splitlines()[-2].split() == ["together", "106.19"]
+    assert text.splitlines()[-1] == "Prices are those of us-east-1; eu-central-1 has its own."
+    assert "us-east-1" not in render(monthly(SAMPLE))
+
+
+def test_an_empty_class_costs_the_manager_and_the_gateway() -> None:
+    settings: ClusterSettings = replace(SAMPLE, users=0)
+    assert total(monthly(settings)) == pytest.approx(15.18 + 3.65 + 1.12 + 36.5 + 0.8 + 0.6, abs=0.1)
+
+
+def test_the_documents_table_is_the_commands() -> None:
+    assert egress_table() in DOCS.read_text()
