@@ -1,0 +1,1 @@
+"""What watches over the lifecycle app and the workers: dead-letter queue, retries, alarms, dashboard."""

@@ -1,0 +1,264 @@
+"""Dead letters, alarms, notices and dashboard: as they should be, put once, told of when they differ, removed."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from bootstrap.aws import Aws
+from bootstrap.cluster.settings import ClusterSettings, Network, Timing
+from bootstrap.functions import HANDLERS
+from bootstrap.local.cloud.alarms import AlarmState, Condition, MissingData, evaluate
+from bootstrap.policies import Scope
+from bootstrap.site import Site
+from bootstrap.watching import board, notices, queue
+from bootstrap.watching.alarms import alarms, silence
+from bootstrap.watching.dashboard import dashboard
+from bootstrap.watching.failures import PATIENCE, invoke_config, queue_policy, with_patience
+from lifecycle_app.worker import idle_alarm_prefix
+
+SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")
+SETTINGS = ClusterSettings(cluster="spring", region="us-east-1", owner="me", network=Network(name="spring"))
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:cloudjhub-spring-dead-letters"
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield Site(settings=SETTINGS, aws=Aws("us-east-1"), directory=tmp_path)
+
+
+def with_alerts(site: Site, address: str) -> Site:
+    return replace(site, settings=replace(SETTINGS, alerts=address))
+
+
+def made_by_chalice(site: Site) -> None:
+    """Functions on rules, as far as the watching sees them."""
+    trust = {"Version": "2012-10-17", "Statement": []}
+    role = boto3.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))
+    for handler in HANDLERS:
+        arn = site.aws.client("lambda").create_function(
+            FunctionName=f"cloudjhub-spring-{handler}",
+            Runtime="python3.11",
+            Role=role["Role"]["Arn"],
+            Handler="app.x",
+            Code={"ZipFile": b"x"},
+        )["FunctionArn"]
+        rule = f"cloudjhub-spring-{handler}-event"
+        site.aws.client("events").put_rule(Name=rule, ScheduleExpression="rate(1 minute)")
+        site.aws.client("events").put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": arn}])
+
+
+def test_every_handler_has_its_patience() -> None:
+    assert set(PATIENCE) == set(HANDLERS)
+    for patience in PATIENCE.values():
+        assert 0 <= patience.retries <= 2
+        assert timedelta(minutes=1) <= patience.age <= timedelta(hours=6)
+
+
+def test_a_failed_event_is_tried_twice_more_and_then_kept() -> None:
+    assert invoke_config(SCOPE, "record_state") == {
+        "FunctionName": "cloudjhub-spring-record_state",
+        "MaximumRetryAttempts": 2,
+        "MaximumEventAgeInSeconds": 21600,
+        "DestinationConfig": {"OnFailure": {"Destination": QUEUE}},
+    }
+
+
+def test_a_target_keeps_what_chalice_made_of_it() -> None:
+    [target] = with_patience(SCOPE, "sweep", [{"Id": "1", "Arn": "arn:f", "Input": "{}"}])
+    assert target == {
+        "Id": "1",
+        "Arn": "arn:f",
+        "Input": "{}",
+        "RetryPolicy": {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 300},
+        "DeadLetterConfig": {"Arn": QUEUE},
+    }
+
+
+def test_only_this_clusters_rules_may_send_and_only_by_tls() -> None:
+    refusal, rules = queue_policy(SCOPE)["Statement"]
+    assert refusal["Effect"] == "Deny"
+    assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert rules["Principal"] == {"Service": "events.amazonaws.com"}
+    assert rules["Action"] == "sqs:SendMessage"
+    sources = rules["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert "arn:aws:events:us-east-1:123456789012:rule/cloudjhub-spring-sweep-event" in sources
+    assert len(sources) == len(HANDLERS)
+    assert not any("*" in source for source in sources)
+
+
+def test_the_queue_is_encrypted_and_everything_fails_into_it(site: Site) -> None:
+    made_by_chalice(site)
+    before = list(queue.differences(site))
+    assert len(before) == 1 + 2 * len(HANDLERS)
+    queue.apply(site)
+    assert list(queue.differences(site)) == []
+    url = queue.find(site)
+    assert url is not None
+    attributes = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert attributes["MessageRetentionPeriod"] == "1209600"
+    assert attributes["SqsManagedSseEnabled"] == "true"
+    targets = boto3.client("events").list_targets_by_rule(Rule="cloudjhub-spring-sweep-event")["Targets"]
+    assert [target["DeadLetterConfig"] for target in targets] == [{"Arn": QUEUE}]
+
+
+def test_what_a_deployment_put_back_is_set_again(site: Site) -> None:
+    made_by_chalice(site)
+    queue.apply(site)
+    events = boto3.client("events")
+    rule = "cloudjhub-spring-sweep-event"
+    [target] = events.list_targets_by_rule(Rule=rule)["Targets"]
+    events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": target["Arn"]}])
+    url = queue.find(site)
+    assert url is not None
+    boto3.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": "60"})
+    assert list(queue.differences(site)) == ["dead-letter queue's settings", "retries of the rule of sweep"]
+    queue.apply(site)
+    assert list(queue.differences(site)) == []
+
+
+def test_the_queue_goes(site: Site) -> None:
+    made_by_chalice(site)
+    queue.apply(site)
+    queue.remove(site)
+    queue.remove(site)
+    assert queue.find(site) is None
+
+
+@pytest.mark.parametrize(
+    ("schedule", "minutes"),
+    [
+        ("rate(1 minute)", 15),
+        ("rate(5 minutes)", 15),
+        ("rate(6 minutes)", 18),
+        ("rate(1 hour)", 180),
+        ("rate(2 days)", 1440),
+        ("cron(0 * * * ? *)", 1440),
+    ],
+)
+def test_a_silent_sweep_is_told_of_after_three_missed_runs(schedule: str, minutes: int) -> None:
+    assert silence(schedule) == timedelta(minutes=minutes)
+    settings = replace(SETTINGS, timing=Timing(sweep_schedule=schedule))
+    [alarm] = [one for one in alarms(settings, "") if one["AlarmName"].endswith("sweep-silent")]
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == minutes * 60
+    assert alarm["ComparisonOperator"] == "LessThanThreshold"
+
+
+def test_a_silent_sweep_rings_and_a_new_cluster_does_not() -> None:
+    """By CloudWatch's rules, minute by minute: no state changes before the first sweep; OK while there are sweeps;
+    then INSUFFICIENT_DATA, which is what the alarm tells of.
+    """
+    [alarm] = [one for one in alarms(SETTINGS, "arn:topic") if one["AlarmName"].endswith("sweep-silent")]
+    assert (alarm["AlarmActions"], alarm["OKActions"]) == ([], ["arn:topic"])
+    assert alarm["InsufficientDataActions"] == ["arn:topic"]
+    watched = Condition(
+        comparison=alarm["ComparisonOperator"],
+        threshold=alarm["Threshold"],
+        evaluation_periods=alarm["EvaluationPeriods"],
+        datapoints_to_alarm=alarm["EvaluationPeriods"],
+        missing=MissingData(alarm["TreatMissingData"]),
+    )
+    period, runs = alarm["Period"] // 60, range(20, 60, 5)
+    state, found = AlarmState.INSUFFICIENT_DATA, dict[int, AlarmState]()
+    for minute in range(120):
+        end = minute - minute % period
+        starts = [end - back * period for back in range(watched.evaluation_range, 0, -1)]
+        counts = [sum(start <= run < start + period for run in runs) for start in starts]
+        new = evaluate(watched, [float(count) if count else None for count in counts], state)
+        if new is not state:
+            state = found[minute] = new
+    assert list(found.values()) == [AlarmState.OK, AlarmState.INSUFFICIENT_DATA]
+    became_ok, rang = found
+    assert 20 <= became_ok <= 30
+    assert 55 + 15 <= rang <= 55 + 30
+
+
+def test_alarms_are_within_cloudwatchs_limits_and_are_no_idle_alarms() -> None:
+    found = alarms(SETTINGS, "arn:topic")
+    assert len({alarm["AlarmName"] for alarm in found}) == 2 + 2 * len(HANDLERS)
+    for alarm in found:
+        assert alarm["Period"] % 60 == 0
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 86400
+        assert ["arn:topic"] in (alarm["AlarmActions"], alarm["InsufficientDataActions"])
+        assert not alarm["AlarmName"].startswith(idle_alarm_prefix("spring"))
+
+
+def test_alarms_and_dashboard_are_put_once_changed_and_removed(site: Site) -> None:
+    assert len(list(board.differences(site))) == len(alarms(SETTINGS, "")) + 1
+    board.apply(site)
+    assert list(board.differences(site)) == []
+    slower = replace(site, settings=replace(SETTINGS, timing=Timing(sweep_schedule="rate(1 hour)")))
+    assert list(board.differences(slower)) == ["alarm cloudjhub-spring-watch-sweep-silent"]
+    board.apply(slower)
+    assert list(board.differences(slower)) == []
+    board.remove(slower)
+    assert list(board.parts(slower)) == []
+
+
+def test_another_cluster_keeps_its_alarms(site: Site) -> None:
+    other = replace(site, settings=replace(SETTINGS, cluster="spring-watch"))
+    board.apply(site)
+    board.apply(other)
+    board.remove(site)
+    assert list(board.differences(other)) == []
+
+
+def test_the_dashboard_shows_metrics_that_exist_in_a_grid() -> None:
+    widgets = dashboard(SETTINGS, "us-east-1")["widgets"]
+    places = [(w["x"], w["y"]) for w in widgets]
+    assert len(set(places)) == len(places)
+    assert all(w["x"] + w["width"] <= 24 for w in widgets)
+    text = json.dumps(widgets)
+    for handler in HANDLERS:
+        assert f"cloudjhub-spring-{handler}" in text
+    for metric in ("Activity", "SampleCount", "CPUUtilization", "ApproximateNumberOfMessagesVisible"):
+        assert metric in text
+
+
+def cost_of(types: tuple[str, ...]) -> Any:
+    settings = replace(SETTINGS, workers=replace(SETTINGS.workers, types=types))
+    metrics = dashboard(settings, "us-east-1")["widgets"][0]["properties"]["metrics"]
+    return [one["expression"] for row in metrics for one in row if one["id"] == "c"]
+
+
+def test_the_cost_is_shown_where_the_price_is_known() -> None:
+    assert cost_of(("t3.medium",)) == ["n * 0.0416"]
+    assert cost_of(("z9.huge",)) == []
+
+
+def test_nobody_is_told_unless_an_address_is_set(site: Site) -> None:
+    assert notices.is_as_wanted(site)
+    assert notices.apply(site) == ""
+    assert not notices.is_there(site)
+
+
+def test_an_address_is_asked_once_to_confirm(site: Site) -> None:
+    told = with_alerts(site, "ops@example.org")
+    assert not notices.is_as_wanted(told)
+    assert "confirm" in notices.apply(told)
+    assert notices.is_as_wanted(told)
+    assert notices.apply(told) == ""
+    board.apply(told)
+    [alarm, *_] = boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert alarm["AlarmActions"] == ["arn:aws:sns:us-east-1:123456789012:cloudjhub-spring-alerts"]
+
+
+def test_another_address_takes_the_firsts_place_and_none_ends_it(site: Site) -> None:
+    notices.apply(with_alerts(site, "ops@example.org"))
+    second = with_alerts(site, "new@example.org")
+    assert not notices.is_as_wanted(second)
+    notices.apply(second)
+    assert notices.is_as_wanted(second)
+    assert not notices.is_as_wanted(site)
+    notices.apply(site)
+    assert not notices.is_there(site)
