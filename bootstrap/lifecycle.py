@@ -1,5 +1,6 @@
-"""Deploys the lifecycle app: writes the cluster's Chalice stage and policies, and runs `chalice deploy`."""
+"""The lifecycle app's Chalice project of a cluster, and `chalice deploy`."""
 
+import hashlib
 import json
 import logging
 import os
@@ -12,13 +13,19 @@ from typing import Any
 
 from bootstrap.errors import StepFailed
 from bootstrap.policies import Scope, lifecycle_policies
+from lifecycle_app.worker import TAG_CLUSTER
 
 logger = logging.getLogger(__name__)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Its main() answers with the exit code instead of exiting with it.
 CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
-LINKED = ("app.py", "requirements.txt")
+CODE = ("app.py", "requirements.txt")
+PACKAGE = "lifecycle_app"
+HASH_LENGTH = 32
+
+Files = Mapping[str, bytes]
+"""The content of a project's files by their paths in it."""
 
 
 def stage_config(base: dict[str, Any], cluster: str, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -27,7 +34,12 @@ def stage_config(base: dict[str, Any], cluster: str, variables: Mapping[str, str
         name: {**settings, "iam_policy_file": f"policy-{cluster}-{name}.json"}
         for name, settings in _functions(base).items()
     }
-    stage = {**_only_stage(base), "environment_variables": dict(variables), "lambda_functions": functions}
+    stage = {
+        **_only_stage(base),
+        "environment_variables": dict(variables),
+        "tags": {TAG_CLUSTER: cluster},
+        "lambda_functions": functions,
+    }
     return {**base, "stages": {cluster: stage}}
 
 
@@ -41,22 +53,47 @@ def _functions(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return functions
 
 
-def write_project(project: Path, scope: Scope, variables: Mapping[str, str]) -> None:
+def project_files(scope: Scope, variables: Mapping[str, str]) -> dict[str, bytes]:
     """A Chalice project of its own for this cluster: the repository's code, its own stage and policies."""
-    chalice = project / ".chalice"
-    chalice.mkdir(parents=True, exist_ok=True)
-    for name in LINKED:
-        link = project / name
-        if not link.is_symlink():
-            link.symlink_to(REPOSITORY / name)
-    # A copy, for Chalice would ship the byte code that lies beside the repository's own files.
-    package = project / "vendor" / "lifecycle_app"
-    shutil.rmtree(package, ignore_errors=True)
-    shutil.copytree(REPOSITORY / "lifecycle_app", package, ignore=shutil.ignore_patterns("__pycache__"))
+    files = {name: (REPOSITORY / name).read_bytes() for name in CODE}
+    # What Chalice finds in vendor/ is shipped as it is: without the byte code that lies beside the repository's files.
+    for path in sorted((REPOSITORY / PACKAGE).rglob("*.py")):
+        files[f"vendor/{path.relative_to(REPOSITORY)}"] = path.read_bytes()
     base = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())
-    (chalice / "config.json").write_text(json.dumps(stage_config(base, scope.cluster, variables), indent=2))
+    files[".chalice/config.json"] = _as_json(stage_config(base, scope.cluster, variables))
     for name, policy in lifecycle_policies(scope).items():
-        (chalice / f"policy-{scope.cluster}-{name}.json").write_text(json.dumps(policy, indent=2))
+        files[f".chalice/policy-{scope.cluster}-{name}.json"] = _as_json(policy)
+    return files
+
+
+def _as_json(document: object) -> bytes:
+    return json.dumps(document, indent=2).encode()
+
+
+def content_hash(files: Files) -> str:
+    """What tells one deployment from another: the project, and the Python that it is deployed for."""
+    found = hashlib.sha256(f"{sys.version_info[:2]}".encode())
+    for name, content in sorted(files.items()):
+        found.update(f"{name}\0{len(content)}\0".encode() + content)
+    return found.hexdigest()[:HASH_LENGTH]
+
+
+def write_files(project: Path, files: Files) -> None:
+    """Exactly these files: what an earlier release left, and what Chalice remembers of it, goes.
+
+    Chalice needs no memory: which functions, roles, rules and log groups exist it asks of AWS, so that any operator's
+    machine can go on where another one was interrupted.
+    """
+    shutil.rmtree(project, ignore_errors=True)
+    for name, content in files.items():
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def write_project(project: Path, scope: Scope, variables: Mapping[str, str]) -> None:
+    """Write the cluster's Chalice project into this directory, which is its own."""
+    write_files(project, project_files(scope, variables))
 
 
 def deploy(project: Path, stage: str, environment: Mapping[str, str], log: Path) -> None:

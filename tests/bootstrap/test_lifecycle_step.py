@@ -1,0 +1,236 @@
+"""The lifecycle step on a local cloud: deployed by Chalice, completed by what Chalice cannot, removed."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap import functions, lifecycle
+from bootstrap.aws import Aws
+from bootstrap.cluster.settings import ClusterSettings, Https, Manager, Network, Timing
+from bootstrap.errors import StepFailed
+from bootstrap.local import programs
+from bootstrap.site import Site
+from bootstrap.steps.lifecycle import Lifecycle, variables
+from bootstrap.steps.step import Kind
+from bootstrap.watching import queue
+from tests.local_cloud.cloud_process import (
+    ACCOUNT,
+    EVENTS_ADDRESS,
+    KEY,
+    REGION,
+    SECRET,
+    CloudProcess,
+    free_port,
+    until,
+)
+from tests.local_cloud.test_event_bus import is_up
+
+HUB = Manager(domain="127.0.0.1", port=9, https=Https.NONE)  # nobody answers there
+SETTINGS = ClusterSettings(
+    cluster="spring", region=REGION, owner="me", network=Network(name="spring"), manager=HUB
+)
+EVENTS = ("LAMBDA", "EVENTBRIDGE", "CLOUDWATCH_LOGS", "SQS", "SNS")
+EMULATOR = Path(programs.__file__).with_name("emulate_lambda.py")
+
+
+def silently(_: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Where AWS is: the environment of the operator, with the cloud and ministack running."""
+    directory = tmp_path_factory.mktemp("aws")
+    port = free_port(EVENTS_ADDRESS)
+    events = f"http://{EVENTS_ADDRESS}:{port}"
+    cloud = CloudProcess(directory / "state", events)
+    environment = {
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        **{f"AWS_ENDPOINT_URL_{name}": events for name in EVENTS},
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    ministack = start_ministack(directory, port, environment)
+    until(lambda: is_up(events), "ministack")
+    yield environment
+    ministack.terminate()
+    ministack.wait(30)
+    assert cloud.stop() == 0
+
+
+def start_ministack(directory: Path, port: int, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    with (directory / "ministack.log").open("ab") as log:
+        return subprocess.Popen(
+            [programs.ministack(), "-P", str(EMULATOR)],
+            env={
+                "PATH": os.environ["PATH"],
+                **environment,
+                "BIND_HOST": EVENTS_ADDRESS,
+                "GATEWAY_PORT": str(port),
+                "MINISTACK_HOST": EVENTS_ADDRESS,
+                "MINISTACK_ACCOUNT_ID": ACCOUNT,
+                "IOT_MTLS_ENABLED": "0",
+                "LAMBDA_STATE_TRANSITION_SECONDS": "0",
+                # Retries come after a moment instead of minutes.
+                "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
+                "TMPDIR": str(directory),
+            },
+            cwd=directory,
+            stdout=log,
+            stderr=log,
+        )
+
+
+@pytest.fixture
+def site(places: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in places.items():
+        monkeypatch.setenv(name, value)
+    site = Site(settings=SETTINGS, aws=Aws(REGION), directory=tmp_path)
+    place = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {"ManagerAddress": {"Value": "127.77.0.10"}},
+    }
+    if not site.outputs("cloudjhub-spring-place"):
+        site.aws.client("cloudformation").create_stack(
+            StackName="cloudjhub-spring-place", TemplateBody=json.dumps(place)
+        )
+    return site
+
+
+def built(site: Site) -> Site:
+    Lifecycle().apply(site, silently)
+    return site
+
+
+def rules_and_roles(site: Site) -> list[int]:
+    rules = site.aws.client("events").list_rules(NamePrefix="cloudjhub-spring-")["Rules"]
+    roles = site.aws.client("iam").list_roles()["Roles"]
+    return [len(rules), len([one for one in roles if one["RoleName"].startswith("cloudjhub-spring-")])]
+
+
+def test_it_is_built_once_and_then_left_alone(site: Site) -> None:
+    step = Lifecycle()
+    assert [change.kind for change in step.changes(site)] == [Kind.CREATE]
+    step.apply(site, silently)
+    assert step.changes(site) == []
+    found = functions.existing(site.aws, "spring")
+    assert sorted(found) == sorted(functions.function_names("spring"))
+    assert rules_and_roles(site) == [6, 6]
+
+
+def test_a_changed_setting_is_deployed_and_an_operators_files_are_needed_by_nobody(site: Site) -> None:
+    """The directory is new in each test: whoever comes next goes on from what AWS has."""
+    built(site)
+    slower = replace(site, settings=replace(SETTINGS, timing=Timing(sweep_schedule="rate(10 minutes)")))
+    assert {change.kind for change in Lifecycle().changes(slower)} == {Kind.CHANGE}
+    built(slower)
+    assert Lifecycle().changes(slower) == []
+    rule = site.aws.client("events").describe_rule(Name="cloudjhub-spring-sweep-event")
+    assert rule["ScheduleExpression"] == "rate(10 minutes)"
+    assert rules_and_roles(site) == [6, 6]
+
+
+def test_an_interruption_between_chalice_and_the_rest_is_made_up_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built(site)
+    functions.remove(site.aws, "cloudjhub-spring-sweep")
+
+    def interrupted(_: Site) -> None:
+        raise StepFailed("interrupted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(queue, "apply", interrupted)
+        with pytest.raises(StepFailed, match="interrupted"):
+            built(site)
+    assert Lifecycle().changes(site) != []
+    built(site)
+    assert Lifecycle().changes(site) == []
+    assert rules_and_roles(site) == [6, 6]
+
+
+def test_an_event_that_fails_three_times_is_kept_in_the_queue(site: Site) -> None:
+    """There are no tables in this cloud: no function can do its work."""
+    built(site)
+    url = queue.find(site)
+    assert url is not None
+    sqs: Any = site.aws.client("sqs")
+    detail = {
+        "cluster": "spring",
+        "worker": "alice",
+        "instance_id": "i-0123456789abcdef0",
+        "requested_at": time.time(),
+        "requested_by": "carol",
+    }
+    event = {"source": "cloudjhub.hub", "detail-type": "Stop Requested", "detail": detail}
+    site.aws.client("lambda").invoke(
+        FunctionName="cloudjhub-spring-stop_requested",
+        InvocationType="Event",
+        Payload=json.dumps(event).encode(),
+    )
+
+    def kept() -> Any:
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        bodies = [json.loads(message["Body"]) for message in messages]
+        return [one for one in bodies if one["requestPayload"].get("detail") == detail]
+
+    [failed] = until(kept, "the event in the queue", patience=60)
+    assert failed["requestContext"]["condition"] == "RetriesExhausted"
+
+
+def test_a_function_that_this_release_has_no_more_goes(site: Site) -> None:
+    built(site)
+    role = site.aws.client("iam").create_role(RoleName="cloudjhub-spring-old", AssumeRolePolicyDocument="{}")
+    for cluster, name in (("spring", "cloudjhub-spring-old"), ("spring-old", "cloudjhub-spring-old-sweep")):
+        site.aws.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.11",
+            Role=role["Role"]["Arn"],
+            Handler="app.x",
+            Code={"ZipFile": b"x"},
+            Environment={"Variables": {"CLOUDJHUB_CLUSTER": cluster}},
+        )
+    assert [change.kind for change in Lifecycle().changes(site)] == [Kind.CHANGE]
+    built(site)
+    left = [one["FunctionName"] for one in site.aws.client("lambda").list_functions()["Functions"]]
+    assert "cloudjhub-spring-old" not in left
+    assert "cloudjhub-spring-old-sweep" in left  # another cluster's, though its name begins alike
+    site.aws.client("lambda").delete_function(FunctionName="cloudjhub-spring-old-sweep")
+
+
+def test_all_of_it_goes(site: Site) -> None:
+    built(site)
+    assert len(Lifecycle().removals(site)) > 6 * 3
+    Lifecycle().remove(site, silently)
+    assert Lifecycle().removals(site) == []
+    assert rules_and_roles(site) == [0, 0]
+    Lifecycle().remove(site, silently)
+
+
+def test_the_functions_learn_where_the_hub_is_and_what_it_must_show() -> None:
+    found = variables(SETTINGS, "https://hub.example", "PEM")
+    assert found["CLOUDJHUB_HUB_API"] == "https://hub.example/hub/api"
+    assert found["CLOUDJHUB_HUB_CERTIFICATE"] == "PEM"
+    assert found["CLOUDJHUB_SWEEP_SCHEDULE"] == "rate(5 minutes)"
+    assert "CLOUDJHUB_HUB_CERTIFICATE" not in variables(SETTINGS, "https://hub.example", "")
+
+
+def test_the_hash_tells_one_content_from_another() -> None:
+    first = lifecycle.content_hash({"a": b"1", "b": b"2"})
+    assert first == lifecycle.content_hash({"b": b"2", "a": b"1"})
+    assert first != lifecycle.content_hash({"a": b"1", "b": b"3"})
+    assert first != lifecycle.content_hash({"a": b"1b", "": b"2"})
