@@ -1,0 +1,1 @@
+"""What the operator does with the users' machines: list, keep, stop, terminate."""
