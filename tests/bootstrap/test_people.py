@@ -1,0 +1,150 @@
+"""The people of a cluster: written once from the users file, then changed by conditional writes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bootstrap import people
+from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
+from bootstrap.site import Site
+from hub.people import People
+from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
+
+
+@pytest.fixture
+def unbuilt(tmp_path: Path) -> Iterator[Site]:
+    with emulated_aws():
+        yield site_in(tmp_path)
+
+
+@pytest.fixture
+def site(unbuilt: Site) -> Site:
+    build_tables(unbuilt)
+    return unbuilt
+
+
+def item(site: Site) -> dict[str, object]:
+    found = site.aws.client("dynamodb").get_item(
+        TableName="cloudjhub-test-settings", Key={"scope": {"S": "users"}}
+    )
+    told = found["Item"]
+    return {"users": json.loads(told["users"]["S"]), "version": told["version"]["N"]}
+
+
+def test_the_users_file_makes_the_first_people(site: Site) -> None:
+    people.ensure_people(site)
+    assert item(site) == {
+        "users": {"users": {"ada": {"admin": True}, "bob": {}}, "removed": []},
+        "version": "1",
+    }
+
+
+def test_the_users_file_counts_once(site: Site) -> None:
+    people.ensure_people(site)
+    site.settings.login.users_file.write_text("eve admin\n")
+    people.ensure_people(site)
+    assert "eve" not in people.read_people(site).users
+
+
+def test_people_are_added_and_removed(site: Site) -> None:
+    people.ensure_people(site)
+    people.change_people(site, people.adding(["Carol", "dan"], admin=True))
+    people.change_people(site, people.removing(["bob", "dan"]))
+    assert people.read_people(site) == People(
+        frozenset({"ada", "carol"}), frozenset({"ada", "carol"}), frozenset({"bob", "dan"})
+    )
+    assert item(site)["version"] == "3"
+
+
+def test_whoever_is_added_before_the_first_people_joins_them(site: Site) -> None:
+    people.change_people(site, people.adding(["carol"], admin=None))
+    assert people.read_people(site).users == {"ada", "bob", "carol"}
+
+
+@pytest.mark.parametrize(("admin", "after"), [(None, {"ada"}), (True, {"ada", "bob"}), (False, set())])
+def test_adding_again_changes_rights_only_if_told(site: Site, admin: bool | None, after: set[str]) -> None:
+    people.change_people(site, people.adding(["ada", "bob"], admin=admin))
+    assert people.read_people(site).admins == after
+
+
+def test_nothing_is_written_where_nothing_changes(site: Site) -> None:
+    people.ensure_people(site)
+    people.change_people(site, people.adding(["ada"], admin=None))
+    assert item(site)["version"] == "1"
+
+
+def test_two_writers_lose_nothing(site: Site) -> None:
+    people.ensure_people(site)
+    others = iter(["carol", "dan"])
+
+    def slow(before: People) -> People:
+        for other in others:
+            people.change_people(site, people.adding([other], admin=None))
+            break
+        return before.with_user("eve")
+
+    people.change_people(site, slow)
+    assert people.read_people(site).users == {"ada", "bob", "carol", "dan", "eve"}
+
+
+def test_endless_contention_ends(site: Site) -> None:
+    people.ensure_people(site)
+    names = (f"user{n}" for n in range(100))
+
+    def hopeless(before: People) -> People:
+        people.change_people(site, people.adding([next(names)], admin=None))
+        return before.with_user("eve")
+
+    with pytest.raises(StepFailed, match="try again"):
+        people.change_people(site, hopeless)
+
+
+def test_names_go_by_the_hubs_rules() -> None:
+    assert people.accepted("ÉVE") == "éve"
+    for name in ("a/b", "", " a", "a\u200bb"):
+        with pytest.raises(SettingsError):
+            people.accepted(name)
+
+
+def test_without_a_table_nothing_is_known(unbuilt: Site) -> None:
+    for call in (people.read_people, people.ensure_people):
+        with pytest.raises(NotBuilt, match="cloudjhub up"):
+            call(unbuilt)
+
+
+def test_a_damaged_record_is_not_overwritten(site: Site) -> None:
+    site.aws.client("dynamodb").put_item(
+        TableName="cloudjhub-test-settings",
+        Item={"scope": {"S": "users"}, "users": {"S": "{"}, "version": {"N": "1"}},
+    )
+    with pytest.raises(Refused, match="scope `users`"):
+        people.change_people(site, people.adding(["eve"], admin=None))
+
+
+def test_a_missing_users_file_is_named_unless_everybody_may_come(tmp_path: Path) -> None:
+    with emulated_aws():
+        site = site_in(tmp_path)
+        site.settings.login.users_file.unlink()
+        with pytest.raises(SettingsError, match="allow_all"):
+            people.first_people(site.settings)
+        open_to_all = site_in(tmp_path, "login: {allow_all: true, users_file: nobody}\n")
+        assert people.first_people(open_to_all.settings) == People()
+
+
+def test_a_wrong_line_of_the_users_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "users").write_text("ada\n\nb/c admin\n")
+    with pytest.raises(SettingsError, match="line 3"):
+        people.people_in(tmp_path / "users")
+
+
+def test_the_users_file_is_read_as_it_is_written(tmp_path: Path) -> None:
+    known = People(frozenset({"ada", "bob smith"}), frozenset({"ada"}))
+    (tmp_path / "users").write_text(people.users_file_text(known))
+    assert people.people_in(tmp_path / "users") == known
+
+
+def test_too_many_names_are_refused(site: Site) -> None:
+    with pytest.raises(Refused, match="allow_all"):
+        people.change_people(site, people.adding([f"{'x' * 200}{n}" for n in range(2000)], admin=None))

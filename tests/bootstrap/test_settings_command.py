@@ -1,0 +1,175 @@
+"""`settings`: the policy read with its sources, changed with warnings, checked by the lifecycle app's own rules."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bootstrap import idleness
+from bootstrap.command_line import Assignment
+from bootstrap.commands.settings import settings
+from bootstrap.errors import NotBuilt, SettingsError, StepFailed
+from lifecycle_app.worker import State
+from tests.bootstrap.clusters import NOW, Built, built
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Built]:
+    with built(monkeypatch, tmp_path) as made:
+        yield made
+
+
+def changed(before: str | None, *arguments: str, unset: tuple[str, ...] = ()) -> dict[str, object]:
+    return idleness.changed(before, [Assignment.read(argument) for argument in arguments], unset)
+
+
+@pytest.mark.parametrize(
+    ("argument", "document"),
+    [
+        ("idle_timeout=90m", {"idle_timeout": 5400}),
+        ("idle_timeout=5400", {"idle_timeout": 5400}),
+        ("busy_allowance=never", {"busy_allowance": None}),
+        ("max_lifetime=2d", {"max_lifetime": 172800}),
+        ("hung_cpu=2.5", {"hung_cpu": 2.5}),
+        ("signals=work,interaction", {"signals": ["work", "interaction"]}),
+        ("signals=[load]", {"signals": ["load"]}),
+    ],
+)
+def test_a_value_is_written_as_people_write_it(argument: str, document: dict[str, object]) -> None:
+    assert changed(None, argument) == document
+
+
+@pytest.mark.parametrize(
+    ("argument", "mend"),
+    [
+        ("idle_timeot=1h", "did you mean idle_timeout"),
+        ("colour=red", "there are idle_timeout"),
+        ("idle_timeout", "write name=value"),
+        ("idle_timeout=soon", "90s, 15m, 1h"),
+        ("idle_timeout=0", "from 1 to"),
+        ("idle_timeout=never", "no duration"),
+        ("hung_cpu=200", "percentage"),
+        ("signals=dance", "unknown signal"),
+        ("idle_timeout=9999d", "from 1 to"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_mend(argument: str, mend: str) -> None:
+    with pytest.raises(SettingsError, match=mend):
+        changed(None, argument)
+
+
+def test_the_rest_stays_and_what_nobody_can_use_goes() -> None:
+    before = json.dumps({"idle_timeout": 60, "hung_cpu": "?", "max_lifetime": 900})
+    assert changed(before, "idle_timeout=2h") == {"idle_timeout": 7200, "max_lifetime": 900}
+    assert changed(before, unset=("max_lifetime",)) == {"idle_timeout": 60}
+    assert changed("not JSON", "idle_timeout=2h") == {"idle_timeout": 7200}
+    with pytest.raises(SettingsError, match="did you mean"):
+        changed(before, unset=("max_lifetme",))
+
+
+def test_what_holds_for_a_user_is_told_with_its_source() -> None:
+    found = {
+        "cluster": '{"idle_timeout": 600, "hung_cpu": 1}',
+        "group/a": '{"idle_timeout": 1200}',
+        "group/b": '{"idle_timeout": 900}',
+        "user/alice": '{"max_lifetime": 3600}',
+    }
+    rows = {row.name: row for row in idleness.effective("alice", ("a", "b"), found)}
+    assert (rows["idle_timeout"].value, rows["idle_timeout"].scope) == (timedelta(minutes=20), "group/a")
+    assert rows["max_lifetime"].scope == "user/alice"
+    assert rows["hung_cpu"].scope == "cluster"
+    assert rows["start_grace"].scope == "default"
+
+
+def test_the_policy_is_set_and_read_for_everybody_a_group_and_a_user(cluster: Built) -> None:
+    cluster.worker("alice", groups=("physics",))
+    said = cluster.run(settings, "set", "idle_timeout=90m").output
+    assert "cluster: idle_timeout=90 min" in said
+    assert "within a minute" in said
+    cluster.run(settings, "set", "--group", "physics", "busy_allowance=never")
+    cluster.run(settings, "set", "--user", "alice", "signals=work", "hung_cpu=1")
+    assert cluster.store.policies(["cluster"]) == {"cluster": '{"idle_timeout": 5400}'}
+    found = json.loads(cluster.run(settings, "get", "user/alice", "--json").output)
+    assert found["idle_timeout"] == {"value": 5400.0, "from": "cluster"}
+    assert found["busy_allowance"] == {"value": None, "from": "group/physics"}
+    assert found["signals"] == {"value": ["work", "interaction"], "from": "user/alice"}
+    everything = cluster.run(settings, "get").output
+    assert "group/physics: busy_allowance=never" in everything
+    assert "90 min" in everything
+    assert json.loads(cluster.run(settings, "get", "--json").output)["group/physics"] == {
+        "busy_allowance": None
+    }
+
+
+def test_what_is_taken_back_is_gone(cluster: Built) -> None:
+    cluster.run(settings, "set", "--user", "alice", "hung_cpu=1")
+    cluster.run(settings, "set", "--user", "alice", "--unset", "hung_cpu")
+    assert cluster.store.policies(["user/alice"]) == {}
+    cluster.run(settings, "set", "--user", "alice", "hung_cpu=2")
+    assert cluster.store.policies(["user/alice"]) == {"user/alice": '{"hung_cpu": 2}'}
+
+
+def test_a_dry_run_warns_and_changes_nothing(cluster: Built) -> None:
+    cluster.worker("alice", last_activity=NOW - timedelta(minutes=40))
+    cluster.worker("bob", last_activity=NOW)
+    result = cluster.run(settings, "set", "idle_timeout=30m", "--dry-run")
+    # The minutes go on while a slow machine runs the test.
+    assert re.search(r"alice has been idle for \d+ min and stops at the next sweep", result.stderr)
+    assert "bob" not in result.stderr
+    assert "would set" in result.stdout
+    assert cluster.store.policies(["cluster"]) == {}
+
+
+def test_only_those_are_warned_of_whom_the_change_stops(cluster: Built) -> None:
+    idle = NOW - timedelta(minutes=40)
+    workers = [
+        cluster.worker("alice", last_activity=idle),
+        cluster.worker("kept", last_activity=idle, keep_until=NOW + timedelta(hours=1)),
+        cluster.worker("young", minutes=5),
+        cluster.worker("stopped", state=State.STOPPED, last_activity=idle),
+        cluster.worker("over", last_activity=NOW - timedelta(hours=2), minutes=300),
+        cluster.worker("own", last_activity=idle),
+    ]
+    before = {"user/own": '{"idle_timeout": 7200}'}
+    after = {**before, "cluster": '{"idle_timeout": 1800}'}
+    assert [key for key, _ in idleness.stopping_now(workers, before, after, NOW)] == ["alice"]
+
+
+def test_two_who_change_the_same_do_not_lose_a_change(cluster: Built) -> None:
+    cluster.run(settings, "set", "idle_timeout=90m")
+    with pytest.raises(StepFailed, match="somebody else"):
+        idleness.write(cluster.site, "cluster", None, {"idle_timeout": 60})
+    with pytest.raises(StepFailed, match="somebody else"):
+        idleness.write(cluster.site, "cluster", "{}", {})
+
+
+def test_a_users_workers_are_kept_running(cluster: Built) -> None:
+    cluster.worker("alice")
+    cluster.worker("alice/gpu")
+    cluster.worker("bob")
+    said = cluster.run(settings, "set", "--user", "alice", "keep_until=2h").output
+    assert "alice/gpu is kept until" in said
+    kept = {one.key for one in cluster.store.everybody() if one.keep_until}
+    assert kept == {"alice", "alice/gpu"}
+    with pytest.raises(SettingsError, match="--user"):
+        cluster.run(settings, "set", "keep_until=2h")
+    with pytest.raises(NotBuilt, match="zoe"):
+        cluster.run(settings, "set", "--user", "zoe", "keep_until=2h")
+
+
+def test_it_is_said_what_to_say(cluster: Built) -> None:
+    with pytest.raises(SettingsError, match="say what to set"):
+        cluster.run(settings, "set")
+    with pytest.raises(SettingsError, match="not both"):
+        cluster.run(settings, "set", "--user", "a", "--group", "b", "hung_cpu=1")
+    with pytest.raises(SettingsError, match="no scope 'alice'"):
+        cluster.run(settings, "get", "alice")
+
+
+def test_a_cluster_that_is_not_built_is_named(cluster: Built) -> None:
+    cluster.file.write_text(cluster.file.read_text().replace("spring", "autumn"))
+    with pytest.raises(NotBuilt, match=r"autumn .*cloudjhub up"):
+        cluster.run(settings, "get")

@@ -1,0 +1,213 @@
+"""`cloudjhub users` and `cloudjhub secrets`, as an operator types them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from bootstrap import people, secrets
+from bootstrap.commands.secrets import secrets as secrets_group
+from bootstrap.commands.users import rows
+from bootstrap.commands.users import users as users_group
+from bootstrap.errors import NotBuilt, SettingsError
+from bootstrap.manager.request import content
+from bootstrap.site import Site
+from bootstrap.workers.listing import store_of
+from hub.codes import is_code_of
+from hub.people import People
+from lifecycle_app.worker import State, Worker
+from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
+from tests.bootstrap.manager_examples import CONFIG
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with emulated_aws():
+        site = site_in(tmp_path)
+        build_tables(site)
+        people.ensure_people(site)
+        yield site
+
+
+def run(site: Site, group: click.Group, *words: str, typed: str | bytes = "") -> Result:
+    file = site.settings.login.users_file.parent / "cluster.yaml"
+    return CliRunner().invoke(group, [*words, "--file", str(file)], input=typed)
+
+
+def lines(site: Site, *words: str) -> list[str]:
+    result = run(site, users_group, *words)
+    assert result.exit_code == 0, result.exception
+    return result.stdout.splitlines()
+
+
+def error(result: Result, kind: type[Exception]) -> str:
+    assert isinstance(result.exception, kind)
+    return str(result.exception)
+
+
+def worker(key: str, state: State) -> Worker:
+    return Worker(key=key, instance_id=f"i-{key}", state=state, state_at=NOW, version=0, changed_at=NOW)
+
+
+def test_users_are_added_as_they_are_named(site: Site) -> None:
+    assert lines(site, "add", "Carol", "dan", "--admin") == [
+        "added carol", "added dan", "carol is an administrator now", "dan is an administrator now",
+    ]  # fmt: skip
+    assert lines(site, "add", "carol") == ["nothing to change"]
+    assert lines(site, "add", "carol", "--no-admin") == ["carol is no administrator any more"]
+    assert people.read_people(site).admins == {"ada", "dan"}
+
+
+def test_scripts_read_what_has_changed(site: Site) -> None:
+    nothing: dict[str, list[str]] = {
+        "added": [],
+        "administrators": [],
+        "no_administrators": [],
+        "removed": [],
+    }
+    added = json.loads(run(site, users_group, "add", "carol", "dan", "--admin", "--json").stdout)
+    assert added == {**nothing, "added": ["carol", "dan"], "administrators": ["carol", "dan"]}
+    assert json.loads(run(site, users_group, "add", "carol", "--json").stdout) == nothing
+    previewed = json.loads(run(site, users_group, "remove", "bob", "--json", "--dry-run").stdout)
+    assert previewed == {**nothing, "removed": ["bob"]}
+    assert "bob" in people.read_people(site).users
+    assert json.loads(run(site, users_group, "remove", "bob", "--json").stdout) == previewed
+    assert "bob" not in people.read_people(site).users
+
+
+def test_users_are_added_from_a_file(site: Site, tmp_path: Path) -> None:
+    source = tmp_path / "class.txt"
+    source.write_text("# spring\ncarol\ndan admin\n")
+    lines(site, "add", "--from", str(source), "eve")
+    assert people.read_people(site).users == {"ada", "bob", "carol", "dan", "eve"}
+    assert people.read_people(site).admins == {"ada", "dan"}
+
+
+def test_users_are_removed_and_can_come_back(site: Site) -> None:
+    assert lines(site, "remove", "bob") == ["removed bob"]
+    assert people.read_people(site).removed == {"bob"}
+    assert lines(site, "add", "bob") == ["added bob"]
+    assert people.read_people(site).removed == frozenset()
+
+
+@pytest.mark.parametrize("words", [("add", "carol"), ("remove", "bob")])
+def test_a_dry_run_changes_nothing(site: Site, words: tuple[str, ...]) -> None:
+    before = people.read_people(site)
+    assert all(line.startswith("dry run: ") for line in lines(site, *words, "--dry-run"))
+    assert people.read_people(site) == before
+
+
+@pytest.mark.parametrize("words", [("add",), ("remove",), ("add", "a/b"), ("remove", "")])
+def test_names_are_needed_and_checked(site: Site, words: tuple[str, ...]) -> None:
+    error(run(site, users_group, *words), SettingsError)
+
+
+def test_the_list_has_everybodys_machines(site: Site) -> None:
+    store = store_of(site)
+    for one in (worker("ada", State.RUNNING), worker("ada/gpu", State.STOPPED), worker("zoe", State.STOPPED)):
+        store.put(one, NOW)
+    lines(site, "remove", "bob")
+    told = json.loads("\n".join(lines(site, "list", "--json")))
+    assert [row["name"] for row in told] == ["ada", "bob", "zoe"]
+    assert told[0] == {
+        "name": "ada", "admin": True, "listed": True, "removed": False,
+        "workers": [
+            {"server": "", "state": "running", "instance": "i-ada"},
+            {"server": "gpu", "state": "stopped", "instance": "i-ada/gpu"},
+        ],
+    }  # fmt: skip
+    text = "\n".join(lines(site, "list"))
+    assert "running, stopped (gpu)" in text
+    assert "not in the list" in text
+    assert "removed" in text
+
+
+def test_machines_that_are_gone_are_not_shown() -> None:
+    assert rows(People(frozenset({"ada"})), [worker("ada", State.TERMINATED)])[0]["workers"] == []
+
+
+def test_without_a_cluster_the_mend_is_told(tmp_path: Path) -> None:
+    with emulated_aws():
+        site = site_in(tmp_path)
+        for words in (("add", "eve"), ("remove", "bob"), ("list",)):
+            assert "cloudjhub up" in error(run(site, users_group, *words), NotBuilt)
+
+
+def test_codes_are_each_names_own(site: Site) -> None:
+    assert "cloudjhub up" in error(run(site, users_group, "codes"), NotBuilt)
+    secrets.ensure(site.aws.client("ssm"), "test")
+    told = json.loads("\n".join(lines(site, "codes", "--json")))
+    key = secrets.read(site.aws.client("ssm"), "test", "hub/sign-up-key")
+    assert list(told) == ["ada", "bob"]
+    assert is_code_of(told["bob"], key, "test", "bob")
+    assert not is_code_of(told["bob"], key, "test", "ada")
+    assert lines(site, "codes", "BOB") == [f"{told['bob']}  bob"]
+    assert "users add" in error(run(site, users_group, "codes", "eve"), SettingsError)
+
+
+def test_accounts_that_are_kept_elsewhere_have_no_codes(tmp_path: Path) -> None:
+    with emulated_aws():
+        site = site_in(tmp_path, "login: {authenticator: google, options: {client_id: abc}}\n")
+        assert "google" in error(run(site, users_group, "codes"), SettingsError)
+
+
+def test_a_secret_is_read_from_standard_input_and_never_shown(site: Site) -> None:
+    result = run(site, secrets_group, "set", "client-secret", typed="hunter2\n")
+    assert result.exit_code == 0
+    assert "hunter2" not in result.output
+    assert secrets.read(site.aws.client("ssm"), "test", "hub/client-secret") == "hunter2"
+
+
+def test_scripts_set_a_secret(site: Site) -> None:
+    tried = run(site, secrets_group, "set", "client-secret", "--json", "--dry-run", typed="hunter2")
+    assert json.loads(tried.stdout) == {"secret": "client-secret", "set": False}
+    done = run(site, secrets_group, "set", "client-secret", "--json", typed="hunter2")
+    assert json.loads(done.stdout) == {"secret": "client-secret", "set": True}
+    assert "run `cloudjhub up`" in done.stderr
+
+
+def test_a_changed_secret_is_another_manager(site: Site) -> None:
+    ssm, seen = site.aws.client("ssm"), []
+    for value in ("one", "two"):
+        run(site, secrets_group, "set", "client-secret", typed=value)
+        found = secrets.versions(ssm, "test", ["hub/client-secret", "hub/ldap-password"])
+        seen.append(content(site.settings, replace(CONFIG, secret_versions=found)))
+        assert list(found) == ["hub/client-secret"]
+    assert len(set(seen)) == 2
+    assert secrets.versions(ssm, "test", []) == {}
+
+
+def test_a_secret_is_replaced(site: Site) -> None:
+    for value in ("one", "two"):
+        run(site, secrets_group, "set", "ldap-password", typed=value)
+    assert secrets.read(site.aws.client("ssm"), "test", "hub/ldap-password") == "two"
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "a\nb\n", "x" * 5000, b"\xff\xfe"])
+def test_a_value_is_one_line(site: Site, typed: str | bytes) -> None:
+    assert "one line" in error(run(site, secrets_group, "set", "client-secret", typed=typed), SettingsError)
+
+
+def test_other_secrets_are_not_set_by_hand(site: Site) -> None:
+    assert "client-secret" in error(run(site, secrets_group, "set", "hub/cookie-secret"), SettingsError)
+
+
+def test_a_dry_run_sets_nothing(site: Site) -> None:
+    run(site, secrets_group, "set", "client-secret", "--dry-run", typed="x")
+    assert secrets.dates(site.aws.client("ssm"), "test") == {}
+
+
+def test_secrets_are_listed_by_name_and_date(site: Site) -> None:
+    run(site, secrets_group, "set", "client-secret", typed="hunter2")
+    result = run(site, secrets_group, "list")
+    assert result.stdout.rstrip().endswith("hub/client-secret")
+    assert result.stdout.startswith(str(datetime.now().astimezone().year))
+    assert list(json.loads(run(site, secrets_group, "list", "--json").stdout)) == ["hub/client-secret"]
+    assert "hunter2" not in result.output
