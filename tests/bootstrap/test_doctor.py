@@ -1,0 +1,238 @@
+"""What is wrong with a cluster: each judgement by its boundary, and the commands over a cluster that is half built."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from bootstrap.commands.doctor import doctor
+from bootstrap.errors import NotBuilt, Unhealthy
+from bootstrap.health import checkup, facts, judging
+from bootstrap.site import Site
+from bootstrap.workers.listing import DUPLICATE, NO_RECORD, Machine
+from lifecycle_app.worker import State, Worker
+from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
+
+pytestmark = pytest.mark.filterwarnings(MOTO_WARNS)
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(hours=3)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("until", "line"),
+    [
+        (None, None),
+        (NOW + judging.SOON + SECOND, None),
+        (NOW + timedelta(days=2), "the hub's certificate expires in 2 days: mend"),
+        (NOW, "the hub's certificate has expired: mend"),
+    ],
+)
+def test_certificates(until: datetime | None, line: str | None) -> None:
+    assert judging.certificate(until, NOW, "mend") == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("skew", "words"),
+    [
+        (judging.ALLOWED_SKEW, None),
+        (judging.ALLOWED_SKEW + SECOND, "ahead of"),
+        (-judging.ALLOWED_SKEW - SECOND, "behind"),
+    ],
+)
+def test_clocks(skew: timedelta, words: str | None) -> None:
+    found = judging.clock(skew)
+    assert [words in line for line in found if words] == ([True] if words else [])
+
+
+def test_managers() -> None:
+    assert judging.manager({"i-1": "running"}) == []
+    assert judging.manager({"i-1": "stopped"}) == [
+        "the manager i-1 is stopped: run `cloudjhub up`, which starts it"
+    ]
+    assert judging.manager({}) == ["there is no manager: run `cloudjhub up`"]
+    assert judging.manager({"i-1": "running", "i-2": "running"}) == [
+        "there are 2 managers (i-1, i-2): run `cloudjhub up`, which leaves one"
+    ]
+
+
+def test_state_disks() -> None:
+    disk = {"VolumeId": "vol-1", "Attachments": [{"InstanceId": "i-1"}]}
+    assert judging.state_disk([disk], ["i-1"]) == []
+    assert judging.state_disk([disk], ["i-2"]) == [
+        "the state disk vol-1 is not attached to the manager: run `cloudjhub up`"
+    ]
+    assert "vol-1, vol-2" in judging.state_disk([disk, {"VolumeId": "vol-2"}], ["i-1"])[0]
+    assert judging.state_disk([], ["i-1"])[0].startswith("the manager's state disk is gone")
+
+
+def test_images() -> None:
+    assert judging.image("ami-1", "available") == []
+    assert judging.image("ami-1", "") == ["the worker image ami-1 is gone: run `cloudjhub image build`"]
+    assert judging.image("", "") == ["there is no worker image: run `cloudjhub up`"]
+
+
+def test_scheduled_functions() -> None:
+    limits = {"sweep": timedelta(minutes=15)}
+    assert judging.last_runs({"sweep": NOW - limits["sweep"]}, {}, limits, NOW) == []
+    [late] = judging.last_runs({"sweep": NOW - limits["sweep"] - SECOND}, {}, limits, NOW)
+    assert late.endswith("look at `cloudjhub logs sweep`")
+    assert judging.last_runs({}, {"sweep": NOW - limits["sweep"]}, limits, NOW) == []
+    assert judging.last_runs({}, {"sweep": NOW - limits["sweep"] - SECOND}, limits, NOW)
+    [never] = judging.last_runs({}, {}, limits, NOW)
+    assert never.startswith("sweep has never run: ")
+
+
+def test_errors_letters_alarms() -> None:
+    assert judging.errors({"sweep": "", "reconcile": "boom"}) == [
+        "reconcile failed: boom: look at `cloudjhub logs reconcile`"
+    ]
+    assert judging.letters(0, "q") == []
+    assert judging.letters(2, "q")[0].startswith("2 events were given up and lie in the queue q: ")
+    assert judging.alarms({"a": "it is bad"}) == ["the alarm a rings: it is bad: look at `cloudjhub logs`"]
+
+
+def worker(state: State, at: datetime = LONG_AGO) -> Worker:
+    return Worker(key="alice", instance_id="i-1", state=state, state_at=at, version=1, changed_at=at)
+
+
+def machine(state: str, note: str = "", since: datetime = LONG_AGO) -> Machine:
+    return Machine(key="alice", instance_id="i-1", state=state, since=since, note=note)
+
+
+@pytest.mark.parametrize(
+    ("state", "recorded", "is_wrong"),
+    [
+        ("running", State.RUNNING, False),
+        ("stopped", State.RUNNING, True),
+        ("running", State.STOPPED, True),
+        ("running", State.STOPPING, False),
+        ("shutting-down", State.TERMINATED, False),
+    ],
+)
+def test_records_against_ec2(state: str, recorded: State, is_wrong: bool) -> None:
+    found = judging.workers([machine(state)], [worker(recorded)], NOW)
+    assert bool(found) is is_wrong
+    assert judging.workers([machine(state)], [worker(recorded, NOW - judging.SETTLES_IN)], NOW) == []
+
+
+def test_instances_without_a_record() -> None:
+    assert judging.workers([machine("running", NO_RECORD)], [], NOW) == [
+        "no record has the instance of alice (i-1, running): see `cloudjhub logs reconcile`"
+    ]
+    assert judging.workers([machine("running", NO_RECORD, NOW)], [], NOW) == []
+    assert judging.workers([machine("running", DUPLICATE)], [], NOW) == [
+        "there is a second instance of alice (i-1, running): see `cloudjhub workers terminate alice`"
+    ]
+
+
+def test_secrets_and_roles() -> None:
+    assert judging.secrets(["/a", "/b"], ["/b"])[0].startswith("the secret /a is missing: ")
+    wanted: dict[str, Any] = {"r": {"Statement": []}, "s": {"Statement": []}}
+    assert judging.roles(wanted, wanted) == []
+    changed, missing = judging.roles(wanted, {"r": {"Statement": ["more"]}, "s": None})
+    assert changed.startswith("the policy of the role r was changed by hand: ")
+    assert missing == "the role s or its policy is missing: run `cloudjhub up`"
+
+
+def test_what_is_left_behind() -> None:
+    volumes = [
+        {"VolumeId": "vol-1", "State": "available"},
+        {"VolumeId": "vol-2", "State": "available"},
+        {"VolumeId": "vol-3", "State": "in-use"},
+    ]
+    old = NOW - judging.BUILDING_TAKES - SECOND
+    found = judging.orphans(volumes, {"i-1": old, "i-2": NOW}, ["vol-1"], NOW)
+    assert [line.partition(":")[0] for line in found] == [
+        "the home disk vol-2 has no record",
+        f"the image builder i-1 has been there for {found[1].split('for ')[1].partition(':')[0]}",
+    ]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with unbuilt(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def half_built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with unbuilt(tmp_path_factory.mktemp("half")) as found:
+        build_half(found)
+        yield found
+
+
+def run_doctor(*options: str) -> Any:
+    return CliRunner().invoke(doctor, list(options))
+
+
+def test_nothing_is_built(site: Site) -> None:
+    result = run_doctor()
+    assert isinstance(result.exception, NotBuilt)
+    assert result.exception.exit_code == 3
+
+
+def test_unknown_credentials_are_all_that_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    result = run_doctor()
+    assert result.output.splitlines() == [
+        "! credentials",
+        "    there are no AWS credentials: run `aws sso login` or `aws configure`, or set AWS_PROFILE",
+    ]
+
+
+def test_a_half_built_cluster(half_built: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the permissions, which moto cannot simulate: those are tried with preflight."""
+    looks = {topic: look for topic, look in checkup.LOOKS.items() if topic != "permissions"}
+    monkeypatch.setattr(checkup, "LOOKS", looks)
+    result = run_doctor("--json")
+    assert isinstance(result.exception, Unhealthy), result.exception
+    assert result.exception.exit_code == 5
+    found = {one["topic"]: one["wrong"] for one in json.loads(result.output)}
+    assert list(found) == list(looks)
+    assert found["manager"][0] == "there is no manager: run `cloudjhub up`"
+    assert found["worker image"] == ["there is no worker image: run `cloudjhub up`"]
+    assert any(line.startswith("sweep has never run: ") for line in found["functions"])
+    assert not [line for line in found["roles"] if line.startswith("the role cloudjhub-spring-manager ")]
+    for topic in ("clock", "certificate", "dead letters", "alarms", "workers", "left behind", "secrets"):
+        assert found[topic] == [], topic
+
+
+def test_a_policy_that_was_changed_by_hand(half_built: Site) -> None:
+    iam = half_built.aws.client("iam")
+    [name] = iam.list_role_policies(RoleName="cloudjhub-spring-worker")["PolicyNames"]
+    more = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="cloudjhub-spring-worker", PolicyName=name, PolicyDocument=json.dumps(more))
+    wanted = facts.wanted_policies(half_built)
+    found = judging.roles(wanted, facts.found_policies(half_built, list(wanted)))
+    assert [line for line in found if "by hand" in line] == [
+        "the policy of the role cloudjhub-spring-worker was changed by hand: delete its policy, then run `cloudjhub up`"
+    ]
+
+
+def test_the_last_run_and_the_last_error_are_in_the_log(half_built: Site) -> None:
+    logs, group, now = half_built.aws.client("logs"), "/aws/lambda/cloudjhub-spring-sweep", datetime.now(UTC)
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="one")
+    assert facts.last_run(half_built, "cloudjhub-spring-sweep") is None
+    at = int(now.timestamp() * 1000)
+    logs.put_log_events(
+        logGroupName=group, logStreamName="one",
+        logEvents=[{"timestamp": at, "message": "ERROR lifecycle_app.handlers: failed\nTraceback"}],
+    )  # fmt: skip
+    seen = facts.last_run(half_built, "cloudjhub-spring-sweep")
+    assert seen is not None
+    assert abs(seen - now) < timedelta(minutes=1)
+    assert (
+        facts.last_error(half_built, "cloudjhub-spring-sweep", now) == "ERROR lifecycle_app.handlers: failed"
+    )
+    assert facts.last_error(half_built, "cloudjhub-spring-sweep", now + timedelta(days=2)) == ""
