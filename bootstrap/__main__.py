@@ -1,29 +1,73 @@
 """The command line: `python -m bootstrap`, installed as `cloudjhub`."""
 
 import sys
+from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap.errors import BootstrapError
+from bootstrap.aws_errors import meaning
+from bootstrap.commands.completion import PROGRAM, VARIABLE, completion
+from bootstrap.commands.doctor import doctor
+from bootstrap.commands.down import down
+from bootstrap.commands.image import image
+from bootstrap.commands.init import init
+from bootstrap.commands.logs import logs
+from bootstrap.commands.open import open_
+from bootstrap.commands.plan import plan
+from bootstrap.commands.secrets import secrets
+from bootstrap.commands.settings import settings
+from bootstrap.commands.status import status
+from bootstrap.commands.up import up
+from bootstrap.commands.users import users
+from bootstrap.commands.workers import workers
+from bootstrap.errors import BootstrapError, Interrupted
 from bootstrap.local.commands import local
+from hub.errors import HubError
+from lifecycle_app.errors import LifecycleError
+
+COMMANDS = (
+    *(init, plan, up, status, doctor, open_, users, secrets, settings, workers, image, logs, down),
+    *(local, completion),
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class InOrder(click.Group):
+    """Lists its commands in the order in which a newcomer needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Raises Interrupted at Ctrl-C, which click would tell as any other failure."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted("interrupted") from interrupt
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """JupyterHub on AWS: an instance for every user, started at login, stopped when idle."""
 
 
-cli.add_command(local)
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> None:
-    """Run the command line; what is wrong becomes one line and exit code 1."""
+    """Run the command line; what is wrong becomes one line and an exit code."""
     try:
-        cli()
-    except (BootstrapError, ClientError, BotoCoreError) as error:
-        click.echo(f"cloudjhub: {error}", err=True)
-        sys.exit(1)
+        cli(prog_name=PROGRAM, complete_var=VARIABLE)
+    except BootstrapError as error:
+        _end(error)
+    except (ClientError, BotoCoreError, HubError, LifecycleError) as error:
+        _end(meaning(error))
+
+
+def _end(error: BootstrapError) -> None:
+    click.echo(f"cloudjhub: {error}", err=True)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

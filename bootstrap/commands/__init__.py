@@ -1,0 +1,1 @@
+"""The commands that build, run and remove a cluster."""

@@ -1,0 +1,23 @@
+"""The help that an operator reads on a terminal of 80 columns."""
+
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from bootstrap.__main__ import cli
+
+
+def groups(group: click.Group, path: str) -> Iterator[tuple[str, click.Group]]:
+    yield path, group
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from groups(command, f"{path} {name}")
+
+
+@pytest.mark.parametrize(("path", "group"), [*groups(cli, "cloudjhub")])
+def test_no_commands_help_is_cut(path: str, group: click.Group) -> None:
+    context = click.Context(group, info_name=path, terminal_width=80)
+    _, _, listed = group.get_help(context).partition("Commands:")
+    assert listed.split()
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
