@@ -50,16 +50,25 @@ def free_port(address: str) -> int:
 
 
 class EventSink:
-    """An EventBridge that keeps what it is given."""
+    """An EventBridge that keeps what it is given; CloudWatch Logs' calls it takes too, as ministack does."""
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
+        self.log_calls: list[tuple[str, dict[str, Any]]] = []
         self.is_failing = False
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                service, _, action = self.headers.get("X-Amz-Target", "").partition(".")
+                if service.startswith("Logs"):
+                    sink.log_calls.append((action, body))
+                    self.send_response(200)
+                    self.send_header("Content-Length", "2")
+                    self.end_headers()
+                    self.wfile.write(b"{}")
+                    return
                 if sink.is_failing:
                     self.send_error(503)
                     return

@@ -148,19 +148,23 @@ def test_a_dead_instance_runs_but_answers_nobody(cloud: CloudProcess) -> None:
     assert dead["pid"] is None
 
 
-def test_a_stack_s_instances_are_run_like_any_other(cloud: CloudProcess) -> None:
-    template = f"""
-Resources:
-  Manager:
-    Type: AWS::EC2::Instance
-    Properties: {{ImageId: {IMAGE}, InstanceType: t3.small, SubnetId: {cloud.subnets["b"]}}}
-Outputs:
-  Id: {{Value: !Ref Manager}}
-"""
-    stacks = cloud.client("cloudformation")
-    stacks.create_stack(StackName="manager", TemplateBody=template)
-    instance_id = stacks.describe_stacks(StackName="manager")["Stacks"][0]["Outputs"][0]["OutputValue"]
-    instance = cloud.await_state(instance_id, "running")
-    cloud.await_page(instance["address"])
-    stacks.delete_stack(StackName="manager")
-    cloud.await_state(instance_id, "terminated")
+def test_a_network_interface_that_was_there_before_outlasts_its_instance(cloud: CloudProcess) -> None:
+    ec2 = cloud.client("ec2")
+    made = ec2.create_network_interface(SubnetId=cloud.subnets["a"])["NetworkInterface"]
+    given = [{"DeviceIndex": 0, "NetworkInterfaceId": made["NetworkInterfaceId"]}]
+    asked = {
+        "ImageId": IMAGE,
+        "InstanceType": "t3.medium",
+        "MinCount": 1,
+        "MaxCount": 1,
+        "NetworkInterfaces": given,
+    }
+    for _ in range(2):
+        instance = ec2.run_instances(**asked)["Instances"][0]
+        assert instance["PrivateIpAddress"] == made["PrivateIpAddress"]
+        cloud.await_state(instance["InstanceId"], "running")
+        with pytest.raises(ClientError, match="in use"):
+            ec2.run_instances(**asked)
+        ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
+        cloud.await_state(instance["InstanceId"], "terminated")
+    ec2.delete_network_interface(NetworkInterfaceId=made["NetworkInterfaceId"])

@@ -1,6 +1,7 @@
 """What is left after an end, a crash, a damaged snapshot."""
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -92,6 +93,26 @@ def test_what_was_on_its_way_arrives_after_a_resume(own_cloud: CloudProcess) -> 
     assert cloud.stop() == 0
     cloud.start()
     cloud.await_state(instance["instance_id"], "stopped")
+
+
+def test_log_groups_of_stacks_are_made_again(own_cloud: CloudProcess, events: EventSink) -> None:
+    """Their service forgets everything at its end."""
+    cloud, stacks = own_cloud, own_cloud.client("cloudformation")
+    properties = {"LogGroupName": "/a/group", "RetentionInDays": 14}
+    template = {"Resources": {"Logs": {"Type": "AWS::Logs::LogGroup", "Properties": properties}}}
+    stacks.create_stack(StackName="logs", TemplateBody=json.dumps(template))
+    until(
+        lambda: stacks.describe_stacks(StackName="logs")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE",
+        "the stack",
+    )
+    until(lambda: "/a/group" in saved(cloud), "a snapshot with the stack")
+    assert cloud.stop() == 0
+    before = len(events.log_calls)
+    cloud.start()
+    until(lambda: len(events.log_calls) >= before + 2, "the log group")
+    (made, group), (kept, retention) = events.log_calls[before:]
+    assert (made, group["logGroupName"]) == ("CreateLogGroup", "/a/group")
+    assert (kept, retention["retentionInDays"]) == ("PutRetentionPolicy", 14)
 
 
 def saved(cloud: CloudProcess) -> str:

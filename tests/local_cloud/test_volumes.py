@@ -96,3 +96,26 @@ def test_a_running_instance_keeps_its_root_disk(cloud: CloudProcess, running: st
     with pytest.raises(ClientError) as refused:
         cloud.client("ec2").detach_volume(VolumeId=root)
     assert refused.value.response["Error"]["Code"] == "OperationNotPermitted"
+
+
+def test_tags_go_with_what_carried_them(cloud: CloudProcess) -> None:
+    """Of a deleted disk, and of the disks and interfaces that go with an instance."""
+    ec2 = cloud.client("ec2")
+    ours = [{"Key": "course", "Value": "gone"}]
+    specifications = [
+        {"ResourceType": kind, "Tags": ours} for kind in ("instance", "volume", "network-interface")
+    ]
+    alone = ec2.create_volume(
+        AvailabilityZone="us-east-1a", Size=1, TagSpecifications=[{"ResourceType": "volume", "Tags": ours}]
+    )["VolumeId"]
+    instance = cloud.running(TagSpecifications=specifications)["instance_id"]
+
+    def tagged() -> set[str]:
+        found = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["course"]}])["Tags"]
+        return {one["ResourceId"] for one in found}
+
+    assert {alone, instance} < tagged()
+    ec2.delete_volume(VolumeId=alone)
+    ec2.terminate_instances(InstanceIds=[instance])
+    cloud.await_state(instance, "terminated")
+    assert tagged() == {instance}, "a terminated instance keeps its tags for a while"

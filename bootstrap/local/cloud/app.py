@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bootstrap.local.cloud import instance_processes, persistence
+from bootstrap.local.cloud import base_images, bucket_policies, instance_processes, persistence
+from bootstrap.local.cloud.account import Account
 from bootstrap.local.cloud.alarm_watch import AlarmWatch
 from bootstrap.local.cloud.buckets import Buckets
 from bootstrap.local.cloud.calls import CallLog
@@ -19,6 +20,9 @@ from bootstrap.local.cloud.ec2 import Ec2
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.events import EventBridge, Events, instance_event
 from bootstrap.local.cloud.faults import Faults
+from bootstrap.local.cloud.formation.api import Formation
+from bootstrap.local.cloud.formation.clients import clients
+from bootstrap.local.cloud.formation.engine import Engine
 from bootstrap.local.cloud.front import Front
 from bootstrap.local.cloud.http import Server
 from bootstrap.local.cloud.identities import Identities
@@ -55,6 +59,7 @@ class Cloud:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._snapshot = settings.state_dir / "cloud.snapshot"
         self.emulator = Emulator(settings.account, settings.region)
+        bucket_policies.mend()
         self.faults = Faults()
         self.calls = CallLog()
         self.disks = Disks(settings.state_dir)
@@ -69,6 +74,7 @@ class Cloud:
         self.metrics = MetricStore()
         self.tokens = ClientTokens()
         self.identities = Identities(self.emulator, settings.operator_secret)
+        self._formation = Engine(self.emulator, clients(settings), lambda: datetime.now(UTC), self._dirty.set)
         self._resume()
         self._assemble()
 
@@ -88,6 +94,7 @@ class Cloud:
                 self.events.run,
                 self._watch.run,
                 self._monitor.run,
+                self._formation.run,
                 self._save_changes,
             )
         ]
@@ -136,7 +143,9 @@ class Cloud:
             emulator, machines, self.identities, self._metadata_paths,
             settings.credential_lifetime, lambda: datetime.now(UTC),
         )  # fmt: skip
-        images = Images(emulator, self.room)
+        self.room.on_power_off = self._power_off
+        images = Images(emulator, self.room, machines, self._lifecycle, time.time, settings.image_time)
+        base_images.publish(emulator, images)
         control = Control(
             emulator,
             machines,
@@ -146,23 +155,38 @@ class Cloud:
             self._metadata_paths,
             self.faults,
             self.calls,
+            cloudwatch.record,
             settings.operator_secret,
         )
-        launching = Launching(emulator, machines, self._lifecycle, self.faults, self.tokens)
+        launching = Launching(emulator, machines, self._lifecycle, images, self.faults, self.tokens)
         ec2 = Ec2(emulator, machines, self._lifecycle, launching, self.room, settings.describe_lag)
         self._front = Front(
             emulator,
             self.identities,
             Throttle(Buckets(time.monotonic), self.faults),
+            self.faults,
             _handlers(
-                ec2.handlers(), Volumes(emulator, machines, self.room).handlers(), cloudwatch.handlers()
-            ),
-            {"cloudformation": self._lifecycle.adopt},
+                {
+                    **ec2.handlers(),
+                    **images.handlers(),
+                    **Volumes(emulator, machines, self.room).handlers(),
+                },
+                cloudwatch.handlers(),
+                Formation(emulator, self._formation).handlers(),
+            )
+            | dict(Account(emulator, self.faults).handlers()),
             metadata,
             control,
             self.calls,
             self._dirty.set,
         )
+
+    def _power_off(self, instance_id: str) -> None:
+        """What runs on an instance has asked for its shutdown, as `poweroff` does."""
+        with self.emulator.lock:
+            machine = self.machines.by_id.get(instance_id)
+            if machine is not None and machine.state is State.RUNNING:
+                self._lifecycle.power_off(machine)
 
     def _announce(self, instance_id: str, state: State, at: float) -> None:
         settings = self._settings
@@ -179,6 +203,7 @@ class Cloud:
         self.machines.by_id.update((machine.instance_id, machine) for machine in machines)
         self.metrics = self._resumed.get("metrics", self.metrics)
         self.tokens = self._resumed.get("tokens", self.tokens)
+        self._formation.resume(self._resumed.get("stacks", {}))
         self.room.machinery.images.update(self._resumed.get("images", {}))
         for event in self._resumed.get("events", []):
             self.events.put(event)
@@ -204,6 +229,7 @@ class Cloud:
                 "machines": list(self.machines),
                 "metrics": self.metrics,
                 "tokens": self.tokens,
+                "stacks": self._formation.stacks,
                 "images": self.room.machinery.images,
                 "events": self.events.pending(),
             }
@@ -215,6 +241,7 @@ def _machinery(settings: Settings, paths: MetadataPaths) -> Machinery:
     return Machinery(
         state_dir=settings.state_dir,
         endpoint=settings.endpoint,
+        events_endpoint=settings.events_endpoint,
         metadata_path=paths.of,
         region=settings.region,
         python=sys.executable,
@@ -225,8 +252,12 @@ def _machinery(settings: Settings, paths: MetadataPaths) -> Machinery:
 
 def _handlers(
     ec2: Mapping[str, Callable[[Call], Response]],
-    volumes: Mapping[str, Callable[[Call], Response]],
     cloudwatch: Mapping[str, Callable[[Call], Response]],
+    formation: Mapping[str, Callable[[Call], Response]],
 ) -> dict[tuple[str, str], Callable[[Call], Response]]:
-    named = {("ec2", action): handler for action, handler in {**ec2, **volumes}.items()}
-    return named | {("cloudwatch", action): handler for action, handler in cloudwatch.items()}
+    of_services = {"ec2": ec2, "cloudwatch": cloudwatch, "cloudformation": formation}
+    return {
+        (service, action): handler
+        for service, handlers in of_services.items()
+        for action, handler in handlers.items()
+    }

@@ -48,6 +48,7 @@ class CloudWatch:
             "GetMetricData": self._get_data,
             "GetMetricStatistics": self._get_statistics,
             "PutMetricAlarm": self._put_alarm,
+            "DescribeAlarms": self._describe_alarms,
             "SetAlarmState": self._set_state,
         }
 
@@ -139,6 +140,22 @@ class CloudWatch:
             alarm.state_reason_data = before.state_reason_data
             alarm.state_updated_timestamp, alarm.history = before.state_updated_timestamp, before.history
         return response
+
+    def _describe_alarms(self, call: Call) -> Response:
+        """moto looks at one of the conditions only; names and prefix it judges well enough."""
+        wanted = wire.parameters(call).get("StateValue")
+        if wanted is None:
+            return self._emulator.ask(call.service, call.request)
+        asked = wire.parameters(call)
+        prefix, names = asked.get("AlarmNamePrefix", ""), asked.get("AlarmNames")
+        alarms = [
+            alarm
+            for alarm in self._emulator.backend("cloudwatch").alarms.values()
+            if alarm.state_value == wanted
+            and alarm.name.startswith(prefix)
+            and (names is None or alarm.name in names)
+        ]
+        return wire.answer(call, {"MetricAlarms": alarms, "CompositeAlarms": []})
 
     def _set_state(self, call: Call) -> Response:
         alarm = self._emulator.backend("cloudwatch").alarms.get(wire.parameters(call).get("AlarmName"))

@@ -19,10 +19,12 @@ from bootstrap.local.cloud.imds import MetadataPaths
 from bootstrap.local.cloud.lifecycle import Lifecycle
 from bootstrap.local.cloud.machines import Machine, Machines
 from bootstrap.local.cloud.messages import AwsError, Request, Response, as_json, text
+from bootstrap.local.cloud.metrics import STANDARD_RESOLUTION, Metric, Sample
 from bootstrap.local.cloud.room import Room
 from bootstrap.local.cloud.rules import State
 
 PREFIX = "/_cloud/"
+Record = Callable[[Metric, Sample, int], None]
 
 
 class Control:
@@ -38,6 +40,7 @@ class Control:
         paths: MetadataPaths,
         faults: Faults,
         calls: CallLog,
+        record: Record,
         operator_secret: str,
     ) -> None:
         self._emulator = emulator
@@ -48,6 +51,7 @@ class Control:
         self._paths = paths
         self._faults = faults
         self._calls = calls
+        self._record = record
         self._authorization = f"Bearer {operator_secret}".encode()
 
     def answer(self, request: Request) -> Response:
@@ -58,6 +62,7 @@ class Control:
             ("GET", "calls"): self._list_calls,
             ("POST", "faults"): self._switch_fault,
             ("POST", "images"): self._register_image,
+            ("POST", "metrics"): self._take_metrics,
             ("POST", "metadata"): self._tell_metadata_path,
             ("POST", "poweroff"): self._power_off,
         }
@@ -128,6 +133,20 @@ class Control:
         with self._emulator.lock:
             self._images.register(str(asked["image_id"]), tuple(map(str, command)) if command else None)
         return as_json({"image_id": asked["image_id"]})
+
+    def _take_metrics(self, request: Request) -> Response:
+        """What AWS's own services measure: PutMetricData has no namespace AWS/ for anybody."""
+        asked = json.loads(request.body)
+        with self._emulator.lock:
+            for one in asked:
+                dimensions = tuple(sorted((str(name), str(value)) for name, value in one["dimensions"]))
+                value = float(one["value"])
+                self._record(
+                    Metric(str(one["namespace"]), str(one["name"]), dimensions),
+                    Sample(float(one["at"]), value, value, value, 1.0, str(one["unit"])),
+                    STANDARD_RESOLUTION,
+                )
+        return as_json({"taken": len(asked)})
 
     def _tell_metadata_path(self, request: Request) -> Response:
         with self._emulator.lock:

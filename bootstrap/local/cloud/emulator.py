@@ -15,7 +15,7 @@ from moto.moto_server.werkzeug_app import create_backend_app
 
 from bootstrap.local.cloud.messages import AwsError, Request, Response
 
-SERVICES = ("ec2", "iam", "sts", "dynamodb", "ssm", "cloudwatch", "cloudformation", "s3")
+SERVICES = ("ec2", "iam", "sts", "dynamodb", "ssm", "cloudwatch", "s3")
 GLOBAL_SERVICES = ("iam", "sts", "s3")
 HOP_BY_HOP = frozenset({"connection", "server", "date", "transfer-encoding"})
 

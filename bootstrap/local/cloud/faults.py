@@ -17,6 +17,7 @@ DESCRIPTIONS = {
     "alarms-off": "alarms are not evaluated",
     "sweep-off": "recorded only: the supervisor disables the sweep",
     "vcpu-limit": "the account may run 5 vCPUs",
+    "expired-credentials": "everybody's credentials have expired",
 }
 NAMES = tuple(DESCRIPTIONS)
 DEFAULT_DELAYS = {"late-events": timedelta(seconds=10), "slow-boot": timedelta(seconds=15)}

@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from bootstrap.local.cloud import imds, signatures, wire
+from bootstrap.local.cloud import imds, signatures, tags, wire
 from bootstrap.local.cloud.calls import CallLog
 from bootstrap.local.cloud.control import PREFIX, Control
 from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.identities import Identities
 from bootstrap.local.cloud.imds import MetadataService
 from bootstrap.local.cloud.messages import AwsError, Request, Response, text
@@ -22,6 +23,8 @@ from bootstrap.local.cloud.wire import Call
 log = logging.getLogger(__name__)
 
 INSTANCE_ID = re.compile(r"InstanceId(\.\d+)?")
+GLOBAL_REGION = "us-east-1"
+"""Every account has it; the global services are signed for it."""
 READS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "Head", "Assume")
 Handler = Callable[[Call, Identity], Response]
 
@@ -34,8 +37,8 @@ class Front:
         emulator: Emulator,
         identities: Identities,
         throttle: Throttle,
+        faults: Faults,
         handlers: Mapping[tuple[str, str], Callable[[Call], Response]],
-        after: Mapping[str, Callable[[], None]],
         metadata: MetadataService,
         control: Control,
         calls: CallLog,
@@ -44,8 +47,8 @@ class Front:
         self._emulator = emulator
         self._identities = identities
         self._throttle = throttle
+        self._faults = faults
         self._handlers = handlers
-        self._after = after
         self._metadata = metadata
         self._control = control
         self._calls = calls
@@ -88,6 +91,11 @@ class Front:
     def _identify(self, call: Call) -> Identity:
         if call.authorization is None:
             raise signatures.unsigned(call.service)
+        service, region = call.authorization.service, call.authorization.region
+        if region not in (self._emulator.region, GLOBAL_REGION):
+            raise signatures.unknown_key(service)  # as of a region that the account has not enabled
+        if self._faults.is_on("expired-credentials"):
+            raise signatures.expired(service)
         identity = self._identities.find(call.authorization.key)
         signatures.judge(call.request, call.authorization, identity, datetime.now(UTC))
         if identity is None:
@@ -100,8 +108,7 @@ class Front:
             return self._caller_identity(call, identity)
         handler = self._handlers.get((call.service, call.action))
         response = handler(call) if handler else self._emulator.ask(call.service, call.request)
-        if call.service in self._after:
-            self._after[call.service]()
+        tags.forget(self._emulator, call, response)
         if not call.action.startswith(READS) or call.action == "AssumeRole":
             self._changed()
         return response

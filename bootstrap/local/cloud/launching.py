@@ -9,6 +9,7 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.emulator import Emulator, with_form
 from bootstrap.local.cloud.faults import Faults
+from bootstrap.local.cloud.images import Images
 from bootstrap.local.cloud.lifecycle import Lifecycle
 from bootstrap.local.cloud.machines import Machines
 from bootstrap.local.cloud.messages import AwsError, Response
@@ -33,12 +34,14 @@ class Launching:
         emulator: Emulator,
         machines: Machines,
         lifecycle: Lifecycle,
+        images: Images,
         faults: Faults,
         tokens: ClientTokens,
     ) -> None:
         self._emulator = emulator
         self._machines = machines
         self._lifecycle = lifecycle
+        self._images = images
         self._faults = faults
         self._tokens = tokens
 
@@ -59,7 +62,8 @@ class Launching:
         reservation = list(ec2.reservations.values())[-1]
         for instance in reservation.instances:
             self._complete(instance, asked)
-            self._lifecycle.launch(instance)
+            self._lifecycle.launch(instance, self._images.root_size(str(instance.image_id)))
+            self._lend(instance.id, asked)
         if token:
             ids = [instance.id for instance in reservation.instances]
             self._tokens.remember(token, zone, print_, reservation.id, ids)
@@ -76,6 +80,8 @@ class Launching:
             raise _over_limit()
 
     def _zone(self, asked: Mapping[str, Any]) -> str:
+        for interface in self._lent(asked):
+            return str(interface.subnet.availability_zone)
         subnet_id = asked.get("SubnetId") or _interface_subnet(asked)
         if subnet_id:
             subnet = next((one for one in self._subnets() if one.id == subnet_id), None)
@@ -83,6 +89,16 @@ class Launching:
                 raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
             return str(subnet.availability_zone)
         return str(asked.get("Placement", {}).get("AvailabilityZone") or f"{self._emulator.region}a")
+
+    def _lend(self, instance_id: str, asked: Mapping[str, Any]) -> None:
+        """A network interface that was there before outlasts its instance."""
+        for interface in self._lent(asked):
+            interface.delete_on_termination = False
+        self._machines.by_id[instance_id].lent_interfaces = frozenset(_interfaces(asked))
+
+    def _lent(self, asked: Mapping[str, Any]) -> list[Any]:
+        enis = self._emulator.backend("ec2").enis
+        return [enis[one] for one in _interfaces(asked) if one in enis]
 
     def _subnets(self) -> list[Any]:
         zones = self._emulator.backend("ec2").subnets.values()
@@ -93,6 +109,11 @@ class Launching:
         if instance_type not in INSTANCE_TYPES:
             raise AwsError("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
         self.judge_limits([instance_type] * count, zone, starting=False)
+        disks = asked.get("BlockDeviceMappings", [])
+        self._images.judge_launch(str(asked.get("ImageId", "")), INSTANCE_TYPES[instance_type], disks)
+        for interface in self._lent(asked):
+            if interface.status == "in-use":
+                raise AwsError("InvalidNetworkInterface.InUse", f"Interface: [{interface.id}] in use.")
         subnet_id = asked.get("SubnetId") or _interface_subnet(asked)
         for subnet in self._subnets():
             if subnet.id == subnet_id and subnet.available_ip_address_count < count:
@@ -160,6 +181,12 @@ def _form(form: Mapping[str, str], count: int) -> dict[str, str]:
 def _interface_subnet(asked: Mapping[str, Any]) -> str | None:
     interfaces = asked.get("NetworkInterfaces", [])
     return next((one["SubnetId"] for one in interfaces if "SubnetId" in one), None)
+
+
+def _interfaces(asked: Mapping[str, Any]) -> list[str]:
+    """Ids of the network interfaces that exist already."""
+    given = asked.get("NetworkInterfaces", [])
+    return [one["NetworkInterfaceId"] for one in given if "NetworkInterfaceId" in one]
 
 
 def _no_capacity(instance_type: str, zone: str, *, starting: bool) -> AwsError:

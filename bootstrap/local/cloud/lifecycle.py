@@ -46,11 +46,11 @@ class Lifecycle:
         self._stop_time = stop_time
         self._wake = threading.Event()
 
-    def launch(self, instance: Any) -> Machine:
-        """A new instance is pending. It has a root disk even where only others were asked for."""
+    def launch(self, instance: Any, root_size: int = ROOT_SIZE) -> Machine:
+        """A new instance is pending. It has a root disk, of so many GB, even where only others were asked for."""
         root = instance.root_device_name
         if root not in dict(instance.get_block_device_mapping):
-            instance.add_block_device(ROOT_SIZE, root, None, False, True, None, volume_type="gp3")
+            instance.add_block_device(root_size, root, None, False, True, None, volume_type="gp3")
         machine = self._machines.add(instance)
         self._begin(machine, self._boot_time + self._faults.delay("slow-boot"))
         return machine
@@ -83,17 +83,6 @@ class Lifecycle:
     def reboot(self, machine: Machine) -> None:
         """A reboot is no state change: processes end and begin again."""
         self._room.restart(boot_plan(machine))
-
-    def adopt(self) -> None:
-        """Takes on instances that CloudFormation made, and finishes those it deleted."""
-        for instance in self._machines.unknown():
-            self.launch(instance)
-        for machine in list(self._machines):
-            if machine.instance.state == State.TERMINATED and machine.state not in (
-                State.TERMINATED,
-                State.SHUTTING_DOWN,
-            ):
-                self.terminate(machine)
 
     def run(self, ended: threading.Event) -> None:
         """Completes what is due until told to end."""
@@ -151,7 +140,21 @@ class Lifecycle:
             instance.terminate()
         instance.state_reason, instance._reason = reason, words
         for interface in list(instance.nics.values()):
+            if interface.id in machine.lent_interfaces:
+                detach(interface)
+                continue
             ec2.enis.pop(interface.id, None)
+            ec2.tags.pop(interface.id, None)
             interface.subnet.del_subnet_ip(interface.private_ip_address)
+        gone = [one for one in disks if one not in ec2.volumes]
+        for volume in gone:
+            ec2.tags.pop(volume, None)
         self._machines.enter(machine, State.TERMINATED)
-        self._room.discard(machine.instance_id, [one for one in disks if one not in ec2.volumes])
+        self._room.discard(machine.instance_id, gone)
+
+
+def detach(interface: Any) -> None:
+    """A network interface that was there before its instance is there after it, with its addresses."""
+    interface.instance = None
+    interface.attachment_id = None
+    interface.status = "available"

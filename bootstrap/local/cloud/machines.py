@@ -55,6 +55,8 @@ class Machine:
     is_forced: bool = False
     cpu_percent: float = 0.0
     history: list[tuple[float, State]] = field(default_factory=list)
+    lent_interfaces: frozenset[str] = frozenset()
+    """Network interfaces that it was launched at, which outlast it."""
 
     @property
     def instance_id(self) -> str:
@@ -92,11 +94,6 @@ class Machines:
         self.by_id[machine.instance_id] = machine
         self.enter(machine, State.PENDING, LAUNCH)
         return machine
-
-    def unknown(self) -> list[Any]:
-        """moto's instances that did not come through RunInstances: CloudFormation's."""
-        reservations = self._emulator.backend("ec2").reservations.values()
-        return [one for each in reservations for one in each.instances if one.id not in self.by_id]
 
     def enter(self, machine: Machine, state: State, reason: Reason | None = None) -> None:
         """The machine enters a state: shown by moto, kept in its history, announced. No reason keeps the old one."""

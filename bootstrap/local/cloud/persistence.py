@@ -17,8 +17,8 @@ from bootstrap.local.cloud.messages import StartupError
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-PICKLED = ("ec2", "dynamodb", "s3", "iam", "sts", "cloudwatch", "cloudformation")
+FORMAT = 2
+PICKLED = ("ec2", "dynamodb", "s3", "iam", "sts", "cloudwatch")
 PARAMETERS = "ssm"
 
 

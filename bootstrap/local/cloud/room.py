@@ -19,6 +19,8 @@ from bootstrap.local.cloud.plans import BootPlan
 log = logging.getLogger(__name__)
 
 WORKER_COMMAND = ("{python}", "-m", "bootstrap.worker.boot", "--config", "{root}/etc/cloudjhub/worker.json")
+POWER_OFF = 111
+"""The exit status by which what an instance runs asks for its shutdown, since `poweroff` would be this machine's."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -31,6 +33,7 @@ class Machinery:
 
     state_dir: Path
     endpoint: str
+    events_endpoint: str
     metadata_path: Callable[[str], str]
     region: str
     python: str
@@ -57,6 +60,7 @@ class Room:
         self.machinery = machinery
         self.disks = disks
         self._on_halt = on_halt
+        self.on_power_off: Callable[[str], None] = lambda _: None
         self._slots: dict[str, Slot] = {}
         self._lock = threading.Lock()
         self._is_closed = False
@@ -160,9 +164,13 @@ class Room:
             )
 
     def _watch(self, instance_id: str, process: "subprocess.Popen[bytes]") -> None:
-        """A machine whose service has ended is still running, as on EC2; its console tells."""
+        """A machine whose service has ended is still running, as on EC2, unless that asks for a shutdown."""
         status = process.wait()
-        self._note(instance_id, f"its process ended with status {status}")
+        if status == POWER_OFF:
+            self._note(instance_id, "powering off")
+            self.on_power_off(instance_id)
+        else:
+            self._note(instance_id, f"its process ended with status {status}")
 
     def _end(self, instance_id: str, slot: Slot, grace: timedelta) -> None:
         while mine := instance_processes.of_instance(self.machinery.state_dir, instance_id):
@@ -210,6 +218,8 @@ def launch_environment(machinery: Machinery, instance_id: str, home: Path) -> di
         "AWS_REGION": machinery.region,
         "AWS_DEFAULT_REGION": machinery.region,
         "AWS_ENDPOINT_URL": machinery.endpoint,
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": machinery.events_endpoint,
+        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": machinery.events_endpoint,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{machinery.endpoint}{machinery.metadata_path(instance_id)}",
         instance_processes.MARKER: instance_processes.marker(machinery.state_dir, instance_id),
     }

@@ -38,6 +38,7 @@ class Settings:
     describe_lag: timedelta
     alarm_interval: timedelta
     credential_lifetime: timedelta
+    image_time: timedelta
 
     @property
     def endpoint(self) -> str:
@@ -66,6 +67,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         describe_lag=given.describe_lag,
         alarm_interval=given.alarm_interval,
         credential_lifetime=given.credential_lifetime,
+        image_time=given.image_time,
     )
 
 
@@ -97,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
             "between two evaluations of a high-resolution alarm; others take six times as long",
         ),
         ("credential-lifetime", 21600.0, "of an instance's credentials"),
+        ("image-time", 2.0, "until a new image is available"),
     ):
         parser.add_argument(f"--{name}", type=_seconds, default=_seconds(default), help=f"seconds {words}")
     return parser

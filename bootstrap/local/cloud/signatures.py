@@ -41,7 +41,7 @@ def judge(request: Request, authorization: Authorization, identity: Identity | N
     ):
         raise unknown_key(authorization.service)
     if identity.expires_at is not None and identity.expires_at <= now:
-        raise _expired(authorization.service)
+        raise expired(authorization.service)
     timestamp = request.headers.get("x-amz-date", "")
     _judge_date(timestamp, authorization, now)
     _judge_payload(request)
@@ -80,7 +80,8 @@ def mismatch(service: str, message: str) -> AwsError:
     return AwsError(code, message, 403)
 
 
-def _expired(service: str) -> AwsError:
+def expired(service: str) -> AwsError:
+    """Each service has its own name for credentials whose time is over."""
     if service == "ec2":
         return AwsError("RequestExpired", "Request has expired.")
     code = "ExpiredTokenException" if service in ("dynamodb", "ssm") else "ExpiredToken"

@@ -17,7 +17,7 @@ from moto.core.utils import get_service_model
 
 from bootstrap.local.cloud.messages import AwsError, Request, Response
 
-SERVICE_OF_SCOPE = {"monitoring": "cloudwatch"}
+SERVICE_OF_SCOPE = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 """Where a service signs under another name than botocore's."""
 
 SCOPE = re.compile(

@@ -1,0 +1,141 @@
+"""What Lambda and SQS tell CloudWatch of: runs, failures and waiting messages, under names that nobody may use."""
+
+import io
+import json
+import os
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.local import parts, programs
+from tests.local_cloud.cloud_process import (
+    ACCOUNT,
+    EVENTS_ADDRESS,
+    KEY,
+    REGION,
+    SECRET,
+    CloudProcess,
+    free_port,
+    until,
+)
+from tests.local_cloud.test_event_bus import client, is_up
+
+CODE = """
+def run(event, context):
+    if event["detail"].get("fails"):
+        raise ValueError("as asked")
+"""
+QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:dead"
+
+
+@pytest.fixture(scope="module")
+def services(cloud: CloudProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a ministack that tells the cloud what happens."""
+    directory = tmp_path_factory.mktemp("ministack")
+    port = free_port(EVENTS_ADDRESS)
+    endpoint = f"http://{EVENTS_ADDRESS}:{port}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "BIND_HOST": EVENTS_ADDRESS,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": EVENTS_ADDRESS,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "IOT_MTLS_ENABLED": "0",
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
+        "CLOUDJHUB_LOCAL_METRICS_PERIOD": "0.5",
+        "TMPDIR": str(directory),
+    }
+    script = Path(parts.__file__).with_name("emulate_lambda.py")
+    with Path(directory, "log").open("wb") as log:
+        process = subprocess.Popen(
+            [programs.ministack(), "-P", script], env=environment, cwd=directory, stdout=log, stderr=log
+        )
+    until(lambda: is_up(endpoint), "ministack")
+    yield endpoint
+    process.terminate()
+    process.wait(30)
+
+
+def total(
+    cloud: CloudProcess, namespace: str, name: str, dimension: tuple[str, str], stat: str = "Sum"
+) -> float:
+    """Of the last minutes; -1 where there is no datapoint."""
+    now = datetime.now(UTC)
+    points = cloud.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName=name,
+        Dimensions=[{"Name": dimension[0], "Value": dimension[1]}],
+        StartTime=now - timedelta(minutes=5),
+        EndTime=now + timedelta(minutes=1),
+        Period=60,
+        Statistics=[stat],
+    )["Datapoints"]
+    return sum(float(point[stat]) for point in points) if points else -1.0
+
+
+def function_on_a_rule(services: str) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("f.py", CODE)
+    functions, rules = client(services, "lambda"), client(services, "events")
+    arn = functions.create_function(
+        FunctionName="f", Runtime="python3.11", Role=f"arn:aws:iam::{ACCOUNT}:role/r", Handler="f.run",
+        Code={"ZipFile": packed.getvalue()},
+    )["FunctionArn"]  # fmt: skip
+    functions.put_function_event_invoke_config(
+        FunctionName="f", MaximumRetryAttempts=2, DestinationConfig={"OnFailure": {"Destination": QUEUE_ARN}}
+    )
+    rules.put_rule(Name="f", EventPattern=json.dumps({"source": ["ours"]}))
+    rules.put_targets(Rule="f", Targets=[{"Id": "1", "Arn": arn}])
+
+
+def put_event(services: str, **detail: bool) -> None:
+    entry: Any = {"Source": "ours", "DetailType": "test", "Detail": json.dumps(detail)}
+    client(services, "events").put_events(Entries=[entry])
+
+
+def test_runs_failures_and_dead_letters_are_measured(cloud: CloudProcess, services: str) -> None:
+    """An event on which a function fails is tried three times, and is a message in the queue after that."""
+    of_function, of_queue = ("FunctionName", "f"), ("QueueName", "dead")
+    client(services, "sqs").create_queue(QueueName="dead")
+    visible = "ApproximateNumberOfMessagesVisible"
+    until(lambda: total(cloud, "AWS/SQS", visible, of_queue, "Maximum") == 0, "an empty queue")
+    function_on_a_rule(services)
+
+    put_event(services)
+    until(lambda: total(cloud, "AWS/Lambda", "Invocations", of_function) == 1, "a run")
+    assert total(cloud, "AWS/Lambda", "Errors", of_function) == 0
+    assert total(cloud, "AWS/Lambda", "Throttles", of_function) == 0
+    assert total(cloud, "AWS/Lambda", "Duration", of_function) > 0
+
+    put_event(services, fails=True)
+    until(lambda: total(cloud, "AWS/Lambda", "Errors", of_function) == 3, "three failures")
+    assert total(cloud, "AWS/Lambda", "Invocations", of_function) == 4
+    until(lambda: total(cloud, "AWS/SQS", visible, of_queue, "Maximum") >= 1, "a dead letter")
+
+
+def test_a_queue_with_messages_rings(cloud: CloudProcess, services: str) -> None:
+    cloudwatch = cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="waits", Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible", Period=10,
+        Dimensions=[{"Name": "QueueName", "Value": "waiting"}], Statistic="Maximum", EvaluationPeriods=1,
+        Threshold=1.0, ComparisonOperator="GreaterThanOrEqualToThreshold", TreatMissingData="ignore",
+    )  # fmt: skip
+    found = cloudwatch.describe_alarms(AlarmNamePrefix="waits", StateValue="ALARM")
+    assert found["MetricAlarms"] == []
+    queues = client(services, "sqs")
+    url = queues.create_queue(QueueName="waiting")["QueueUrl"]
+    queues.send_message(QueueUrl=url, MessageBody="x")
+    until(
+        lambda: cloudwatch.describe_alarms(AlarmNamePrefix="waits", StateValue="ALARM")["MetricAlarms"],
+        "the alarm",
+        patience=90,
+    )
