@@ -7,13 +7,24 @@ import requests
 from bootstrap.errors import NotRunning, SettingsError
 from bootstrap.local.environment import operator_secret
 from bootstrap.local.settings import LocalSettings
+from lifecycle_app.worker import TAG_ROLE
 
 TIMEOUT = 10.0
+GONE = ("shutting-down", "terminated")
 
 
 def state(settings: LocalSettings) -> dict[str, Any]:
     """Instances, faults and counts of calls."""
     return _ask("GET", settings, "state").json()  # type: ignore[no-any-return]  # requests types JSON as Any
+
+
+def instances_of(settings: LocalSettings, role: str) -> list[dict[str, Any]]:
+    """The instances of this role, those that are gone left out."""
+    return [
+        instance
+        for instance in state(settings)["instances"]
+        if instance["tags"].get(TAG_ROLE) == role and instance["state"] not in GONE
+    ]
 
 
 def is_healthy(settings: LocalSettings) -> bool:

@@ -13,6 +13,7 @@ from types import FrameType
 
 import boto3
 import click
+from rich.console import Console
 
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
 from bootstrap.local import cloud_client, environment, processes, status, view
@@ -43,7 +44,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 @click.group()
 def local() -> None:
-    """The whole system on this machine: emulated AWS, the real hub, real notebooks."""
+    """The whole system on this machine. AWS is emulated; hub and notebooks are real."""
 
 
 @local.command()
@@ -68,13 +69,18 @@ def local() -> None:
 @click.option(
     "--stop-time", type=Duration(), default="1s", show_default=True, help="How long an instance is stopping."
 )
+@click.option(
+    "--empty",
+    is_flag=True,
+    help="An AWS account without a cluster, in which to try `cloudjhub init`, `plan` and `up`.",
+)
 @click.option("--detach", is_flag=True, help="Return when it is ready; end it with `down`.")
 @json_option
 def up(
     state_dir: Path, port: int | None, idle_timeout: timedelta, policy: tuple[tuple[str, str], ...],
-    boot_time: timedelta, stop_time: timedelta, detach: bool, as_json: bool,
+    boot_time: timedelta, stop_time: timedelta, empty: bool, detach: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Start it, and show who runs, since when, how idle, and what was decided and why."""
+    """Start it, and show who runs. Shown is since when, how idle, and what was decided and why."""
     state_dir = state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
     state_dir.chmod(0o700)
@@ -87,6 +93,7 @@ def up(
         policy=policy,
         boot_time=boot_time,
         stop_time=stop_time,
+        with_cluster=not empty,
     )
     settings.policy_document()
     environment.adopt(settings)
@@ -110,7 +117,7 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
     """Run in the foreground until Ctrl-C or SIGTERM, then end cleanly."""
     logging.basicConfig(filename=settings.state_dir / "supervisor.log", level=logging.INFO)
     quiet = as_json or not sys.stdout.isatty()
-    supervisor = Supervisor(settings, (lambda _: None) if as_json else click.echo)
+    supervisor = Supervisor(settings, Console(quiet=as_json))
     asked = threading.Event()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
@@ -142,6 +149,7 @@ def _start_detached(settings: LocalSettings) -> None:
     options += ["--idle-timeout", str(settings.idle_timeout.total_seconds())]
     options += ["--boot-time", str(settings.boot_time.total_seconds())]
     options += ["--stop-time", str(settings.stop_time.total_seconds())]
+    options += [] if settings.with_cluster else ["--empty"]
     for name, value in settings.policy:
         options += ["--policy", f"{name}={value}"]
     log = settings.state_dir / "up.log"
@@ -205,7 +213,7 @@ def show_status(state_dir: Path, as_json: bool) -> None:
 @click.argument("part", default="")
 @click.option("--lines", default=40, show_default=True, help="How many lines of each.")
 def logs(state_dir: Path, part: str, lines: int) -> None:
-    """The logs of a PART (cloud, events, hub, proxy, deploy, lambda), of an instance (i-...), or of all."""
+    """The logs of a part, of an instance, or of all. PART: cloud, events, hub, proxy, lambda, i-..."""
     state_dir = state_dir.resolve()
     found = files(state_dir)
     if part and part not in {*found, FUNCTIONS}:

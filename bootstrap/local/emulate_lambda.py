@@ -1,14 +1,30 @@
-"""Runs ministack with one thing mended: an event keeps the time that its sender gave it, as EventBridge has it.
+"""Runs ministack with four things mended, so that what is built on AWS's behaviour is tested by it:
 
-ministack puts the time of arrival in its place, which makes an event that comes late look new: handlers that order
-events by their own time would be tested by nothing. A script, run by ministack's own Python, which has no other
-package of ours.
+- an event keeps the time that its sender gave it. ministack puts the time of arrival in its place, which makes an event
+  that comes late look new: handlers that order events by their own time would be tested by nothing;
+- an event of a rule that a function fails on is tried again, and goes to the dead-letter queue in the end. ministack
+  does so only for who invokes the function himself;
+- a function logs into a group that exists. Ours may not create any, so that a group that was removed stays removed;
+- Lambda and SQS tell CloudWatch of what functions did and of what lies in queues. CloudWatch is the cloud process here.
+
+A script, run by ministack's own Python, which has no other package of ours.
 """
 
+import json
+import os
+import sys
+import threading
+import time
+from collections import deque
+from http import HTTPStatus
 from typing import Any
 
+import urllib3
 from ministack import app  # type: ignore[import-not-found]  # lives in an environment of its own
-from ministack.services import eventbridge  # type: ignore[import-not-found]
+from ministack.services import cloudwatch_logs, eventbridge, lambda_svc, sqs  # type: ignore[import-not-found]
+
+SEND_EVERY, SEND_WITHIN = 1.0, 5.0
+MOST_WAITING, AT_ONCE = 10_000, 500
 
 
 class TimedSource(str):
@@ -40,6 +56,109 @@ def keep_times() -> None:
     eventbridge._dispatch_event = dispatch_timed
 
 
-if __name__ == "__main__":
+def try_again() -> None:
+    """Patch ministack's delivery of a rule's event to a function: asynchronous, as EventBridge invokes it."""
+
+    def dispatch_to_lambda(arn: str, payload: str) -> None:
+        function, config, name = lambda_svc._get_func_record_for_ref(arn)
+        if not function or not config:
+            print(f"a rule's target is no function: {name}", file=sys.stderr)
+            return
+        record = lambda_svc._execution_record_for_config(function, config)
+        lambda_svc.invoke_async_with_retry(record, json.loads(payload))
+
+    eventbridge._dispatch_to_lambda = dispatch_to_lambda
+
+
+def log_into_existing_groups() -> None:
+    """Patch ministack's logging of functions."""
+    emit = lambda_svc._emit_lambda_logs
+
+    def emit_into_group(function: dict[str, Any], *rest: Any, **named: Any) -> None:
+        config = function.get("config") or function
+        if f"/aws/lambda/{config['FunctionName']}" in cloudwatch_logs._log_groups:
+            emit(function, *rest, **named)
+
+    lambda_svc._emit_lambda_logs = emit_into_group
+
+
+class Metrics:
+    """Datapoints on their way to the cloud process; kept while it does not answer."""
+
+    def __init__(self, endpoint: str, secret: str) -> None:
+        self._url, self._authorization = f"{endpoint}/_cloud/metrics", f"Bearer {secret}"
+        self._http = urllib3.PoolManager(timeout=SEND_WITHIN, retries=False)
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_WAITING)
+
+    def put(self, namespace: str, name: str, dimension: tuple[str, str], value: float, unit: str) -> None:
+        """Of this moment."""
+        datum = {"namespace": namespace, "name": name, "value": value, "unit": unit, "at": time.time()}
+        self._waiting.append({**datum, "dimensions": [dimension]})
+
+    def run(self) -> None:
+        while True:
+            time.sleep(SEND_EVERY)
+            while self._waiting and self._send():
+                pass
+
+    def _send(self) -> bool:
+        some = [self._waiting.popleft() for _ in range(min(len(self._waiting), AT_ONCE))]
+        headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
+        try:
+            answer = self._http.request("POST", self._url, body=json.dumps(some), headers=headers)
+        except urllib3.exceptions.HTTPError:
+            self._waiting.extendleft(reversed(some))
+            return False
+        if answer.status != HTTPStatus.OK:
+            print(f"the cloud refuses metrics: {answer.data!r}", file=sys.stderr)
+        return True
+
+
+def measure_functions(metrics: Metrics) -> None:
+    """Patch ministack's execution: each one counts, by whatever way it was asked for."""
+    execute = lambda_svc._execute_function
+
+    def execute_measured(function: dict[str, Any], event: dict[str, Any]) -> Any:
+        config = function.get("config") or function
+        if lambda_svc._function_config_scope_mismatch(config):
+            return execute(function, event)  # comes back here in the function's own account and region
+        started = time.monotonic()
+        result = execute(function, event)
+        took = (time.monotonic() - started) * 1000
+        of = ("FunctionName", str(config["FunctionName"]))
+        is_throttled = bool(result.get("throttle"))
+        metrics.put("AWS/Lambda", "Throttles", of, float(is_throttled), "Count")
+        if not is_throttled:
+            metrics.put("AWS/Lambda", "Invocations", of, 1.0, "Count")
+            metrics.put("AWS/Lambda", "Errors", of, float(bool(result.get("error"))), "Count")
+            metrics.put("AWS/Lambda", "Duration", of, took, "Milliseconds")
+        return result
+
+    lambda_svc._execute_function = execute_measured
+
+
+def measure_queues(metrics: Metrics, period: float) -> None:
+    """Tell again and again how many messages could be received from each queue."""
+    while True:
+        now = time.time()
+        for queue in list(sqs._queues._data.values()):
+            visible = sum(message["visible_at"] <= now for message in list(queue["messages"]))
+            of = ("QueueName", str(queue["name"]))
+            metrics.put("AWS/SQS", "ApproximateNumberOfMessagesVisible", of, float(visible), "Count")
+        time.sleep(period)
+
+
+def main() -> None:
     keep_times()
+    try_again()
+    log_into_existing_groups()
+    metrics = Metrics(os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    measure_functions(metrics)
+    period = float(os.environ["CLOUDJHUB_LOCAL_METRICS_PERIOD"])
+    threading.Thread(target=metrics.run, daemon=True).start()
+    threading.Thread(target=measure_queues, args=(metrics, period), daemon=True).start()
     app.main()
+
+
+if __name__ == "__main__":
+    main()

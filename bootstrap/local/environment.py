@@ -2,12 +2,8 @@
 
 import os
 import secrets
-import shlex
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-from bootstrap import secrets as parameters
 from bootstrap.local.cloud.settings import OPERATOR_KEY
 from bootstrap.local.settings import ACCOUNT, AWS_PORT, REGION, LocalSettings
 
@@ -30,6 +26,9 @@ def endpoints(settings: LocalSettings) -> dict[str, str]:
         "AWS_ENDPOINT_URL_LAMBDA": settings.events_url,
         "AWS_ENDPOINT_URL_EVENTBRIDGE": settings.events_url,
         "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": settings.events_url,
+        # Beside the functions, so that what they give up reaches the queue.
+        "AWS_ENDPOINT_URL_SQS": settings.events_url,
+        "AWS_ENDPOINT_URL_SNS": settings.events_url,
         # No part may look for credentials on the real metadata service's address.
         "AWS_EC2_METADATA_DISABLED": "true",
     }
@@ -77,66 +76,8 @@ def emulated_lambda(settings: LocalSettings) -> dict[str, str]:
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "IOT_MTLS_ENABLED": "0",
         "LAMBDA_STATE_TRANSITION_SECONDS": "0",
+        "CLOUDJHUB_LOCAL_METRICS_PERIOD": str(settings.report_period.total_seconds()),
         # Its pid file is named for the port alone, and two local clouds use the same one.
         "TMPDIR": str(settings.state_dir / "tmp"),
         "PYTHONDONTWRITEBYTECODE": "1",
-    }
-
-
-def manager_credentials(settings: LocalSettings, config: Path) -> dict[str, str]:
-    """The manager's role by a credential process, which botocore asks again before the credentials expire."""
-    command = [
-        sys.executable,
-        "-m",
-        "bootstrap.local.credentials",
-        str(settings.state_dir),
-        manager_role(settings.cluster),
-    ]
-    config.write_text(f"[default]\ncredential_process = {shlex.join(command)}\n")
-    return {**endpoints(settings), "AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-
-
-def manager_role(cluster: str) -> str:
-    return f"cloudjhub-{cluster}-manager"
-
-
-def worker_role(cluster: str) -> str:
-    return f"cloudjhub-{cluster}-worker"
-
-
-def hub(settings: LocalSettings, outputs: Mapping[str, str], image: str) -> dict[str, str]:
-    """The hub's settings, as its unit on the manager would have them."""
-    return {
-        "CLOUDJHUB_CLUSTER": settings.cluster,
-        "CLOUDJHUB_HUB_NAME": f"cloudjhub-{settings.cluster}",
-        "CLOUDJHUB_PUBLIC_URL": settings.public_url,
-        "CLOUDJHUB_PRIVATE_ADDRESS": settings.manager_address,
-        "CLOUDJHUB_STATE_DIR": str(settings.state_dir / "hub"),
-        "CLOUDJHUB_WORKER_IMAGE": image,
-        "CLOUDJHUB_WORKER_TYPES": "t3.medium,t3.large,t3.small",
-        "CLOUDJHUB_WORKER_SUBNETS": f"{outputs['WorkerSubnet1']},{outputs['WorkerSubnet2']}",
-        "CLOUDJHUB_WORKER_GROUP": outputs["WorkerGroup"],
-        "CLOUDJHUB_WORKER_ROLE": worker_role(settings.cluster),
-        "CLOUDJHUB_WORKER_DISK": "8",
-        "CLOUDJHUB_HOME_DISK": "3",
-        "CLOUDJHUB_OWNER": "local",
-        "CLOUDJHUB_AUTHENTICATOR": "shared-password",
-        "CLOUDJHUB_USERS_FILE": str(settings.state_dir / "users"),
-        "CLOUDJHUB_ALLOW_ALL": "yes",
-        "CLOUDJHUB_REPORT_PERIOD": str(int(settings.report_period.total_seconds())),
-        "CLOUDJHUB_READ_INTERVAL": "1",
-        "CLOUDJHUB_ANSWER_LIMIT": "90",
-    }
-
-
-def lifecycle(settings: LocalSettings) -> dict[str, str]:
-    """The Lambda functions' settings. Every schedule has EventBridge's shortest period."""
-    return {
-        "CLOUDJHUB_CLUSTER": settings.cluster,
-        "CLOUDJHUB_HUB_API": f"{settings.public_url}/hub/api",
-        "CLOUDJHUB_HUB_TOKEN_PARAMETER": parameters.parameter(settings.cluster, "lifecycle-token"),
-        "CLOUDJHUB_REPORT_PERIOD": str(int(settings.report_period.total_seconds())),
-        "CLOUDJHUB_RECORD_SCHEDULE": "rate(1 minute)",
-        "CLOUDJHUB_SWEEP_SCHEDULE": "rate(1 minute)",
-        "CLOUDJHUB_RECONCILE_SCHEDULE": "rate(1 minute)",
     }

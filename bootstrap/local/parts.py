@@ -2,15 +2,14 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
 
 from bootstrap.errors import StepFailed
 from bootstrap.local import cloud_client, environment, processes, programs
-from bootstrap.local.settings import PROXY_API_PORT, LocalSettings
-from bootstrap.templates.network import HUB_PORT
+from bootstrap.local.settings import LocalSettings
 
 READY_WITHIN = 90.0
 LOOK_EVERY = 0.1
@@ -46,37 +45,6 @@ def start_events(settings: LocalSettings) -> processes.Part:
     )
 
 
-def start_proxy(settings: LocalSettings, token: str) -> processes.Part:
-    """The proxy, apart from the hub, so that the hub can restart under working users."""
-    command = [
-        programs.node(), programs.proxy(),
-        "--ip", "127.0.0.1", "--port", str(settings.port),
-        "--api-ip", settings.manager_address, "--api-port", str(PROXY_API_PORT),
-        "--error-target", f"http://{settings.manager_address}:{HUB_PORT}/hub/error",
-    ]  # fmt: skip
-    variables = {**environment.surroundings(), "CONFIGPROXY_AUTH_TOKEN": token}
-    return processes.start("proxy", command, variables, settings.log("proxy"), settings.state_dir)
-
-
-def start_hub(settings: LocalSettings, variables: Mapping[str, str]) -> processes.Part:
-    """JupyterHub, as the manager's role."""
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterhub",
-        "-f",
-        str(programs.REPOSITORY / "hub/jupyterhub_config.py"),
-    ]
-    credentials = environment.manager_credentials(settings, settings.state_dir / "manager.ini")
-    return processes.start(
-        "hub",
-        command,
-        {**environment.surroundings(), **credentials, **variables},
-        settings.log("hub"),
-        settings.state_dir,
-    )
-
-
 def await_cloud(settings: LocalSettings, part: processes.Part) -> None:
     """Return when the cloud process answers."""
     _await(settings, part, lambda: cloud_client.is_healthy(settings))
@@ -85,11 +53,6 @@ def await_cloud(settings: LocalSettings, part: processes.Part) -> None:
 def await_events(settings: LocalSettings, part: processes.Part) -> None:
     """Return when ministack answers."""
     _await(settings, part, lambda: _answers(f"{settings.events_url}/_ministack/health"))
-
-
-def await_hub(settings: LocalSettings, part: processes.Part) -> None:
-    """Return when the hub answers through the proxy."""
-    _await(settings, part, lambda: _answers(f"{settings.public_url}/hub/api/"))
 
 
 def _answers(url: str) -> bool:

@@ -30,6 +30,8 @@ class LocalSettings:
     boot_time: timedelta = timedelta(seconds=1)
     stop_time: timedelta = timedelta(seconds=1)
     report_period: timedelta = REPORT_PERIOD
+    with_cluster: bool = True
+    """Without one it is an AWS account in which nothing has been built yet."""
 
     @property
     def vpc(self) -> IPv4Network:
@@ -64,8 +66,12 @@ class LocalSettings:
         return [f"{REGION}a", f"{REGION}b"]
 
     def log(self, part: str) -> Path:
-        """The log file of a part: cloud, events, hub, proxy, deploy or supervisor."""
+        """The log file of a part: cloud, events or supervisor."""
         return self.state_dir / "log" / f"{part}.log"
+
+    def home(self, instance_id: str) -> Path:
+        """Where the second disk of an instance is seen."""
+        return self.state_dir / "instances" / instance_id / "home"
 
     def policy_document(self) -> dict[str, object]:
         """The cluster's policy as the settings table holds it: durations in seconds.

@@ -11,7 +11,7 @@ import boto3
 import requests
 
 from bootstrap import secrets
-from bootstrap.local import cloud_client, environment
+from bootstrap.local import cloud_client, cluster, environment
 from bootstrap.local.ages import age
 from bootstrap.local.settings import LocalSettings
 from bootstrap.local.supervisor import running_file, running_supervisor
@@ -21,6 +21,19 @@ from lifecycle_app.worker import Worker
 
 EVER = datetime.fromtimestamp(0, UTC)
 DECISIONS_SHOWN = 12
+
+
+EMPTY_TEXT = """
+An AWS account without a cluster is ready. In another terminal:
+
+{variables}
+
+    {program} plan --file {file}
+    {program} up --file {file}
+    {program} down --file {file}
+
+  or with settings of your own, from `{program} init`; on this machine they need the domain 127.0.0.1 and https none
+"""
 
 
 def running_settings(state_dir: Path) -> LocalSettings | None:
@@ -34,6 +47,7 @@ def running_settings(state_dir: Path) -> LocalSettings | None:
         network=told["network"],
         cluster=told["cluster"],
         idle_timeout=timedelta(seconds=told["idle_timeout"]),
+        with_cluster=told["with_cluster"],
     )
 
 
@@ -46,20 +60,24 @@ def is_ready(state_dir: Path) -> bool:
 
 def ready(settings: LocalSettings) -> dict[str, Any]:
     """The hub's URL, the users with their passwords, and the variables that point AWS's tools at this cloud."""
+    if not settings.with_cluster:
+        return _surroundings(settings) | {"file": str(cluster.write(settings))}
     ssm = boto3.client("ssm")
     passwords = {
         is_admin: secrets.read(ssm, settings.cluster, f"hub/{'admin' if is_admin else 'user'}-password")
         for is_admin in (False, True)
     }
     users = [line.split() for line in (settings.state_dir / "users").read_text().splitlines() if line.strip()]
-    return {
+    return _surroundings(settings) | {
         "url": settings.public_url,
         "users": [
             {"name": name, "admin": bool(rest), "password": passwords[bool(rest)]} for name, *rest in users
         ],
-        "environment": environment.operator(settings),
-        "state_dir": str(settings.state_dir),
     }
+
+
+def _surroundings(settings: LocalSettings) -> dict[str, Any]:
+    return {"environment": environment.operator(settings), "state_dir": str(settings.state_dir)}
 
 
 def ready_text(settings: LocalSettings, *, as_json: bool) -> str:
@@ -69,12 +87,14 @@ def ready_text(settings: LocalSettings, *, as_json: bool) -> str:
         return json.dumps(told)
     idle = age(settings.idle_timeout.total_seconds())
     program = os.path.relpath(Path(sys.prefix) / "bin" / "cloudjhub")
+    variables = "\n".join(f"    export {name}={value}" for name, value in told["environment"].items())
+    if not settings.with_cluster:
+        return EMPTY_TEXT.format(program=program, file=os.path.relpath(told["file"]), variables=variables)
     where = f"--state-dir {os.path.relpath(settings.state_dir)}"
     users = "\n".join(
         f"    {user['name']:<8} {user['password']}{'   (admin)' if user['admin'] else ''}"
         for user in told["users"]
     )
-    variables = "\n".join(f"    export {name}={value}" for name, value in told["environment"].items())
     return f"""
 The local cloud is ready:  {told["url"]}
 
@@ -102,15 +122,15 @@ The local cloud is ready:  {told["url"]}
 def snapshot(settings: LocalSettings) -> dict[str, Any]:
     """Everything that the live view shows, ready for JSON: times in ISO 8601, UTC."""
     cloud = cloud_client.state(settings)
-    store = WorkerStore(settings.cluster)
+    store = WorkerStore(settings.cluster) if settings.with_cluster else None
     return {
         "url": settings.public_url,
         "hub": "up" if _hub_answers(settings) else "down",
         "faults": sorted(cloud["faults"]),
         "idle_timeout": settings.idle_timeout.total_seconds(),
-        "workers": [worker_row(worker) for worker in store.changed_since(EVER)],
+        "workers": [worker_row(worker) for worker in store.changed_since(EVER)] if store else [],
         "instances": cloud["instances"],
-        "decisions": [decision_row(entry) for entry in _newest(store)],
+        "decisions": [decision_row(entry) for entry in _newest(store)] if store else [],
     }
 
 

@@ -1,41 +1,42 @@
-"""Starts the parts of a local cloud in order, keeps the hub running, and ends them in order."""
+"""Starts the emulated AWS, builds the cluster in it as `cloudjhub up` does, and ends everything in order."""
 
 import json
 import logging
 import os
-import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
 import psutil
+from rich.console import Console
 
-from bootstrap import lifecycle, secrets
+from bootstrap import building, idleness
+from bootstrap.commands.options import site_of
+from bootstrap.commands.progress import StepReporter
 from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
-from bootstrap.local import building, cloud_client, environment, parts, processes
+from bootstrap.local import cloud_client, cluster, parts, processes
+from bootstrap.local.manager_machine import HELD
 from bootstrap.local.settings import LocalSettings, is_free, listening, remember
+from bootstrap.manager.request import ROLE_MANAGER
 from bootstrap.templates.network import WORKER_PORT, subnet_ranges
+from lifecycle_app.policy import CLUSTER_SCOPE
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.5
-# Proxy first, so that nobody comes in any more; the machine room, which ends the instances and saves what it knows,
-# before the emulator that takes its events. Seconds until a part is killed.
-ENDING = {"proxy": 10.0, "hub": 10.0, "cloud": 30.0, "events": 10.0}
+# The machine room, which ends the instances and saves what it knows, before the emulator that takes its events.
+# Seconds until a part is killed.
+ENDING = {"cloud": 30.0, "events": 10.0}
 ENDS_WITHIN = sum(ENDING.values()) + 2 * processes.GRACE
-Tell = Callable[[str], None]
 
 
 class Supervisor:
     """One running local cloud."""
 
-    def __init__(self, settings: LocalSettings, tell: Tell) -> None:
+    def __init__(self, settings: LocalSettings, console: Console) -> None:
         self._settings = settings
-        self._tell = tell
+        self._console = console
         self._parts: dict[str, processes.Part] = {}
-        self._hub_variables: dict[str, str] = {}
         self._sweeps = True
 
     def up(self) -> None:
@@ -53,34 +54,23 @@ class Supervisor:
         self._parts["cloud"] = parts.start_cloud(settings)
         self._parts["events"] = parts.start_events(settings)
         parts.await_cloud(settings, self._parts["cloud"])
-        self._tell("building network, tables, roles and secrets")
-        built = building.build(settings)
-        ssm = boto3.client("ssm")
-        self._parts["proxy"] = parts.start_proxy(
-            settings, secrets.read(ssm, settings.cluster, "hub/proxy-token")
-        )
-        self._hub_variables = environment.hub(settings, built.outputs, built.image)
-        self._tell("deploying the lifecycle functions with chalice, and starting JupyterHub")
-        self._parts["hub"] = parts.start_hub(settings, self._hub_variables)
-        with ThreadPoolExecutor() as pool:
-            deployed = pool.submit(self._deploy, built)
-            parts.await_hub(settings, self._parts["hub"])
-            deployed.result()
+        parts.await_events(settings, self._parts["events"])
+        if settings.with_cluster:
+            self._build()
         write_running(settings, ready=True)
 
-    def _deploy(self, built: building.Built) -> None:
-        settings = self._settings
-        parts.await_events(settings, self._parts["events"])
-        project = settings.state_dir / "lifecycle"
-        lifecycle.write_project(project, built.scope, environment.lifecycle(settings))
-        # The emulator forgets the functions when it ends; what Chalice remembers of them would be wrong.
-        (project / ".chalice" / "deployed" / f"{settings.cluster}.json").unlink(missing_ok=True)
-        lifecycle.deploy(project, settings.cluster, environment.operator(settings), settings.log("deploy"))
+    def _build(self) -> None:
+        """By the code that builds a cluster on AWS. The policy is this run's, whatever the last one's was."""
+        self._tell("building the cluster: network, tables, roles, worker image, lifecycle functions, manager")
+        site = site_of(cluster.write(self._settings))
+        building.build(site, StepReporter(None, self._console))
+        before = idleness.texts(site).get(CLUSTER_SCOPE)
+        idleness.write(site, CLUSTER_SCOPE, before, self._settings.policy_document())
 
     def watch(self, until: threading.Event) -> None:
         """Keep the hub as the faults say, until told; StepFailed when another part ends."""
         while not until.wait(LOOK_EVERY):
-            for name in ("cloud", "events", "proxy"):
+            for name in ENDING:
                 if not self._parts[name].is_running:
                     log = self._settings.log(name)
                     raise StepFailed(f"the {name} ended by itself, see {log}:\n{processes.tail(log)}")
@@ -89,12 +79,13 @@ class Supervisor:
             self._apply_sweep_fault(off="sweep-off" in faults)
 
     def _apply_hub_fault(self, *, down: bool) -> None:
-        hub = self._parts["hub"]
-        if down and hub.is_running:
-            hub.end(how=signal.SIGKILL)
-        elif not down and not hub.is_running:
-            logger.info("the hub is not running and is started")
-            self._parts["hub"] = parts.start_hub(self._settings, self._hub_variables)
+        """The manager's machine looks for a file on its state disk."""
+        for manager in cloud_client.instances_of(self._settings, ROLE_MANAGER):
+            held = self._settings.home(manager["instance_id"]) / HELD
+            if down:
+                held.touch()
+            else:
+                held.unlink(missing_ok=True)
 
     def _apply_sweep_fault(self, *, off: bool) -> None:
         if off != self._sweeps:
@@ -105,6 +96,9 @@ class Supervisor:
                 change = events.disable_rule if off else events.enable_rule
                 change(Name=rule["Name"])
         self._sweeps = not off
+
+    def _tell(self, words: str) -> None:
+        self._console.print(words, markup=False, highlight=False)
 
     def down(self) -> None:
         """End every part in order, and what they left."""
@@ -135,7 +129,7 @@ def refuse_second(state_dir: Path) -> None:
 def claim(settings: LocalSettings) -> None:
     """Make the state directory ours: no other run in it, no leftovers, every address free."""
     refuse_second(settings.state_dir)
-    for folder in ("log", "hub", "tmp"):
+    for folder in ("log", "tmp"):
         (settings.state_dir / folder).mkdir(parents=True, exist_ok=True)
     processes.end_leftovers(settings.state_dir)
     refuse_taken(settings)
@@ -147,7 +141,7 @@ def refuse_taken(settings: LocalSettings) -> None:
     """PortInUse where somebody else listens on an address that a part or a worker needs."""
     mend = "end the program that uses it"
     # EC2 keeps the first addresses of a subnet for itself, so that no worker has this one.
-    _, [workers, *_] = subnet_ranges(settings.vpc, len(settings.zones))
+    [workers, *_] = subnet_ranges(settings.vpc, len(settings.zones)).workers
     needed = (
         ("127.0.0.1", settings.port, "choose another with --port"),
         *((address, port, mend) for address, port in listening(settings.network)),
@@ -175,6 +169,7 @@ def write_running(settings: LocalSettings, *, ready: bool) -> None:
                 "network": settings.network,
                 "cluster": settings.cluster,
                 "idle_timeout": settings.idle_timeout.total_seconds(),
+                "with_cluster": settings.with_cluster,
             }
         )
     )

@@ -1,0 +1,144 @@
+"""A manager in the local cloud: the proxy and the hub of the fetched bundle, kept running as systemd would keep them.
+
+What it would install is this machine's own Python environment and Node; commands and environment are those of the
+manager's units.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bootstrap.local import programs
+from bootstrap.local.machine import Machine
+from bootstrap.local.manager_log import ManagerLog, manager_log
+from bootstrap.manager import parameters
+from bootstrap.manager.commands import hub_command, proxy_command
+from bootstrap.manager.config import CONFIG_PATH, ManagerConfig
+from bootstrap.manager.environment import hub_variables
+from bootstrap.manager.fetch import TARGET, DamagedError, fetch
+
+log = logging.getLogger(__name__)
+
+HELD = "hold-hub"
+"""While a file of this name is on the state disk, the hub is killed and stays down: the fault `hub-down`."""
+LOOK_EVERY, RESTART_AFTER, SETUP_AGAIN_AFTER, ENDS_WITHIN = 0.2, 1.0, 2.0, 10.0
+
+
+@dataclass(slots=True)
+class Service:
+    """A program that is started again whenever it ends; `name` is that of its unit."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    directory: Path
+    log: ManagerLog
+    process: "subprocess.Popen[bytes] | None" = None
+    pause: float = 0.0
+
+    def keep_running(self, elapsed: float) -> None:
+        """Start it if it does not run, a moment after it has ended."""
+        if self.process is not None and self.process.poll() is not None:
+            log.warning("%s ended with %s and is started again", self.name, self.process.returncode)
+            self.process, self.pause = None, RESTART_AFTER
+        self.pause -= elapsed
+        if self.process is None and self.pause <= 0:
+            self.process = subprocess.Popen(
+                list(self.command), env=dict(self.environment), cwd=self.directory,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            self.log.take(f"{self.name}.service", self.process)
+
+    def kill(self) -> None:
+        """End it at once and without a word."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def end(self) -> None:
+        """Ask it to end, and wait."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def run(machine: Machine) -> int:
+    """Be the manager until SIGTERM; then the hub ends first, and the proxy after it."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    config = ManagerConfig.from_json(machine.path(str(CONFIG_PATH)).read_text())
+    bundle = machine.path(str(TARGET))
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    if not await_bundle(config, bundle, stop) or not await_disk(machine, config, stop):
+        return 0
+    state = machine.home / "hub"
+    state.mkdir(mode=0o700, exist_ok=True)
+    said = manager_log(machine, config)
+    proxy, hub = proxy_service(config, machine.root, said), hub_service(config, bundle, state, said)
+    while not stop.wait(LOOK_EVERY):
+        proxy.keep_running(LOOK_EVERY)
+        if (machine.home / HELD).exists():
+            hub.kill()
+        else:
+            hub.keep_running(LOOK_EVERY)
+    hub.end()
+    proxy.end()
+    said.close()
+    return 0
+
+
+def await_bundle(config: ManagerConfig, bundle: Path, stop: threading.Event) -> bool:
+    """Whether the bundle is unpacked, tried again as the set-up's unit is; False if asked to end before."""
+    s3 = boto3.client("s3", region_name=config.region)
+    while not stop.is_set():
+        try:
+            fetch(s3, config.bucket, config.bundle, bundle)
+        except (BotoCoreError, ClientError, DamagedError) as error:
+            log.error("the bundle is not there: %s", error)
+            stop.wait(SETUP_AGAIN_AFTER)
+        else:
+            return True
+    return False
+
+
+def await_disk(machine: Machine, config: ManagerConfig, stop: threading.Event) -> bool:
+    """Whether the state disk is in its place; False if asked to end before."""
+    while machine.home.resolve().name != config.state_volume:
+        if stop.wait(LOOK_EVERY):
+            return False
+    return True
+
+
+def proxy_service(config: ManagerConfig, directory: Path, said: ManagerLog) -> Service:
+    """The proxy with its token from Parameter Store."""
+    ssm = boto3.client("ssm", region_name=config.region)
+    [token] = parameters.read(ssm, config.cluster, parameters.PROXY_TOKEN)
+    command = proxy_command(Path(programs.node()), Path(programs.proxy()), config)
+    environment = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": token}
+    return Service("cloudjhub-proxy", command, environment, directory, said)
+
+
+def hub_service(config: ManagerConfig, bundle: Path, state: Path, said: ManagerLog) -> Service:
+    """The hub of the bundle; it reads its secrets itself."""
+    environment = {
+        **os.environ,
+        **hub_variables(config, state),
+        "PYTHONPATH": str(bundle),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return Service("cloudjhub-hub", hub_command(Path(sys.executable), bundle), environment, state, said)
