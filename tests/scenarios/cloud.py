@@ -119,7 +119,13 @@ class LocalCloud:
 
     def client(self, service: str) -> Any:
         variables = self.told["environment"]
-        special = {"lambda": "LAMBDA", "events": "EVENTBRIDGE", "logs": "CLOUDWATCH_LOGS"}
+        special = {
+            "lambda": "LAMBDA",
+            "events": "EVENTBRIDGE",
+            "logs": "CLOUDWATCH_LOGS",
+            "sqs": "SQS",
+            "sns": "SNS",
+        }
         suffix = f"_{special[service]}" if service in special else ""
         return boto3.client(
             service,  # type: ignore[call-overload]

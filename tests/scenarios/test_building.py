@@ -1,0 +1,135 @@
+"""The operator's commands build, change and remove clusters in an account, by the code that does it on AWS."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.account import Account, Cluster
+from tests.scenarios.conftest import free_port
+from tests.scenarios.everything import everything
+
+pytestmark = pytest.mark.cloud
+# What the lifecycle functions, hubs and workers of the module's cluster ask for meanwhile.
+OF_FUNCTIONS = {"PutItem", "UpdateItem", "PutMetricAlarm", "DeleteAlarms", "PutMetricData", "PutEvents"}
+
+
+def lasting(account: Account) -> set[str]:
+    """Everything but the idle alarms, which come and go with running machines."""
+    return {one for one in everything(account) if "-idle-i-" not in one}
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    running = Account(
+        tmp_path_factory.mktemp("account"), free_port(), "--boot-time", "0.5", "--stop-time", "0.5"
+    )
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
+
+
+@pytest.fixture(scope="module")
+def course(account: Account) -> Cluster:
+    """A cluster that stands; its tests leave it standing."""
+    cluster = account.cluster("course", port=free_port(), private_address=f"127.{account.network}.0.20")
+    assert cluster.up()["changed"]
+    return cluster
+
+
+def test_up_builds_a_cluster_whose_hub_answers(course: Cluster) -> None:
+    """A person of the users file logs in, gets a machine and computes on it."""
+    assert course.hub_answers()
+    ann = course.person("ann")
+    ann.start()
+    assert ann.run_cell(ann.open_kernel(), "print(6 * 7)") == "42\n"
+    ann.stop()
+
+
+def test_up_again_changes_nothing(course: Cluster) -> None:
+    """Neither by what it says, nor by what AWS sees, nor by what there is."""
+    before, calls = lasting(course.account), len(course.account.changing_calls())
+    assert course.up()["changed"] == []
+    assert [call for call in course.account.changing_calls()[calls:] if call not in OF_FUNCTIONS] == []
+    assert lasting(course.account) == before
+
+
+def test_a_changed_setting_replaces_the_manager_and_stops_nobody(course: Cluster) -> None:
+    """The hub comes back with the new setting; whoever worked works on, logged in as before."""
+    ben = course.person("ben")
+    ben.start()
+    kernel = ben.open_kernel()
+    ben.run_cell(kernel, "x = 6")
+    course.edit(workers={"named_servers": 1})
+    assert course.up()["changed"] == ["manager"]
+    assert course.hub_answers()
+    assert ben.is_logged_in()
+    assert ben.run_cell(kernel, "print(x * 7)") == "42\n", "the kernel lives on"
+    ben.stop()
+
+
+def test_a_policy_takes_effect_without_deploying(course: Cluster) -> None:
+    """`settings set` writes what the functions read; nothing is deployed for it."""
+    before = lasting(course.account)
+    course.ok("settings", "set", "idle_timeout=20m")
+    assert '"idle_timeout": 1200' in course.ok("settings", "get", "--json")
+    assert lasting(course.account) == before
+    assert course.up()["changed"] == []
+
+
+def test_a_rebuilt_image_is_taken_at_the_next_start_and_the_home_is_kept(course: Cluster) -> None:
+    """A stopped machine of the old image gives way to one of the new image with the same home disk."""
+    ann = course.person("ann")
+    ann.start()
+    ann.write("notes.txt", "precious")
+    ann.stop()
+    course.account.await_true("ann's machine is stopped", lambda: _state(course, "ann") == "stopped")
+    [old] = course.account.instances("ann")
+    course.edit(workers={"packages": ["six"]})
+    course.ok("image", "build", "--json")
+    ann.start()
+    [new] = course.account.instances("ann")
+    assert new["ImageId"] != old["ImageId"]
+    assert ann.read("notes.txt") == "precious"
+    assert course.up()["changed"] == []
+    ann.stop()
+
+
+def test_a_second_cluster_shares_the_network_and_goes_alone(account: Account, course: Cluster) -> None:
+    """What a cluster created is gone after `down`; the network and the other cluster stay as they are."""
+    before = lasting(account)
+    second = account.cluster("seminar", port=free_port(), private_address=f"127.{account.network}.0.21")
+    assert "network" not in second.up()["changed"]
+    assert second.hub_answers()
+    assert second.person("ann").hub("GET", "user").ok
+    second.ok("down", "--confirm", "seminar")
+    assert lasting(account) == before
+    assert course.hub_answers()
+    assert course.up()["changed"] == []
+
+
+def test_down_leaves_nothing_but_home_disks(tmp_path: Path) -> None:
+    """In an account of its own: home disks are kept and named, then deleted when told; nothing else is left."""
+    account = Account(tmp_path / "account", free_port(), "--boot-time", "0.5", "--stop-time", "0.5")
+    account.state_dir.mkdir()
+    try:
+        account.up()
+        empty = everything(account)
+        cluster = account.cluster("brief", port=free_port(), private_address=f"127.{account.network}.0.20")
+        cluster.up()
+        cluster.person("ann").start()
+        assert cluster.run("down", "--confirm", "wrong").returncode == 2
+        assert cluster.hub_answers()
+        assert "home of ann" in cluster.ok("down", "--confirm", "brief")
+        assert [one.split()[0] for one in everything(account) - empty] == ["Volumes"]
+        cluster.ok("down", "--with-homes", "--confirm", "brief")
+        assert everything(account) == empty
+    finally:
+        account.down()
+
+
+def _state(cluster: Cluster, user: str) -> str:
+    [instance] = cluster.account.instances(user)
+    return str(instance["State"]["Name"])
