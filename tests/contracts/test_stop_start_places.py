@@ -1,4 +1,5 @@
-"""Instances are stopped in exactly one file and started in exactly one other, whatever the policies allow."""
+"""Instances are stopped in exactly one file, started in exactly one other, and launched and terminated for the operator
+in exactly one of bootstrap, whatever the policies allow."""
 
 import ast
 from collections.abc import Iterable
@@ -12,10 +13,11 @@ PRODUCT = ("app.py", "lifecycle_app", "hub", "bootstrap")
 NOT_PRODUCT = ("bootstrap/local",)
 
 STOPPING = {"stop_instances", "StopInstances"}
-STARTING = {"start_instances", "run_instances", "StartInstances", "RunInstances"}
+STARTING = {"start_instances", "StartInstances"}
+LAUNCHING = {"run_instances", "RunInstances"}
+TERMINATING = {"terminate_instances", "TerminateInstances"}
 # No other call ends, starts or makes an instance either.
 NOWHERE = {
-    "terminate_instances",
     "reboot_instances",
     "create_fleet",
     "request_spot_instances",
@@ -81,12 +83,22 @@ def test_instances_are_stopped_in_one_file_of_the_lifecycle_app() -> None:
     assert place.startswith("lifecycle_app/")
 
 
-def test_instances_are_started_in_one_file_of_the_hub() -> None:
-    (place,) = places(STARTING)
-    assert place.startswith("hub/")
+def test_instances_are_started_in_one_file_of_the_hub_and_one_of_the_operator() -> None:
+    """The operator's starts a stopped manager."""
+    hub, operator = sorted(places(STARTING), reverse=True)
+    assert hub.startswith("hub/")
+    assert operator == "bootstrap/instances.py"
 
 
-def test_nothing_terminates_reboots_or_alters_an_instance() -> None:
+def test_instances_are_launched_where_the_hub_starts_them_and_in_one_file_of_the_operator() -> None:
+    assert places(LAUNCHING) == places(STARTING)
+
+
+def test_instances_are_terminated_in_one_file_of_the_operator() -> None:
+    assert places(TERMINATING) == {"bootstrap/instances.py"}
+
+
+def test_nothing_reboots_or_alters_an_instance() -> None:
     assert places(NOWHERE) == set()
 
 

@@ -1,0 +1,23 @@
+"""Words and numbers that several parts use without importing each other: here they are held together."""
+
+from bootstrap.worker import facts
+from hub import drain, launching, people, wanted
+from lifecycle_app import decision, policy, records
+
+
+def test_levels_are_the_same_for_worker_hub_and_lifecycle_app() -> None:
+    told = {level.name.lower(): int(level) for level in policy.Level}
+    assert {level.name.lower(): int(level) for level in facts.Level} == told
+    assert {name: number for number, name in enumerate(drain.LEVELS)} == told
+    assert told["load"] == drain.LOAD
+    assert (told["work"], told["interaction"]) == (drain.WORK, drain.INTERACTION)
+
+
+def test_hub_knows_each_way_of_draining_that_the_lifecycle_app_asks_for() -> None:
+    assert {mode.name: mode.value for mode in drain.Mode} == {one.name: one.value for one in decision.Drain}
+
+
+def test_hub_reads_the_scopes_that_the_table_has_attributes_for() -> None:
+    attributes = records.SettingRecord.get_attributes()
+    assert {people.SCOPE, wanted.IMAGE_SCOPE} <= set(attributes)
+    assert launching.CONFIG_PATH == "/etc/cloudjhub/worker.json"
