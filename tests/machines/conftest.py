@@ -13,7 +13,7 @@ from tests.machines.network import own_network
 PROGRAMS = ("debootstrap", "systemd-nspawn", "unshare", "nsenter", "losetup", "ip", "nft")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _able() -> None:
     """Skips where machines cannot be had; fails where only a program is missing."""
     if os.geteuid() != 0:
@@ -27,7 +27,7 @@ def _able() -> None:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A local cloud whose instances are real roots, with everything built but image and manager."""
     with own_network(), running_cluster(tmp_path_factory.mktemp("cluster")) as running:
