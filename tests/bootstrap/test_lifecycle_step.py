@@ -83,6 +83,7 @@ def start_ministack(directory: Path, port: int, environment: dict[str, str]) -> 
                 "MINISTACK_ACCOUNT_ID": ACCOUNT,
                 "IOT_MTLS_ENABLED": "0",
                 "LAMBDA_STATE_TRANSITION_SECONDS": "0",
+                "CLOUDJHUB_LOCAL_METRICS_PERIOD": "0.5",
                 # Retries come after a moment instead of minutes.
                 "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
                 "TMPDIR": str(directory),
@@ -101,7 +102,7 @@ def site(places: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         monkeypatch.setenv(name, value)
     site = Site(settings=SETTINGS, aws=Aws(REGION), directory=tmp_path)
     place = {
-        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Resources": {"Log": {"Type": "AWS::Logs::LogGroup"}},
         "Outputs": {"ManagerAddress": {"Value": "127.77.0.10"}},
     }
     if not site.outputs("cloudjhub-spring-place"):

@@ -35,7 +35,12 @@ KNOWN_AS = {
     "s3:DeleteObjects": "s3:DeleteObject",
 }
 # Names that calls_in finds which are no calls of AWS: functions and words of our own.
-OUR_OWN_WORDS = {"events:TagResource", "service-quotas:TagResource", "iam:GetServerCertificate"}
+OUR_OWN_WORDS = {
+    "events:TagResource",
+    "service-quotas:TagResource",
+    "iam:GetServerCertificate",
+    "lambda:Invoke",
+}
 PASSED = {"iam:PassedToService": "ec2.amazonaws.com"}
 VIA = {"aws:CalledVia": ["cloudformation.amazonaws.com"]}
 

@@ -127,7 +127,7 @@ def test_wrong_input_gets_one_line_that_names_the_mend(tmp_path: Path, words: li
 
 def test_an_unknown_fault_is_answered_with_their_names(cloud: LocalCloud) -> None:
     done = run("fault", "--state-dir", str(cloud.state_dir), "earthquake", "on")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "capacity" in done.stderr
 
 

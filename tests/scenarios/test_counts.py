@@ -100,5 +100,5 @@ def later(calls: list[dict[str, Any]], than: int) -> list[dict[str, Any]]:
 
 
 def deployed(cloud: LocalCloud) -> Path:
-    [zipped] = cloud.state_dir.glob("lifecycle/.chalice/deployments/*.zip")
+    [zipped] = cloud.state_dir.glob(".cloudjhub/*/lifecycle/.chalice/deployments/*.zip")
     return zipped
