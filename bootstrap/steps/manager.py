@@ -10,6 +10,7 @@ from bootstrap.cluster.settings import Https
 from bootstrap.errors import NotBuilt, StepFailed
 from bootstrap.image.base import architecture_of, base_image, judge_disk
 from bootstrap.manager import state_volume, tls
+from bootstrap.manager.addresses import public_url
 from bootstrap.manager.answering import hub_answers
 from bootstrap.manager.bundle import current
 from bootstrap.manager.config import ManagerConfig
@@ -60,7 +61,9 @@ class ManagerMachine:
             return [*changes, Change(Kind.REPLACE, "manager", REPLACED)]
         if found[0]["State"]["Name"] != "running":
             return [Change(Kind.CHANGE, "manager", "it is stopped and gets started")]
-        return changes
+        if why := _silence(site):
+            return [Change(Kind.CHANGE, "manager", f"its hub does not answer: {why}; it is waited for")]
+        return []
 
     def apply(self, site: Site, tell: Tell) -> None:
         zone = _zone(site)
@@ -106,10 +109,9 @@ class ManagerMachine:
 
     def _await_hub(self, site: Site, config: ManagerConfig, instance: str, tell: Tell) -> None:
         """Return when the hub answers. Raises StepFailed with what the machine's console says."""
-        _, pair = tls.wanted(site, datetime.now(UTC))
         address = site.place().get("PublicAddress", "")
         began = told = time.monotonic()
-        while why := hub_answers(config.public_url, pair, address):
+        while why := _silence(site):
             now = time.monotonic()
             if now - began > self._patience.total_seconds():
                 raise StepFailed(_unanswered(site, config, instance, why))
@@ -117,6 +119,13 @@ class ManagerMachine:
                 tell(f"waiting for the hub at {config.public_url}: {why}{_dns_advice(config, address, why)}")
                 told = now
             time.sleep(LOOK_EVERY)
+
+
+def _silence(site: Site) -> str:
+    """Why the hub does not answer at its public URL; "" if it does."""
+    _, pair = tls.wanted(site, datetime.now(UTC))
+    place = site.place()
+    return hub_answers(public_url(site.settings, place), pair, place.get("PublicAddress", ""))
 
 
 def _existing(site: Site) -> "list[InstanceTypeDef]":

@@ -154,6 +154,8 @@ def test_the_hub_is_started_again_and_held_down(site: Site, cloud: CloudProcess,
     held = disk(site, cloud) / HELD
     held.touch()
     until(lambda: not hub_answers(site), "the hub to be down")
+    [change] = STEP.changes(site)
+    assert (change.kind, "its hub does not answer" in change.detail) == (Kind.CHANGE, True)
     with pytest.raises(
         StepFailed, match=r"does not answer at http://127\.0\.0\.1:\d+: it answers 50\d; the console of i-"
     ):
