@@ -15,7 +15,7 @@ from bootstrap.aws import Aws
 from bootstrap.cluster.settings import ClusterSettings, Egress, Https, Login, Manager, Network, Workers
 from bootstrap.manager.certificate import self_signed
 from bootstrap.site import Site
-from tests.local_cloud.cloud_process import ACCOUNT, KEY, REGION, SECRET, CloudProcess, EventSink
+from tests.local_cloud.cloud_process import ACCOUNT, KEY, REGION, SECRET, CloudProcess, EventSink, until
 
 READS = ("Describe", "Get", "Head", "List", "Simulate")
 DRY = ("CreateVpc", "AllocateAddress")
@@ -326,7 +326,10 @@ def test_the_name_is_taken_by_another_owner(
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
     )["Instances"][0]["InstanceId"]  # fmt: skip
     try:
-        assert refusals(cloud, replace(settings, cluster="taken")) == [
+        seen = until(
+            lambda: refusals(cloud, replace(settings, cluster="taken")), "EC2 to tell of the manager"
+        )
+        assert seen == [
             "there is a cluster taken of Dean Fog in this account already: choose another `cluster`, or, if it is the "
             "one you mean, set `owner: Dean Fog`"
         ]
