@@ -30,7 +30,7 @@ def down(file: Path, dry_run: bool, as_json: bool, with_homes: bool, confirmed: 
         click.echo(json.dumps({"removals": changes_document(removals)}, indent=2))
         return
     if not as_json:
-        show_changes(removals)
+        show_changes(removals, f"there is nothing of {site.cluster} to remove in {site.aws.region}")
     if dry_run:
         return
     if removals:
@@ -39,7 +39,7 @@ def down(file: Path, dry_run: bool, as_json: bool, with_homes: bool, confirmed: 
             removing.remove_workers(site, reporter.tell_for("workers"), with_homes=with_homes)
             reporter.done("workers")
             building.remove(site, reporter)
-    _account(site, as_json=as_json)
+    _account(site, as_json=as_json, was_there=bool(removals))
 
 
 def _confirm(site: Site, confirmed: str, *, with_homes: bool) -> None:
@@ -52,7 +52,7 @@ def _confirm(site: Site, confirmed: str, *, with_homes: bool) -> None:
         raise SettingsError(f"{given!r} is not the name of the cluster: nothing was removed")
 
 
-def _account(site: Site, *, as_json: bool) -> None:
+def _account(site: Site, *, as_json: bool, was_there: bool) -> None:
     """Say what there still is, by tag and by name. LeftOver where something should be gone."""
     found = inventory.of_cluster(site)
     kept, left = inventory.homes(found), inventory.without_homes(found)
@@ -63,6 +63,9 @@ def _account(site: Site, *, as_json: bool) -> None:
     for one in kept if not as_json else ():
         click.echo(f"kept: {one}")
     if left:
-        raise LeftOver("run `cloudjhub down` again; still there: " + ", ".join(map(str, left)))
-    if not as_json:
+        raise LeftOver(
+            f"still there: {', '.join(map(str, left))}: run `cloudjhub down` again, and delete in AWS's console what "
+            "stays even then"
+        )
+    if was_there and not as_json:
         click.echo(f"{site.cluster} is removed")

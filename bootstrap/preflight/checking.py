@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bootstrap.preflight import (
     credentials,
     images,
+    lasting,
     login,
     names_taken,
     permissions,
@@ -23,6 +24,7 @@ CHECKS: dict[str, Check] = {
     "permissions": permissions.problems,
     "names": names_taken.problems,
     "the network": subnets.problems,
+    "what stays": lasting.problems,
     "instance types": types.problems,
     "images": images.problems,
     "quotas": quotas.problems,

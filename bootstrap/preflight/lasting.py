@@ -1,0 +1,124 @@
+"""Whether the settings would move what cannot move once it is built: the manager's interface, the network's zones.
+
+CloudFormation makes the new one first. An interface that a manager uses cannot give way to it, nor a subnet's range.
+"""
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from bootstrap import names, stacks
+from bootstrap.errors import NotBuilt
+from bootstrap.preflight.problem import Problem
+from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
+from bootstrap.site import Site
+from bootstrap.templates.network import subnet_ranges
+
+FIRST_OF_AWS = 4
+"""AWS keeps so many addresses at a subnet's beginning, and the last one."""
+
+
+def problems(site: Site) -> Iterator[Problem]:
+    built = _interface(site)
+    wanted = site.settings.manager.private_address
+    if built:
+        yield from judge_subnet(str(built["SubnetId"]), site.settings.network.manager_subnet)
+        yield from judge_kept(str(built.get("PrivateIpAddress", "")), wanted, site.place()["ManagerAddress"])
+    elif wanted:
+        yield from _new_address(site, IPv4Address(wanted))
+    yield from _zones(site)
+
+
+def judge_subnet(built: str, wanted: str) -> list[Problem]:
+    """The manager's subnet, where the settings name one. Pure."""
+    if wanted in ("", built):
+        return []
+    return [
+        Problem(
+            f"the manager is in the subnet {built}, and cannot move to {wanted}: set `network.manager_subnet: {built}`"
+        )
+    ]
+
+
+def judge_kept(built: str, wanted: str, address: str) -> list[Problem]:
+    """The address that was asked for when the manager's `address` came to be, "" for none, and is now. Pure."""
+    if built == wanted:
+        return []
+    mend = f"set `manager.private_address: {built}`" if built else "remove `manager.private_address`"
+    return [Problem(f"the manager has the private address {address}, which cannot be changed: {mend}")]
+
+
+def judge_address(address: IPv4Address, subnet: IPv4Network, holder: str) -> list[Problem]:
+    """An address for a manager that is to be: `subnet` is its subnet's range, `holder` the interface that has the
+    address, "" for none. Pure.
+    """
+    usable = range(int(subnet[FIRST_OF_AWS]), int(subnet[-1]))
+    if int(address) not in usable:
+        span = f"{IPv4Address(usable.start)} to {IPv4Address(usable.stop - 1)}"
+        return [
+            Problem(
+                f"the manager's subnet {subnet} has no address {address} to give: set `manager.private_address` to one "
+                f"from {span}, or remove it"
+            )
+        ]
+    if holder:
+        return [
+            Problem(
+                f"the address {address} is {holder}'s already: set another `manager.private_address`, or remove it"
+            )
+        ]
+    return []
+
+
+def judge_zones(network: str, built: Sequence[str], wanted: Sequence[str]) -> list[Problem]:
+    """Zones of the network as it is, and as the settings name them; further ones may be added. Pure."""
+    if not wanted or list(wanted[: len(built)]) == list(built):
+        return []
+    return [
+        Problem(
+            f"the network {network} is in the zones {', '.join(built)}, which stay: set `network.zones: "
+            f"[{', '.join(built)}]`, others behind these, or choose another `network.name`"
+        )
+    ]
+
+
+def _interface(site: Site) -> dict[str, Any]:
+    """The properties of the manager's interface in the place's template; {} where that is not built."""
+    stack = names.stack(site.cluster, "place")
+    if not site.outputs(stack):
+        return {}
+    template = stacks.template_of(site.aws.client("cloudformation"), stack)
+    return dict(template["Resources"]["ManagerInterface"]["Properties"])
+
+
+def _new_address(site: Site, address: IPv4Address) -> list[Problem]:
+    network, ec2 = site.settings.network, site.aws.client("ec2")
+    try:
+        subnet = site.network().manager_subnet
+    except NotBuilt:
+        try:
+            ranges = subnet_ranges(network.cidr, len(network.zones) or ZONES_BY_DEFAULT)
+        except ValueError:  # which is told as a problem of the network
+            return []
+        return judge_address(address, ranges.public[0], "")
+    found = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [subnet]}])["Subnets"]
+    if not found:  # likewise
+        return []
+    holders = ec2.describe_network_interfaces(
+        Filters=[
+            {"Name": "subnet-id", "Values": [subnet]},
+            {"Name": "addresses.private-ip-address", "Values": [str(address)]},
+        ]
+    )["NetworkInterfaces"]
+    holder = holders[0]["NetworkInterfaceId"] if holders else ""
+    return judge_address(address, IPv4Network(found[0]["CidrBlock"]), holder)
+
+
+def _zones(site: Site) -> list[Problem]:
+    network = site.settings.network
+    if not network.is_ours or not network.zones or not site.outputs(names.network_stack(network.name)):
+        return []
+    ids = list(site.network().worker_subnets)
+    found = site.aws.client("ec2").describe_subnets(Filters=[{"Name": "subnet-id", "Values": ids}])["Subnets"]
+    zone_of = {one["SubnetId"]: one["AvailabilityZone"] for one in found}
+    return judge_zones(network.name, [zone_of[one] for one in ids if one in zone_of], network.zones)
