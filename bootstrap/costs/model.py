@@ -179,8 +179,9 @@ def _lifecycle(settings: ClusterSettings, prices: Prices, assumed: Assumptions) 
         _metrics(settings, prices, assumed),
         Item(
             "own alarms and logs",
-            f"{assumed.own_alarms} × {_price(prices.alarm_month)} + {log_gb:.2f} GB × {_price(prices.log_gb)}/GB",
-            assumed.own_alarms * prices.alarm_month + log_gb * prices.log_gb,
+            f"({assumed.own_alarms} - {prices.alarms_free} free) × {_price(prices.alarm_month)} + {log_gb:.2f} GB × "
+            f"{_price(prices.log_gb)}/GB",
+            max(0, assumed.own_alarms - prices.alarms_free) * prices.alarm_month + log_gb * prices.log_gb,
         ),
     ]
 

@@ -32,6 +32,8 @@ class Prices:
     metric_month: float = 0.30
     """A custom metric, by the hours that have data."""
     alarm_month: float = 0.10
+    alarms_free: int = 10
+    """So many alarms are free, for the whole account; counted for the cluster's own alone."""
     metric_request: float = 0.01 / 1000
     """PutMetricData by the call, GetMetricData by the metric."""
     metric_free_requests: float = 1_000_000

@@ -8,6 +8,7 @@ import pytest
 from bootstrap.cluster.settings import ClusterSettings, Egress, Manager, Network, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
 from bootstrap.costs.comparison import SAMPLE, SeedFormula, egress_costs, egress_table
+from bootstrap.watching.alarms import alarms
 
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
 
@@ -102,15 +103,32 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
 
 def test_the_table_shows_the_sum_and_whose_prices_these_are() -> None:
     text = render(monthly(SAMPLE), "eu-central-1")
-    assert text.splitlines()[-2].split() == ["together", "106.19"]
+    assert text.splitlines()[-2].split() == ["together", "106.29"]
     assert text.splitlines()[-1] == "Prices are those of us-east-1; eu-central-1 has its own."
     assert "us-east-1" not in render(monthly(SAMPLE))
 
 
 def test_an_empty_class_costs_the_manager_and_the_gateway() -> None:
     settings: ClusterSettings = replace(SAMPLE, users=0)
-    assert total(monthly(settings)) == pytest.approx(15.18 + 3.65 + 1.12 + 36.5 + 0.8 + 0.6, abs=0.1)
+    assert total(monthly(settings)) == pytest.approx(15.18 + 3.65 + 1.12 + 36.5 + 0.8 + 0.7, abs=0.1)
 
 
-def test_the_documents_table_is_the_commands() -> None:
+def test_every_alarm_of_the_clusters_own_is_counted() -> None:
+    assert Assumptions().own_alarms == len(alarms(SAMPLE, topic=""))
+    [item] = [item for item in monthly(SAMPLE) if item.name == "own alarms and logs"]
+    assert item.dollars == pytest.approx((14 - 10) * 0.10 + 730 * 0.0005 * 0.50)
+
+
+@pytest.mark.parametrize(("own", "dollars_for_them"), [(9, 0.0), (10, 0.0), (11, 0.1)])
+def test_the_first_alarms_are_free(own: int, dollars_for_them: float) -> None:
+    [item] = [
+        item
+        for item in monthly(SAMPLE, assumed=Assumptions(own_alarms=own, log_gb_hour=0))
+        if item.name == "own alarms and logs"
+    ]
+    assert item.dollars == pytest.approx(dollars_for_them)
+
+
+def test_the_documents_table_and_sample_are_the_commands() -> None:
     assert egress_table() in DOCS.read_text()
+    assert render(monthly(SAMPLE)) in DOCS.read_text()
