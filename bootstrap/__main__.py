@@ -21,7 +21,7 @@ from bootstrap.commands.status import status
 from bootstrap.commands.up import up
 from bootstrap.commands.users import users
 from bootstrap.commands.workers import workers
-from bootstrap.errors import BootstrapError, Interrupted
+from bootstrap.errors import BootstrapError, Interrupted, Refused, SettingsError
 from bootstrap.local.commands import local
 from hub.errors import HubError
 from lifecycle_app.errors import LifecycleError
@@ -39,11 +39,26 @@ class InOrder(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Raises Interrupted at Ctrl-C, which click would tell as any other failure."""
+        """Raises Interrupted at Ctrl-C, which click would tell as any other failure, and says why a question ended."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
             raise Interrupted("interrupted") from interrupt
+        except click.Abort as abort:
+            raise _unanswered(abort) from abort
+
+
+def _unanswered(abort: click.Abort) -> BootstrapError:
+    """What ended a question; click keeps it as the context of its one exception for all."""
+    match abort.__context__:
+        case KeyboardInterrupt():
+            return Interrupted("interrupted: nothing was changed")
+        case EOFError():
+            return SettingsError(
+                "nobody answers here, nothing was changed: give options that answer (--yes; for `down` --confirm NAME)"
+            )
+        case _:
+            return Refused("nothing was changed")
 
 
 @click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})

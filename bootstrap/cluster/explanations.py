@@ -28,7 +28,7 @@ NETWORK = (
     Explained("name", "clusters that give the same name share one network", is_shown=True),
     Explained(
         "egress",
-        "workers' way out: nat-gateway ($33/month + $0.045/GB), manager or public-address",
+        "workers' way out: nat-gateway ($37/month + $0.045/GB), manager or public-address",
         is_shown=True,
     ),
     Explained("cidr", "private addresses; a /16 has room for thousands of users"),
@@ -74,7 +74,11 @@ MANAGER = (
     Explained("state_disk", "the hub's database in GB; survives the machine"),
     Explained("base", "ubuntu-24.04, or the id of an AMI of Debian's kind"),
     Explained("port", ""),
-    Explained("private_address", "fixed; without it the first free one", example="10.77.0.10"),
+    Explained(
+        "private_address",
+        "fixed, in the manager's subnet; without it the first free one; stays",
+        example="10.77.0.10",
+    ),
 )
 
 LOGIN = (

@@ -92,9 +92,11 @@ def find(directory: Path) -> Found:
     )
 
 
-def migrate(found: Found, *, vpc: str = "", manager_subnet: str = "") -> Migration:
+def migrate(
+    found: Found, *, vpc: str = "", manager_subnet: str = "", worker_subnets: tuple[str, ...] = ()
+) -> Migration:
     """The settings and users in cloudJHub's files. The manager's subnet stands in none of them; with it, the old
-    network goes on being used. Raises SettingsError for a file that is no JSON.
+    network goes on being used, or what is given of it. Raises SettingsError for a file that is no JSON.
     """
     given = {**_config(found.instance_config, INSTANCE_CONFIG), **_config(found.server_config, SERVER_CONFIG)}
     known = {name: value for name, keys in _SAME.items() if (value := _first(given, keys)) not in (None, "")}
@@ -102,7 +104,8 @@ def migrate(found: Found, *, vpc: str = "", manager_subnet: str = "") -> Migrati
     for move in (_cluster, _types, _disks, _image, _timeout):
         move(known, moved)
     recorded = _VPC.search(found.secure or "")
-    _network(known, vpc or (recorded[1] if recorded else ""), manager_subnet, moved)
+    subnets = worker_subnets or ((str(known["subnet"]),) if "subnet" in known else ())
+    _network(subnets, vpc or (recorded[1] if recorded else ""), manager_subnet, moved)
     _login(moved)
     _tell_of_the_rest(given, moved)
     _people(found.userlist, moved)
@@ -212,12 +215,15 @@ def _timeout(known: Mapping[str, Any], moved: Migration) -> None:
         )
 
 
-def _network(known: Mapping[str, Any], vpc: str, manager_subnet: str, moved: Migration) -> None:
-    subnet = str(known.get("subnet", ""))
-    if vpc and subnet and manager_subnet:
-        moved.answers["network"] = {"vpc": vpc, "manager_subnet": manager_subnet, "worker_subnets": [subnet]}
+def _network(subnets: tuple[str, ...], vpc: str, manager_subnet: str, moved: Migration) -> None:
+    if vpc and subnets and manager_subnet:
+        moved.answers["network"] = {
+            "vpc": vpc,
+            "manager_subnet": manager_subnet,
+            "worker_subnets": list(subnets),
+        }
         return
-    there = " and ".join(part for part in (vpc, subnet) if part)
+    there = " and ".join(part for part in (vpc, *subnets) if part)
     moved.notes.append(
         f"SUBNET_ID, VPC_ID: {there + ' could be' if there else 'no network was'} found;"
         " a network of its own is built. To use the old one, give --vpc, --worker-subnet"

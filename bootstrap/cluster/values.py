@@ -167,8 +167,11 @@ def path(directory: Path) -> Reader[Path]:
 
     def read(value: Value) -> Path:
         given = scalar(value)
+        # Of `./~`, which is no home, Path would make `~`.
+        if not given.text.startswith("~"):
+            return directory / given.text
         try:
-            return directory / Path(given.text).expanduser()
+            return Path(given.text).expanduser()
         except RuntimeError:
             raise given.place.wrong(
                 f"{quoted(given.text)}: nobody has this home directory: write the path out"

@@ -106,7 +106,9 @@ def _show(built: str | None, done: Sequence[Aged], *, as_json: bool, is_built: b
 
 
 def _table(found: Sequence[WorkerImage], used: Mapping[str, int], chosen: str | None) -> Table:
-    table = Table(*COLUMNS, box=None)
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=column == "image")
     for one in found:
         holds = ", ".join(f"{name} {version}" for name, version in sorted(one.versions.items()))
         state = "launched now" if one.image == chosen else one.state

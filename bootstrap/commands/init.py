@@ -42,7 +42,9 @@ FLAGS: Mapping[str, tuple[str, Any, str]] = {
     "workers.disk": ("--disk", int, "Root disk of each worker in GB."),
     "workers.home_disk": ("--home-disk", int, "Home disk of each user in GB; 0 for none."),
     "workers.base": ("--base", str, "What the worker image is built from."),
+    "workers.image": ("--image", str, "A ready AMI for workers, instead of building one."),
     "manager.type": ("--manager-type", str, "The manager's instance type."),
+    "manager.base": ("--manager-base", str, "What the manager runs on."),
     "manager.domain": ("--domain", str, "The hub's name in the DNS; - for none."),
     "manager.https": (
         "--https",
@@ -115,7 +117,7 @@ def init(
     answers = _merged(moved.answers, told)
     _complete(answers, file, yes=yes)
     _give_options(answers, options, yes=yes)
-    settings = _settings(answers, file)
+    settings = _accepted(answers, file)
     people = _people(moved.people, admins, names, settings.owner, yes=yes)
     _refuse_overwriting(settings.login.users_file, force)
     _write(settings.login.users_file, kept.users_file_text(people))
@@ -148,6 +150,7 @@ def _migrated(old: Path | None, told: Answers) -> migration.Migration:
         migration.find(old),
         vpc=get(told, "network.vpc") or "",
         manager_subnet=get(told, "network.manager_subnet") or "",
+        worker_subnets=tuple(get(told, "network.worker_subnets") or ()),
     )
 
 
@@ -219,6 +222,16 @@ def _number(given: str) -> float | str:
         return float(given)
     except ValueError:
         return given
+
+
+def _accepted(answers: Answers, file: Path) -> ClusterSettings:
+    """The settings. Raises SettingsError that names the flag: there is no file yet in which anything stands."""
+    try:
+        return _settings(answers, file)
+    except WrongSetting as error:
+        key = error.key.rstrip("0123456789").rstrip(".")  # of one in a list, the list's
+        flag = "--option" if key.startswith("login.options") else FLAGS[key][0] if key in FLAGS else key
+        raise SettingsError(f"{flag}: {error.words}" if flag else error.words) from error
 
 
 def _settings(answers: Answers, file: Path) -> ClusterSettings:

@@ -20,6 +20,8 @@ from bootstrap.workers.listing import machines
 
 WORKER = "worker"
 LOOK_EVERY = 2.0
+OLDEST = timedelta(days=3653)
+"""CloudWatch keeps nothing for longer."""
 OVERLAP = timedelta(seconds=30)
 """CloudWatch shows lines some seconds after their time, and not in order."""
 
@@ -44,7 +46,7 @@ def logs(part: str | None, name: str | None, since: str, follow: bool, file: Pat
     if name is not None:
         _show_console(site, name)
         return
-    start = datetime.now(UTC) - duration(Scalar(Argument("--since"), since))
+    start = datetime.now(UTC) - min(duration(Scalar(Argument("--since"), since)), OLDEST)
     wanted = groups(site.cluster, part)
     try:
         _show(site, wanted, start, follow=follow, as_json=as_json)

@@ -50,10 +50,12 @@ def show_warnings(problems: Sequence[Problem]) -> None:
             click.echo(f"note: {problem.line}", err=True)
 
 
-def show_changes(changes: Changes) -> None:
-    """A line for each change, by step."""
+def show_changes(
+    changes: Changes, none: str = "nothing to change: the cluster is as its settings say"
+) -> None:
+    """A line for each change, by step; `none` where there is no change."""
     if not changes:
-        click.echo("nothing to change: the cluster is as its settings say")
+        click.echo(none)
     for step, of_step in changes.items():
         click.echo(click.style(step, bold=True))
         for change in of_step:

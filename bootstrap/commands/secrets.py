@@ -20,7 +20,7 @@ LONGEST = 4096
 
 @click.group()
 def secrets() -> None:
-    """Secrets of the authenticator: set them, or list which there are."""
+    """Secrets of the authenticator: set them, list their names."""
 
 
 @secrets.command("set")

@@ -11,6 +11,7 @@ from bootstrap import idleness
 from bootstrap.command_line import Assignment
 from bootstrap.commands.options import dry_run_option, file_option, json_option, site_of
 from bootstrap.errors import NotBuilt, SettingsError
+from bootstrap.people import accepted
 from bootstrap.site import Site
 from bootstrap.workers.keeping import keep, moment
 from bootstrap.workers.listing import store_of
@@ -44,7 +45,7 @@ def get(scope: str | None, file: Path, as_json: bool) -> None:
         return
     idleness.scope_of(scope)
     kind, _, name = scope.partition("/")
-    user = name if kind == "user" else ""
+    user = accepted(name) if kind == "user" else ""
     groups = _groups(site, user) if user else (name,) if kind == "group" else ()
     _show(idleness.effective(user, groups, found), as_json)
 
@@ -56,6 +57,7 @@ def get(scope: str | None, file: Path, as_json: bool) -> None:
 @click.option("--unset", multiple=True, metavar="NAME", help="Take back what is set here; may be repeated.")
 @file_option
 @dry_run_option
+@json_option
 def set_(
     arguments: tuple[str, ...],
     user: str | None,
@@ -63,11 +65,13 @@ def set_(
     unset: tuple[str, ...],
     file: Path,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Change the policy, for example with idle_timeout=90m. Others: busy_allowance=never, signals=work,interaction.
 
     With --user, keep_until=2h or keep_until=2026-12-01T18:00 keeps the user's workers running until then.
     """
+    user = accepted(user) if user else None
     scope = _scope(user, group)
     assignments = [Assignment.read(argument) for argument in arguments]
     keeping = [one for one in assignments if one.name == KEEP_UNTIL]
@@ -78,9 +82,9 @@ def set_(
         raise SettingsError(f"{KEEP_UNTIL} is for one user: add --user")
     site = site_of(file)
     if fields or unset:
-        _change(site, scope, fields, unset, dry_run=dry_run)
+        _change(site, scope, fields, unset, dry_run=dry_run, as_json=as_json)
     for one in keeping:
-        _keep(site, user or "", one.text, dry_run=dry_run)
+        _keep(site, user or "", one.text, dry_run=dry_run, as_json=as_json)
 
 
 def _scope(user: str | None, group: str | None) -> str:
@@ -92,18 +96,21 @@ def _scope(user: str | None, group: str | None) -> str:
 
 
 def _change(
-    site: Site, scope: str, fields: Sequence[Assignment], unset: Sequence[str], *, dry_run: bool
-) -> None:
+    site: Site, scope: str, fields: Sequence[Assignment], unset: Sequence[str], *, dry_run: bool, as_json: bool
+) -> None:  # fmt: skip
     before = idleness.texts(site)
     document = idleness.changed(before.get(scope), fields, unset)
     after = {**before, scope: json.dumps(document)}
     _warn(site, before, after)
-    if dry_run:
+    if not dry_run:
+        idleness.write(site, scope, before.get(scope), document)
+    if as_json:
+        click.echo(json.dumps({scope: document}))
+    elif dry_run:
         click.echo(f"would set {scope}: {_in_words(after[scope])}")
-        return
-    idleness.write(site, scope, before.get(scope), document)
-    click.echo(f"{scope}: {_in_words(after[scope])}")
-    click.echo(SOON)
+    else:
+        click.echo(f"{scope}: {_in_words(after[scope])}")
+        click.echo(SOON)
 
 
 def _warn(site: Site, before: Mapping[str, str], after: Mapping[str, str]) -> None:
@@ -112,7 +119,7 @@ def _warn(site: Site, before: Mapping[str, str], after: Mapping[str, str]) -> No
         click.echo(f"warning: {key} has been idle for {length(idle)} and stops at the next sweep", err=True)
 
 
-def _keep(site: Site, user: str, text: str, *, dry_run: bool) -> None:
+def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> None:
     now = utc_now()
     until = moment(text, now)
     theirs = _workers_of(site, user)
@@ -124,7 +131,11 @@ def _keep(site: Site, user: str, text: str, *, dry_run: bool) -> None:
         words = (
             f"is kept until {until.astimezone():%Y-%m-%d %H:%M %Z}" if until else "may be stopped as others"
         )
-        click.echo(f"{'dry run: ' if dry_run else ''}{worker.key} {words}")
+        if as_json:
+            document = {"worker": worker.key, "keep_until": until.isoformat() if until else None}
+            click.echo(json.dumps(document))
+        else:
+            click.echo(f"{'dry run: ' if dry_run else ''}{worker.key} {words}")
 
 
 def _workers_of(site: Site, user: str) -> list[Worker]:

@@ -58,20 +58,24 @@ def list_(file: Path, as_json: bool) -> None:
 @file_option
 @dry_run_option
 @yes_option
-def stop(names: tuple[str, ...], everybody: bool, wait: bool, file: Path, dry_run: bool, yes: bool) -> None:
+@json_option
+def stop(
+    names: tuple[str, ...], everybody: bool, wait: bool, file: Path, dry_run: bool, yes: bool, as_json: bool
+) -> None:  # fmt: skip
     """Stop workers, idle or not. Files are kept; what runs in them ends."""
     site = site_of(file)
     wanted = running(chosen(machines(site, utc_now()), names, everybody=everybody))
-    if _is_told("stop", wanted, dry_run):
-        return
-    if everybody and not yes:
-        click.confirm(f"Stop all {len(wanted)}?", abort=True)
-    if not wait:
-        ask_to_stop(site, wanted, utc_now())
-        return
-    with reporting() as reporter:
-        stop_machines(site, wanted, utc_now, reporter.tell_for("workers"))
-        reporter.done("workers")
+    if not _is_told("stop", wanted, dry_run, as_json=as_json):
+        if everybody and not yes:
+            click.confirm(f"Stop all {len(wanted)}?", abort=True, err=as_json)
+        if wait:
+            with reporting() as reporter:
+                stop_machines(site, wanted, utc_now, reporter.tell_for("workers"))
+                reporter.done("workers")
+        else:
+            ask_to_stop(site, wanted, utc_now())
+    if as_json:
+        click.echo(json.dumps(_rows(wanted), indent=2))
 
 
 @workers.command()
@@ -81,20 +85,22 @@ def stop(names: tuple[str, ...], everybody: bool, wait: bool, file: Path, dry_ru
 @file_option
 @dry_run_option
 @yes_option
+@json_option
 def terminate(
-    names: tuple[str, ...], everybody: bool, with_home: bool, file: Path, dry_run: bool, yes: bool
-) -> None:
+    names: tuple[str, ...], everybody: bool, with_home: bool, file: Path, dry_run: bool, yes: bool, as_json: bool
+) -> None:  # fmt: skip
     """Terminate workers, after they have been stopped. Their users' next login launches a new one with the old home."""
     site = site_of(file)
     found = chosen(machines(site, utc_now()), names, everybody=everybody)
     wanted = [one for one in found if one.instance_id or (with_home and one.home_volume)]
-    if _is_told("terminate", wanted, dry_run, with_home=with_home):
-        return
-    if not yes:
-        _confirm(site.cluster if everybody else "", with_home=with_home)
-    with reporting() as reporter:
-        terminate_machines(site, wanted, utc_now, reporter.tell_for("workers"), with_home=with_home)
-        reporter.done("workers")
+    if not _is_told("terminate", wanted, dry_run, with_home=with_home, as_json=as_json):
+        if not yes:
+            _confirm(site.cluster if everybody else "", with_home=with_home, err=as_json)
+        with reporting() as reporter:
+            terminate_machines(site, wanted, utc_now, reporter.tell_for("workers"), with_home=with_home)
+            reporter.done("workers")
+    if as_json:
+        click.echo(json.dumps(_rows(wanted), indent=2))
 
 
 @workers.command()
@@ -102,14 +108,18 @@ def terminate(
 @click.option("--until", required=True, help="2h, a time like 2026-12-01T18:00, or none to take it back.")
 @file_option
 @dry_run_option
-def keep(name: str, until: str, file: Path, dry_run: bool) -> None:
+@json_option
+def keep(name: str, until: str, file: Path, dry_run: bool, as_json: bool) -> None:
     """Keep a worker running until a time, idle or not. A person can stop it even so."""
     site = site_of(file)
     when = moment(until, utc_now())
     if not dry_run:
         keep_worker(store_of(site), name, when, utc_now)
     words = f"is kept until {told(when)}" if when else "may be stopped as others"
-    click.echo(f"{'dry run: ' if dry_run else ''}{name} {words}")
+    if as_json:
+        click.echo(json.dumps({"worker": name, "keep_until": _iso(when)}))
+    else:
+        click.echo(f"{'dry run: ' if dry_run else ''}{name} {words}")
 
 
 @workers.command()
@@ -137,16 +147,25 @@ def told(when: datetime) -> str:
     return when.astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
-def _is_told(what: str, wanted: Sequence[Machine], dry_run: bool, *, with_home: bool = False) -> bool:
-    """Says what will be done; True if that is all that is to be done."""
-    if not wanted:
+def _rows(wanted: Sequence[Machine]) -> list[dict[str, Any]]:
+    """Whom a command concerns, for scripts."""
+    return [
+        {"worker": one.key, "instance_id": one.instance_id or None, "home_volume": one.home_volume}
+        for one in wanted
+    ]
+
+
+def _is_told(
+    what: str, wanted: Sequence[Machine], dry_run: bool, *, with_home: bool = False, as_json: bool = False
+) -> bool:
+    """Says what will be done, in words; True if that is all that is to be done."""
+    if not wanted and not as_json:
         click.echo(f"nothing to {what}")
-        return True
-    for one in wanted:
+    for one in wanted if not as_json else ():
         home = _fate_of_home(one, with_home=with_home) if what == "terminate" else ""
         machine = f"{one.key} ({one.instance_id or 'gone'}, {one.state})"
         click.echo(f"{'would ' if dry_run else ''}{what} {machine}{home}")
-    return dry_run
+    return dry_run or not wanted
 
 
 def _fate_of_home(machine: Machine, *, with_home: bool) -> str:
@@ -157,12 +176,14 @@ def _fate_of_home(machine: Machine, *, with_home: bool) -> str:
     return f"; its home {machine.home_volume} is kept"
 
 
-def _confirm(cluster: str, *, with_home: bool) -> None:
+def _confirm(cluster: str, *, with_home: bool, err: bool) -> None:
     """For all of them the cluster's name is typed: no habit answers that."""
     if not cluster:
-        click.confirm("Go on, homes included?" if with_home else "Go on?", abort=True)
+        click.confirm("Go on, homes included?" if with_home else "Go on?", abort=True, err=err)
         return
-    typed = click.prompt(f"Type the cluster's name to go on{', homes included' if with_home else ''}")
+    typed = click.prompt(
+        f"Type the cluster's name to go on{', homes included' if with_home else ''}", err=err
+    )
     if typed != cluster:
         raise Refused(f"{typed!r} is not the cluster's name, {cluster}: nothing was done")
 
@@ -192,7 +213,9 @@ def _iso(at: datetime | None) -> str | None:
 
 
 def _table(found: Sequence[Machine], now: datetime) -> Table:
-    table = Table(*COLUMNS, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=column in ("worker", "image"))
     for one in found:
         idle = one.idle(now)
         kept = one.keep_until is not None and one.keep_until > now

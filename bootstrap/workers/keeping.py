@@ -21,7 +21,10 @@ def moment(text: str, now: datetime) -> datetime | None:
     """`2h` from now, or a time like 2026-12-01T18:00, the operator's own where it names no zone; None for `none`."""
     if text == NO_LONGER:
         return None
-    until = _instant(text) or now + duration(Scalar(Argument("keep_until"), text))
+    # Years beyond the calendar's end are cut before they are added.
+    until = _instant(text) or now + min(
+        duration(Scalar(Argument("keep_until"), text)), LONGEST + timedelta(days=1)
+    )
     if until <= now:
         raise SettingsError(f"keep_until: {text} is over: give a time that is to come, or `{NO_LONGER}`")
     if until > now + LONGEST:
@@ -34,7 +37,7 @@ def _instant(text: str) -> datetime | None:
         return None
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise SettingsError(f"keep_until: {text!r}: write 2h, 2026-12-01T18:00 or `{NO_LONGER}`") from error
 
 

@@ -311,3 +311,15 @@ def test_no_edit_of_a_good_file_breaks_it(cluster: ClusterSettings, data: st.Dat
 )  # fmt: skip
 def test_architectures(name: str, known: str) -> None:
     assert architecture(name) == known
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [("~/a", Path.home() / "a"), ("./~", Path("/etc/clusters/~")), ("./~a/b", Path("/etc/clusters/~a/b"))],
+)
+def test_only_what_begins_with_a_tilde_is_at_home(written: str, path: Path) -> None:
+    found = settings_in(
+        f"cluster: a\nregion: us-east-1\nowner: x\nlogin: {{users_file: {written}}}\n".encode(),
+        Path("/etc/clusters/cluster.yaml"),
+    )
+    assert found.login.users_file == path

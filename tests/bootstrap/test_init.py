@@ -141,7 +141,10 @@ def test_an_old_users_file_is_kept_too() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--cluster", "A"), "cluster"),
+        (("--cluster", "A"), "--cluster: 'A' is not usable"),
+        (("--type", "t3.small", "--type", "large"), "--type: 'large' is not usable"),
+        (("--authenticator", "github", "--option", "colour=red"), "--option: github"),
+        (("--image", "ami-x"), "--image: 'ami-x'"),
         (("--https", "lets-encrypt"), "manager.domain"),
         (("--authenticator", "github"), "client_id"),
         (("--type", "t3.small", "--type", "t4g.small"), "architecture"),
@@ -151,7 +154,9 @@ def test_an_old_users_file_is_kept_too() -> None:
     ],
 )
 def test_wrong_flags_write_nothing(words: tuple[str, ...], said: str) -> None:
-    assert said in refused("--yes", *words)
+    told = refused("--yes", *words)
+    assert said in told
+    assert "line 1" not in told, "there is no file yet"
     assert list(Path().iterdir()) == []
 
 
@@ -212,6 +217,14 @@ def test_the_old_network_is_used_if_all_of_it_is_known() -> None:
         "vpc": "vpc-92929292", "manager_subnet": "subnet-54502979", "worker_subnets": ["subnet-fd9bb4b4"],
     }  # fmt: skip
     assert "network" not in moved(secure=SECURE).answers
+    given = migrate(
+        Found(userlist=USERLIST),
+        vpc="vpc-92929292",
+        manager_subnet="subnet-54502979",
+        worker_subnets=("subnet-12345678", "subnet-23456789"),
+    )
+    assert given.answers["network"]["worker_subnets"] == ["subnet-12345678", "subnet-23456789"]
+    assert not [note for note in given.notes if "network of its own" in note]
     assert "hunter2" not in str(found)
 
 

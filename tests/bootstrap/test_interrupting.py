@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 import pytest
@@ -103,6 +104,36 @@ def test_ctrl_c_elsewhere_is_one_line_and_exit_code_130(
         __main__.main()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "cloudjhub: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "told"),
+    [
+        (KeyboardInterrupt, 130, "interrupted: nothing was changed"),
+        (EOFError, 2, "nobody answers here, nothing was changed: give options that answer"),
+        (lambda: "n", 4, "nothing was changed\n"),
+    ],
+)
+def test_a_question_that_is_not_answered_with_yes_ends_in_a_line_and_a_code_of_its_own(
+    ends: Any, code: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def ask() -> None:
+        click.confirm("go on?", abort=True, err=True)
+
+    def typed(_prompt: str) -> str:
+        answer = ends()
+        if isinstance(answer, BaseException):
+            raise answer
+        return str(answer)
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", typed)
+    monkeypatch.setitem(__main__.cli.commands, "ask", ask)
+    monkeypatch.setattr("sys.argv", ["cloudjhub", "ask"])
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == code
+    assert f"cloudjhub: {told}" in capsys.readouterr().err
 
 
 def hold(directory: Path, held: Event) -> None:

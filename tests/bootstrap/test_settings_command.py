@@ -104,6 +104,16 @@ def test_the_policy_is_set_and_read_for_everybody_a_group_and_a_user(cluster: Bu
     }
 
 
+def test_a_users_name_is_spelt_as_the_hub_keeps_it(cluster: Built) -> None:
+    """The lifecycle app looks for `user/alice`: another spelling would be kept and never hold."""
+    cluster.run(settings, "set", "--user", "Alice", "idle_timeout=2h")
+    assert cluster.store.policies(["user/alice"]) == {"user/alice": '{"idle_timeout": 7200}'}
+    found = json.loads(cluster.run(settings, "get", "user/ALICE", "--json").output)
+    assert found["idle_timeout"]["from"] == "user/alice"
+    with pytest.raises(SettingsError, match="'a/b'"):
+        cluster.run(settings, "set", "--user", "a/b", "idle_timeout=2h")
+
+
 def test_what_is_taken_back_is_gone(cluster: Built) -> None:
     cluster.run(settings, "set", "--user", "alice", "hung_cpu=1")
     cluster.run(settings, "set", "--user", "alice", "--unset", "hung_cpu")
@@ -173,3 +183,11 @@ def test_a_cluster_that_is_not_built_is_named(cluster: Built) -> None:
     cluster.file.write_text(cluster.file.read_text().replace("spring", "autumn"))
     with pytest.raises(NotBuilt, match=r"autumn .*cloudjhub up"):
         cluster.run(settings, "get")
+
+
+def test_what_is_set_is_told_to_scripts(cluster: Built) -> None:
+    told = json.loads(cluster.run(settings, "set", "idle_timeout=90m", "--dry-run", "--json").stdout)
+    assert told == {"cluster": {"idle_timeout": 5400}}
+    assert cluster.store.policies(["cluster"]) == {}
+    assert json.loads(cluster.run(settings, "set", "idle_timeout=90m", "--json").stdout) == told
+    assert cluster.store.policies(["cluster"]) == {"cluster": '{"idle_timeout": 5400}'}

@@ -301,7 +301,19 @@ def test_a_time_is_a_duration_or_a_date(text: str, until: datetime | None) -> No
     assert moment(text, TOKYO) == until
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-11-01T10:00+00:00", "0", "2026-13-01", "400d", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday",
+        "2026-11-01T10:00+00:00",
+        "0",
+        "2026-13-01",
+        "367d",
+        "99999999d",
+        "9999-12-31T23:59-12:00",
+        "",
+    ],
+)
 def test_a_time_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="keep_until"):
         moment(text, TOKYO)
@@ -326,3 +338,21 @@ def test_a_stopped_worker_is_renewed_and_keeps_its_home(cluster: Built) -> None:
     left = cluster.store.get("alice")
     assert left is not None
     assert left.home_volume == alice.home_volume
+
+
+def test_commands_tell_scripts_whom_they_concern(cluster: Built) -> None:
+    """Nothing but JSON is on standard output."""
+    alice = cluster.worker("alice", state=State.STOPPED)
+    assert json.loads(cluster.run(workers, "stop", "--all", "--json").stdout) == []
+    would = json.loads(cluster.run(workers, "terminate", "alice", "--dry-run", "--json").stdout)
+    assert cluster.states() == {alice.instance_id: "stopped"}
+    done = json.loads(cluster.run(workers, "terminate", "alice", "--yes", "--json").stdout)
+    assert done == would
+    assert done == [{"worker": "alice", "instance_id": alice.instance_id, "home_volume": alice.home_volume}]
+    assert cluster.states() == {alice.instance_id: "terminated"}
+    cluster.worker("bob")
+    told = json.loads(cluster.run(workers, "keep", "bob", "--until", "2h", "--json").stdout)
+    kept_until = cluster.store.get("bob")
+    assert kept_until is not None
+    assert kept_until.keep_until is not None
+    assert abs(datetime.fromisoformat(told["keep_until"]) - kept_until.keep_until) < timedelta(seconds=1)
