@@ -62,7 +62,8 @@ class Decision:
 
     A stop also says how to ask the hub (`drain`, `insist`), from when on a sign of life forbids it (`since`) and which
     level `counts` as one, and whether the evidence is enough to stop it `alone`, without the hub, should the hub be
-    down.
+    down. `even_silent`: also if the hub has no server there and the worker does not answer, so that nobody has told
+    that it does nothing.
     """
 
     action: Action
@@ -75,3 +76,4 @@ class Decision:
     counts: Level = Level.LOAD
     since: datetime | None = None
     alone: bool = False
+    even_silent: bool = True

@@ -46,6 +46,11 @@ class _Case:
     def covered(self, since: datetime) -> bool:
         return self.evidence.covers(since, self.now)
 
+    @property
+    def was_heard(self) -> bool:
+        """Has it told anything in this run?"""
+        return self.lived or bool(self.evidence.reports)
+
 
 def decide(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
     """What to do about the worker; the first rule that has something to say decides."""
@@ -126,7 +131,8 @@ def _left_by_hub(case: _Case) -> Decision | None:
     if case.evidence.hub_server is not False or case.life > since:
         return None
     words = f"the hub has no server on it, and there was no sign of life since {clock(case.life)}"
-    return _stop(case, Reason.NO_SERVER, words, since, alone=case.covered(since))
+    told = case.covered(since)
+    return _stop(case, Reason.NO_SERVER, words, since, alone=told, even_silent=told)
 
 
 def _in_use(case: _Case) -> Decision | None:
@@ -190,7 +196,8 @@ def _unused(case: _Case) -> Decision:
     told = "its reports tell of all that time" if alone else "its reports do not tell of all that time"
     words = f"{seen} since {clock(case.life)}, longer than {length(case.policy.idle_timeout)}; {told}"
     reason = Reason.IDLE if case.lived else Reason.NEVER_CONNECTED
-    return _stop(case, reason, words, since, alone=alone)
+    # One that was never heard of has no server; one that fell silent may be cut off, and work.
+    return _stop(case, reason, words, since, alone=alone, even_silent=alone or not case.was_heard)
 
 
 def _keep(case: _Case, reason: Reason, words: str) -> Decision:
@@ -207,6 +214,7 @@ def _stop(
     drain: Drain = Drain.IDLE,
     insist: Insist = Insist.NEVER,
     alone: bool,
+    even_silent: bool = True,
 ) -> Decision:
     return Decision(
         action=Action.STOP,
@@ -219,6 +227,7 @@ def _stop(
         counts=case.policy.lowest_level,
         since=since,
         alone=alone,
+        even_silent=even_silent,
     )
 
 

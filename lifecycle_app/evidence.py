@@ -27,8 +27,10 @@ class Evidence:
 
     period: timedelta
     reports: tuple[Report, ...] = ()
+    is_whole: bool = True
+    """Are these all the reports there are? If CloudWatch told a part only, what is missing is unknown, not quiet."""
     cpu: tuple[float, ...] = ()
-    """What EC2 itself measured over hung_after, in percent."""
+    """What EC2 itself measured over hung_after, in percent; nothing unless it tells of all that time."""
     details: Mapping[str, float] = field(default_factory=dict)
     """The highest value of each detail that the worker reported, for the explanation."""
     hub_server: bool | None = None
@@ -50,9 +52,19 @@ class Evidence:
 
     def covers(self, since: datetime, now: datetime) -> bool:
         """Do the reports tell of the whole time from `since` to `now`, without a hole?"""
-        times = [since, *(r.at for r in self.reports if r.at >= since), now]
-        return all(later - earlier <= self.longest_gap for earlier, later in pairwise(times))
+        if not self.is_whole or self._is_ahead(now):
+            return False
+        seen = [report.at for report in self.reports if report.at >= since]
+        times = [since, *seen, now]
+        # However short that time is, no report tells of nothing.
+        return bool(seen) and all(later - earlier <= self.longest_gap for earlier, later in pairwise(times))
+
+    def _is_ahead(self, now: datetime) -> bool:
+        """Does the worker report of times to come? Then what it does now is told of later still."""
+        return self.last_report is not None and self.last_report > now + self.longest_gap
 
     def is_silent(self, now: datetime) -> bool:
-        """Is the newest report overdue?"""
+        """Is the newest report overdue? Of reports that are not whole nobody can tell."""
+        if not self.is_whole:
+            return False
         return self.last_report is None or now - self.last_report > self.longest_gap

@@ -60,6 +60,8 @@ def stop(service: Service, worker: Worker, decision: Decision, now: datetime) ->
 
 def _drain(service: Service, worker: Worker, decision: Decision, since: datetime) -> DrainAnswer:
     answer = service.hub.drain(worker, decision.drain, since, decision.counts)
+    if answer.drained and answer.evidence.get("answers") is False and not decision.even_silent:
+        return replace(answer, drained=False, reason=f"nobody knows what it does: {answer.reason}")
     if answer.drained:
         return answer
     if _may_insist(decision.insist, answer):

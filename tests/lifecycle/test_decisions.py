@@ -281,3 +281,28 @@ def test_a_decision_explains_itself() -> None:
         "hub_server": None,
         "BusyKernels": 1.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("evidence", "server", "even_silent"),
+    [
+        (quiet(), None, True),
+        (replace(quiet(), reports=quiet().reports[:-3]), None, False),
+        (NOTHING, None, True),
+        (quiet(), False, True),
+        (replace(quiet(), reports=quiet().reports[:-3]), False, False),
+        (NOTHING, False, False),
+    ],
+    ids=["told", "fell silent", "never heard", "left, told", "left, fell silent", "left, never heard"],
+)
+def test_silence_is_idleness_only_of_one_that_told_so_or_was_never_heard(
+    evidence: Evidence, server: bool | None, even_silent: bool
+) -> None:
+    """One without a server and without a word for the short time of `no-server` may just not report."""
+    decision = decide(a_worker(), replace(evidence, hub_server=server), Policy(), NOON)
+    assert (decision.action, decision.even_silent) == (Action.STOP, even_silent)
+
+
+def test_no_report_covers_no_time_however_short() -> None:
+    assert not NOTHING.covers(NOON - SECOND, NOON)
+    assert not quiet(back=2 * HOUR, now=NOON - HOUR).covers(NOON - MINUTE, NOON)

@@ -122,6 +122,21 @@ def test_a_login_during_the_stop_is_let_through(world: World) -> None:
     assert "pending spawn" in world.store.history("alice")[0].words
 
 
+def test_a_worker_that_fell_silent_is_not_stopped_because_it_does_not_answer(world: World) -> None:
+    """The hub has no server there; the machine may be cut off from both, and at work."""
+    nobody = DrainAnswer(
+        True, "the hub has no server there, and the worker does not answer", {"answers": False}
+    )
+    world.hub.answers = lambda _, __: nobody
+    told = world.metrics.reports[ALICE]
+    world.metrics.reports[ALICE] = told[:-4]
+    assert swept(world) == {"refused": 1}
+    assert (world.cloud.stops, world.record().state) == ([], State.RUNNING)
+    assert "nobody knows what it does" in world.store.history("alice")[0].words
+    world.metrics.reports[ALICE] = told
+    assert swept(world) == {"stopped": 1}
+
+
 def test_what_the_worker_told_the_hub_is_kept(world: World) -> None:
     seen = {"observed_at": NOON.timestamp(), "last_interaction": (NOON - 5 * SECOND).timestamp()}
     world.hub.answers = lambda _, __: refuse("somebody did something", **seen)
