@@ -16,6 +16,7 @@ from bootstrap.site import Site, Tell
 from bootstrap.workers.claiming import Clock, Why, end_stopped
 from bootstrap.workers.ending import mark_terminated
 from bootstrap.workers.listing import Machine
+from lifecycle_app.errors import BadRecord
 from lifecycle_app.store import WorkerStore
 from lifecycle_app.worker import ROLE_WORKER, TAG_SERVER, TAG_USER, State, Worker, worker_key
 
@@ -28,6 +29,7 @@ class Verdict(StrEnum):
     RENEW = "renewed at the next login"
     LATER = "in use; renewed after it has stopped, by the same command"
     NO_HOME_DISK = "kept: its home is on the root disk and would go with it"
+    BAD_RECORD = "kept: its record cannot be used; see `cloudjhub doctor`"
     UNRECORDED = "kept: no record of this machine yet; try again in 15 minutes"
     TAKEN = "left: somebody logs in just now, or decides about it"
 
@@ -59,12 +61,19 @@ def aged(site: Site, store: WorkerStore) -> list[Aged]:
                 key=keys[one["InstanceId"]],
                 instance_id=one["InstanceId"],
                 image=one["ImageId"],
-                verdict=verdict(store.get(keys[one["InstanceId"]]), one),
+                verdict=_verdict(store, keys[one["InstanceId"]], one),
             )
             for one in found
         ),
         key=lambda one: (one.key, one.instance_id),
     )
+
+
+def _verdict(store: WorkerStore, key: str, instance: Mapping[str, Any]) -> Verdict:
+    try:
+        return verdict(store.get(key), instance)
+    except BadRecord:
+        return Verdict.BAD_RECORD
 
 
 def verdict(worker: Worker | None, instance: Mapping[str, Any]) -> Verdict:

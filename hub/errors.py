@@ -10,7 +10,8 @@ HubError
 │   ├── InstanceGone     EC2 does not know the instance
 │   ├── CloudBusy        EC2 still throttles after many tries
 │   ├── CloudRefused     EC2 refused for another reason, or cannot be reached
-│   └── RecordsSilent    the workers' records cannot be read
+│   ├── RecordsSilent    the workers' records cannot be read
+│   └── RecordUnclear    the worker's record can be read, but not understood
 ├── IdentityError        an answer to a worker that asks for its environment
 │   ├── NotProven        it did not prove which instance it is
 │   ├── NotOurWorker     it is an instance, but not a worker of this cluster
@@ -82,6 +83,12 @@ class RecordsSilent(StartError):
     """The workers' records cannot be read, so that nobody knows what the instance is doing."""
 
     label = "records"
+
+
+class RecordUnclear(StartError):
+    """The worker's record cannot be understood, so that nobody knows which instance it has."""
+
+    label = "record"
 
 
 class IdentityError(HubError):

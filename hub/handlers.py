@@ -14,7 +14,7 @@ from hub.errors import IdentityError, NotOurWorker, NotReady
 from hub.parts import Parts, WithParts
 from hub.servers import ServerHandler, SpawnPage, UserHandler
 from hub.spawner import WorkerSpawner
-from lifecycle_app.errors import StoreUnavailable
+from lifecycle_app.errors import RecordError
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
             log.warning("environment refused to %s: %s", source, error)
             self._refuse(error.status, str(error))
             return
-        except (OSError, StoreUnavailable) as error:
+        except (OSError, RecordError) as error:
             log.warning("environment of %s cannot be given now: %s", source, error)
             self._refuse(503, "identities cannot be checked just now")
             return

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from hub.calls import Calls
 from hub.reading import Reader
-from lifecycle_app.errors import StoreUnavailable
+from lifecycle_app.errors import RecordError
 from lifecycle_app.history import Entry
 from lifecycle_app.store import WorkerStore
 from lifecycle_app.worker import State, Worker, worker_key
@@ -49,7 +49,7 @@ class Pages:
         try:
             worker = await self._calls.read(lambda: self._store.get(key))
             entries = await self._calls.read(lambda: self._store.history(key, LINES))
-        except StoreUnavailable as error:
+        except RecordError as error:
             log.warning("%s: nothing can be told about it: %s", key, error)
             worker, entries = self._reader.get(key), []
         return told(key, worker, entries)

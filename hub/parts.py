@@ -14,7 +14,7 @@ from hub.identity import Identities
 from hub.instances import Instances
 from hub.pages import Pages
 from hub.people import People, from_file
-from hub.reading import Reader
+from hub.reading import BadRecords, Reader
 from hub.settings import Settings
 from hub.starting import Starter
 from hub.startup import Startup
@@ -61,7 +61,7 @@ def build(settings: Settings, token_key: str) -> Parts:
     session = boto3.Session(region_name=settings.region)
     calls = Calls(ThreadPoolExecutor(THREADS, thread_name_prefix="aws"))
     ec2 = session.client("ec2", config=QUICK)
-    store = WorkerStore(settings.cluster)
+    store = WorkerStore(settings.cluster, on_bad=BadRecords().name)
     known = from_file(settings.users_file) if settings.users_file else People()
     wanted = Wanted(store.wanted, calls, image=settings.image, known=known, every=settings.wanted_interval)
     wanted.read_at_start()

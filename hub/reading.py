@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from hub.calls import Calls
-from lifecycle_app.errors import StoreUnavailable
+from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,23 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 OVERLAP = timedelta(minutes=5)
 MOST_KEPT = 50_000
 FIRST_LOAD = timedelta(seconds=15)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class BadRecords:
+    """Names each record that cannot be used once, not every few seconds; and again if something else is wrong."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, str] = {}
+
+    def name(self, bad: BadRecord) -> None:
+        """Names it in the log, if that is news."""
+        if self._named.get(bad.key) != bad.problem:
+            self._named[bad.key] = bad.problem
+            log.error("%s", bad)
 
 
 class Reader:
@@ -31,11 +48,13 @@ class Reader:
         *,
         interval: timedelta,
         most_kept: int = MOST_KEPT,
+        now: Callable[[], datetime] = _now,
     ) -> None:
         self._changed_since = changed_since
         self._calls = calls
         self._interval = interval
         self._most_kept = most_kept
+        self._now = now
         self._workers: dict[str, Worker] = {}
         self._by_instance: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
@@ -69,7 +88,8 @@ class Reader:
     async def read(self) -> None:
         """Takes in what changed since the last time. Raises StoreUnavailable."""
         newest = max((worker.changed_at for worker in self._workers.values()), default=None)
-        since = newest - OVERLAP if newest else EPOCH
+        # A record whose time is to come must not hide all that changes until then.
+        since = min(newest, self._now()) - OVERLAP if newest else EPOCH
         for worker in await self._calls.read(lambda: self._changed_since(since)):
             self._take(worker)
         self._forget_surplus()

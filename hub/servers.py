@@ -10,7 +10,7 @@ from tornado import web
 
 from hub.options import instance_type_in
 from hub.parts import WithParts
-from lifecycle_app.errors import StoreUnavailable
+from lifecycle_app.errors import RecordError
 from lifecycle_app.worker import worker_key
 
 
@@ -65,7 +65,7 @@ class UserHandler(WithParts, UserAPIHandler):  # type: ignore[misc]  # JupyterHu
             return
         try:
             is_there = await self._has_machine(user)
-        except StoreUnavailable as error:
+        except RecordError as error:
             raise web.HTTPError(503, "It cannot be told just now whether the user has a machine.") from error
         if is_there:
             raise web.HTTPError(

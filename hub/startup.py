@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hub.calls import Calls, Say
-from hub.errors import InstanceGone, NotStartable, RecordsSilent, StartError
+from hub.errors import InstanceGone, NotStartable, RecordsSilent, RecordUnclear, StartError
 from hub.homes import Homes
 from hub.instances import Instances
 from hub.launching import Order, requests_for
 from hub.planning import YOUNG, Known, Step, is_young, next_step, step_after_look, step_for
 from hub.settings import Settings
 from hub.starting import Starter
-from lifecycle_app.errors import StoreUnavailable
+from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.worker import State, Worker
 
 log = logging.getLogger(__name__)
@@ -204,6 +204,12 @@ class Startup:
         for attempt in range(RECORD_TRIES):
             try:
                 return await self._calls.read(lambda: self._get(key))
+            except BadRecord as error:
+                log.error("%s", error)
+                raise RecordUnclear(
+                    "What is recorded of your machine cannot be understood, so the hub does not touch it, and starts no"
+                    " other: your files are on it. Tell your administrator."
+                ) from error
             except StoreUnavailable as error:
                 log.warning("%s: record cannot be read: %s", key, error)
                 await self._calls.pause(WAIT * attempt)

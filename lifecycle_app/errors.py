@@ -8,6 +8,7 @@ LifecycleError
 │   └── OtherCluster       is about another cluster's worker
 ├── RecordError
 │   ├── RecordConflict     somebody else wrote the record since it was read
+│   ├── BadRecord          there is one, but it cannot be understood, or DynamoDB does not take it
 │   └── StoreUnavailable   DynamoDB could not be asked, or did not answer
 ├── NotNow                 cannot be done at this moment: the platform brings the event again
 ├── HubError
@@ -48,6 +49,21 @@ class RecordError(LifecycleError):
 
 class RecordConflict(RecordError):
     """Somebody else wrote the record since it was read: read again, decide again."""
+
+
+class BadRecord(RecordError):
+    """A record that cannot be understood, or that DynamoDB does not take: of this worker nothing is known, and nobody
+    may guess, launch or overwrite. It says nothing about any other worker.
+
+    `instance_id` and `home_volume` are what can still be read of it, "" where that is nothing.
+    """
+
+    def __init__(self, key: str, problem: str, instance_id: str = "", home_volume: str = "") -> None:
+        super().__init__(f"the record of {key} cannot be used: {problem}")
+        self.key = key
+        self.problem = problem
+        self.instance_id = instance_id
+        self.home_volume = home_volume
 
 
 class StoreUnavailable(RecordError):

@@ -54,13 +54,20 @@ class Stuck:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwatched:
+    """A record of a worker that costs money, at which no sweep will ever look."""
+
+    worker: Worker
+
+
+@dataclass(frozen=True, slots=True)
 class Undescribed:
     """A record whose instance EC2 does not tell of."""
 
     worker: Worker
 
 
-Finding = Orphan | Ambiguous | Missed | Outdated | Stuck | Undescribed
+Finding = Orphan | Ambiguous | Missed | Outdated | Stuck | Unwatched | Undescribed
 
 
 def findings(workers: Sequence[Worker], instances: Sequence[Instance], now: datetime) -> Iterator[Finding]:
@@ -82,6 +89,11 @@ def without_server(workers: Sequence[Worker], servers: Collection[str], now: dat
     ]
 
 
+def is_unwatched(worker: Worker) -> bool:
+    """Does it cost money, and is it due at no time?"""
+    return worker.state.costs and worker.due_at is None
+
+
 def _about(worker: Worker, instance: Instance | None, now: datetime) -> Finding | None:
     if worker.is_claimed(now) or now - worker.state_at < SETTLES_IN:
         return None
@@ -93,6 +105,8 @@ def _about(worker: Worker, instance: Instance | None, now: datetime) -> Finding 
         else instance.state is not worker.state
     ):
         return Missed(worker, instance)
+    if is_unwatched(worker):
+        return Unwatched(worker)
     if worker.is_abandoned(now):
         return None
     taken = now - worker.state_at

@@ -109,11 +109,15 @@ def _alarms(site: Site, _: datetime) -> list[str]:
 
 
 def _workers(site: Site, now: datetime) -> list[str]:
-    return judging.workers(machines(site, now), store_of(site).everybody(), now)
+    census = store_of(site).census()
+    wrong = judging.workers(machines(site, now), census.workers, now)
+    return [*judging.bad_records(census.bad, names.table(site.cluster, "workers")), *wrong]
 
 
 def _orphans(site: Site, now: datetime) -> list[str]:
-    homes = {worker.home_volume for worker in store_of(site).everybody() if worker.home_volume}
+    census = store_of(site).census()
+    homes = {one.home_volume for one in census.workers if one.home_volume}
+    homes |= {one.home_volume for one in census.bad}
     builders = {
         one["InstanceId"]: one["LaunchTime"] for one in found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     }

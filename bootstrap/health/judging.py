@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from bootstrap.workers.listing import DUPLICATE, UNKNOWN, Machine
+from bootstrap.workers.listing import BAD_RECORD, DUPLICATE, UNKNOWN, Machine
+from lifecycle_app.errors import BadRecord
 from lifecycle_app.wording import length
 from lifecycle_app.worker import State, Worker
 
@@ -126,7 +127,7 @@ def workers(machines: Sequence[Machine], records: Sequence[Worker], now: datetim
     states = {one.instance_id: one.state for one in machines if one.instance_id}
     found = []
     for one in machines:
-        if not one.note or one.since is None or now - one.since <= SETTLES_IN:
+        if one.note in ("", BAD_RECORD) or one.since is None or now - one.since <= SETTLES_IN:
             continue
         mend = (
             f"`cloudjhub workers terminate {one.key}`"
@@ -146,6 +147,15 @@ def workers(machines: Sequence[Machine], records: Sequence[Worker], now: datetim
             "`cloudjhub logs reconcile`"
         )
     return found
+
+
+def bad_records(bad: Sequence[BadRecord], table: str) -> list[str]:
+    """Records that cannot be used; nobody touches their machines until somebody mends them."""
+    return [
+        f"{one}: put the item right in the table {table}, or delete it there, if EC2 still has its instance: then it "
+        "is made anew within 15 minutes"
+        for one in bad
+    ]
 
 
 def secrets(wanted: Collection[str], there: Collection[str]) -> list[str]:

@@ -24,7 +24,7 @@ def find_by(index: str) -> Power:
 
 
 def write_workers(scope: Scope) -> Statement:
-    return allow("WriteWorkers", ["dynamodb:PutItem"], [scope.table("workers")])
+    return allow("WriteWorkers", ["dynamodb:UpdateItem"], [scope.table("workers")])
 
 
 def write_history(scope: Scope) -> Statement:

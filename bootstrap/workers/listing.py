@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bootstrap.instances import found_by_tags, tags_of
 from bootstrap.site import Site
+from lifecycle_app.errors import BadRecord
 from lifecycle_app.history import Entry, Kind
 from lifecycle_app.prices import cost
 from lifecycle_app.store import WorkerStore
@@ -15,6 +16,7 @@ from lifecycle_app.worker import ROLE_WORKER, TAG_SERVER, TAG_USER, State, Worke
 
 NO_RECORD = "EC2 has it, but no record: `cloudjhub logs reconcile` tells what is done about it"
 DUPLICATE = "a second instance of this worker: its record has another one"
+BAD_RECORD = "its record cannot be used: `cloudjhub doctor` tells what is wrong with it"
 UNKNOWN = "EC2 does not tell of it"
 
 
@@ -55,15 +57,19 @@ def machines(site: Site, now: datetime, *, with_costs: bool = False) -> list[Mac
     With costs the month's history is read; without, the costs are those of the present runs alone.
     """
     store = store_of(site)
-    records = store.everybody()
+    census = store.census()
     days = days_of_month(now) if with_costs else []
     entries = [entry for day in days for entry in store.history_of_day(day)]
     instances = found_by_tags(site.aws, site.cluster, ROLE_WORKER)
-    return joined(records, instances, entries, now)
+    return joined(census.workers, instances, entries, now, census.bad)
 
 
 def joined(
-    records: Sequence[Worker], instances: Sequence[Mapping[str, Any]], entries: Iterable[Entry], now: datetime
+    records: Sequence[Worker],
+    instances: Sequence[Mapping[str, Any]],
+    entries: Iterable[Entry],
+    now: datetime,
+    bad: Sequence[BadRecord] = (),
 ) -> list[Machine]:
     """One row a record, and one for each instance that no record has."""
     by_id = {one["InstanceId"]: one for one in instances}
@@ -71,7 +77,11 @@ def joined(
     rows = [_recorded(worker, by_id.get(worker.instance_id), costs[worker.key]) for worker in records]
     keys = {worker.key for worker in records}
     known = {worker.instance_id for worker in records}
-    rows += [_unrecorded(one, keys) for one in instances if one["InstanceId"] not in known]
+    unrecorded = [_unrecorded(one, keys) for one in instances if one["InstanceId"] not in known]
+    unclear = {one.key for one in bad}
+    rows += [replace(row, note=BAD_RECORD) if row.key in unclear else row for row in unrecorded]
+    shown = {row.key for row in rows}
+    rows += [_unclear(one) for one in bad if one.key not in shown]
     return sorted(rows, key=lambda row: (row.key, row.instance_id))
 
 
@@ -107,6 +117,18 @@ def _unrecorded(instance: Mapping[str, Any], keys: set[str]) -> Machine:
         home_volume=_own_home(instance),
         cost=None,
         note=DUPLICATE if key in keys else NO_RECORD,
+    )
+
+
+def _unclear(bad: BadRecord) -> Machine:
+    home = bad.home_volume or None
+    return Machine(
+        key=bad.key,
+        instance_id=bad.instance_id,
+        state="unknown",
+        home_volume=home,
+        cost=None,
+        note=BAD_RECORD,
     )
 
 

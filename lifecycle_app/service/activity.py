@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lifecycle_app.decisions import next_look
-from lifecycle_app.errors import HubError, RecordConflict
+from lifecycle_app.errors import BadRecord, HubError, RecordConflict
 from lifecycle_app.evidence import Evidence
 from lifecycle_app.policy import Level, Policy, policy_for, scopes
 from lifecycle_app.service.ports import Service
@@ -67,6 +67,9 @@ def _write(service: Service, worker: Worker) -> int:
         service.store.put(worker, service.clock())
     except RecordConflict:
         log.info("worker %s: changed by somebody else, left for the next pass", worker.key)
+        return 0
+    except BadRecord as bad:
+        log.error("%s", bad)
         return 0
     return 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +13,7 @@ from typing import assert_never
 from lifecycle_app.cloudwatch import IdleAlarm
 from lifecycle_app.decision import Decision, Drain
 from lifecycle_app.decisions import decide
-from lifecycle_app.errors import CloudError, EventRefused, HubError, RecordConflict
+from lifecycle_app.errors import BadRecord, CloudError, EventRefused, HubError, RecordConflict
 from lifecycle_app.history import Kind
 from lifecycle_app.instance import Instance
 from lifecycle_app.policy import Level
@@ -25,15 +25,17 @@ from lifecycle_app.reconciliation import (
     Outdated,
     Stuck,
     Undescribed,
+    Unwatched,
     findings,
+    is_unwatched,
     without_server,
 )
 from lifecycle_app.service.ports import Service
 from lifecycle_app.service.recording import adopt, apply_state, see_to_alarm
-from lifecycle_app.service.records import change, policy_of, tell
+from lifecycle_app.service.records import change, policy_of, tell, tell_bad
 from lifecycle_app.service.stopping import force
 from lifecycle_app.service.triggers import settle
-from lifecycle_app.transitions import with_facts
+from lifecycle_app.transitions import LEASE, with_due, with_facts
 from lifecycle_app.wording import clock
 from lifecycle_app.worker import State, Worker
 
@@ -58,19 +60,24 @@ def reconcile(service: Service, now: datetime, is_time_left: Callable[[], bool])
         try:
             step()
             done[name] += 1
-        except (CloudError, EventRefused, RecordConflict) as error:
+        except (CloudError, EventRefused, RecordConflict, BadRecord) as error:
             log.error("%s not mended: %s", name, error)
             done["failed"] += 1
     return dict(done)
 
 
 def _steps(service: Service, now: datetime) -> Iterator[Step]:
-    workers = service.store.everybody()
-    instances = _described(service, workers)
-    for finding in findings(workers, instances, now):
+    census = service.store.census()
+    for bad in census.bad:
+        yield "bad-record", partial(tell_bad, service, bad, now)
+    instances = _described(service, census.workers)
+    # Of an instance whose worker's record is bad nobody can tell whether it is an orphan, or what its alarm is for.
+    unclear = [instance for instance in instances if instance.key in census.bad_keys]
+    known = [instance for instance in instances if instance.key not in census.bad_keys]
+    for finding in findings(census.workers, known, now):
         yield type(finding).__name__.lower(), partial(_mend, service, finding, now)
-    workers = service.store.everybody()
-    yield from _alarm_steps(service, workers)
+    workers = service.store.census().workers
+    yield from _alarm_steps(service, workers, {instance.instance_id for instance in unclear})
     yield from _server_steps(service, workers)
 
 
@@ -97,6 +104,8 @@ def _mend(service: Service, finding: Finding, now: datetime) -> None:
             _refresh(service, worker, instance)
         case Stuck(worker, must_end):
             _unstick(service, worker, must_end)
+        case Unwatched(worker):
+            _watch(service, worker)
         case Undescribed(worker):
             words = f"EC2 does not tell of {worker.instance_id}; its record is kept"
             _report(service, worker, "undescribed", words, worker.state_at)
@@ -111,7 +120,11 @@ def _mend(service: Service, finding: Finding, now: datetime) -> None:
 
 def _adopt(service: Service, instance: Instance, now: datetime) -> None:
     lives_since_launch = instance.state in (State.PENDING, State.RUNNING)
-    worker = adopt(service, instance, instance.launched_at if lives_since_launch else now, now)
+    try:
+        worker = adopt(service, instance, instance.launched_at if lives_since_launch else now, now)
+    except BadRecord as bad:  # one that the index of all workers does not show
+        tell_bad(service, bad, now)
+        return
     if worker is not None:
         words = f"{instance.instance_id} has this worker's tags and was in no record"
         tell(service, worker, Kind.REPAIR, "orphan", words, now)
@@ -123,15 +136,15 @@ def _adopt(service: Service, instance: Instance, now: datetime) -> None:
 def _end_duplicate(service: Service, instance: Instance) -> None:
     """Stops an instance that no record has, if its worker has another one, and the hub no server on this one.
 
-    It is only stopped: nobody guesses which of the two has the user's files. No claim is needed, because a login uses
-    the recorded instance.
+    It is only stopped: nobody guesses which of the two has the user's files. No claim is written, because a login uses
+    the recorded instance; the hub is told of one, to compare the clocks.
     """
     worker, now = service.store.get(instance.key), service.clock()
     if instance.state is not State.RUNNING or now - instance.launched_at < DUPLICATE_KEPT:
         return
     if worker is None or worker.instance_id == instance.instance_id:
         return
-    twin = replace(worker, instance_id=instance.instance_id)
+    twin = replace(worker, instance_id=instance.instance_id, claimed_until=now + LEASE)
     try:
         answer = service.hub.drain(twin, Drain.IDLE, now - DUPLICATE_KEPT, Level.LOAD)
     except HubError as error:
@@ -151,6 +164,14 @@ def _refresh(service: Service, worker: Worker, instance: Instance) -> None:
     log.info("worker %s (%s): its address, type or home is told anew", worker.key, worker.instance_id)
 
 
+def _watch(service: Service, worker: Worker) -> None:
+    def step(current: Worker) -> Worker:
+        return with_due(current, service.clock()) if is_unwatched(current) else current
+
+    change(service, worker.key, step)
+    log.info("worker %s (%s): looked at from now on, no sweep did", worker.key, worker.instance_id)
+
+
 def _unstick(service: Service, worker: Worker, must_end: bool) -> None:
     words = f"{worker.state} since {clock(worker.state_at)}"
     if must_end:
@@ -164,12 +185,13 @@ def _report(service: Service, worker: Worker, reason: str, words: str, since: da
     tell(service, worker, Kind.REPORT, reason, words, since)
 
 
-def _alarm_steps(service: Service, workers: Sequence[Worker]) -> Iterator[Step]:
+def _alarm_steps(service: Service, workers: Sequence[Worker], unclear: Collection[str]) -> Iterator[Step]:
     alarms = service.metrics.idle_alarms()
     for worker in workers:
         if worker.state is State.RUNNING and not _has_its_alarm(service, worker, alarms):
             yield "lost-alarm", partial(see_to_alarm, service, worker, worker.state)
-    stray = sorted(set(alarms) - {worker.instance_id for worker in workers if worker.state.costs})
+    running = {worker.instance_id for worker in workers if worker.state.costs}
+    stray = sorted(set(alarms) - running - set(unclear))
     if stray:
         yield "stray-alarm", partial(service.metrics.delete_idle_alarms, stray)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lifecycle_app.decision import Decision
-from lifecycle_app.errors import RecordConflict
+from lifecycle_app.errors import BadRecord, RecordConflict
 from lifecycle_app.history import Entry, Kind
 from lifecycle_app.policy import Policy, policy_for, problems, scopes
 from lifecycle_app.prices import cost
@@ -76,6 +76,25 @@ def tell(
     )
 
 
+def tell_bad(service: Service, bad: BadRecord, now: datetime) -> None:
+    """Names a record that cannot be used to the administrator, in the log and once a day in the worker's history."""
+    log.error("%s", bad)
+    words = (
+        f"{bad}. Nobody stops or starts its machine until the item is put right in the table"
+        f" cloudjhub-{service.cluster}-workers, or deleted there: then it is made anew from what EC2 tells"
+    )
+    service.store.add_history(
+        Entry(
+            key=bad.key,
+            at=now.replace(hour=0, minute=0, second=0, microsecond=0),
+            kind=Kind.REPORT,
+            reason="bad-record",
+            words=words,
+            instance_id=bad.instance_id,
+        )
+    )
+
+
 def tell_run(service: Service, worker: Worker, state: State, at: datetime) -> None:
     """Keeps the run that ends with this state, if one does; telling it twice changes nothing."""
     seconds = run_seconds(worker, state, at)
@@ -100,14 +119,15 @@ def keep(service: Service, worker: Worker, decision: Decision, now: datetime) ->
     """Lets the worker run until it is due again. Only a new reason goes into the history."""
 
     def step(current: Worker) -> Worker:
-        if current.instance_id != worker.instance_id or current.state is not worker.state:
+        is_other = current.instance_id != worker.instance_id or current.state is not worker.state
+        # An abandoned claim may have been taken over meanwhile: it is for its holder to release.
+        if is_other or current.is_claimed(now):
             return current
-        state = State.RUNNING if current.is_abandoned(now) else current.state
         return replace(
             current,
-            state=state,
-            claimed_until=current.claimed_until if state is current.state else None,
-            stop_reason=current.stop_reason if state is current.state else None,
+            state=State.RUNNING,
+            claimed_until=None,
+            stop_reason=None,
             hub_odd_since=None,
             due_at=decision.due_at,
             decided=decision.reason,

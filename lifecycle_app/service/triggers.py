@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from lifecycle_app.decision import Action, Decision
 from lifecycle_app.decisions import decide, requested
-from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, RecordConflict
+from lifecycle_app.errors import BadRecord, CloudError, ForeignEvent, NotNow, RecordConflict
 from lifecycle_app.events import IdleAlarm, StopRequest
 from lifecycle_app.service.ports import Service
 from lifecycle_app.service.records import TRIES, keep, policy_of
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 LAUNCH_TOLD_WITHIN = timedelta(minutes=5)
 """So long the first event of a new instance may be under way."""
+
+REQUEST_IS_NEW = timedelta(minutes=5)
+"""With the hub down nobody can tell whether somebody came back since an older request."""
 
 Decide = Callable[[Service, Worker, datetime], Decision]
 
@@ -70,7 +73,10 @@ def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
         return "void"
 
     def by_request(_service: Service, current: Worker, now: datetime) -> Decision:
-        return requested(current, event.by, min(event.at, now))
+        decision = requested(current, event.by, min(event.at, now))
+        seen = current.last_interaction
+        is_last_word = now - event.at < REQUEST_IS_NEW and (seen is None or seen <= event.at)
+        return replace(decision, alone=is_last_word)
 
     return settle(service, worker, by_request, "person", now)
 
@@ -108,6 +114,6 @@ def _tried(service: Service, worker: Worker) -> str:
     """One worker's trouble must not keep a sweep from the others."""
     try:
         return settle(service, worker, by_evidence, "sweep", service.clock())
-    except (CloudError, RecordConflict) as error:
+    except (CloudError, RecordConflict, BadRecord) as error:
         log.error("worker %s: left for the next sweep: %s", worker.key, error)
         return "failed"

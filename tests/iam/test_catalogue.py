@@ -46,6 +46,7 @@ CHANGES: dict[str, set[str]] = {
         "cloudwatch:DeleteAlarms",
         "cloudwatch:PutMetricAlarm",
         "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
         "ec2:StopInstances",
         "logs:CreateLogStream",
         "logs:PutLogEvents",

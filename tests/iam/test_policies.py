@@ -42,7 +42,7 @@ MANAGER = {
     *CHANNELS,
     *MESSAGES,
 }
-CHANGE = {"GetItem, workers", "PutItem, workers", "PutItem, history"}
+CHANGE = {"GetItem, workers", "UpdateItem, workers", "PutItem, history"}
 STOP = CHANGE | {"GetParameter, lifecycle token", "StopInstances, own worker"}
 JUDGE = {"BatchGetItem, settings", "GetMetricData"}
 ALARMS = {"PutMetricAlarm, own", "DeleteAlarms, own"}
@@ -53,7 +53,9 @@ BY_FUNCTION: dict[str, set[str]] = {
     | ALARMS
     | {"BatchGetItem, settings", "DescribeInstances"},
     "idle_alarm": STOP | {"Query, index instance"} | JUDGE,
-    "record_activity": {"Query, index due"} | JUDGE | {"PutItem, workers", "GetParameter, lifecycle token"},
+    "record_activity": {"Query, index due"}
+    | JUDGE
+    | {"UpdateItem, workers", "GetParameter, lifecycle token"},
     "sweep": STOP | {"Query, index due"} | JUDGE,
     "stop_requested": STOP,
     "reconcile": STOP | {"Query, index changed"} | JUDGE | ALARMS | {"DescribeInstances", "DescribeAlarms"},

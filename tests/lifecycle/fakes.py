@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 
+from lifecycle_app.census import Census
 from lifecycle_app.cloudwatch import IdleAlarm, idle_alarm
 from lifecycle_app.decision import Drain
-from lifecycle_app.errors import HubAnswerOdd, HubUnreachable, RecordConflict, StopRejected
+from lifecycle_app.errors import BadRecord, HubAnswerOdd, HubUnreachable, RecordConflict, StopRejected
 from lifecycle_app.evidence import Evidence, Report
 from lifecycle_app.history import Entry, Kind
 from lifecycle_app.hub_client import DrainAnswer, HubUser
@@ -26,23 +28,35 @@ class MemoryStore:
         self.workers: dict[str, Worker] = {}
         self.entries: dict[tuple[str, str], Entry] = {}
         self.settings: dict[str, str] = {}
+        self.bad: dict[str, BadRecord] = {}
+        """Records that cannot be used; they take the place of a worker's good one."""
+        self._lock = Lock()
         self.before_put: Callable[[Worker], None] = lambda _: None
 
     def get(self, key: str) -> Worker | None:
+        if key in self.bad:
+            raise self.bad[key]
         return self.workers.get(key)
 
     def by_instance(self, instance_id: str) -> Worker | None:
-        return next((w for w in self.workers.values() if w.instance_id == instance_id), None)
+        found = next((w for w in self._usable() if w.instance_id == instance_id), None)
+        bad = next((b for b in self.bad.values() if b.instance_id == instance_id), None)
+        if bad and not found:
+            raise bad
+        return found
 
     def changed_since(self, at: datetime) -> list[Worker]:
-        changed = [w for w in self.workers.values() if w.changed_at >= at]
+        changed = [w for w in self._usable() if w.changed_at >= at]
         return sorted(changed, key=lambda w: w.changed_at)
 
     def everybody(self) -> list[Worker]:
         return self.changed_since(EPOCH)
 
+    def census(self) -> Census:
+        return Census(self.everybody(), list(self.bad.values()))
+
     def costing(self) -> list[Worker]:
-        costing = [(w.due_at, w) for w in self.workers.values() if w.state.costs and w.due_at]
+        costing = [(w.due_at, w) for w in self._usable() if w.state.costs and w.due_at]
         return [w for _, w in sorted(costing, key=lambda pair: pair[0])]
 
     def due(self, now: datetime) -> list[Worker]:
@@ -50,8 +64,12 @@ class MemoryStore:
 
     def put(self, worker: Worker, now: datetime) -> Worker:
         self.before_put(worker)
+        with self._lock:
+            return self._put(worker, now)
+
+    def _put(self, worker: Worker, now: datetime) -> Worker:
         known = self.workers.get(worker.key)
-        if (known.version if known else 0) != worker.version:
+        if worker.key in self.bad or (known.version if known else 0) != worker.version:
             raise RecordConflict(f"record of {worker.key} was changed by somebody else")
         self.workers[worker.key] = replace(worker, version=worker.version + 1, changed_at=now)
         return self.workers[worker.key]
@@ -69,6 +87,9 @@ class MemoryStore:
 
     def policies(self, scopes: list[str]) -> dict[str, str]:
         return {scope: self.settings[scope] for scope in scopes if scope in self.settings}
+
+    def _usable(self) -> list[Worker]:
+        return [w for w in self.workers.values() if w.key not in self.bad]
 
     def told(self, key: str, *kinds: Kind) -> list[str]:
         """The reasons in a worker's history, oldest first, of these kinds."""

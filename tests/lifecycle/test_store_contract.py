@@ -1,20 +1,22 @@
-"""The store on DynamoDB and the tests' store in memory keep to the same."""
+"""The store, on each DynamoDB that is to be had, and the tests' store in memory keep to the same."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Barrier
 from typing import Any
 
 import boto3
 import pytest
 
-from lifecycle_app.errors import RecordConflict, StoreUnavailable
+from lifecycle_app.errors import RecordConflict
 from lifecycle_app.history import Entry, Kind
 from lifecycle_app.store import WorkerStore
 from lifecycle_app.worker import State, Worker
-from tests.lifecycle.emulated import emulated_aws
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker
 from tests.lifecycle.fakes import MemoryStore
+from tests.store import servers
 
 Store = WorkerStore | MemoryStore
 
@@ -46,13 +48,25 @@ WHOLE = Worker(
 BARE = Worker(key="bob", instance_id=BOB, state=State.STOPPED, state_at=NOON, version=0, changed_at=NOON)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+@pytest.fixture(scope="module", params=["memory", *servers.KINDS])
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Store]]:
+    """Gives a store with nothing in it."""
     if request.param == "memory":
-        yield MemoryStore()
-    else:
-        with emulated_aws():
-            yield WorkerStore("test")
+        yield MemoryStore
+        return
+    with servers.running(request.param) as endpoint, servers.used(endpoint):
+        store, client = WorkerStore(servers.CLUSTER), boto3.client("dynamodb")
+
+        def emptied() -> WorkerStore:
+            servers.empty(client)
+            return store
+
+        yield emptied
+
+
+@pytest.fixture
+def store(make: Callable[[], Store]) -> Store:
+    return make()
 
 
 def set_policy(store: Store, scope: str, policy: str) -> None:
@@ -60,7 +74,7 @@ def set_policy(store: Store, scope: str, policy: str) -> None:
         store.settings[scope] = policy
     else:
         item = {"scope": {"S": scope}, "policy": {"S": policy}}
-        boto3.client("dynamodb").put_item(TableName="cloudjhub-test-settings", Item=item)
+        boto3.client("dynamodb").put_item(TableName=servers.name_of("settings"), Item=item)
 
 
 @pytest.mark.parametrize("worker", [WHOLE, BARE], ids=["whole", "bare"])
@@ -85,18 +99,6 @@ def test_a_field_that_is_emptied_is_gone(store: Store) -> None:
     assert store.costing() == []
 
 
-def test_a_record_that_says_nothing_of_its_home_has_it() -> None:
-    with emulated_aws():
-        store = WorkerStore("test")
-        written = store.put(BARE, NOON)
-        key = {"worker": {"S": "bob"}}
-        client = boto3.client("dynamodb")
-        client.update_item(
-            TableName="cloudjhub-test-workers", Key=key, UpdateExpression="REMOVE home_attached"
-        )
-        assert store.get("bob") == written
-
-
 @pytest.mark.parametrize("version", [0, 2, 5])
 def test_a_record_somebody_else_wrote_is_not_overwritten(store: Store, version: int) -> None:
     written = store.put(WHOLE, NOON)
@@ -108,6 +110,33 @@ def test_a_record_somebody_else_wrote_is_not_overwritten(store: Store, version: 
 def test_a_record_that_is_not_there_cannot_be_replaced(store: Store) -> None:
     with pytest.raises(RecordConflict):
         store.put(replace(WHOLE, version=1), NOON)
+
+
+WRITERS = 50
+ROUNDS = 4
+
+
+def test_of_fifty_writers_at_once_exactly_one_wins_each_version(store: Store) -> None:
+    """The first round makes the record; each further one begins with what the winner of the last has written."""
+    gate = Barrier(WRITERS)
+
+    def write(worker: Worker) -> Worker | None:
+        gate.wait()
+        try:
+            return store.put(worker, NOON)
+        except RecordConflict:
+            return None
+
+    known = a_worker()
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for version in range(1, ROUNDS + 1):
+            counted = replace(known, seconds_run=known.seconds_run + 1)
+            wanted = [replace(counted, evidence=f"{writer}") for writer in range(WRITERS)]
+            won = [one for one in pool.map(write, wanted) if one is not None]
+            assert [one.version for one in won] == [version]
+            assert won == [store.get("alice")]
+            known = won[0]
+    assert known.seconds_run == ROUNDS
 
 
 def test_due_are_those_that_cost_and_whose_time_has_come_the_longest_due_first(store: Store) -> None:
@@ -179,52 +208,3 @@ def test_policies_are_those_that_were_set(store: Store) -> None:
         "user/ünï": '{"idle_timeout": 5}',
     }
     assert store.policies([]) == {}
-
-
-def test_many_records_come_in_many_pages() -> None:
-    with emulated_aws():
-        store = WorkerStore("test")
-        for n in range(150):
-            long = "x" * 10_000
-            store.put(a_worker(key=f"u{n:03}", instance_id=f"i-{n}", evidence=long), NOON)
-        assert len(store.costing()) == len(store.everybody()) == 150
-        assert store.policies([f"user/{n}" for n in range(250)]) == {}
-
-
-def test_history_ends_with_its_time_to_live() -> None:
-    with emulated_aws():
-        WorkerStore("test").add_history(an_entry())
-        (item,) = boto3.client("dynamodb").scan(TableName="cloudjhub-test-history")["Items"]
-        assert item["expires_at"]["N"] == str(int((NOON + 90 * 24 * HOUR).timestamp()))
-        assert item["at"]["S"] == "2026-11-23T12:00:00.000000Z#run:idle"
-
-
-def test_two_clusters_do_not_share_their_tables() -> None:
-    with emulated_aws():
-        here, there = WorkerStore("test"), WorkerStore("elsewhere")
-        here.put(WHOLE, NOON)
-        with pytest.raises(StoreUnavailable):
-            there.get(WHOLE.key)
-        assert here.get(WHOLE.key) is not None
-
-
-def test_the_endpoint_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
-        with monkeypatch.context() as patch:
-            patch.setenv(name, "http://127.0.0.1:9")
-            with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:9"):
-                WorkerStore("test").get("alice")
-
-
-def test_users_and_image_are_those_that_were_set() -> None:
-    with emulated_aws():
-        store = WorkerStore("test")
-        assert store.wanted() == {}
-        table = boto3.resource("dynamodb").Table("cloudjhub-test-settings")
-        table.put_item(Item={"scope": "image", "image": "ami-1", "made_by": "something newer"})
-        table.put_item(Item={"scope": "users", "users": "{}", "version": 3})
-        assert store.wanted() == {"image": "ami-1", "users": "{}"}
