@@ -4,13 +4,14 @@
 # mypy: disable-error-code="untyped-decorator"
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent
 
 from lifecycle_app import events, service
-from lifecycle_app.errors import EventRefused
+from lifecycle_app.errors import BadRecord, EventRefused
 from lifecycle_app.settings import triggers
 from lifecycle_app.wiring import utc_now, wired
 from lifecycle_app.worker import idle_alarm_prefix
@@ -18,6 +19,15 @@ from lifecycle_app.worker import idle_alarm_prefix
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # where the platform has not done so
 logging.getLogger("lifecycle_app").setLevel(logging.INFO)
 log = logging.getLogger("lifecycle_app.handlers")
+
+
+class Event(CloudWatchEvent):  # type: ignore[misc]  # Chalice publishes no types
+    """An event as it came. Chalice's own class raises KeyError for what is missing, and the platform tries again;
+    `events` refuses it."""
+
+    def _extract_attributes(self, event_dict: object) -> None:
+        pass
+
 
 app = Chalice(app_name="cloudjhub")
 deployed = triggers()
@@ -28,7 +38,7 @@ ONE_WORKER_TAKES = 110_000
 
 @app.on_cw_event({"source": ["aws.ec2"], "detail-type": ["EC2 Instance State-change Notification"]})
 def record_state(event: CloudWatchEvent) -> object:
-    return handled(lambda now: service.record_state(wired(), events.state_change(event.to_dict()), now))
+    return handled(lambda now: service.record_state(wired(), events.state_change(accepted(event, now)), now))
 
 
 @app.on_cw_event(
@@ -43,7 +53,7 @@ def record_state(event: CloudWatchEvent) -> object:
 )
 def idle_alarm(event: CloudWatchEvent) -> object:
     return handled(
-        lambda now: service.idle_alarm(wired(), events.idle_alarm(event.to_dict(), wired().cluster), now)
+        lambda now: service.idle_alarm(wired(), events.idle_alarm(accepted(event, now), wired().cluster), now)
     )
 
 
@@ -57,7 +67,7 @@ def idle_alarm(event: CloudWatchEvent) -> object:
 def stop_requested(event: CloudWatchEvent) -> object:
     return handled(
         lambda now: service.stop_requested(
-            wired(), events.stop_request(event.to_dict(), wired().cluster), now
+            wired(), events.stop_request(accepted(event, now), wired().cluster), now
         )
     )
 
@@ -77,6 +87,11 @@ def reconcile(event: CloudWatchEvent) -> object:
     return handled(lambda now: service.reconcile(wired(), now, lambda: is_time_left(event)))
 
 
+def accepted(event: CloudWatchEvent, now: datetime) -> Mapping[str, Any]:
+    """What came with the event, if it is of this account and region, and of these days."""
+    return events.accepted(event.to_dict(), event.context.invoked_function_arn, now)
+
+
 def handled(act: Callable[[datetime], object]) -> object:
     """What `act` answers, done at the present time. A refused event is told of; trouble is logged, and raised
     again so that the platform tries once more."""
@@ -85,6 +100,10 @@ def handled(act: Callable[[datetime], object]) -> object:
     except EventRefused as refusal:
         log.info("ignored: %s: %s", type(refusal).__name__, refusal)
         return {"ignored": str(refusal)}
+    except BadRecord as bad:
+        # Once more would not mend it; reconcile tells the administrator, and brings the state right when it is mended.
+        log.error("left alone: %s", bad)
+        return {"left alone": str(bad)}
     except Exception:
         log.exception("failed")
         raise
@@ -93,3 +112,7 @@ def handled(act: Callable[[datetime], object]) -> object:
 def is_time_left(event: CloudWatchEvent) -> bool:
     """Is there time for one more worker before the platform ends this run?"""
     return bool(event.context.get_remaining_time_in_millis() > ONE_WORKER_TAKES)
+
+
+for handler in (record_state, idle_alarm, stop_requested, record_activity, sweep, reconcile):
+    handler.event_class = Event

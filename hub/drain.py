@@ -12,7 +12,7 @@ LARGEST_FIGURE = 1e12
 MOST_WORDS, LONGEST_WORDS = 5, 200
 LEVELS = ("quiet", "load", "work", "interaction")
 LOAD, WORK, INTERACTION = 1, 2, 3
-# With its clock further off than this, a worker cannot tell when anything happened.
+# With its clock further off than this, nobody can tell when anything happened, be it a worker's or the lifecycle app's.
 MOST_SKEW = timedelta(minutes=2)
 
 
@@ -37,6 +37,8 @@ class Request:
     mode: Mode
     counts: int = LOAD
     """The lowest level that counts as life in mode idle. A person always counts."""
+    skew: timedelta = timedelta(0)
+    """How far the lifecycle app's clock is ahead of the hub's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,8 @@ class Observation:
     last_work: datetime | None
     level: int
     evidence: Mapping[str, Any]
+    skew: timedelta = timedelta(0)
+    """How far the worker's clock is behind the hub's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,26 +75,30 @@ class Verdict:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse_request(body: object) -> Request:
-    """The request in a JSON body. Raises ValueError that names the field."""
+def parse_request(body: object, now: datetime) -> Request:
+    """The request in a JSON body, which came at `now`. Raises ValueError that names the field.
+
+    What the lifecycle app's clock would call later than the hub's is shifted into the hub's: then it cannot hide life.
+    """
     if not isinstance(body, dict):
         raise ValueError("the body is no object")  # noqa: TRY004 -- a wrong request, not a wrong program
     for name in ("worker", "instance_id"):
         if not isinstance(body.get(name), str) or not body[name]:
             raise ValueError(f"{name} is missing")
-    since = body.get("since")
-    if isinstance(since, bool) or not isinstance(since, int | float):
-        raise ValueError("since is no time in epoch seconds")  # noqa: TRY004 -- a wrong request, not a wrong program
+    since, claimed_at = _moment(body, "since"), _moment(body, "claimed_at")
     try:
-        at = datetime.fromtimestamp(since, UTC)
         mode = Mode(str(body.get("mode")))
-    except (ValueError, OverflowError, OSError) as error:
-        raise ValueError("since or mode is not possible") from error
+    except ValueError as error:
+        raise ValueError("there is no such mode") from error
+    skew = claimed_at - now
+    # Who asks for a stop does so by the hub's own clock.
+    is_ahead = mode is not Mode.REGARDLESS and timedelta(0) < skew <= MOST_SKEW
     return Request(
         worker=body["worker"],
         instance_id=body["instance_id"],
-        since=at,
+        since=since - skew if is_ahead else since,
         mode=mode,
+        skew=skew,
         counts=_level(body.get("counts", LOAD), least=LOAD, what="counts"),
     )
 
@@ -98,15 +106,13 @@ def parse_request(body: object) -> Request:
 def parse_observation(told: Mapping[str, Any], now: datetime) -> Observation:
     """The observation in a worker's answer, which came at `now`. Its times are shifted into the hub's clock.
 
-    Raises ValueError for one that is not complete, or that comes from a clock that is far off.
+    Raises ValueError for one that is not complete.
     """
     level = _level(told.get("level"), least=0, what="the worker's level")
     observed_at = _time(told, "observed_at")
     if observed_at is None:
         raise ValueError("the worker does not tell when it looked")
     shift = now - observed_at
-    if abs(shift) > MOST_SKEW:
-        raise ValueError(f"the worker's clock is off by {round(abs(shift).total_seconds())} s")
     try:
         happened = {
             name: at + shift for name in ("last_interaction", "last_work") if (at := _time(told, name))
@@ -118,11 +124,14 @@ def parse_observation(told: Mapping[str, Any], now: datetime) -> Observation:
         last_work=happened.get("last_work"),
         level=level,
         evidence=_evidence(told, {**happened, "observed_at": now}),
+        skew=shift,
     )
 
 
 def refusal_before_asking(request: Request, server: Server | None) -> Verdict | None:
     """A refusal for which the worker need not be asked; None if there is none."""
+    if abs(request.skew) > MOST_SKEW:
+        return _refused(f"the lifecycle app's clock is off by {_seconds(request.skew)}", {})
     if server is None:
         return None
     if server.is_given_up and request.mode is Mode.REGARDLESS and server.instance_id == request.instance_id:
@@ -162,6 +171,11 @@ def verdict(
     evidence = {**seen.evidence, "answers": True}
     if life:
         return _refused(life, evidence)
+    if abs(seen.skew) > MOST_SKEW:
+        # What its clock shows of life may be so; what it does not show may have been before the clock was set.
+        return _without_a_word(
+            server, f"the worker's clock is off by {_seconds(seen.skew)}", {"answers": True}
+        )
     words = "nothing has happened since" if request.mode is Mode.IDLE else "nobody has done anything since"
     return Verdict(drained=True, reason=words, evidence=evidence)
 
@@ -192,8 +206,22 @@ def _life_since(request: Request, seen: Observation) -> str | None:
     return None
 
 
+def _seconds(skew: timedelta) -> str:
+    return f"{round(abs(skew).total_seconds())} s"
+
+
 def _refused(reason: str, evidence: Mapping[str, Any]) -> Verdict:
     return Verdict(drained=False, reason=reason, evidence=evidence)
+
+
+def _moment(body: Mapping[str, Any], name: str) -> datetime:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} is no time in epoch seconds")  # noqa: TRY004 -- a wrong request, not a wrong program
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ValueError(f"{name} is no possible time") from error
 
 
 def _time(told: Mapping[str, Any], name: str) -> datetime | None:

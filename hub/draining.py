@@ -53,11 +53,11 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
     """Lets go of a server that the lifecycle app wants to stop, if nothing speaks against it."""
 
     async def post(self) -> None:
-        """Answers {"drained", "reason", "evidence"}."""
+        """Answers {"worker", "instance_id", "drained", "reason", "evidence"}."""
         if not self.has_scope(DRAIN_SCOPE):
             raise web.HTTPError(403, f"this needs the scope {DRAIN_SCOPE}")
         try:
-            request = parse_request(self.get_json_body())
+            request = parse_request(self.get_json_body(), self.parts.now())
         except ValueError as error:
             raise web.HTTPError(400, str(error)) from error
         said = await self._drain(request)
@@ -69,9 +69,7 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
             said.drained,
             said.reason,
         )
-        self.write(
-            json.dumps({"drained": said.drained, "reason": said.reason, "evidence": dict(said.evidence)})
-        )
+        self.write(json.dumps(answer_to(request, said)))
 
     async def _drain(self, request: Request) -> Verdict:
         spawner = self._spawner(request.worker)
@@ -120,6 +118,17 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
         except WorkerSilent as error:
             return Heard(silence=str(error), answers=error.answers)
         return understood(told, request.instance_id, self.parts.now())
+
+
+def answer_to(request: Request, said: Verdict) -> dict[str, Any]:
+    """The answer as the lifecycle app takes it: it tells which worker it is about."""
+    return {
+        "worker": request.worker,
+        "instance_id": request.instance_id,
+        "drained": said.drained,
+        "reason": said.reason,
+        "evidence": dict(said.evidence),
+    }
 
 
 def understood(told: Mapping[str, Any], instance_id: str, now: datetime) -> Heard:

@@ -11,13 +11,20 @@ def instance_type_in(options: Mapping[str, Any], allowed: Sequence[str]) -> str:
     """The chosen type, or the default one. Raises ValueError with a sentence for the user."""
     unknown = sorted(str(name) for name in options if name != NAME)
     if unknown:
-        raise ValueError(f"There is no option named {', '.join(unknown)}; there is {NAME}.")
+        raise ValueError(f"There is no option named {_said(unknown[0])}; there is {NAME}.")
     chosen = options.get(NAME, allowed[0])
     if isinstance(chosen, list) and len(chosen) == 1:  # a form's way of saying it
         chosen = chosen[0]
     if not isinstance(chosen, str) or chosen not in allowed:
-        raise ValueError(f"There is no machine type {chosen!r} to choose; there are {', '.join(allowed)}.")
+        raise ValueError(
+            f"There is no machine type {_said(chosen)} to choose; there are {', '.join(allowed)}."
+        )
     return chosen
+
+
+def _said(thing: object) -> str:
+    """What was given, in a few words: it can be megabytes, or lists in lists."""
+    return repr(thing)[:60] if isinstance(thing, str) else f"in a {type(thing).__name__}"
 
 
 def form(allowed: Sequence[str], chosen: str) -> str:

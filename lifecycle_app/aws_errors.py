@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from lifecycle_app.errors import CloudError
 
@@ -18,5 +19,5 @@ def asking(operation: str) -> Iterator[None]:
     except ClientError as error:
         described = error.response["Error"]
         raise CloudError(operation, described["Code"], described["Message"]) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:  # the latter is none of the former
         raise CloudError(operation, "NoAnswer", str(error)) from error

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from math import ceil
+from itertools import pairwise
+from math import ceil, isfinite
 from typing import Any
 
 from lifecycle_app.aws_errors import asking
-from lifecycle_app.evidence import Evidence, Report
+from lifecycle_app.errors import CloudError
+from lifecycle_app.evidence import REPORTS_MISSED, Evidence, Report
 from lifecycle_app.policy import Level, Policy
 from lifecycle_app.worker import idle_alarm_name, idle_alarm_prefix, metric_namespace
+
+log = logging.getLogger(__name__)
 
 METRICS_A_CALL = 500
 ALARMS_A_CALL = 100
@@ -23,6 +28,12 @@ LONGEST_BY_HOURS = timedelta(days=7)
 SHORT_PERIODS_KEPT = timedelta(hours=3)
 """So long CloudWatch keeps figures of less than a minute."""
 MINUTE = timedelta(minutes=1)
+AHEAD = timedelta(minutes=10)
+"""So far ahead reports are asked for, too: this function's clock may be slow, a worker's fast, and AWS takes requests
+from clocks that differ by five minutes. Life that lies ahead is life; and if much lies ahead, a clock is wrong."""
+MEASURED_EVERY = timedelta(minutes=5)
+"""EC2's own figures, without detailed monitoring."""
+MEASURES_MISSED = 3
 EPOCH = datetime.fromtimestamp(0, UTC)
 CPU_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
 
@@ -34,6 +45,14 @@ class IdleAlarm:
     period: timedelta
     datapoints: int
     threshold: Level
+
+
+@dataclass(slots=True)
+class _Series:
+    """One metric's figures, oldest first."""
+
+    points: list[tuple[datetime, float]] = field(default_factory=list)
+    is_whole: bool = False
 
 
 class CloudWatch:
@@ -64,11 +83,7 @@ class CloudWatch:
         pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix + "i-")
         with asking("DescribeAlarms"):
             return {
-                found["AlarmName"].removeprefix(prefix): IdleAlarm(
-                    timedelta(seconds=found["Period"]),
-                    found["EvaluationPeriods"],
-                    Level(int(found["Threshold"])),
-                )
+                found["AlarmName"].removeprefix(prefix): _found_alarm(found)
                 for page in pages
                 for found in page["MetricAlarms"]
             }
@@ -83,8 +98,8 @@ class CloudWatch:
         queries = [self._query("Activity", instance_id, period) for instance_id in instance_ids]
         answers = self._data(queries, since, now, period)
         return {
-            instance_id: Evidence(period=self._period, reports=_reports(points))
-            for instance_id, points in zip(instance_ids, answers, strict=True)
+            instance_id: Evidence(period=self._period, reports=_reports(told.points), is_whole=told.is_whole)
+            for instance_id, told in zip(instance_ids, answers, strict=True)
         }
 
     def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
@@ -95,14 +110,17 @@ class CloudWatch:
         activity, *details = self._data(queries, now - back, now, period)
         measured = _query("AWS/EC2", "CPUUtilization", instance_id, MINUTE)
         (cpu,) = self._data([measured], now - policy.hung_after, now, MINUTE)
+        if not activity.is_whole:
+            log.warning("%s: CloudWatch tells a part of its reports only", instance_id)
         return Evidence(
             period=self._period,
-            reports=_reports(activity),
-            cpu=tuple(value for _, value in cpu),
+            reports=_reports(activity.points),
+            is_whole=activity.is_whole,
+            cpu=_percents(cpu, now - policy.hung_after, now),
             details={
-                name: max(value for _, value in points)
-                for name, points in zip(CPU_DETAILS, details, strict=True)
-                if points
+                name: max(value for _, value in told.points)
+                for name, told in zip(CPU_DETAILS, details, strict=True)
+                if told.points
             },
         )
 
@@ -111,21 +129,19 @@ class CloudWatch:
 
     def _data(
         self, queries: Sequence[Mapping[str, Any]], since: datetime, now: datetime, period: timedelta
-    ) -> list[list[tuple[datetime, float]]]:
-        """The figures for each query, oldest first, from the whole period on that `since` lies in."""
+    ) -> list[_Series]:
+        """The figures for each query, from the whole period on that `since` lies in to a little ahead of `now`."""
         start = since - (since - EPOCH) % period
-        found: list[list[tuple[datetime, float]]] = []
+        until = now + max(AHEAD, (REPORTS_MISSED + 2) * self._period)
+        found: list[_Series] = []
         for chunk in _chunks(queries, METRICS_A_CALL):
-            by_id: dict[str, list[tuple[datetime, float]]] = {f"m{n}": [] for n in range(len(chunk))}
             numbered = [{"Id": f"m{n}", **query} for n, query in enumerate(chunk)]
             pages = self._client.get_paginator("get_metric_data").paginate(
-                MetricDataQueries=numbered, StartTime=start, EndTime=now, ScanBy="TimestampAscending"
+                MetricDataQueries=numbered, StartTime=start, EndTime=until, ScanBy="TimestampAscending"
             )
             with asking("GetMetricData"):
-                for result in (result for page in pages for result in page["MetricDataResults"]):
-                    times = (at.astimezone(UTC) for at in result["Timestamps"])
-                    by_id[result["Id"]] += zip(times, result["Values"], strict=True)
-            found += (sorted(points) for points in by_id.values())
+                results = [result for page in pages for result in page.get("MetricDataResults", ())]
+            found += _series(results, [query["Id"] for query in numbered])
         return found
 
 
@@ -139,6 +155,15 @@ def idle_alarm(policy: Policy, report_period: timedelta) -> IdleAlarm:
         period = max(period, timedelta(hours=1))
     datapoints = ceil(min(policy.idle_timeout, LONGEST_BY_HOURS) / period)
     return IdleAlarm(period, datapoints, policy.lowest_level)
+
+
+def _found_alarm(found: Mapping[str, Any]) -> IdleAlarm:
+    """The alarm as it stands; one that somebody has changed into something else suits nobody, and is set anew."""
+    try:
+        level = Level(found["Threshold"])
+        return IdleAlarm(timedelta(seconds=found["Period"]), found["EvaluationPeriods"], level)
+    except (KeyError, ValueError):
+        return IdleAlarm(timedelta(0), 0, Level.QUIET)
 
 
 def alarm_period(report_period: timedelta) -> timedelta:
@@ -180,6 +205,44 @@ def _query(namespace: str, name: str, instance_id: str, period: timedelta) -> di
     }
     seconds = int(period.total_seconds())
     return {"MetricStat": {"Metric": metric, "Period": seconds, "Stat": "Maximum"}, "ReturnData": True}
+
+
+def _series(results: Iterable[Mapping[str, Any]], ids: Sequence[str]) -> list[_Series]:
+    """What was told of each of the ids; nothing, and not whole, where there is no answer for one.
+
+    Each page of a long answer but the last one says that it is a part. Figures that nobody can have reported, below
+    nothing or beyond all numbers, tell that the others may be wrong too.
+    """
+    found = {one: _Series() for one in ids}
+    failed: set[str] = set()
+    for result in results:
+        told = found.get(result.get("Id", ""))
+        if told is None:
+            raise CloudError("GetMetricData", "OddAnswer", f"nobody asked for {result.get('Id')!r}")
+        times, values = result.get("Timestamps", ()), result.get("Values", ())
+        if len(times) != len(values):
+            raise CloudError("GetMetricData", "OddAnswer", f"{len(values)} figures of {len(times)} times")
+        told.points += [
+            (at.astimezone(UTC), value) for at, value in zip(times, values, strict=True) if isfinite(value)
+        ]
+        status = result.get("StatusCode", "Complete")
+        if status not in ("Complete", "PartialData") or not all(
+            isfinite(value) and value >= 0 for value in values
+        ):
+            failed.add(result["Id"])
+        told.is_whole = status == "Complete" and result["Id"] not in failed
+    for told in found.values():
+        told.points.sort()
+    return list(found.values())
+
+
+def _percents(measured: _Series, since: datetime, now: datetime) -> tuple[float, ...]:
+    """EC2's own figures, if they tell of the whole time without a hole; nothing is known otherwise."""
+    times = [since, *(at for at, _ in measured.points), now]
+    has_hole = any(later - earlier > MEASURES_MISSED * MEASURED_EVERY for earlier, later in pairwise(times))
+    if not measured.is_whole or has_hole:
+        return ()
+    return tuple(percent for _, percent in measured.points)
 
 
 def _reports(points: Iterable[tuple[datetime, float]]) -> tuple[Report, ...]:

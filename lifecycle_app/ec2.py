@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from lifecycle_app.aws_errors import asking
 from lifecycle_app.errors import CloudError, StopRejected
@@ -14,10 +16,14 @@ from lifecycle_app.events import EC2_STATES
 from lifecycle_app.instance import Instance
 from lifecycle_app.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, worker_key
 
+log = logging.getLogger(__name__)
+
 IDS_IN_A_FILTER = 200
 """EC2 takes so many values in one filter."""
 UNKNOWN_OUTCOME = ("InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable")
 """Codes after which EC2 may have stopped the instance or not."""
+NOT_LET_IN = ("RequestLimitExceeded", "Throttling", "ThrottlingException")
+"""Codes that come with a server's status, though EC2 has done nothing."""
 
 
 class Ec2:
@@ -55,7 +61,7 @@ class Ec2:
             answer = self._reader.describe_instances(
                 Filters=[{"Name": "instance-id", "Values": [instance_id]}]
             )
-        return bool(answer["Reservations"])
+        return bool(answer.get("Reservations"))
 
     def stop(self, instance_id: str, *, force: bool = False) -> None:
         """Asks EC2 to stop the instance; `force` skips the operating system's own shutdown.
@@ -66,9 +72,9 @@ class Ec2:
             self._stopper.stop_instances(InstanceIds=[instance_id], Force=force)
         except ClientError as error:
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-            kind = CloudError if code in UNKNOWN_OUTCOME else StopRejected
+            kind = CloudError if _may_have_been_done(error) else StopRejected
             raise kind("StopInstances", code, message) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise CloudError("StopInstances", "NoAnswer", str(error)) from error
 
     def _described(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
@@ -77,12 +83,22 @@ class Ec2:
         )
         with asking("DescribeInstances"):
             for page in pages:
-                for reservation in page["Reservations"]:
-                    yield from filter(None, map(worker_instance, reservation["Instances"]))
+                for reservation in page.get("Reservations", ()):
+                    yield from filter(None, map(worker_instance, reservation.get("Instances", ())))
+
+
+def _may_have_been_done(error: ClientError) -> bool:
+    """A gateway's error, too, comes after EC2 may have stopped the instance."""
+    code = error.response["Error"]["Code"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code in UNKNOWN_OUTCOME or (status >= 500 and code not in NOT_LET_IN)
 
 
 def worker_instance(described: Mapping[str, Any]) -> Instance | None:
-    """An instance as DescribeInstances tells of it; None if it does not carry a worker's tags."""
+    """An instance as DescribeInstances tells of it; None if it does not carry a worker's tags.
+
+    None, too, if EC2 tells of a state that nobody knows: then nothing is known of the instance.
+    """
     tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
     if tags.get(TAG_ROLE) != ROLE_WORKER or not tags.get(TAG_CLUSTER):
         return None
@@ -90,12 +106,16 @@ def worker_instance(described: Mapping[str, Any]) -> Instance | None:
         key = worker_key(tags.get(TAG_USER, ""), tags.get(TAG_SERVER, ""))
     except ValueError:
         return None
+    word = described["State"]["Name"]
+    if word not in EC2_STATES:
+        log.error("worker %s (%s): EC2 tells of a state %r", key, described["InstanceId"], word)
+        return None
     home = _home(described)
     return Instance(
         key=key,
         cluster=tags[TAG_CLUSTER],
         instance_id=described["InstanceId"],
-        state=EC2_STATES[described["State"]["Name"]],
+        state=EC2_STATES[word],
         launched_at=described["LaunchTime"].astimezone(UTC),
         address=described.get("PrivateIpAddress"),
         instance_type=described["InstanceType"],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lifecycle_app.errors import ForeignEvent, MalformedEvent, OtherCluster
@@ -12,6 +13,14 @@ from lifecycle_app.worker import State, idle_alarm_name, idle_alarm_prefix, spli
 
 EC2_STATES = {state.value: state for state in State} | {"shutting-down": State.TERMINATED}
 ALARM_STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
+INSTANCE_ID = re.compile(r"i-[0-9a-z]{1,32}")
+LONGEST_TEXT = 600
+"""More than the longest key of a worker has: two names of 255 characters."""
+AHEAD = timedelta(hours=1)
+"""So far in the future an event may seem to lie, if this function's clock is wrong. A state recorded for a later time
+would make everything that really happens old news."""
+KEPT = timedelta(days=7)
+"""No event is under way for so long: EventBridge and Lambda give up within a day or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +51,29 @@ class StopRequest:
     by: str
 
 
+def accepted(payload: object, function_arn: str, now: datetime) -> Mapping[str, Any]:
+    """The payload, if it comes from the account and region of this function (named by its ARN) and from our times.
+
+    Raises MalformedEvent or ForeignEvent.
+    """
+    if not isinstance(payload, Mapping):
+        raise MalformedEvent(f"an event is an object, not {type(payload).__name__}")
+    region, account = function_arn.split(":")[3:5]
+    if (payload.get("region"), payload.get("account")) != (region, account):
+        where = f"{_said(payload.get('region'))}, {_said(payload.get('account'))}"
+        raise ForeignEvent(f"an event of {where}, not of {region}, {account}")
+    at = _time(payload)
+    if not now - KEPT <= at <= now + AHEAD:
+        raise MalformedEvent(f"an event of {at.isoformat()}, and it is {now.isoformat()}")
+    return payload
+
+
 def state_change(payload: object) -> StateChange:
     """An `EC2 Instance State-change Notification`. Raises MalformedEvent, or ForeignEvent if it is none."""
     detail = _detail(payload, "aws.ec2", "EC2 Instance State-change Notification")
     state = _text(detail, "state")
     if state not in EC2_STATES:
-        raise MalformedEvent(f"EC2 has no state {state!r}")
+        raise MalformedEvent(f"EC2 has no state {_said(state)}")
     return StateChange(_instance_id(detail, "instance-id"), EC2_STATES[state], _time(payload))
 
 
@@ -60,13 +86,13 @@ def idle_alarm(payload: object, cluster: str) -> IdleAlarm:
     name = _text(detail, "alarmName")
     if not name.startswith(idle_alarm_prefix(cluster)):
         another = name.startswith("cloudjhub-") and "-idle-i-" in name
-        raise (OtherCluster if another else ForeignEvent)(f"alarm {name!r} is none of cluster {cluster}")
+        raise (OtherCluster if another else ForeignEvent)(f"alarm {_said(name)} is none of cluster {cluster}")
     instance_id = _watched(detail)
     if name != idle_alarm_name(cluster, instance_id):
-        raise MalformedEvent(f"alarm {name!r} watches {instance_id}")
+        raise MalformedEvent(f"alarm {_said(name)} watches {instance_id}")
     value = _text(_mapping(detail, "state"), "value")
     if value not in ALARM_STATES:
-        raise MalformedEvent(f"an alarm has no state {value!r}")
+        raise MalformedEvent(f"an alarm has no state {_said(value)}")
     return IdleAlarm(instance_id, _time(payload), rings=value == "ALARM")
 
 
@@ -74,13 +100,15 @@ def stop_request(payload: object, cluster: str) -> StopRequest:
     """A `Stop Requested` of the cluster's hub. Raises MalformedEvent, ForeignEvent or OtherCluster."""
     detail = _detail(payload, "cloudjhub.hub", "Stop Requested")
     if _text(detail, "cluster") != cluster:
-        raise OtherCluster(f"stop requested in cluster {detail['cluster']!r}, this is {cluster}")
+        raise OtherCluster(f"stop requested in cluster {_said(detail['cluster'])}, this is {cluster}")
     key = _text(detail, "worker")
     try:
         worker_key(*split(key))
     except ValueError as error:
-        raise MalformedEvent(str(error)) from error
+        raise MalformedEvent(str(error)[:200]) from error
     at = _epoch(detail, "requested_at")
+    if at > _time(payload) + AHEAD:
+        raise MalformedEvent(f"requested_at is {at.isoformat()}, after the event itself")
     return StopRequest(key, _instance_id(detail, "instance_id"), at, _text(detail, "requested_by"))
 
 
@@ -89,7 +117,7 @@ def _detail(payload: object, source: str, kind: str) -> Mapping[str, Any]:
         raise MalformedEvent(f"an event is an object, not {type(payload).__name__}")
     found = (payload.get("source"), payload.get("detail-type"))
     if found != (source, kind):
-        raise ForeignEvent(f"expected {kind!r} from {source}, got {found[1]!r} from {found[0]!r}")
+        raise ForeignEvent(f"expected {kind!r} from {source}, got {_said(found[1])} from {_said(found[0])}")
     return _mapping(payload, "detail")
 
 
@@ -113,13 +141,17 @@ def _text(outer: Mapping[str, Any], name: str) -> str:
     value = outer.get(name)
     if not isinstance(value, str) or not value:
         raise MalformedEvent(f"{name} is missing")
+    if len(value) > LONGEST_TEXT:
+        raise MalformedEvent(f"{name} is too long: {_said(value)}")
+    if value.encode(errors="ignore").decode() != value:
+        raise MalformedEvent(f"{name} has halves of characters in it: {_said(value)}")
     return value
 
 
 def _instance_id(outer: Mapping[str, Any], name: str) -> str:
     value = _text(outer, name)
-    if not value.startswith("i-") or not value[2:].isalnum():
-        raise MalformedEvent(f"{name} is no instance id: {value!r}")
+    if not INSTANCE_ID.fullmatch(value):
+        raise MalformedEvent(f"{name} is no instance id: {_said(value)}")
     return value
 
 
@@ -128,11 +160,11 @@ def _time(payload: object) -> datetime:
     text = _text(payload, "time")
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise MalformedEvent(f"time is none: {text!r}") from error
-    if at.tzinfo is None:
-        raise MalformedEvent(f"time has no zone: {text!r}")
-    return at.astimezone(UTC)
+        if at.tzinfo is None:
+            raise MalformedEvent(f"time has no zone: {_said(text)}")
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise MalformedEvent(f"time is none: {_said(text)}") from error
 
 
 def _epoch(outer: Mapping[str, Any], name: str) -> datetime:
@@ -142,4 +174,9 @@ def _epoch(outer: Mapping[str, Any], name: str) -> datetime:
     try:
         return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise MalformedEvent(f"{name} is no time: {value!r}") from error
+        raise MalformedEvent(f"{name} is no time: {_said(value)}") from error
+
+
+def _said(thing: object) -> str:
+    """What stands there, in a few words: an event can hold 256 KB, and lists in lists."""
+    return repr(thing)[:80] if isinstance(thing, str | int | float | None) else f"a {type(thing).__name__}"

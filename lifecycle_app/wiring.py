@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from lifecycle_app.aws_errors import asking
+from lifecycle_app.clocks import compare_clocks
 from lifecycle_app.cloudwatch import CloudWatch
 from lifecycle_app.ec2 import Ec2
 from lifecycle_app.errors import CloudError, HubAnswerOdd
@@ -39,12 +40,15 @@ def build(chosen: Settings) -> Service:
     """The service of one cluster. Nothing is asked of AWS or the hub yet."""
     # boto3 would add a sixth to the cold start, for resources that nobody here uses.
     client = get_session().create_client
+    cloudwatch = client("cloudwatch", config=QUICK)
+    # It is asked before each decision by the time.
+    compare_clocks(cloudwatch, utc_now)
     token = SecretParameter(client("ssm", config=QUICK), chosen.hub_token_parameter)
     return Service(
         cluster=chosen.cluster,
         store=WorkerStore(chosen.cluster, chosen.history_kept),
         cloud=Ec2(client("ec2", config=PATIENT), client("ec2", config=ONCE), chosen.cluster),
-        metrics=CloudWatch(client("cloudwatch", config=QUICK), chosen.cluster, chosen.report_period),
+        metrics=CloudWatch(cloudwatch, chosen.cluster, chosen.report_period),
         hub=HubClient(chosen.hub_api, token, session(chosen.hub_certificate)),
         clock=utc_now,
     )

@@ -1,6 +1,7 @@
 """A user's browser, as far as the hub's pages go."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,13 @@ class Browser:
     def page(self, path: str) -> requests.Response:
         """A page, with its redirects followed."""
         return self._session.get(self._url + path, timeout=20)
+
+    def submit(self, path: str, form: Mapping[str, str]) -> requests.Response:
+        """What comes of a form of that page."""
+        token = {"_xsrf": self._session.cookies["_xsrf"]}
+        return self._session.post(
+            self._url + path, params=token, data=form, timeout=30, allow_redirects=False
+        )
 
     def api(self, method: str, path: str, **arguments: Any) -> requests.Response:
         """JupyterHub's API with the user's cookie."""

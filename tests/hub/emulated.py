@@ -64,7 +64,8 @@ class Emulated:
         return boto3.client(name, region_name="us-east-1", endpoint_url=self.endpoint)
 
     def prepare(self, public_port: int) -> None:
-        """Makes network, image, role, tables and secrets."""
+        """Makes network, image, role, tables and secrets; what other tests left in this process's moto goes."""
+        requests.post(f"{self.endpoint}/moto-api/reset", timeout=10).raise_for_status()
         ec2 = self.client("ec2")
         vpc = ec2.create_vpc(CidrBlock=f"{self.network}.0.0/16")["Vpc"]["VpcId"]
         subnets = [

@@ -1,5 +1,6 @@
 """Whether the hub lets go, as tables."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -143,12 +144,46 @@ def test_refusal_carries_its_evidence() -> None:
     )
 
 
-GOOD = {"worker": "ada", "instance_id": "i-1", "since": NOON.timestamp(), "mode": "idle"}
+GOOD = {
+    "worker": "ada",
+    "instance_id": "i-1",
+    "since": NOON.timestamp(),
+    "claimed_at": NOON.timestamp(),
+    "mode": "idle",
+}
 
 
 def test_request_is_parsed() -> None:
-    assert parse_request(GOOD) == request()
-    assert parse_request({**GOOD, "counts": 3}) == request(counts=3)
+    assert parse_request(GOOD, NOON) == request()
+    assert parse_request({**GOOD, "counts": 3}, NOON) == request(counts=3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "ahead", "shifted"),
+    [
+        ("idle", SECOND, SECOND),
+        ("unattended", MOST_SKEW, MOST_SKEW),
+        ("idle", -SECOND, 0 * SECOND),
+        ("idle", -MOST_SKEW, 0 * SECOND),
+        ("regardless", MOST_SKEW, 0 * SECOND),
+    ],
+)
+def test_clock_that_is_ahead_a_little_hides_no_life(mode: str, ahead: timedelta, shifted: timedelta) -> None:
+    """A stop regardless of life carries a time of the hub's own clock."""
+    found = parse_request({**GOOD, "mode": mode}, NOON - ahead)
+    assert (found.since, found.skew) == (NOON - shifted, ahead)
+    assert refusal_before_asking(found, RUNNING) is None
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("server", [RUNNING, None])
+@pytest.mark.parametrize("skew", [MOST_SKEW + SECOND, -MOST_SKEW - SECOND, timedelta(days=365)])
+def test_nobody_is_let_go_by_a_clock_that_is_far_off(
+    mode: Mode, server: Server | None, skew: timedelta
+) -> None:
+    asked = parse_request({**GOOD, "mode": mode.value}, NOON - skew)
+    said = verdict(asked, server, seen())
+    assert (said.drained, "lifecycle app's clock is off" in said.reason) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +197,10 @@ def test_request_is_parsed() -> None:
         {"since": None},
         {"since": 1e300},
         {"since": float("nan")},
+        {"claimed_at": None},
+        {"claimed_at": "now"},
+        {"claimed_at": 1e300},
+        {"claimed_at": float("nan")},
         {"mode": "stop"},
         {"mode": None},
         {"counts": 0},
@@ -172,14 +211,14 @@ def test_request_is_parsed() -> None:
     ],
 )
 def test_malformed_request_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"missing|since|mode|counts"):
-        parse_request({**GOOD, **changes})
+    with pytest.raises(ValueError, match=r"missing|since|claimed_at|mode|counts"):
+        parse_request({**GOOD, **changes}, NOON)
 
 
 @pytest.mark.parametrize("body", [None, [], "x"])
 def test_body_that_is_no_object_is_refused(body: object) -> None:
     with pytest.raises(ValueError, match="no object"):
-        parse_request(body)
+        parse_request(body, NOON)
 
 
 TOLD = {"observed_at": NOON.timestamp(), "level": 0}
@@ -203,9 +242,19 @@ def test_times_are_shifted_into_the_hubs_clock(skew: timedelta) -> None:
 
 
 @pytest.mark.parametrize("skew", [MOST_SKEW + SECOND, -MOST_SKEW - SECOND, timedelta(days=365)])
-def test_clock_that_is_far_off_tells_nothing(skew: timedelta) -> None:
-    with pytest.raises(ValueError, match="clock is off by"):
-        parse_observation(TOLD, NOON + skew)
+@pytest.mark.parametrize("server", [RUNNING, None])
+def test_worker_whose_clock_is_far_off_is_not_let_go_and_its_life_counts_all_the_same(
+    server: Server | None, skew: timedelta
+) -> None:
+    """Life it shows is evidence, so that nobody insists. Where it shows none, its clock may have been set since."""
+    quiet = verdict(request(), server, parse_observation(TOLD, NOON + skew))
+    assert (quiet.drained, dict(quiet.evidence)) == (False, {"answers": True})
+    assert "clock is off by" in quiet.reason
+    told = {**TOLD, "last_interaction": (NOON - SECOND).timestamp()}
+    before = replace(request(UNATTENDED), since=NOON + skew - 2 * SECOND)
+    busy = verdict(before, server, parse_observation(told, NOON + skew))
+    assert (busy.drained, "observed_at" in busy.evidence) == (False, True)
+    assert busy.evidence["last_interaction"] == (NOON + skew - SECOND).timestamp()
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hub.drain import Verdict
-from hub.draining import let_go, understood
+from hub.drain import Verdict, parse_request
+from hub.draining import answer_to, let_go, understood
 from tests.hub.fakes import NOON
 
 AGREED = Verdict(drained=True, reason="nothing has happened since")
@@ -37,6 +37,19 @@ def stopped() -> "asyncio.Future[None]":
     return future
 
 
+def test_answer_tells_which_worker_it_is_about() -> None:
+    moment = NOON.timestamp()
+    body = {"worker": "ada", "instance_id": "i-1", "since": moment, "claimed_at": moment, "mode": "idle"}
+    answer = answer_to(parse_request(body, NOON), AGREED)
+    assert answer == {
+        "worker": "ada",
+        "instance_id": "i-1",
+        "drained": True,
+        "reason": "nothing has happened since",
+        "evidence": {},
+    }
+
+
 async def test_server_is_let_go() -> None:
     spawner = FakeSpawner(active=False)
     assert await release(spawner, stopped()) is AGREED
@@ -63,7 +76,7 @@ async def test_mark_stays_while_the_proxy_is_slow(active: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"instance_id": "i-2"}, {"level": 9}, {"observed_at": None}, {"observed_at": 0}]
+    "changes", [{"instance_id": "i-2"}, {"level": 9}, {"observed_at": None}, {"observed_at": "noon"}]
 )
 def test_answer_that_cannot_be_used_is_an_answer_all_the_same(changes: dict[str, Any]) -> None:
     told = {"instance_id": "i-1", "level": 0, "observed_at": NOON.timestamp()}

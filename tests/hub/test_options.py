@@ -38,6 +38,37 @@ def test_what_is_not_offered_is_refused(options: dict[str, Any]) -> None:
         instance_type_in(options, ALLOWED)
 
 
+DEEP: Any = []
+for _ in range(2000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"instance_type": "x" * 1_000_000},
+        {"x" * 1_000_000: 1},
+        {f"option-{n}": n for n in range(10_000)},
+        {"instance_type": DEEP},
+        {"instance_type": "t3.large\n<script>"},
+        {"instance_type": "T3.LARGE"},
+        {"instance_type": " t3.large"},
+        {"instance_type": 5},
+        {"instance_type": True},
+        {"instance_type": 1e999},
+        {"instance_type": ["t3.large", "t3.large"]},
+        {"instance_type": []},
+        {"\ud800": "t3.large"},
+    ],
+    ids=range(13),
+)
+def test_hostile_options_are_refused_in_one_short_line(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="There is no") as refused:
+        instance_type_in(options, ALLOWED)
+    words = str(refused.value)
+    assert (len(words) < 200, "\n" in words) == (True, False)
+
+
 def test_form_offers_the_allowed_types_and_is_not_shown_for_one() -> None:
     html = form(ALLOWED, "t3.large")
     assert '<option value="t3.large" selected>' in html

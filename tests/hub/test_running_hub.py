@@ -97,6 +97,7 @@ def drain(
 ) -> dict[str, Any]:
     """What the lifecycle app asks."""
     known = {"worker": user, "instance_id": machine.instance_id, "since": since.timestamp(), "mode": mode}
+    known |= {"claimed_at": now().timestamp()}
     body = {**known, **more}
     headers = {"Authorization": f"token {emulated.secrets['lifecycle-token']}"}
     answer = requests.post(f"{API}/cloudjhub/drain", json=body, headers=headers, timeout=20)
@@ -340,6 +341,51 @@ def test_unknown_option_is_refused_at_once(hub: Emulated) -> None:
     assert answer.status_code == 400
     assert "no machine type" in answer.json()["message"]
     assert not instances_of(hub, "kim")
+
+
+BODIES = {
+    "1 MB": '{"instance_type": "%s"}' % ("x" * 1_000_000),
+    "a name of 1 MB": '{"%s": 1}' % ("x" * 1_000_000),
+    "nesting of 200": f'{{"instance_type": {"[" * 200 + "]" * 200}}}',
+    "nesting of 900": f'{{"instance_type": {"[" * 900 + "]" * 900}}}',
+    "nesting of 1,000": f'{{"instance_type": {"[" * 1000 + "]" * 1000}}}',
+    "nesting of 100,000": "[" * 100_000,
+    "a list": '["t3.medium"]',
+    "a number": "5",
+    "another type": '{"instance_type": 5}',
+    "null": '{"instance_type": null}',
+    "NaN": '{"instance_type": NaN}',
+    "two types": '{"instance_type": ["t3.medium", "t3.large"]}',
+    "a type that is not offered": '{"instance_type": "p5.48xlarge"}',
+    "a type in capitals": '{"instance_type": "T3.MEDIUM"}',
+    "another option": '{"image": "ami-1"}',
+    "options that are a list": '{"user_options": []}',
+    "options beside others": '{"user_options": {"instance_type": "x"}, "display_name": "y"}',
+    "no JSON": "instance_type=t3.medium",
+    "no UTF-8": b'{"instance_type": "\xff"}',
+    "half a character": '{"instance_type": "\\ud800"}',
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_hostile_options_are_refused_in_a_line_and_launch_nothing(hub: Emulated, body: str | bytes) -> None:
+    browser = Browser(hub.public_url)
+    browser.log_in("kate")
+    answer = browser.api("POST", "/users/kate/server", data=body)
+    message = answer.json()["message"]
+    assert (answer.status_code, "\n" in message, len(message) < 300) == (400, False, True), message
+    assert not browser.server().get("pending")
+    assert not instances_of(hub, "kate")
+
+
+@pytest.mark.parametrize("chosen", ["p5.48xlarge", "x" * 1_000_000, "<script>", ""], ids=lambda one: one[:9])
+def test_hostile_form_is_shown_again_and_launches_nothing(hub: Emulated, chosen: str) -> None:
+    browser = Browser(hub.public_url)
+    browser.log_in("kurt")
+    answer = browser.submit("/hub/spawn/kurt", {"instance_type": chosen})
+    assert (answer.status_code, "There is no machine type" in answer.text) == (400, True)
+    assert (len(answer.content) < 50_000, "'<script>" in answer.text) == (True, False)
+    assert not instances_of(hub, "kurt")
 
 
 def test_named_server_has_its_own_instance_beside_the_default_one(

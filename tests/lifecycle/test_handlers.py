@@ -18,6 +18,7 @@ from lifecycle_app.hub_client import CONNECT_SECONDS, READ_SECONDS
 from lifecycle_app.settings import settings
 from lifecycle_app.transitions import LEASE
 from tests.lifecycle.emulated import emulated_aws
+from tests.lifecycle.examples import MINUTE, NOON
 from tests.lifecycle.payloads import payload
 
 PROJECT = Path(handlers.__file__).parent
@@ -29,6 +30,7 @@ FUNCTIONS = CONFIG["stages"]["dev"]["lambda_functions"]
 @dataclass
 class Context:
     left: int = 180_000
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:cloudjhub-test-sweep"
 
     def get_remaining_time_in_millis(self) -> int:
         return self.left
@@ -39,6 +41,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CLOUDJHUB_CLUSTER", "test")
     monkeypatch.setenv("CLOUDJHUB_HUB_API", "http://127.0.0.1:9/hub/api")
     monkeypatch.setenv("CLOUDJHUB_HUB_TOKEN_PARAMETER", "/cloudjhub/test/lifecycle-token")
+    monkeypatch.setattr(handlers, "utc_now", lambda: NOON + 10 * MINUTE)  # after the payloads
     with emulated_aws():
         wiring.wired.cache_clear()
         yield

@@ -12,12 +12,19 @@ from lifecycle_app.decision import Drain
 from lifecycle_app.errors import HubAnswerOdd, HubError, HubUnreachable
 from lifecycle_app.hub_client import DrainAnswer, HubClient, HubUser
 from lifecycle_app.policy import Level
-from tests.lifecycle.examples import ALICE, NOON, a_worker
+from lifecycle_app.transitions import LEASE
+from tests.lifecycle.examples import ALICE, BOB, NOON, a_worker
 from tests.lifecycle.fakes import MemoryHub
 from tests.lifecycle.hub_server import HubServer, hub_server
 
-DRAINED = {"drained": True, "reason": "quiet", "evidence": {"level": 0}}
-WORKER = a_worker(key="alice/gpu")
+WORKER = a_worker(key="alice/gpu", claimed_until=NOON + LEASE)
+DRAINED = {
+    "worker": "alice/gpu",
+    "instance_id": ALICE,
+    "drained": True,
+    "reason": "quiet",
+    "evidence": {"level": 0},
+}
 
 
 @dataclass
@@ -83,6 +90,7 @@ def test_the_request_as_the_hub_gets_it(server: HubServer, client: HubClient) ->
         "worker": "alice/gpu",
         "instance_id": ALICE,
         "since": 1795435200.0,
+        "claimed_at": 1795435200.0,
         "mode": "unattended",
         "counts": 2,
     }
@@ -117,8 +125,11 @@ def test_a_server_that_exists_by_name_only_is_none(server: HubServer, client: Hu
         (200, b"<html>login</html>", HubAnswerOdd),
         (200, [], HubAnswerOdd),
         (200, {}, HubAnswerOdd),
-        (200, {"drained": "yes", "reason": "x"}, HubAnswerOdd),
-        (200, {"drained": True}, HubAnswerOdd),
+        (200, DRAINED | {"drained": "yes"}, HubAnswerOdd),
+        (200, DRAINED | {"reason": None}, HubAnswerOdd),
+        (200, DRAINED | {"evidence": None}, HubAnswerOdd),
+        (200, DRAINED | {"worker": "alice"}, HubAnswerOdd),
+        (200, DRAINED | {"instance_id": BOB}, HubAnswerOdd),
         (0, None, HubAnswerOdd),
     ],
 )
@@ -144,8 +155,14 @@ def test_what_is_no_answer_to_a_drain(
         page([{"name": "alice"}]),
         page([alice(name=5)]),
         page([alice(name="a/b")]),
+        page([alice(servers={"": None})]),
+        page([alice(servers={"": {"stopped": "no"}})]),
+        page([alice(groups="staff")]),
+        page([alice(groups=["staff", 1])]),
+        page([alice(groups=["\ud800"])]),
         page([], 0),
         {"items": [], "_pagination": {"next": {"offset": "1"}}},
+        {"items": [], "_pagination": {"next": {"offset": True}}},
     ],
 )
 def test_what_is_no_list_of_users(server: HubServer, client: HubClient, body: Any) -> None:

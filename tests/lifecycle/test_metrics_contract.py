@@ -144,6 +144,19 @@ def test_another_clusters_alarms_are_not_ours() -> None:
         assert CloudWatch(client, "test", MINUTE).idle_alarms() == {}
 
 
+@pytest.mark.parametrize(
+    "changes", [{"Threshold": 7.5}, {"Threshold": 9.0}, {"Period": 300}, {"EvaluationPeriods": 1}]
+)
+def test_an_alarm_that_somebody_has_changed_suits_nobody(changes: dict[str, Any]) -> None:
+    """It is found all the same, and set anew."""
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        request = alarm_request("test", ALICE, idle_alarm(Policy(), MINUTE))
+        client.put_metric_alarm(**request | {"DatapointsToAlarm": 1} | changes)
+        found = CloudWatch(client, "test", MINUTE)
+        assert not found.suits(found.idle_alarms()[ALICE], Policy())
+
+
 def test_the_whole_alarm() -> None:
     assert alarm_request("test", ALICE, idle_alarm(Policy(), MINUTE)) == {
         "AlarmName": f"cloudjhub-test-idle-{ALICE}",

@@ -12,9 +12,9 @@ from lifecycle_app.policy import Level
 from lifecycle_app.settings import settings
 from lifecycle_app.wiring import build
 from tests.certificates import Certificate, certificate_for
-from tests.lifecycle.examples import NOON, a_worker
+from tests.lifecycle.examples import NOON
 from tests.lifecycle.hub_server import hub_server
-from tests.lifecycle.test_hub_contract import DRAINED, Token
+from tests.lifecycle.test_hub_contract import DRAINED, WORKER, Token
 from tests.lifecycle.test_settings import WHOLE
 
 OURS, OTHER, ELSEWHERE = (certificate_for(one) for one in ("127.0.0.1", "127.0.0.1", "127.0.0.2"))
@@ -22,7 +22,7 @@ OURS, OTHER, ELSEWHERE = (certificate_for(one) for one in ("127.0.0.1", "127.0.0
 
 def drain(api: str, pinned: str | None) -> bool:
     with session(pinned) as made:
-        return HubClient(api, Token(), made).drain(a_worker(), Drain.IDLE, NOON, Level.LOAD).drained
+        return HubClient(api, Token(), made).drain(WORKER, Drain.IDLE, NOON, Level.LOAD).drained
 
 
 def test_pinned_certificate_is_trusted(tmp_path: Path) -> None:
