@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 STATE_DIR ?= .local
 RUN := .venv/bin/python
 
-.PHONY: local local-down test machines check format bench setup setup-test package policies clean
+.PHONY: local local-down test nightly interruptions races bad-records machines check format mutants bench setup setup-test package policies clean
 
 local: setup  ## everything on this machine; Ctrl-C ends it
 	@$(RUN) -m bootstrap local up --state-dir "$(STATE_DIR)" $(ARGS)
@@ -17,7 +17,23 @@ local-down:  ## clean up after a crash
 test: setup setup-test  ## every test, browser tests included
 	$(RUN) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-machines: setup build/machines/.ready  ## worker, builder and manager as Debian roots that boot with their user data; needs root
+# What takes too long for every change: the figures of docs/reliability.md.
+nightly: setup setup-test  ## a thousand simulated days, 100,000 steps of any order, 500 kills, 20,000 races
+	CLOUDJHUB_DAYS=1000 $(RUN) -m pytest -q --numprocesses 2 tests/simulation/test_days.py
+	CLOUDJHUB_STEPS=100000 $(RUN) -m pytest -q -s --show-capture=no tests/simulation/test_machine.py
+	CLOUDJHUB_SEEDS=500 $(RUN) -m pytest -q tests/simulation/test_kills.py
+	$(MAKE) races bad-records
+
+interruptions: setup setup-test  ## `cloudjhub up` killed after every single changing call
+	CALLS_MORE=1 $(RUN) -m pytest -q tests/scenarios/test_interruptions.py $(ARGS)
+
+races: setup setup-test  ## 20,000 races for a worker's record, on a real store
+	RACES=$${RACES:-20000} $(RUN) -m pytest -q -s tests/store/test_races.py $(ARGS)
+
+bad-records: setup setup-test  ## 10,000 records, a hundredth of them bad in every way; needs Java and Maven
+	RECORDS=$${RECORDS:-10000} $(RUN) -m pytest -q -s --show-capture=no tests/store/test_bad_records.py $(ARGS)
+
+machines: setup build/debian/.ready  ## worker, builder and manager as Debian roots that boot with their user data; needs root
 	$(RUN) -m pytest -q tests/machines $(ARGS)
 
 check: setup  ## what must hold before a commit: style, types, imports, and the tests that take seconds
@@ -25,11 +41,14 @@ check: setup  ## what must hold before a commit: style, types, imports, and the 
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(RUN) -m pytest -q tests/contracts tests/local tests/bench tests/bootstrap --ignore tests/bootstrap/test_checkov.py
+	$(RUN) -m pytest -q tests/contracts tests/local tests/bench tests/lifecycle -k "not contract and not store"
 
 format:
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+mutants: setup  ## changes what decides who is stopped, and sees that the tests notice; writes docs/mutants.md
+	$(RUN) -m tests.mutants $(ARGS)
 
 bench: setup setup-test  ## measures; writes docs/benchmarks.md
 	$(RUN) -m tests.bench
@@ -41,13 +60,16 @@ package: setup  ## the Lambda package, as a SAM template and a zip in build/life
 policies: setup  ## writes the policies of stage dev
 	$(RUN) -m bootstrap.policies --cluster dev --write .chalice
 
-# What boots machines. Root on Debian gets it by itself; anybody else is told, and the tests of machines are skipped
-# without root.
-MACHINES_NEED = debootstrap systemd-container nftables iproute2
+# What boots machines, and what searches the protocol's states. Root on Debian gets it by itself; anybody else is told:
+# the tests of machines are skipped without root, those of the protocol without Spin.
+DEBIAN_NEED = debootstrap systemd-container nftables iproute2 spin gcc libc6-dev
 CAN_INSTALL = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
+# Amazon's own DynamoDB Local needs a JDK and Maven; without them its tests are skipped and say why.
+HAS_MAVEN = $(shell command -v javac >/dev/null && command -v mvn)
+
 setup: .venv/.ready .venv-lambda/.ready hub/node_modules/.ready
-setup-test: .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready $(if $(CAN_INSTALL),build/machines/.ready)
+setup-test: .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready tests/store/node_modules/.ready $(if $(HAS_MAVEN),build/dynamodb-local/.ready) $(if $(CAN_INSTALL),build/debian/.ready)
 
 .venv/.ready: requirements-dev.txt bootstrap/requirements.txt hub/requirements.txt bootstrap/worker/requirements.txt requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
@@ -82,9 +104,18 @@ tests/iam/node_modules/.ready: tests/iam/package-lock.json | .venv/.ready
 	$(NPM) ci --prefix tests/iam
 	@touch $@
 
-build/machines/.ready:
-	@if [ -n "$(CAN_INSTALL)" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(MACHINES_NEED) >/dev/null; \
-	else echo "booting machines needs root and, as Debian calls them: $(MACHINES_NEED)"; exit 1; fi
+tests/store/node_modules/.ready: tests/store/package-lock.json | .venv/.ready
+	$(NPM) ci --prefix tests/store
+	@touch $@
+
+build/dynamodb-local/.ready: tests/store/pom.xml
+	@mkdir -p $(@D)
+	@mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/$(@D)" \
+		&& touch $@ || echo "DynamoDB Local could not be fetched: its tests are skipped"
+
+build/debian/.ready:
+	@if [ -n "$(CAN_INSTALL)" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEBIAN_NEED) >/dev/null; \
+	else echo "booting machines needs root and, as Debian calls them: $(DEBIAN_NEED)"; exit 1; fi
 	@mkdir -p $(@D) && touch $@
 
 .venv/.chromium: | .venv/.ready
@@ -92,4 +123,4 @@ build/machines/.ready:
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lambda .venv-checkov build hub/node_modules tests/iam/node_modules
+	rm -rf .venv .venv-lambda .venv-checkov build hub/node_modules tests/iam/node_modules tests/store/node_modules

@@ -155,7 +155,7 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         return is_asked_for or self.user.name in self.authenticator.blocked_users
 
     async def _start(self) -> str:
-        base_url, looked, silences = self.server.base_url, None, 0
+        base_url, looked, silences, is_withdrawn = self.server.base_url, None, 0, False
         await self.parts.reader.loaded()
         for _ in range(MOST_ATTEMPTS):
             wished = self.instance_type or self.parts.settings.types[0]
@@ -174,6 +174,10 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
                 if silences == MOST_SILENCES:
                     break
                 await self._give_up(known)
+                continue
+            if looked is None and silences and not is_withdrawn:
+                # The stop that was asked for may be under way: from now on the hub refuses it, and the record tells.
+                self.given_up, is_withdrawn = "", True
                 continue
             if looked is None:
                 self.alive_at = self.parts.now()

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from jupyterhub import orm, roles
-from jupyterhub.objects import Server
+from jupyterhub.objects import Server as JupyterServer
 from jupyterhub.user import User
 from tornado.web import HTTPError
 
 from hub.choices import apply_options, options_form
+from hub.drain import Mode, Request, Server, verdict
 from hub.errors import CloudRefused, NoCapacity
 from hub.naming import worker_token
 from hub.planning import Known
@@ -150,7 +151,7 @@ class Case:
         server = orm.Server(base_url="/user/ada/")
         self.db.add(server)
         self.db.commit()
-        found.server = Server(orm_server=server)
+        found.server = JupyterServer(orm_server=server)
         found.api_token = user.new_api_token(scopes=["users:activity!user=ada"])
         return found
 
@@ -227,7 +228,7 @@ async def test_a_machine_that_never_answers_is_stopped_and_started_again_by_the_
     cases: Cases,
 ) -> None:
     """The hub asks for the stop, and marks the login so that its own request is not refused for its sake."""
-    case = cases(RUNNING, FRESH, answer=False)
+    case = cases(RUNNING, FRESH, RUNNING, answer=False)
     case.parts.settings = replace(SETTINGS, answer_limit=timedelta(milliseconds=20))
     marks = []
 
@@ -243,6 +244,40 @@ async def test_a_machine_that_never_answers_is_stopped_and_started_again_by_the_
     assert "nothing on it answered" in by
     assert marks == ["i-00000001"]
     assert case.spawner.given_up == ""
+
+
+@pytest.mark.parametrize("taken_up", [RUNNING, FRESH])
+async def test_a_machine_that_answers_after_its_stop_was_asked_for_is_used_only_if_that_is_withdrawn_before(
+    cases: Cases, taken_up: Known
+) -> None:
+    """The hub may have let go of it already: then the record is claimed, and read after the hub began to refuse."""
+    case = cases(RUNNING, taken_up, RUNNING, answer=False)
+    case.parts.settings = replace(SETTINGS, answer_limit=timedelta(milliseconds=20))
+    bring_up, let_go = case.startup.bring_up, []
+
+    async def watched(*wished: Any) -> Known:
+        let_go.append(hub_lets_go(case.spawner))
+        if let_go == [False, True]:
+            case.workers.answers.set()
+        return await bring_up(*wished)
+
+    case.startup.bring_up = watched  # type: ignore[method-assign, assignment]
+    assert await case.spawner.start() == "http://127.77.1.4:8888"
+    assert let_go == [False, True, False]
+    assert case.startup.outcomes == []
+
+
+def hub_lets_go(spawner: WorkerSpawner) -> bool:
+    """Would the hub agree to a stop of the machine, were it asked in this moment?"""
+    request = Request(worker="ada", instance_id="i-00000001", since=NOON, mode=Mode.REGARDLESS)
+    server = Server(
+        pending="spawn",
+        active=True,
+        started=None,
+        instance_id=spawner.instance_id,
+        is_given_up=spawner.given_up == request.instance_id,
+    )
+    return verdict(request, server, None).drained
 
 
 async def test_a_machine_that_never_answers_is_given_up_in_the_end(cases: Cases) -> None:

@@ -1,0 +1,537 @@
+/* The stop protocol against the start protocol, one worker and one user, for Spin.
+
+   Everything that can happen between two steps does happen. A step is one call of AWS or of the hub, or one stretch of
+   the hub's event loop, and names the function that it stands for. `test_protocol.py` has Spin search every interleaving.
+   By hand:
+
+       spin -a protocol.pml && gcc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m1000000
+       spin -a -DPATIENCE protocol.pml && gcc -O2 -DCOLLAPSE -DNFAIR=4 -o pan pan.c && ./pan -m1000000 -a -f
+       spin -t -p protocol.pml          # the steps to an error, with the -D of `spin -a`
+
+   Shown is, wherever StopInstances lands on an instance that runs:
+     - no user was let through after the claim; if the hub was down, after nobody had accepted the connection;
+     - if the hub let go of the server, nobody was let through since the time that the decision looks back to;
+     - no activity was recorded between the reading of the record and the claim;
+   that no claim is taken from a holder that lives, so that of two which decide at the same time one stops; that no login
+   is let through to a machine that is being stopped; and (PATIENCE) that no login waits for ever, if for its sake
+   nobody decides more than once.
+
+   Who decides: alarm and sweep; REQUESTS adds stops that a person or a login asks for; FORCE those by force;
+   NO_ALARM and NO_SWEEP leave out what they name.
+
+   Each guard has a name, and is gone if that is defined (-D). Spin then finds how somebody is hurt:
+     DRAIN_FIRST      the hub is asked before the claim is written
+     READ_FIRST       the hub reads the record before it marks the login pending
+     READ_STALE       the hub reads the record as it was before the claim
+     CLAIM_ANYHOW     the claim is written whatever the record's version
+     SHORT_LEASE      a lease may end while its holder still works
+     TRUST_EC2        a login believes EC2 that the machine runs, just after a stop of it was accepted
+     EVENT_UNCLAIMS   the news that the machine runs ends a claim
+     NEVER_WITHDRAWN  (REQUESTS) a login that asked for a stop of its machine uses it, if it answers in the end
+     FORCE_UNCLAIMED  (FORCE) a stop by force looks at EC2, but claims nothing
+     FOR_EVER         (PATIENCE) a lease never ends
+   Assumed is, and somebody is hurt where it does not hold:
+     HUB_SEEMS_DOWN   nobody accepts a connection at the hub's address only if the hub does not run
+     UNREPORTED       with the hub down, a login of the last minutes before is not known, for nobody has reported it yet
+     QUICK_BOOT       no machine is started, and answers, while a stop goes from the hub's answer to EC2: an event may end
+                      a claim meanwhile
+     LATE_EVENT       an event comes before the instance is in its next state, or never
+
+   Time is left out: what it orders is a condition. A lease ends only when its holder is gone and its StopInstances has
+   arrived; EC2's descriptions lag by less than a lease, STOP_SHOWS or a boot. `pending` is a part of running. In place of
+   versions, each writer remembers whether what it has read is what is there still. */
+
+#define ALARM 0
+#define SWEEP 1
+#define PERSON 2
+#define FORCER 3
+#define WRITERS 4
+#define NOBODY 4
+
+mtype = { running, stopping, stopped, unasked };
+
+/* EC2 */
+mtype ec2 = running;      /* what the instance does */
+mtype shown = running;    /* what DescribeInstances tells of it */
+bit answers = 1;          /* its server does: some time after a start, and for some seconds after a stop */
+#ifdef LATE_EVENT
+bit late;                 /* the event of a former stop is under way */
+#endif
+bit untold;               /* the event of what it does now is under way */
+
+/* The record: worker.Worker */
+mtype state = running;
+byte claim = NOBODY;      /* claimed_until, and who set it */
+bit lease_over;
+bit stop_may_show;        /* within STOP_SHOWS of the stop that it tells of */
+bit lived;                /* last_activity is within the idle timeout; the worker tells the same */
+bit unchanged[WRITERS];   /* the version that this one has read is there still */
+#ifdef READ_STALE
+bit replicating;          /* a replica has not got the claim yet */
+#endif
+
+/* The functions */
+bit holds[WRITERS];       /* has claimed, and may yet stop */
+bit let_through[WRITERS]; /* somebody was, since the claim */
+bit ignored[WRITERS];     /* activity was recorded before the claim, and after the record was read */
+bit hub_let_go[WRITERS];
+
+/* The hub */
+bit hub_up = 1;
+bit pending;              /* a login is under way: JupyterHub's mark */
+bit login_lost;           /* the hub ended with a login in it */
+bit server;               /* JupyterHub has the user's server, and the proxy its route; both outlive the hub's process */
+bit started_since;        /* it was started since the time that a decision by evidence looks back to */
+bit started_since_request;
+bit server_newer;         /* spawner.alive_at: what the record tells is older than it */
+bit given_up;             /* the login has asked for a stop of its own machine */
+mtype looked = unasked;   /* what EC2 told the login, used within seconds */
+bit stop_requested;       /* an event `Stop Requested` is under way */
+
+#ifdef PATIENCE
+bit decided[WRITERS];     /* since the login began; the next sweep is minutes away */
+bit hub_ended;
+#define MAY_DECIDE(d) (!decided[d])
+#else
+#define MAY_DECIDE(d) true
+#endif
+
+#define CLAIMED (state == stopping && claim != NOBODY && !lease_over)
+#define ABANDONED (state == stopping && claim != NOBODY && lease_over)
+#define ACCEPTED (state == stopping && claim == NOBODY)
+#define NOBODY_HOLDS (!holds[ALARM] && !holds[SWEEP] && !holds[PERSON] && !holds[FORCER])
+
+#ifdef QUICK_BOOT
+#define BOOTED true
+#else
+#define BOOTED NOBODY_HOLDS
+#endif
+
+inline written() {
+	unchanged[ALARM] = 0; unchanged[SWEEP] = 0; unchanged[PERSON] = 0; unchanged[FORCER] = 0
+}
+
+inline unclaimed(new_state) {
+	state = new_state; claim = NOBODY; lease_over = 0; written()
+}
+
+/* transitions.with_state: a claim outlives the news that the instance runs. */
+inline with_state(told) {
+	if
+#ifndef EVENT_UNCLAIMS
+	:: told == running && CLAIMED -> written()
+	:: told != running || !CLAIMED ->
+		lived = lived | (state == stopped && told == running);   /* a start counts as life */
+		unclaimed(told)
+#else
+	:: unclaimed(told)
+#endif
+	fi;
+#ifdef LATE_EVENT
+	late = 0;
+#endif
+	stop_may_show = (told == stopping);
+	server_newer = 0
+}
+
+/* transitions.with_claim, store.put: on condition of the version that was read. */
+inline put_claim(d) {
+	assert(claim == NOBODY || !holds[claim]);
+	state = stopping; claim = d; lease_over = 0; stop_may_show = 0;
+	holds[d] = 1; let_through[d] = 0; ignored[d] = (d <= SWEEP && lived);
+#ifdef READ_STALE
+	replicating = 1;
+#endif
+	written()
+}
+
+/* StopInstances, as EC2 carries it out. */
+inline land(d) {
+	if
+	:: ec2 == running ->
+		assert(!let_through[d]);
+		assert(!ignored[d]);
+		assert(!hub_let_go[d] || d == PERSON || !started_since);
+		assert(!hub_let_go[d] || d != PERSON || !started_since_request);
+		ec2 = stopping; untold = 1
+	:: else
+	fi;
+	holds[d] = 0
+}
+
+/* stopping._accepted: unless an event was faster. */
+inline accept(d) {
+	if
+	:: claim == d ->
+		unclaimed(stopping); stop_may_show = 1; server_newer = 0
+#ifdef LATE_EVENT
+		; late = 0
+#endif
+	:: else
+	fi
+}
+
+/* stopping._release */
+inline release(d) {
+	holds[d] = 0;
+	if
+	:: claim == d -> unclaimed(running)
+	:: else
+	fi
+}
+
+inline over(d) {
+	holds[d] = 0; let_through[d] = 0; ignored[d] = 0; hub_let_go[d] = 0; unchanged[d] = 0
+}
+
+/* The idle alarm; the sweep, and reconcile where the hub has no server; the request of a person, or of a login. A
+   function may end before any of its steps, without a word. */
+proctype decider(byte d)
+{
+idle:
+	/* triggers.idle_alarm, sweep, stop_requested; settle: store.get; then metrics.evidence and decisions.decide, which
+	   know of no less than the record. A request that finds the record claimed comes again. */
+	atomic {
+		MAY_DECIDE(d) && (state == running || ABANDONED || (d == PERSON && ACCEPTED)) && (d != PERSON || stop_requested);
+		if
+		:: d == PERSON -> stop_requested = 0
+		:: else
+		fi;
+#ifdef PATIENCE
+		decided[d] = 1;
+#endif
+		if
+		:: state != running && !ABANDONED -> goto idle
+		:: (state == running || ABANDONED) && d <= SWEEP && lived -> /* records.keep */
+			if
+			:: ABANDONED -> unclaimed(running)
+			:: else
+			fi;
+			goto idle
+		:: (state == running || ABANDONED) && (d == PERSON || !lived) -> unchanged[d] = 1
+		fi
+	}
+#ifdef DRAIN_FIRST
+	goto drain;
+#endif
+claiming:
+	/* stopping.stop: store.put(with_claim). RecordConflict: settle reads and decides again */
+	atomic {
+		if
+#ifdef CLAIM_ANYHOW
+		:: put_claim(d)
+#else
+		:: unchanged[d] -> put_claim(d)
+		:: !unchanged[d] && d == PERSON -> stop_requested = 1; over(d); goto idle
+		:: !unchanged[d] && d != PERSON -> over(d); goto idle
+#endif
+		:: over(d); goto idle
+		fi
+	}
+#ifdef DRAIN_FIRST
+	goto stop;
+#endif
+drain:
+	/* hub_client.drain; draining._drain: from its verdict to its mark nothing else runs in the hub's event loop */
+	atomic {
+		if
+#ifdef HUB_SEEMS_DOWN
+		:: true ->
+#else
+		:: !hub_up ->
+#endif
+			/* HubUnreachable: the reports decide, if they tell of the whole time (`decision.alone`) */
+			if
+			:: release(d); over(d); goto idle
+#ifdef UNREPORTED
+			:: true
+#else
+			:: let_through[d] = 0
+#endif
+			fi
+		:: hub_up && pending && !given_up -> release(d); over(d); goto idle
+		:: hub_up && pending && given_up ->
+			/* by a person's request, or where the worker tells nothing: let go regardless, as the login waits for it */
+			if
+			:: hub_let_go[d] = 1
+			:: release(d); over(d); goto idle
+			fi
+		:: hub_up && !pending && server && (d == PERSON -> started_since_request : started_since) ->
+			release(d); over(d); goto idle
+		:: hub_up && !pending && d != PERSON && lived -> release(d); over(d); goto idle
+		/* also with somebody on it, if the worker does not tell (`Insist`), or a person wants it stopped */
+		:: hub_up && !pending && !(server && (d == PERSON -> started_since_request : started_since)) ->
+			server = 0; server_newer = 0; started_since = 0; started_since_request = 0; hub_let_go[d] = 1
+		:: over(d); goto idle
+		fi
+	}
+#ifdef DRAIN_FIRST
+	goto claiming;
+#endif
+stop:
+	/* The hub's answer arrives, or is odd; stopping._stop_drained: cloud.stop. A request whose answer is lost
+	   (`stop-unknown`) may land as late as any: the same as one that lands, and a function that ends. */
+	atomic {
+		if
+		:: land(d)
+		:: release(d); over(d); goto idle            /* HubAnswerOdd, StopRejected */
+		:: over(d); goto idle
+		fi
+	}
+	/* records.change(_accepted) */
+	atomic {
+		if
+		:: accept(d)
+		:: true
+		fi;
+		over(d); goto idle
+	}
+}
+
+/* EC2: what was told to stop stops, and DescribeInstances catches up. */
+proctype instance()
+{
+	do
+	:: atomic { ec2 == stopping -> ec2 = stopped; untold = 1; answers = 0 }
+	:: atomic { shown != ec2 -> shown = ec2; answers = answers & (ec2 == running) }
+	:: atomic { ec2 == running && !answers && shown == running && BOOTED -> answers = 1 }
+	od
+}
+
+/* app.record_state: events come late or never; is_news lets none through that is older than what the record tells. */
+proctype record_state()
+{
+	do
+	:: atomic { untold ->
+		untold = 0;
+		if
+		:: with_state(ec2)
+		:: true
+		fi }
+#ifdef LATE_EVENT
+	:: atomic { late -> with_state(stopped) }      /* of the run before, not superseded by other news */
+#endif
+	od
+}
+
+/* service/reconciling.reconcile: what no event told, and by force what does not come to its end. */
+proctype reconcile()
+{
+idle:
+	atomic {
+		if
+		/* reconciliation.Missed, recording.apply_state; nothing within SETTLES_IN, or while it is claimed */
+		:: shown == ec2 && !CLAIMED && !stop_may_show && shown != state && !(ABANDONED && shown == running) ->
+			with_state(shown); untold = 0;
+			goto idle
+#ifdef FORCE
+		:: shown == stopping && ACCEPTED && MAY_DECIDE(FORCER) ->
+			unchanged[FORCER] = 1;
+#ifdef PATIENCE
+			decided[FORCER] = 1
+#endif
+#endif
+		fi
+	}
+	/* stopping.force: claims, looks, stops */
+	atomic {
+		if
+#ifdef FORCE_UNCLAIMED
+		:: holds[FORCER] = 1; let_through[FORCER] = 0
+#else
+		:: unchanged[FORCER] -> put_claim(FORCER)
+		:: !unchanged[FORCER] -> over(FORCER); goto idle
+#endif
+		fi
+	}
+	atomic {
+		if
+		:: shown == stopping
+		:: shown != stopping -> goto unclaim
+		:: over(FORCER); goto idle
+		fi
+	}
+	atomic {
+		if
+		:: land(FORCER)
+		:: goto unclaim                         /* CloudError */
+		:: over(FORCER); goto idle
+		fi
+	}
+	atomic { accept(FORCER); over(FORCER); goto idle }
+unclaim:
+	/* stopping._unclaim: as it was before */
+	atomic {
+		if
+		:: claim == FORCER -> unclaimed(stopping)
+		:: else
+		fi;
+		over(FORCER); goto idle
+	}
+}
+
+/* What only time ends. */
+proctype lease()
+{
+	do
+#ifdef SHORT_LEASE
+	:: atomic { CLAIMED -> lease_over = 1 }
+#else
+#ifndef FOR_EVER
+	:: atomic { CLAIMED && !holds[claim] && shown == ec2 -> lease_over = 1; looked = unasked }  /* transitions.LEASE */
+#endif
+#endif
+	:: atomic { stop_may_show && shown == ec2 -> stop_may_show = 0; looked = unasked }      /* planning.STOP_SHOWS */
+#ifdef READ_STALE
+	:: atomic { replicating -> replicating = 0 }
+#endif
+	od
+}
+
+/* The user: at work, over the proxy's route, which stays while the hub is down; and an hour later. */
+proctype user()
+{
+	do
+	/* activity.record_activity: store.put of the worker's reports, on condition of the version */
+	:: atomic { server && ec2 == running && answers && !lived && state == running -> lived = 1; written() }
+	:: atomic { NOBODY_HOLDS && (lived || started_since) -> lived = 0; started_since = 0 }
+#ifdef REQUESTS
+	:: atomic { hub_up && server && !stop_requested && MAY_DECIDE(PERSON) ->
+		server = 0; server_newer = 0; stop_requested = 1; started_since_request = 0; started_since = 0;
+		let_through[ALARM] = 0; let_through[SWEEP] = 0; let_through[PERSON] = 0; let_through[FORCER] = 0 }
+#endif
+	od
+}
+
+/* The hub ends, and begins again. Servers outlive that, logins do not. */
+proctype hub()
+{
+	do
+	:: atomic { hub_up ->
+#ifdef PATIENCE
+		!hub_ended -> hub_ended = 1;
+#endif
+		hub_up = 0; login_lost = login_lost | pending; pending = 0; given_up = 0 }
+	:: atomic { !hub_up -> hub_up = 1 }
+	/* spawner.poll: the server is gone, by the record */
+	:: atomic { hub_up && server && !server_newer && (ACCEPTED || state == stopped) -> server = 0; started_since = 0 }
+	od
+}
+
+inline login_over() {
+	login_lost = 0; pending = 0; given_up = 0; looked = unasked; silent_once = 0; must_read = 0
+}
+
+/* A login: JupyterHub's spawn, spawner.start, startup.bring_up. */
+proctype login()
+{
+	bit silent_once, must_read;
+idle:
+#ifdef READ_FIRST
+	atomic { hub_up && !server && state == running }
+#endif
+	/* JupyterHub marks the spawn pending, and calls start */
+	atomic {
+		hub_up && !server -> pending = 1;
+#ifdef PATIENCE
+		decided[ALARM] = 0; decided[SWEEP] = 0; decided[PERSON] = 0; decided[FORCER] = 0
+#endif
+	}
+#ifdef READ_FIRST
+	goto watch;
+#endif
+again:
+	/* startup._record: store.get, a consistent read; planning.next_step and step_after_look */
+	atomic {
+		if
+		:: login_lost -> login_over(); goto idle
+#ifdef READ_STALE
+		:: !login_lost && replicating -> goto watch
+#endif
+		:: !login_lost && CLAIMED -> looked = unasked; goto again
+		:: !login_lost && looked == unasked && state == running -> goto watch
+		:: !login_lost && looked == unasked && state == stopped -> goto start
+		:: !login_lost && looked == unasked && ABANDONED -> goto look
+		:: !login_lost && looked == unasked && ACCEPTED -> goto look           /* every fifteenth time */
+		:: !login_lost && looked == stopping && !CLAIMED -> looked = unasked; goto again
+		:: !login_lost && looked == stopped && !CLAIMED -> looked = unasked; goto start
+#ifdef TRUST_EC2
+		:: !login_lost && looked == running && !CLAIMED -> looked = unasked; goto watch
+#else
+		:: !login_lost && looked == running && !CLAIMED && !(ACCEPTED && stop_may_show) -> looked = unasked; goto watch
+		:: !login_lost && looked == running && ACCEPTED && stop_may_show -> looked = unasked; goto again
+#endif
+		fi
+	}
+look:
+	atomic { looked = shown; goto again }
+start:
+	/* starting.Starter.start: StartInstances. NotStartable: looks */
+	atomic {
+		if
+		:: login_lost -> login_over(); goto idle
+		:: !login_lost && ec2 == stopping -> goto look
+		:: !login_lost && ec2 == stopped ->
+#ifdef LATE_EVENT
+			late = untold;
+#endif
+			ec2 = running; untold = 1; stop_requested = 0; given_up = 0
+		:: !login_lost && ec2 == running -> given_up = 0
+		fi
+	}
+watch:
+	/* spawner._watch: the server answers; or EC2 shows that the machine does not run; or it is given up */
+	atomic {
+		if
+		:: login_lost -> login_over(); goto idle
+		:: !login_lost && answers
+		:: !login_lost && shown != running -> goto look
+#ifdef REQUESTS
+		:: !login_lost && !silent_once && shown == ec2 -> /* spawner._give_up */
+			silent_once = 1; must_read = 1; given_up = 1; stop_requested = 1; started_since_request = 0; goto again
+		:: !login_lost && silent_once && shown == ec2 -> login_over(); goto idle
+#endif
+		fi
+	}
+	/* spawner._start: a machine whose stop was asked for is used only if that was withdrawn before the record was read */
+	atomic {
+		if
+		:: login_lost -> login_over(); goto idle
+#ifndef NEVER_WITHDRAWN
+		:: !login_lost && must_read -> given_up = 0; must_read = 0; goto again
+		:: !login_lost && !must_read
+#else
+		:: !login_lost
+#endif
+		fi;
+		assert(ec2 == running);
+		server = 1; server_newer = 1; started_since = 1; started_since_request = (stop_requested || holds[PERSON]);
+		let_through[ALARM] = holds[ALARM]; let_through[SWEEP] = holds[SWEEP];
+		let_through[PERSON] = holds[PERSON]; let_through[FORCER] = holds[FORCER];
+		login_over(); goto idle
+	}
+}
+
+init {
+	atomic {
+		if
+		:: server = 1
+		:: true
+		fi;
+#ifndef NO_ALARM
+		run decider(ALARM);
+#endif
+#ifdef REQUESTS
+		run decider(PERSON);
+#endif
+#ifndef NO_SWEEP
+		run decider(SWEEP);
+#endif
+		run reconcile();
+		run instance(); run record_state(); run lease(); run user(); run hub(); run login()
+	}
+}
+
+#ifdef PATIENCE
+ltl served { [] (pending -> <> !pending) }
+#endif
