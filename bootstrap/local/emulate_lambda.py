@@ -1,10 +1,12 @@
-"""Runs ministack with four things mended, so that what is built on AWS's behaviour is tested by it:
+"""Runs ministack with five things mended, so that what is built on AWS's behaviour is tested by it:
 
 - an event keeps the time that its sender gave it. ministack puts the time of arrival in its place, which makes an event
   that comes late look new: handlers that order events by their own time would be tested by nothing;
 - an event of a rule that a function fails on is tried again, and goes to the dead-letter queue in the end. ministack
   does so only for who invokes the function himself;
 - a function logs into a group that exists. Ours may not create any, so that a group that was removed stays removed;
+- a function has an access key of its own, by which the cloud knows who calls. ministack gives all of them the account's
+  number;
 - Lambda and SQS tell CloudWatch of what functions did and of what lies in queues. CloudWatch is the cloud process here.
 
 A script, run by ministack's own Python, which has no other package of ours.
@@ -12,6 +14,7 @@ A script, run by ministack's own Python, which has no other package of ours.
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -21,6 +24,7 @@ from typing import Any
 
 import urllib3
 from ministack import app  # type: ignore[import-not-found]  # lives in an environment of its own
+from ministack.core import lambda_runtime  # type: ignore[import-not-found]
 from ministack.services import cloudwatch_logs, eventbridge, lambda_svc, sqs  # type: ignore[import-not-found]
 
 SEND_EVERY, SEND_WITHIN = 1.0, 5.0
@@ -114,6 +118,24 @@ class Metrics:
         return True
 
 
+class OwnKeys:
+    """The module `subprocess`, but for the key that a function's process finds in its environment."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    def Popen(self, *arguments: Any, **more: Any) -> Any:  # noqa: N802 -- subprocess's name
+        variables = more.get("env") or {}
+        if name := variables.get("AWS_LAMBDA_FUNCTION_NAME"):
+            more["env"] = {**variables, "AWS_ACCESS_KEY_ID": f"function.{name}"}
+        return subprocess.Popen(*arguments, **more)
+
+
+def give_keys() -> None:
+    """Patch ministack's start of functions: each signs as itself."""
+    lambda_runtime.subprocess = OwnKeys()
+
+
 def measure_functions(metrics: Metrics) -> None:
     """Patch ministack's execution: each one counts, by whatever way it was asked for."""
     execute = lambda_svc._execute_function
@@ -152,6 +174,7 @@ def main() -> None:
     keep_times()
     try_again()
     log_into_existing_groups()
+    give_keys()
     metrics = Metrics(os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_SECRET_ACCESS_KEY"])
     measure_functions(metrics)
     period = float(os.environ["CLOUDJHUB_LOCAL_METRICS_PERIOD"])

@@ -119,8 +119,12 @@ def test_every_service_is_closed_to_strangers(
 
 
 def test_the_operator_and_the_functions_are_known(cloud: CloudProcess) -> None:
+    """A function is the session of its role, which has its name."""
     assert cloud.bare_client("sts").get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/{KEY}"
-    assert cloud.bare_client("sts", ACCOUNT, SECRET).get_caller_identity()["Arn"].endswith(":user/lambda")
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/worker"
+    assert cloud.bare_client("sts", "function.worker", SECRET).get_caller_identity()["Arn"] == arn
+    with pytest.raises(ClientError, match="InvalidClientTokenId"):
+        cloud.bare_client("sts", "function.nothing", SECRET).get_caller_identity()
 
 
 def test_an_assumed_role_is_its_session(cloud: CloudProcess) -> None:

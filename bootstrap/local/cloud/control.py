@@ -60,6 +60,7 @@ class Control:
             ("GET", "health"): self._health,
             ("GET", "state"): self._state,
             ("GET", "calls"): self._list_calls,
+            ("GET", "asked"): self._list_asked,
             ("POST", "faults"): self._switch_fault,
             ("POST", "images"): self._register_image,
             ("POST", "metrics"): self._take_metrics,
@@ -119,6 +120,9 @@ class Control:
     def _list_calls(self, request: Request) -> Response:
         since = parse_qs(request.query).get("since", ["0"])[0]
         return as_json({"calls": self._calls.since(int(since))})
+
+    def _list_asked(self, _: Request) -> Response:
+        return as_json({"asked": self._calls.questions()})
 
     def _switch_fault(self, request: Request) -> Response:
         asked = json.loads(request.body)

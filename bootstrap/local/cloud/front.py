@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from bootstrap.local.cloud import imds, signatures, tags, wire
+from bootstrap.local.cloud.asked import Account, asked
 from bootstrap.local.cloud.calls import CallLog
 from bootstrap.local.cloud.control import PREFIX, Control
 from bootstrap.local.cloud.emulator import Emulator
@@ -70,6 +72,7 @@ class Front:
             with self._emulator.lock:
                 identity = self._identify(call)
                 call = replace(call, principal=identity.principal)
+                self._note(call)
                 response = self._carry_out(call, identity)
         except AwsError as error:
             response = wire.refuse(call, error)
@@ -102,6 +105,19 @@ class Front:
             raise signatures.unknown_key(call.authorization.service)
         return identity
 
+    def _note(self, call: Call) -> None:
+        """Keeps what IAM would be asked. Users are the operator's; only roles are somebody's part."""
+        role, _, session = call.principal.partition("/")
+        if not session:
+            return
+        ec2 = self._emulator.backend("ec2")
+        where = Account(self._emulator.account, self._emulator.region, lambda name: ec2.tags.get(name, {}))
+        try:
+            questions = asked(call.service, call.action, _parameters(call), where)
+        except (KeyError, TypeError, ValueError):
+            questions = None
+        self._calls.add_asked(role, f"{call.service}:{call.action}", questions)
+
     def _carry_out(self, call: Call, identity: Identity) -> Response:
         self._throttle.judge(call)
         if (call.service, call.action) == ("sts", "GetCallerIdentity"):
@@ -116,3 +132,10 @@ class Front:
     def _caller_identity(self, call: Call, identity: Identity) -> Response:
         account = self._emulator.account
         return wire.answer(call, {"UserId": identity.user_id, "Account": account, "Arn": identity.arn})
+
+
+def _parameters(call: Call) -> Mapping[str, Any]:
+    if call.service != "s3":
+        return wire.parameters(call)
+    bucket, _, key = call.request.path.strip("/").partition("/")
+    return {"Bucket": bucket, "Key": unquote(key)}

@@ -1,4 +1,4 @@
-"""Who may call: the operator, what runs as a Lambda function, IAM users and the sessions of assumed roles."""
+"""Who may call: the operator, functions by their roles, IAM users and the sessions of assumed roles."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,6 +7,9 @@ from typing import Any
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.settings import OPERATOR_KEY
 from bootstrap.local.cloud.signatures import Identity
+
+FUNCTION_KEY = "function."
+"""What the access key of a function begins with, as `emulate_lambda.py` makes it; its name follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,17 @@ class Identities:
 
     def __init__(self, emulator: Emulator, operator_secret: str) -> None:
         self._emulator = emulator
-        account = emulator.account
-        # ministack runs every function with the account's number as its access key.
+        self._operator_secret = operator_secret
         self._fixed = {
-            OPERATOR_KEY: _user(OPERATOR_KEY, OPERATOR_KEY, account, operator_secret),
-            account: _user("lambda", account, account, operator_secret),
+            OPERATOR_KEY: _user(OPERATOR_KEY, OPERATOR_KEY, emulator.account, operator_secret),
         }
 
     def find(self, key: str) -> Identity | None:
         """The holder of the key, expired sessions included."""
         if fixed := self._fixed.get(key):
             return fixed
+        if key.startswith(FUNCTION_KEY):
+            return self._function(key)
         session = self._session(key)
         if session is not None:
             return _session_identity(session)
@@ -43,8 +46,7 @@ class Identities:
 
     def assume(self, role_name: str, session_name: str, lifetime: timedelta) -> SessionCredentials | None:
         """Credentials of a new session of the role; None if there is no such role."""
-        iam = self._emulator.backend("iam")
-        role = next((role for role in iam.roles.values() if role.name == role_name), None)
+        role = self._role(role_name)
         if role is None:
             return None
         sts = self._emulator.backend("sts")
@@ -70,6 +72,19 @@ class Identities:
         sts = self._emulator.backend("sts")
         kept = [role for role in sts.assumed_roles if _aware(role.expiration) > now - timedelta(days=1)]
         sts.assumed_roles[:] = kept
+
+    def _function(self, key: str) -> Identity | None:
+        """A function as the session of its role, which Chalice names as the function."""
+        name = key.removeprefix(FUNCTION_KEY)
+        role = self._role(name)
+        if role is None:
+            return None
+        arn = f"arn:aws:sts::{self._emulator.account}:assumed-role/{name}/{name}"
+        return Identity(f"{name}/{name}", f"{role.id}:{name}", arn, key, self._operator_secret)
+
+    def _role(self, name: str) -> Any:
+        iam = self._emulator.backend("iam")
+        return next((role for role in iam.roles.values() if role.name == name), None)
 
     def _session(self, key: str) -> Any:
         return self._emulator.backend("sts").get_assumed_role_from_access_key(key)

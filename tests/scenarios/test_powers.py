@@ -1,0 +1,133 @@
+"""What hub, workers, builder and functions really ask of AWS is granted by the cluster's own policies, as deployed.
+
+The local cloud enforces no policy: it keeps what AWS would ask IAM about, and the simulator of tests/iam answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+
+from bootstrap.policies.lifecycle import POWERS
+from tests.iam.simulator import Question, judge
+from tests.scenarios.cloud import LocalCloud
+
+pytestmark = pytest.mark.cloud
+
+UNHEARD = {
+    # Asked of ministack, which keeps no account of who asks.
+    "AskForStops",
+    "ForwardFailures",
+    "WriteOwnLog",
+    # Session Manager's agent runs on real machines only.
+    "BeKnownToSessionManager",
+    "TalkToSessionManager",
+    # Homes are attached anew only where a machine was lost, or an image has changed.
+    "AttachHomes",
+}
+MACHINES = ("manager", "worker", "builder")
+# Keys of IAM's whose values are sets.
+MANY = ("aws:TagKeys", "cloudwatch:AlarmActions")
+ROLES = {f"cloudjhub-local-{part}" for part in (*MACHINES, *POWERS)}
+
+
+@pytest.fixture(scope="module")
+def asked(cloud: LocalCloud) -> list[dict[str, Any]]:
+    """What IAM would have been asked by the end of a small life: a login, a stop, another login, and nobody there."""
+    person = cloud.person("vera")
+    with cloud.faults("sweep-off"):
+        person.start()
+        person.stop()
+        cloud.await_state("vera", "stopped")
+        person.start()
+        cloud.await_state("vera", "stopped")
+        assert "alarm" in cloud.stopped_by("vera")
+    cloud.await_true(
+        "every part has asked for something", lambda: {one["role"] for one in seen(cloud)} >= ROLES
+    )
+    return seen(cloud)
+
+
+def seen(cloud: LocalCloud) -> list[dict[str, Any]]:
+    address = f"{cloud.told['environment']['AWS_ENDPOINT_URL']}/_cloud/asked"
+    found: list[dict[str, Any]] = requests.get(address, timeout=30).json()["asked"]
+    return [one for one in found if one["role"] in ROLES]
+
+
+def deployed(cloud: LocalCloud) -> dict[str, Mapping[str, Any]]:
+    """The roles' policies, as IAM has them."""
+    iam = cloud.client("iam")
+    policies = {}
+    for role in ROLES:
+        [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        policies[role] = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    return policies
+
+
+def question(role: str, one: Mapping[str, Any]) -> Question:
+    context = {key: values if key in MANY else values[0] for key, values in one["context"]}
+    return Question(policies=(role,), action=one["action"], resource=one["resource"], context=context)
+
+
+def test_every_call_that_was_made_is_granted(cloud: LocalCloud, asked: list[dict[str, Any]]) -> None:
+    assert not [one for one in asked if "unknown" in one], (
+        "bootstrap/local/cloud/asked.py does not know these calls"
+    )
+    answers = judge(deployed(cloud), [question(one["role"], one) for one in asked])
+    refused = [(one, answer) for one, answer in zip(asked, answers, strict=True) if answer != "Allowed"]
+    assert refused == []
+    assert len(asked) > 3 * len(ROLES), "and it were not few"
+
+
+def test_each_part_is_refused_what_another_was_granted(
+    cloud: LocalCloud, asked: list[dict[str, Any]]
+) -> None:
+    """So that the judge is no rubber stamp: the hub may not stop, the functions not start, a worker neither."""
+    policies = deployed(cloud)
+    stops = [one for one in asked if one["action"] == "ec2:StopInstances"]
+    starts = [one for one in asked if one["action"] in ("ec2:StartInstances", "ec2:RunInstances")]
+    writes = [one for one in asked if one["action"] in ("dynamodb:PutItem", "dynamodb:UpdateItem")]
+    assert stops
+    assert starts
+    assert writes
+    assert {one["role"] for one in starts} == {"cloudjhub-local-manager"}
+    functions = [f"cloudjhub-local-{name}" for name in POWERS]
+    forbidden = [
+        *(question("cloudjhub-local-manager", one) for one in (*stops, *writes)),
+        *(question(role, one) for role in functions for one in starts),
+        *(
+            question(f"cloudjhub-local-{part}", one)
+            for part in ("worker", "builder")
+            for one in asked_of_ec2(asked)
+        ),
+    ]
+    assert set(judge(policies, forbidden)) <= {"ExplicitlyDenied", "ImplicitlyDenied"}
+
+
+def test_each_kind_of_grant_is_needed_by_a_call(cloud: LocalCloud, asked: list[dict[str, Any]]) -> None:
+    """Without it something that was done is refused to some role; but for those whose calls nobody hears of here."""
+    lessened = {
+        (role, one["Sid"]): {
+            **policy,
+            "Statement": [other for other in policy["Statement"] if other is not one],
+        }
+        for role, policy in deployed(cloud).items()
+        for one in policy["Statement"]
+        if one["Effect"] == "Allow"
+    }
+    made = [
+        (key, replace(question(key[0], one), policies=(str(key),)))
+        for key in lessened
+        for one in asked
+        if one["role"] == key[0]
+    ]
+    answers = judge({str(key): policy for key, policy in lessened.items()}, [one for _, one in made])
+    needed = {key for (key, _), answer in zip(made, answers, strict=True) if answer != "Allowed"}
+    assert {sid for _, sid in lessened} - {sid for _, sid in needed} <= UNHEARD
+
+
+def asked_of_ec2(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in asked if one["action"].startswith("ec2:")]
