@@ -9,6 +9,7 @@ from hub.choices import apply_options, options_form
 from hub.draining import DRAIN_SCOPE
 from hub.parameters import Secrets
 from hub.parts import Parts
+from hub.routes import Proxy
 from hub.settings import Settings
 from hub.spawner import spawner_class
 
@@ -34,6 +35,7 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
     return {
         "spawner_class": spawner_class(parts),
         "authenticator_class": authenticator_class(settings.authenticator, parts),
+        "proxy_class": Proxy,
         # The proxy's; it runs apart from the hub, so that users go on working while the hub restarts.
         "bind_url": settings.public_url + "/",
         "public_url": settings.public_url + "/",

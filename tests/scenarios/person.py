@@ -72,7 +72,8 @@ class Person:
             f"{self.url}/hub/api/{self._server_path(server)}/progress",
             headers=self._headers(),
             stream=True,
-            timeout=300,
+            # The hub sends something every eight seconds; one that was killed in between never does again.
+            timeout=TIMEOUT,
         ) as answer:
             answer.raise_for_status()
             for line in answer.iter_lines():
