@@ -1,0 +1,266 @@
+"""What a keep, a request and a sweep leave behind, whole, and when a record that always changes is given up."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from lifecycle_app.decision import Reason
+from lifecycle_app.errors import BadRecord, CloudError, ForeignEvent, NotNow, RecordConflict
+from lifecycle_app.events import IdleAlarm, StopRequest
+from lifecycle_app.evidence import Evidence
+from lifecycle_app.history import Kind
+from lifecycle_app.policy import Level, Policy
+from lifecycle_app.service import idle_alarm, stop_requested, sweep
+from lifecycle_app.service.records import TRIES, change, keep, policy_of, tell_bad, tell_run
+from lifecycle_app.service.triggers import LAUNCH_TOLD_WITHIN, REQUEST_IS_NEW, by_evidence, settle
+from lifecycle_app.transitions import LEASE, with_claim
+from lifecycle_app.worker import State, Worker
+from tests.lifecycle.entries import IDLE_FACTS, entry, last, lines
+from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
+from tests.lifecycle.fakes import World
+
+RING = IdleAlarm(ALICE, NOON, rings=True)
+PRESSED = StopRequest("alice", ALICE, NOON - SECOND, "admin")
+
+
+def always() -> bool:
+    return True
+
+
+def test_a_claim_taken_anew_is_not_broken_by_who_decided_to_keep(world: World) -> None:
+    """Two take over an abandoned claim: one claims it while the other, who saw a person, decides to keep it."""
+    world.store.put(with_claim(world.record(), "idle", "words", NOON), NOON)
+    now, tell = NOON + LEASE, world.metrics.evidence
+    world.metrics.reports[ALICE] += reports(Level.INTERACTION, NOON, now)
+
+    def meanwhile(instance_id: str, policy: Policy, at: datetime) -> Evidence:
+        world.store.put(with_claim(world.record(), "max-lifetime", "rival", now), now)
+        return tell(instance_id, policy, at)
+
+    world.metrics.evidence = meanwhile  # type: ignore[method-assign,assignment]
+    assert idle_alarm(world.service, RING, now) == "kept"
+    worker = world.record()
+    assert (worker.claimed_until, worker.stop_reason) == (now + LEASE, "max-lifetime")
+    assert worker.due_at == now + LEASE
+
+
+@pytest.mark.parametrize("changes", [{"instance_id": BOB}, {"state": State.STOPPED}])
+def test_a_keep_does_not_touch_what_somebody_else_has_done(world: World, changes: dict[str, object]) -> None:
+    decision = by_evidence(world.service, world.record(), NOON)
+    seen = world.record()
+    changed = world.store.put(replace(seen, **changes), NOON)  # type: ignore[arg-type]
+    keep(world.service, seen, decision, NOON)
+    assert world.record() == changed
+
+
+def test_a_keep_is_whole_and_told_with_its_evidence(world: World) -> None:
+    world.metrics.reports[ALICE] = reports(Level.INTERACTION, NOON - HOUR, NOON)
+    before = world.store.put(replace(world.record(), hub_odd_since=NOON - HOUR), NOON)
+    world.now = NOON + SECOND
+    assert idle_alarm(world.service, RING, NOON) == "kept"
+    words = "somebody used it until 2026-11-23 12:00:00 UTC"
+    assert world.record() == replace(
+        before,
+        version=before.version + 1,
+        changed_at=NOON + SECOND,
+        hub_odd_since=None,
+        due_at=NOON + HOUR,
+        decided=Reason.ACTIVE,
+        evidence=words,
+    )
+    noon = "2026-11-23T12:00:00+00:00"
+    facts = IDLE_FACTS | {"last_life": noon, "last_interaction": noon, "reports": 60, "asked_by": "alarm"}
+    assert last(world) == entry(Kind.DECISION, "active", words, evidence=facts)
+
+
+def test_who_is_gone_is_not_decided_about(world: World) -> None:
+    seen = world.record()
+    world.store.put(replace(seen, instance_id=BOB), NOON)
+    assert settle(world.service, seen, by_evidence, "alarm", NOON) == "gone"
+    world.store.workers.clear()
+    assert settle(world.service, seen, by_evidence, "alarm", NOON) == "gone"
+
+
+@pytest.mark.parametrize(("fails", "outcome"), [(TRIES - 1, "stopped"), (TRIES, None)])
+def test_a_record_that_changes_all_the_time_is_given_up(
+    world: World, fails: int, outcome: str | None
+) -> None:
+    left = [None] * fails
+
+    def conflict(worker: Worker) -> None:
+        if left and worker.claimed_until:
+            left.pop()
+            raise RecordConflict("changed")
+
+    world.store.before_put = conflict
+    if outcome:
+        assert idle_alarm(world.service, RING, NOON) == outcome
+        return
+    with pytest.raises(RecordConflict) as given_up:
+        idle_alarm(world.service, RING, NOON)
+    assert str(given_up.value) == "record of alice is changed all the time"
+    assert world.cloud.stops == []
+
+
+@pytest.mark.parametrize(("fails", "done"), [(TRIES - 1, True), (TRIES, False)])
+def test_a_change_is_tried_again_and_given_up(world: World, fails: int, done: bool) -> None:
+    left = [None] * fails
+
+    def conflict(_: Worker) -> None:
+        if left:
+            left.pop()
+            raise RecordConflict("changed")
+
+    world.store.before_put = conflict
+    if done:
+        change(world.service, "alice", lambda worker: replace(worker, zone="z"))
+        assert world.record().zone == "z"
+        return
+    with pytest.raises(RecordConflict) as given_up:
+        change(world.service, "alice", lambda worker: replace(worker, zone="z"))
+    assert str(given_up.value) == "record of alice is changed all the time"
+
+
+def test_nobody_s_record_is_changed_for_nothing(world: World) -> None:
+    before = world.record()
+    assert change(world.service, "alice", lambda worker: worker) == before
+    assert change(world.service, "nobody", lambda worker: replace(worker, zone="z")) is None
+
+
+@pytest.mark.parametrize(("started_at", "at"), [(NOON - 2 * HOUR, NOON - 2 * HOUR), (None, NOON - 3 * HOUR)])
+def test_a_bad_policy_is_reported_once_a_run(world: World, started_at: datetime | None, at: datetime) -> None:
+    worker = replace(world.record(), started_at=started_at, state_at=NOON - 3 * HOUR, groups=("staff",))
+    world.store.settings |= {"cluster": "[]", "group/staff": "5", "user/alice": '{"idle_timeout": 60}'}
+    assert policy_of(world.service, worker).idle_timeout == HOUR
+    words = (
+        "policy of cluster: not a JSON object; policy of group/staff: not a JSON object: "
+        "what this may have meant to set is at least as generous as by default"
+    )
+    assert last(world) == entry(Kind.REPORT, "bad-policy", words, at=at)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "words", "cost"),
+    [
+        ("t3.medium", "idle", "ran for 7200 s, about $0.0832", 0.0832),
+        ("x9.huge", None, "ran for 7200 s", None),
+    ],
+)
+def test_a_run_is_told_with_its_cost(
+    world: World, kind: str, reason: str | None, words: str, cost: float | None
+) -> None:
+    tell_run(world.service, a_worker(instance_type=kind, stop_reason=reason), State.STOPPED, NOON)
+    assert last(world) == replace(entry(Kind.RUN, reason or "stopped", words), seconds=7200, cost=cost)
+    tell_run(world.service, a_worker(key="bob", started_at=None), State.STOPPED, NOON)
+    assert world.store.history("bob") == []
+
+
+@pytest.mark.parametrize(
+    ("age", "outcome"), [(LAUNCH_TOLD_WITHIN - SECOND, None), (LAUNCH_TOLD_WITHIN, "void")]
+)
+def test_a_request_waits_for_the_first_event_of_a_launch(
+    world: World, age: timedelta, outcome: str | None
+) -> None:
+    request = replace(PRESSED, instance_id=BOB, at=NOON - age)
+    if outcome:
+        assert stop_requested(world.service, request, NOON) == outcome
+        return
+    with pytest.raises(NotNow) as early:
+        stop_requested(world.service, request, NOON)
+    assert str(early.value) == f"worker alice has no record with {BOB} yet"
+
+
+def test_a_request_that_comes_too_early_says_what_it_waits_for(world: World) -> None:
+    world.store.put(replace(world.record(), state=State.PENDING), NOON)
+    with pytest.raises(NotNow) as early:
+        stop_requested(world.service, PRESSED, NOON)
+    assert str(early.value) == "worker alice is pending, and cannot be stopped before that is over"
+
+
+def test_a_request_of_the_very_moment_of_the_start_is_for_this_run(world: World) -> None:
+    request = replace(PRESSED, at=NOON - 2 * HOUR)
+    assert stop_requested(world.service, request, NOON) == "stopped"
+
+
+def test_a_request_for_a_worker_of_which_nobody_knows_when_it_started(world: World) -> None:
+    world.store.put(replace(world.record(), started_at=None), NOON)
+    assert stop_requested(world.service, PRESSED, NOON) == "stopped"
+
+
+def test_an_alarm_of_nobody_names_the_instance(world: World) -> None:
+    with pytest.raises(ForeignEvent) as foreign:
+        idle_alarm(world.service, IdleAlarm(BOB, NOON, rings=True), NOON)
+    assert str(foreign.value) == f"no worker has {BOB}"
+
+
+def test_a_sweep_counts_all_it_did_and_left(world: World) -> None:
+    for name in ("bob", "carol", "dave", "eve"):
+        world.store.put(a_worker(key=name, instance_id=f"i-{name}", due_at=NOON - 2 * HOUR), NOON)
+    world.hub.is_down = True
+    ticks = iter([True, True, False, True, False])
+    assert sweep(world.service, lambda: next(ticks)) == {"hub-down": 3, "left": 2}
+
+
+@pytest.mark.parametrize(
+    "error", [CloudError("GetMetricData", "Throttling", "slow"), RecordConflict("changed")]
+)
+def test_one_workers_trouble_is_counted(world: World, error: Exception) -> None:
+    def fail(*_: object) -> Evidence:
+        raise error
+
+    world.metrics.evidence = fail  # type: ignore[method-assign,assignment]
+    assert sweep(world.service, always) == {"failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("age", "seen", "outcome"),
+    [
+        (REQUEST_IS_NEW - SECOND, None, "stopped"),
+        (REQUEST_IS_NEW, None, "hub-down"),
+        (MINUTE, MINUTE + SECOND, "stopped"),
+        (MINUTE, MINUTE, "stopped"),
+        (MINUTE, MINUTE - SECOND, "hub-down"),
+    ],
+)
+def test_with_the_hub_down_only_a_request_that_is_the_last_word_stops(
+    world: World, age: timedelta, seen: timedelta | None, outcome: str
+) -> None:
+    """Nobody can tell whether somebody came back since."""
+    world.hub.is_down = True
+    life = None if seen is None else NOON - seen
+    world.store.put(replace(world.record(), last_interaction=life), NOON)
+    assert stop_requested(world.service, replace(PRESSED, at=NOON - age), NOON) == outcome
+    assert last(world).evidence["requested_by"] == "admin"
+    assert last(world).evidence["requested_at"] == (NOON - age).isoformat()
+
+
+def test_a_bad_record_of_one_worker_is_counted_and_the_others_are_seen_to(world: World) -> None:
+    world.store.put(a_worker(key="bob", instance_id=BOB, due_at=NOON), NOON)
+    get = world.store.get
+
+    def broken(key: str) -> Worker | None:
+        if key == "alice":
+            raise BadRecord("alice", "state is missing")
+        return get(key)
+
+    world.store.get = broken  # type: ignore[method-assign]
+    world.hub.is_down = True
+    assert sweep(world.service, always) == {"failed": 1, "hub-down": 1}
+
+
+def test_a_bad_record_is_told_once_a_day_with_its_mend(world: World) -> None:
+    for hours in (0, 1):
+        bad = BadRecord("bob", "state is missing", BOB)
+        tell_bad(world.service, bad, NOON + hours * HOUR)
+    words = (
+        "the record of bob cannot be used: state is missing. Nobody stops or starts its machine until the item is put"
+        " right in the table cloudjhub-test-workers, or deleted there: then it is made anew from what EC2 tells"
+    )
+    midnight = NOON.replace(hour=0)
+    assert lines(world, "bob") == [
+        entry(Kind.REPORT, "bad-record", words, key="bob", instance_id=BOB, at=midnight)
+    ]
+    odd = NOON.replace(hour=1, minute=2, second=3, microsecond=4)
+    tell_bad(world.service, BadRecord("carol", "x"), odd)
+    assert lines(world, "carol")[0].at == midnight
