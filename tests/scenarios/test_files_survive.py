@@ -1,4 +1,4 @@
-"""A user's files survive everything short of deleting them (I10): what befalls the machine is a list, the files one set.
+"""A user's files survive everything short of deleting them (I10): a list of what befalls the machine.
 
 That `down` keeps the home disks is in test_building.py.
 """

@@ -1,4 +1,4 @@
-"""Hub and proxy are killed while somebody's server starts, somebody's stops and somebody works: nobody loses anything (I7).
+"""Hub and proxy are killed while one server starts, one stops and one works: nobody loses anything (I7).
 
 Each kill strikes all three at once, at a moment that the seed tells. `make restarts` kills fifty times; SEED and KILLS
 say otherwise.
