@@ -16,9 +16,10 @@ def test_a_login_during_a_stop_waits_and_succeeds(cloud: LocalCloud) -> None:
     niaj.start()
     niaj.write("kept.txt", "still here")
     instance = cloud.worker("niaj")["instance"]
-    niaj.stop()
-    cloud.await_state("niaj", "stopping")
-    events = niaj.start()
+    with cloud.faults("slow-stop"):
+        niaj.stop()
+        cloud.await_state("niaj", "stopping")
+        events = niaj.start()
     assert any("being stopped" in event["message"] for event in events), "the page says what it waits for"
     assert niaj.read("kept.txt") == "still here"
     assert cloud.worker("niaj")["instance"] == instance

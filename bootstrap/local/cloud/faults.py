@@ -12,6 +12,7 @@ DESCRIPTIONS = {
     "late-events": "events arrive late (seconds, default 10)",
     "doubled-events": "events arrive twice",
     "slow-boot": "an instance stays pending for longer (seconds, default 15)",
+    "slow-stop": "an instance stays stopping for longer (seconds, default 15)",
     "dead-instance": "instances started now run nothing and cannot be reached",
     "hub-down": "recorded only: the supervisor stops the hub",
     "alarms-off": "alarms are not evaluated",
@@ -20,7 +21,11 @@ DESCRIPTIONS = {
     "expired-credentials": "everybody's credentials have expired",
 }
 NAMES = tuple(DESCRIPTIONS)
-DEFAULT_DELAYS = {"late-events": timedelta(seconds=10), "slow-boot": timedelta(seconds=15)}
+DEFAULT_DELAYS = {
+    "late-events": timedelta(seconds=10),
+    "slow-boot": timedelta(seconds=15),
+    "slow-stop": timedelta(seconds=15),
+}
 
 
 class UnknownFaultError(CloudError):

@@ -64,7 +64,7 @@ class Lifecycle:
     def stop(self, machine: Machine, reason: Reason = BY_USER, *, force: bool = False) -> None:
         self._machines.enter(machine, State.STOPPING, reason)
         self._room.halt(machine.instance_id, force=force)
-        self._begin(machine, self._stop_time)
+        self._begin(machine, self._stop_time + self._faults.delay("slow-stop"))
 
     def terminate(self, machine: Machine, reason: Reason = BY_USER) -> None:
         was_stopped = machine.state is State.STOPPED
