@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 STATE_DIR ?= .local
 RUN := .venv/bin/python
 
-.PHONY: local local-down test nightly interruptions races bad-records machines check format mutants bench setup setup-test package policies clean
+.PHONY: local local-down test nightly interruptions races bad-records restarts soak machines check format mutants bench setup setup-test package policies clean
 
 local: setup  ## everything on this machine; Ctrl-C ends it
 	@$(RUN) -m bootstrap local up --state-dir "$(STATE_DIR)" $(ARGS)
@@ -32,6 +32,12 @@ races: setup setup-test  ## 20,000 races for a worker's record, on a real store
 
 bad-records: setup setup-test  ## 10,000 records, a hundredth of them bad in every way; needs Java and Maven
 	RECORDS=$${RECORDS:-10000} $(RUN) -m pytest -q -s --show-capture=no tests/store/test_bad_records.py $(ARGS)
+
+restarts: setup setup-test  ## hub and proxy killed fifty times in the midst of work; SEED=N repeats a run
+	KILLS=$${KILLS:-50} SEED=$${SEED:-$$RANDOM} $(RUN) -m pytest -q -s tests/scenarios/test_restarts.py $(ARGS)
+
+soak: setup setup-test  ## half an hour of many people and faults, then an audit of all that happened. ARGS="--minutes 2 --seed 7"
+	$(RUN) -m tests.soak $(ARGS)
 
 machines: setup build/debian/.ready  ## worker, builder and manager as Debian roots that boot with their user data; needs root
 	$(RUN) -m pytest -q tests/machines $(ARGS)

@@ -1,0 +1,59 @@
+"""What goes wrong in a soak and when: told by the seed alone."""
+
+from dataclasses import dataclass
+from random import Random
+
+SHARE = 0.05
+"""Of the time each fault is on."""
+FAULTS = (
+    "capacity",
+    "throttling",
+    "slow-boot",
+    "dead-instance",
+    "lost-events",
+    "late-events",
+    "doubled-events",
+    "alarms-off",
+    "sweep-off",
+    "hub-down",
+)
+LONGEST = 20.0
+"""Seconds that a fault is on at a time."""
+BLOWS = ("kill hub", "kill proxy", "kill hub and proxy", "crash", "power off", "terminate")
+"""What strikes at once; the last three a machine that runs."""
+BLOW_EVERY = 40.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Step:
+    """What is done so many seconds after the beginning; `on` is None for a blow. `chance` chooses whom it strikes."""
+
+    after: float
+    name: str
+    on: bool | None
+    chance: float = 0.0
+
+
+def plan(seed: int, seconds: float) -> list[Step]:
+    """Every fault for its share of the time, in episodes at random moments, and a blow now and then; all by time."""
+    random = Random(seed)  # noqa: S311 -- no secret
+    steps = [step for name in FAULTS for step in _episodes(random, name, seconds)]
+    blows = max(2, round(seconds / BLOW_EVERY))
+    # Each kind in turn, so that a short soak has several.
+    kinds = random.sample(BLOWS, len(BLOWS))
+    for number in range(blows):
+        after = (number + random.random()) * seconds / blows
+        steps.append(Step(after=after, name=kinds[number % len(kinds)], on=None, chance=random.random()))
+    return sorted(steps, key=lambda step: step.after)
+
+
+def _episodes(random: Random, name: str, seconds: float) -> list[Step]:
+    """One in each of so many equal parts of the time, so that none overlap."""
+    count = max(1, round(SHARE * seconds / LONGEST))
+    length, part = SHARE * seconds / count, seconds / count
+    begins = [number * part + random.uniform(0, part - length) for number in range(count)]
+    return [
+        step
+        for began in begins
+        for step in (Step(after=began, name=name, on=True), Step(after=began + length, name=name, on=False))
+    ]
