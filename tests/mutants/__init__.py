@@ -1,0 +1,1 @@
+"""Mutation testing of the code that decides who is stopped: `make mutants`."""
