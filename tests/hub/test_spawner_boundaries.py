@@ -13,9 +13,9 @@ from tornado.web import HTTPError
 from hub import progress as steps
 from hub.errors import NoCapacity, StopNotSent
 from hub.planning import Known
+from hub.progress import Progress
 from hub.spawner import (
     DOUBT_AFTER,
-    MARGIN,
     MOST_ATTEMPTS,
     MOST_SILENCES,
     StartFailed,
@@ -59,6 +59,12 @@ def quick(case: Case) -> None:
     case.parts.settings = replace(SETTINGS, answer_limit=timedelta(milliseconds=5))
 
 
+def at_once(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start may take no time: its limit is less than JupyterHub's by a margin."""
+    monkeypatch.setattr("hub.spawner.MARGIN", timedelta(seconds=1000))
+    case.spawner.start_timeout = 1000
+
+
 async def until(done: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not done():
@@ -96,6 +102,32 @@ async def test_a_start_begins_anew_whatever_was_before(cases: Cases) -> None:
     assert await told(case) == [(steps.KNOWN, "Asking AWS for a new machine")]
 
 
+async def test_while_it_starts_nothing_of_before_counts(cases: Cases) -> None:
+    case = cases(RUNNING, answer=False)
+    spawner = case.spawner
+    spawner.let_go, spawner.stop_requested_by, spawner.given_up = True, "boss", "i-1"
+    starting = asyncio.ensure_future(spawner.start())
+    await until(lambda: case.workers.urls)
+    assert (spawner.let_go, spawner.stop_requested_by, spawner.given_up) == (False, "", "")
+    assert spawner.is_starting is True
+    case.workers.answers.set()
+    await starting
+    assert spawner.is_starting is False
+
+
+async def test_an_instance_is_noted_when_it_is_first_heard_of(cases: Cases) -> None:
+    """Once only, and as alive at that moment: what the records say of the time before does not count."""
+    spawner = cases().spawner
+    spawner.progress_told = Progress()
+    spawner._note(FRESH)
+    assert (spawner.instance_id, spawner.address, spawner.alive_at) == ("i-00000001", "127.77.1.4", NOON)
+    spawner._say("Asking")
+    spawner._note(FRESH)
+    spawner.progress_told.end()
+    told = [(step.percent, step.message) async for step in spawner.progress_told.follow()]
+    assert told == [(steps.KNOWN, "Your machine is i-00000001"), (steps.KNOWN, "Asking")]
+
+
 async def test_a_failure_has_a_status_a_label_and_words(cases: Cases) -> None:
     with pytest.raises(StartFailed) as failed:
         await cases(NoCapacity("AWS has no machine free.")).spawner.start()
@@ -106,28 +138,29 @@ async def test_a_failure_has_a_status_a_label_and_words(cases: Cases) -> None:
     assert (other.status_code, other.reason, other.log_message) == (400, "r", "no")
 
 
-async def test_without_a_machine_in_time_aws_had_none(cases: Cases) -> None:
+async def test_without_a_machine_in_time_aws_had_none(cases: Cases, monkeypatch: pytest.MonkeyPatch) -> None:
     case = cases()
-    case.spawner.start_timeout = 599
 
     async def never(*_: Any) -> Known:
         await asyncio.Event().wait()
         raise AssertionError
 
     case.startup.bring_up = never  # type: ignore[method-assign,assignment]
-    case.spawner.start_timeout = int(MARGIN.total_seconds())
+    at_once(case, monkeypatch)
     with pytest.raises(StartFailed) as failed:
-        await case.spawner.start()
+        await asyncio.wait_for(case.spawner.start(), 10)
     assert failed.value.reason == "timeout"
-    case.spawner.start_timeout = 599
-    assert case.spawner._too_late() == ("AWS had no machine for you within 10 minutes. Try again in a while.")
+    case.spawner.start_timeout = 3600
+    assert case.spawner._too_late() == ("AWS had no machine for you within 60 minutes. Try again in a while.")
 
 
-async def test_without_an_answer_in_time_the_machine_is_named(cases: Cases) -> None:
+async def test_without_an_answer_in_time_the_machine_is_named(
+    cases: Cases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = cases(FRESH, answer=False)
-    case.spawner.start_timeout = int(MARGIN.total_seconds())
+    at_once(case, monkeypatch)
     with pytest.raises(StartFailed) as failed:
-        await case.spawner.start()
+        await asyncio.wait_for(case.spawner.start(), 10)
     assert (failed.value.jupyterhub_message, failed.value.reason) == (SILENT, "timeout")
 
 
@@ -248,9 +281,11 @@ async def test_what_ec2_cannot_tell_of_is_doubted_again(
     assert case.spawner.alive_at is None
 
 
-async def test_a_watch_that_ends_leaves_nothing_running(cases: Cases) -> None:
+async def test_a_watch_that_ends_leaves_nothing_running(
+    cases: Cases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = cases(FRESH, answer=False)
-    case.spawner.start_timeout = int(MARGIN.total_seconds())
+    at_once(case, monkeypatch)
     before = asyncio.all_tasks()
     with pytest.raises(StartFailed):
         await case.spawner.start()

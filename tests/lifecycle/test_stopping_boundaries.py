@@ -1,6 +1,6 @@
 """What each stop, release and refusal leaves behind, whole: records, history, and what the hub was asked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -27,10 +27,6 @@ RING = IdleAlarm(ALICE, NOON, rings=True)
 PRESSED = StopRequest("alice", ALICE, NOON - SECOND, "admin")
 
 
-def always() -> bool:
-    return True
-
-
 def test_a_stop_is_told_with_all_that_it_rests_on(world: World) -> None:
     world.hub.answers = lambda _, __: DrainAnswer(True, "nothing", {"observed_at": 5})
     before = world.record()
@@ -51,14 +47,18 @@ def test_a_stop_is_told_with_all_that_it_rests_on(world: World) -> None:
     )
 
 
-@pytest.mark.parametrize(("asked_by", "act"), [("alarm", idle_alarm), ("sweep", None), ("person", None)])
-def test_the_history_tells_who_made_somebody_look(world: World, asked_by: str, act: object) -> None:
-    if asked_by == "alarm":
-        idle_alarm(world.service, RING, NOON)
-    elif asked_by == "sweep":
-        sweep(world.service, always)
-    else:
-        stop_requested(world.service, PRESSED, NOON)
+@pytest.mark.parametrize(
+    ("asked_by", "act"),
+    [
+        ("alarm", lambda world: idle_alarm(world.service, RING, NOON)),
+        ("sweep", lambda world: sweep(world.service, lambda: True)),
+        ("person", lambda world: stop_requested(world.service, PRESSED, NOON)),
+    ],
+)
+def test_the_history_tells_who_made_somebody_look(
+    world: World, asked_by: str, act: Callable[[World], object]
+) -> None:
+    act(world)
     assert last(world).evidence["asked_by"] == asked_by
 
 

@@ -131,10 +131,12 @@ def test_nobody_s_record_is_changed_for_nothing(world: World) -> None:
 @pytest.mark.parametrize(("started_at", "at"), [(NOON - 2 * HOUR, NOON - 2 * HOUR), (None, NOON - 3 * HOUR)])
 def test_a_bad_policy_is_reported_once_a_run(world: World, started_at: datetime | None, at: datetime) -> None:
     worker = replace(world.record(), started_at=started_at, state_at=NOON - 3 * HOUR, groups=("staff",))
-    world.store.settings |= {"cluster": "[]", "group/staff": "5", "user/alice": '{"idle_timeout": 60}'}
-    assert policy_of(world.service, worker).idle_timeout == HOUR
+    mixed = '{"idle_timeout": 7200, "hung_cpu": "x"}'
+    world.store.settings |= {"cluster": "[]", "group/staff": "5", "user/alice": mixed}
+    assert policy_of(world.service, worker).idle_timeout == 2 * HOUR
     words = (
-        "policy of cluster: not a JSON object; policy of group/staff: not a JSON object: "
+        "policy of cluster: not a JSON object; policy of group/staff: not a JSON object; "
+        "policy of user/alice: hung_cpu: must be a percentage from 0 to 100, not 'x': "
         "what this may have meant to set is at least as generous as by default"
     )
     assert last(world) == entry(Kind.REPORT, "bad-policy", words, at=at)

@@ -1,0 +1,108 @@
+"""A proxy that has forgotten its routes is given them again, and one that has them is left alone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import ClientError
+
+from hub.routes import Proxy
+
+HUB: dict[str, Any] = {"/": {}}
+USER: dict[str, Any] = {"/user/ann/": {}}
+PEOPLE, SERVICES = object(), object()
+
+
+class Asked(Proxy):
+    """A proxy that tells what it was asked to bring in order."""
+
+    routes: Any = None
+    checked: Any = None
+
+    async def get_all_routes(self) -> dict[str, Any]:
+        if isinstance(self.routes, Exception):
+            raise self.routes
+        return dict(self.routes)
+
+    async def check_routes(self, user_dict: Any, service_dict: Any, routes: Any = None) -> None:
+        self.checked = (user_dict, service_dict, routes)
+
+
+@pytest.mark.parametrize(
+    ("routes", "checked"),
+    [
+        ({}, (PEOPLE, SERVICES, {})),
+        (USER, (PEOPLE, SERVICES, USER)),
+        (HUB, None),
+        ({**HUB, **USER}, None),
+        (TimeoutError("nobody listens"), None),
+        (ClientError("refused"), None),
+    ],
+    ids=["no route", "not the hub's", "the hub's alone", "all", "no answer", "a refusal"],
+)
+async def test_routes_are_given_again_if_not_even_the_hub_is_known(routes: Any, checked: Any) -> None:
+    proxy = Asked(hub=SimpleNamespace(routespec="/"))
+    proxy.routes = routes
+    await proxy.look(PEOPLE, SERVICES)
+    assert proxy.checked == checked
+
+
+class Watched(Proxy):
+    """A proxy that tells when its routes are looked at."""
+
+    looks: "asyncio.Queue[None]"
+
+    async def look(self, users: Any, services: Any) -> None:
+        self.looks.put_nowait(None)
+
+
+class Listening:
+    """What listens where the proxy's API does, and can end as a killed proxy does."""
+
+    def __init__(self) -> None:
+        self._connections: list[asyncio.StreamWriter] = []
+        self.port = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _take(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.append(writer)
+
+    async def end(self) -> None:
+        self._server.close()
+        for writer in self._connections:
+            writer.transport.abort()
+        self._connections.clear()
+        await self._server.wait_closed()
+
+
+@asynccontextmanager
+async def watching(proxy: Watched) -> AsyncIterator[None]:
+    task = asyncio.create_task(proxy.watch(PEOPLE, SERVICES))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_each_proxy_that_comes_up_is_looked_at_once() -> None:
+    """At the beginning, and whenever one has ended and another listens."""
+    listening = Listening()
+    await listening.start()
+    proxy = Watched(api_url=f"http://127.0.0.1:{listening.port}")
+    proxy.looks = asyncio.Queue()
+    async with asyncio.timeout(30), watching(proxy):
+        await proxy.looks.get()
+        for _ in range(3):
+            assert proxy.looks.empty()
+            await listening.end()
+            await listening.start()
+            await proxy.looks.get()
+    await listening.end()
