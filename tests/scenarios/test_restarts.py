@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import requests
 import websocket
 from playwright.sync_api import Page
 
+from lifecycle_app.worker import TAG_USER
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.events import alarm_event
-from tests.scenarios.killing import HUB, PROXY, kill
+from tests.scenarios.killing import HUB, PROXY, control, kill
 from tests.scenarios.lab import await_lab, log_in, shoot
 from tests.scenarios.person import Person, SpawnFailed
 
@@ -55,7 +57,7 @@ class Work:
 
     def __init__(self, cloud: LocalCloud, person: Person) -> None:
         self.person = person
-        self.instance = cloud.worker(person.name)["instance"]
+        self.instance = machine(cloud, person)["instance_id"]
         self.stops = len(cloud.calls("StopInstances", self.instance))
         self.notebook, self.silent = person.open_kernel(), person.open_kernel()
         person.run_cell(self.notebook, f"x = {person.name!r}")
@@ -138,7 +140,7 @@ def stops(cloud: LocalCloud, person: Person, way: str, pool: ThreadPoolExecutor)
     """The person's server is being stopped meanwhile: by its user, or by the functions, which drain it first."""
     if way == "idle":
         cloud.set_policy(f"user/{person.name}", idle_timeout=1, start_grace=0)
-    instance = cloud.worker(person.name)["instance"]
+    instance = machine(cloud, person)["instance_id"]
     leaving: Future[object] = pool.submit(go, cloud, person, way, instance)
     try:
         yield
@@ -174,8 +176,8 @@ def everybody_is_logged_in(*people: Person) -> None:
 
 def unharmed(cloud: LocalCloud, work: Work) -> None:
     """The machine that worked is the same one, runs, and nobody ever asked for its stop in this run."""
-    record = cloud.worker(work.person.name)
-    assert (record["instance"], record["state"]) == (work.instance, "running")
+    found = machine(cloud, work.person)
+    assert (found["instance_id"], found["state"]) == (work.instance, "running")
     stops = len(cloud.calls("StopInstances", work.instance))
     assert stops == work.stops, "a machine that worked was stopped"
 
@@ -218,11 +220,21 @@ def serves(person: Person) -> bool:
         return False
 
 
+def machine(cloud: LocalCloud, person: Person) -> dict[str, Any]:
+    """The person's one machine, as the local cloud itself knows it."""
+    [found] = [
+        one
+        for one in control(cloud)["instances"]
+        if one["tags"].get(TAG_USER) == person.name and one["state"] != "terminated"
+    ]
+    return dict(found)
+
+
 def leave(cloud: LocalCloud, person: Person) -> int:
     """Return when the person's machine is stopped; how often Stop had to be pressed again."""
     pressed, end = 0, time.monotonic() + SETTLED_WITHIN
     while time.monotonic() < end:
-        if cloud.worker(person.name)["state"] == "stopped" and not person.servers():
+        if machine(cloud, person)["state"] == "stopped" and not person.servers():
             return pressed
         if person.servers().get("", {}).get("ready"):
             person.stop()
