@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import functions, lifecycle
+from bootstrap import functions, lifecycle, stacks
 from bootstrap.aws import Aws
 from bootstrap.cluster.settings import ClusterSettings, Https, Manager, Network, Timing
 from bootstrap.errors import StepFailed
@@ -102,13 +102,11 @@ def site(places: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         monkeypatch.setenv(name, value)
     site = Site(settings=SETTINGS, aws=Aws(REGION), directory=tmp_path)
     place = {
-        "Resources": {"Log": {"Type": "AWS::Logs::LogGroup"}},
+        "Resources": {"Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}},
         "Outputs": {"ManagerAddress": {"Value": "127.77.0.10"}},
     }
     if not site.outputs("cloudjhub-spring-place"):
-        site.aws.client("cloudformation").create_stack(
-            StackName="cloudjhub-spring-place", TemplateBody=json.dumps(place)
-        )
+        stacks.apply(site.aws.client("cloudformation"), "cloudjhub-spring-place", place)
     return site
 
 

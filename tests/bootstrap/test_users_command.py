@@ -53,7 +53,8 @@ def error(result: Result, kind: type[Exception]) -> str:
 
 
 def worker(key: str, state: State) -> Worker:
-    return Worker(key=key, instance_id=f"i-{key}", state=state, state_at=NOW, version=0, changed_at=NOW)
+    one = "i-" + key.replace("/", "-")
+    return Worker(key=key, instance_id=one, state=state, state_at=NOW, version=0, changed_at=NOW)
 
 
 def test_users_are_added_as_they_are_named(site: Site) -> None:
@@ -120,7 +121,7 @@ def test_the_list_has_everybodys_machines(site: Site) -> None:
         "name": "ada", "admin": True, "listed": True, "removed": False,
         "workers": [
             {"server": "", "state": "running", "instance": "i-ada"},
-            {"server": "gpu", "state": "stopped", "instance": "i-ada/gpu"},
+            {"server": "gpu", "state": "stopped", "instance": "i-ada-gpu"},
         ],
     }  # fmt: skip
     text = "\n".join(lines(site, "list"))

@@ -27,7 +27,7 @@ PROXY_SCRIPT = REPOSITORY / "hub/node_modules/configurable-http-proxy/bin/config
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T | None], seconds: float = 20) -> T:
+def eventually(check: Callable[[], T | None], seconds: float = 60) -> T:
     """What `check` returns, as soon as it is true."""
     end = time.monotonic() + seconds
     while not (found := check()):
