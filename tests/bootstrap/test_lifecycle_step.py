@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,14 @@ def test_an_event_that_fails_three_times_is_kept_in_the_queue(site: Site) -> Non
         "requested_at": time.time(),
         "requested_by": "carol",
     }
-    event = {"source": "cloudjhub.hub", "detail-type": "Stop Requested", "detail": detail}
+    event = {
+        "source": "cloudjhub.hub",
+        "detail-type": "Stop Requested",
+        "account": ACCOUNT,
+        "region": REGION,
+        "time": datetime.now(UTC).isoformat(),
+        "detail": detail,
+    }
     site.aws.client("lambda").invoke(
         FunctionName="cloudjhub-spring-stop_requested",
         InvocationType="Event",
