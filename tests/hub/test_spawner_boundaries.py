@@ -180,6 +180,42 @@ async def test_a_silent_machine_is_asked_to_stop_in_these_words(cases: Cases) ->
     assert case.startup.outcomes == []
 
 
+@pytest.mark.parametrize(
+    ("second", "marks"),
+    [
+        (FRESH, [("bring_up", ""), ("wait", ""), ("bring_up", "i-00000001"), ("wait", ""), ("bring_up", "")]),
+        (RUNNING, [("bring_up", ""), ("wait", ""), *[("bring_up", "i-00000001"), ("wait", "i-00000001")]]),
+    ],
+    ids=["started again", "still running"],
+)
+async def test_a_machine_is_marked_as_given_up_until_it_is_started_again_or_answers(
+    cases: Cases, second: Known, marks: list[tuple[str, str]]
+) -> None:
+    """While it is marked, the hub lets a stop of it happen in spite of the login."""
+    case = cases(RUNNING, second, RUNNING, answer=False)
+    quick(case)
+    seen: list[tuple[str, str]] = []
+    keys: list[str] = []
+    bring_up, wait_for = case.startup.bring_up, case.workers.wait_for
+
+    async def see_bring_up(key: str, *more: Any) -> Known:
+        keys.append(key)
+        seen.append(("bring_up", case.spawner.given_up))
+        return await bring_up(key, *more)
+
+    async def see_wait(url: str) -> None:
+        seen.append(("wait", case.spawner.given_up))
+        if len(case.stops.sent) == 1:
+            case.workers.answers.set()
+        await wait_for(url)
+
+    case.startup.bring_up, case.workers.wait_for = see_bring_up, see_wait  # type: ignore[method-assign,assignment]
+    await asyncio.wait_for(case.spawner.start(), 10)
+    assert seen[: len(marks)] == marks
+    assert seen[-2:] == [("bring_up", ""), ("wait", "")]
+    assert set(keys) == {"ada"}
+
+
 async def test_a_silent_machine_that_cannot_be_stopped_is_told_at_once(cases: Cases) -> None:
     case = cases(RUNNING, RUNNING, answer=False)
     quick(case)
@@ -437,3 +473,35 @@ async def test_a_worker_that_is_unknown_to_the_records_is_up(cases: Cases) -> No
     other: Worker = worker(key="bob", state=State.STOPPED, state_at=NOON + MINUTE)
     case.reader.workers["bob"] = other
     assert await case.spawner.poll() is None
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        worker(state=State.RUNNING, state_at=NOON + MINUTE),
+        worker(state=State.STOPPED, state_at=NOON - MINUTE),
+    ],
+    ids=["it runs", "of the run before"],
+)
+async def test_what_the_records_do_not_tell_of_this_run_is_no_reason_to_look(
+    cases: Cases, monkeypatch: pytest.MonkeyPatch, record: Worker
+) -> None:
+    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(0))
+    case = cases(answer=False)
+    case.spawner.alive_at = NOON
+    case.reader.workers["ada"] = record
+    looks, watch = watching(case, FRESH, replace(FRESH, state=State.STOPPED))
+    watched = asyncio.ensure_future(watch)
+    await until(lambda: case.workers.urls)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    case.workers.answers.set()
+    assert await asyncio.wait_for(watched, 10) is None
+    assert looks == []
+
+
+async def test_a_named_server_has_a_worker_of_its_own(cases: Cases) -> None:
+    spawner = cases().spawner
+    assert spawner.key == "ada"
+    spawner.orm_spawner.name = "gpu"
+    assert spawner.key == "ada/gpu"
