@@ -292,3 +292,7 @@ def test_a_time_outside_of_all_times(time: str) -> None:
     with pytest.raises(MalformedEvent) as refused:
         events.state_change(payload("ec2-running") | {"time": time})
     assert str(refused.value) == f"time is none: {time!r}"
+
+
+def test_a_worker_without_a_server_name_is_the_default_one() -> None:
+    assert worker_key("alice") == worker_key("alice", "") == "alice"
