@@ -25,8 +25,9 @@ def main() -> int:
     given = _parse()
     stage(REPOSITORY, PLACE)
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(given.processes), *given.names]
-    if subprocess.run(command, cwd=PLACE, check=False).returncode:
-        print("mutmut failed: do the tests pass without a mutant?")
+    code = subprocess.run(command, cwd=PLACE, check=False).returncode
+    if code:
+        print(f"mutmut ended with {code}: do the tests pass without a mutant?")
         return 1
     with contextlib.chdir(PLACE):
         mutants = read_mutants(PLACE / "mutants", get_diff_for_mutant)
@@ -34,6 +35,8 @@ def main() -> int:
     _tell(verdict)
     if given.names:
         return 1 if verdict.unexplained else 0
+    for one in verdict.needless:
+        print(f"explained, but killed or gone: {one.function}: {one.change[1]}")
     at = datetime.now(UTC)
     REPORT.write_text(markdown(mutants, verdict, at=at, version=version("mutmut"), least=LEAST_KILLED))
     return 0 if verdict.is_good else 1
@@ -43,8 +46,6 @@ def _tell(verdict: Verdict) -> None:
     print(f"\n{verdict.killed} of {verdict.total} mutants killed, {verdict.rate:.1%}")
     for mutant in _in_order(verdict.unexplained):
         print(f"unexplained: {mutant.function}\n  - {mutant.change[0]}\n  + {mutant.change[1]}")
-    for one in verdict.needless:
-        print(f"explained, but killed or gone: {one.function}: {one.change[1]}")
 
 
 def _in_order(mutants: Iterable[Mutant]) -> list[Mutant]:
