@@ -43,7 +43,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
         running.down()
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright leaves an event loop running in this thread until it ends, and no other test of this
+# process could run a loop of its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = chromium.find()
     assert path, chromium.MEND
