@@ -9,10 +9,10 @@ import logging
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 import psutil
@@ -39,11 +39,13 @@ def become_subreaper() -> None:
 
 
 class Signals:
-    """Asked to end, or a child has ended: wakes whoever waits."""
+    """Asked to end, or a child has ended: wakes the main thread, if it waits."""
 
     def __init__(self) -> None:
         self.stopping = False
-        self._news = threading.Event()
+        # A handler runs between any two steps of the main thread. Of what wakes a thread only this may be called there:
+        # setting an Event would wait for ever for a lock that the main thread holds if it was just looking at it.
+        self._news: SimpleQueue[int] = SimpleQueue()
 
     def install(self) -> None:
         """Take over SIGTERM, SIGINT and SIGCHLD of this process."""
@@ -53,8 +55,12 @@ class Signals:
 
     def wait(self, at_most: timedelta) -> None:
         """Return at the next signal, or after this time."""
-        self._news.wait(at_most.total_seconds())
-        self._news.clear()
+        try:
+            self._news.get(timeout=max(0.0, at_most.total_seconds()))
+            for _ in range(self._news.qsize()):
+                self._news.get_nowait()
+        except Empty:
+            return
 
     def sleep(self, duration: timedelta, idle: Callable[[], object]) -> None:
         """Sleep unless asked to end; does ``idle`` whenever a child has ended."""
@@ -64,12 +70,11 @@ class Signals:
             idle()
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
-        log.info("Asked to end by %s", signal.Signals(number).name)
         self.stopping = True
-        self._news.set()
+        self._news.put(number)
 
-    def _child(self, _number: int, _frame: FrameType | None) -> None:
-        self._news.set()
+    def _child(self, number: int, _frame: FrameType | None) -> None:
+        self._news.put(number)
 
 
 class Supervisor:

@@ -49,3 +49,25 @@ async def test_an_orphan_is_adopted_and_collected_when_it_ends(tmp_path: Path) -
     await until(there, lambda running: not running)
     process.terminate()
     assert process.wait(PATIENCE) == 0
+
+
+AT_EACH_STEP = """
+import signal, sys
+from datetime import timedelta
+from bootstrap.worker.supervision import Signals
+
+signals = Signals()
+signals.install()
+
+def at_each_step(frame, event, argument):
+    signal.raise_signal(signal.SIGCHLD)
+    return at_each_step
+
+sys.settrace(at_each_step)
+for _ in range(3):
+    signals.wait(timedelta(milliseconds=1))
+"""
+
+
+def test_a_signal_may_come_at_each_step_of_waiting_for_one() -> None:
+    subprocess.run([sys.executable, "-c", AT_EACH_STEP], check=True, timeout=PATIENCE)
