@@ -10,6 +10,8 @@ from lifecycle_app.worker import State, Worker
 
 # An event's time has whole seconds, and clocks differ a little.
 TOLERANCE = timedelta(seconds=2)
+# For so long a record may still tell of the time before the server was last seen alive.
+RECORD_LAGS = timedelta(minutes=1)
 # For so long EC2 may not find an instance that it has just launched.
 YOUNG = timedelta(minutes=5)
 # For so long after a stop was accepted EC2 may still say that the instance runs.
@@ -115,6 +117,16 @@ def is_gone(worker: Worker | None, instance_id: str, alive_at: datetime | None) 
     if worker.state is State.STOPPING:
         return worker.claimed_until is None
     return worker.state in (State.STOPPED, State.TERMINATED)
+
+
+def is_doubtful(worker: Worker | None, instance_id: str, alive_at: datetime | None, now: datetime) -> bool:
+    """Does the record keep saying that the server is down, of a time that does not count?
+
+    The machine may have gone down within the tolerance, or the events that would tell were lost: EC2 can tell.
+    """
+    if alive_at is None or now < alive_at + RECORD_LAGS:
+        return False
+    return is_gone(worker, instance_id, None) and not is_gone(worker, instance_id, alive_at)
 
 
 def known_from(instance: Mapping[str, Any]) -> Known:

@@ -15,7 +15,7 @@ from hub.answering import server_url
 from hub.errors import StartError, StopNotSent
 from hub.naming import worker_token
 from hub.parts import Parts
-from hub.planning import Known, Step, is_gone, step_for
+from hub.planning import Known, Step, is_doubtful, is_gone, step_for
 from hub.progress import Progress
 from hub.settings import WORKER_PORT
 from lifecycle_app.worker import worker_key
@@ -96,7 +96,9 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         )
 
     async def poll(self) -> int | None:
-        """None while the server runs or nothing is known; 0 when it is certainly down. Costs no call."""
+        """None while the server runs or nothing is known; 0 when it is certainly down. Costs no call, unless the record
+        and what was seen of the server contradict each other for a minute.
+        """
         if self.let_go:
             return 0
         if self.is_starting or self.parts.starter.is_launching(self.key):
@@ -104,8 +106,25 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         if not self.instance_id:
             return 0
         await self.parts.reader.loaded()
-        down = is_gone(self.parts.reader.get(self.key), self.instance_id, self.alive_at)
-        return 0 if down else None
+        record = self.parts.reader.get(self.key)
+        if is_gone(record, self.instance_id, self.alive_at):
+            return 0
+        if (
+            is_doubtful(record, self.instance_id, self.alive_at, self.parts.now())
+            and await self._is_seen_down()
+        ):
+            return 0
+        return None
+
+    async def _is_seen_down(self) -> bool:
+        """Does EC2 say that the machine does not run? Not to be told is no answer."""
+        try:
+            seen = await self.parts.startup.look(self.key, self.instance_id)
+        except StartError:
+            return False
+        if seen is not None and step_for(seen) is Step.ADOPT:
+            self.alive_at = self.parts.now()
+        return seen is not None and step_for(seen) is not Step.ADOPT
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """The real steps of the start, as they happen."""

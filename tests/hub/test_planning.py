@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from hub.planning import (
+    RECORD_LAGS,
     STOP_SHOWS,
     TOLERANCE,
     YOUNG,
     Known,
     Step,
+    is_doubtful,
     is_gone,
     is_young,
     known_from,
@@ -144,6 +146,32 @@ def test_gone_only_if_it_is_certain(record: dict[str, Any] | None, gone: bool) -
 )
 def test_older_news_than_the_last_sign_of_life_does_not_count(after: timedelta, gone: bool) -> None:
     assert is_gone(worker(state=State.STOPPED, state_at=NOON + after), "i-00000001", NOON) is gone
+
+
+@pytest.mark.parametrize(
+    ("record", "since_alive", "doubtful"),
+    [
+        ({"state": State.STOPPED, "state_at": NOON + SECOND}, RECORD_LAGS, True),
+        ({"state": State.STOPPED, "state_at": NOON + SECOND}, RECORD_LAGS - SECOND, False),
+        ({"state": State.STOPPED, "state_at": NOON - timedelta(days=1)}, RECORD_LAGS, True),
+        ({"state": State.TERMINATED, "state_at": NOON}, RECORD_LAGS, True),
+        ({"state": State.RUNNING, "state_at": NOON, "instance_id": "i-0000ffff"}, RECORD_LAGS, True),
+        ({"state": State.STOPPED, "state_at": NOON + timedelta(seconds=30)}, RECORD_LAGS, False),
+        ({"state": State.RUNNING, "state_at": NOON}, RECORD_LAGS, False),
+        ({"state": State.STOPPING, "claimed_until": NOON + timedelta(hours=1)}, RECORD_LAGS, False),
+        (None, RECORD_LAGS, False),
+    ],
+)
+def test_a_record_that_keeps_contradicting_what_was_seen_is_doubtful(
+    record: dict[str, Any] | None, since_alive: timedelta, doubtful: bool
+) -> None:
+    """A certain end is none of it, nor is a record that only lags behind."""
+    known = worker(**record) if record else None
+    assert is_doubtful(known, "i-00000001", NOON, NOON + since_alive) is doubtful
+
+
+def test_a_server_that_was_never_seen_is_not_in_doubt() -> None:
+    assert not is_doubtful(worker(state=State.STOPPED), "i-00000001", None, NOON + timedelta(days=1))
 
 
 def test_without_a_sign_of_life_the_record_counts() -> None:

@@ -15,7 +15,7 @@ from tornado.web import HTTPError
 
 from hub.choices import apply_options, options_form
 from hub.drain import Mode, Request, Server, verdict
-from hub.errors import CloudRefused, NoCapacity
+from hub.errors import CloudRefused, NoCapacity, StartError
 from hub.naming import worker_token
 from hub.planning import Known
 from hub.spawner import MOST_ATTEMPTS, StartFailed, WorkerSpawner, spawner_class
@@ -32,7 +32,7 @@ class FakeStartup:
 
     def __init__(self, *outcomes: Known | Exception) -> None:
         self.outcomes = list(outcomes)
-        self.looks: list[Known | None] = []
+        self.looks: list[Known | Exception | None] = []
         self.looked: list[Known | None] = []
         self.types: list[str] = []
 
@@ -49,7 +49,10 @@ class FakeStartup:
         return outcome
 
     async def look(self, key: str, instance_id: str) -> Known | None:
-        return self.looks.pop(0)
+        look = self.looks.pop(0)
+        if isinstance(look, Exception):
+            raise look
+        return look
 
 
 class FakeHomes:
@@ -362,6 +365,32 @@ async def test_poll_knows_and_does_not_guess(cases: Cases) -> None:
     assert await case.spawner.poll() is None
     case.reader.workers["ada"] = worker(state=State.STOPPED, state_at=later)
     assert await case.spawner.poll() == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "polls"),
+    [
+        (State.STOPPED, [0, 0]),
+        (State.STOPPING, [0, 0]),
+        (State.TERMINATED, [0, 0]),
+        (State.RUNNING, [None, None]),
+        (StartError("AWS is silent"), [None, None]),
+        (None, [None, None]),
+    ],
+)
+async def test_poll_asks_ec2_about_a_machine_that_went_down_as_its_server_answered(
+    cases: Cases, seen: State | Exception | None, polls: list[int | None]
+) -> None:
+    """Its record says so, of the second in which the server was seen: which came first nobody can tell from that."""
+    case = cases(FRESH)
+    await case.spawner.start()
+    case.reader.workers["ada"] = worker(state=State.STOPPED, state_at=NOON + timedelta(seconds=1))
+    assert await case.spawner.poll() is None  # without a look, of which there is none yet
+    case.time += timedelta(minutes=1)
+    look = replace(FRESH, state=seen) if isinstance(seen, State) else seen
+    case.startup.looks = [look, look]
+    assert [await case.spawner.poll() for _ in polls] == polls
+    assert len(case.startup.looks) == (1 if seen is State.RUNNING else 0)
 
 
 async def test_server_that_was_let_go_is_down_for_jupyterhub(cases: Cases) -> None:
