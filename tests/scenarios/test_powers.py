@@ -35,15 +35,18 @@ ROLES = {f"cloudjhub-local-{part}" for part in (*MACHINES, *POWERS)}
 
 @pytest.fixture(scope="module")
 def asked(cloud: LocalCloud) -> list[dict[str, Any]]:
-    """What IAM would have been asked by the end of a small life: a login, a stop, another login, and nobody there."""
+    """What IAM would have been asked by the end of two small lives: a login, a stop, another login; a login, and nobody
+    there. One person would not do: in reports of before and after a short stop the alarm sees no gap, and rings early.
+    """
     person = cloud.person("vera")
     with cloud.faults("sweep-off"):
+        cloud.person("wendy").start()
         person.start()
         person.stop()
         cloud.await_state("vera", "stopped")
         person.start()
-        cloud.await_state("vera", "stopped")
-        assert "alarm" in cloud.stopped_by("vera")
+        cloud.await_state("wendy", "stopped")
+        assert "alarm" in cloud.stopped_by("wendy")
     cloud.await_true(
         "every part has asked for something", lambda: {one["role"] for one in seen(cloud)} >= ROLES
     )
