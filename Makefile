@@ -15,7 +15,7 @@ local-down:  ## clean up after a crash
 	@test -x $(RUN) || { echo "nothing to end: this checkout was never set up"; exit 0; }; $(RUN) -m bootstrap local down --state-dir "$(STATE_DIR)"
 
 test: setup setup-test  ## every test, browser tests included
-	$(RUN) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(RUN) -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 # What takes too long for every change: the figures of docs/reliability.md.
 nightly: setup setup-test  ## a thousand simulated days, 100,000 steps of any order, 500 kills, 20,000 races
