@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,8 @@ from hub.errors import (
 )
 from hub.joining import Joining
 from hub.pacing import TokenBucket
+from hub.queueing import Queue
+from lifecycle_app.aws_errors import taken_apart
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 WINDOW = 0.05
 MOST_AT_ONCE = 200
+CALLS_A_SECOND = 0.7
+"""StartInstances is called no more often while a class logs in, though EC2 would allow 2: whoever comes meanwhile goes
+with the next call, which costs a second of a login, and others in the account find tokens in the bucket."""
 MOST_GENERATIONS = 3
 
 # Another zone or type may do better.
@@ -74,12 +78,13 @@ class Starter:
     def __init__(self, ec2: "EC2Client", calls: Calls, *, window: float = WINDOW) -> None:
         self._ec2 = ec2
         self._calls = calls
-        self._start_pace = pace = TokenBucket()
+        self._start_pace = TokenBucket()
+        self._gathering = TokenBucket(rate=CALLS_A_SECOND)
         self._starts = Joining[str, None](
-            self._start_together, window=window, most=MOST_AT_ONCE, turn=lambda: calls.turn(pace)
+            self._start_together, window=window, most=MOST_AT_ONCE, turn=self._start_turn
         )
-        self._launch_pace = TokenBucket()
-        self._queue = 0
+        self._launch_pace = pace = TokenBucket()
+        self._queue = Queue(lambda: calls.turn(pace))
         self._launches: dict[str, asyncio.Task[Launched]] = {}
 
     async def start(self, instance_id: str) -> None:
@@ -96,11 +101,12 @@ class Starter:
 
         Raises NoCapacity, QuotaReached, NoAddresses, CloudBusy, CloudRefused.
         """
+        ticket = self._queue.ticket()
         for generation in range(MOST_GENERATIONS):
             refusal: ClientError | None = None
             for request in requests(generation):
                 try:
-                    return await self._launch(worker, request, say)
+                    return await self._launch(worker, request, say, ticket)
                 except ClientError as error:
                     refusal = error
                     if code_of(error) not in PLACE_REFUSED:
@@ -130,17 +136,15 @@ class Starter:
         """May there be an instance whose id is not known yet?"""
         return bool(self._launches)
 
-    async def _launch(self, worker: str, request: Mapping[str, Any], say: Say) -> Launched:
+    async def _start_turn(self) -> None:
+        await self._calls.turn(self._gathering)
+        await self._calls.turn(self._start_pace)
+
+    async def _launch(self, worker: str, request: Mapping[str, Any], say: Say, ticket: int) -> Launched:
         """One RunInstances. It runs to its end even if its caller goes away, so that its instance is known."""
         task = self._launches.get(worker)
         if task is None:
-            self._queue += 1
-            try:
-                if self._queue > 1:
-                    say(f"Waiting for AWS: number {self._queue} in the queue")
-                await self._calls.turn(self._launch_pace)
-            finally:
-                self._queue -= 1
+            await self._queue.wait(ticket, lambda place: say(f"Waiting for AWS: number {place} in the queue"))
             task = self._launches.get(worker)
         if task is None:
             work = self._calls.call(
@@ -176,7 +180,7 @@ class Starter:
             if len(ids) == 1:
                 return {ids[0]: in_words(error, ids[0])}
             answers: dict[str, Exception | None] = {}
-            for part in _parts(ids, str(error)):
+            for part in taken_apart(ids, str(error)):
                 answers.update(await self._start_together(part, booked=False))
             return answers
         return dict.fromkeys(ids)
@@ -191,12 +195,3 @@ def in_words(error: ClientError, whose: str) -> StartError:
     if kind not in (NotStartable, InstanceGone):
         log.error("%s cannot be started: %s", whose, error)
     return kind(words)
-
-
-def _parts(ids: Sequence[str], message: str) -> tuple[Sequence[str], Sequence[str]]:
-    """Those that EC2 names in its refusal and the others; two halves where it names none."""
-    named = set(re.findall(r"i-[0-9a-f]+", message)) & set(ids)
-    if named and len(named) < len(ids):
-        return [one for one in ids if one in named], [one for one in ids if one not in named]
-    middle = len(ids) // 2
-    return ids[:middle], ids[middle:]

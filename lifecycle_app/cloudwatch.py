@@ -104,19 +104,44 @@ class CloudWatch:
 
     def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
         """All that CloudWatch knows of one worker over the times that its policy looks back on."""
-        back = max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * self._period
-        period = query_period(self._period, back)
-        queries = [self._query(name, instance_id, period) for name in ("Activity", *CPU_DETAILS)]
-        activity, *details = self._data(queries, now - back, now, period)
-        measured = _query("AWS/EC2", "CPUUtilization", instance_id, MINUTE)
-        (cpu,) = self._data([measured], now - policy.hung_after, now, MINUTE)
+        return self._evidence([instance_id], self._back(policy), policy.hung_after, now)[instance_id]
+
+    def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]:
+        """The evidence of each instance, by its policy; those that look back equally far are asked about together."""
+        alike: dict[tuple[timedelta, timedelta], list[str]] = {}
+        for instance_id, policy in policies.items():
+            alike.setdefault((self._back(policy), policy.hung_after), []).append(instance_id)
+        return {
+            instance_id: evidence
+            for (back, hung_after), instance_ids in alike.items()
+            for instance_id, evidence in self._evidence(instance_ids, back, hung_after, now).items()
+        }
+
+    def _back(self, policy: Policy) -> timedelta:
+        return max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * self._period
+
+    def _evidence(
+        self, instance_ids: Sequence[str], back: timedelta, hung_after: timedelta, now: datetime
+    ) -> dict[str, Evidence]:
+        names, period = ("Activity", *CPU_DETAILS), query_period(self._period, back)
+        queries = [self._query(name, one, period) for one in instance_ids for name in names]
+        reported = list(_chunks(self._data(queries, now - back, now, period), len(names)))
+        measures = [_query("AWS/EC2", "CPUUtilization", one, MINUTE) for one in instance_ids]
+        measured = self._data(measures, now - hung_after, now, MINUTE)
+        return {
+            one: self._judged(one, told, _percents(cpu, now - hung_after, now))
+            for one, told, cpu in zip(instance_ids, reported, measured, strict=True)
+        }
+
+    def _judged(self, instance_id: str, told: Sequence[_Series], cpu: tuple[float, ...]) -> Evidence:
+        activity, *details = told
         if not activity.is_whole:
             log.warning("%s: CloudWatch tells a part of its reports only", instance_id)
         return Evidence(
             period=self._period,
             reports=_reports(activity.points),
             is_whole=activity.is_whole,
-            cpu=_percents(cpu, now - policy.hung_after, now),
+            cpu=cpu,
             details={
                 name: max(value for _, value in told.points)
                 for name, told in zip(CPU_DETAILS, details, strict=True)

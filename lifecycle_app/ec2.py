@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import UTC
+from threading import Lock
+from time import sleep
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from lifecycle_app.aws_errors import asking
+from lifecycle_app.aws_errors import asking, taken_apart
 from lifecycle_app.errors import CloudError, StopRejected
 from lifecycle_app.events import EC2_STATES
 from lifecycle_app.instance import Instance
@@ -24,6 +27,8 @@ UNKNOWN_OUTCOME = ("InternalError", "InternalFailure", "ServiceUnavailable", "Un
 """Codes after which EC2 may have stopped the instance or not."""
 NOT_LET_IN = ("RequestLimitExceeded", "Throttling", "ThrottlingException")
 """Codes that come with a server's status, though EC2 has done nothing."""
+WINDOW = 0.05
+"""Seconds for which a stop waits for others that may go with it."""
 
 
 class Ec2:
@@ -85,6 +90,59 @@ class Ec2:
             for page in pages:
                 for reservation in page.get("Reservations", ()):
                     yield from filter(None, map(worker_instance, reservation.get("Instances", ())))
+
+
+class StopsTogether:
+    """A client that stops, for one instance a call; those that are asked for at the same moment become one of EC2's
+    calls. If it refuses that for one of them, the others still are stopped, and each hears what was said of its own.
+    """
+
+    def __init__(self, client: Any, *, wait: Callable[[float], object] = sleep) -> None:
+        self._client = client
+        self._wait = wait
+        self._lock = Lock()
+        self._asked: dict[str, Future[None]] = {}
+
+    def stop_instances(self, InstanceIds: Sequence[str], Force: bool) -> None:  # noqa: N803 -- boto3's own names
+        """Raises what EC2 said of this instance."""
+        if Force:
+            self._client.stop_instances(InstanceIds=InstanceIds, Force=True)
+            return
+        (instance_id,) = InstanceIds
+        with self._lock:
+            is_first = not self._asked
+            heard = self._asked.setdefault(instance_id, Future())
+        if is_first:
+            self._wait(WINDOW)
+            with self._lock:
+                asked, self._asked = self._asked, {}
+            self._stop(asked, list(asked))
+        heard.result()
+
+    def _stop(self, asked: Mapping[str, Future[None]], instance_ids: Sequence[str]) -> None:
+        error = self._error(instance_ids)
+        if isinstance(error, ClientError) and len(instance_ids) > 1 and _is_about_one(error):
+            for part in taken_apart(instance_ids, str(error)):
+                self._stop(asked, part)
+            return
+        for instance_id in instance_ids:
+            if error:
+                asked[instance_id].set_exception(error)
+            else:
+                asked[instance_id].set_result(None)
+
+    def _error(self, instance_ids: Sequence[str]) -> Exception | None:
+        try:
+            self._client.stop_instances(InstanceIds=list(instance_ids), Force=False)
+        except Exception as error:
+            # Whatever it is, those who wait for it must hear of it.
+            return error
+        return None
+
+
+def _is_about_one(error: ClientError) -> bool:
+    """Is it refused for one of its instances, so that it may be tried for the others?"""
+    return not _may_have_been_done(error) and error.response["Error"]["Code"] not in NOT_LET_IN
 
 
 def _may_have_been_done(error: ClientError) -> bool:

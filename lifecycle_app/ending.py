@@ -13,9 +13,14 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from lifecycle_app.together import AT_ONCE
+
 
 class EndingAdapter(HTTPAdapter):
     """For a requests session: its read timeout holds for a whole answer, not for each piece that comes of it."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_maxsize=AT_ONCE)
 
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
         super().init_poolmanager(*args, **more)

@@ -21,6 +21,7 @@ from pynamodb.exceptions import AttributeDeserializationError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
+from lifecycle_app.together import AT_ONCE
 from lifecycle_app.worker import State
 
 COSTS = "yes"
@@ -267,6 +268,7 @@ class SettingRecord(Row):
 def bound(model: type[M], cluster: str, table: str, region: str | None = None) -> type[M]:
     """The model on a cluster's own table; endpoint and, unless it is named, region are those of the environment."""
     where = {"region": region} if region else {}
-    meta = type("Meta", (), {"table_name": f"cloudjhub-{cluster}-{table}", **where})
+    name = f"cloudjhub-{cluster}-{table}"
+    meta = type("Meta", (), {"table_name": name, "max_pool_connections": AT_ONCE, **where})
     named = new_class(model.__name__, (model,), exec_body=lambda body: body.update(Meta=meta))
     return cast(type[M], named)

@@ -12,13 +12,14 @@ from botocore.session import get_session
 from lifecycle_app.aws_errors import asking
 from lifecycle_app.clocks import compare_clocks
 from lifecycle_app.cloudwatch import CloudWatch
-from lifecycle_app.ec2 import Ec2
+from lifecycle_app.ec2 import Ec2, StopsTogether
 from lifecycle_app.errors import CloudError, HubAnswerOdd
 from lifecycle_app.hub_client import HubClient
 from lifecycle_app.pinning import session
 from lifecycle_app.service import Service
 from lifecycle_app.settings import Settings, settings
 from lifecycle_app.store import WorkerStore
+from lifecycle_app.together import in_threads
 
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
 QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=10)
@@ -47,10 +48,11 @@ def build(chosen: Settings) -> Service:
     return Service(
         cluster=chosen.cluster,
         store=WorkerStore(chosen.cluster, chosen.history_kept),
-        cloud=Ec2(client("ec2", config=PATIENT), client("ec2", config=ONCE), chosen.cluster),
+        cloud=Ec2(client("ec2", config=PATIENT), StopsTogether(client("ec2", config=ONCE)), chosen.cluster),
         metrics=CloudWatch(cloudwatch, chosen.cluster, chosen.report_period),
         hub=HubClient(chosen.hub_api, token, session(chosen.hub_certificate)),
         clock=utc_now,
+        together=in_threads,
     )
 
 

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from lifecycle_app.decisions import next_look
 from lifecycle_app.errors import BadRecord, HubError, RecordConflict
 from lifecycle_app.evidence import Evidence
 from lifecycle_app.policy import Level, Policy, policy_for, scopes
 from lifecycle_app.service.ports import Service
+from lifecycle_app.together import handfuls
 from lifecycle_app.transitions import with_due, with_life
 from lifecycle_app.wording import clock
 from lifecycle_app.worker import State, Worker
@@ -31,11 +33,9 @@ def record_activity(service: Service, now: datetime) -> dict[str, int]:
     groups = _groups(service)
     grouped = [replace(w, groups=groups.get(w.user, w.groups)) for w in running]
     texts = service.store.policies(sorted({scope for w in grouped for scope in scopes(w.user, w.groups)}))
-    written = 0
-    for old, new in zip(running, grouped, strict=True):
-        changed = _observed(new, evidence[new.instance_id], texts, now)
-        if changed != old:
-            written += _write(service, changed)
+    observed = [_observed(worker, evidence[worker.instance_id], texts, now) for worker in grouped]
+    changed = [new for old, new in zip(running, observed, strict=True) if new != old]
+    written = sum(sum(service.together(partial(_write, service), some)) for some in handfuls(changed))
     return {"running": len(running), "written": written}
 
 

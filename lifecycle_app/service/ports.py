@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +15,7 @@ from lifecycle_app.history import Entry
 from lifecycle_app.hub_client import DrainAnswer, HubUser
 from lifecycle_app.instance import Instance
 from lifecycle_app.policy import Level, Policy
+from lifecycle_app.together import Together, one_by_one
 from lifecycle_app.worker import Worker
 
 
@@ -48,6 +49,7 @@ class Metrics(Protocol):
     def idle_alarms(self) -> dict[str, IdleAlarm]: ...
     def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]: ...
     def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence: ...
+    def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]: ...
     def suits(self, alarm: IdleAlarm, policy: Policy) -> bool: ...
 
 
@@ -63,7 +65,7 @@ class Service:
     """Everything that the use cases act through, for one cluster.
 
     `clock` tells the present time, for what happens late in a long run: each worker of a sweep is decided about at its
-    own time, and a write tells when it was made.
+    own time, and a write tells when it was made. `together` does the same for many workers.
     """
 
     cluster: str
@@ -72,3 +74,4 @@ class Service:
     metrics: Metrics
     hub: Hub
     clock: Callable[[], datetime]
+    together: Together = one_by_one

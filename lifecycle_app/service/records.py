@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -44,12 +44,20 @@ def change(service: Service, key: str, step: Callable[[Worker], Worker]) -> Work
 
 def policy_of(service: Service, worker: Worker) -> Policy:
     """The worker's policy. What cannot be used of it is told to the administrator, once in each run."""
-    texts = service.store.policies(scopes(worker.user, worker.groups))
-    wrong = problems(worker.user, worker.groups, texts)
-    if wrong:
-        words = "; ".join(wrong) + ": what this may have meant to set is at least as generous as by default"
-        tell(service, worker, Kind.REPORT, "bad-policy", words, worker.started_at or worker.state_at)
-    return policy_for(worker.user, worker.groups, texts)
+    return policies_of(service, [worker])[worker.instance_id]
+
+
+def policies_of(service: Service, workers: Sequence[Worker]) -> dict[str, Policy]:
+    """The workers' policies by instance, as `policy_of` tells each."""
+    texts = service.store.policies(sorted({scope for w in workers for scope in scopes(w.user, w.groups)}))
+    for worker in workers:
+        wrong = problems(worker.user, worker.groups, texts)
+        if wrong:
+            words = (
+                "; ".join(wrong) + ": what this may have meant to set is at least as generous as by default"
+            )
+            tell(service, worker, Kind.REPORT, "bad-policy", words, worker.started_at or worker.state_at)
+    return {worker.instance_id: policy_for(worker.user, worker.groups, texts) for worker in workers}
 
 
 def tell(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from lifecycle_app.decision import Action, Decision
 from lifecycle_app.decisions import decide, requested
 from lifecycle_app.errors import BadRecord, CloudError, ForeignEvent, NotNow, RecordConflict
 from lifecycle_app.events import IdleAlarm, StopRequest
 from lifecycle_app.service.ports import Service
-from lifecycle_app.service.records import TRIES, keep, policy_of
+from lifecycle_app.service.records import TRIES, keep, policies_of, policy_of
 from lifecycle_app.service.stopping import stop
+from lifecycle_app.together import handfuls
 from lifecycle_app.worker import State, Worker
 
 log = logging.getLogger(__name__)
@@ -43,17 +46,16 @@ def idle_alarm(service: Service, event: IdleAlarm, now: datetime) -> str:
 def sweep(service: Service, is_time_left: Callable[[], bool]) -> dict[str, int]:
     """Decides about every worker that is due, longest due first, while there is time; counts how that went.
 
-    Each is decided about at its own time: the first ones may take minutes, in which the last one's user is back.
-    Those left over are due still when the next sweep comes.
+    A handful at the same time, and each handful at its own: the first ones may take minutes, in which the last one's
+    user is back. Those left over are due still when the next sweep comes.
     """
-    outcomes: dict[str, int] = {}
-    for worker in service.store.due(service.clock()):
+    outcomes: Counter[str] = Counter()
+    for some in handfuls(service.store.due(service.clock())):
         if not is_time_left():
-            outcomes["left"] = outcomes.get("left", 0) + 1
+            outcomes["left"] += len(some)
             continue
-        outcome = _tried(service, worker)
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    return outcomes
+        outcomes.update(service.together(partial(_tried, service, _by_evidence_of(service, some)), some))
+    return dict(outcomes)
 
 
 def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
@@ -110,10 +112,30 @@ def by_evidence(service: Service, worker: Worker, now: datetime) -> Decision:
     return decide(worker, service.metrics.evidence(worker.instance_id, policy, now), policy, now)
 
 
-def _tried(service: Service, worker: Worker) -> str:
+def _by_evidence_of(service: Service, workers: Sequence[Worker]) -> Decide:
+    """As by_evidence, which is asked for all of them at once; for one of which that tells nothing, or whose record has
+    changed since, for it alone.
+    """
+    try:
+        policies = policies_of(service, workers)
+        known = service.metrics.evidence_of_all(policies, service.clock())
+    except (CloudError, BadRecord) as error:
+        log.warning("%d workers are asked about one by one: %s", len(workers), error)
+        return by_evidence
+    versions = {worker.instance_id: worker.version for worker in workers}
+
+    def decided(service: Service, worker: Worker, now: datetime) -> Decision:
+        if versions.get(worker.instance_id) != worker.version:
+            return by_evidence(service, worker, now)
+        return decide(worker, known[worker.instance_id], policies[worker.instance_id], now)
+
+    return decided
+
+
+def _tried(service: Service, decide_on: Decide, worker: Worker) -> str:
     """One worker's trouble must not keep a sweep from the others."""
     try:
-        return settle(service, worker, by_evidence, "sweep", service.clock())
+        return settle(service, worker, decide_on, "sweep", service.clock())
     except (CloudError, RecordConflict, BadRecord) as error:
         log.error("worker %s: left for the next sweep: %s", worker.key, error)
         return "failed"

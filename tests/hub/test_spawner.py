@@ -300,7 +300,7 @@ async def test_machine_that_does_not_run_after_all_is_started_again(
     case = cases(RUNNING, FRESH, answer=False)
     stopped = Known(instance_id="i-00000001", state=State.STOPPED, address="127.77.1.4")
 
-    class Looks(list[Known | None]):
+    class Looks(list[Known | Exception | None]):
         def pop(self, *_: Any) -> Known:
             case.workers.answers.set()
             return stopped

@@ -1,6 +1,6 @@
 """The world outside in memory. tests/lifecycle/test_*_contract.py hold these and the adapters to the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -163,6 +163,11 @@ class MemoryMetrics:
         back = max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * self.period
         seen = self._between(instance_id, now - back, now)
         return Evidence(period=self.period, reports=seen, cpu=self.cpu.get(instance_id, ()))
+
+    def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]:
+        return {
+            instance_id: self.evidence(instance_id, policy, now) for instance_id, policy in policies.items()
+        }
 
     def _between(self, instance_id: str, since: datetime, now: datetime) -> tuple[Report, ...]:
         return tuple(r for r in self.reports.get(instance_id, ()) if since <= r.at < now)
