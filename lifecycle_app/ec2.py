@@ -27,7 +27,7 @@ UNKNOWN_OUTCOME = ("InternalError", "InternalFailure", "ServiceUnavailable", "Un
 """Codes after which EC2 may have stopped the instance or not."""
 NOT_LET_IN = ("RequestLimitExceeded", "Throttling", "ThrottlingException")
 """Codes that come with a server's status, though EC2 has done nothing."""
-WINDOW = 0.05
+WINDOW = 0.2
 """Seconds for which a stop waits for others that may go with it."""
 
 

@@ -19,7 +19,9 @@ from tests.simulation.world import World
 STEPS = int(os.environ.get("CLOUDJHUB_STEPS", "1500"))
 STEPS_A_CASE = 50
 USERS = st.sampled_from(("alice", "bob"))
-CALLS = st.sampled_from(("store.get", "metrics.evidence", "metrics.evidence_of_all", "store.put", "hub.drain", "cloud.stop"))
+CALLS = st.sampled_from(
+    ("store.get", "metrics.evidence", "metrics.evidence_of_all", "store.put", "hub.drain", "cloud.stop")
+)
 ACTS = st.sampled_from(("start", "touch", "stop", "kill the hub", "alarm"))
 MINUTE = timedelta(minutes=1)
 POLICY = Policy(

@@ -1,0 +1,241 @@
+"""One sweep: what it costs, by how many workers exist and how many are due.
+
+`python -m tests.bench.sweeps --records 100000 --due 1000` prints it as JSON. The records are in Amazon's DynamoDB Local
+(or dynalite, with `--store dynalite`), the hub is a server of its own that takes its time for each drain, EC2 and
+CloudWatch are lean ones in this process.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from botocore.httpsession import URLLib3Session
+
+from bootstrap.local.cloud import rules
+from lifecycle_app.cloudwatch import CloudWatch
+from lifecycle_app.ec2 import Ec2, StopsTogether
+from lifecycle_app.hub_client import HubClient
+from lifecycle_app.pinning import session
+from lifecycle_app.service import Service, sweep
+from lifecycle_app.store import WorkerStore
+from lifecycle_app.together import in_threads
+from lifecycle_app.worker import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, State, Worker, metric_namespace
+from tests.scenarios.cloud import REPOSITORY
+from tests.simulation.cloudwatch import LeanCloudWatch
+from tests.simulation.ec2 import LeanEC2, Machine
+from tests.store import servers
+from tests.store.items import item_of
+
+MINUTE = timedelta(minutes=1)
+ITEMS_A_CALL = 25
+IDLE_FOR = 100
+"""Minutes."""
+
+
+class Token:
+    """Any token: the hub of the bench takes it."""
+
+    def value(self) -> str:
+        return "token"
+
+    def forget(self) -> None: ...
+
+
+class Asked:
+    """DynamoDB's requests as they leave this process, and what they read."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.read = 0
+        self._lock = Lock()
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        send = URLLib3Session.send
+
+        def counted(sender: Any, request: Any) -> Any:
+            answer = send(sender, request)
+            self._note(request.headers.get("X-Amz-Target", b"?"), answer.content)
+            return answer
+
+        with patch.object(URLLib3Session, "send", counted):
+            yield
+
+    def _note(self, target: bytes | str, content: bytes) -> None:
+        name = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
+        told = json.loads(content or b"{}")
+        with self._lock:
+            self.calls[name] += 1
+            self.read += told.get("ScannedCount", 0) + ("Item" in told)
+            self.read += sum(map(len, told.get("Responses", {}).values()))
+
+
+def a_worker(number: int, now: datetime, *, due: bool) -> Worker:
+    """One that has been idle for long and is due, or one that is stopped, as most are most of the time."""
+    return Worker(
+        key=f"user{number:06}",
+        instance_id=f"i-{number:017x}",
+        state=State.RUNNING if due else State.STOPPED,
+        state_at=now - IDLE_FOR * MINUTE,
+        version=1,
+        changed_at=now - IDLE_FOR * MINUTE,
+        started_at=now - IDLE_FOR * MINUTE if due else None,
+        due_at=now - MINUTE if due else None,
+    )
+
+
+def fill(records: int, due: int, now: datetime) -> list[Worker]:
+    """Writes the records and gives those that are due."""
+    client, table = boto3.client("dynamodb"), servers.name_of("workers")
+    workers = [a_worker(number, now, due=number < due) for number in range(records)]
+    for start in range(0, records, ITEMS_A_CALL):
+        items = [_item(worker) for worker in workers[start : start + ITEMS_A_CALL]]
+        left: Any = {table: [{"PutRequest": {"Item": item}} for item in items]}
+        while left:
+            left = client.batch_write_item(RequestItems=left)["UnprocessedItems"]
+    return workers[:due]
+
+
+def _item(worker: Worker) -> dict[str, Any]:
+    item = item_of(worker)
+    if not worker.state.costs:
+        del item["costs"]
+    return item
+
+
+def a_cluster(due: Sequence[Worker], hub_api: str) -> tuple[Service, LeanEC2, LeanCloudWatch]:
+    """The real service on lean clouds, with the machines of the due workers and their reports."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    ec2, cloudwatch = LeanEC2(now=now, schedule=lambda _after, _act: None), LeanCloudWatch(now=now)
+    for worker in due:
+        ec2.add(_machine(worker))
+        for minute in range(IDLE_FOR):
+            at = worker.state_at + minute * MINUTE
+            cloudwatch.put(metric_namespace(servers.CLUSTER), "Activity", worker.instance_id, 0, at)
+    service = Service(
+        cluster=servers.CLUSTER,
+        store=WorkerStore(servers.CLUSTER),
+        cloud=Ec2(ec2, StopsTogether(_OneByOne(ec2)), servers.CLUSTER),
+        metrics=CloudWatch(cloudwatch, servers.CLUSTER, MINUTE),
+        hub=HubClient(hub_api, Token(), session(None)),
+        clock=now,
+        together=in_threads,
+    )
+    return service, ec2, cloudwatch
+
+
+class _OneByOne:
+    """The lean EC2 knows nothing of threads."""
+
+    def __init__(self, ec2: LeanEC2) -> None:
+        self._ec2 = ec2
+        self._lock = Lock()
+
+    def stop_instances(self, **request: Any) -> object:
+        with self._lock:
+            return self._ec2.stop_instances(**request)
+
+
+def _machine(worker: Worker) -> Machine:
+    tags = {TAG_CLUSTER: servers.CLUSTER, TAG_ROLE: "worker", TAG_USER: worker.key, TAG_SERVER: ""}
+    return Machine(
+        worker.instance_id,
+        "10.0.0.1",
+        "us-east-1a",
+        "t3.medium",
+        tags,
+        worker.state_at,
+        state=rules.State.RUNNING,
+        has_run=True,
+    )
+
+
+def swept(records: int, due: int, hub_api: str) -> dict[str, Any]:
+    """What one sweep did and cost, on the DynamoDB that the environment names."""
+    now = datetime.now(UTC)
+    service, ec2, cloudwatch = a_cluster(fill(records, due, now), hub_api)
+    asked = Asked()
+    began, worked = time.monotonic(), time.process_time()
+    with asked.counting():
+        outcomes = sweep(service, lambda: True)
+    return {
+        "records": records,
+        "due": due,
+        "outcomes": outcomes,
+        "seconds": time.monotonic() - began,
+        "cpu": time.process_time() - worked,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "dynamodb": dict(asked.calls),
+        "items_read": asked.read,
+        "ec2": dict(ec2.calls),
+        "cloudwatch": dict(cloudwatch.calls),
+    }
+
+
+@contextmanager
+def slow_hub(seconds: float) -> Iterator[str]:
+    """A hub, as a process of its own, that lets go of everybody and takes so long for each."""
+    command = [sys.executable, "-m", "tests.bench.slow_hub", str(seconds)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as hub:
+        try:
+            assert hub.stdout is not None
+            yield f"http://127.0.0.1:{int(hub.stdout.readline())}/hub/api"
+        finally:
+            hub.terminate()
+
+
+def in_a_process(records: int, due: int, hub_seconds: float, store: str = "dynamodb-local") -> dict[str, Any]:
+    """The same in a new process, so that its memory is its own."""
+    options = [
+        "--records",
+        str(records),
+        "--due",
+        str(due),
+        "--hub-seconds",
+        str(hub_seconds),
+        "--store",
+        store,
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.sweeps", *options],
+        cwd=REPOSITORY,
+        env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return dict(json.loads(done.stdout))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.sweeps", description=__doc__)
+    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--due", type=int, default=10)
+    parser.add_argument("--hub-seconds", type=float, default=0.0, help="that the hub takes for each drain")
+    parser.add_argument("--store", default="dynamodb-local", choices=["dynamodb-local", "dynalite"])
+    given = parser.parse_args()
+    with (
+        servers.running(given.store) as endpoint,
+        servers.used(endpoint),
+        slow_hub(given.hub_seconds) as hub_api,
+    ):
+        print(json.dumps(swept(given.records, given.due, hub_api)))
+
+
+if __name__ == "__main__":
+    main()
