@@ -101,6 +101,37 @@ async def test_launches_keep_to_the_token_bucket_and_tell_the_place_in_the_queue
     assert sum(1 for pause in clock.slept if pause > 0) == 4
 
 
+async def test_place_in_the_queue_goes_down_until_it_is_ones_turn() -> None:
+    ec2, said = FakeEC2(), list[str]()
+    started = starter(ec2)
+    others = [started.launch(f"user{n}", requests(f"user{n}"), quiet) for n in range(8)]
+    await asyncio.gather(*others, started.launch("last", requests("last"), said.append))
+    places = [int(words.split()[4]) for words in said if "queue" in words]
+    assert places == list(range(9, 0, -1))
+
+
+async def test_who_finds_no_capacity_asks_for_the_next_zone_before_those_behind() -> None:
+    ec2 = FakeEC2(refuse={"RunInstances": [refusal("InsufficientInstanceCapacity")]})
+    started, ended = starter(ec2), list[str]()
+
+    async def launch(user: str) -> None:
+        await started.launch(user, requests(user), quiet)
+        ended.append(user)
+
+    await asyncio.gather(*(launch(f"user{n}") for n in range(9)))
+    assert ended.index("user0") <= 2, "not behind all that came after"
+
+
+async def test_a_class_that_comes_within_a_minute_is_started_by_a_call_of_each_second_or_two() -> None:
+    ec2, clock = FakeEC2(), Clock()
+    started = starter(ec2, clock)
+    for second in range(60):
+        clock.time = max(clock.time, float(second))
+        await outcomes(started, [f"i-{second:04x}{n:04x}" for n in range(17)])
+    assert ec2.count("StartInstances") == 60, "who comes alone waits for nobody"
+    assert clock.time <= 60 / 0.7
+
+
 async def test_launch_without_capacity_goes_to_the_next_zone_then_to_the_next_type() -> None:
     ec2 = FakeEC2(refuse={"RunInstances": [refusal("InsufficientInstanceCapacity") for _ in range(2)]})
     new = await starter(ec2).launch("ada", requests(), quiet)
