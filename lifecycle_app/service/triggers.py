@@ -119,7 +119,7 @@ def _by_evidence_of(service: Service, workers: Sequence[Worker]) -> Decide:
     try:
         policies = policies_of(service, workers)
         known = service.metrics.evidence_of_all(policies, service.clock())
-    except (CloudError, BadRecord) as error:
+    except (CloudError, RecordConflict, BadRecord) as error:
         log.warning("%d workers are asked about one by one: %s", len(workers), error)
         return by_evidence
     versions = {worker.instance_id: worker.version for worker in workers}

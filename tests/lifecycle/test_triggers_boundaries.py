@@ -14,6 +14,7 @@ from lifecycle_app.policy import Level, Policy
 from lifecycle_app.service import idle_alarm, stop_requested, sweep
 from lifecycle_app.service.records import TRIES, change, keep, policy_of, tell_bad, tell_run
 from lifecycle_app.service.triggers import LAUNCH_TOLD_WITHIN, REQUEST_IS_NEW, by_evidence, settle
+from lifecycle_app.together import AT_ONCE
 from lifecycle_app.transitions import LEASE, with_claim
 from lifecycle_app.worker import State, Worker
 from tests.lifecycle.entries import IDLE_FACTS, entry, last, lines
@@ -197,11 +198,12 @@ def test_an_alarm_of_nobody_names_the_instance(world: World) -> None:
 
 
 def test_a_sweep_counts_all_it_did_and_left(world: World) -> None:
-    for name in ("bob", "carol", "dave", "eve"):
-        world.store.put(a_worker(key=name, instance_id=f"i-{name}", due_at=NOON - 2 * HOUR), NOON)
+    """The first one, a handful, then nothing for a while: who is left over is left, whoever comes after."""
+    for n in range(1 + 3 * AT_ONCE):
+        world.store.put(a_worker(key=f"u{n}", instance_id=f"i-{n}", due_at=NOON - 2 * HOUR), NOON)
     world.hub.is_down = True
     ticks = iter([True, True, False, True, False])
-    assert sweep(world.service, lambda: next(ticks)) == {"hub-down": 3, "left": 2}
+    assert sweep(world.service, lambda: next(ticks)) == {"hub-down": 1 + 2 * AT_ONCE, "left": AT_ONCE + 1}
 
 
 @pytest.mark.parametrize(
