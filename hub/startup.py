@@ -93,6 +93,15 @@ class Startup:
                 await self._calls.pause(WAIT)
         raise AssertionError("itertools.count never ends")
 
+    async def launch_if_none(self, key: str, instance_type: str, say: Say) -> Known | None:
+        """A new instance of a worker that has none, by the very request that its login would make, so that EC2 launches
+        one for both; None, with nothing done, for a worker that has one by its record or its tags. Raises StartError.
+        """
+        worker = await self._record(key)
+        if next_step(worker, self._now()) is not Step.LAUNCH or await self._instances.find(key):
+            return None
+        return await self._launch(key, worker, instance_type, say, lambda _: None)
+
     async def look(self, key: str, instance_id: str) -> Known | None:
         """The worker's instance as EC2 sees it; None if nothing can be told. Raises StartError."""
         return await self._look(key, instance_id)

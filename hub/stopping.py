@@ -20,16 +20,24 @@ DETAIL_TYPE = "Stop Requested"
 
 
 def stop_entry(
-    cluster: str, worker: str, instance_id: str, requested_by: str, now: datetime
+    cluster: str,
+    worker: str,
+    instance_id: str,
+    requested_by: str,
+    now: datetime,
+    *,
+    unless_used: bool = False,
 ) -> dict[str, Any]:
-    """The PutEvents entry that asks for a stop."""
-    detail = {
+    """The PutEvents entry that asks for a stop; `unless_used`: not if its user has a server there by then."""
+    detail: dict[str, Any] = {
         "cluster": cluster,
         "worker": worker,
         "instance_id": instance_id,
         "requested_at": now.timestamp(),
         "requested_by": requested_by,
     }
+    if unless_used:
+        detail["unless_used"] = True
     return {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail)}
 
 

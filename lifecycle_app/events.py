@@ -49,6 +49,8 @@ class StopRequest:
     instance_id: str
     at: datetime
     by: str
+    unless_used: bool = False
+    """Is a user who has a server there, or is about to, to keep it?"""
 
 
 def accepted(payload: object, function_arn: str, now: datetime) -> Mapping[str, Any]:
@@ -109,7 +111,11 @@ def stop_request(payload: object, cluster: str) -> StopRequest:
     at = _epoch(detail, "requested_at")
     if at > _time(payload) + AHEAD:
         raise MalformedEvent(f"requested_at is {at.isoformat()}, after the event itself")
-    return StopRequest(key, _instance_id(detail, "instance_id"), at, _text(detail, "requested_by"))
+    unless_used = detail.get("unless_used", False)
+    if not isinstance(unless_used, bool):
+        raise MalformedEvent("unless_used is neither true nor false")
+    instance_id, by = _instance_id(detail, "instance_id"), _text(detail, "requested_by")
+    return StopRequest(key, instance_id, at, by, unless_used)
 
 
 def _detail(payload: object, source: str, kind: str) -> Mapping[str, Any]:

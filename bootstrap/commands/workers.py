@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bootstrap import renewing
 from bootstrap.commands.options import dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.commands.prepare import prepare
 from bootstrap.commands.progress import reporting
 from bootstrap.errors import Refused
 from bootstrap.workers.choosing import chosen
@@ -33,7 +34,10 @@ def utc_now() -> datetime:
 
 @click.group()
 def workers() -> None:
-    """The users' machines: list, stop, keep or terminate them."""
+    """The users' machines: prepare, list, stop, keep, terminate."""
+
+
+workers.add_command(prepare)
 
 
 @workers.command("list")

@@ -41,5 +41,15 @@ def user_data(config: ManagerConfig) -> str:
     return text
 
 
+def config_in(text: str) -> ManagerConfig:
+    """What a manager with this user data was told. Raises ValueError for user data that another version made."""
+    document = json.loads(text.removeprefix("#cloud-config\n"))
+    try:
+        [file] = [one for one in document["write_files"] if one["path"] == str(CONFIG_PATH)]
+        return ManagerConfig.from_json(file["content"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a manager's user data: {error}") from error
+
+
 def _file(path: Path, content: str) -> dict[str, Any]:
     return {"path": str(path), "permissions": "0644", "content": content}

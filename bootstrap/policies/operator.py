@@ -25,7 +25,7 @@ def operator_policies(scope: Scope) -> dict[str, Document]:
     return {
         "stacks": document(*_stacks(scope), *_kept(scope)),
         "roles": document(*_roles(scope), *_functions(scope)),
-        "machines": document(*_looking(), *_machines(scope), *_watching(scope)),
+        "machines": document(*_looking(scope), *_machines(scope), *_watching(scope)),
     }
 
 
@@ -154,8 +154,10 @@ def _roles(scope: Scope) -> list[Statement]:
     ]  # fmt: skip
 
 
-def _looking() -> list[Statement]:
-    """What has no resources to ask about: lists and descriptions, which show the account and change nothing."""
+def _looking(scope: Scope) -> list[Statement]:
+    """Records by what changed, history by day; and what has no resources to ask about: lists and descriptions, which
+    show the account and change nothing.
+    """
     return [
         allow(
             "Look",
@@ -165,7 +167,8 @@ def _looking() -> list[Statement]:
                 "servicequotas:GetServiceQuota", "ssm:DescribeParameters",
             ],
             ["*"],
-        )
+        ),
+        allow("ReadIndexes", ["dynamodb:Query"], [scope.indexes("workers"), scope.indexes("history")]),
     ]  # fmt: skip
 
 

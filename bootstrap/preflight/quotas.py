@@ -150,8 +150,17 @@ def _quota(site: Site, service: str, code: str) -> float:
     return found["Quota"]["Value"]
 
 
-def _running(site: Site) -> list[str]:
-    """Types of the account's running instances that are not this cluster's."""
+def fitting(site: Site, instance_type: str) -> int:
+    """How many more machines of a type the account's quota lets run now. Raises ClientError where AWS does not tell."""
+    code = quota_of(instance_type)
+    running = [kind for kind in _running(site, own_too=True) if quota_of(kind) == code]
+    sizes = _sizes(site, {instance_type, *running})
+    used = sum(sizes.get(kind, 0) for kind in running)
+    return max(0, int((_quota(site, "ec2", code) - used) // sizes[instance_type]))
+
+
+def _running(site: Site, *, own_too: bool = False) -> list[str]:
+    """Types of the account's running instances: of those that are not this cluster's, or of all."""
     pages = site.aws.client("ec2").get_paginator("describe_instances")
     found = [
         one
@@ -162,7 +171,7 @@ def _running(site: Site) -> list[str]:
         for one in reservation["Instances"]
     ]
     ours = {"Key": TAG_CLUSTER, "Value": site.cluster}
-    return [one["InstanceType"] for one in found if ours not in one.get("Tags", [])]
+    return [one["InstanceType"] for one in found if own_too or ours not in one.get("Tags", [])]
 
 
 def _sizes(site: Site, kinds: Collection[str]) -> dict[str, int]:

@@ -76,6 +76,11 @@ def judge_room(subnets: Sequence[Subnet], missing: int) -> list[Problem]:
     ]
 
 
+def room_for(site: Site, ids: Sequence[str], machines: int) -> list[Problem]:
+    """Whether so many more machines fit into these subnets."""
+    return judge_room(_described(site, ids), machines)
+
+
 def prefix_for(machines: int) -> int | None:
     """The length of the prefix of the smallest subnet that holds them; None if no subnet does. Pure."""
     lengths = range(SMALLEST, LARGEST - 1, -1)

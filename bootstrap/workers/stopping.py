@@ -25,11 +25,14 @@ def running(machines: Sequence[Machine]) -> list[Machine]:
     return [one for one in machines if one.state in (State.PENDING, State.RUNNING)]
 
 
-def ask_to_stop(site: Site, machines: Sequence[Machine], now: datetime) -> None:
-    """Put a stop request for each, as the hub does when somebody presses Stop. Raises StepFailed."""
+def ask_to_stop(site: Site, machines: Sequence[Machine], now: datetime, *, unless_used: bool = False) -> None:
+    """Put a stop request for each, as the hub does when somebody presses Stop; `unless_used`: their users keep those on
+    which they have a server by then. Raises StepFailed.
+    """
     asked_by = site.aws.caller.rpartition("/")[2]
     entries: list[Any] = [
-        stop_entry(site.cluster, one.key, one.instance_id, asked_by, now) for one in running(machines)
+        stop_entry(site.cluster, one.key, one.instance_id, asked_by, now, unless_used=unless_used)
+        for one in running(machines)
     ]
     for start in range(0, len(entries), ENTRIES_A_CALL):
         answer = site.aws.client("events").put_events(Entries=entries[start : start + ENTRIES_A_CALL])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ from lifecycle_app.worker import State, Worker, split
 REGION = "eu-west-1"
 NOW = datetime.now(UTC).replace(microsecond=0)
 FILE = f"cluster: spring\nregion: {REGION}\nowner: me\n"
+
+
+@cache
+def an_image() -> str:
+    """An image to launch from. moto lists hundreds, always the same, and takes its time."""
+    return str(boto3.client("ec2", region_name=REGION).describe_images()["Images"][0]["ImageId"])
 
 
 class Built:
@@ -55,10 +62,9 @@ class Built:
         user, server = split(key)
         tags = {"cloudjhub:cluster": cluster, "cloudjhub:role": role, "cloudjhub:user": user}
         listed: Any = [{"Key": k, "Value": v} for k, v in {**tags, "cloudjhub:server": server}.items()]
-        image = self.ec2.describe_images()["Images"][0]["ImageId"]
         home: Any = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1, "DeleteOnTermination": False}}
         made = self.ec2.run_instances(
-            ImageId=image,
+            ImageId=an_image(),
             MinCount=1,
             MaxCount=1,
             InstanceType="t3.medium",

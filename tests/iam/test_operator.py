@@ -14,6 +14,8 @@ from bootstrap.policies import Scope
 from bootstrap.policies.__main__ import main
 from bootstrap.policies.operator import operator_policies
 from tests.contracts.test_stop_start_places import calls_in
+from tests.iam.asking import OUR_TAGS, Asked
+from tests.iam.launches import LAUNCHED
 from tests.iam.linting import findings
 from tests.iam.simulator import ACCOUNT, Context, Question, catalogue, judge
 
@@ -118,6 +120,27 @@ CASES: Mapping[str, tuple[bool, str, str, Context]] = {
     "own manager's role to Lambda": (
         False, "iam:PassRole", iam("role/cloudjhub-dev-manager"), {"iam:PassedToService": "lambda.amazonaws.com"},
     ),
+    "own worker's role": (True, "iam:PassRole", iam("role/cloudjhub-dev-worker"), PASSED),
+    "own worker's role to Lambda": (
+        False, "iam:PassRole", iam("role/cloudjhub-dev-worker"), {"iam:PassedToService": "lambda.amazonaws.com"},
+    ),
+    "role of a longer name": (False, "iam:PassRole", iam("role/cloudjhub-dev-worker-2"), PASSED),
+    "disk of a launch": (
+        True, "ec2:RunInstances", arn("ec2", "volume/*"), {"aws:RequestTag/cloudjhub:cluster": "dev"},
+    ),
+    "disk of a launch for another": (
+        False, "ec2:RunInstances", arn("ec2", "volume/*"), {"aws:RequestTag/cloudjhub:cluster": "dev-b"},
+    ),
+    "old home to a new machine": (True, "ec2:AttachVolume", arn("ec2", "volume/vol-1"), OURS),
+    "other cluster's home to a new machine": (False, "ec2:AttachVolume", arn("ec2", "volume/vol-1"), OTHERS),
+    "records by changes": (True, "dynamodb:Query", arn("dynamodb", "table/cloudjhub-dev-workers/index/changed"), {}),
+    "history by day": (True, "dynamodb:Query", arn("dynamodb", "table/cloudjhub-dev-history/index/day"), {}),
+    "other cluster's records by changes": (
+        False, "dynamodb:Query", arn("dynamodb", "table/cloudjhub-dev-b-workers/index/changed"), {},
+    ),
+    "scan of an index": (False, "dynamodb:Scan", arn("dynamodb", "table/cloudjhub-dev-workers/index/changed"), {}),
+    "request for a stop": (True, "events:PutEvents", arn("events", "event-bus/default"), {}),
+    "event on another bus": (False, "events:PutEvents", arn("events", "event-bus/other"), {}),
     "function's role": (
         True, "iam:PassRole", iam("role/cloudjhub-dev-sweep"), {"iam:PassedToService": "lambda.amazonaws.com"},
     ),
@@ -150,6 +173,17 @@ def test_only_this_cluster_can_be_touched() -> None:
     results = judge(POLICIES, questions)
     decided = {name: result == "Allowed" for name, result in zip(CASES, results, strict=True)}
     assert decided == {name: case[0] for name, case in CASES.items()}
+
+
+def test_workers_are_launched_as_the_hub_launches_them() -> None:
+    """For `workers prepare`: each resource of the hub's own launch, and its tags."""
+    tagging = Asked(INSTANCE, {**OUR_TAGS, "ec2:CreateAction": "RunInstances"})
+    asked = [("ec2:RunInstances", one) for one in LAUNCHED.values()] + [("ec2:CreateTags", tagging)]
+    questions = [
+        Question(policies=tuple(POLICIES), action=action, resource=one.resource, context=one.context)
+        for action, one in asked
+    ]
+    assert set(judge(POLICIES, questions)) == {"Allowed"}
 
 
 def test_no_role_is_passed_by_a_wildcard() -> None:

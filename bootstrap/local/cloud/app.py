@@ -38,6 +38,7 @@ from bootstrap.local.cloud.plans import boot_plan
 from bootstrap.local.cloud.room import Machinery, Room
 from bootstrap.local.cloud.rules import State
 from bootstrap.local.cloud.settings import OPERATOR_KEY, Settings
+from bootstrap.local.cloud.statuses import Statuses
 from bootstrap.local.cloud.throttle import Throttle
 from bootstrap.local.cloud.tokens import ClientTokens
 from bootstrap.local.cloud.volumes import Volumes
@@ -159,7 +160,9 @@ class Cloud:
             settings.operator_secret,
         )
         launching = Launching(emulator, machines, self._lifecycle, images, self.faults, self.tokens)
-        ec2 = Ec2(emulator, machines, self._lifecycle, launching, self.room, settings.describe_lag)
+        # EC2's checks of a new instance take about as long as it was pending, or longer.
+        statuses = Statuses(machines, time.time, settings.boot_time, settings.describe_lag)
+        ec2 = Ec2(emulator, machines, self._lifecycle, launching, self.room, statuses, settings.describe_lag)
         self._front = Front(
             emulator,
             self.identities,

@@ -13,6 +13,7 @@ from bootstrap.local.cloud.machines import Machine, Machines
 from bootstrap.local.cloud.messages import AwsError, Response
 from bootstrap.local.cloud.room import Room
 from bootstrap.local.cloud.rules import CODES, State
+from bootstrap.local.cloud.statuses import Statuses
 from bootstrap.local.cloud.wire import Call
 
 Handler = Callable[[Call], Response]
@@ -28,6 +29,7 @@ class Ec2:
         lifecycle: Lifecycle,
         launching: Launching,
         room: Room,
+        statuses: Statuses,
         lag: timedelta,
     ) -> None:
         self._emulator = emulator
@@ -35,6 +37,7 @@ class Ec2:
         self._lifecycle = lifecycle
         self._launching = launching
         self._room = room
+        self._statuses = statuses
         self._lag = lag
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -45,7 +48,7 @@ class Ec2:
             "TerminateInstances": self._terminate,
             "RebootInstances": self._reboot,
             "DescribeInstances": self._describe,
-            "DescribeInstanceStatus": self._describe,
+            "DescribeInstanceStatus": self._statuses.answer,
             "GetConsoleOutput": self._console,
         }
 

@@ -1,0 +1,406 @@
+"""`workers prepare`: who is meant, what is checked before anything is launched, what is said and told to scripts."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from bootstrap import people as kept
+from bootstrap.cluster.settings import Login
+from bootstrap.commands import prepare as command
+from bootstrap.commands.workers import workers
+from bootstrap.errors import Interrupted, NotBuilt, Refused, SettingsError, StepFailed
+from bootstrap.image import images
+from bootstrap.manager.bundle import Bundle, current, files_in
+from bootstrap.manager.user_data import config_in, user_data
+from bootstrap.preflight import quotas, subnets
+from bootstrap.workers import as_hub, lacking
+from bootstrap.workers.as_hub import ANOTHER_VERSION, DECIDING, AsHub, hub_settings, manager_config
+from bootstrap.workers.booting import Boot, boot_in, boots
+from bootstrap.workers.listing import Machine, machines
+from bootstrap.workers.preparing import INTERRUPTED, Outcome, Prepared, Wanted
+from hub.people import People
+from lifecycle_app.worker import State
+from tests.bootstrap.clusters import NOW, REGION, Built, an_image, built
+from tests.bootstrap.manager_examples import CONFIG
+
+BUCKET = "cloudjhub-spring-123456789012-eu-west-1"
+QUOTA = 64.0
+
+
+class Course(Built):
+    """The cluster `spring` with a manager, an image and three users."""
+
+    def __init__(self, built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.__dict__.update(built.__dict__)
+        self.monkeypatch = monkeypatch
+        self.quota = QUOTA
+        self.subnet = self.ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+        group = self.ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+        self.config = replace(
+            CONFIG,
+            cluster="spring",
+            region=REGION,
+            bucket=BUCKET,
+            bundle=current().key,
+            worker_types=("t3.medium", "t3.large"),
+            worker_subnets=(self.subnet,),
+            worker_group=group,
+            worker_role="cloudjhub-spring-worker",
+        )
+        self.manager = ""
+        self.launch_manager(user_data(self.config))
+        images.choose(self.site.aws, "spring", an_image())
+        file = self.site.settings.login.users_file
+        file = self.file.parent / file.name
+        file.write_text("ada\nbob\ncleo admin\n")
+        settings = replace(self.site.settings, login=replace(self.site.settings.login, users_file=file))
+        self.site = replace(self.site, settings=settings)
+        monkeypatch.setattr(command, "site_of", lambda _: self.site)
+        kept.ensure_people(self.site)
+        monkeypatch.setattr(quotas, "_quota", lambda *_: self.quota)
+
+    def launch_manager(self, text: str) -> None:
+        tags: Any = [
+            {"Key": "cloudjhub:cluster", "Value": "spring"},
+            {"Key": "cloudjhub:role", "Value": "manager"},
+        ]
+        if self.manager:
+            self.ec2.terminate_instances(InstanceIds=[self.manager])
+        made = self.ec2.run_instances(
+            ImageId=an_image(),
+            MinCount=1,
+            MaxCount=1,
+            InstanceType="t3.small",
+            UserData=text,
+            TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+        )
+        self.manager = made["Instances"][0]["InstanceId"]
+
+    def workers(self) -> set[str]:
+        return {one for one, state in self.states().items() if one != self.manager and state != "terminated"}
+
+    def clear(self) -> None:
+        """No machine and no record is left for the next test."""
+        self.ec2.terminate_instances(InstanceIds=[*self.workers(), self.manager])
+        table, client = "cloudjhub-spring-workers", self.site.aws.client("dynamodb")
+        for item in client.scan(TableName=table)["Items"]:
+            client.delete_item(TableName=table, Key={"worker": item["worker"]})
+
+    def outcomes(self, *of: Prepared) -> list[tuple[list[str], int]]:
+        """What a preparation is asked to do; it answers with these."""
+        seen: list[tuple[list[str], int]] = []
+
+        def prepare_all(*given: Any) -> list[Prepared]:
+            wanted: Sequence[Wanted] = given[3]
+            seen.append(([one.key for one in wanted], given[4]))
+            return list(of)
+
+        self.monkeypatch.setattr(command, "prepare_all", prepare_all)
+        return seen
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    """For all tests of this module: moto takes a second to make an account's EC2."""
+    with pytest.MonkeyPatch.context() as patch, built(patch, tmp_path_factory.mktemp("spring")) as made:
+        iam = boto3.client("iam", region_name=REGION)
+        iam.create_instance_profile(InstanceProfileName="cloudjhub-spring-worker")
+        yield made
+
+
+@pytest.fixture
+def course(account: Built, monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
+    made = Course(account, monkeypatch)
+    yield made
+    made.clear()
+
+
+def ready(key: str) -> Prepared:
+    return Prepared(key=key, instance_id=f"i-{key}", outcome=Outcome.STOPPED)
+
+
+def test_a_dry_run_says_who_would_get_one_and_what_that_costs(course: Course) -> None:
+    course.worker("bob", state=State.STOPPED)
+    before = course.states()
+    seen = course.outcomes()
+    said = course.run(workers, "prepare", "--all", "--dry-run").output
+    assert "would prepare ada: a t3.medium" in said
+    assert "would prepare cleo" in said
+    assert "bob" in said
+    assert "has a machine: it is stopped" in said
+    disks = 2 * (CONFIG.worker_disk + CONFIG.home_disk) * 0.08
+    assert f"${disks:.2f} a month" in said
+    rows = json.loads(course.run(workers, "prepare", "--all", "--dry-run", "--json").stdout)
+    assert [(one["worker"], one["outcome"]) for one in rows] == [
+        ("ada", "to prepare"),
+        ("cleo", "to prepare"),
+        ("bob", "has one"),
+    ]
+    assert (course.states(), seen) == (before, [])
+
+
+def test_those_who_have_none_are_prepared_in_the_order_given(course: Course) -> None:
+    course.worker("bob")
+    seen = course.outcomes(ready("cleo"), ready("ada"))
+    said = course.run(workers, "prepare", "cleo", "bob", "ADA", "cleo", "--yes").output
+    assert seen == [(["cleo", "ada"], 20)]
+    assert "2 ready" in said
+    course.run(workers, "prepare", "ada", "--yes", "--at-once", "7")
+    assert seen[-1] == (["ada"], 7)
+
+
+def test_names_come_from_a_file_or_standard_input(course: Course, tmp_path: Path) -> None:
+    seen = course.outcomes(ready("ada"))
+    text = "# the class\n\nada  # front row\ncleo admin\n"
+    (tmp_path / "class.txt").write_text(text)
+    course.run(workers, "prepare", "--from", str(tmp_path / "class.txt"), "--yes")
+    course.run(workers, "prepare", "bob", "--from", "-", "--yes", typed=text)
+    assert [keys for keys, _ in seen] == [["ada", "cleo"], ["bob", "ada", "cleo"]]
+
+
+def test_it_asks_first(course: Course) -> None:
+    seen = course.outcomes(ready("ada"))
+    assert course.run(workers, "prepare", "ada", typed="n\n").exit_code == 1
+    assert seen == []
+
+
+def test_a_second_run_has_nothing_to_do(course: Course) -> None:
+    for name in ("ada", "bob", "cleo"):
+        course.worker(name, state=State.STOPPED)
+    seen = course.outcomes()
+    assert "nothing to do" in course.run(workers, "prepare", "--all", "--yes").output
+    assert seen == []
+
+
+def test_what_is_wrong_is_told_in_one_line_after_the_others(course: Course) -> None:
+    running = Prepared(key="bob", instance_id="i-bob", outcome=Outcome.RUNNING, words="the hub is down")
+    course.outcomes(ready("ada"), running)
+    with pytest.raises(StepFailed, match="1 are not prepared: the hub is down"):
+        course.run(workers, "prepare", "ada", "bob", "--yes")
+    stopped = Prepared(key="bob", instance_id="", outcome=Outcome.NOT_LAUNCHED, words=INTERRUPTED)
+    course.outcomes(ready("ada"), stopped)
+    with pytest.raises(Interrupted, match="goes on from there"):
+        course.run(workers, "prepare", "ada", "bob", "--yes")
+
+
+def test_somebody_who_logged_in_is_no_failure(course: Course) -> None:
+    course.outcomes(Prepared(key="ada", instance_id="i-ada", outcome=Outcome.IN_USE, words="pending spawn"))
+    said = course.run(workers, "prepare", "ada", "--yes").output
+    assert "ada (i-ada): left running: its user has logged in: pending spawn" in said
+    rows = json.loads(course.run(workers, "prepare", "ada", "--yes", "--json").stdout)
+    assert rows == [{"worker": "ada", "instance_id": "i-ada", "outcome": "in use", "words": "pending spawn"}]
+
+
+def test_the_quota_says_how_many_boot_at_the_same_time(course: Course) -> None:
+    """The manager, a t3.small, uses two vCPUs of it; each t3.medium two, whosever it is."""
+    seen = course.outcomes(ready("ada"))
+    for quota in (64.0, 22.0, 5.0, 4.0):
+        course.quota = quota
+        course.run(workers, "prepare", "ada", "--yes")
+    course.instance("other", cluster="autumn")
+    course.quota = 22.0
+    course.run(workers, "prepare", "ada", "--yes")
+    assert [at_once for _, at_once in seen] == [20, 10, 1, 1, 9]
+
+
+def test_without_room_nothing_is_launched(course: Course) -> None:
+    seen = course.outcomes()
+    course.quota = 3.0
+    with pytest.raises(Refused, match=r"no room for a t3\.medium"):
+        course.run(workers, "prepare", "ada", "--yes")
+    course.quota = QUOTA
+    course.monkeypatch.setattr(subnets, "_described", lambda *_: [])
+    with pytest.raises(Refused, match=r"nothing was launched: the worker subnets .* 0 free addresses"):
+        course.run(workers, "prepare", "ada", "--yes")
+    assert seen == []
+
+
+def test_a_quota_that_cannot_be_read_leaves_the_option(course: Course) -> None:
+    def denied(*_: Any) -> float:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "GetServiceQuota")
+
+    course.monkeypatch.setattr(quotas, "_quota", denied)
+    seen = course.outcomes(ready("ada"))
+    course.run(workers, "prepare", "ada", "--yes", "--at-once", "3")
+    assert seen == [(["ada"], 3)]
+
+
+def test_only_the_clusters_types_are_taken(course: Course) -> None:
+    seen = course.outcomes(ready("ada"))
+    with pytest.raises(SettingsError, match=r"take one of t3\.medium, t3\.large"):
+        course.run(workers, "prepare", "ada", "--yes", "--instance-type", "p5.48xlarge")
+    assert seen == []
+    assert "a t3.large" in course.run(
+        workers, "prepare", "ada", "--yes", "--instance-type", "t3.large"
+    ).output  # fmt: skip
+
+
+def test_without_a_manager_there_is_no_request_to_make(course: Course) -> None:
+    course.ec2.terminate_instances(InstanceIds=[course.manager])
+    with pytest.raises(NotBuilt, match="cloudjhub up"):
+        course.run(workers, "prepare", "ada", "--yes")
+
+
+PEOPLE = People(frozenset({"ada", "bob"}), frozenset(), frozenset({"eve"}))
+
+
+def login(**more: Any) -> Login:
+    return Login(**{"authenticator": "native", "users_file": Path("users"), **more})
+
+
+@pytest.mark.parametrize(
+    ("given", "everybody", "rules", "expected"),
+    [
+        (["bob", "Ada", "bob"], False, login(), ["bob", "ada"]),
+        ([], True, login(), ["ada", "bob"]),
+        (["zoe"], False, login(allow_all=True), ["zoe"]),
+        (["zoe"], False, login(authenticator="github"), ["zoe"]),
+    ],
+)
+def test_who_is_meant(given: list[str], everybody: bool, rules: Login, expected: list[str]) -> None:
+    assert lacking.chosen(given, PEOPLE, rules, everybody=everybody) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "everybody", "rules", "words"),
+    [
+        ([], False, login(), "nobody is named"),
+        (["ada"], True, login(), "not both"),
+        (["zoe"], False, login(), "zoe may not log in"),
+        (["eve"], False, login(allow_all=True), "eve may not log in"),
+        (["ada/gpu"], False, login(), "cannot have the character /"),
+    ],
+)
+def test_who_is_refused(given: list[str], everybody: bool, rules: Login, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        lacking.chosen(given, PEOPLE, rules, everybody=everybody)
+
+
+def test_those_with_a_machine_in_whatever_state_are_left_alone() -> None:
+    states = ["pending", "running", "stopping", "stopped", "unknown"]
+    found = [Machine(key=state, instance_id=f"i-{state}", state=state) for state in states]
+    found.append(Machine(key="gone", instance_id="", state="terminated", home_volume="vol-1"))
+    wanted, left = lacking.sorted_out([*states, "gone", "new"], found)
+    assert wanted == [Wanted(key="gone", home_volume="vol-1"), Wanted(key="new")]
+    assert [one.key for one in left] == states
+    assert {one.outcome for one in left} == {Outcome.HAS_ONE}
+
+
+# -- as the hub
+
+
+def test_the_hubs_settings_are_the_managers_own(course: Course) -> None:
+    """Not those in cluster.yaml, which may have been edited since."""
+    assert config_in(user_data(course.config)) == course.config
+    settings = hub_settings(course.site, manager_config(course.site))
+    assert (settings.subnets, settings.types) == ((course.subnet,), ("t3.medium", "t3.large"))
+    assert settings.owner == course.config.owner != course.site.settings.owner
+
+
+def test_a_manager_whose_launches_are_made_otherwise_is_refused(course: Course) -> None:
+    """Another version that launches in the same way is not."""
+    s3 = boto3.client("s3", region_name=REGION)
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_object(Bucket=BUCKET, Key="bundle/other.tar.gz", Body=current().content)
+    course.launch_manager(user_data(replace(course.config, bundle="bundle/other.tar.gz")))
+    assert manager_config(course.site).bundle == "bundle/other.tar.gz"
+    files = files_in(current().content, DECIDING)
+    assert sorted(files) == sorted(DECIDING)
+    course.monkeypatch.setattr(
+        as_hub, "files_in", lambda content, _: files if content == current().content else {}
+    )
+    s3.put_object(Bucket=BUCKET, Key="bundle/other.tar.gz", Body=Bundle("", b"other").content)
+    with pytest.raises(Refused, match=ANOTHER_VERSION[:30]):
+        manager_config(course.site)
+
+
+@pytest.mark.parametrize("text", ["", "#!/bin/sh", "#cloud-config\n{}", '#cloud-config\n{"write_files": []}'])
+def test_user_data_of_something_else_tells_no_configuration(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        config_in(text)
+
+
+def test_a_manager_that_tells_nothing_known_is_refused(course: Course) -> None:
+    course.launch_manager("#cloud-config\n{}")
+    with pytest.raises(Refused, match=ANOTHER_VERSION[:30]):
+        manager_config(course.site)
+
+
+def test_it_launches_as_the_hub_does_and_looks_first(course: Course) -> None:
+    settings = hub_settings(course.site, course.config)
+
+    async def twice() -> list[str | None]:
+        hub = AsHub(course.site, settings, "t3.medium", lambda: NOW)
+        first = await hub.launch("ada")
+        assert first is not None
+        assert await hub.boot(first) is not Boot.DOWN
+        again = await hub.launch("ada")
+        hub.close()
+        return [first, again]
+
+    first, again = asyncio.run(twice())
+    assert again is None
+    assert course.workers() == {first}
+    [listed] = machines(course.site, NOW)
+    assert (listed.key, listed.instance_id, listed.instance_type) == ("ada", first, "t3.medium")
+
+
+def test_a_recorded_one_is_asked_to_stop_unless_it_is_used(course: Course) -> None:
+    """By a moment at which its run had begun, though this machine's clock be late."""
+    asked: list[tuple[list[str], Any, bool]] = []
+
+    def ask(_site: Any, wanted: Sequence[Machine], at: Any, *, unless_used: bool) -> None:
+        asked.append(([one.key for one in wanted], at, unless_used))
+
+    course.monkeypatch.setattr(as_hub, "ask_to_stop", ask)
+    one = course.worker("ada", minutes=-3)
+
+    async def stop() -> None:
+        hub = AsHub(course.site, hub_settings(course.site, course.config), "t3.medium", lambda: NOW)
+        await hub.ask_to_stop(one)
+        hub.close()
+
+    asyncio.run(stop())
+    assert asked == [(["ada"], one.started_at, True)]
+
+
+def status(state: str, instance: str = "", system: str = "") -> dict[str, Any]:
+    return {
+        "InstanceState": {"Name": state},
+        "InstanceStatus": {"Status": instance},
+        "SystemStatus": {"Status": system},
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "boot"),
+    [
+        (status("pending", "not-applicable", "not-applicable"), Boot.BEGUN),
+        (status("running", "initializing", "initializing"), Boot.BEGUN),
+        (status("running", "initializing", "ok"), Boot.BEGUN),
+        (status("running", "insufficient-data", "ok"), Boot.BEGUN),
+        (status("running", "ok", "ok"), Boot.PASSED),
+        (status("running", "impaired", "ok"), Boot.FAILED),
+        (status("running", "initializing", "impaired"), Boot.FAILED),
+        (status("stopped", "not-applicable", "not-applicable"), Boot.DOWN),
+        (status("shutting-down", "not-applicable", "not-applicable"), Boot.DOWN),
+    ],
+)
+def test_how_far_a_machine_has_come(told: dict[str, Any], boot: Boot) -> None:
+    assert boot_in(told) is boot
+
+
+def test_one_that_ec2_does_not_know_yet_hides_no_other(course: Course) -> None:
+    known, young = course.instance("ada"), "i-0123456789abcdef0"
+    found = boots(course.site.aws, [young, known])
+    assert found[young] is Boot.BEGUN
+    assert found[known] is not Boot.DOWN
+    course.ec2.stop_instances(InstanceIds=[known])
+    assert boots(course.site.aws, [known, young])[known] is Boot.DOWN

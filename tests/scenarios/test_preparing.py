@@ -1,0 +1,98 @@
+"""Machines that are made before the first lesson: its logins launch nothing, and whoever comes early is not cut off."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.bench import counting
+from tests.bench.counting import HUB, OPERATOR
+from tests.bench.logins import calls_of
+from tests.bench.visitor import visitor
+from tests.scenarios.cloud import REPOSITORY, LocalCloud
+
+pytestmark = pytest.mark.cloud
+
+
+def command(cloud: LocalCloud, *words: str) -> list[str]:
+    file = str(cloud.state_dir / "cluster.yaml")
+    return [sys.executable, "-m", "bootstrap", "workers", *words, "--file", file]
+
+
+def operators(cloud: LocalCloud) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**kept, **cloud.told["environment"]}
+
+
+def prepare(cloud: LocalCloud, *names: str) -> dict[str, str]:
+    """What became of each."""
+    done = subprocess.run(
+        command(cloud, "prepare", *names, "--yes", "--json"),
+        cwd=REPOSITORY,
+        env=operators(cloud),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stderr}\n{cloud.logs()}"
+    return {row["worker"]: row["outcome"] for row in json.loads(done.stdout)}
+
+
+def made(cloud: LocalCloud, act: Callable[[], object], who: str) -> Counter[str]:
+    return Counter(counting.made_by(calls_of(cloud, act), who, "ec2:"))
+
+
+def test_a_login_starts_what_was_prepared(cloud: LocalCloud) -> None:
+    early = ["prepared1", "prepared2"]
+    told: dict[str, str] = {}
+    calls = made(cloud, lambda: told.update(prepare(cloud, *early)), OPERATOR)
+    assert told == dict.fromkeys(early, "stopped")
+    assert calls["ec2:RunInstances"] == 2
+    assert calls["ec2:StopInstances"] == calls["ec2:StartInstances"] == 0, (
+        "the lifecycle app stops, the hub starts"
+    )
+    for name in early:
+        [instance] = cloud.instances(name)
+        assert instance["State"]["Name"] == "stopped"
+        assert cloud.worker(name)["instance"] == instance["InstanceId"]
+        assert cloud.stopped_by(name) == {"person"}
+
+    [before] = cloud.instances(early[0])
+    who = visitor(cloud, early[0])
+    assert made(cloud, who.start, HUB) == {"ec2:StartInstances": 1}
+    assert who.run_cell(who.open_kernel(), "print(6 * 7)") == "42\n"
+    [after] = cloud.instances(early[0])
+    assert after["InstanceId"] == before["InstanceId"]
+
+    assert made(cloud, lambda: told.update(prepare(cloud, *early)), OPERATOR)["ec2:RunInstances"] == 0
+    assert told == dict.fromkeys(early, "has one")
+    assert cloud.worker(early[0])["state"] == "running"
+    who.stop()
+
+
+def test_whoever_logs_in_while_the_machine_boots_keeps_it(cloud: LocalCloud) -> None:
+    """One machine for both, and no stop."""
+    with cloud.faults("slow-boot"):
+        running = subprocess.Popen(
+            command(cloud, "prepare", "earlybird", "--yes", "--json"),
+            cwd=REPOSITORY,
+            env=operators(cloud),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        cloud.await_true("the machine is launched", lambda: cloud.instances("earlybird"))
+        who = visitor(cloud, "earlybird")
+        who.start()
+        said, errors = running.communicate(timeout=120)
+    assert running.returncode == 0, errors
+    [row] = json.loads(said)
+    assert row["outcome"] == "in use", row
+    assert len(cloud.instances("earlybird")) == 1
+    assert cloud.stopped_by("earlybird") == set()
+    assert who.run_cell(who.open_kernel(), "print(6 * 7)") == "42\n"
+    who.stop()
