@@ -1,0 +1,62 @@
+"""A whole group's term under every rule."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.traces.figures import Tally
+from tests.traces.habits import Habits
+from tests.traces.ours import Ours
+from tests.traces.peers import Custodian, Never, Oracle, cloudjhub, idle_culler
+from tests.traces.people import trace
+from tests.traces.running import Rule, runs
+from tests.traces.trace import DAY, WEEK, Trace
+
+LAST_STOPS = 2 * DAY
+"""After the term's end, so that its last sessions' stops are seen."""
+
+RULES: tuple[Callable[[Trace, object], Rule], ...] = (
+    lambda trace, seed: Ours(f"i-{trace.name}", seed),
+    lambda _trace, _seed: Oracle(),
+    lambda _trace, seed: idle_culler(seed),
+    lambda _trace, seed: cloudjhub(seed),
+    lambda trace, seed: Custodian(trace, 5.0, seed),
+    lambda trace, seed: Custodian(trace, 2.0, seed),
+    lambda _trace, _seed: Never(),
+)
+
+
+@dataclass(frozen=True)
+class Term:
+    """What came out, rule by rule: ours, the oracle's, the peers'."""
+
+    title: str
+    people: int
+    weeks: int
+    sessions: int
+    tallies: tuple[Tally, ...]
+
+    @property
+    def ours(self) -> Tally:
+        return self.tallies[0]
+
+    @property
+    def oracle(self) -> Tally:
+        return self.tallies[1]
+
+    @property
+    def length(self) -> float:
+        """Weeks for which machines are counted."""
+        return self.weeks + LAST_STOPS / WEEK
+
+
+def term(title: str, habits: Habits, people: int, weeks: int, seed: object) -> Term:
+    """Every person's trace, one after the other, under each rule."""
+    tallies = tuple(Tally(rule(Trace("nobody", ()), seed).name) for rule in RULES)
+    sessions = 0
+    until = weeks * WEEK + LAST_STOPS
+    for number in range(people):
+        life = trace(seed, f"{title} {number}", habits, weeks)
+        sessions += life.sessions
+        for tally, rule in zip(tallies, RULES, strict=True):
+            tally.add(list(runs(life, rule(life, seed), until, seed)))
+    return Term(title, people, weeks, sessions, tallies)

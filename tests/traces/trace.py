@@ -1,0 +1,139 @@
+"""What really happened at one person's machine, whoever watched. Times are seconds since the term's first Monday."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+MINUTE, HOUR, DAY, WEEK = 60.0, 3600.0, 86400.0, 604800.0
+BEGINNING = datetime(2026, 9, 7, tzinfo=UTC)
+"""A Monday, on a whole minute as CloudWatch's periods are."""
+
+Span = tuple[float, float]
+
+
+def moment(at: float) -> datetime:
+    """A trace's time as a time of day."""
+    return BEGINNING + timedelta(seconds=at)
+
+
+class Kind(StrEnum):
+    """What keeps a machine at work."""
+
+    KERNEL = "kernel"
+    TERMINAL = "terminal"
+    """A program in a terminal, or detached from one."""
+    STUCK = "stuck"
+    """A cell that waits for input() or loops for ever: the kernel is busy, and nobody wants anything of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something that runs. `cpu` in percent of one core; `prints`: does it send output all the time?"""
+
+    begin: float
+    end: float
+    kind: Kind
+    cpu: float = 100.0
+    prints: bool = False
+
+    @property
+    def is_useful(self) -> bool:
+        return self.kind is not Kind.STUCK
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The truth about one worker. Everything is sorted by its beginning."""
+
+    name: str
+    interactions: Sequence[float]
+    works: Sequence[Work] = ()
+    tabs: Sequence[Span] = ()
+    """When JupyterLab was open in a browser that had a network, used or not."""
+    idle_kernels: Sequence[Span] = ()
+    """When a notebook's kernel was left alive and idle; no rule here is misled by one, unless a tab is open."""
+    sessions: int = 0
+    begins: Sequence[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "begins", [work.begin for work in self.works])
+
+    def next_interaction(self, after: float) -> float | None:
+        """The first one later than that."""
+        place = bisect_right(self.interactions, after)
+        return self.interactions[place] if place < len(self.interactions) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One run of the machine: what of the trace it sees. What ran in an earlier run is lost with that."""
+
+    trace: Trace
+    start: float
+    """When the person asked for the machine."""
+    running: float
+    """When EC2 says `running`: from here on it is billed."""
+    ready: float
+    """When JupyterLab has loaded, which is the person's first interaction in this run."""
+
+    def interactions(self, until: float) -> Iterator[float]:
+        """Those after `ready` and until then; what was pressed while the machine booted had no effect."""
+        found = self.trace.interactions
+        for place in range(bisect_right(found, self.ready), bisect_right(found, until)):
+            yield found[place]
+
+    def works(self, until: float) -> Iterator[Work]:
+        """What began in this run, until then, the newest first; it cannot have run before the machine was ready."""
+        begins, works = self.trace.begins, self.trace.works
+        for place in range(bisect_right(begins, until) - 1, bisect_left(begins, self.start) - 1, -1):
+            yield self.clipped(works[place])
+
+    def clipped(self, work: Work) -> Work:
+        """The work as it was in this run."""
+        if work.begin >= self.ready:
+            return work
+        return Work(self.ready, max(work.end, self.ready), work.kind, work.cpu, work.prints)
+
+    def signs(self, until: float) -> Iterator[float | Work]:
+        """Interactions and works from `ready` on, by their beginnings."""
+        yield self.ready
+        works, touches = self._works(until), self.interactions(until)
+        work, touch = next(works, None), next(touches, None)
+        while work is not None or touch is not None:
+            if work is None or (touch is not None and touch <= work.begin):
+                assert touch is not None
+                yield touch
+                touch = next(touches, None)
+            else:
+                yield work
+                work = next(works, None)
+
+    def last_interaction(self, at: float) -> float:
+        """The newest until then; `ready` if there was none since."""
+        found = self.trace.interactions
+        place = bisect_right(found, at)
+        return max(self.ready, found[place - 1]) if place else self.ready
+
+    def last_sign(self, at: float) -> float:
+        """The newest interaction or useful work until then."""
+        ends = (min(at, work.end) for work in self.works(at) if work.is_useful)
+        return max(self.last_interaction(at), max(ends, default=self.ready))
+
+    def is_tab_open(self, at: float) -> bool:
+        tabs = self.trace.tabs
+        place = bisect_right(tabs, (at, float("inf"))) - 1
+        # A tab whose server was stopped does not start it; it counts again from the person's next login on.
+        return place >= 0 and at < tabs[place][1]
+
+    def last_tab(self, at: float) -> float:
+        """When a tab was last open, until then."""
+        tabs = self.trace.tabs
+        place = bisect_right(tabs, (at, float("inf"))) - 1
+        return max(self.ready, min(at, tabs[place][1])) if place >= 0 else self.ready
+
+    def _works(self, until: float) -> Iterator[Work]:
+        begins, works = self.trace.begins, self.trace.works
+        for place in range(bisect_left(begins, self.start), bisect_right(begins, until)):
+            yield self.clipped(works[place])
