@@ -15,13 +15,15 @@ def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observat
     ``last_work``: when an earlier observation last saw work.
     """
     running = jobs(facts)
+    # What has ended since the last look worked until some moment after it.
+    works = bool(facts.busy_kernels or running or jobs(before))
     cpu_percent = percent_of_core(facts.cpu_time - before.cpu_time, facts.at - before.at)
-    level = _level(facts, before, working=bool(facts.busy_kernels or running), cpu_percent=cpu_percent)
+    level = _level(facts, before, working=works, cpu_percent=cpu_percent)
     return Observation(
         at=facts.at,
         level=level,
         last_interaction=facts.last_interaction.at if facts.last_interaction else None,
-        last_work=facts.at if facts.busy_kernels or running else last_work,
+        last_work=facts.at if works else last_work,
         busy_kernels=len(facts.busy_kernels),
         busy_terminals=len(running),
         cpu_percent=cpu_percent,
@@ -56,7 +58,7 @@ def _details(facts: Facts, before: Facts, running: list[Job], cpu_percent: float
         ago = max(0.0, (facts.at - facts.last_interaction.at).total_seconds())
         details.append(f"{facts.last_interaction.what} {ago:.0f} s ago")
     details += [f"{kernel} is busy" for kernel in facts.busy_kernels]
-    details += [str(job) for job in running]
+    details += [str(job) for job in running] or [f"until just now {job}" for job in jobs(before)]
     if cpu_percent >= LOAD_PERCENT:
         details.append(f"CPU {cpu_percent:.0f} % of a core")
     return tuple(details)

@@ -61,7 +61,7 @@ class Reporter:
         if life.last_interaction(at) > self.time_of(before):
             seen.add(Level.INTERACTION)
         for work in life.works(at):
-            if work.end > at:
+            if work.end > at or (work.kind is Kind.TERMINAL and _goes_on(work, self.time_of(before))):
                 seen.add(Level.WORK)
             elif self._load(work, self.time_of(before), at) >= LOAD_PERCENT:
                 seen.add(Level.LOAD)
@@ -75,7 +75,10 @@ class Reporter:
         since = self.time_of(last - 1)
         # Processes are looked at when a report is made, kernels every few seconds: busy twice in a row counts.
         least = SAMPLING if sign.begin <= since else 2 * SAMPLING
-        is_seen = sign.kind is not Kind.TERMINAL and sign.end - max(since, sign.begin) >= least
+        if sign.kind is Kind.TERMINAL:
+            is_seen = _goes_on(sign, since)
+        else:
+            is_seen = sign.end - max(since, sign.begin) >= least
         for number in range(first, last + is_seen):
             yield number, Level.WORK
         if not is_seen and self._load(sign, since, self.time_of(last)) >= LOAD_PERCENT:
@@ -86,3 +89,7 @@ class Reporter:
         """Percent of a core, on average over that time."""
         overlap = min(work.end, until) - max(work.begin, since)
         return work.cpu * overlap / (until - since) if overlap > 0 else 0.0
+
+
+def _goes_on(work: Work, at: float) -> bool:
+    return work.begin <= at < work.end

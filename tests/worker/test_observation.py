@@ -56,6 +56,13 @@ def test_level_and_details(facts: Facts, level: Level, details: tuple[str, ...])
     assert (seen.level, seen.details) == (level, details)
 
 
+def test_a_job_that_ended_since_the_last_look_worked_after_it() -> None:
+    """Nobody knows how long: up to the look that does not find it any more, at the most."""
+    seen = observe(QUIET, replace(TERMINAL, at=BEFORE.at, cpu_time=BEFORE.cpu_time), EARLIER)
+    assert (seen.level, seen.last_work, seen.busy_terminals) == (Level.WORK, NOW, 0)
+    assert seen.details == ("until just now terminal 1 runs sleep",)
+
+
 def test_work_and_interaction_are_counted_apart() -> None:
     facts = replace(TERMINAL, busy_kernels=("a", "b"), last_interaction=interaction(50))
     seen = observe(facts, BEFORE, EARLIER)
