@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import logins, machine, package, ready, running, schedules
+from tests.bench import logins, machine, package, ready, running, schedules, sweeps
 from tests.bench.report import Section, markdown
 from tests.bench.visitor import visitor
 from tests.scenarios.cloud import REPOSITORY, LocalCloud
@@ -24,9 +24,11 @@ def main() -> None:
     began_at, load = datetime.now(UTC), machine.load()
     print("the Lambda package", flush=True)
     sections = package.measure(given.repetitions + 4)
+    print("sweeps", flush=True)
+    swept = sweeps.measure()
     print("`make local`", flush=True)
     ready_section = ready.measure(given.port, given.repetitions)
-    sections = [ready_section, *_with_cloud(given), *sections, schedules.section()]
+    sections = [ready_section, *_with_cloud(given), swept, *sections, schedules.section()]
     given.output.write_text(markdown(_head(began_at, load, given.repetitions), sections))
     print(f"written: {given.output}")
 

@@ -32,6 +32,7 @@ from lifecycle_app.service import Service, sweep
 from lifecycle_app.store import WorkerStore
 from lifecycle_app.together import in_threads
 from lifecycle_app.worker import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, State, Worker, metric_namespace
+from tests.bench.report import Row, Section, verdict
 from tests.scenarios.cloud import REPOSITORY
 from tests.simulation.cloudwatch import LeanCloudWatch
 from tests.simulation.ec2 import LeanEC2, Machine
@@ -40,6 +41,9 @@ from tests.store.items import item_of
 
 MINUTE = timedelta(minutes=1)
 ITEMS_A_CALL = 25
+SIZES = (1_000, 10_000, 100_000)
+SAME_DUE = 100
+MANY_DUE = 1_000
 IDLE_FOR = 100
 """Minutes."""
 
@@ -220,6 +224,43 @@ def in_a_process(records: int, due: int, hub_seconds: float, store: str = "dynam
         text=True,
     )
     return dict(json.loads(done.stdout))
+
+
+def measure() -> Section:
+    """By how many workers exist with as many due; and with a thousand due, for each of which the hub takes a second."""
+    same = {records: in_a_process(records, SAME_DUE, 0) for records in SIZES}
+    storm = in_a_process(SIZES[-1], MANY_DUE, 1)
+    rows = [
+        Row(
+            what=f"{records:,} workers, {SAME_DUE} due",
+            value=f"{sum(cost['dynamodb'].values())} requests of DynamoDB that read {cost['items_read']} items,"
+            f" {sum(cost['cloudwatch'].values())} GetMetricData, {cost['cpu']:.1f} s CPU, {cost['megabytes']:.0f} MB",
+        )
+        for records, cost in same.items()
+    ]
+    reads = [cost["items_read"] + sum(cost["dynamodb"].values()) for cost in same.values()]
+    growth = max(reads) / min(reads)
+    rows.append(Row(what="the most reads / the fewest", value=f"{growth:.2f}", target=verdict(growth, 1.1)))
+    what = f"{SIZES[-1]:,} workers, {MANY_DUE:,} due, each a second at the hub"
+    stops = (
+        f"{storm['outcomes'].get('stopped', 0):,} stopped in {storm['ec2']['StopInstances']} StopInstances"
+    )
+    rows += [
+        Row(what=what, value=f"{storm['seconds']:.1f} s, {stops}", target=verdict(storm["seconds"], 30, "s")),
+        Row(what="its CPU", value=f"{storm['cpu']:.1f} s"),
+        Row(
+            what="its memory",
+            value=f"{storm['megabytes']:.0f} MB",
+            target=verdict(storm["megabytes"], 256, "MB"),
+        ),
+    ]
+    return Section(
+        title="One sweep",
+        words="`python -m tests.bench.sweeps --records N --due M`: the real function's code, its records in Amazon's "
+        "DynamoDB Local, the hub a server of its own, EC2 and CloudWatch lean ones in memory. Requests are counted as "
+        "they leave the process.",
+        rows=tuple(rows),
+    )
 
 
 def main() -> None:
