@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 import requests
+from botocore.exceptions import ClientError
 
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.killing import HUB, PROXY, crash, kill, power_off
@@ -81,7 +82,7 @@ class Trouble:
             self._end(step.name, running[int(step.chance * len(running))])
 
     def _end(self, how: str, instance_id: str) -> None:
-        """A machine that just goes down by itself is none to crash."""
+        """A machine that just goes down by itself is none to crash; and where AWS is throttled just then, none ends."""
         at = datetime.now(UTC)
         try:
             if how == "crash":
@@ -91,6 +92,10 @@ class Trouble:
             else:
                 self._cloud.client("ec2").terminate_instances(InstanceIds=[instance_id])
         except (requests.HTTPError, psutil.NoSuchProcess):
+            return
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "RequestLimitExceeded":
+                raise
             return
         self.crashes.append(Crash(at=at, instance_id=instance_id, how=how))
 
