@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 STATE_DIR ?= .local
 RUN := .venv/bin/python
 
-.PHONY: local local-down test nightly interruptions races bad-records restarts soak machines check format mutants bench setup setup-test package policies clean
+.PHONY: local local-down test nightly interruptions races bad-records restarts soak storm machines check format mutants bench traces setup setup-test package policies clean
 
 local: setup  ## everything on this machine; Ctrl-C ends it
 	@$(RUN) -m bootstrap local up --state-dir "$(STATE_DIR)" $(ARGS)
@@ -58,6 +58,13 @@ mutants: setup  ## changes what decides who is stopped, and sees that the tests 
 
 bench: setup setup-test  ## measures; writes docs/benchmarks.md
 	$(RUN) -m tests.bench
+
+traces: setup  ## a made-up term under our rule and the peers'; writes docs/traces.md. ARGS="--seed 2 --students 50"
+	$(RUN) -m tests.traces $(ARGS)
+
+storm: setup setup-test  ## classes that log in at once, through the real hub; writes docs/storm.md. ARGS="--users 500" for one of them
+	STORM=1 $(RUN) -m pytest -q tests/storm
+	$(RUN) -m tests.storm $(or $(ARGS),--report)
 
 package: setup  ## the Lambda package, as a SAM template and a zip in build/lifecycle
 	find lifecycle_app -name __pycache__ -prune -exec rm -r {} +

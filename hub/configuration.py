@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from hub import database
 from hub.authenticating import authenticator_class
 from hub.authenticators.traits import authenticator_traits, same_site
 from hub.choices import apply_options, options_form
@@ -44,6 +45,7 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
         "cleanup_servers": False,
         "cleanup_proxy": False,
         "db_url": f"sqlite:///{settings.state_dir / 'jupyterhub.sqlite'}",
+        "db_kwargs": database.options(),
         "cookie_secret": secrets.cookie_secret,
         # Servers that do not answer after a restart of the hub keep nobody else waiting.
         "init_spawners_timeout": 1,
@@ -51,8 +53,9 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
         "allow_named_servers": settings.named_servers > 0,
         "named_server_limit_per_user": settings.named_servers,
         "redirect_to_server": True,
-        # EC2's own rates set the pace of a class that logs in at once; beyond this users are asked to wait.
-        "concurrent_spawn_limit": 400,
+        # EC2's own rates set the pace of a class that logs in at once: it launches two a second, so that so many get
+        # their machine within start_timeout. Beyond this users are asked to come again.
+        "concurrent_spawn_limit": 1100,
         "active_server_limit": 0,
         "activity_resolution": 60,
         "last_activity_interval": 300,

@@ -4,6 +4,7 @@ import logging
 import sys
 from typing import Any
 
+from hub import garbage
 from hub.configuration import configuration
 from hub.errors import SettingsError
 from hub.parameters import read_secrets
@@ -26,6 +27,7 @@ def configure(config: Any) -> None:
         config[name].update(traits)
     if settings.extra_config:
         load_subconfig(str(settings.extra_config))  # type: ignore[name-defined]  # noqa: F821 -- traitlets gives it
+    garbage.settle()
 
 
 configure(get_config())  # type: ignore[name-defined]  # noqa: F821 -- traitlets gives it

@@ -1,0 +1,75 @@
+"""Measures from inside the hub how long its event loop is blocked, and what blocks it.
+
+Loaded as the hub's extra configuration (`hub_extra.py`), which JupyterHub reads within its running loop.
+"""
+
+import asyncio
+import json
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+TICK = 0.01
+BLOCKED = 0.1
+"""Seconds without a tick that are told."""
+
+
+class LoopWatch:
+    """A tick in the loop, and a thread that looks what runs there when ticks stay away."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._ticked = time.monotonic()
+        self._stack: list[str] = []
+        self._thread = threading.get_ident()
+        self._steps: list[dict[str, object]] = []
+
+    def begin(self) -> None:
+        """From now on."""
+        self._time_steps()
+        self._tick_task = asyncio.get_running_loop().create_task(self._tick())
+        threading.Thread(target=self._look, daemon=True, name="loop watch").start()
+
+    def _time_steps(self) -> None:
+        """Has each step of the loop timed: one of them alone, and not that many were ready at the same time."""
+        run = asyncio.Handle._run
+        watch = self
+
+        def timed(handle: asyncio.Handle) -> None:
+            began = time.monotonic()
+            run(handle)
+            took = time.monotonic() - began
+            if took > BLOCKED and threading.get_ident() == watch._thread:
+                watch._steps.append({"at": time.time(), "step": took, "stack": watch._stack})
+
+        asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
+
+    async def _tick(self) -> None:
+        with self._file.open("a", buffering=1) as file:
+            file.write(json.dumps({"began": time.time()}) + "\n")
+            cpu = time.thread_time()
+            while True:
+                await asyncio.sleep(TICK)
+                now, spent = time.monotonic(), time.thread_time()
+                gap = now - self._ticked - TICK
+                if gap > BLOCKED:
+                    # Without CPU of its own the loop waited for a core, or for the interpreter's lock.
+                    told = {"at": time.time(), "gap": gap, "cpu": spent - cpu, "stack": self._stack}
+                    file.write(json.dumps(told) + "\n")
+                for step in self._steps:
+                    file.write(json.dumps(step) + "\n")
+                self._steps.clear()
+                self._ticked, cpu, self._stack = now, spent, []
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(BLOCKED / 4)
+            late = time.monotonic() - self._ticked - TICK
+            if late > BLOCKED / 2 and not self._stack:
+                frame = sys._current_frames().get(self._thread)
+                self._stack = [
+                    f"{one.filename.rpartition('site-packages/')[2]}:{one.lineno} {one.name}"
+                    for one in traceback.extract_stack(frame)[-12:]
+                ]

@@ -1,0 +1,69 @@
+"""What a storm is made of, handed to each of its processes as a file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+NETWORK = "127.194"
+WORKERS = "127.195"
+"""The first halves of addresses: of hub, proxy and AWS, and of the machines."""
+CLUSTER, ROLE, HUB_NAME = "storm", "cloudjhub-storm-worker", "hub.storm"
+ACCOUNT = "123456789012"
+IMAGE, GROUP = "ami-0123456789abcdef0", "sg-0123456789abcdef0"
+SUBNETS = ("subnet-0000000a", "subnet-0000000b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storm:
+    """Who comes, and how their machines are. Seconds."""
+
+    users: int
+    within: float = 60.0
+    first: bool = False
+    """Has nobody a machine yet?"""
+    seed: int = 1
+    boot: tuple[float, float] = (2.0, 5.0)
+    """From pending to running, drawn between the two."""
+    server: tuple[float, float] = (1.0, 2.0)
+    """From the environment to the server's first answer."""
+    patience: float = 600.0
+    """A user who sees nothing of a server for so long gives up."""
+    stagger: str = "even"
+    """How the users come: `even`, or `rush`, most of them at the beginning."""
+    running: bool = False
+    """Do all machines run from the beginning?"""
+    aws_port: int = 0
+    public_port: int = 0
+    network: str = NETWORK
+    workers: str = WORKERS
+
+    @property
+    def aws(self) -> str:
+        return f"http://{self.network}.0.2:{self.aws_port}"
+
+    @property
+    def public(self) -> str:
+        return f"http://{self.network}.0.1:{self.public_port}"
+
+    @property
+    def hub_api(self) -> str:
+        return f"http://{self.network}.0.10:8081/hub/api"
+
+    def name(self, number: int) -> str:
+        """A user's name."""
+        return f"student{number:04d}"
+
+    def write(self, file: Path, secrets: Mapping[str, str]) -> None:
+        """Puts it where the processes read it."""
+        file.write_text(json.dumps({"storm": asdict(self), "secrets": dict(secrets)}))
+
+
+def read(file: Path) -> tuple[Storm, dict[str, str]]:
+    """The storm and the cluster's secrets."""
+    told = json.loads(file.read_text())
+    storm: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in told["storm"].items()
+    }
+    return Storm(**storm), told["secrets"]
