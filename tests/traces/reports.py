@@ -75,10 +75,8 @@ class Reporter:
         since = self.time_of(last - 1)
         # Processes are looked at when a report is made, kernels every few seconds: busy twice in a row counts.
         least = SAMPLING if sign.begin <= since else 2 * SAMPLING
-        if sign.kind is Kind.TERMINAL:
-            is_seen = _goes_on(sign, since)
-        else:
-            is_seen = sign.end - max(since, sign.begin) >= least
+        is_long = sign.end - max(since, sign.begin) >= least
+        is_seen = _goes_on(sign, since) if sign.kind is Kind.TERMINAL else is_long
         for number in range(first, last + is_seen):
             yield number, Level.WORK
         if not is_seen and self._load(sign, since, self.time_of(last)) >= LOAD_PERCENT:
