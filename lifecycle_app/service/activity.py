@@ -11,8 +11,9 @@ from functools import partial
 from lifecycle_app.decisions import next_look
 from lifecycle_app.errors import BadRecord, HubError, RecordConflict
 from lifecycle_app.evidence import Evidence
-from lifecycle_app.policy import Level, Policy, policy_for, scopes
+from lifecycle_app.policy import Level, Policy, policy_for
 from lifecycle_app.service.ports import Service
+from lifecycle_app.service.records import policy_texts
 from lifecycle_app.together import handfuls
 from lifecycle_app.transitions import with_due, with_life
 from lifecycle_app.wording import clock
@@ -32,7 +33,7 @@ def record_activity(service: Service, now: datetime) -> dict[str, int]:
     evidence = service.metrics.newest([worker.instance_id for worker in running], now - LOOK_BACK, now)
     groups = _groups(service)
     grouped = [replace(w, groups=groups.get(w.user, w.groups)) for w in running]
-    texts = service.store.policies(sorted({scope for w in grouped for scope in scopes(w.user, w.groups)}))
+    texts = policy_texts(service, grouped)
     observed = [_observed(worker, evidence[worker.instance_id], texts, now) for worker in grouped]
     changed = [new for old, new in zip(running, observed, strict=True) if new != old]
     written = sum(sum(service.together(partial(_write, service), some)) for some in handfuls(changed))

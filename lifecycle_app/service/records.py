@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -47,9 +47,14 @@ def policy_of(service: Service, worker: Worker) -> Policy:
     return policies_of(service, [worker])[worker.instance_id]
 
 
+def policy_texts(service: Service, workers: Iterable[Worker]) -> dict[str, str]:
+    """The JSON of all scopes that count for any of the workers, by scope."""
+    return service.store.policies(sorted({scope for w in workers for scope in scopes(w.user, w.groups)}))
+
+
 def policies_of(service: Service, workers: Sequence[Worker]) -> dict[str, Policy]:
     """The workers' policies by instance, as `policy_of` tells each."""
-    texts = service.store.policies(sorted({scope for w in workers for scope in scopes(w.user, w.groups)}))
+    texts = policy_texts(service, workers)
     for worker in workers:
         wrong = problems(worker.user, worker.groups, texts)
         if wrong:
