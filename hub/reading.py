@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from hub.calls import Calls
 from lifecycle_app.errors import BadRecord, StoreUnavailable
-from lifecycle_app.worker import Worker
+from lifecycle_app.worker import EPOCH, Worker
 
 log = logging.getLogger(__name__)
 
-EPOCH = datetime.fromtimestamp(0, UTC)
 # The index is eventually consistent, and a record bears the time at which its writer began: at most two minutes before.
 OVERLAP = timedelta(minutes=5)
 MOST_KEPT = 50_000

@@ -14,7 +14,7 @@ from lifecycle_app.aws_errors import asking
 from lifecycle_app.errors import CloudError
 from lifecycle_app.evidence import REPORTS_MISSED, Evidence, Report
 from lifecycle_app.policy import Level, Policy
-from lifecycle_app.worker import idle_alarm_name, idle_alarm_prefix, metric_namespace
+from lifecycle_app.worker import EPOCH, idle_alarm_name, idle_alarm_prefix, metric_namespace
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ from clocks that differ by five minutes. Life that lies ahead is life; and if mu
 MEASURED_EVERY = timedelta(minutes=5)
 """EC2's own figures, without detailed monitoring."""
 MEASURES_MISSED = 3
-EPOCH = datetime.fromtimestamp(0, UTC)
 CPU_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, UpdateError
@@ -16,11 +16,10 @@ from lifecycle_app.census import Census
 from lifecycle_app.errors import BadRecord, RecordConflict, StoreUnavailable
 from lifecycle_app.history import Entry, Kind
 from lifecycle_app.records import COSTS, HistoryRecord, SettingRecord, WorkerRecord, bound
-from lifecycle_app.worker import Worker
+from lifecycle_app.worker import EPOCH, Worker
 
 log = logging.getLogger(__name__)
 
-EPOCH = datetime.fromtimestamp(0, UTC)
 CONDITION_FAILED = "ConditionalCheckFailedException"
 NOT_TAKEN = "ValidationException"
 """What DynamoDB says of an item that is too large, or has something in it that it does not keep."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+"""Before everything that is recorded."""
 TAG_CLUSTER = "cloudjhub:cluster"
 TAG_ROLE = "cloudjhub:role"
 TAG_USER = "cloudjhub:user"

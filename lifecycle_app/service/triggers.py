@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from lifecycle_app.decision import Action, Decision
@@ -17,14 +17,12 @@ from lifecycle_app.service.ports import Service
 from lifecycle_app.service.records import TRIES, keep, policies_of, policy_of
 from lifecycle_app.service.stopping import stop
 from lifecycle_app.together import handfuls
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.worker import EPOCH, State, Worker
 
 log = logging.getLogger(__name__)
 
 LAUNCH_TOLD_WITHIN = timedelta(minutes=5)
 """So long the first event of a new instance may be under way."""
-
-EVER = datetime.fromtimestamp(0, UTC)
 
 REQUEST_IS_NEW = timedelta(minutes=5)
 """With the hub down nobody can tell whether somebody came back since an older request."""
@@ -80,7 +78,7 @@ def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
         decision = requested(current, event.by, min(event.at, now))
         if event.unless_used:
             # A server that was started at any time is its user's. Only the hub knows of one: without it nobody decides.
-            return replace(decision, since=EVER, alone=False)
+            return replace(decision, since=EPOCH, alone=False)
         seen = current.last_interaction
         is_last_word = now - event.at < REQUEST_IS_NEW and (seen is None or seen <= event.at)
         return replace(decision, alone=is_last_word)

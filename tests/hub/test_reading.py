@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from hub.reading import EPOCH, OVERLAP, Reader
+from hub.reading import OVERLAP, Reader
 from lifecycle_app.errors import StoreUnavailable
-from lifecycle_app.worker import State
+from lifecycle_app.worker import EPOCH, State
 from tests.hub.fakes import NOON, FakeStore, calls, worker
 
 MINUTE = timedelta(minutes=1)
