@@ -122,9 +122,12 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
             seen = await self.parts.startup.look(self.key, self.instance_id)
         except StartError:
             return False
-        if seen is not None and step_for(seen) is Step.ADOPT:
-            self.alive_at = self.parts.now()
-        return seen is not None and step_for(seen) is not Step.ADOPT
+        if seen is None:
+            return False
+        if step_for(seen) is not Step.ADOPT:
+            return True
+        self.alive_at = self.parts.now()
+        return False
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """The real steps of the start, as they happen."""
