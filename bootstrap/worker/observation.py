@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from .facts import Facts, Level, Observation
-from .work import Job, jobs
+from .work import jobs
 
 # Percent of one core. An open JupyterLab tab costs the server less than 1, a loop that computes 100.
 LOAD_PERCENT = 20.0
@@ -16,7 +16,8 @@ def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observat
     """
     running = jobs(facts)
     # What has ended since the last look worked until some moment after it.
-    works = bool(facts.busy_kernels or running or jobs(before))
+    worked = [str(job) for job in running] or [f"until just now {job}" for job in jobs(before)]
+    works = bool(facts.busy_kernels or worked)
     cpu_percent = percent_of_core(facts.cpu_time - before.cpu_time, facts.at - before.at)
     level = _level(facts, before, working=works, cpu_percent=cpu_percent)
     return Observation(
@@ -27,7 +28,7 @@ def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observat
         busy_kernels=len(facts.busy_kernels),
         busy_terminals=len(running),
         cpu_percent=cpu_percent,
-        details=_details(facts, before, running, cpu_percent),
+        details=_details(facts, before, worked, cpu_percent),
     )
 
 
@@ -52,13 +53,13 @@ def _interacted(facts: Facts, before: Facts) -> bool:
     return facts.last_interaction is not None and facts.last_interaction.at > before.at
 
 
-def _details(facts: Facts, before: Facts, running: list[Job], cpu_percent: float) -> tuple[str, ...]:
+def _details(facts: Facts, before: Facts, worked: list[str], cpu_percent: float) -> tuple[str, ...]:
     details = []
     if facts.last_interaction and _interacted(facts, before):
         ago = max(0.0, (facts.at - facts.last_interaction.at).total_seconds())
         details.append(f"{facts.last_interaction.what} {ago:.0f} s ago")
     details += [f"{kernel} is busy" for kernel in facts.busy_kernels]
-    details += [str(job) for job in running] or [f"until just now {job}" for job in jobs(before)]
+    details += worked
     if cpu_percent >= LOAD_PERCENT:
         details.append(f"CPU {cpu_percent:.0f} % of a core")
     return tuple(details)

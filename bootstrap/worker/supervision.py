@@ -56,11 +56,13 @@ class Signals:
     def wait(self, at_most: timedelta) -> None:
         """Return at the next signal, or after this time."""
         try:
-            self._news.get(timeout=max(0.0, at_most.total_seconds()))
-            for _ in range(self._news.qsize()):
-                self._news.get_nowait()
+            numbers = [self._news.get(timeout=max(0.0, at_most.total_seconds()))]
         except Empty:
             return
+        numbers += [self._news.get() for _ in range(self._news.qsize())]
+        for number in numbers:
+            if number != signal.SIGCHLD:
+                log.info("Asked to end by %s", signal.Signals(number).name)
 
     def sleep(self, duration: timedelta, idle: Callable[[], object]) -> None:
         """Sleep unless asked to end; does ``idle`` whenever a child has ended."""
