@@ -73,7 +73,8 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
 
     def _refuse(self, status: int, message: str) -> None:
         self.set_status(status)
-        if status in (409, 429, 503):
+        # Not with 503: machines that could not be served would all come back within the second.
+        if status in (409, 429):
             self.set_header("Retry-After", str(RETRY_AFTER))
         self.write(json.dumps({"status": status, "message": message}))
 

@@ -4,6 +4,7 @@ The worker signs, the hub's own STS endpoint judges. Nothing of the sent request
 hub's name is in a signed header, so that a request signed for another hub is worth nothing here.
 """
 
+import asyncio
 import hmac
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -45,6 +46,8 @@ MUST_BE_SIGNED = frozenset({"host", "x-amz-date", HUB_HEADER})
 LONGEST_HEADER = 8192
 AGE = timedelta(minutes=5)
 AT_ONCE = 20
+LONGEST_TURN = timedelta(seconds=8)
+"""A worker waits ten seconds for an answer: what has waited so long for its turn is asked for again anyhow."""
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[\w/=+.-]{1,160}/(?P<day>\d{8})/[a-z0-9-]{1,40}/sts/aws4_request,"
@@ -160,6 +163,8 @@ class Identities:
         self._failures = Failures()
         self._used: dict[str, datetime] = {}
         self._http: SimpleAsyncHTTPClient | None = None
+        # The client has a queue too, but what waits there for longer than a connection may take fails.
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     @asynccontextmanager
     async def proven(self, sent: Any, source: str, now: datetime) -> AsyncIterator[str]:
@@ -206,12 +211,26 @@ class Identities:
             follow_redirects=False,
         )
         try:
-            answer = await self._http.fetch(request)
+            async with self._turn():
+                answer = await self._http.fetch(request)
         except HTTPClientError as error:
             if 400 <= error.code < 500:
                 raise NotProven("STS does not accept the signature") from error
             raise ConnectionError(f"STS answers {error.code}") from error
         return self._arn(answer.body)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of so many places at STS. Raises ConnectionError if none gets free in time."""
+        try:
+            async with asyncio.timeout(LONGEST_TURN.total_seconds()):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise ConnectionError("too many machines ask at once") from error
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def _arn(self, body: bytes) -> str:
         shape = self._sts.meta.service_model.operation_model("GetCallerIdentity").output_shape

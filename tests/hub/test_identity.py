@@ -1,18 +1,20 @@
 """Who may prove what: the signed request, taken apart."""
 
 import asyncio
+import copy
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
+import boto3
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
 from bootstrap.worker.identity import signed_proof
 from hub.errors import NotProven, NotReady, TooManyTries
 from hub.failures import Failures
-from hub.identity import AGE, BODY, Identities, check_request, instance_in
+from hub.identity import AGE, AT_ONCE, BODY, Identities, check_request, instance_in
 from tests.hub.fakes import NOON, calls
 
 HOST = "sts.us-east-1.amazonaws.com"
@@ -232,3 +234,63 @@ async def test_signature_that_got_no_answer_may_be_sent_again(
             await sts.served(sent)
         sts.problem = None
     assert await sts.served(sent)
+
+
+ANSWER = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Arn>{ARN}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>""".encode()
+
+
+class Http:
+    """Answers when it is told to, and counts how many wait for it together."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+        self.waiting = self.most = 0
+
+    async def fetch(self, _: Any) -> Any:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await self.may_answer.wait()
+        self.waiting -= 1
+        return SimpleNamespace(body=ANSWER)
+
+
+def asking(http: Http) -> Identities:
+    sts: Any = boto3.client("sts", region_name="us-east-1", endpoint_url=f"https://{HOST}")
+    identities = Identities(sts, calls(), HUB, "workers")
+    identities._account = "123456789012"
+    identities._http = cast(Any, http)
+    return identities
+
+
+async def served_by(identities: Identities, sent: dict[str, Any], number: int) -> str:
+    one = copy.deepcopy(sent)
+    signature = f"{number:064x}"
+    one["headers"]["Authorization"] = one["headers"]["Authorization"][:-64] + signature
+    async with identities.proven(one, f"127.0.1.{number}", NOON) as instance_id:
+        return instance_id
+
+
+async def test_a_class_that_boots_together_takes_turns_at_sts(sent: dict[str, Any]) -> None:
+    http = Http()
+    identities = asking(http)
+    class_ = [asyncio.ensure_future(served_by(identities, sent, number)) for number in range(3 * AT_ONCE)]
+    await asyncio.sleep(0)
+    http.may_answer.set()
+    assert await asyncio.gather(*class_) == ["i-0123456789abcdef0"] * 3 * AT_ONCE
+    assert http.most == AT_ONCE
+
+
+async def test_who_waits_too_long_for_a_turn_is_told_and_keeps_the_signature(
+    sent: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.identity.LONGEST_TURN", timedelta(milliseconds=20))
+    http = Http()
+    identities = asking(http)
+    first = [asyncio.ensure_future(served_by(identities, sent, number)) for number in range(AT_ONCE)]
+    await asyncio.sleep(0)
+    with pytest.raises(ConnectionError, match="at once"):
+        await served_by(identities, sent, AT_ONCE)
+    http.may_answer.set()
+    await asyncio.gather(*first)
+    assert await served_by(identities, sent, AT_ONCE) == "i-0123456789abcdef0"
