@@ -116,21 +116,26 @@ def test_kills_of_hub_and_proxy_harm_nobody(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("scripts", ["complete", "lost"])
 def test_the_progress_page_of_a_killed_hub_does_not_stand_still(
-    cloud: LocalCloud, page: Page, screenshots: Path
+    cloud: LocalCloud, page: Page, screenshots: Path, scripts: str
 ) -> None:
-    """It leads on by itself: to the server, or to where it can be started again."""
+    """It leads on by itself: to the server, or to where it can be started again; even if the kill took its scripts."""
+    user = f"struck-{scripts}"
     with cloud.faults("slow-boot"):
-        log_in(page, cloud, "struck-page")
+        log_in(page, cloud, user)
+        if scripts == "lost":
+            page.route("**/js/jhapi.js*", lambda route: route.fulfill(status=503))
         page.get_by_role("button", name="Start").click()
         page.wait_for_url("**/spawn-pending/**")
         kill(cloud, HUB)
+        page.unroute_all()
         cloud.await_true("the hub is back", lambda: answers(cloud), BACK_WITHIN)
         page.wait_for_function("!document.querySelector('#progress-bar')")
         shoot(page, screenshots / "1-after-the-kill.png")
     page.get_by_role("button", name="Launch Server").click()
     await_lab(page, screenshots)
-    assert len(cloud.instances("struck-page")) == 1
+    assert len(cloud.instances(user)) == 1
 
 
 def arrive(person: Person) -> None:
