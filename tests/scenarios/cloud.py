@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import requests
 
+from bootstrap.local.status import worker_row
+from lifecycle_app.store import WorkerStore
 from tests.scenarios.person import Person
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -65,6 +68,7 @@ class LocalCloud:
         with taking_addresses():
             told = self.command("up", "--detach", "--json", "--port", str(self.port), *self.options)
         self.told = json.loads(told)
+        self._store = WorkerStore("local")
 
     def down(self) -> None:
         self.command("down")
@@ -100,8 +104,13 @@ class LocalCloud:
         return dict(json.loads(self.command("status", "--json")))
 
     def worker(self, key: str) -> dict[str, Any]:
-        """The record of a worker as `status` shows it, or {} where there is none."""
-        return next((row for row in self.status()["workers"] if row["worker"] == key), {})
+        """The record of a worker as `status` shows it, or {} where there is none.
+
+        Not by the command line: a Python that starts for each look takes the cores from what is looked at.
+        """
+        with patch.dict(os.environ, self.told["environment"]):
+            found = self._store.get(key)
+        return worker_row(found) if found else {}
 
     def instances(self, key: str) -> list[dict[str, Any]]:
         """All EC2 instances tagged for this worker, terminated ones left out."""
