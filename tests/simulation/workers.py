@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from bootstrap.worker.publishing import KEPT
 from hub.errors import WorkerSilent
 from lifecycle_app.worker import metric_namespace
 from tests.simulation.cloudwatch import LeanCloudWatch
@@ -62,6 +63,8 @@ class Process:
         self.life = Life()
         self.is_up = False
         """Does its server answer?"""
+        self.unsent: list[tuple[datetime, int]] = []
+        """When reports were made that CloudWatch has not got, and their levels."""
         self._loop = loop
         self.task: Any = None
 
@@ -124,9 +127,13 @@ class Workers:
         return process.observed()
 
     def report(self, process: Process, now: datetime, level: int) -> None:
-        """A reporter's PutMetricData, which may get lost."""
-        if not self._loses():
-            self._cloudwatch.put(self._namespace, "Activity", process.machine.instance_id, level, now)
+        """A reporter's PutMetricData. What cannot be sent goes with the next one, as the real one's does."""
+        process.unsent = [(at, told) for at, told in process.unsent if now - at <= KEPT] + [(now, level)]
+        if self._loses():
+            return
+        for at, told in process.unsent:
+            self._cloudwatch.put(self._namespace, "Activity", process.machine.instance_id, told, at)
+        process.unsent = []
 
     def _at(self, url: str) -> Process | None:
         address = url.removeprefix("http://").partition(":")[0]
