@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from botocore.config import Config
@@ -44,16 +46,38 @@ def build(chosen: Settings) -> Service:
     cloudwatch = client("cloudwatch", config=QUICK)
     # It is asked before each decision by the time.
     compare_clocks(cloudwatch, utc_now)
-    token = SecretParameter(client("ssm", config=QUICK), chosen.hub_token_parameter)
+    token = SecretParameter(AtFirstUse(lambda: client("ssm", config=QUICK)), chosen.hub_token_parameter)
+    # What EC2 can do fills megabytes, and most runs have nothing to ask of it.
+    reader = AtFirstUse(lambda: client("ec2", config=PATIENT))
+    stopper = AtFirstUse(lambda: client("ec2", config=ONCE))
     return Service(
         cluster=chosen.cluster,
         store=WorkerStore(chosen.cluster, chosen.history_kept),
-        cloud=Ec2(client("ec2", config=PATIENT), StopsTogether(client("ec2", config=ONCE)), chosen.cluster),
+        cloud=Ec2(reader, StopsTogether(stopper), chosen.cluster),
         metrics=CloudWatch(cloudwatch, chosen.cluster, chosen.report_period),
         hub=HubClient(chosen.hub_api, token, session(chosen.hub_certificate)),
         clock=utc_now,
         together=in_threads,
     )
+
+
+class AtFirstUse:
+    """An AWS client that is made at its first use: loading all that a service can do takes a good part of a cold start.
+
+    One at a time, whatever the threads: sessions make clients for one thread only.
+    """
+
+    _making = Lock()
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        with self._making:
+            if self._made is None:
+                self._made = self._make()
+        return getattr(self._made, name)
 
 
 class SecretParameter:

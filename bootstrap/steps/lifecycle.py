@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from bootstrap import functions, lifecycle, names, secrets
+from bootstrap import byte_code, functions, lifecycle, names, secrets
 from bootstrap.cluster.settings import ClusterSettings
 from bootstrap.errors import NotBuilt
 from bootstrap.manager.addresses import public_url
@@ -106,7 +106,8 @@ def _is_complete(found: dict[str, functions.Function], wanted: Sequence[str], co
 def _deploy(site: Site, tell: Tell, files: dict[str, bytes]) -> None:
     tell("deploying the functions with chalice")
     project = site.directory / "lifecycle"
-    lifecycle.write_files(project, files)
+    # Not part of `files`, whose hash tells whether to deploy: it may differ from operator to operator.
+    lifecycle.write_files(project, {**files, **byte_code.files(lifecycle.REPOSITORY / "app.py")})
     lifecycle.deploy(
         project, site.cluster, {"AWS_DEFAULT_REGION": site.aws.region}, site.directory / "deploy.log"
     )

@@ -21,6 +21,8 @@ CLASS_SIZE = 5
 READINGS = 6
 # The hub's reading interval in the local cloud, in seconds.
 READ_INTERVAL = 1.0
+# A cold start's import, in units of botocore.session's: it was 2.0 without byte code.
+DEAREST_IMPORT = 1.7
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,13 @@ def test_the_package_holds_nothing_that_lambda_brings(cloud: LocalCloud) -> None
     zipped = deployed(cloud)
     assert package.foreign(package.sizes(zipped)) == set()
     assert zipped.stat().st_size < package.LARGEST
+
+
+def test_a_cold_start_imports_no_more_than_it_needs(cloud: LocalCloud, tmp_path: Path) -> None:
+    """Of the zip that was deployed, on Lambda's packages."""
+    unpacked = package.unpack(deployed(cloud), tmp_path / "unpacked")
+    assert package.compiled(unpacked) == ["idna", "urllib3"], "all else comes with its byte code"
+    assert package.imports_by_processor(unpacked, 5) < DEAREST_IMPORT
 
 
 def readings(cloud: LocalCloud) -> list[dict[str, Any]]:
