@@ -22,6 +22,9 @@ VENV = "/opt/cloudjhub"
 BUNDLE = "/opt/cloudjhub/bundle"
 TOLD = ("jupyterlab", "jupyterhub", "nbgrader")
 OLDEST = (3, 11)
+# What checks JSON for the formats iri and iri-reference, which nothing of Jupyter's uses. It builds its parsers at each
+# import: half of what the server's start takes. jsonschema does without it.
+SLOW = ("rfc3987-syntax",)
 PROFILE = "/etc/profile.d/cloudjhub.sh"
 """Terminals are login shells, which begin with a PATH of their own."""
 
@@ -48,6 +51,24 @@ UNNEEDED = {
     "lxd*": "no containers here",
     "ModemManager.service": "there is no modem",
     "multipath*": "disks have one path",
+    "iscsi*": "disks are EBS's",
+    "open-iscsi.service": "disks are EBS's",
+    "lvm2-*": "there are no logical volumes",
+    "blk-availability.service": "there are no logical volumes",
+    "open-vm-tools.service": "this is no VMware",
+    "vgauth.service": "this is no VMware",
+    "plymouth*": "nobody sees a boot screen",
+    "console-setup.service": "nobody sits at a console",
+    "keyboard-setup.service": "nobody sits at a console",
+    "setvtrgb.service": "nobody sits at a console",
+    "thermald.service": "the host cools itself",
+    "networkd-dispatcher.service": "nothing is hooked to a link that comes up; it is a Python program at each boot",
+    "hibinit-agent.service": "nothing hibernates; it would make a swap file of the memory's size",
+    "packagekit*": "nobody installs programs at a desktop",
+    "wpa_supplicant.service": "there is no radio",
+    "esm-cache.service": "Ubuntu Pro is not attached",
+    "apt-news.service": "nobody logs in on a terminal",
+    "secureboot-db.service": "there is no firmware to update",
     "fwupd*": "there is no firmware to update",
     "udisks2.service": "nobody plugs disks in at a desktop",
     "man-db.timer": "indexes manual pages",
@@ -74,6 +95,11 @@ CLOUD_INIT = {
     "cloud_config_modules": [],
     "cloud_final_modules": [],
 }
+
+# Its last two stages have nothing left to do, but each starts a Python just when the user's server does. They are not
+# masked: where cloud-init is one process, it would wait for them.
+YIELDING = ("cloud-config.service", "cloud-final.service")
+YIELD = "[Service]\nCPUSchedulingPolicy=idle\nIOSchedulingClass=idle\n"
 
 Run = Callable[..., str]
 
@@ -102,7 +128,7 @@ def set_up(root: Path, run: Run = run) -> dict[str, str]:
     install(root, config["packages"], run)
     make_user(root, run)
     install_units(root, run)
-    quieten(run)
+    quieten(root, run)
     versions = told(json.loads(run(str(at(root, VENV) / "bin/pip"), "list", "--format=json")), root)
     open_to_users_packages(root, run)
     clean(root, run)
@@ -121,6 +147,7 @@ def install(root: Path, packages: Iterable[str], run: Run) -> None:
     """JupyterLab, nbgrader, the operator's packages and the worker package, compiled: its user may not write here."""
     python, worker = str(at(root, VENV) / "bin/python"), at(root, BUNDLE) / "bootstrap/worker"
     pip_install(python, run, "-r", str(worker / "image-requirements.txt"), *packages)
+    run(python, "-m", "pip", "uninstall", "--yes", "--disable-pip-version-check", *SLOW)
     for libraries in at(root, VENV).glob("lib/python3*/site-packages"):
         shutil.copytree(worker, libraries / "bootstrap/worker", dirs_exist_ok=True)
         shutil.copy(worker.parent / "__init__.py", libraries / "bootstrap/__init__.py")
@@ -164,8 +191,10 @@ def install_units(root: Path, run: Run) -> None:
     run("systemctl", "enable", *UNITS)
 
 
-def quieten(run: Run) -> None:
-    """Keep from starting what no worker needs."""
+def quieten(root: Path, run: Run) -> None:
+    """Keep from starting what no worker needs, and what must start from keeping a user waiting."""
+    for unit in YIELDING:
+        write(root, f"/etc/systemd/system/{unit}.d/cloudjhub.conf", YIELD)
     listed = run("systemctl", "list-unit-files", "--no-legend", "--no-pager", "--plain")
     for unit in unneeded(line.split()[0] for line in listed.splitlines() if line.strip()):
         # Units of snaps and the like lie where a mask would: these can only be disabled.

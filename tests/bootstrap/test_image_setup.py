@@ -103,6 +103,30 @@ def test_packages_are_installed_together_so_that_pip_sees_what_does_not_fit(
     assert install[-2:] == ("numpy>=2", "pandas")
 
 
+def test_what_makes_the_server_slow_goes_before_other_packages_are_seen(
+    root: Path, programs: Programs
+) -> None:
+    """The environment's own, never the system's."""
+    setup.set_up(root, programs)
+    [removed] = programs.of("uninstall")
+    assert removed[-1] == "rfc3987-syntax"
+    [installed] = programs.of("install", "-r")
+    [opened] = programs.of("--system-site-packages")
+    order = [programs.asked.index(tuple(one)) for one in (installed, removed, opened)]
+    assert order == sorted(order)
+
+
+def test_the_server_does_without_what_goes() -> None:
+    """jsonschema, which takes it up if it is there, checks everything else as before."""
+    program = (
+        "import sys; sys.modules['rfc3987_syntax'] = None; import jupyterhub.singleuser, jsonschema; "
+        "checks = jsonschema.Draft202012Validator.FORMAT_CHECKER.checkers; "
+        "print('iri' in checks, 'uri' in checks, 'date-time' in checks)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False True True\n"
+
+
 def test_every_unit_of_a_worker_is_there_and_enabled(root: Path, programs: Programs) -> None:
     setup.set_up(root, programs)
     source = REPOSITORY / "bootstrap/worker/systemd"
@@ -143,10 +167,35 @@ def test_nothing_of_the_builder_itself_goes_into_the_image(root: Path, programs:
     assert not list((root / "etc/ssh").iterdir())
 
 
-def test_what_no_worker_needs_does_not_start(programs: Programs) -> None:
-    setup.quieten(programs)
+def test_what_no_worker_needs_does_not_start(root: Path, programs: Programs) -> None:
+    setup.quieten(root, programs)
     masked = [one[-1] for one in programs.of("systemctl", "mask")]
     assert masked == ["snapd.service", "snap-core22-1.mount", "apt-daily-upgrade.timer"]
+
+
+def test_cloud_inits_last_stages_yield_to_the_server(root: Path, programs: Programs) -> None:
+    setup.quieten(root, programs)
+    for unit in ("cloud-config.service", "cloud-final.service"):
+        told = (root / f"etc/systemd/system/{unit}.d/cloudjhub.conf").read_text()
+        assert told.splitlines() == ["[Service]", "CPUSchedulingPolicy=idle", "IOSchedulingClass=idle"]
+
+
+# What Ubuntu Server and Amazon Linux 2023 enable beside what is named in `test_what_a_worker_needs_starts`.
+@pytest.mark.parametrize(
+    "needless",
+    [
+        "snapd.service", "snapd.seeded.service", "snapd.socket", "snap-core22-1.mount", "apt-daily.timer",
+        "apt-daily-upgrade.timer", "unattended-upgrades.service", "dnf-makecache.timer", "motd-news.timer",
+        "update-motd.timer", "update-notifier-download.timer", "ModemManager.service", "multipathd.service",
+        "multipathd.socket", "fwupd-refresh.timer", "lvm2-monitor.service", "lvm2-lvmpolld.socket",
+        "blk-availability.service", "open-iscsi.service", "iscsid.socket", "plymouth-start.service",
+        "plymouth-quit-wait.service", "networkd-dispatcher.service", "hibinit-agent.service", "udisks2.service",
+        "pollinate.service", "apport.service", "ua-timer.timer", "esm-cache.service", "apt-news.service",
+        "packagekit.service", "open-vm-tools.service", "console-setup.service", "amazon-ssm-agent.service",
+    ],
+)  # fmt: skip
+def test_what_the_bases_start_for_others_does_not(needless: str) -> None:
+    assert setup.unneeded([needless]) == [needless]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +205,9 @@ def test_what_no_worker_needs_does_not_start(programs: Programs) -> None:
         "systemd-networkd.service", "systemd-resolved.service", "systemd-udevd.service", "dbus.service",
         "chrony.service", "serial-getty@.service", "getty@.service", "apparmor.service",
         "systemd-networkd-wait-online.service", "rsyslog.service", "polkit.service", "dnsmasq.service",
+        "acpid.service", "auditd.service", "cloud-config.service", "cloud-final.service", "cron.service",
+        "fstrim.timer", "irqbalance.service", "netplan-configure.service", "policy-routes@ens5.service",
+        "refresh-policy-routes@ens5.timer", "rngd.service", "systemd-logind.service",
     ],
 )  # fmt: skip
 def test_what_a_worker_needs_starts(needed: str) -> None:
