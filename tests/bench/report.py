@@ -25,6 +25,16 @@ class Section:
     rows: tuple[Row, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table whose columns are named by whoever makes it, for what is set side by side."""
+
+    title: str
+    words: str
+    head: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+
+
 def measured(what: str, of: Sample, digits: int, unit: str = "", *, at_most: float | None = None) -> Row:
     """A row for a sample, with a verdict on its median where there is a target."""
     target = "" if at_most is None else verdict(of.median, at_most, unit)
@@ -36,12 +46,18 @@ def verdict(value: float, at_most: float, unit: str = "") -> str:
     return f"≤ {at_most:g} {unit}".rstrip() + (": met" if value <= at_most else ": **missed**")
 
 
-def markdown(head: str, sections: Sequence[Section]) -> str:
+def markdown(head: str, sections: Sequence[Section | Table]) -> str:
     """The whole document."""
-    return "\n\n".join([head.strip(), *(_section(section) for section in sections)]) + "\n"
+    return "\n\n".join([head.strip(), *(_shown(section) for section in sections)]) + "\n"
 
 
-def _section(section: Section) -> str:
+def _shown(section: Section | Table) -> str:
+    table = section if isinstance(section, Table) else _table(section)
+    lines = [_line(table.head), _line(["---"] * len(table.head)), *map(_line, table.lines)]
+    return f"## {table.title}\n\n{table.words}\n\n" + "\n".join(lines)
+
+
+def _table(section: Section) -> Table:
     """Columns that no row fills are left out."""
     rows = section.rows
     columns = {
@@ -53,9 +69,8 @@ def _section(section: Section) -> str:
     if not any(row.spread for row in rows):
         columns = {("measured" if name == "median" else name): cells for name, cells in columns.items()}
     filled = {name: cells for name, cells in columns.items() if any(cells)}
-    lines = [_line(list(filled)), _line(["---"] * len(filled))]
-    lines += [_line(list(cells)) for cells in zip(*filled.values(), strict=True)]
-    return f"## {section.title}\n\n{section.words}\n\n" + "\n".join(lines)
+    lines = tuple(zip(*filled.values(), strict=True))
+    return Table(title=section.title, words=section.words, head=tuple(filled), lines=lines)
 
 
 def _line(cells: Sequence[str]) -> str:

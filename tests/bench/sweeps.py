@@ -1,14 +1,13 @@
-"""One sweep: what it costs, by how many workers exist and how many are due.
+"""One sweep: what it costs, by how many workers exist, how many of them run and how many are due.
 
-`python -m tests.bench.sweeps --records 100000 --due 1000` prints it as JSON. The records are in Amazon's DynamoDB Local
-(or dynalite, with `--store dynalite`), the hub is a server of its own that takes its time for each drain, EC2 and
-CloudWatch are lean ones in this process.
+`python -m tests.bench.sweeps --records 100000 --due 1000` prints it as JSON; with `--running N` others run who are not
+due yet. The records are in Amazon's DynamoDB Local (or dynalite, with `--store dynalite`), the hub is a server of its
+own that takes its time for each drain, EC2 and CloudWatch are lean ones in this process.
 """
 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -25,13 +24,16 @@ from botocore.httpsession import URLLib3Session
 
 from bootstrap.local.cloud import rules
 from lifecycle_app.cloudwatch import CloudWatch
+from lifecycle_app.decision import Drain
 from lifecycle_app.ec2 import Ec2, StopsTogether
-from lifecycle_app.hub_client import HubClient
+from lifecycle_app.hub_client import DrainAnswer, HubClient
 from lifecycle_app.pinning import session
+from lifecycle_app.policy import Level
 from lifecycle_app.service import Service, sweep
 from lifecycle_app.store import WorkerStore
 from lifecycle_app.together import in_threads
 from lifecycle_app.worker import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, State, Worker, metric_namespace
+from tests.bench.peers.metering import peak_megabytes
 from tests.bench.report import Row, Section, verdict
 from tests.scenarios.cloud import REPOSITORY
 from tests.simulation.cloudwatch import LeanCloudWatch
@@ -46,6 +48,8 @@ SAME_DUE = 100
 MANY_DUE = 1_000
 IDLE_FOR = 100
 """Minutes."""
+NOT_YET = timedelta(minutes=30)
+"""Until one who runs and is not due will be."""
 
 
 class Token:
@@ -86,30 +90,50 @@ class Asked:
             self.read += sum(map(len, told.get("Responses", {}).values()))
 
 
-def a_worker(number: int, now: datetime, *, due: bool) -> Worker:
-    """One that has been idle for long and is due, or one that is stopped, as most are most of the time."""
+class CountedHub(HubClient):
+    """The real client; counts what is asked of the hub. Each drain is one request."""
+
+    def __init__(self, api: str) -> None:
+        super().__init__(api, Token(), session(None))
+        self.calls: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
+        with self._lock:
+            self.calls["drain"] += 1
+        return super().drain(worker, mode, since, counts)
+
+
+def a_worker(number: int, now: datetime, *, due: bool, running: bool = False) -> Worker:
+    """One that has been idle for long and is due, one that runs, or one that is stopped, as most are mostly."""
+    runs = due or running
     return Worker(
         key=f"user{number:06}",
         instance_id=f"i-{number:017x}",
-        state=State.RUNNING if due else State.STOPPED,
+        state=State.RUNNING if runs else State.STOPPED,
         state_at=now - IDLE_FOR * MINUTE,
         version=1,
         changed_at=now - IDLE_FOR * MINUTE,
-        started_at=now - IDLE_FOR * MINUTE if due else None,
-        due_at=now - MINUTE if due else None,
+        started_at=now - IDLE_FOR * MINUTE if runs else None,
+        due_at=now - MINUTE if due else now + NOT_YET if running else None,
     )
 
 
-def fill(records: int, due: int, now: datetime) -> list[Worker]:
-    """Writes the records and gives those that are due."""
+def fill(records: int, due: int, now: datetime, running: int = 0) -> list[Worker]:
+    """Writes the records and gives those that are due. `running` of them run, those that are due among them.
+
+    No more than a batch is kept: what the sweep's process uses shall be the sweep's.
+    """
     client, table = boto3.client("dynamodb"), servers.name_of("workers")
-    workers = [a_worker(number, now, due=number < due) for number in range(records)]
     for start in range(0, records, ITEMS_A_CALL):
-        items = [_item(worker) for worker in workers[start : start + ITEMS_A_CALL]]
+        numbers = range(start, min(start + ITEMS_A_CALL, records))
+        items = [
+            _item(a_worker(number, now, due=number < due, running=number < running)) for number in numbers
+        ]
         left: Any = {table: [{"PutRequest": {"Item": item}} for item in items]}
         while left:
             left = client.batch_write_item(RequestItems=left)["UnprocessedItems"]
-    return workers[:due]
+    return [a_worker(number, now, due=True) for number in range(due)]
 
 
 def _item(worker: Worker) -> dict[str, Any]:
@@ -119,7 +143,7 @@ def _item(worker: Worker) -> dict[str, Any]:
     return item
 
 
-def a_cluster(due: Sequence[Worker], hub_api: str) -> tuple[Service, LeanEC2, LeanCloudWatch]:
+def a_cluster(due: Sequence[Worker], hub: CountedHub) -> tuple[Service, LeanEC2, LeanCloudWatch]:
     """The real service on lean clouds, with the machines of the due workers and their reports."""
 
     def now() -> datetime:
@@ -136,7 +160,7 @@ def a_cluster(due: Sequence[Worker], hub_api: str) -> tuple[Service, LeanEC2, Le
         store=WorkerStore(servers.CLUSTER),
         cloud=Ec2(ec2, StopsTogether(_OneByOne(ec2)), servers.CLUSTER),
         metrics=CloudWatch(cloudwatch, servers.CLUSTER, MINUTE),
-        hub=HubClient(hub_api, Token(), session(None)),
+        hub=hub,
         clock=now,
         together=in_threads,
     )
@@ -169,25 +193,27 @@ def _machine(worker: Worker) -> Machine:
     )
 
 
-def swept(records: int, due: int, hub_api: str) -> dict[str, Any]:
+def swept(records: int, due: int, hub_api: str, running: int = 0) -> dict[str, Any]:
     """What one sweep did and cost, on the DynamoDB that the environment names."""
-    now = datetime.now(UTC)
-    service, ec2, cloudwatch = a_cluster(fill(records, due, now), hub_api)
+    hub = CountedHub(hub_api)
+    service, ec2, cloudwatch = a_cluster(fill(records, due, datetime.now(UTC), running), hub)
     asked = Asked()
     began, worked = time.monotonic(), time.process_time()
     with asked.counting():
         outcomes = sweep(service, lambda: True)
     return {
         "records": records,
+        "running": max(running, due),
         "due": due,
         "outcomes": outcomes,
         "seconds": time.monotonic() - began,
         "cpu": time.process_time() - worked,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "megabytes": peak_megabytes(),
         "dynamodb": dict(asked.calls),
         "items_read": asked.read,
         "ec2": dict(ec2.calls),
         "cloudwatch": dict(cloudwatch.calls),
+        "hub": dict(hub.calls),
     }
 
 
@@ -203,7 +229,9 @@ def slow_hub(seconds: float) -> Iterator[str]:
             hub.terminate()
 
 
-def in_a_process(records: int, due: int, hub_seconds: float, store: str = "dynamodb-local") -> dict[str, Any]:
+def in_a_process(
+    records: int, due: int, hub_seconds: float, store: str = "dynamodb-local", running: int = 0
+) -> dict[str, Any]:
     """The same in a new process, so that its memory is its own."""
     options = [
         "--records",
@@ -214,6 +242,8 @@ def in_a_process(records: int, due: int, hub_seconds: float, store: str = "dynam
         str(hub_seconds),
         "--store",
         store,
+        "--running",
+        str(running),
     ]
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.sweeps", *options],
@@ -267,6 +297,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.sweeps", description=__doc__)
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--due", type=int, default=10)
+    parser.add_argument("--running", type=int, default=0, help="that run, those that are due among them")
     parser.add_argument("--hub-seconds", type=float, default=0.0, help="that the hub takes for each drain")
     parser.add_argument("--store", default="dynamodb-local", choices=["dynamodb-local", "dynalite"])
     given = parser.parse_args()
@@ -275,7 +306,7 @@ def main() -> None:
         servers.used(endpoint),
         slow_hub(given.hub_seconds) as hub_api,
     ):
-        print(json.dumps(swept(given.records, given.due, hub_api)))
+        print(json.dumps(swept(given.records, given.due, hub_api, given.running)))
 
 
 if __name__ == "__main__":

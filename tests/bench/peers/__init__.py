@@ -1,0 +1,1 @@
+"""One sweep of ours beside what others do for the same fleet."""
