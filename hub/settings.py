@@ -124,7 +124,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         subdomain_host=_subdomain_host(env),
         users_file=env.file("USERS_FILE"),
         allow_all=env.yes_or_no("ALLOW_ALL"),
-        report_period=timedelta(seconds=env.number("REPORT_PERIOD", 60, 1, 3600, "seconds")),
+        report_period=timedelta(seconds=env.number("REPORT_PERIOD", 30, 1, 3600, "seconds")),
         read_interval=timedelta(seconds=env.number("READ_INTERVAL", 5, 1, 300, "seconds")),
         wanted_interval=timedelta(seconds=env.number("WANTED_INTERVAL", 60, 1, 300, "seconds")),
         answer_limit=timedelta(seconds=env.number("ANSWER_LIMIT", 240, 10, 500, "seconds")),

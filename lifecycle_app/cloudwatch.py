@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import ceil, isfinite
@@ -22,15 +22,22 @@ METRICS_A_CALL = 500
 ALARMS_A_CALL = 100
 SHORT_ALARM_PERIODS = (10, 20, 30)
 """Seconds; besides these, alarms know whole minutes only."""
+SHORT_ALARMS_EVERY = timedelta(seconds=10)
+"""So often CloudWatch evaluates alarms of less than a minute, over periods that end just then; others each minute.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
+"""
 LONGEST_BY_MINUTES = timedelta(days=1)
 """What an alarm may look back on, unless its period is an hour or more."""
 LONGEST_BY_HOURS = timedelta(days=7)
 SHORT_PERIODS_KEPT = timedelta(hours=3)
 """So long CloudWatch keeps figures of less than a minute."""
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""AWS takes requests from clocks that differ by so much."""
 MINUTE = timedelta(minutes=1)
 AHEAD = timedelta(minutes=10)
-"""So far ahead reports are asked for, too: this function's clock may be slow, a worker's fast, and AWS takes requests
-from clocks that differ by five minutes. Life that lies ahead is life; and if much lies ahead, a clock is wrong."""
+"""So far ahead reports are asked for, too: this function's clock may be slow, a worker's fast. Life that lies ahead is
+life; and if much lies ahead, a clock is wrong."""
 MEASURED_EVERY = timedelta(minutes=5)
 """EC2's own figures, without detailed monitoring."""
 MEASURES_MISSED = 3
@@ -93,60 +100,65 @@ class CloudWatch:
 
     def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
         """What each worker reported since then: one metric a worker, as many workers a call as it takes."""
-        period = query_period(self._period, now - since)
-        queries = [self._query("Activity", instance_id, period) for instance_id in instance_ids]
-        answers = self._data(queries, since, now, period)
+        step = query_period(self._period, now - since)
+        queries = [self._query("Activity", instance_id, step) for instance_id in instance_ids]
+        answers = self._data(queries, since, now, step)
         return {
-            instance_id: Evidence(period=self._period, reports=_reports(told.points), is_whole=told.is_whole)
+            instance_id: self._told(told, step)
             for instance_id, told in zip(instance_ids, answers, strict=True)
         }
 
     def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
         """All that CloudWatch knows of one worker over the times that its policy looks back on."""
-        return self._evidence([instance_id], self._back(policy), policy.hung_after, now)[instance_id]
+        back = looked_back(policy, self._period)
+        return self._evidence([instance_id], back, policy.hung_after, now)[instance_id]
 
     def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]:
         """The evidence of each instance, by its policy; those that look back equally far are asked about together."""
         alike: dict[tuple[timedelta, timedelta], list[str]] = {}
         for instance_id, policy in policies.items():
-            alike.setdefault((self._back(policy), policy.hung_after), []).append(instance_id)
+            back = looked_back(policy, self._period)
+            alike.setdefault((back, policy.hung_after), []).append(instance_id)
         return {
             instance_id: evidence
             for (back, hung_after), instance_ids in alike.items()
             for instance_id, evidence in self._evidence(instance_ids, back, hung_after, now).items()
         }
 
-    def _back(self, policy: Policy) -> timedelta:
-        return max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * self._period
-
     def _evidence(
         self, instance_ids: Sequence[str], back: timedelta, hung_after: timedelta, now: datetime
     ) -> dict[str, Evidence]:
-        names, period = ("Activity", *CPU_DETAILS), query_period(self._period, back)
-        queries = [self._query(name, one, period) for one in instance_ids for name in names]
-        reported = list(_chunks(self._data(queries, now - back, now, period), len(names)))
+        names, step = ("Activity", *CPU_DETAILS), query_period(self._period, back)
+        queries = [self._query(name, one, step) for one in instance_ids for name in names]
+        reported = list(_chunks(self._data(queries, now - back, now, step), len(names)))
         measures = [_query("AWS/EC2", "CPUUtilization", one, MINUTE) for one in instance_ids]
         measured = self._data(measures, now - hung_after, now, MINUTE)
         return {
-            one: self._judged(one, told, _percents(cpu, now - hung_after, now))
+            one: self._judged(one, told, step, _percents(cpu, now - hung_after, now))
             for one, told, cpu in zip(instance_ids, reported, measured, strict=True)
         }
 
-    def _judged(self, instance_id: str, told: Sequence[_Series], cpu: tuple[float, ...]) -> Evidence:
+    def _judged(
+        self, instance_id: str, told: Sequence[_Series], step: timedelta, cpu: tuple[float, ...]
+    ) -> Evidence:
         activity, *details = told
         if not activity.is_whole:
             log.warning("%s: CloudWatch tells a part of its reports only", instance_id)
-        return Evidence(
-            period=self._period,
-            reports=_reports(activity.points),
-            is_whole=activity.is_whole,
-            cpu=cpu,
-            details={
-                name: max(value for _, value in told.points)
-                for name, told in zip(CPU_DETAILS, details, strict=True)
-                if told.points
-            },
-        )
+        highest = {
+            name: max(value for _, value in told.points)
+            for name, told in zip(CPU_DETAILS, details, strict=True)
+            if told.points
+        }
+        return replace(self._told(activity, step), cpu=cpu, details=highest)
+
+    def _told(self, activity: _Series, step: timedelta) -> Evidence:
+        """The reports, in figures of `step`: what a figure tells of ends with its step, not before.
+
+        Where a step holds several reports, there is one figure of them, and none is missed before a whole step is.
+        """
+        period = max(self._period, step)
+        reports = _reports((begin + step - period, value) for begin, value in activity.points)
+        return Evidence(period=period, reports=reports, is_whole=activity.is_whole)
 
     def _query(self, name: str, instance_id: str, period: timedelta) -> dict[str, Any]:
         return _query(metric_namespace(self._cluster), name, instance_id, period)
@@ -170,11 +182,12 @@ class CloudWatch:
 
 
 def idle_alarm(policy: Policy, report_period: timedelta) -> IdleAlarm:
-    """The alarm that suits the policy, within what CloudWatch allows.
+    """The alarm that suits the policy, within what CloudWatch allows, and no finer than what the decision goes by.
 
     For a longer timeout it rings too early: nobody is stopped then, and the sweep comes when the worker is due.
     """
-    period = alarm_period(report_period)
+    step = query_period(report_period, looked_back(policy, report_period))
+    period = max(alarm_period(report_period), step)
     if policy.idle_timeout > LONGEST_BY_MINUTES:
         period = max(period, timedelta(hours=1))
     datapoints = ceil(min(policy.idle_timeout, LONGEST_BY_HOURS) / period)
@@ -197,9 +210,19 @@ def alarm_period(report_period: timedelta) -> timedelta:
     return timedelta(seconds=short[0] if short else ceil(seconds / 60) * 60)
 
 
+def looked_back(policy: Policy, report_period: timedelta) -> timedelta:
+    """How far back a decision by this policy asks for reports."""
+    return max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * report_period
+
+
 def query_period(report_period: timedelta, back: timedelta) -> timedelta:
-    """The period to ask for, so that figures which are no longer kept in short periods are found too."""
-    return max(report_period, MINUTE) if back > SHORT_PERIODS_KEPT else report_period
+    """The period to ask for: no longer than from one evaluation of the alarm to the next, if figures so short are kept.
+
+    An alarm's periods end when it is evaluated, wherever the clock's own periods end. By figures of the clock's periods
+    it would ring before their last one with life has been over for the whole timeout, and nobody would be stopped.
+    """
+    is_kept = back <= SHORT_PERIODS_KEPT - CLOCKS_DIFFER
+    return min(report_period, SHORT_ALARMS_EVERY) if report_period < MINUTE and is_kept else MINUTE
 
 
 def alarm_request(cluster: str, instance_id: str, alarm: IdleAlarm) -> dict[str, Any]:

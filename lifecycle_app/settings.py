@@ -97,7 +97,7 @@ def _certificate(environment: Mapping[str, str]) -> str | None:
 
 def _report_period(environment: Mapping[str, str]) -> int:
     """Seconds, as CloudWatch knows periods: some below a minute, whole minutes above."""
-    seconds = _number(environment, "CLOUDJHUB_REPORT_PERIOD", 60, 1, 3600)
+    seconds = _number(environment, "CLOUDJHUB_REPORT_PERIOD", 30, 1, 3600)
     if seconds not in (1, 5, 10, 20, 30) and seconds % 60:
         raise SettingsError(
             f"CLOUDJHUB_REPORT_PERIOD must be 1, 5, 10, 20, 30 or whole minutes in seconds, not {seconds}"

@@ -115,7 +115,7 @@ class Manager:
 class Timing:
     """How often things are looked at. Schedules as EventBridge writes them."""
 
-    report_period: timedelta = timedelta(seconds=60)
+    report_period: timedelta = timedelta(seconds=30)
     read_interval: timedelta = timedelta(seconds=5)
     answer_limit: timedelta = timedelta(minutes=4)
     record_schedule: str = "rate(1 minute)"

@@ -17,9 +17,10 @@ class Assumptions:
     """Starts a user a month."""
     lambda_seconds: float = 0.5
     lambda_gb: float = 0.25
-    writes_a_report: float = 4
+    passes_an_hour: float = 60
+    """Passes of `record_activity`: each asks for one figure of a running worker, and writes its record."""
+    writes_a_pass: float = 4
     """Write units of a record: itself and its three indexes."""
-    reports_an_hour: float = 60
     metrics: int = 3
     """Custom metrics with data in an hour, of the five that a worker has: those that are 0 are not sent."""
     own_alarms: int = 14

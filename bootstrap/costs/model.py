@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from bootstrap.cluster.settings import ClusterSettings, Egress
 from bootstrap.costs.assumptions import HOURS_A_MONTH, Assumptions
@@ -14,6 +15,7 @@ CALLS_BY_THE_CLOCK = HOURS_A_MONTH * (60 + 12 + 4)
 CALLS_A_RUN = 5
 """Four changes of state and an alarm."""
 READS_A_CALL = 2
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ def _lifecycle(settings: ClusterSettings, prices: Prices, assumed: Assumptions) 
     """The functions, the tables, the metrics: what serverless leaves to pay."""
     calls = CALLS_BY_THE_CLOCK + CALLS_A_RUN * settings.users * assumed.runs
     call = prices.lambda_million / 1e6 + assumed.lambda_seconds * assumed.lambda_gb * prices.lambda_gb_second
-    writes = _worked(settings) * assumed.reports_an_hour * assumed.writes_a_report
+    writes = _worked(settings) * assumed.passes_an_hour * assumed.writes_a_pass
     reads = READS_A_CALL * calls
     log_gb = assumed.log_gb_hour * HOURS_A_MONTH
     return [
@@ -187,17 +189,36 @@ def _lifecycle(settings: ClusterSettings, prices: Prices, assumed: Assumptions) 
 
 
 def _metrics(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> Item:
-    """Metrics and alarms cost by the hour in which a worker runs; each report is put once and got once."""
-    worked = _worked(settings)
-    reports = worked * assumed.reports_an_hour
-    requests = reports + max(0.0, reports - prices.metric_free_requests)
-    hour = (assumed.metrics * prices.metric_month + prices.alarm_month) / HOURS_A_MONTH
+    """Metrics and alarms cost by the hour in which a worker runs, requests each for itself."""
+    worked, period = _worked(settings), settings.timing.report_period
+    puts = max(0.0, worked * reports_an_hour(period) - prices.metric_free_requests)
+    requests = worked * assumed.passes_an_hour + puts
+    alarm = _price(_idle_alarm_month(period, prices))
     return Item(
         "metrics and idle alarms",
-        f"{worked:,.0f} h × ({assumed.metrics} × {_price(prices.metric_month)} + {_price(prices.alarm_month)})"
+        f"{worked:,.0f} h × ({assumed.metrics} × {_price(prices.metric_month)} + {alarm})"
         f"/{HOURS_A_MONTH} h + {requests:,.0f} requests × {_price(prices.metric_request * 1000)}/1,000",
-        worked * hour + requests * prices.metric_request,
+        worked * watched_hour(period, assumed.metrics, prices, assumed) + puts * prices.metric_request,
     )
+
+
+def reports_an_hour(report_period: timedelta) -> float:
+    """How often a running worker calls PutMetricData; each call holds all of its metrics."""
+    return HOUR / report_period
+
+
+def watched_hour(report_period: timedelta, metrics: int, prices: Prices, assumed: Assumptions) -> float:
+    """US dollars for watching a worker for an hour in which so many of its metrics have data.
+
+    Its metrics, its alarm, and what `record_activity` asks; not its reports, of which a million a month are free.
+    """
+    kept = metrics * prices.metric_month + _idle_alarm_month(report_period, prices)
+    return kept / HOURS_A_MONTH + assumed.passes_an_hour * prices.metric_request
+
+
+def _idle_alarm_month(report_period: timedelta, prices: Prices) -> float:
+    """At the most: where the policy looks back on hours, the alarm's periods are a minute all the same."""
+    return prices.short_alarm_month if report_period < MINUTE else prices.alarm_month
 
 
 def _worked(settings: ClusterSettings) -> float:

@@ -32,6 +32,8 @@ class Prices:
     metric_month: float = 0.30
     """A custom metric, by the hours that have data."""
     alarm_month: float = 0.10
+    short_alarm_month: float = 0.30
+    """An alarm on periods of less than a minute."""
     alarms_free: int = 10
     """So many alarms are free, for the whole account; counted for the cluster's own alone."""
     metric_request: float = 0.01 / 1000

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from .errors import ConfigError
 
-DEFAULT_REPORT_PERIOD = timedelta(seconds=60)
+DEFAULT_REPORT_PERIOD = timedelta(seconds=30)
 
 # What the machine knows better than the hub; in a server's environment these always win.
 MACHINE_VARIABLES = (

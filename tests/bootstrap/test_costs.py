@@ -1,16 +1,20 @@
 """The bill: agrees with the figures the design started from and with cloudJHub's own formula, term by term."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from bootstrap.cluster.settings import ClusterSettings, Egress, Manager, Network, Workers
+from bootstrap.cluster.settings import ClusterSettings, Egress, Manager, Network, Timing, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
 from bootstrap.costs.comparison import SAMPLE, SeedFormula, egress_costs, egress_table
+from bootstrap.costs.model import reports_an_hour, watched_hour
 from bootstrap.watching.alarms import alarms
 
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
+IDLENESS = DOCS.with_name("idleness.md")
+EACH_MINUTE = replace(SAMPLE, timing=Timing(report_period=timedelta(minutes=1)))
 
 
 def dollars(items: list[Item], *names: str) -> float:
@@ -26,8 +30,8 @@ def dollars(items: list[Item], *names: str) -> float:
 def test_the_figures_the_design_started_from(
     users: int, hours: float, nat: int, compute: int, disks: int, together: int
 ) -> None:
-    """t3.medium, 8 GB root and 3 GB home, NAT gateway, t3.small manager."""
-    items = monthly(replace(SAMPLE, users=users, hours=hours))
+    """t3.medium, 8 GB root and 3 GB home, NAT gateway, t3.small manager, reports each minute."""
+    items = monthly(replace(EACH_MINUTE, users=users, hours=hours))
     assert dollars(items, "NAT gateway") == pytest.approx(nat, abs=0.51)
     assert round(dollars(items, "workers")) == compute
     assert round(dollars(items, "workers' root disks", "home disks")) == disks
@@ -103,7 +107,7 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
 
 def test_the_table_shows_the_sum_and_whose_prices_these_are() -> None:
     text = render(monthly(SAMPLE), "eu-central-1")
-    assert text.splitlines()[-2].split() == ["together", "106.29"]
+    assert text.splitlines()[-2].split() == ["together", "106.45"]
     assert text.splitlines()[-1] == "Prices are those of us-east-1; eu-central-1 has its own."
     assert "us-east-1" not in render(monthly(SAMPLE))
 
@@ -127,6 +131,44 @@ def test_the_first_alarms_are_free(own: int, dollars_for_them: float) -> None:
         if item.name == "own alarms and logs"
     ]
     assert item.dollars == pytest.approx(dollars_for_them)
+
+
+@pytest.mark.parametrize(("seconds", "alarm"), [(10, 0.30), (30, 0.30), (60, 0.10), (120, 0.10)])
+def test_an_alarm_on_periods_of_less_than_a_minute_costs_thrice_as_much(seconds: int, alarm: float) -> None:
+    settings = replace(SAMPLE, users=1, hours=730, timing=Timing(report_period=timedelta(seconds=seconds)))
+    figures_read = 730 * 60 * 0.01 / 1000
+    assert dollars(monthly(settings), "metrics and idle alarms") == pytest.approx(
+        3 * 0.30 + alarm + figures_read
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "hours", "paid_for"),
+    [
+        (SAMPLE, 1_000_000 / 120, 0),
+        (SAMPLE, 1_000_000 / 120 + 10, 1_200),
+        (EACH_MINUTE, 1_000_000 / 60, 0),
+        (EACH_MINUTE, 1_000_000 / 60 + 10, 600),
+    ],
+)
+def test_reports_cost_beyond_the_first_million(
+    settings: ClusterSettings, hours: float, paid_for: int
+) -> None:
+    items = monthly(replace(settings, users=1, hours=hours))
+    watched = hours * watched_hour(settings.timing.report_period, 3, Prices(), Assumptions())
+    paid = dollars(items, "metrics and idle alarms") - watched
+    assert paid == pytest.approx(paid_for * 0.01 / 1000)
+
+
+def test_what_watching_costs_is_what_the_document_says() -> None:
+    """A quiet hour, one with everything in it, and that with its reports beyond the first million."""
+    text = IDLENESS.read_text()
+    for timing in (Timing(), EACH_MINUTE.timing):
+        period = timing.report_period
+        quiet, lively = (watched_hour(period, metrics, Prices(), Assumptions()) for metrics in (2, 5))
+        paid = lively + reports_an_hour(period) * Prices().metric_request
+        figures = " | ".join(f"**${dollars:.4f}**" for dollars in (quiet, lively, paid))
+        assert f"| {period.total_seconds():.0f} s | {figures} |" in text
 
 
 def test_the_documents_table_and_sample_are_the_commands() -> None:

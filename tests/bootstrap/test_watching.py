@@ -236,6 +236,16 @@ def test_the_cost_is_shown_where_the_price_is_known() -> None:
     assert cost_of(("z9.huge",)) == []
 
 
+@pytest.mark.parametrize(
+    ("timing", "reports"), [(Timing(), 10), (Timing(report_period=timedelta(minutes=1)), 5)]
+)
+def test_workers_are_counted_by_the_reports_of_five_minutes(timing: Timing, reports: int) -> None:
+    metrics = dashboard(replace(SETTINGS, timing=timing), "us-east-1")["widgets"][0]["properties"]["metrics"]
+    assert [one["expression"] for row in metrics for one in row if one["id"] == "n"] == [
+        f"SUM(r) / {reports}"
+    ]
+
+
 def test_nobody_is_told_unless_an_address_is_set(site: Site) -> None:
     assert notices.is_as_wanted(site)
     assert notices.apply(site) == ""

@@ -1,8 +1,14 @@
 """Words and numbers that several parts use without importing each other: here they are held together."""
 
+from bootstrap.cluster.settings import Timing
 from bootstrap.worker import facts
+from bootstrap.worker.settings import DEFAULT_REPORT_PERIOD
 from hub import drain, launching, people, wanted
+from hub.settings import from_environment
 from lifecycle_app import decision, policy, records
+from lifecycle_app.settings import settings
+from tests.hub.test_settings import GOOD
+from tests.lifecycle.test_settings import WHOLE
 
 
 def test_levels_are_the_same_for_worker_hub_and_lifecycle_app() -> None:
@@ -21,3 +27,9 @@ def test_hub_reads_the_scopes_that_the_table_has_attributes_for() -> None:
     attributes = records.SettingRecord.get_attributes()
     assert {people.SCOPE, wanted.IMAGE_SCOPE} <= set(attributes)
     assert launching.CONFIG_PATH == "/etc/cloudjhub/worker.json"
+
+
+def test_who_is_not_told_how_often_workers_report_takes_it_for_the_same() -> None:
+    """An alarm on shorter periods than the reports' never rings."""
+    told = {settings(WHOLE).report_period, from_environment(GOOD).report_period}
+    assert told | {DEFAULT_REPORT_PERIOD} == {Timing().report_period}

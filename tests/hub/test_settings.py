@@ -31,6 +31,7 @@ def test_reads_all_and_has_defaults() -> None:
     assert (settings.worker_disk, settings.home_disk, settings.allow_all) == (8, 0, False)
     assert settings.named_servers == 3
     assert settings.read_interval == timedelta(seconds=5)
+    assert settings.report_period == timedelta(seconds=30)
     assert settings.hub_api == "http://127.77.0.10:8081/hub/api"
     assert settings.proxy_api == "http://127.77.0.10:8001"
 

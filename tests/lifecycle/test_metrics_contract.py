@@ -1,7 +1,7 @@
 """CloudWatch as the adapter tells of it, and the tests' metrics in memory, keep to the same."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
@@ -181,6 +181,12 @@ def test_the_whole_alarm() -> None:
         (HOUR, MINUTE, (MINUTE, 60)),
         (90 * SECOND, MINUTE, (MINUTE, 2)),
         (20 * SECOND, 5 * SECOND, (10 * SECOND, 2)),
+        (HOUR, 30 * SECOND, (30 * SECOND, 120)),
+        (45 * SECOND, 30 * SECOND, (30 * SECOND, 2)),
+        (173 * MINUTE, 30 * SECOND, (30 * SECOND, 346)),
+        (173 * MINUTE + SECOND, 30 * SECOND, (MINUTE, 174)),
+        (DAY, 30 * SECOND, (MINUTE, 1440)),
+        (DAY + SECOND, 30 * SECOND, (HOUR, 25)),
         (DAY, MINUTE, (MINUTE, 1440)),
         (DAY + SECOND, MINUTE, (HOUR, 25)),
         (7 * DAY, MINUTE, (HOUR, 168)),
@@ -204,7 +210,81 @@ def test_alarm_periods(report: int, alarm: int) -> None:
 
 @pytest.mark.parametrize(
     ("report", "back", "period"),
-    [(5, 3 * HOUR, 5), (5, 3 * HOUR + SECOND, 60), (60, DAY, 60), (300, DAY, 300)],
+    [
+        (5, 175 * MINUTE, 5),
+        (5, 175 * MINUTE + SECOND, 60),
+        (10, HOUR, 10),
+        (20, HOUR, 10),
+        (30, 175 * MINUTE, 10),
+        (30, 175 * MINUTE + SECOND, 60),
+        (60, HOUR, 60),
+        (60, DAY, 60),
+        (300, DAY, 60),
+    ],
 )
 def test_query_periods(report: int, back: timedelta, period: int) -> None:
     assert query_period(report * SECOND, back) == period * SECOND
+
+
+def test_an_alarm_is_no_finer_than_what_the_decision_goes_by() -> None:
+    """Where one field of the policy makes it look back for long, it goes by minutes, whatever the timeout."""
+    policy = Policy(hung_after=4 * HOUR)
+    assert idle_alarm(policy, 30 * SECOND) == IdleAlarm(MINUTE, 60, Level.LOAD)
+
+
+HALF = 30 * SECOND
+
+
+def reported(client: Any, last_life: datetime, quiet_for: timedelta, *, lost: Sequence[int] = ()) -> None:
+    """Reports each half a minute: a person's last, and quiet ones afterwards, but for the lost ones."""
+    publish(client, "cloudjhub/test", "Activity", 3, last_life)
+    for n in range(1, quiet_for // HALF + 1):
+        if n not in lost:
+            publish(client, "cloudjhub/test", "Activity", 0, last_life + n * HALF)
+
+
+@pytest.mark.parametrize("second", [0, 5, 9, 10, 19, 20, 24, 29])
+def test_who_looks_when_a_short_alarm_rings_finds_the_timeout_over(second: int) -> None:
+    """CloudWatch evaluates it each ten seconds, over half-minutes that end just then."""
+    policy, told = Policy(idle_timeout=5 * MINUTE), NOON + second * SECOND
+    rings = NOON + 5 * MINUTE + (second // 10 + 1) * 10 * SECOND
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        reported(client, told, 5 * MINUTE)
+        evidence = CloudWatch(client, "test", HALF).evidence(ALICE, policy, rings)
+    life = evidence.last_life(Level.INTERACTION)
+    assert life is not None
+    assert told < life <= rings - policy.idle_timeout
+    assert evidence.covers(life, rings)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "lost", "is_covered"),
+    [
+        pytest.param(5 * MINUTE, (4, 5), True, id="two of 30 s"),
+        pytest.param(5 * MINUTE, (4, 5, 6), False, id="three of 30 s"),
+        pytest.param(4 * HOUR, (4, 5, 6, 7), True, id="two minutes' reports, known by the minute"),
+        pytest.param(4 * HOUR, (4, 5, 6, 7, 8, 9), False, id="three minutes' reports, known by the minute"),
+    ],
+)
+def test_holes_are_measured_by_what_is_asked_for(
+    timeout: timedelta, lost: Sequence[int], is_covered: bool
+) -> None:
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        reported(client, NOON - timeout + 10 * SECOND, timeout, lost=lost)
+        evidence = CloudWatch(client, "test", HALF).evidence(ALICE, Policy(idle_timeout=timeout), NOON)
+    assert evidence.covers(NOON - timeout, NOON) is is_covered
+
+
+def test_life_that_is_known_by_the_minute_ends_with_its_minute() -> None:
+    """With its first half a worker would be stopped before the timeout."""
+    with emulated_aws():
+        client = boto3.client("cloudwatch")
+        reported(client, NOON - 4 * HOUR + 50 * SECOND, 4 * HOUR)
+        found = CloudWatch(client, "test", HALF)
+        evidence = found.evidence(ALICE, Policy(idle_timeout=4 * HOUR), NOON)
+        newest = found.newest([ALICE], NOON - 10 * MINUTE, NOON)[ALICE]
+    assert evidence.last_life(Level.INTERACTION) == NOON - 4 * HOUR + MINUTE
+    assert evidence.last_report == NOON + MINUTE
+    assert newest.last_report == NOON + MINUTE

@@ -19,7 +19,7 @@ def test_defaults() -> None:
         cluster="dev",
         hub_api="https://hub.example/hub/api",
         hub_token_parameter="/cloudjhub/dev/lifecycle-token",
-        report_period=timedelta(seconds=60),
+        report_period=timedelta(seconds=30),
         history_kept=timedelta(days=90),
     )
 

@@ -1,4 +1,4 @@
-"""A lean CloudWatch in memory: metrics by the minute, alarms by the local cloud's rules. Like boto3's client."""
+"""A lean CloudWatch in memory, like boto3's client: metrics in slots of time, alarms by the local cloud's rules."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,15 +9,17 @@ from typing import Any
 from bootstrap.local.cloud.alarms import AlarmState, Condition, MissingData, evaluate
 
 MINUTE = 60
+DAY = 24 * 60 * MINUTE
 KEPT = 5000
-"""Minutes of a metric that are kept at least: more than three days."""
+"""Slots of a metric that are kept at least: of minutes, those of more than three days."""
 
 Series = dict[int, float]
+"""The highest value by the number of its slot, counted from 1970 on."""
 
 
 @dataclass(slots=True)
 class Alarm:
-    """An alarm on one metric's minutes."""
+    """An alarm on one metric."""
 
     name: str
     metric: tuple[str, str, str]
@@ -32,15 +34,19 @@ class LeanCloudWatch:
 
     now: Callable[[], datetime]
     rang: Callable[[str, str], None] = lambda _name, _instance: None
+    slot: int = MINUTE
+    """Seconds: no period of an alarm or a query is shorter."""
+    is_rolling: bool = True
+    """Do an alarm's periods end when it is evaluated, as CloudWatch's do, or where the clock's periods end?"""
     series: dict[tuple[str, str, str], Series] = field(default_factory=dict)
     alarms: dict[str, Alarm] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
 
     def put(self, namespace: str, name: str, instance_id: str, value: float, at: datetime) -> None:
-        """One datapoint; of a minute the highest counts."""
+        """One datapoint; of a slot the highest counts."""
         points = self.series.setdefault((namespace, name, instance_id), {})
-        minute = int(at.timestamp()) // MINUTE
-        points[minute] = max(value, points.get(minute, value))
+        slot = int(at.timestamp()) // self.slot
+        points[slot] = max(value, points.get(slot, value))
         if len(points) > 2 * KEPT:
             for old in sorted(points)[:-KEPT]:
                 del points[old]
@@ -94,11 +100,13 @@ class LeanCloudWatch:
         return {"MetricDataResults": [self._result(query, start, end) for query in queries]}
 
     def evaluate(self) -> None:
-        """Once a minute: each alarm's state, and who is to hear of it."""
-        minute = int(self.now().timestamp()) // MINUTE
+        """At the end of a slot: each alarm's state, and who is to hear of it."""
+        now = int(self.now().timestamp()) // self.slot
         for alarm in list(self.alarms.values()):
-            points, step = self.series.get(alarm.metric, {}), alarm.period // MINUTE
-            last = minute - minute % step
+            points, step = self.series.get(alarm.metric, {}), alarm.period // self.slot
+            # Alarms on more than a day go by the clock's hours.
+            is_rolling = self.is_rolling and alarm.period * alarm.condition.evaluation_periods <= DAY
+            last = now if is_rolling else now - now % step
             seen = [
                 _highest(points, range(begin, begin + step))
                 for begin in range(last - alarm.condition.evaluation_range * step, last, step)
@@ -109,10 +117,10 @@ class LeanCloudWatch:
 
     def _result(self, query: Mapping[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
         asked = query["MetricStat"]
-        metric, step = asked["Metric"], asked["Period"] // MINUTE
+        metric, step = asked["Metric"], asked["Period"] // self.slot
         [dimension] = metric["Dimensions"]
         points = self.series.get((metric["Namespace"], metric["MetricName"], dimension["Value"]), {})
-        first, last = int(start.timestamp()) // MINUTE, -(-int(end.timestamp()) // MINUTE)
+        first, last = int(start.timestamp()) // self.slot, -(-int(end.timestamp()) // self.slot)
         found = [
             (begin, value)
             for begin in range(first - first % step, last, step)
@@ -120,7 +128,7 @@ class LeanCloudWatch:
         ]
         return {
             "Id": query["Id"],
-            "Timestamps": [datetime.fromtimestamp(begin * MINUTE, UTC) for begin, _ in found],
+            "Timestamps": [datetime.fromtimestamp(begin * self.slot, UTC) for begin, _ in found],
             "Values": [value for _, value in found],
         }
 
@@ -137,7 +145,7 @@ class _Pages:
             yield self.cloudwatch.data(request["MetricDataQueries"], request["StartTime"], request["EndTime"])
 
 
-def _highest(points: Series, minutes: range) -> float | None:
-    if len(minutes) == 1:
-        return points.get(minutes[0])
-    return max((points[one] for one in minutes if one in points), default=None)
+def _highest(points: Series, slots: range) -> float | None:
+    if len(slots) == 1:
+        return points.get(slots[0])
+    return max((points[one] for one in slots if one in points), default=None)

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from bootstrap.costs import Assumptions, Prices
+from bootstrap.costs.model import reports_an_hour, watched_hour
 from lifecycle_app.prices import LEAST_SECONDS_BILLED, PER_HOUR
 from tests.traces.peers import TIMEOUT
 from tests.traces.running import Delays, Run, Stop
@@ -16,8 +19,8 @@ MACHINE = "t3.medium"
 DISKS = (8 + 3) * 0.08
 """$ a month for a person's root disk (8 GB) and home disk (3 GB), gp3; the same under every rule."""
 HOURS_A_MONTH = 730
-WATCHING = 0.0028
-"""$ an hour that a worker of ours runs, for metrics, alarm and queries, at the most: docs/idleness.md."""
+METRICS = 5
+"""A worker has no more."""
 
 
 @dataclass
@@ -68,6 +71,10 @@ class Tally:
         """For the machines, a month."""
         return PER_HOUR[MACHINE] * self.billed / HOUR * HOURS_A_MONTH / (weeks * 168)
 
+    def watched_dollars(self, weeks: float, report_period: float) -> float:
+        """For the machines and for watching them, a month."""
+        return self.dollars(weeks) * (1 + watching(report_period) / PER_HOUR[MACHINE])
+
     def _stopped(self, life: Life, stop: Stop) -> None:
         self.whys[stop.why] = self.whys.get(stop.why, 0) + 1
         last = life.last_sign(stop.let_go)
@@ -114,6 +121,14 @@ def _spans(run: Run) -> Iterator[tuple[float, float]]:
             yield sign, min(run.end, sign + ATTENTION)
         elif sign.is_useful:
             yield sign.begin, min(run.end, sign.end)
+
+
+def watching(report_period: float) -> float:
+    """$ an hour that a worker of ours runs, at the most: all metrics have data, and no report is free any more."""
+    period, prices = timedelta(seconds=report_period), Prices()
+    return (
+        watched_hour(period, METRICS, prices, Assumptions()) + reports_an_hour(period) * prices.metric_request
+    )
 
 
 def percentile(values: Sequence[float], share: float) -> float:

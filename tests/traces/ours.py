@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import merge
 
+from bootstrap.cluster.settings import Timing
 from bootstrap.local.cloud.alarms import AlarmState
 from hub import drain
-from lifecycle_app.cloudwatch import CloudWatch
+from lifecycle_app.cloudwatch import SHORT_ALARMS_EVERY, CloudWatch, idle_alarm, looked_back, query_period
 from lifecycle_app.decision import Action, Decision
 from lifecycle_app.decisions import decide, next_look
 from lifecycle_app.evidence import Evidence
@@ -26,6 +27,7 @@ from tests.traces.running import Delays, Stop
 from tests.traces.trace import BEGINNING, MINUTE, Life, moment
 
 CLUSTER = "term"
+REPORT_PERIOD = Timing().report_period.total_seconds()
 SWEEP = 5 * MINUTE
 SWEEP_LATE = (0.0, 5.0)
 """Seconds by which a schedule begins late."""
@@ -38,8 +40,8 @@ LETS_GO = 0.3
 """Seconds before StopInstances at which the hub takes the route away."""
 UNDER_WAY = 2.0
 """Seconds after which a report can be asked for."""
-MINUTES_KEPT = 150
-FIRST_MINUTE = int(BEGINNING.timestamp()) // 60
+LEEWAY = timedelta(minutes=10)
+"""So much longer than decisions look back a run's reports are kept: alarms look back a little further."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,8 @@ class _Known:
     """What has been reported of a run so far."""
 
     life: Life
+    kept: int
+    """Reports: the older ones are forgotten."""
     reports: dict[int, Seen] = field(default_factory=dict)
     last_life: int = 0
     last_person: int = 0
@@ -56,7 +60,7 @@ class _Known:
 
     def note(self, number: int, seen: Seen, lowest: Level) -> None:
         self.reports[number] = seen
-        self.reports.pop(number - MINUTES_KEPT, None)
+        self.reports.pop(number - self.kept, None)
         if seen.level >= lowest:
             self.last_life = number
         if seen.level >= Level.INTERACTION:
@@ -71,31 +75,56 @@ class _Look:
 
     at: float
     by: str
+    window: float = 0.0
     delivery: float = 0.0
 
 
 class Ours:
-    """One worker under our rule."""
+    """One worker under our rule. It reports each `period` seconds.
+
+    `is_rolling`: does CloudWatch move an alarm's periods on at each evaluation, or does it keep to the clock's?
+    """
 
     name = "cloudJHub (ours)"
 
-    def __init__(self, instance_id: str, seed: object, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        instance_id: str,
+        seed: object,
+        policy: Policy | None = None,
+        *,
+        period: float = REPORT_PERIOD,
+        is_rolling: bool = True,
+    ) -> None:
         self._instance_id = instance_id
         self._policy = policy or Policy()
         self._random = random.Random(f"{seed}/{instance_id}/ours")  # noqa: S311 -- not a secret
         self._seed = seed
-        self._reporter = Reporter(instance_id)
+        self._reporter = Reporter(instance_id, period)
+        self._period = timedelta(seconds=period)
         self._now = BEGINNING
         self._rang = False
-        self._lean = LeanCloudWatch(now=lambda: self._now, rang=self._on_alarm)
-        self._cloudwatch = CloudWatch(self._lean, CLUSTER, timedelta(seconds=MINUTE))
+        is_short = idle_alarm(self._policy, self._period).period.total_seconds() < MINUTE
+        self._every = SHORT_ALARMS_EVERY.total_seconds() if is_short else MINUTE
+        """Seconds between two evaluations of the alarm."""
+        slot = int(min(self._every, period))
+        self._lean = LeanCloudWatch(
+            now=lambda: self._now, rang=self._on_alarm, slot=slot, is_rolling=is_rolling
+        )
+        self._cloudwatch = CloudWatch(self._lean, CLUSTER, self._period)
         self._cloudwatch.put_idle_alarm(instance_id, self._policy)
-        self._offset = self._random.uniform(0, MINUTE)
-        """Within a minute, when CloudWatch evaluates this alarm; nobody can choose that."""
+        back = looked_back(self._policy, self._period)
+        self._step = query_period(self._period, back).total_seconds()
+        self._kept = (back + LEEWAY) // self._period
+        self._first_slot = int(moment(self._reporter.time_of(0)).timestamp()) // slot
+        self._slots = int(period) // slot
+        """From one report's slot to the next one's."""
+        self._offset = self._random.uniform(0, self._every)
+        """From the end of an alarm's periods until CloudWatch evaluates them; nobody can choose that."""
 
     def stop(self, life: Life, until: float) -> Stop | None:
         first = self._reporter.telling(life.ready)
-        known = _Known(life, last_life=first, last_person=first)
+        known = _Known(life, self._kept, last_life=first, last_person=first)
         for number, seen in self._reporter.lively(life, until):
             found = self._before(known, self._reporter.time_of(number) + UNDER_WAY)
             if found is not None:
@@ -123,27 +152,30 @@ class Ours:
     def _watched_from(self, known: _Known) -> float:
         """Long before anything may be due, so that asking from here on misses nothing; asking always takes too long."""
         policy = self._policy
-        soonest = (known.last_life + 1) * MINUTE + policy.idle_timeout.total_seconds() / 2
+        soonest = self._told_until(known.last_life) + policy.idle_timeout.total_seconds() / 2
         if policy.busy_allowance is None:
             return soonest
-        return min(soonest, (known.last_person + 1) * MINUTE + policy.busy_allowance.total_seconds() / 2)
+        return min(soonest, self._told_until(known.last_person) + policy.busy_allowance.total_seconds() / 2)
 
     def _alarm(self, known: _Known, until: float) -> _Look | None:
         """The alarm's ring after the last life, if it comes to that before `until`, and is not lost."""
         alarm = self._lean.alarms[idle_alarm_name(CLUSTER, self._instance_id)]
         alarm.state, self._rang = AlarmState.OK, False
-        minute = known.last_life + alarm.condition.evaluation_periods
+        looks_back = alarm.period * alarm.condition.evaluation_periods
+        told = self._reporter.time_of(known.last_life)
+        end = told // self._every * self._every + looks_back
         while not self._rang:
-            if minute * MINUTE + self._offset >= until:
+            end += self._every
+            if end + self._offset >= until:
                 return None
-            self._fill(known, minute * MINUTE)
-            self._now = moment(minute * MINUTE)
+            self._fill(known, end + self._offset)
+            self._now = moment(end)
             self._lean.evaluate()
-            minute += 1
         delivery = self._random.uniform(*DELIVERY)
         if self._random.random() < ALARMS_LOST:
             return None
-        return _Look((minute - 1) * MINUTE + self._offset + delivery, "alarm", delivery)
+        at = end + self._offset + delivery
+        return _Look(at, "alarm", window=end - looks_back - told, delivery=delivery)
 
     def _sweeps(self, known: _Known, since: float, until: float) -> Iterator[_Look]:
         """Those that find the worker's record due; before `since` it cannot be."""
@@ -159,7 +191,7 @@ class Ours:
     def _is_due(self, known: _Known, at: float) -> bool:
         """By what record_activity has written in the minutes before."""
         now = moment(at)
-        blank = Evidence(period=timedelta(seconds=MINUTE))
+        blank = Evidence(period=self._period)
         return next_look(self._record(known, now), blank, self._policy, now) <= now
 
     def _asked(self, known: _Known, look: _Look) -> Stop | None:
@@ -192,7 +224,11 @@ class Ours:
         return with_life(worker, self._end_of(known.last_life, now), self._end_of(known.last_person, now))
 
     def _end_of(self, number: int, now: datetime) -> datetime:
-        return min(now, moment((number + 1) * MINUTE))
+        return min(now, moment(self._told_until(number)))
+
+    def _told_until(self, number: int) -> float:
+        """The end of what the evidence tells by this report."""
+        return (self._reporter.time_of(number) // self._step + 1) * self._step
 
     def _verdict(self, known: _Known, decision: Decision, at: float) -> drain.Verdict:
         life, now = known.life, moment(at)
@@ -220,7 +256,7 @@ class Ours:
         told = self._reporter.time_of(known.last_life)
         return Delays(
             report=told - known.life.last_sign(look.at),
-            minute=(known.last_life + 1) * MINUTE - told,
+            window=look.window,
             evaluation=self._offset,
             delivery=look.delivery,
             function=takes,
@@ -229,10 +265,10 @@ class Ours:
     def _fill(self, known: _Known, at: float) -> None:
         """CloudWatch's series as it is at that moment."""
         newest = self._reporter.telling(at - UNDER_WAY) - 1
-        first = max(self._reporter.telling(known.life.ready), newest - MINUTES_KEPT)
+        first = max(self._reporter.telling(known.life.ready), newest - known.kept)
         quiet = Seen()
         self._lean.series[(metric_namespace(CLUSTER), "Activity", self._instance_id)] = {
-            FIRST_MINUTE + number: float(known.reports.get(number, quiet).level)
+            self._first_slot + number * self._slots: float(known.reports.get(number, quiet).level)
             for number in range(first, newest + 1)
         }
 

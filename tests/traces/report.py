@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import mean
 from textwrap import fill
 
+from lifecycle_app.cloudwatch import SHORT_ALARMS_EVERY
 from lifecycle_app.prices import LEAST_SECONDS_BILLED, PER_HOUR
 from tests.traces import ours
 from tests.traces.figures import (
@@ -11,28 +12,30 @@ from tests.traces.figures import (
     DISKS,
     HOURS_A_MONTH,
     MACHINE,
-    WATCHING,
+    METRICS,
     Tally,
     percentile,
     share_within,
+    watching,
 )
+from tests.traces.ours import REPORT_PERIOD
 from tests.traces.running import Delays
-from tests.traces.terms import Term
+from tests.traces.terms import VARIANTS, Term
 from tests.traces.trace import HOUR, MINUTE
 
 SOON = 90.0
 TWO_SWEEPS = 2 * ours.SWEEP
 BOUND = 1.15
 PARTS: tuple[tuple[str, str, Callable[[Delays], float]], ...] = (
-    ("report", "the worker reports once a minute", lambda delays: delays.report),
+    ("report", f"the worker reports each {REPORT_PERIOD:.0f} s", lambda delays: delays.report),
     (
-        "minute",
-        "CloudWatch knows whole minutes: until the one into which the report falls is over",
-        lambda delays: delays.minute,
+        "window",
+        f"the alarm's periods move on by {SHORT_ALARMS_EVERY.seconds} s: until they hold that report no longer",
+        lambda delays: delays.window,
     ),
     (
         "evaluation",
-        "CloudWatch evaluates an alarm once a minute, at a second that nobody can choose",
+        f"CloudWatch evaluates them each {SHORT_ALARMS_EVERY.seconds} s, at a second that nobody can choose",
         lambda delays: delays.evaluation,
     ),
     ("delivery", "EventBridge and the function's start", lambda delays: delays.delivery),
@@ -40,17 +43,6 @@ PARTS: tuple[tuple[str, str, Callable[[Delays], float]], ...] = (
         "function",
         "evidence, decision, claim, the hub's answer, StopInstances",
         lambda delays: delays.function,
-    ),
-)
-VARIANTS: tuple[tuple[str, Callable[[Delays], float]], ...] = (
-    ("as it is", lambda d: d.report + d.minute + d.evaluation + d.delivery + d.function),
-    (
-        "if CloudWatch evaluated at the minute's end",
-        lambda d: d.report + d.minute + d.delivery + d.function,
-    ),
-    (
-        "with `report_period: 30s` (an alarm on 30 s is evaluated every 10 s)",
-        lambda d: d.report / 2 + d.minute / 2 + d.evaluation / 6 + d.delivery + d.function,
     ),
 )
 
@@ -68,9 +60,10 @@ def _head(terms: Sequence[Term], command: str) -> str:
     )
     soonest, latest = ours.DELIVERY
     rules = [
-        f"""**ours**: the product's `decide`, its CloudWatch queries and alarm, CloudWatch's evaluation as the local
-        cloud has it, the hub's drain verdict; asked by the alarm (delivered within {soonest:.0f} to {latest:.0f} s,
-        {ours.ALARMS_LOST:.0%} lost) and by the sweep every five minutes.""",
+        f"""**ours**: the product's `decide`, its CloudWatch queries and alarm, reports each {REPORT_PERIOD:.0f} s,
+        CloudWatch's evaluation as the local cloud has it, each {SHORT_ALARMS_EVERY.seconds} s, the hub's drain
+        verdict; asked by the alarm (delivered within {soonest:.0f} to {latest:.0f} s, {ours.ALARMS_LOST:.0%} lost) and
+        by the sweep every five minutes.""",
         "**perfect oracle**: stops exactly at the timeout after the last true sign of work. The bound.",
         """**jupyterhub-idle-culler** 2.0.0 with `timeout` 3600 and its default `cull_every`, half of that; it goes
         by what JupyterHub 6 knows, from the proxy and from single-user servers, every five minutes.""",
@@ -110,6 +103,7 @@ def _term(term: Term) -> str:
             _late(term),
             _precision(term),
             _parts(term),
+            _variants(term),
         ]
     )
 
@@ -143,16 +137,17 @@ def _money(term: Term) -> str:
 
 def _remarks(term: Term) -> str:
     us, oracle = term.ours, term.oracle
-    ratio, paid = us.billed / oracle.billed, us.dollars(term.length)
-    watched = paid * (1 + WATCHING / PER_HOUR[MACHINE])
+    watched = us.watched_dollars(term.length, REPORT_PERIOD)
+    ratio = watched / oracle.dollars(term.length)
     stuck = us.whys.get("sweep: busy-too-long", 0)
     return _bullets(
         [
             f"Killed while working: {_verdict(us.killed_working == 0)} (target 0).",
             _early(us),
-            f"""The bill beside the oracle's: {ratio:.3f}, {_verdict(ratio <= BOUND)} (target ≤ {BOUND}). With what
-            watching costs, at most ${WATCHING} an hour ([idleness](idleness.md)), it is ${watched:,.2f} a month and
-            {watched / oracle.dollars(term.length):.3f}. Disks, ${DISKS * term.people:,.2f} a month, are the same
+            f"""Machines and watching them beside the oracle's machines: {ratio:.3f}, {_verdict(ratio <= BOUND)}
+            (target ≤ {BOUND}). Watching costs at most ${watching(REPORT_PERIOD):.4f} for each hour of a machine: all
+            {METRICS} metrics have data in it, and AWS's free million of reports is used up ([idleness](idleness.md)).
+            With it the bill is ${watched:,.2f} a month. Disks, ${DISKS * term.people:,.2f} a month, are the same
             under every rule.""",
             f"""{stuck} of our stops ended a cell that waited for `input()` or looped, a day after its person had gone
             (`busy_allowance`). Work that is wanted takes at most 20 h here: what runs longer than the allowance
@@ -165,8 +160,8 @@ def _early(us: Tally) -> str:
     if not us.killed_within:
         return "No stop came before the timeout was over."
     return f"""{us.killed_within} stops came up to {us.early:.0f} s before the timeout was over,
-    {us.within_terminal} of them after a terminal's program: processes are looked at once a minute, so that one
-    which ends between two reports was last seen in the report before."""
+    {us.within_terminal} of them after a terminal's program: processes are looked at when a report is made, so that
+    one which ends between two reports was last seen in the report before."""
 
 
 def _late(term: Term) -> str:
@@ -211,23 +206,54 @@ def _precision(term: Term) -> str:
 def _parts(term: Term) -> str:
     delays = term.ours.delays
     parts = [(name, words, *_spread([part(one) for one in delays])) for name, words, part in PARTS]
-    variants = [
-        (
-            words,
-            f"{share_within(totals, SOON):.1%}",
-            f"{percentile(totals, 0.95):.0f} s",
-            f"{max(totals):.0f} s",
-        )
-        for words, variant in VARIANTS
-        for totals in [[variant(one) for one in delays]]
-    ]
     return "\n\n".join(
         [
             "Where the time goes in a stop by alarm, one after the other:",
             _table(("delay", "because", "mean", "95 %", "most"), parts),
-            "What would change that, reckoned from the same delays:",
-            _table(("", f"within {SOON:.0f} s", "95 %", "most"), variants),
         ]
+    )
+
+
+def _variants(term: Term) -> str:
+    head = (
+        "ours with",
+        "killed while working",
+        "earliest stop",
+        "stops by alarm",
+        f"of them within {SOON:.0f} s",
+        "95 % of them",
+        "latest of them",
+        "latest stop",
+        "machines, $ a month",
+        "and watching",
+        "beside the oracle",
+    )
+    compared = [
+        (f"reports each {REPORT_PERIOD:.0f} s, as above", term.ours, REPORT_PERIOD),
+        *((one.words, tally, one.period) for one, tally in zip(VARIANTS, term.variants, strict=True)),
+    ]
+    words = _flow(
+        """The same people with other alarms. By CloudWatch's documentation an alarm's periods move on at each
+        evaluation; if they kept to the clock's, alarms would ring later. With reports each minute, alarms and reports
+        are cheaper, and machines run on for longer."""
+    )
+    return words + "\n\n" + _table(head, [_compared(term, *one) for one in compared])
+
+
+def _compared(term: Term, words: str, tally: Tally, period: float) -> Sequence[str]:
+    alarm, watched = tally.late_by_alarm, tally.watched_dollars(term.length, period)
+    return (
+        words,
+        f"{tally.killed_working:,}",
+        f"{min(tally.late):+.0f} s",
+        f"{len(alarm):,}",
+        f"{share_within(alarm, SOON):.1%}",
+        f"{percentile(alarm, 0.95):.0f} s",
+        f"{max(alarm):.0f} s",
+        f"{max(tally.late):.0f} s",
+        f"{tally.dollars(term.length):,.2f}",
+        f"{watched:,.2f}",
+        f"{watched / term.oracle.dollars(term.length):.3f}",
     )
 
 
@@ -245,7 +271,7 @@ def _foot() -> str:
         the boot is not idle.""",
         f"""**Dollars a month**: {MACHINE} at ${PER_HOUR[MACHINE]} an hour from `running` to StopInstances (at least
         {LEAST_SECONDS_BILLED} s a run; `pending` and `stopping` are free), times {HOURS_A_MONTH} hours a month,
-        divided by the hours of the term and the two days after it. Machines only.""",
+        divided by the hours of the term and the two days after it. Machines only, unless watching is named.""",
         "**Logins that waited**: found their machine stopped; a person's first login is left out.",
         "Work that was killed is gone: it costs no more, which makes a rule that kills look cheaper than it is.",
     ]

@@ -1,6 +1,6 @@
-"""What a worker's reporter tells of a run, minute by minute: `bootstrap.worker`'s rules applied to the truth.
+"""What a worker's reporter tells of a run, report by report: `bootstrap.worker`'s rules applied to the truth.
 
-Report k is made at `time_of(k)`, tells of the minute before it, and counts for CloudWatch's k-th minute.
+Report k is made at `time_of(k)`, within the k-th period of the clock, and tells of the time since the one before.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from bootstrap.worker.observation import LOAD_PERCENT
 from bootstrap.worker.reporter import KERNEL_SAMPLING
 from bootstrap.worker.schedule import phase
 from lifecycle_app.policy import Level
-from tests.traces.trace import MINUTE, Kind, Life, Work
+from tests.traces.trace import Kind, Life, Work
 
 SAMPLING = KERNEL_SAMPLING.total_seconds()
 
@@ -29,17 +29,18 @@ class Seen:
 
 
 class Reporter:
-    """One worker's reporter."""
+    """One worker's reporter, which reports each `period` seconds."""
 
-    def __init__(self, instance_id: str) -> None:
+    def __init__(self, instance_id: str, period: float) -> None:
         self._phase = phase(instance_id)
+        self._period = period
 
     def time_of(self, number: int) -> float:
-        return (number + self._phase) * MINUTE
+        return (number + self._phase) * self._period
 
     def telling(self, at: float) -> int:
         """The number of the report that tells of this moment."""
-        return ceil(at / MINUTE - self._phase)
+        return ceil(at / self._period - self._phase)
 
     def lively(self, life: Life, until: float) -> Iterator[tuple[int, Seen]]:
         """The reports of a run that are not quiet, in order."""
@@ -56,7 +57,7 @@ class Reporter:
     def look(self, life: Life, at: float) -> Seen:
         """What a look between two reports sees, as when the hub asks: back to the last report, or the one before."""
         last = self.telling(at) - 1
-        before = last if at - self.time_of(last) >= MINUTE / 2 else last - 1
+        before = last if at - self.time_of(last) >= self._period / 2 else last - 1
         seen = Seen()
         if life.last_interaction(at) > self.time_of(before):
             seen.add(Level.INTERACTION)

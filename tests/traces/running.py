@@ -19,10 +19,10 @@ class Delays:
 
     report: float
     """Until the worker's next report, which tells of it."""
-    minute: float
-    """Until the minute into which that report falls is over, as CloudWatch knows whole minutes only."""
+    window: float
+    """Until the periods that CloudWatch would evaluate, all of the timeout, no longer hold that report."""
     evaluation: float
-    """From the end of the last quiet minute until CloudWatch evaluates the alarm."""
+    """From their end until it evaluates them."""
     delivery: float
     """Until the function begins."""
     function: float

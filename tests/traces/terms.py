@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from tests.traces.figures import Tally
 from tests.traces.habits import Habits
-from tests.traces.ours import Ours
+from tests.traces.ours import REPORT_PERIOD, Ours
 from tests.traces.peers import Custodian, Never, Oracle, cloudjhub, idle_culler
 from tests.traces.people import trace
 from tests.traces.running import Rule, runs
-from tests.traces.trace import DAY, WEEK, Trace
+from tests.traces.trace import DAY, MINUTE, WEEK, Trace
 
 LAST_STOPS = 2 * DAY
 """After the term's end, so that its last sessions' stops are seen."""
@@ -25,6 +25,27 @@ RULES: tuple[Callable[[Trace, object], Rule], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Our rule with one thing changed."""
+
+    words: str
+    period: float = REPORT_PERIOD
+    is_rolling: bool = True
+
+    def rule(self, trace: Trace, seed: object) -> Ours:
+        return Ours(f"i-{trace.name}", seed, period=self.period, is_rolling=self.is_rolling)
+
+
+VARIANTS = (
+    Variant(
+        f"reports each {REPORT_PERIOD:.0f} s, if CloudWatch kept to the clock's half minutes",
+        is_rolling=False,
+    ),
+    Variant("reports each 60 s", period=MINUTE),
+)
+
+
 @dataclass(frozen=True)
 class Term:
     """What came out, rule by rule: ours, the oracle's, the peers'."""
@@ -34,6 +55,8 @@ class Term:
     weeks: int
     sessions: int
     tallies: tuple[Tally, ...]
+    variants: tuple[Tally, ...]
+    """Of VARIANTS."""
 
     @property
     def ours(self) -> Tally:
@@ -52,6 +75,7 @@ class Term:
 def term(title: str, habits: Habits, people: int, weeks: int, seed: object) -> Term:
     """Every person's trace, one after the other, under each rule."""
     tallies = tuple(Tally(rule(Trace("nobody", ()), seed).name) for rule in RULES)
+    variants = tuple(Tally(variant.words) for variant in VARIANTS)
     sessions = 0
     until = weeks * WEEK + LAST_STOPS
     for number in range(people):
@@ -59,4 +83,6 @@ def term(title: str, habits: Habits, people: int, weeks: int, seed: object) -> T
         sessions += life.sessions
         for tally, rule in zip(tallies, RULES, strict=True):
             tally.add(list(runs(life, rule(life, seed), until, seed)))
-    return Term(title, people, weeks, sessions, tallies)
+        for tally, variant in zip(variants, VARIANTS, strict=True):
+            tally.add(list(runs(life, variant.rule(life, seed), until, seed)))
+    return Term(title, people, weeks, sessions, tallies, variants)

@@ -17,28 +17,27 @@ from tests.traces.trace import HOUR, MINUTE, Kind, Life, Trace, Work, moment
 from tests.worker.test_publishing import Sink
 
 READY = 8 * HOUR
-PERIOD = timedelta(seconds=MINUTE)
 SHELL, PROGRAM = 3, 4
 
 
 class Machine:
     """A server whose truth is a run; the real reporter looks at it."""
 
-    def __init__(self, life: Life, instance_id: str) -> None:
+    def __init__(self, life: Life, instance_id: str, period: timedelta) -> None:
         self.life = life
         # Up before the person's page has loaded.
         self.now = READY - 5
         self.sink = Sink()
         self.reporter = RealReporter(
             self,
-            Publisher(lambda: self.sink, cluster="test", instance_id=instance_id, report_period=PERIOD),
+            Publisher(lambda: self.sink, cluster="test", instance_id=instance_id, report_period=period),
             read_tree=self.read_tree,
             clock=lambda: moment(self.now),
             sleep=self.sleep,
             root=1,
             pid=2,
             instance_id=instance_id,
-            report_period=PERIOD,
+            report_period=period,
         )
 
     async def sleep(self, seconds: float) -> None:
@@ -79,16 +78,17 @@ def a_life(seed: int) -> Life:
     return Life(Trace("alice", touches, works), READY, READY, READY)
 
 
+@pytest.mark.parametrize("period", [30.0, 60.0])
 @pytest.mark.parametrize("seed", range(8))
-async def test_the_levels_are_those_of_the_real_reporter(seed: int) -> None:
+async def test_the_levels_are_those_of_the_real_reporter(seed: int, period: float) -> None:
     """But for cells so short that two looks, five seconds apart, may or may not hit them."""
     life, instance_id = a_life(seed), f"i-{seed}"
-    model, machine = Reporter(instance_id), Machine(life, instance_id)
+    model, machine = Reporter(instance_id, period), Machine(life, instance_id, timedelta(seconds=period))
     told = dict(model.lively(life, READY + HOUR))
     await machine.reporter.start()
     numbers = range(model.telling(READY + 1), model.telling(READY + 35 * MINUTE))
     for number in numbers:
-        due = next_report(moment(machine.now), PERIOD, instance_id)
+        due = next_report(moment(machine.now), timedelta(seconds=period), instance_id)
         assert due == pytest.approx(moment(model.time_of(number)), abs=timedelta(milliseconds=1))
         await machine.reporter._report_once()
     while len(levels := _levels(machine.sink)) < len(numbers):

@@ -1,12 +1,14 @@
 """What each rule does with the same hand-made hours: whom it keeps up, whom it stops, and how soon."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import pytest
 
+from bootstrap.worker.schedule import EARLIEST
 from lifecycle_app.policy import Policy
-from tests.traces.figures import is_at_work
-from tests.traces.ours import SWEEP, Ours
+from tests.traces.figures import is_at_work, share_within
+from tests.traces.ours import DELIVERY, FUNCTION, REPORT_PERIOD, SWEEP, Ours
 from tests.traces.peers import Custodian, Oracle, cloudjhub, idle_culler
 from tests.traces.running import Rule, Run, runs
 from tests.traces.trace import DAY, HOUR, MINUTE, Kind, Span, Trace, Work
@@ -17,6 +19,9 @@ TYPED = [LOGIN + second for second in range(0, 1800, 30)]
 AWAY = TYPED[-1]
 TIMEOUT = Policy().idle_timeout.total_seconds()
 SEEDS = range(12)
+SLOWEST = DELIVERY[1] + FUNCTION[1]
+LATEST_UNTIL_END = 1 - EARLIEST
+"""Of a report's period, what is left after the earliest moment at which a worker reports within it."""
 
 MakeRule = Callable[[Trace, object], Rule]
 RULES: dict[str, MakeRule] = {
@@ -91,12 +96,12 @@ def test_ours_stops_within_two_sweeps_after_the_timeout_and_never_before_it(
 
 
 def test_after_a_terminals_program_ours_stops_at_most_a_report_period_before_the_timeout() -> None:
-    """Processes are looked at once a minute: what ends between two reports was last seen in the report before."""
+    """Processes are looked at when a report is made: what ends between two was last seen in the one before."""
     for seconds in range(0, 60, 7):
         trace = a_trace([Work(AWAY, AWAY + 5 * HOUR + seconds, Kind.TERMINAL, cpu=1.0)])
         for run in first_runs("ours", trace):
             assert run.stop is not None
-            assert -MINUTE < run.stop.at - trace.works[0].end - TIMEOUT <= 2 * SWEEP, run.stop
+            assert -REPORT_PERIOD < run.stop.at - trace.works[0].end - TIMEOUT <= 2 * SWEEP, run.stop
 
 
 def test_the_oracle_stops_exactly_at_the_timeout() -> None:
@@ -164,6 +169,39 @@ def test_a_cpu_policy_stops_somebody_who_reads_and_types_little() -> None:
     for run in first_runs("custodian", a_trace(interactions=slow)):
         assert run.stop is not None
         assert is_at_work(run.life, run.stop.at)
+
+
+def lates(policy: Policy, seeds: int, *, period: float, is_rolling: bool = True) -> list[float]:
+    """How late ours stops those who type for half an hour and go away, some time before a sweep or after it."""
+    timeout, found = policy.idle_timeout.total_seconds(), []
+    for seed in range(seeds):
+        typed = [at + seed * SWEEP / seeds for at in TYPED]
+        rule = Ours(f"i-{seed}", seed, policy, period=period, is_rolling=is_rolling)
+        [run] = runs(a_trace(interactions=typed), rule, DAY, seed)
+        assert run.stop is not None
+        found.append(run.stop.at - typed[-1] - timeout)
+    assert min(found) >= 0
+    return found
+
+
+@pytest.mark.parametrize("is_rolling", [True, False])
+@pytest.mark.parametrize(("period", "every"), [(20.0, 10), (30.0, 10), (60.0, 60), (120.0, 60)])
+def test_no_alarm_finds_the_timeout_not_over_yet(period: float, every: float, is_rolling: bool) -> None:
+    """Whether or not its periods are the clock's: nobody would be stopped then until a sweep came."""
+    window = every if is_rolling else LATEST_UNTIL_END * period
+    found = lates(Policy(), 100, period=period, is_rolling=is_rolling)
+    # A hundredth of the alarms is lost.
+    assert share_within(found, period + window + every + SLOWEST) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("hours", "every"), [pytest.param(2.5, 10, id="2.5 h"), pytest.param(4, 60, id="4 h, by the minute")]
+)
+def test_longer_timeouts_are_kept_as_precisely_as_cloudwatch_keeps_reports(
+    hours: float, every: float
+) -> None:
+    found = lates(Policy(idle_timeout=timedelta(hours=hours)), 50, period=30.0)
+    assert share_within(found, 30 + 2 * every + SLOWEST) >= 0.9
 
 
 def test_a_lost_alarm_is_made_up_for_by_the_sweep() -> None:

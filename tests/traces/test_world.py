@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.simulation.people import Person
+from tests.simulation.workers import PERIOD
 from tests.simulation.world import World
 from tests.traces.ours import SWEEP, Ours
 from tests.traces.running import runs
@@ -40,7 +41,7 @@ def test_as_many_stops_and_each_as_late_as_in_the_whole_cluster(
     whole = in_the_world(interactions, works)
     trace = Trace("alice", interactions, works)
     for seed in range(10):
-        found = list(runs(trace, Ours(f"i-{seed}", seed), UNTIL, seed))
+        found = list(runs(trace, Ours(f"i-{seed}", seed, period=PERIOD.total_seconds()), UNTIL, seed))
         stops = [(run.life, run.stop) for run in found if run.stop is not None]
         assert len(stops) == len(whole), f"seed {seed}: {stops}, {whole}"
         for (life, stop), theirs in zip(stops, whole, strict=True):

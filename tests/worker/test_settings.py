@@ -38,7 +38,7 @@ def test_a_launch_file_is_read(tmp_path: Path) -> None:
 def test_period_and_port_have_defaults() -> None:
     given = {name: FIELDS[name] for name in ("cluster", "hub_api", "hub_name", "region")}
     config = WorkerConfig.from_fields(given)
-    assert (config.report_period, config.port) == (timedelta(seconds=60), 8888)
+    assert (config.report_period, config.port) == (timedelta(seconds=30), 8888)
 
 
 @pytest.mark.parametrize("name", ["cluster", "hub_api", "hub_name", "region"])
