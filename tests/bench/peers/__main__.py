@@ -43,8 +43,9 @@ def main() -> None:
         ("pictures/peers-calls.svg", "Calls of one sweep by running workers"),
         ("pictures/peers-cpu.svg", "CPU of one sweep by running workers"),
     ]
+    times = "once" if given.repetitions == 1 else f"{given.repetitions} times, medians"
     made_on = (
-        f"On {began_at:%Y-%m-%d %H:%M} UTC, {given.repetitions} repetitions, medians. "
+        f"On {began_at:%Y-%m-%d %H:%M} UTC, each sweep measured {times}. "
         f"The machine: {machine.description()}; its load average was {load:.1f} when it began and "
         f"{machine.load():.1f} when it ended."
     )

@@ -124,7 +124,7 @@ def _head(comparison: Comparison, command: str, made_on: str, pictures: str) -> 
     who = [
         f"""**{OURS}**: `python -m tests.bench.sweeps --records USERS --running RUNNING --due DUE`, the real function's
         code, its records in Amazon's DynamoDB Local. EC2 and CloudWatch are in its own process: what they do to answer
-        is in its CPU and memory, what sending some ten requests to them would cost is not.""",
+        is in its CPU and memory, what sending ten to thirty requests to them would cost is not.""",
         """**jupyterhub-idle-culler** 2.0.0: its `cull_idle` with default options and `timeout` 3600, against a hub that
         pages users by 50 as JupyterHub 6 does by default.""",
         f"""**cloud-custodian** c7n 0.9.53: `custodian run` with `instance-uptime`, the filter `metrics` (CPUUtilization

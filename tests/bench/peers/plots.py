@@ -25,7 +25,7 @@ def by_running(comparison: Comparison, measured: Callable[[Costs], float], label
         axes.set_xticks([fleet.running for fleet in comparison.by_fleet])
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_formatter("")
-        axes.yaxis.set_major_formatter("{x:,.4g}")
+        axes.yaxis.set_major_formatter("{x:,g}")
         axes.set_xlabel("workers that run")
         axes.set_ylabel(label)
         figure.legend(loc="outside lower center", ncols=2, frameon=False)

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bootstrap.cluster.settings import Timing
 from lifecycle_app.settings import SWEEP_SCHEDULE
 from tests.bench.schedules import per_hour
 
 MINUTE = timedelta(minutes=1)
+REPORT = Timing().report_period
 SWEEP = timedelta(hours=1) / per_hour(SWEEP_SCHEDULE)
 
 
@@ -36,9 +38,10 @@ def rules(timeout: timedelta) -> Sequence[Rule]:
     return (
         Rule(
             name="cloudJHub (ours)",
-            known_within=MINUTE,
+            known_within=REPORT,
             every=SWEEP,
-            because="a report a minute (60 s); without the alarm, the sweep every 5 minutes (300 s)",
+            because=f"a report every {REPORT.total_seconds():.0f} s; without the alarm, the sweep every 5 minutes"
+            " (300 s)",
             source="`report_period`; `SWEEP_SCHEDULE` in `lifecycle_app/settings.py`",
         ),
         Rule(

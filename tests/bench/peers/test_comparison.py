@@ -93,7 +93,7 @@ def test_the_page_names_the_versions_that_are_measured(name: str, pinned: str, t
 @pytest.mark.parametrize(
     ("name", "seconds"),
     [
-        ("cloudJHub (ours)", 3960),
+        ("cloudJHub (ours)", 3930),
         ("jupyterhub-idle-culler", 5400),
         ("cloud-custodian", 4200),
         ("cloudJHub (before)", 3900),
