@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from bootstrap.cluster.settings import Https
 from bootstrap.manager.commands import PROXY_ADDRESS, PROXY_PORT
 from bootstrap.manager.config import ManagerConfig
-from bootstrap.manager.paths import CADDY_STATE, CERTIFICATE, KEY
+from bootstrap.manager.paths import CADDY_STATE, CERTIFICATE, HUB_STATIC, KEY
 
 ADMIN = "unix//run/caddy/admin.sock"
 """Where it takes `reload`: a socket of its own user's, not a port that every process of the machine can reach."""
@@ -53,6 +53,7 @@ def _site(config: ManagerConfig) -> list[str]:
     return [
         *lines,
         *_block("header", _headers(config)),
+        *_block("handle_path /hub/static/*", _static()),
         # It passes WebSockets and says who asks: X-Forwarded-For, -Proto and -Host; what the browser sent there is
         # thrown away.
         *_block(
@@ -64,6 +65,27 @@ def _site(config: ManagerConfig) -> list[str]:
                 *_block("transport http", ["dial_timeout 5s", "read_buffer 64KiB", "write_buffer 64KiB"]),
             ],
         ),
+        # What Caddy itself refuses: a proxy that is not there, a file that does not exist.
+        *_block(
+            "handle_errors",
+            [
+                *_block("header", [*_headers(config), "Cache-Control no-store"]),
+                'respond "{err.status_code} {err.status_text}"',
+            ],
+        ),
+    ]
+
+
+def _static() -> list[str]:
+    """JupyterHub's scripts and styles, half of what a first login asks for: the hub's event loop has better to do."""
+    return [
+        f"root * {HUB_STATIC}",
+        # As JupyterHub has it: what a page names with its hash never changes; all else is asked for again.
+        *_block("@hashed", ["query v=*", "file"]),
+        f'header @hashed Cache-Control "max-age={YEAR}, immutable"',
+        "header ?Cache-Control no-cache",
+        "encode gzip",
+        "file_server",
     ]
 
 

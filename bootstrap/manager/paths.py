@@ -5,6 +5,7 @@ from pathlib import Path
 VENV = Path("/opt/cloudjhub")
 PYTHON = VENV / "bin/python"
 SOURCES = VENV / "bundle"
+HUB_STATIC = VENV / "share/jupyterhub/static"
 NODE_LINK = VENV / "libexec/node"
 SETTINGS = Path("/etc/cloudjhub")
 HUB_ENVIRONMENT = SETTINGS / "hub.env"

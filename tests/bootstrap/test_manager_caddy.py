@@ -2,14 +2,12 @@
 
 import http.server
 import json
-import shutil
 import socket
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,16 +17,17 @@ import requests
 
 from bootstrap.cluster.settings import Https
 from bootstrap.manager.answering import hub_answers
-from bootstrap.manager.caddy import ADMIN, caddyfile
-from bootstrap.manager.certificate import Pair, self_signed
+from bootstrap.manager.caddy import caddyfile
+from bootstrap.manager.certificate import self_signed
 from bootstrap.manager.config import ManagerConfig
-from bootstrap.manager.paths import CADDY_STATE, CERTIFICATE, KEY
+from bootstrap.manager.paths import CERTIFICATE, KEY
+from tests.bootstrap.front import CADDY, STATIC, Front, caddy, free_port, wait_for
 from tests.bootstrap.manager_examples import config
 
 HOST = "127.178.0.1"
 UPLOAD = 30 * 1024 * 1024
 
-pytestmark = pytest.mark.skipif(not shutil.which("caddy"), reason="Caddy is not installed")
+pytestmark = pytest.mark.skipif(not CADDY, reason="Caddy is not installed")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +41,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("caddy"), reason="Caddy is not 
 )
 def test_caddy_understands_it_without_a_warning(told: ManagerConfig, tmp_path: Path) -> None:
     (tmp_path / "Caddyfile").write_text(caddyfile(told))
-    command = ["caddy", "adapt", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
+    command = [CADDY, "adapt", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stderr == ""
     servers = json.loads(run.stdout)["apps"]["http"]["servers"].values()
@@ -89,6 +88,9 @@ class Backend(http.server.BaseHTTPRequestHandler):
         left = int(self.headers["Content-Length"])
         while left:
             left -= len(self.rfile.read(min(left, 65536)))
+        # As a server that has a file to write. Caddy breaks an answer off that comes within microseconds of the last
+        # byte: Go's server closes the body then, from which Go's client still wants to read that it has ended.
+        time.sleep(0.05)
         self._answer({"received": self.headers["Content-Length"]})
 
     def _answer(self, value: Any) -> None:
@@ -102,61 +104,23 @@ class Backend(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@dataclass(frozen=True)
-class Served:
-    pair: Pair
-    https: int
-    http: int
-    trust: str
-
-    @property
-    def url(self) -> str:
-        return f"https://{HOST}:{self.https}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Caddy with our file; only where it listens and where its files lie is another than on the manager."""
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     directory = tmp_path_factory.mktemp("caddy")
     backend = http.server.ThreadingHTTPServer((HOST, 0), Backend)
     thread = threading.Thread(target=backend.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    pair = self_signed(HOST, False, datetime.now(UTC))
-    found = Served(pair, free_port(), free_port(), str(directory / "certificate.pem"))
-    (directory / "certificate.pem").write_text(pair.certificate)
-    (directory / "key.pem").write_text(pair.key)
-    text = caddyfile(config(public_url=found.url)).replace("127.0.0.1:8000", f"{HOST}:{backend.server_port}")
-    for path, place in ((CERTIFICATE, "certificate.pem"), (KEY, "key.pem"), (CADDY_STATE, "state")):
-        text = text.replace(str(path), str(directory / place))
-    text = text.replace(ADMIN, f"unix/{directory}/admin.sock")
-    text = text.replace("{\n", f"{{\n\tdefault_bind {HOST}\n\thttp_port {found.http}\n", 1)
-    (directory / "Caddyfile").write_text(text)
-    command = ["caddy", "run", "--adapter", "caddyfile", "--config", str(directory / "Caddyfile")]
-    environment = {"HOME": str(directory), "PATH": "/usr/bin:/bin"}
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        for _ in range(200):
-            if process.poll() is not None or not hub_answers(found.url, pair):
-                break
-            time.sleep(0.05)
-        assert hub_answers(found.url, pair) == "", (directory / "log").read_text()
-        yield found
+        with caddy(directory, HOST, f"{HOST}:{backend.server_port}") as front:
+            wait_for(front, directory)
+            yield front
     finally:
-        process.terminate()
-        process.wait(10)
         backend.shutdown()
         backend.server_close()
         thread.join()
 
 
-def test_it_says_who_asks_and_throws_away_what_the_browser_claims(served: Served) -> None:
+def test_it_says_who_asks_and_throws_away_what_the_browser_claims(served: Front) -> None:
     claims = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
     seen = requests.get(f"{served.url}/x", headers=claims, verify=served.trust, timeout=5).json()
     assert seen["X-Forwarded-Proto"] == "https"
@@ -165,21 +129,67 @@ def test_it_says_who_asks_and_throws_away_what_the_browser_claims(served: Served
     assert seen["Host"] == f"{HOST}:{served.https}"
 
 
-def test_answers_carry_the_security_headers(served: Served) -> None:
+def test_answers_carry_the_security_headers(served: Front) -> None:
     headers = requests.get(served.url, verify=served.trust, timeout=5).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
     assert "Server" not in headers
 
 
-def test_http_is_redirected(served: Served) -> None:
+@pytest.mark.parametrize(
+    ("path", "status", "caching"),
+    [
+        ("css/style.min.css?v=abc", 200, "max-age=31536000, immutable"),
+        ("css/style.min.css", 200, "no-cache"),
+        ("css/none.css?v=abc", 404, "no-store"),
+        ("css/", 404, "no-store"),
+    ],
+)
+def test_jupyterhubs_static_files_do_not_trouble_the_hub(
+    path: str, status: int, caching: str, served: Front
+) -> None:
+    answer = requests.get(f"{served.url}/hub/static/{path}", verify=served.trust, timeout=5)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (status, caching)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Server" not in answer.headers
+    if status == 200:
+        assert answer.text == (STATIC / "css/style.min.css").read_text()
+        assert answer.headers["Content-Type"].startswith("text/css")
+
+
+@pytest.mark.parametrize("up", ["..", "%2e%2e", "..%2f..", "....//"])
+def test_no_path_leads_out_of_the_static_files(up: str, served: Front) -> None:
+    request = requests.Request("GET", served.url).prepare()
+    request.url = f"{served.url}/hub/static/{up}/{up}/{up}/bin/jupyterhub"
+    with requests.Session() as session:
+        answer = session.send(request, verify=served.trust, timeout=5)
+    assert answer.status_code == 404 or "X-Forwarded-Proto" in answer.json(), "the hub answers"
+
+
+def test_static_files_come_compressed_to_those_who_take_it(served: Front) -> None:
+    sizes = [
+        len(
+            requests.get(
+                f"{served.url}/hub/static/css/style.min.css",
+                headers={"Accept-Encoding": coding},
+                verify=served.trust,
+                timeout=5,
+                stream=True,
+            ).raw.read()
+        )
+        for coding in ("identity", "gzip")
+    ]
+    assert sizes[1] < sizes[0] / 4
+
+
+def test_http_is_redirected(served: Front) -> None:
     answer = requests.get(f"http://{HOST}:{served.http}/hub/login?next=%2F", allow_redirects=False, timeout=5)
     assert answer.status_code == 308
     assert answer.headers["Location"].endswith("/hub/login?next=%2F")
     assert answer.headers["Location"].startswith("https://")
 
 
-def test_websockets_pass(served: Served) -> None:
+def test_websockets_pass(served: Front) -> None:
     context = ssl.create_default_context(cafile=served.trust)
     with (
         socket.create_connection((HOST, served.https), timeout=5) as plain,
@@ -200,15 +210,15 @@ def test_websockets_pass(served: Served) -> None:
             answer += received
 
 
-def test_uploads_have_no_limit(served: Served) -> None:
+def test_uploads_have_no_limit(served: Front) -> None:
     answer = requests.post(served.url, data=b"x" * UPLOAD, verify=served.trust, timeout=30)
     assert answer.json() == {"received": str(UPLOAD)}
 
 
-def test_the_hub_is_known_by_its_certificate_alone(served: Served) -> None:
+def test_the_hub_is_known_by_its_certificate_alone(served: Front) -> None:
     other = self_signed(HOST, False, datetime.now(UTC))
     assert hub_answers(served.url, served.pair) == ""
     assert "another certificate" in hub_answers(served.url, other)
     assert "not trusted" in hub_answers(served.url, None)
     assert hub_answers(f"https://{HOST}:{served.https}", served.pair, address=HOST) == ""
-    assert "nothing listens" in hub_answers(f"https://{HOST}:{free_port()}", served.pair)
+    assert "nothing listens" in hub_answers(f"https://{HOST}:{free_port(HOST)}", served.pair)

@@ -138,20 +138,16 @@ class Emulated:
     def public_url(self) -> str:
         return self.environ["CLOUDJHUB_PUBLIC_URL"]
 
+    @property
+    def proxy_url(self) -> str:
+        """Where the proxy listens; the public URL unless something stands before it."""
+        return self.public_url
+
     @contextmanager
-    def proxy(self) -> Iterator[None]:
+    def proxy(self, *options: str) -> Iterator[None]:
         """The real proxy."""
-        port = self.public_url.rpartition(":")[2]
-        addresses = [
-            "--ip",
-            f"{self.network}.0.1",
-            "--port",
-            port,
-            "--api-ip",
-            self.hub_address,
-            "--api-port",
-            "8001",
-        ]
+        host, _, port = self.proxy_url.rpartition("/")[2].partition(":")
+        addresses = ["--ip", host, "--port", port, "--api-ip", self.hub_address, "--api-port", "8001"]
         hub = [
             "--default-target",
             f"http://{self.hub_address}:8081",
@@ -160,7 +156,7 @@ class Emulated:
         ]
         environ = {**self.environ, "CONFIGPROXY_AUTH_TOKEN": self.secrets["hub/proxy-token"]}
         with (self.directory / "proxy.log").open("ab") as log:
-            command = ["node", str(PROXY_SCRIPT), *addresses, *hub]
+            command = ["node", str(PROXY_SCRIPT), *addresses, *hub, *options]
             process = subprocess.Popen(
                 command, env=environ, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
             )
@@ -199,7 +195,7 @@ class Emulated:
 
     def _hub_answers(self) -> bool:
         try:
-            return requests.get(f"{self.public_url}/hub/api", timeout=5).ok
+            return requests.get(f"{self.proxy_url}/hub/api", timeout=5).ok
         except requests.RequestException:
             return False
 

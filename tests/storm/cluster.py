@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import requests
 
+from tests.bootstrap.front import caddy, wait_for
 from tests.hub.emulated import REPOSITORY, Emulated, eventually, free_port
 from tests.storm.settings import CLUSTER, GROUP, HUB_NAME, IMAGE, ROLE, SUBNETS, Storm
 
@@ -32,8 +33,13 @@ MEGABYTE = 1024 * 1024
 class StormHub(Emulated):
     """Hub and proxy in the storm's account."""
 
+    @property
+    def proxy_url(self) -> str:
+        return self._proxy_url
+
     def settle(self, storm: Storm, given: Mapping[str, str]) -> None:
         """What the hub runs with: an operator's defaults."""
+        self._proxy_url = storm.proxy
         state = self.directory / "state"
         state.mkdir(exist_ok=True)
         users = self.directory / "users"
@@ -44,6 +50,7 @@ class StormHub(Emulated):
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
             "CLOUDJHUB_CLUSTER": CLUSTER,
             "CLOUDJHUB_HUB_NAME": HUB_NAME,
+            "CLOUDJHUB_PUBLIC_URL": storm.public,
             "CLOUDJHUB_WORKER_ROLE": ROLE,
             "CLOUDJHUB_WANTED_INTERVAL": "60",
             "CLOUDJHUB_READ_INTERVAL": "5",
@@ -153,6 +160,7 @@ def running(wanted: Storm, directory: Path) -> Iterator[Cluster]:
         wanted,
         aws_port=free_port(f"{wanted.network}.0.2"),
         public_port=free_port(f"{wanted.network}.0.1"),
+        proxy_port=free_port(f"{wanted.network}.0.1"),
     )
     given = {name: secrets.token_hex(32) for name in SECRETS} | {"hub/admin-password": secrets.token_hex(40)}
     storm.write(directory / "storm.json", given)
@@ -165,12 +173,19 @@ def running(wanted: Storm, directory: Path) -> Iterator[Cluster]:
             begun.append(_python(cluster, name))
             cluster.processes[name] = psutil.Process(begun[-1].pid)
             eventually(lambda: _answers(storm))
-        with hub.proxy():
+        backend = storm.proxy.rpartition("/")[2]
+        host = backend.partition(":")[0]
+        with (
+            hub.proxy("--no-x-forward"),
+            caddy(directory / "caddy", host, backend, storm.public_port) as front,
+        ):
+            cluster.processes["caddy"] = psutil.Process(front.process.pid)
             [proxy] = [
                 one for one in psutil.Process().children() if "configurable-http-proxy" in str(one.cmdline())
             ]
             cluster.processes["proxy"] = proxy
             cluster.start_hub()
+            wait_for(front, directory / "caddy")
             yield cluster
     finally:
         hub.kill_hub()

@@ -36,6 +36,7 @@ class Storm:
     """Do all machines run from the beginning?"""
     aws_port: int = 0
     public_port: int = 0
+    proxy_port: int = 0
     network: str = NETWORK
     workers: str = WORKERS
 
@@ -45,7 +46,12 @@ class Storm:
 
     @property
     def public(self) -> str:
-        return f"http://{self.network}.0.1:{self.public_port}"
+        """Caddy, as on a manager."""
+        return f"https://{self.network}.0.1:{self.public_port}"
+
+    @property
+    def proxy(self) -> str:
+        return f"http://{self.network}.0.1:{self.proxy_port}"
 
     @property
     def hub_api(self) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import re
+import ssl
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -152,9 +153,9 @@ def arrivals(storm: Storm) -> Iterator[float]:
     yield from sorted(storm.within * one for one in times)
 
 
-async def storm_of(storm: Storm, password: str) -> list[Visit]:
-    """All visits."""
-    connector = aiohttp.TCPConnector(limit=0)
+async def storm_of(storm: Storm, password: str, trust: Path) -> list[Visit]:
+    """All visits; `trust` is the hub's certificate."""
+    connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(cafile=str(trust)))
     coming = [
         Visitor(storm, storm.name(number), password, connector).come(after)
         for number, after in enumerate(arrivals(storm))
@@ -165,8 +166,10 @@ async def storm_of(storm: Storm, password: str) -> list[Visit]:
 
 
 def main() -> None:
-    storm, secrets = settings.read(Path(sys.argv[1]))
-    visits = asyncio.run(storm_of(storm, secrets["hub/user-password"]))
+    file = Path(sys.argv[1])
+    storm, secrets = settings.read(file)
+    trust = file.parent / "caddy/certificate.pem"
+    visits = asyncio.run(storm_of(storm, secrets["hub/user-password"], trust))
     print(json.dumps([asdict(visit) for visit in visits]))
 
 
