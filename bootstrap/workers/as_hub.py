@@ -29,6 +29,8 @@ from hub.pacing import TokenBucket
 from hub.settings import Settings, from_environment
 from hub.starting import Starter
 from hub.startup import Startup
+from lifecycle_app.decision import Reason
+from lifecycle_app.history import Entry, Kind
 from lifecycle_app.worker import State, Worker
 
 THREADS = 8
@@ -129,6 +131,10 @@ class AsHub:
     async def record(self, key: str) -> Worker | None:
         return await self._calls.read(lambda: self._store.get(key))
 
+    async def given_up(self, worker: Worker) -> Entry | None:
+        entries = await self._calls.read(lambda: self._store.history(worker.key))
+        return last_release(entries, worker.instance_id)
+
     async def ask_to_stop(self, worker: Worker) -> None:
         await self._stops.ask(worker)
 
@@ -149,6 +155,15 @@ class AsHub:
         at = max([self._utc_now(), *(one.started_at for one in workers if one.started_at)])
         await self._calls.read(lambda: ask_to_stop(self._site, machines, at, unless_used=True))
         return dict.fromkeys(workers)
+
+
+def last_release(entries: Sequence[Entry], instance_id: str) -> Entry | None:
+    """The newest entry of a stop of this machine that was asked for and given up. Pure."""
+    for entry in entries:
+        is_ours = entry.instance_id == instance_id and entry.reason == Reason.STOP_REQUESTED
+        if is_ours and entry.kind is Kind.RELEASE:
+            return entry
+    return None
 
 
 def prepare_all(

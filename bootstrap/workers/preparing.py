@@ -20,15 +20,15 @@ from bootstrap.site import Tell
 from bootstrap.workers.booting import Boot
 from bootstrap.workers.stopping import STOPS_WITHIN
 from hub.errors import CloudBusy, NoAddresses, NoCapacity, RecordUnclear, StartError
-from lifecycle_app.decision import Reason
 from lifecycle_app.errors import BadRecord, StoreUnavailable
+from lifecycle_app.history import Entry
 from lifecycle_app.worker import State, Worker
 
 BOOTS_WITHIN = 1200.0
 """Seconds: EC2's checks take some minutes, and a record whose events were lost is made within a quarter of an hour."""
 LOOK_EVERY = 3.0
-RELEASED = f"{Reason.STOP_REQUESTED}: "
-REFUSED = f"{RELEASED}refused"
+REFUSED = "refused"
+"""Why a stop was given up, as its entry in the history has it."""
 NEVER_USED = "the lifecycle app stops what nobody uses"
 INTERRUPTED = "interrupted"
 
@@ -79,6 +79,10 @@ class Cloud(Protocol):
 
     async def record(self, key: str) -> Worker | None:
         """The record as last written. Raises StoreUnavailable, BadRecord."""
+        ...
+
+    async def given_up(self, worker: Worker) -> Entry | None:
+        """The history's entry of a stop that was asked for and given up. Raises StoreUnavailable."""
         ...
 
     async def ask_to_stop(self, worker: Worker) -> None:
@@ -209,7 +213,7 @@ class Preparation:
         until = self._clock() + STOPS_WITHIN
         while self._clock() < until:
             worker = await self._record(before.key, before.instance_id)
-            if worker and (told := verdict(before, worker)):
+            if worker and (told := verdict(before, worker, await self._given_up(worker))):
                 return told
             await self._pause(LOOK_EVERY)
         words = (
@@ -225,6 +229,13 @@ class Preparation:
             return None
         return worker if worker and worker.instance_id == instance_id else None
 
+    async def _given_up(self, worker: Worker) -> Entry | None:
+        """By the history: a sweep may have decided since, and the record tells of the last decision alone."""
+        try:
+            return await self._cloud.given_up(worker) if worker.state is State.RUNNING else None
+        except StoreUnavailable:
+            return None
+
     def _done(self, key: str, instance_id: str, outcome: Outcome, words: str = "") -> Prepared:
         self._enter(key, "done")
         if outcome is not Outcome.RUNNING:
@@ -236,8 +247,8 @@ class Preparation:
         self._tell(progress(self._phases))
 
 
-def verdict(before: Worker, now: Worker) -> tuple[Outcome, str] | None:
-    """How a stop went that was asked for when the record was as `before`; None as long as it does not tell. Pure."""
+def verdict(before: Worker, now: Worker, given_up: Entry | None) -> tuple[Outcome, str] | None:
+    """How a stop went that was asked for when the record was as `before`; None as long as nothing tells. Pure."""
     match now.state:
         case State.STOPPED:
             return Outcome.STOPPED, ""
@@ -247,10 +258,10 @@ def verdict(before: Worker, now: Worker) -> tuple[Outcome, str] | None:
             return Outcome.IN_USE, "it was stopped, and its user started it again"
         case State.RUNNING if _began_anew(before.started_at, now.started_at):
             return Outcome.IN_USE, "it was stopped, and its user started it again"
-        case State.RUNNING if now.decided == REFUSED:
-            return Outcome.IN_USE, now.evidence
-        case State.RUNNING if now.decided.startswith(RELEASED):
-            return Outcome.RUNNING, f"{now.evidence}; {NEVER_USED}"
+        case State.RUNNING if given_up and given_up.evidence.get("why") == REFUSED:
+            return Outcome.IN_USE, given_up.words
+        case State.RUNNING if given_up:
+            return Outcome.RUNNING, f"{given_up.words}; {NEVER_USED}"
         case _:
             return None
 

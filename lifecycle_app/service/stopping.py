@@ -171,7 +171,7 @@ def _release(
     change(service, claimed.key, step)
     log.info("worker %s (%s): released: %s", claimed.key, claimed.instance_id, words)
     if claimed.decided != decided:
-        facts = {**decision.evidence, "worker": dict(answer.evidence) if answer else {}}
+        facts = {**decision.evidence, "why": why, "worker": dict(answer.evidence) if answer else {}}
         tell(service, claimed, Kind.RELEASE, decision.reason, f"not stopped: {words}", now, facts)
     return why
 

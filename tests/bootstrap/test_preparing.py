@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from bootstrap.workers.as_hub import last_release
 from bootstrap.workers.booting import Boot
 from bootstrap.workers.preparing import (
     BOOTS_WITHIN,
@@ -26,6 +27,7 @@ from hub.instances import Instances
 from hub.starting import Starter
 from hub.startup import Startup
 from lifecycle_app.errors import StoreUnavailable
+from lifecycle_app.history import Entry, Kind
 from lifecycle_app.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, Clock, FakeEC2, FakeStore, calls, refusal, worker
 
@@ -108,15 +110,27 @@ class FakeCloud:
         record = worker(key=key, instance_id=f"i-{key}", state=state)
         if state is State.RUNNING:
             record = replace(record, started_at=began)
-        if key in self.asked and key in self.in_use:
-            record = replace(
-                record, decided="stop-requested: refused", evidence="the server is pending spawn"
-            )
         return record
+
+    async def given_up(self, record: Worker) -> Entry | None:
+        is_refused = record.key in self.asked and record.key in self.in_use
+        return release(record, "refused", "not stopped: the server is pending spawn") if is_refused else None
 
     async def ask_to_stop(self, record: Worker) -> None:
         assert record.state is State.RUNNING, "EC2 would not stop it"
         self.asked[record.key] = self.time
+
+
+def release(record: Worker, why: str, words: str) -> Entry:
+    return Entry(
+        key=record.key,
+        at=NOON,
+        kind=Kind.RELEASE,
+        reason="stop-requested",
+        words=words,
+        instance_id=record.instance_id,
+        evidence={"why": why},
+    )
 
 
 class Deaf(FakeCloud):
@@ -162,7 +176,7 @@ async def test_whoever_has_logged_in_keeps_the_machine() -> None:
     cloud.in_use.add("ada")
     done = await prepare(cloud, "ada", "bob")
     assert outcomes(done) == {"ada": Outcome.IN_USE, "bob": Outcome.STOPPED}
-    assert done["ada"].words == "the server is pending spawn"
+    assert done["ada"].words == "not stopped: the server is pending spawn"
     assert cloud.up() == {"ada"}
 
 
@@ -305,8 +319,6 @@ BEFORE = worker(state=State.RUNNING, started_at=NOON)
     [
         (BEFORE, None),
         (replace(BEFORE, decided="starting"), None),
-        (replace(BEFORE, decided="stop-requested: refused"), Outcome.IN_USE),
-        (replace(BEFORE, decided="stop-requested: hub-down"), Outcome.RUNNING),
         (replace(BEFORE, state=State.STOPPING, claimed_until=NOON), None),
         (replace(BEFORE, state=State.STOPPED, started_at=None), Outcome.STOPPED),
         (replace(BEFORE, state=State.PENDING, started_at=None), Outcome.IN_USE),
@@ -315,8 +327,29 @@ BEFORE = worker(state=State.RUNNING, started_at=NOON)
     ],
 )
 def test_what_a_record_tells_of_the_stop(now: Worker, outcome: Outcome | None) -> None:
-    told = verdict(BEFORE, now)
+    told = verdict(BEFORE, now, None)
     assert (told and told[0]) == outcome
+
+
+@pytest.mark.parametrize(("why", "outcome"), [("refused", Outcome.IN_USE), ("hub-down", Outcome.RUNNING)])
+def test_a_stop_that_was_given_up_is_known_though_a_sweep_has_decided_since(
+    why: str, outcome: Outcome
+) -> None:
+    told = verdict(BEFORE, replace(BEFORE, decided="starting"), release(BEFORE, why, "words"))
+    assert told
+    assert told[0] is outcome
+    assert told[1].startswith("words")
+
+
+def test_the_last_release_is_of_this_machine_and_of_a_stop_that_was_asked_for() -> None:
+    ours = release(BEFORE, "refused", "ours")
+    others = [
+        replace(ours, instance_id="i-other"),
+        replace(ours, reason="idle"),
+        replace(ours, kind=Kind.STOP),
+    ]
+    assert last_release([*others, ours, replace(ours, words="older")], BEFORE.instance_id) == ours
+    assert last_release(others, BEFORE.instance_id) is None
 
 
 # -- the launch itself: the hub's own code, on one EC2

@@ -112,7 +112,7 @@ def test_a_release_leaves_the_record_as_before_and_tells_why(
     assert last(world).reason == "idle"
     assert last(world).words == f"not stopped: {words}"
     assert last(world).at == NOON
-    assert last(world).evidence == facts | {"worker": told}
+    assert last(world).evidence == facts | {"why": why, "worker": told}
 
 
 @pytest.mark.parametrize("between", ["moved", "claimed anew", "started again"])
