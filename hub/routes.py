@@ -26,6 +26,15 @@ class Proxy(ConfigurableHTTPProxy):  # type: ignore[misc]  # JupyterHub publishe
 
     watching: "asyncio.Task[None] | None" = None
 
+    async def get_all_routes(self) -> dict[str, Any]:
+        """The routes without what the proxy knows of their activity, which is an open tab's too: JupyterHub would take
+        it over, in one step, a millisecond of the event loop for each server that runs. The servers tell it themselves.
+        """
+        routes: dict[str, Any] = await super().get_all_routes()
+        for route in routes.values():
+            route["data"].pop("last_activity", None)
+        return routes
+
     async def check_routes(self, user_dict: Any, service_dict: Any, routes: Any = None) -> None:
         """Adds the routes that are missing."""
         await super().check_routes(user_dict, service_dict, routes)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-AT_ONCE = 64
+AT_ONCE = 100
 """Each waits for the hub and AWS most of its time; so many connections both bear without noticing."""
 
 

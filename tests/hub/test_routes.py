@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientError
+from jupyterhub.proxy import ConfigurableHTTPProxy
 
 from hub.routes import Proxy
 
@@ -48,6 +49,20 @@ async def test_routes_are_given_again_if_not_even_the_hub_is_known(routes: Any, 
     proxy.routes = routes
     await proxy.look(PEOPLE, SERVICES)
     assert proxy.checked == checked
+
+
+async def test_what_the_proxy_knows_of_activity_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"user": "ann", "server_name": "", "last_activity": "2026-11-23T12:00:00.000Z"}
+
+    async def told(_: object) -> dict[str, Any]:
+        return {"/": {"data": {"hub": True}}, "/user/ann/": {"data": dict(data)}}
+
+    monkeypatch.setattr(ConfigurableHTTPProxy, "get_all_routes", told)
+    routes = await Proxy(hub=SimpleNamespace(routespec="/")).get_all_routes()
+    assert routes == {
+        "/": {"data": {"hub": True}},
+        "/user/ann/": {"data": {"user": "ann", "server_name": ""}},
+    }
 
 
 class Watched(Proxy):

@@ -71,5 +71,6 @@ class LoopWatch:
                 frame = sys._current_frames().get(self._thread)
                 self._stack = [
                     f"{one.filename.rpartition('site-packages/')[2]}:{one.lineno} {one.name}"
-                    for one in traceback.extract_stack(frame)[-12:]
-                ]
+                    for one in traceback.extract_stack(frame)
+                    if "sqlalchemy" not in one.filename
+                ][-12:]

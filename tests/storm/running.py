@@ -84,7 +84,7 @@ def _populate(cluster: Cluster, servers: int) -> None:
     addresses = {change["user"]: change["address"] for change in cluster.told()["changes"]}
     for number in range(servers):
         name, instance = cluster.storm.name(number), f"i-{number:017x}"
-        user = orm.User(name=name, roles=[role])
+        user = orm.User.find(db, name) or orm.User(name=name, roles=[role])
         address = addresses[name]
         state = {"instance_id": instance, "address": address, "alive_at": now.timestamp()}
         server = orm.Server(proto="http", ip=address, port=WORKER_PORT, base_url=f"/user/{name}/")
