@@ -16,7 +16,8 @@ from hub.settings import WORKER_PORT
 # The port of one booting machine is tried so often; of many together no more often than so many times a second.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 PROBES_A_SECOND = 100
-AT_ONCE = 64
+AT_ONCE = 128
+"""Connections: a sweep has a hundred drained at the same time, and nobody's answer may wait behind another's."""
 CONNECT = timedelta(seconds=2)
 ANSWER = timedelta(seconds=5)
 LARGEST_ANSWER = 256 * 1024

@@ -111,6 +111,17 @@ def test_hub_answers_over_https(manager: Machine) -> None:
     assert "Server" not in page.headers or "Caddy" not in page.headers["Server"]
 
 
+@pytest.mark.usefixtures("_pinned")
+def test_caddy_finds_the_scripts_and_styles_that_a_page_names(manager: Machine) -> None:
+    """And may read them, as another user than the hub's."""
+    page = requests.get(f"{URL}/hub/login", timeout=10).text
+    named = re.findall(r'(?:src|href)="(/hub/static/[^"]+)"', page)
+    assert len(named) >= 5
+    for path in named:
+        answer = requests.get(URL + path, timeout=10)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "max-age=31536000, immutable")
+
+
 def test_http_leads_to_https(manager: Machine) -> None:
     answer = requests.get("http://127.0.0.1/hub/login", timeout=10, allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (308, f"{URL}/hub/login")
