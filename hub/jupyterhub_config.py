@@ -4,7 +4,7 @@ import logging
 import sys
 from typing import Any
 
-from hub import garbage
+from hub import garbage, hashing
 from hub.configuration import configuration
 from hub.errors import SettingsError
 from hub.parameters import read_secrets
@@ -28,6 +28,7 @@ def configure(config: Any) -> None:
     if settings.extra_config:
         load_subconfig(str(settings.extra_config))  # type: ignore[name-defined]  # noqa: F821 -- traitlets gives it
     garbage.settle()
+    hashing.settle()
 
 
 configure(get_config())  # type: ignore[name-defined]  # noqa: F821 -- traitlets gives it
