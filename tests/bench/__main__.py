@@ -71,6 +71,9 @@ The machine: {machine.description()}; its load average when it began: {load:.1f}
 
 Seconds depend on the machine and on what else it does; ratios and counts hardly do. What must not grow again (calls,
 the package) is asserted by `tests/scenarios/test_counts.py`.
+
+Beside what people would use instead, with plots: [one sweep](peers.md), [a term of stops](traces.md), and
+[a class that logs in](storm.md). The steps of a login on real machines: [login path](login-path.md).
 """
 
 

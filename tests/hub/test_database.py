@@ -50,4 +50,4 @@ def test_what_is_there_when_the_hub_starts_is_never_looked_at_for_garbage_again(
     garbage.settle()
     assert gc.get_freeze_count() >= len(kept)
     assert gc.isenabled()
-    assert gc.get_threshold()[0] > 10_000
+    assert gc.get_threshold()[0] == garbage.YOUNG

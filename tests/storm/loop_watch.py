@@ -4,6 +4,7 @@ Loaded as the hub's extra configuration (`hub_extra.py`), which JupyterHub reads
 """
 
 import asyncio
+import gc
 import json
 import sys
 import threading
@@ -25,10 +26,13 @@ class LoopWatch:
         self._stack: list[str] = []
         self._thread = threading.get_ident()
         self._steps: list[dict[str, object]] = []
+        self._collecting = 0.0
+        """Seconds that the present step has looked for garbage."""
 
     def begin(self) -> None:
         """From now on."""
         self._time_steps()
+        self._time_collections()
         self._tick_task = asyncio.get_running_loop().create_task(self._tick())
         threading.Thread(target=self._look, daemon=True, name="loop watch").start()
 
@@ -38,13 +42,28 @@ class LoopWatch:
         watch = self
 
         def timed(handle: asyncio.Handle) -> None:
-            began = time.monotonic()
+            began, watch._collecting = time.monotonic(), 0.0
             run(handle)
             took = time.monotonic() - began
             if took > BLOCKED and threading.get_ident() == watch._thread:
-                watch._steps.append({"at": time.time(), "step": took, "stack": watch._stack})
+                garbage = watch._collecting
+                watch._steps.append(
+                    {"at": time.time(), "step": took, "garbage": garbage, "stack": watch._stack}
+                )
 
         asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
+
+    def _time_collections(self) -> None:
+        began = 0.0
+
+        def note(phase: str, _: object) -> None:
+            nonlocal began
+            if phase == "start":
+                began = time.monotonic()
+            else:
+                self._collecting += time.monotonic() - began
+
+        gc.callbacks.append(note)
 
     async def _tick(self) -> None:
         with self._file.open("a", buffering=1) as file:

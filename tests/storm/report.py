@@ -105,7 +105,8 @@ def _blocks(storms: Sequence[Figures]) -> list[str]:
     rows = []
     for what, block in worst:
         where = " < ".join(reversed(block["stack"][-5:])) or "nothing was seen"
-        rows.append(f"- {what}: {1000 * block['step']:.0f} ms: `{where}`")
+        garbage = f"{1000 * block['garbage']:.0f} of them looking for garbage"
+        rows.append(f"- {what}: {1000 * block['step']:.0f} ms, {garbage}: `{where}`")
     return ["What ran in the longest steps, innermost first:", "", *rows, ""] if rows else []
 
 
