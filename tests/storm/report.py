@@ -14,13 +14,13 @@ HEAD = """# A class logs in at once
 Written by `python -m tests.storm --report` (`make storm`) on {at:%Y-%m-%d %H:%M} UTC. The machine: {machine};
 its load average when it began: {load:.1f}. All processes share its cores.
 
-The real JupyterHub with the real configuration and spawner, and the real configurable-http-proxy, against a lean AWS
-that answers EC2's own protocol with EC2's token buckets (StartInstances and RunInstances: 5 at once, 2 a second). The
-records are written by the lifecycle app's own code, 0.3 to 1.5 s after each change. Each user is a browser that was
-never here before: login page with scripts and styles, password, progress page and its events, OAuth to the server. Each
-machine listens at a private address of its own once it has booted (2 to 5 s), has proved who it is by STS, has fetched
-its environment and has started its server (1 to 2 s). AWS answers at once; what real machines and calls take longer
-comes on top for anybody's system.
+The real JupyterHub with the real configuration and spawner, the real configurable-http-proxy, and before it Caddy
+with a manager's own file, by HTTPS, against a lean AWS that answers EC2's own protocol with EC2's token buckets
+(StartInstances and RunInstances: 5 at once, 2 a second). The records are written by the lifecycle app's own code,
+0.3 to 1.5 s after each change. Each user is a browser that was never here before: login page with scripts and
+styles, password, progress page and its events, OAuth to the server. Each machine listens at a private address of
+its own once it has booted (2 to 5 s), has proved who it is by STS, has fetched its environment and has started its
+server (1 to 2 s). AWS answers at once; what real machines and calls take longer comes on top for anybody's system.
 
 *Overhead* is the time from sending the password to JupyterLab, without the machine's boot and the server's start.
 *Step* is the longest that one step of the hub's event loop took, by which it blocks all others; below 100 ms it is not
