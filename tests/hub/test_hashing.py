@@ -24,6 +24,7 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
         ("x" * 31, "16384"),
         ("chosen by somebody", "16384"),
     ],
+    ids=["a worker's", "JupyterHub's", "a little too short", "words"],
 )
 def test_only_secrets_that_somebody_may_have_chosen_are_hashed_many_times(secret: str, rounds: str) -> None:
     session = orm.new_session_factory("sqlite://")()
