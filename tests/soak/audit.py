@@ -56,8 +56,10 @@ def stopped_in_use(story: Story) -> Iterator[Violation]:
                 yield Violation(
                     "I1", f"{name} is stopped in its user's name, who did not ask for it", call.at
                 )
-        elif life and call.at - life.at < _quiet(story, entry, call.at):
-            yield Violation("I1", f"{name} is stopped, but {_told(life)}", call.at)
+        else:
+            known = last_life(story, run, _known_until(story, call.at))
+            if known and call.at - known.at < _quiet(story, entry):
+                yield Violation("I1", f"{name} is stopped, but {_told(known)}", call.at)
 
 
 def two_machines(story: Story) -> Iterator[Violation]:
@@ -223,7 +225,14 @@ def by_worker(story: Story, worker: str) -> list[Seen]:
     return sorted((one for one in story.seen if one.worker == worker), key=lambda one: one.at)
 
 
-def _quiet(story: Story, entry: Entry | None, at: datetime) -> timedelta:
+def _known_until(story: Story, at: datetime) -> datetime:
+    """Life until then is known at a moment. The hub has the worker asked; without it only what was reported is known,
+    and nothing of somebody who came back since.
+    """
+    return at - REPORTS_UNSEEN * story.period if _is_hub_down(story, at) else at
+
+
+def _quiet(story: Story, entry: Entry | None) -> timedelta:
     """How long it must have been quiet before such a stop."""
     policy = story.policy
     reason = entry.reason if entry else Reason.IDLE
@@ -235,7 +244,7 @@ def _quiet(story: Story, entry: Entry | None, at: datetime) -> timedelta:
         return timedelta()
     else:
         needed = policy.idle_timeout
-    return needed - (REPORTS_UNSEEN * story.period if _is_hub_down(story, at) else SLACK)
+    return needed - SLACK
 
 
 def _allowed(story: Story, run: Span) -> timedelta:

@@ -151,7 +151,9 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("work goes on", "I1", saw(seen(35, "ann", Deed.WORKS, until=at(500)))),
     ("work ended a moment ago", "I1", saw(seen(35, "ann", Deed.WORKS, until=at(60)))),
     ("with the hub down, life that was reported", "I1", all_of(
-        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(81, "ann", Deed.ACTED)))),
+        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(59, "ann", Deed.ACTED)))),
+    ("with the hub down, work that goes on", "I1", all_of(
+        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(35, "ann", Deed.WORKS, until=at(500))))),
     ("a stop without an entry, while somebody works", "I1", all_of(
         told(*well().history[2:]), saw(seen(90, "ann", Deed.ACTED)))),
     ("a stop in the user's name", "I1", lambda story: replace(
@@ -198,7 +200,9 @@ HARMLESS: list[tuple[str, Plant]] = [
         stopped_later(30 + LIMIT.total_seconds() + 100),
         lambda story: replace(story, faults=(Episode(name="sweep-off", began=at(50), ended=at(140)),)))),
     ("with the hub down, life that no report has told of yet", all_of(
-        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(79, "ann", Deed.ACTED)))),
+        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(61, "ann", Deed.ACTED)))),
+    ("with the hub down, somebody who comes back at that moment", all_of(
+        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(99, "ann", Deed.ACTED)))),
     ("work that a crash ended", all_of(
         saw(seen(35, "ann", Deed.WORKS, until=at(500))),
         lambda story: replace(story, crashes=(Crash(at=at(38), instance_id="i-ann", how="killed"),)))),
