@@ -31,16 +31,15 @@ def measure(cloud: LocalCloud, visitors: Sequence[Visitor], window: float) -> li
 
 def hub_process(cloud: LocalCloud) -> psutil.Process:
     """The hub of this local cloud."""
-    [hub] = [
-        process for process in psutil.process_iter() if _is_hub(process, cloud) and "-m" in process.cmdline()
-    ]
+    [hub] = [process for process in psutil.process_iter() if _is_hub(process, cloud)]
     return hub
 
 
 def _is_hub(process: psutil.Process, cloud: LocalCloud) -> bool:
+    folder = f"{cloud.state_dir}/"
     try:
-        is_hub = any(word.endswith(CONFIGURATION) for word in process.cmdline())
-        return is_hub and process.environ().get("CLOUDJHUB_LOCAL") == str(cloud.state_dir)
+        words = process.cmdline()
+        return "-m" in words and any(w.startswith(folder) and w.endswith(CONFIGURATION) for w in words)
     except psutil.Error:
         return False
 
@@ -101,7 +100,7 @@ def _calls_section(quiet: Calls, busy: Calls, servers: int, window: float) -> Se
     return Section(
         title="Calls per minute while nothing happens",
         words=f"Counted over {window:.0f} s each. Locally the hub reads the records every second, workers report "
-        "every 10 s, and each schedule of the lifecycle app has a minute; on AWS it is 5 s, a minute, and 1, 5 and 15 "
-        "minutes.",
+        "every 10 s, and each schedule of the lifecycle app has a minute; on AWS it is 5 s, half a minute, and 1, 5 "
+        "and 15 minutes.",
         rows=tuple(rows),
     )
