@@ -29,7 +29,7 @@ def main() -> None:
     print("`make local`", flush=True)
     ready_section = ready.measure(given.port, given.repetitions)
     sections = [ready_section, *_with_cloud(given), swept, *sections, schedules.section()]
-    given.output.write_text(markdown(_head(began_at, load, given.repetitions), sections))
+    given.output.write_text(markdown(_head(began_at, load, given), sections))
     print(f"written: {given.output}")
 
 
@@ -63,10 +63,11 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _head(began_at: datetime, load: float, repetitions: int) -> str:
+def _head(began_at: datetime, load: float, given: argparse.Namespace) -> str:
+    command = f"python -m tests.bench --repetitions {given.repetitions} --window {given.window:g}"
     return f"""# Benchmarks
 
-Written by `make bench` on {began_at:%Y-%m-%d %H:%M} UTC, with {repetitions} repetitions of what is measured in seconds.
+Written by `{command}` (`make bench`) on {began_at:%Y-%m-%d %H:%M} UTC.
 The machine: {machine.description()}; its load average when it began: {load:.1f}.
 
 Seconds depend on the machine and on what else it does; ratios and counts hardly do. What must not grow again (calls,
