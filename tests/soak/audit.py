@@ -16,6 +16,8 @@ SLACK = timedelta(seconds=5)
 """By so much a person's log may be later than what it tells of."""
 REPORTS_UNSEEN = 4
 """With the hub down only reports tell of life, and so many may be missing or under way."""
+ALONE = "the evidence decides"
+"""What the entry of a stop says of a hub that could not be asked."""
 AROUND = timedelta(seconds=60)
 """A fault's effect is seen so long after it, a stop's entry so long around the stop."""
 
@@ -57,7 +59,7 @@ def stopped_in_use(story: Story) -> Iterator[Violation]:
                     "I1", f"{name} is stopped in its user's name, who did not ask for it", call.at
                 )
         else:
-            known = last_life(story, run, _known_until(story, call.at))
+            known = last_life(story, run, _known_until(story, entry, call.at))
             if known and call.at - known.at < _quiet(story, entry):
                 yield Violation("I1", f"{name} is stopped, but {_told(known)}", call.at)
 
@@ -225,11 +227,12 @@ def by_worker(story: Story, worker: str) -> list[Seen]:
     return sorted((one for one in story.seen if one.worker == worker), key=lambda one: one.at)
 
 
-def _known_until(story: Story, at: datetime) -> datetime:
-    """Life until then is known at a moment. The hub has the worker asked; without it only what was reported is known,
-    and nothing of somebody who came back since.
+def _known_until(story: Story, entry: Entry | None, at: datetime) -> datetime:
+    """Life until then is known at a stop. The hub has the worker asked; without it only what was reported is known, and
+    nothing of somebody who came back since.
     """
-    return at - REPORTS_UNSEEN * story.period if _is_hub_down(story, at) else at
+    is_alone = entry is not None and ALONE in str(entry.evidence.get("hub"))
+    return at - REPORTS_UNSEEN * story.period if is_alone and _is_hub_down(story, at) else at
 
 
 def _quiet(story: Story, entry: Entry | None) -> timedelta:

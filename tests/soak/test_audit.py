@@ -142,6 +142,15 @@ def all_of(*plants: Plant) -> Plant:
     return plant
 
 
+def without_hub(story: Story) -> Story:
+    """The hub is down when ann's machine is stopped, and the stop's entry says so."""
+    alone = entry(
+        100, "ann", "i-ann", "idle", evidence={"hub": "the hub is down, the evidence decides: refused"}
+    )
+    first, _, *others = story.history
+    return replace(story, faults=(HUB_DOWN,), history=(first, alone, *others))
+
+
 OTHER = stay(50, "i-other", "ann", State.RUNNING)
 GONE = stay(400, "i-ann", "ann", State.TERMINATED)
 HUB_DOWN = Episode(name="hub-down", began=at(80), ended=at(110))
@@ -151,9 +160,13 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("work goes on", "I1", saw(seen(35, "ann", Deed.WORKS, until=at(500)))),
     ("work ended a moment ago", "I1", saw(seen(35, "ann", Deed.WORKS, until=at(60)))),
     ("with the hub down, life that was reported", "I1", all_of(
-        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(59, "ann", Deed.ACTED)))),
+        without_hub, saw(seen(59, "ann", Deed.ACTED)))),
     ("with the hub down, work that goes on", "I1", all_of(
-        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(35, "ann", Deed.WORKS, until=at(500))))),
+        without_hub, saw(seen(35, "ann", Deed.WORKS, until=at(500))))),
+    ("the hub just down, but asked before the stop", "I1", all_of(
+        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(81, "ann", Deed.ACTED)))),
+    ("a hub that is said to be down, and is not", "I1", all_of(
+        without_hub, lambda story: replace(story, faults=()), saw(seen(81, "ann", Deed.ACTED)))),
     ("a stop without an entry, while somebody works", "I1", all_of(
         told(*well().history[2:]), saw(seen(90, "ann", Deed.ACTED)))),
     ("a stop in the user's name", "I1", lambda story: replace(
@@ -200,9 +213,9 @@ HARMLESS: list[tuple[str, Plant]] = [
         stopped_later(30 + LIMIT.total_seconds() + 100),
         lambda story: replace(story, faults=(Episode(name="sweep-off", began=at(50), ended=at(140)),)))),
     ("with the hub down, life that no report has told of yet", all_of(
-        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(61, "ann", Deed.ACTED)))),
+        without_hub, saw(seen(61, "ann", Deed.ACTED)))),
     ("with the hub down, somebody who comes back at that moment", all_of(
-        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(99, "ann", Deed.ACTED)))),
+        without_hub, saw(seen(99, "ann", Deed.ACTED)))),
     ("work that a crash ended", all_of(
         saw(seen(35, "ann", Deed.WORKS, until=at(500))),
         lambda story: replace(story, crashes=(Crash(at=at(38), instance_id="i-ann", how="killed"),)))),
