@@ -1,7 +1,6 @@
 """Caddy with our file: only where it listens and where its files lie is another than on the manager."""
 
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,8 +15,8 @@ from bootstrap.manager.caddy import ADMIN, caddyfile
 from bootstrap.manager.certificate import Pair, self_signed
 from bootstrap.manager.paths import CADDY_STATE, CERTIFICATE, HUB_STATIC, KEY
 from tests.bootstrap.manager_examples import config
+from tests.hub.emulated import REPOSITORY, free_port
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 CADDY = shutil.which("caddy", path=f"{REPOSITORY}/build/caddy/usr/bin") or shutil.which("caddy") or ""
 STATIC = Path(sys.prefix) / "share/jupyterhub/static"
 
@@ -39,15 +38,10 @@ class Front:
         return f"https://{self.host}:{self.https}"
 
 
-def free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def caddy(directory: Path, host: str, backend: str, https: int = 0) -> Iterator[Front]:
     """Before what listens at `backend` (address:port), until the end of the block; does not wait for its answer."""
+    assert CADDY, "Caddy is needed: make setup-test as root, or apt install caddy"
     directory.mkdir(exist_ok=True)
     pair = self_signed(host, False, datetime.now(UTC))
     (directory / "certificate.pem").write_text(pair.certificate)

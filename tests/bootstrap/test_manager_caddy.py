@@ -21,8 +21,9 @@ from bootstrap.manager.caddy import caddyfile
 from bootstrap.manager.certificate import self_signed
 from bootstrap.manager.config import ManagerConfig
 from bootstrap.manager.paths import CERTIFICATE, KEY
-from tests.bootstrap.front import CADDY, STATIC, Front, caddy, free_port, wait_for
+from tests.bootstrap.front import CADDY, STATIC, Front, caddy, wait_for
 from tests.bootstrap.manager_examples import config
+from tests.hub.emulated import free_port
 
 HOST = "127.178.0.1"
 UPLOAD = 30 * 1024 * 1024
