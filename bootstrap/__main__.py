@@ -6,21 +6,21 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap.aws_errors import meaning
-from bootstrap.commands.completion import PROGRAM, VARIABLE, completion
-from bootstrap.commands.doctor import doctor
-from bootstrap.commands.down import down
-from bootstrap.commands.image import image
-from bootstrap.commands.init import init
-from bootstrap.commands.logs import logs
-from bootstrap.commands.open import open_
-from bootstrap.commands.plan import plan
-from bootstrap.commands.secrets import secrets
-from bootstrap.commands.settings import settings
-from bootstrap.commands.status import status
-from bootstrap.commands.up import up
-from bootstrap.commands.users import users
-from bootstrap.commands.workers import workers
+from bootstrap.aws.errors import meaning
+from bootstrap.cli.completion import PROGRAM, VARIABLE, completion
+from bootstrap.cli.doctor import doctor
+from bootstrap.cli.down import down
+from bootstrap.cli.image import image
+from bootstrap.cli.init import init
+from bootstrap.cli.logs import logs
+from bootstrap.cli.open import open_
+from bootstrap.cli.plan import plan
+from bootstrap.cli.secrets import secrets
+from bootstrap.cli.settings import settings
+from bootstrap.cli.status import status
+from bootstrap.cli.up import up
+from bootstrap.cli.users import users
+from bootstrap.cli.workers import workers
 from bootstrap.errors import BootstrapError, Interrupted, Refused, SettingsError
 from bootstrap.local.commands import local
 from hub.errors import HubError

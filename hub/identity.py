@@ -19,9 +19,9 @@ from botocore.parsers import ResponseParserError, create_parser
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from hub.calls import Calls
 from hub.errors import NotProven
-from hub.failures import Failures
+from hub.login.native import Failures
+from hub.spawn.batching import Calls
 
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient

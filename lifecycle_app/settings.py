@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from lifecycle_app.adapters.hub_session import is_certificate
 from lifecycle_app.errors import SettingsError
-from lifecycle_app.pinning import is_certificate
-from lifecycle_app.worker import CLUSTER_NAME
+from lifecycle_app.model.worker import CLUSTER_NAME
 
 RECORD_SCHEDULE = "rate(1 minute)"
 SWEEP_SCHEDULE = "rate(5 minutes)"

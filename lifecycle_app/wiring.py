@@ -11,17 +11,16 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import get_session
 
-from lifecycle_app.aws_errors import asking
-from lifecycle_app.clocks import compare_clocks
-from lifecycle_app.cloudwatch import CloudWatch
-from lifecycle_app.ec2 import Ec2, StopsTogether
+from lifecycle_app.adapters.aws import asking, compare_clocks
+from lifecycle_app.adapters.cloudwatch import CloudWatch
+from lifecycle_app.adapters.ec2 import Ec2, StopsTogether
+from lifecycle_app.adapters.hub_client import HubClient
+from lifecycle_app.adapters.hub_session import session
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.concurrency import in_threads
 from lifecycle_app.errors import CloudError, HubAnswerOdd
-from lifecycle_app.hub_client import HubClient
-from lifecycle_app.pinning import session
-from lifecycle_app.service import Service
 from lifecycle_app.settings import Settings, settings
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.together import in_threads
+from lifecycle_app.use_cases import Service
 
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
 QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=10)

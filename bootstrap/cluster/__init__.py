@@ -1,1 +1,0 @@
-"""What a cluster is to be: its settings, read from and written to `cluster.yaml`."""

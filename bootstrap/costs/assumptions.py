@@ -24,7 +24,7 @@ class Assumptions:
     metrics: int = 3
     """Custom metrics with data in an hour, of the five that a worker has: those that are 0 are not sent."""
     own_alarms: int = 14
-    """Alarms that watch the cluster's own parts (`bootstrap/watching/alarms.py`)."""
+    """Alarms that watch the cluster's own parts (`bootstrap/cluster/monitoring/alarms.py`)."""
     log_gb_hour: float = 0.0005
     """Logs of the functions, an hour, whoever works."""
     snapshots_a_disk: float = 0

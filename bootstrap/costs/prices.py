@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lifecycle_app.prices import PER_HOUR
+from lifecycle_app.model.history import PER_HOUR
 
 REGION = "us-east-1"
 

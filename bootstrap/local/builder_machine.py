@@ -10,16 +10,16 @@ from importlib import metadata
 
 import boto3
 
-from bootstrap.image import setup
 from bootstrap.local.cloud.room import POWER_OFF
 from bootstrap.local.machine import Machine
-from bootstrap.manager.fetch import fetch
+from bootstrap.machines.image import setup
+from bootstrap.machines.manager.fetch import fetch
 
 log = logging.getLogger(__name__)
 
 
 def run(machine: Machine) -> int:
-    """Set the machine up as `bootstrap.image.setup` does, as far as there is a system to set up."""
+    """Set the machine up as `bootstrap.machines.image.setup` does, as far as there is a system to set up."""
     try:
         setup.say(setup.last_words(set_up(machine)), str(machine.root / "console"))
     except Exception as error:  # as in the real one: whatever it is, the machine must not stay up

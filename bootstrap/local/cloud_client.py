@@ -7,7 +7,7 @@ import requests
 from bootstrap.errors import NotRunning, SettingsError
 from bootstrap.local.environment import operator_secret
 from bootstrap.local.settings import LocalSettings
-from lifecycle_app.worker import TAG_ROLE
+from lifecycle_app.model.worker import TAG_ROLE
 
 TIMEOUT = 10.0
 GONE = ("shutting-down", "terminated")

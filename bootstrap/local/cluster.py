@@ -3,8 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
-from bootstrap.cluster import writing
-from bootstrap.cluster.settings import (
+from bootstrap.config import writing
+from bootstrap.config.settings import (
     ClusterSettings,
     Egress,
     Https,

@@ -14,9 +14,9 @@ from pathlib import Path
 import boto3
 
 from bootstrap.local.machine import Machine
-from bootstrap.manager.config import ManagerConfig
-from bootstrap.manager.journal import WAITING, Shipper, batches
-from bootstrap.manager.journal_entries import Entry, entry_of
+from bootstrap.machines.manager.config import ManagerConfig
+from bootstrap.machines.manager.journal import WAITING, Shipper, batches
+from bootstrap.machines.manager.journal_entries import Entry, entry_of
 
 CURSOR = Path("/var/lib/cloudjhub-journal/cursor")
 LAST_WORDS = 3.0

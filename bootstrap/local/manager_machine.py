@@ -20,11 +20,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bootstrap.local import programs
 from bootstrap.local.machine import Machine
 from bootstrap.local.manager_log import ManagerLog, manager_log
-from bootstrap.manager import parameters
-from bootstrap.manager.commands import hub_command, proxy_command
-from bootstrap.manager.config import CONFIG_PATH, ManagerConfig
-from bootstrap.manager.environment import hub_variables
-from bootstrap.manager.fetch import TARGET, DamagedError, fetch
+from bootstrap.machines.manager import parameters
+from bootstrap.machines.manager.commands import hub_command, proxy_command
+from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
+from bootstrap.machines.manager.environment import hub_variables
+from bootstrap.machines.manager.fetch import TARGET, DamagedError, fetch
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from bootstrap.cluster.templates.network import HUB_PORT
 from bootstrap.errors import PortInUse, SettingsError
-from bootstrap.templates.network import HUB_PORT
 
 AWS_PORT, PROXY_API_PORT = 4566, 8001
 FIRST_NETWORK, LAST_NETWORK = 77, 99

@@ -10,14 +10,14 @@ from typing import Any
 import boto3
 import requests
 
-from bootstrap import secrets
+from bootstrap.aws import secrets
 from bootstrap.local import cloud_client, cluster, environment
 from bootstrap.local.ages import age
 from bootstrap.local.settings import LocalSettings
 from bootstrap.local.supervisor import running_file, running_supervisor
-from lifecycle_app.history import Entry
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.worker import Worker
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.model.history import Entry
+from lifecycle_app.model.worker import Worker
 
 EVER = datetime.fromtimestamp(0, UTC)
 DECISIONS_SHOWN = 12

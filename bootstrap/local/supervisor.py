@@ -10,16 +10,17 @@ import boto3
 import psutil
 from rich.console import Console
 
-from bootstrap import building, idleness
-from bootstrap.commands.options import site_of
-from bootstrap.commands.progress import StepReporter
+from bootstrap.cli.options import site_of
+from bootstrap.cli.progress import StepReporter
+from bootstrap.cluster import building
+from bootstrap.cluster.templates.network import WORKER_PORT, subnet_ranges
 from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
 from bootstrap.local import cloud_client, cluster, parts, processes
 from bootstrap.local.manager_machine import HELD
 from bootstrap.local.settings import LocalSettings, is_free, listening, remember
-from bootstrap.manager.request import ROLE_MANAGER
-from bootstrap.templates.network import WORKER_PORT, subnet_ranges
-from lifecycle_app.policy import CLUSTER_SCOPE
+from bootstrap.machines.manager.request import ROLE_MANAGER
+from bootstrap.operations import policies
+from lifecycle_app.model.policy import CLUSTER_SCOPE
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,8 @@ class Supervisor:
         self._tell("building the cluster: network, tables, roles, worker image, lifecycle functions, manager")
         site = site_of(cluster.write(self._settings))
         building.build(site, StepReporter(None, self._console))
-        before = idleness.texts(site).get(CLUSTER_SCOPE)
-        idleness.write(site, CLUSTER_SCOPE, before, self._settings.policy_document())
+        before = policies.texts(site).get(CLUSTER_SCOPE)
+        policies.write(site, CLUSTER_SCOPE, before, self._settings.policy_document())
 
     def watch(self, until: threading.Event) -> None:
         """Keep the hub as the faults say, until told; StepFailed when another part ends."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bootstrap.cluster.site import Site
 from bootstrap.preflight import (
     credentials,
     images,
@@ -16,7 +17,6 @@ from bootstrap.preflight import (
     types,
 )
 from bootstrap.preflight.problem import Problem, warning
-from bootstrap.site import Site
 
 FORBIDDEN = ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
 Check = Callable[[Site], Iterable[Problem]]

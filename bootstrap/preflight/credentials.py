@@ -17,9 +17,9 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from bootstrap.aws import Aws
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Site
 from bootstrap.preflight.problem import Problem
-from bootstrap.site import Site
 
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 UNKNOWN = ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from bootstrap.cluster.instance_types import architecture
+from bootstrap.cluster.site import Site
+from bootstrap.config.instance_types import architecture
 from bootstrap.errors import Refused, SettingsError
-from bootstrap.image.base import base_image, judge_disk
+from bootstrap.machines.image.base import base_image, judge_disk
 from bootstrap.preflight.problem import Problem
-from bootstrap.site import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from bootstrap import names, stacks
+from bootstrap.aws import names, stacks
+from bootstrap.cluster.site import Site
+from bootstrap.cluster.templates.network import subnet_ranges
 from bootstrap.errors import NotBuilt
 from bootstrap.preflight.problem import Problem
 from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
-from bootstrap.site import Site
-from bootstrap.templates.network import subnet_ranges
 
 FIRST_OF_AWS = 4
 """AWS keeps so many addresses at a subnet's beginning, and the last one."""

@@ -4,14 +4,14 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from bootstrap import names, secrets
-from bootstrap.cluster.settings import Https
+from bootstrap.aws import names, secrets
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import Https
 from bootstrap.errors import NotBuilt, SettingsError
-from bootstrap.manager import tls
-from bootstrap.people import first_people, read_people
+from bootstrap.machines.manager import tls
+from bootstrap.operations.users import first_people, read_people
 from bootstrap.preflight.problem import Problem, warning
-from bootstrap.site import Site
-from hub.authenticators.options import secrets_of
+from hub.login.options import secrets_of
 
 
 def problems(site: Site) -> Iterator[Problem]:

@@ -5,11 +5,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bootstrap import names
+from bootstrap.aws import names
+from bootstrap.cluster.site import Site
 from bootstrap.errors import NotBuilt
 from bootstrap.preflight.problem import Problem
-from bootstrap.site import Site
-from lifecycle_app.worker import TAG_CLUSTER, TAG_OWNER, TAG_ROLE
+from lifecycle_app.model.worker import TAG_CLUSTER, TAG_OWNER, TAG_ROLE
 
 OTHERS = ("403", "AccessDenied")
 

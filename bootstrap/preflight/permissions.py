@@ -6,9 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bootstrap import names
+from bootstrap.aws import names
+from bootstrap.cluster.site import Site
 from bootstrap.preflight.problem import Problem, warning
-from bootstrap.site import Site
 
 CANNOT_ASK = ("AccessDenied", "AccessDeniedException", "NoSuchEntity")
 WOULD_SUCCEED = "DryRunOperation"

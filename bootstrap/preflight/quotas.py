@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from bootstrap import names
-from bootstrap.cluster.settings import Egress
+from bootstrap.aws import names
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import Egress
 from bootstrap.preflight.problem import Problem, warning
-from bootstrap.site import Site
-from lifecycle_app.worker import TAG_CLUSTER
+from lifecycle_app.model.worker import TAG_CLUSTER
 
 STANDARD = "L-1216C47A"
 VCPUS: Mapping[str, str] = {"g": "L-DB2E81BA", "vt": "L-DB2E81BA", "p": "L-417A185B", "inf": "L-1945791B",

@@ -7,11 +7,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bootstrap import names
+from bootstrap.aws import names
+from bootstrap.cluster.site import Site
+from bootstrap.cluster.templates.network import subnet_ranges
 from bootstrap.preflight.problem import Problem, warning
-from bootstrap.site import Site
-from bootstrap.templates.network import subnet_ranges
-from lifecycle_app.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 TAKEN_BY_AWS = 5
 """Addresses of each subnet that AWS keeps: the first four and the last."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bootstrap import names
+from bootstrap.aws import names
+from bootstrap.cluster.site import Site
 from bootstrap.preflight.problem import Problem
 from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
-from bootstrap.site import Site
 
 
 def problems(site: Site) -> Iterator[Problem]:

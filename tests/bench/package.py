@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from bootstrap import byte_code
+from bootstrap.cluster import chalice
 from tests.bench.report import Row, Section, markdown, measured, verdict
 from tests.bench.samples import ratios, sample
 from tests.scenarios.cloud import REPOSITORY
@@ -84,7 +84,7 @@ def build(folder: Path) -> Path:
             shutil.copytree(source, project / name, ignore=leave)
         else:
             shutil.copy(source, project / name)
-    for name, content in byte_code.files(project / "app.py").items():
+    for name, content in chalice.files(project / "app.py").items():
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

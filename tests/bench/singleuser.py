@@ -20,7 +20,7 @@ from threading import Thread
 import psutil
 import requests
 
-from bootstrap.image.setup import SLOW
+from bootstrap.machines.image.setup import SLOW
 from bootstrap.worker.command import JUPYTER_CONFIG
 from tests.bench.report import Section, markdown, measured
 from tests.bench.samples import Sample, ratios, sample

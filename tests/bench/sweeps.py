@@ -23,16 +23,24 @@ import boto3
 from botocore.httpsession import URLLib3Session
 
 from bootstrap.local.cloud import rules
-from lifecycle_app.cloudwatch import CloudWatch
-from lifecycle_app.decision import Drain
-from lifecycle_app.ec2 import Ec2, StopsTogether
-from lifecycle_app.hub_client import DrainAnswer, HubClient
-from lifecycle_app.pinning import session
-from lifecycle_app.policy import Level
-from lifecycle_app.service import Service, sweep
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.together import in_threads
-from lifecycle_app.worker import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, State, Worker, metric_namespace
+from lifecycle_app.adapters.cloudwatch import CloudWatch
+from lifecycle_app.adapters.ec2 import Ec2, StopsTogether
+from lifecycle_app.adapters.hub_client import DrainAnswer, HubClient
+from lifecycle_app.adapters.hub_session import session
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.concurrency import in_threads
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.worker import (
+    TAG_CLUSTER,
+    TAG_ROLE,
+    TAG_SERVER,
+    TAG_USER,
+    State,
+    Worker,
+    metric_namespace,
+)
+from lifecycle_app.use_cases import Service, sweep
 from tests.bench.peers.metering import peak_megabytes
 from tests.bench.report import Row, Section, verdict
 from tests.scenarios.cloud import REPOSITORY

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import requests
 
-from hub import progress
+from hub.spawn import progress
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.person import TIMEOUT, Person, SpawnFailed
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from bootstrap.aws import Aws
-from bootstrap.cluster.reading import read_settings
-from bootstrap.site import Site
-from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Site
+from bootstrap.config.reading import read_settings
+from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 
 FILE_TEXT = "cluster: test\nregion: us-east-1\nowner: Ada\n"
 USERS = "ada admin\nbob\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bootstrap.cluster.settings import (
+from bootstrap.config.settings import (
     Base,
     ClusterSettings,
     Egress,
@@ -18,7 +18,7 @@ from bootstrap.cluster.settings import (
     Network,
     Timing,
     Workers,
-)  # fmt: skip
+)
 
 DIRECTORY = Path("/etc/clusters")
 FILE = DIRECTORY / "cluster.yaml"

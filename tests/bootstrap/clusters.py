@@ -13,13 +13,13 @@ from click import Command
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Network
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.errors import BootstrapError
-from bootstrap.site import Site
-from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.worker import State, Worker, split
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
+from lifecycle_app.model.worker import State, Worker, split
 
 REGION = "eu-west-1"
 NOW = datetime.now(UTC).replace(microsecond=0)

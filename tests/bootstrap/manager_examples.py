@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from bootstrap.cluster.settings import ClusterSettings, Https, Manager, Network
-from bootstrap.manager.config import ManagerConfig
+from bootstrap.config.settings import ClusterSettings, Https, Manager, Network
+from bootstrap.machines.manager.config import ManagerConfig
 
 CONFIG = ManagerConfig(
     cluster="spring",

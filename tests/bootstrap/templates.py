@@ -2,10 +2,16 @@
 
 from ipaddress import IPv4Network
 
-from bootstrap.cluster.settings import Egress
-from bootstrap.policies import Scope
-from bootstrap.templates import Position, access_template, data_template, network_template, place_template
-from bootstrap.templates.parts import Template
+from bootstrap.cluster.policies import Scope
+from bootstrap.cluster.templates import (
+    Position,
+    access_template,
+    data_template,
+    network_template,
+    place_template,
+)
+from bootstrap.cluster.templates.parts import Template
+from bootstrap.config.settings import Egress
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from bootstrap.aws_errors import meaning
+from bootstrap.aws.errors import meaning
 from lifecycle_app.errors import StoreUnavailable
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.manager import bundle
+from bootstrap.machines.manager import bundle
 
 
 def names(packed: bundle.Bundle) -> list[str]:
@@ -25,11 +25,11 @@ def repository(tmp_path: Path) -> Path:
     """A repository in small, with what lies about in a used one."""
     for path in (
         "app.py", "README.md", "tests/test_x.py",
-        "bootstrap/__init__.py", "bootstrap/__main__.py", "bootstrap/manager/setup.py",
-        "bootstrap/local/cloud/ec2.py", "bootstrap/commands/up.py", "bootstrap/steps/network.py",
+        "bootstrap/__init__.py", "bootstrap/__main__.py", "bootstrap/machines/manager/setup.py",
+        "bootstrap/local/cloud/ec2.py", "bootstrap/cli/up.py", "bootstrap/cluster/steps/network.py",
         "bootstrap/worker/systemd/format-home", "bootstrap/worker/__pycache__/boot.cpython-311.pyc",
-        "hub/.npmrc", "hub/.spawner.py.swp", "hub/package.json", "hub/node_modules/x/index.js", "hub/spawner.py",
-        "lifecycle_app/worker.py", "lifecycle_app/service/ports.py",
+        "hub/.npmrc", "hub/.spawner.py.swp", "hub/package.json", "hub/node_modules/x/index.js", "hub/spawn/spawner.py",
+        "lifecycle_app/model/worker.py", "lifecycle_app/use_cases/ports.py",
     ):  # fmt: skip
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(f"# {path}\n")
@@ -40,13 +40,13 @@ def repository(tmp_path: Path) -> Path:
 def test_it_holds_what_machines_run_and_nothing_else(repository: Path) -> None:
     assert names(bundle.build(repository)) == [
         "bootstrap/__init__.py",
-        "bootstrap/manager/setup.py",
+        "bootstrap/machines/manager/setup.py",
         "bootstrap/worker/systemd/format-home",
         "hub/.npmrc",
         "hub/package.json",
-        "hub/spawner.py",
-        "lifecycle_app/service/ports.py",
-        "lifecycle_app/worker.py",
+        "hub/spawn/spawner.py",
+        "lifecycle_app/use_cases/ports.py",
+        "lifecycle_app/model/worker.py",
     ]
 
 
@@ -59,7 +59,7 @@ def test_equal_sources_make_equal_bytes_wherever_and_whenever(repository: Path, 
     for path in copy.rglob("*"):
         os.utime(path, (1, 1))
     assert bundle.build(copy) == first
-    (copy / "hub/spawner.py").write_text("changed\n")
+    (copy / "hub/spawn/spawner.py").write_text("changed\n")
     assert bundle.build(copy).key != first.key
 
 
@@ -77,7 +77,7 @@ def test_no_owner_and_no_time_is_told(repository: Path) -> None:
     assert {one.name for one in members if one.mode & 0o111} == {"bootstrap/worker/systemd/format-home"}
 
 
-@pytest.mark.parametrize("module", ["hub.spawner", "bootstrap.worker.boot"])
+@pytest.mark.parametrize("module", ["hub.spawn.spawner", "bootstrap.worker.boot"])
 def test_what_machines_run_is_whole(module: str, tmp_path: Path) -> None:
     """Imported from the unpacked bundle alone: nothing that it needs was left out."""
     with tarfile.open(fileobj=io.BytesIO(bundle.current().content)) as archive:

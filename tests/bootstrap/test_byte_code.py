@@ -5,16 +5,20 @@ import sys
 from importlib.util import source_hash
 from pathlib import Path
 
-from bootstrap import byte_code
-from bootstrap.lifecycle import REPOSITORY
+from bootstrap.cluster import chalice
+from bootstrap.cluster.chalice import REPOSITORY
 
 APP = REPOSITORY / "app.py"
 CHECKED_HASH = (0b11).to_bytes(4, "little")
 
 
 def test_each_file_names_its_source_by_hash() -> None:
-    found = byte_code.files(APP)
-    for folder, name in (("", "app"), ("lifecycle_app/", "worker"), ("lifecycle_app/service/", "stopping")):
+    found = chalice.files(APP)
+    for folder, name in (
+        ("", "app"),
+        ("lifecycle_app/model/", "worker"),
+        ("lifecycle_app/use_cases/", "stop"),
+    ):
         source = (REPOSITORY / folder / f"{name}.py").read_bytes()
         content = found[f"vendor/{folder}__pycache__/{name}.{sys.implementation.cache_tag}.pyc"]
         assert content[4:8] == CHECKED_HASH
@@ -22,13 +26,13 @@ def test_each_file_names_its_source_by_hash() -> None:
 
 
 def test_it_is_the_same_wherever_the_packages_lie() -> None:
-    assert not any(str(REPOSITORY).encode() in content for content in byte_code.files(APP).values())
+    assert not any(str(REPOSITORY).encode() in content for content in chalice.files(APP).values())
 
 
 def test_byte_code_of_another_source_is_passed_over(tmp_path: Path) -> None:
     """An operator may have another version of a package than the one that Chalice fetches."""
     (tmp_path / "app.py").write_text("print('compiled')\n")
-    for name, content in byte_code.files(tmp_path / "app.py").items():
+    for name, content in chalice.files(tmp_path / "app.py").items():
         shipped = tmp_path / Path(name).relative_to("vendor")
         shipped.parent.mkdir(parents=True, exist_ok=True)
         shipped.write_bytes(content)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bootstrap.cluster.writing import text
-from hub.authenticators.options import CHOICES
+from bootstrap.config.writing import text
+from hub.login.options import CHOICES
 from tests.bootstrap.test_cluster_writing import PLAIN
 
 REFERENCE = (Path(__file__).parents[2] / "docs/cluster-yaml.md").read_text(encoding="utf-8")

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bootstrap.cluster.document import parse
-from bootstrap.cluster.instance_types import architecture
-from bootstrap.cluster.reading import read_settings, settings_in
-from bootstrap.cluster.settings import ClusterSettings, Https, Network
-from bootstrap.cluster.values import free
-from bootstrap.cluster.writing import text
+from bootstrap.config.document import parse
+from bootstrap.config.instance_types import architecture
+from bootstrap.config.reading import read_settings, settings_in
+from bootstrap.config.settings import ClusterSettings, Https, Network
+from bootstrap.config.values import free
+from bootstrap.config.writing import text
 from bootstrap.errors import SettingsError
 from tests.bootstrap.cluster_settings import DIRECTORY, FILE, clusters
 

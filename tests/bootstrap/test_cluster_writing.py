@@ -7,11 +7,11 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from bootstrap.cluster import explanations
-from bootstrap.cluster.reading import settings_in
-from bootstrap.cluster.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
-from bootstrap.cluster.writing import text
-from lifecycle_app.policy import READERS
+from bootstrap.config import explanations
+from bootstrap.config.reading import settings_in
+from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
+from bootstrap.config.writing import text
+from lifecycle_app.model.policy import READERS
 from tests.bootstrap.cluster_settings import DIRECTORY, FILE, clusters
 
 PLAIN = ClusterSettings(cluster="physics", region="us-east-1", owner="Ada", network=Network(name="physics"))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bootstrap.commands.completion import VARIABLE
+from bootstrap.cli.completion import VARIABLE
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cluster.settings import ClusterSettings, Egress, Manager, Network, Timing, Workers
+from bootstrap.cluster.monitoring.alarms import alarms
+from bootstrap.config.settings import ClusterSettings, Egress, Manager, Network, Timing, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
 from bootstrap.costs.comparison import SAMPLE, SeedFormula, egress_costs, egress_table
 from bootstrap.costs.model import reports_an_hour, watched_hour
-from bootstrap.watching.alarms import alarms
 
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
 IDLENESS = DOCS.with_name("idleness.md")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from bootstrap.commands.doctor import doctor
+from bootstrap.cli.doctor import doctor
+from bootstrap.cluster.site import Site
 from bootstrap.errors import NotBuilt, Unhealthy
-from bootstrap.health import checkup, facts, judging
-from bootstrap.site import Site
-from bootstrap.workers.listing import DUPLICATE, NO_RECORD, Machine
-from lifecycle_app.worker import State, Worker
+from bootstrap.operations.health import checkup, facts, judging
+from bootstrap.operations.workers.listing import DUPLICATE, NO_RECORD, Machine
+from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 
 pytestmark = pytest.mark.filterwarnings(MOTO_WARNS)

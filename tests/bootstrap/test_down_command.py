@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bootstrap.commands.down import down
+from bootstrap.cli.down import down
+from bootstrap.cluster.site import Site
 from bootstrap.errors import LeftOver
-from bootstrap.site import Site
-from lifecycle_app.worker import TAG_CLUSTER
+from lifecycle_app.model.worker import TAG_CLUSTER
 from tests.bootstrap.half_built import unbuilt
 
 

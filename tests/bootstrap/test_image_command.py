@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bootstrap.commands.image import image
+from bootstrap.cli.image import image
+from bootstrap.cluster.site import Site, Tell
 from bootstrap.errors import NotBuilt, SettingsError
-from bootstrap.image import building, images
-from bootstrap.image.request import ROLE_IMAGE, TAG_CONTENT, TAG_VERSION
-from bootstrap.site import Site, Tell
-from lifecycle_app.worker import TAG_CLUSTER, TAG_ROLE, State
+from bootstrap.machines.image import building, images
+from bootstrap.machines.image.request import ROLE_IMAGE, TAG_CONTENT, TAG_VERSION
+from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE, State
 from tests.bootstrap.clusters import Built, built
 
 

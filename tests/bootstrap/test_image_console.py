@@ -2,8 +2,8 @@
 
 import pytest
 
-from bootstrap.image.console import Outcome, outcome, tail
-from bootstrap.image.setup import FAILED, last_words
+from bootstrap.machines.image.console import Outcome, outcome, tail
+from bootstrap.machines.image.setup import FAILED, last_words
 
 GOOD = last_words({"jupyterlab": "4.6.6"})
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bootstrap.cluster.settings import Base, ClusterSettings, Egress, Network, Workers
-from bootstrap.image.base import BaseImage
-from bootstrap.image.request import Recipe, image_request, launch_request, recipe, versions_in
-from bootstrap.image.user_data import LONGEST, ImageConfig, user_data
-from bootstrap.manager.bundle import REPOSITORY, build
-from bootstrap.site import BuiltNetwork
+from bootstrap.cluster.site import BuiltNetwork
+from bootstrap.config.settings import Base, ClusterSettings, Egress, Network, Workers
+from bootstrap.machines.image.base import BaseImage
+from bootstrap.machines.image.request import Recipe, image_request, launch_request, recipe, versions_in
+from bootstrap.machines.image.user_data import LONGEST, ImageConfig, user_data
+from bootstrap.machines.manager.bundle import REPOSITORY, build
 
 SETTINGS = ClusterSettings(
     cluster="class", region="us-east-1", owner="Ada", network=Network(name="class"), workers=Workers(disk=12)
@@ -136,9 +136,9 @@ def changed(directory: Path, file: str) -> Path:
         ("bootstrap/worker/boot.py", True),
         ("bootstrap/worker/requirements.txt", True),
         ("bootstrap/worker/systemd/cloudjhub-worker.service", True),
-        ("hub/spawner.py", False),
-        ("lifecycle_app/worker.py", False),
-        ("bootstrap/manager/units.py", False),
+        ("hub/spawn/spawner.py", False),
+        ("lifecycle_app/model/worker.py", False),
+        ("bootstrap/machines/manager/units.py", False),
     ],
 )
 def test_only_what_is_baked_in_asks_for_a_new_image(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.image import setup
-from bootstrap.manager.bundle import REPOSITORY, build
-from bootstrap.manager.fetch import fetch
+from bootstrap.machines.image import setup
+from bootstrap.machines.manager.bundle import REPOSITORY, build
+from bootstrap.machines.manager.fetch import fetch
 
 PACKED = build()
 PASSWD = "root:x:0:0:root:/root:/bin/bash\n"

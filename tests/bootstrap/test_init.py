@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap.cluster.migration import Found, Migration, migrate
-from bootstrap.cluster.reading import read_settings
-from bootstrap.cluster.settings import Egress, Https
-from bootstrap.commands.init import init
+from bootstrap.cli.init import init
+from bootstrap.config.migration import Found, Migration, migrate
+from bootstrap.config.reading import read_settings
+from bootstrap.config.settings import Egress, Https
 from bootstrap.errors import SettingsError
-from bootstrap.people import people_in
-from hub.people import People
+from bootstrap.operations.users import people_in
+from hub.users.names import People
 
 # As cloudJHub's repository and launch script have them.
 INSTANCE_CONFIG = {

@@ -13,14 +13,15 @@ from typing import Any
 import click
 import pytest
 
-from bootstrap import __main__, building
-from bootstrap.alone import alone
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Network
-from bootstrap.commands.progress import reporting
+from bootstrap import __main__
+from bootstrap.aws.session import Aws
+from bootstrap.cli.lock import alone
+from bootstrap.cli.progress import reporting
+from bootstrap.cluster import building
+from bootstrap.cluster.site import Site, Tell
+from bootstrap.cluster.steps.step import Change
+from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.errors import Interrupted, Refused
-from bootstrap.site import Site, Tell
-from bootstrap.steps.step import Change
 
 LONG = 20.0
 

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import lifecycle
+from bootstrap.cluster import chalice
+from bootstrap.cluster.policies import Scope, lifecycle_policies
 from bootstrap.errors import StepFailed
-from bootstrap.policies import Scope, lifecycle_policies
 
 SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")
 
 
 def test_the_project_holds_the_clusters_stage_and_its_policies(tmp_path: Path) -> None:
-    lifecycle.write_project(tmp_path, SCOPE, {"CLOUDJHUB_CLUSTER": "spring"})
-    lifecycle.write_project(tmp_path, SCOPE, {"CLOUDJHUB_CLUSTER": "spring"})
+    chalice.write_project(tmp_path, SCOPE, {"CLOUDJHUB_CLUSTER": "spring"})
+    chalice.write_project(tmp_path, SCOPE, {"CLOUDJHUB_CLUSTER": "spring"})
     config = json.loads((tmp_path / ".chalice" / "config.json").read_text())
     assert list(config["stages"]) == ["spring"]
     stage = config["stages"]["spring"]
@@ -31,4 +31,4 @@ def test_a_failed_deployment_is_noticed_and_names_its_log(tmp_path: Path) -> Non
     (tmp_path / ".chalice").mkdir()
     (tmp_path / ".chalice" / "config.json").write_text("{ not JSON")
     with pytest.raises(StepFailed, match=r"deploy\.log"):
-        lifecycle.deploy(tmp_path, "spring", {}, tmp_path / "deploy.log")
+        chalice.deploy(tmp_path, "spring", {}, tmp_path / "deploy.log")

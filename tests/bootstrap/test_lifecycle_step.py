@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from bootstrap import functions, lifecycle, stacks
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Https, Manager, Network, Timing
+from bootstrap.aws import stacks
+from bootstrap.aws.session import Aws
+from bootstrap.cluster import chalice, functions
+from bootstrap.cluster.monitoring import queue
+from bootstrap.cluster.site import Site
+from bootstrap.cluster.steps.lifecycle import Lifecycle, variables
+from bootstrap.cluster.steps.step import Kind
+from bootstrap.config.settings import ClusterSettings, Https, Manager, Network, Timing
 from bootstrap.errors import StepFailed
 from bootstrap.local import programs
-from bootstrap.site import Site
-from bootstrap.steps.lifecycle import Lifecycle, variables
-from bootstrap.steps.step import Kind
-from bootstrap.watching import queue
 from tests.local_cloud.cloud_process import (
     ACCOUNT,
     EVENTS_ADDRESS,
@@ -237,7 +238,7 @@ def test_the_functions_learn_where_the_hub_is_and_what_it_must_show() -> None:
 
 
 def test_the_hash_tells_one_content_from_another() -> None:
-    first = lifecycle.content_hash({"a": b"1", "b": b"2"})
-    assert first == lifecycle.content_hash({"b": b"2", "a": b"1"})
-    assert first != lifecycle.content_hash({"a": b"1", "b": b"3"})
-    assert first != lifecycle.content_hash({"a": b"1b", "": b"2"})
+    first = chalice.content_hash({"a": b"1", "b": b"2"})
+    assert first == chalice.content_hash({"b": b"2", "a": b"1"})
+    assert first != chalice.content_hash({"a": b"1", "b": b"3"})
+    assert first != chalice.content_hash({"a": b"1b", "": b"2"})

@@ -9,10 +9,10 @@ import boto3
 import pytest
 from botocore.paginate import Paginator
 
-from bootstrap.commands.logs import logs
+from bootstrap.cli.logs import logs
 from bootstrap.errors import Interrupted, SettingsError
-from bootstrap.logs import Line, groups, lines, news, printable
-from lifecycle_app.worker import State
+from bootstrap.operations.logs import Line, groups, lines, news, printable
+from lifecycle_app.model.worker import State
 from tests.bootstrap.clusters import REGION, Built, built
 
 
@@ -99,7 +99,7 @@ def test_ctrl_c_ends_what_follows_in_one_line(cluster: Built, monkeypatch: pytes
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bootstrap.commands.logs.time.sleep", interrupt)
+    monkeypatch.setattr("bootstrap.cli.logs.time.sleep", interrupt)
     with pytest.raises(Interrupted, match="no more is shown"):
         cluster.run(logs, "--follow")
 

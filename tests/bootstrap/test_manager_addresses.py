@@ -2,8 +2,8 @@
 
 import pytest
 
-from bootstrap.cluster.settings import ClusterSettings, Https, Manager, Network
-from bootstrap.manager.addresses import public_url
+from bootstrap.config.settings import ClusterSettings, Https, Manager, Network
+from bootstrap.machines.manager.addresses import public_url
 
 PLACE = {"PublicAddress": "203.0.113.7", "ManagerAddress": "10.77.0.10"}
 

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import requests
 
-from bootstrap.cluster.settings import Https
-from bootstrap.manager.answering import hub_answers
-from bootstrap.manager.caddy import caddyfile
-from bootstrap.manager.certificate import self_signed
-from bootstrap.manager.config import ManagerConfig
-from bootstrap.manager.paths import CERTIFICATE, KEY
+from bootstrap.config.settings import Https
+from bootstrap.machines.manager.answering import hub_answers
+from bootstrap.machines.manager.caddy import caddyfile
+from bootstrap.machines.manager.certificate import self_signed
+from bootstrap.machines.manager.config import ManagerConfig
+from bootstrap.machines.manager.paths import CERTIFICATE, KEY
 from tests.bootstrap.front import CADDY, STATIC, Front, caddy, wait_for
 from tests.bootstrap.manager_examples import config
 from tests.hub.emulated import free_port

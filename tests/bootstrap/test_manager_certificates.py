@@ -11,13 +11,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bootstrap import secrets
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Https
+from bootstrap.aws import secrets
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import ClusterSettings, Https
 from bootstrap.errors import SettingsError
-from bootstrap.manager import tls
-from bootstrap.manager.certificate import LIFETIME, Pair, objection, self_signed
-from bootstrap.site import Site
+from bootstrap.machines.manager import tls
+from bootstrap.machines.manager.certificate import LIFETIME, Pair, objection, self_signed
 from tests.bootstrap.manager_examples import settings
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -9,8 +9,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bootstrap.manager.journal import Shipper, batches, journalctl
-from bootstrap.manager.journal_entries import (
+from bootstrap.machines.manager.journal import Shipper, batches, journalctl
+from bootstrap.machines.manager.journal_entries import (
     BATCH_BYTES,
     BATCH_EVENTS,
     BATCH_SPAN,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.cluster.settings import Https
-from bootstrap.manager import bundle, disks, fetch, files, running, setup, users
-from bootstrap.manager.errors import SetupError
+from bootstrap.config.settings import Https
+from bootstrap.machines.manager import bundle, disks, fetch, files, running, setup, users
+from bootstrap.machines.manager.errors import SetupError
 from tests.bootstrap.manager_examples import config
 
 
@@ -34,7 +34,7 @@ def test_the_bundle_is_fetched_once_and_replaced_whole(tmp_path: Path) -> None:
     target.mkdir()
     (target / "old").touch()
     fetch.fetch(bucket, "b", packed.key, target)
-    assert (target / "bootstrap/manager/setup.py").exists()
+    assert (target / "bootstrap/machines/manager/setup.py").exists()
     assert (target / "hub/package-lock.json").exists()
     assert not (target / "old").exists()
     fetch.fetch(bucket, "b", packed.key, target)

@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 import requests
 
-from bootstrap import instances, secrets
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Https, Login, Manager, Network, Timing, Workers
+from bootstrap.aws import instances, secrets
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Site
+from bootstrap.cluster.steps.access import Access
+from bootstrap.cluster.steps.bundle import BundleUpload
+from bootstrap.cluster.steps.data import Data
+from bootstrap.cluster.steps.manager import ManagerMachine, _plan
+from bootstrap.cluster.steps.network import NetworkStep
+from bootstrap.cluster.steps.place import Place
+from bootstrap.cluster.steps.secrets import Secrets
+from bootstrap.cluster.steps.step import Kind
+from bootstrap.config.settings import ClusterSettings, Https, Login, Manager, Network, Timing, Workers
 from bootstrap.errors import Interrupted, Refused, StepFailed
 from bootstrap.local.manager_machine import HELD
-from bootstrap.manager import state_volume
-from bootstrap.site import Site
-from bootstrap.steps.access import Access
-from bootstrap.steps.bundle import BundleUpload
-from bootstrap.steps.data import Data
-from bootstrap.steps.manager import ManagerMachine, _plan
-from bootstrap.steps.network import NetworkStep
-from bootstrap.steps.place import Place
-from bootstrap.steps.secrets import Secrets
-from bootstrap.steps.step import Kind
+from bootstrap.machines.manager import state_volume
 from tests.local_cloud.cloud_process import (
     ACCOUNT,
     KEY,

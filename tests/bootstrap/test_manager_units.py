@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cluster.settings import Https
-from bootstrap.manager import units
-from bootstrap.manager.config import ManagerConfig
-from bootstrap.manager.unit_text import command_line, unit
+from bootstrap.config.settings import Https
+from bootstrap.machines.manager import units
+from bootstrap.machines.manager.config import ManagerConfig
+from bootstrap.machines.manager.unit_text import command_line, unit
 from tests.bootstrap.manager_examples import config
 
 EVERYTHING = config(https=Https.OWN, nat_range="10.77.0.0/16")

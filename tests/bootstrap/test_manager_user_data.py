@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bootstrap.cluster.settings import Https
-from bootstrap.manager.commands import hub_command, proxy_command
-from bootstrap.manager.config import ManagerConfig
-from bootstrap.manager.environment import environment_file, hub_variables
-from bootstrap.manager.user_data import LIMIT, user_data
-from hub.settings import from_environment
+from bootstrap.config.settings import Https
+from bootstrap.machines.manager.commands import hub_command, proxy_command
+from bootstrap.machines.manager.config import ManagerConfig
+from bootstrap.machines.manager.environment import environment_file, hub_variables
+from bootstrap.machines.manager.user_data import LIMIT, user_data
+from hub.config.settings import from_environment
 from tests.bootstrap.manager_examples import CONFIG, config
 
 
@@ -38,7 +38,7 @@ def test_user_data_is_cloud_config_that_runs_no_shell() -> None:
     assert ManagerConfig.from_json(files["/etc/cloudjhub/manager.json"]).nat_range == "10.77.0.0/16"
     for program in ("fetch.py", "install_packages.py"):
         compile(files[f"/etc/cloudjhub/{program}"], program, "exec")
-    assert "bootstrap.manager.setup" in files["/etc/systemd/system/cloudjhub-setup.service"]
+    assert "bootstrap.machines.manager.setup" in files["/etc/systemd/system/cloudjhub-setup.service"]
 
 
 def test_too_much_user_data_is_refused_here() -> None:

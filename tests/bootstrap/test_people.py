@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import people
+from bootstrap.cluster.site import Site
 from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
-from bootstrap.site import Site
-from hub.people import People
+from bootstrap.operations import users
+from hub.users.names import People
 from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
 
 
@@ -34,7 +34,7 @@ def item(site: Site) -> dict[str, object]:
 
 
 def test_the_users_file_makes_the_first_people(site: Site) -> None:
-    people.ensure_people(site)
+    users.ensure_people(site)
     assert item(site) == {
         "users": {"users": {"ada": {"admin": True}, "bob": {}}, "removed": []},
         "version": "1",
@@ -42,74 +42,74 @@ def test_the_users_file_makes_the_first_people(site: Site) -> None:
 
 
 def test_the_users_file_counts_once(site: Site) -> None:
-    people.ensure_people(site)
+    users.ensure_people(site)
     site.settings.login.users_file.write_text("eve admin\n")
-    people.ensure_people(site)
-    assert "eve" not in people.read_people(site).users
+    users.ensure_people(site)
+    assert "eve" not in users.read_people(site).users
 
 
 def test_people_are_added_and_removed(site: Site) -> None:
-    people.ensure_people(site)
-    people.change_people(site, people.adding(["Carol", "dan"], admin=True))
-    people.change_people(site, people.removing(["bob", "dan"]))
-    assert people.read_people(site) == People(
+    users.ensure_people(site)
+    users.change_people(site, users.adding(["Carol", "dan"], admin=True))
+    users.change_people(site, users.removing(["bob", "dan"]))
+    assert users.read_people(site) == People(
         frozenset({"ada", "carol"}), frozenset({"ada", "carol"}), frozenset({"bob", "dan"})
     )
     assert item(site)["version"] == "3"
 
 
 def test_whoever_is_added_before_the_first_people_joins_them(site: Site) -> None:
-    people.change_people(site, people.adding(["carol"], admin=None))
-    assert people.read_people(site).users == {"ada", "bob", "carol"}
+    users.change_people(site, users.adding(["carol"], admin=None))
+    assert users.read_people(site).users == {"ada", "bob", "carol"}
 
 
 @pytest.mark.parametrize(("admin", "after"), [(None, {"ada"}), (True, {"ada", "bob"}), (False, set())])
 def test_adding_again_changes_rights_only_if_told(site: Site, admin: bool | None, after: set[str]) -> None:
-    people.change_people(site, people.adding(["ada", "bob"], admin=admin))
-    assert people.read_people(site).admins == after
+    users.change_people(site, users.adding(["ada", "bob"], admin=admin))
+    assert users.read_people(site).admins == after
 
 
 def test_nothing_is_written_where_nothing_changes(site: Site) -> None:
-    people.ensure_people(site)
-    people.change_people(site, people.adding(["ada"], admin=None))
+    users.ensure_people(site)
+    users.change_people(site, users.adding(["ada"], admin=None))
     assert item(site)["version"] == "1"
 
 
 def test_two_writers_lose_nothing(site: Site) -> None:
-    people.ensure_people(site)
+    users.ensure_people(site)
     others = iter(["carol", "dan"])
 
     def slow(before: People) -> People:
         for other in others:
-            people.change_people(site, people.adding([other], admin=None))
+            users.change_people(site, users.adding([other], admin=None))
             break
         return before.with_user("eve")
 
-    people.change_people(site, slow)
-    assert people.read_people(site).users == {"ada", "bob", "carol", "dan", "eve"}
+    users.change_people(site, slow)
+    assert users.read_people(site).users == {"ada", "bob", "carol", "dan", "eve"}
 
 
 def test_endless_contention_ends(site: Site) -> None:
-    people.ensure_people(site)
+    users.ensure_people(site)
     names = (f"user{n}" for n in range(100))
 
     def hopeless(before: People) -> People:
-        people.change_people(site, people.adding([next(names)], admin=None))
+        users.change_people(site, users.adding([next(names)], admin=None))
         return before.with_user("eve")
 
     with pytest.raises(StepFailed, match="try again"):
-        people.change_people(site, hopeless)
+        users.change_people(site, hopeless)
 
 
 def test_names_go_by_the_hubs_rules() -> None:
-    assert people.accepted("ÉVE") == "éve"
+    assert users.accepted("ÉVE") == "éve"
     for name in ("a/b", "", " a", "a\u200bb"):
         with pytest.raises(SettingsError):
-            people.accepted(name)
+            users.accepted(name)
 
 
 def test_without_a_table_nothing_is_known(unbuilt: Site) -> None:
-    for call in (people.read_people, people.ensure_people):
+    for call in (users.read_people, users.ensure_people):
         with pytest.raises(NotBuilt, match="cloudjhub up"):
             call(unbuilt)
 
@@ -120,7 +120,7 @@ def test_a_damaged_record_is_not_overwritten(site: Site) -> None:
         Item={"scope": {"S": "users"}, "users": {"S": "{"}, "version": {"N": "1"}},
     )
     with pytest.raises(Refused, match="scope `users`"):
-        people.change_people(site, people.adding(["eve"], admin=None))
+        users.change_people(site, users.adding(["eve"], admin=None))
 
 
 def test_a_missing_users_file_is_named_unless_everybody_may_come(tmp_path: Path) -> None:
@@ -128,23 +128,23 @@ def test_a_missing_users_file_is_named_unless_everybody_may_come(tmp_path: Path)
         site = site_in(tmp_path)
         site.settings.login.users_file.unlink()
         with pytest.raises(SettingsError, match="allow_all"):
-            people.first_people(site.settings)
+            users.first_people(site.settings)
         open_to_all = site_in(tmp_path, "login: {allow_all: true, users_file: nobody}\n")
-        assert people.first_people(open_to_all.settings) == People()
+        assert users.first_people(open_to_all.settings) == People()
 
 
 def test_a_wrong_line_of_the_users_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("ada\n\nb/c admin\n")
     with pytest.raises(SettingsError, match="line 3"):
-        people.people_in(tmp_path / "users")
+        users.people_in(tmp_path / "users")
 
 
 def test_the_users_file_is_read_as_it_is_written(tmp_path: Path) -> None:
     known = People(frozenset({"ada", "bob smith"}), frozenset({"ada"}))
-    (tmp_path / "users").write_text(people.users_file_text(known))
-    assert people.people_in(tmp_path / "users") == known
+    (tmp_path / "users").write_text(users.users_file_text(known))
+    assert users.people_in(tmp_path / "users") == known
 
 
 def test_too_many_names_are_refused(site: Site) -> None:
     with pytest.raises(Refused, match="allow_all"):
-        people.change_people(site, people.adding([f"{'x' * 200}{n}" for n in range(2000)], admin=None))
+        users.change_people(site, users.adding([f"{'x' * 200}{n}" for n in range(2000)], admin=None))

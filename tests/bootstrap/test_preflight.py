@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from bootstrap import names, preflight
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Egress, Https, Login, Manager, Network, Workers
-from bootstrap.manager.certificate import self_signed
-from bootstrap.site import Site
+from bootstrap import preflight
+from bootstrap.aws import names
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import ClusterSettings, Egress, Https, Login, Manager, Network, Workers
+from bootstrap.machines.manager.certificate import self_signed
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, REGION, SECRET, CloudProcess, EventSink, until
 
 READS = ("Describe", "Get", "Head", "List", "Simulate")

@@ -12,12 +12,12 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Network
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.preflight import credentials, login, names_taken, permissions, quotas, subnets
 from bootstrap.preflight.problem import Problem
 from bootstrap.preflight.subnets import Subnet
-from bootstrap.site import Site
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.cluster.site import Site
 from bootstrap.preflight import lasting
-from bootstrap.site import Site
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 
 SUBNET = IPv4Network("10.77.0.0/24")

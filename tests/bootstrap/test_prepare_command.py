@@ -11,22 +11,28 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from bootstrap import people as kept
-from bootstrap.cluster.settings import Login
-from bootstrap.commands import prepare as command
-from bootstrap.commands.workers import workers
+from bootstrap.cli import prepare as command
+from bootstrap.cli.workers import workers
+from bootstrap.config.settings import Login
 from bootstrap.errors import Interrupted, NotBuilt, Refused, SettingsError, StepFailed
-from bootstrap.image import images
-from bootstrap.manager.bundle import Bundle, current, files_in
-from bootstrap.manager.user_data import config_in, user_data
+from bootstrap.machines.image import images
+from bootstrap.machines.manager.bundle import Bundle, current, files_in
+from bootstrap.machines.manager.user_data import config_in, user_data
+from bootstrap.operations import users as kept
+from bootstrap.operations.workers import as_hub, lacking
+from bootstrap.operations.workers.as_hub import (
+    ANOTHER_VERSION,
+    DECIDING,
+    AsHub,
+    hub_settings,
+    manager_config,
+)
+from bootstrap.operations.workers.booting import Boot, boot_in, boots
+from bootstrap.operations.workers.listing import Machine, machines
+from bootstrap.operations.workers.preparing import INTERRUPTED, Outcome, Prepared, Wanted
 from bootstrap.preflight import quotas, subnets
-from bootstrap.workers import as_hub, lacking
-from bootstrap.workers.as_hub import ANOTHER_VERSION, DECIDING, AsHub, hub_settings, manager_config
-from bootstrap.workers.booting import Boot, boot_in, boots
-from bootstrap.workers.listing import Machine, machines
-from bootstrap.workers.preparing import INTERRUPTED, Outcome, Prepared, Wanted
-from hub.people import People
-from lifecycle_app.worker import State
+from hub.users.names import People
+from lifecycle_app.model.worker import State
 from tests.bootstrap.clusters import NOW, REGION, Built, an_image, built
 from tests.bootstrap.manager_examples import CONFIG
 

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from bootstrap.workers.as_hub import last_release
-from bootstrap.workers.booting import Boot
-from bootstrap.workers.preparing import (
+from bootstrap.operations.workers.as_hub import last_release
+from bootstrap.operations.workers.booting import Boot
+from bootstrap.operations.workers.preparing import (
     BOOTS_WITHIN,
     INTERRUPTED,
     LOOK_EVERY,
@@ -20,15 +20,14 @@ from bootstrap.workers.preparing import (
     Wanted,
     verdict,
 )
-from bootstrap.workers.stopping import STOPS_WITHIN
+from bootstrap.operations.workers.stopping import STOPS_WITHIN
 from hub.errors import CloudBusy, NoCapacity, QuotaReached, RecordUnclear, StartError
-from hub.homes import Homes
-from hub.instances import Instances
-from hub.starting import Starter
-from hub.startup import Startup
+from hub.spawn.instances import Homes, Instances
+from hub.spawn.starting import Starter
+from hub.spawn.startup import Startup
 from lifecycle_app.errors import StoreUnavailable
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, Clock, FakeEC2, FakeStore, calls, refusal, worker
 
 RUNS_AFTER, PASSES_AFTER, STOPS_AFTER = 10.0, 60.0, 5.0

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import idleness
-from bootstrap.command_line import Assignment
-from bootstrap.commands.settings import settings
+from bootstrap.cli.arguments import Assignment
+from bootstrap.cli.settings import settings
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
-from lifecycle_app.worker import State
+from bootstrap.operations import policies
+from lifecycle_app.model.worker import State
 from tests.bootstrap.clusters import NOW, Built, built
 
 
@@ -23,7 +23,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Built]:
 
 
 def changed(before: str | None, *arguments: str, unset: tuple[str, ...] = ()) -> dict[str, object]:
-    return idleness.changed(before, [Assignment.read(argument) for argument in arguments], unset)
+    return policies.changed(before, [Assignment.read(argument) for argument in arguments], unset)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_holds_for_a_user_is_told_with_its_source() -> None:
         "group/b": '{"idle_timeout": 900}',
         "user/alice": '{"max_lifetime": 3600}',
     }
-    rows = {row.name: row for row in idleness.effective("alice", ("a", "b"), found)}
+    rows = {row.name: row for row in policies.effective("alice", ("a", "b"), found)}
     assert (rows["idle_timeout"].value, rows["idle_timeout"].scope) == (timedelta(minutes=20), "group/a")
     assert rows["max_lifetime"].scope == "user/alice"
     assert rows["hung_cpu"].scope == "cluster"
@@ -145,15 +145,15 @@ def test_only_those_are_warned_of_whom_the_change_stops(cluster: Built) -> None:
     ]
     before = {"user/own": '{"idle_timeout": 7200}'}
     after = {**before, "cluster": '{"idle_timeout": 1800}'}
-    assert [key for key, _ in idleness.stopping_now(workers, before, after, NOW)] == ["alice"]
+    assert [key for key, _ in policies.stopping_now(workers, before, after, NOW)] == ["alice"]
 
 
 def test_two_who_change_the_same_do_not_lose_a_change(cluster: Built) -> None:
     cluster.run(settings, "set", "idle_timeout=90m")
     with pytest.raises(StepFailed, match="somebody else"):
-        idleness.write(cluster.site, "cluster", None, {"idle_timeout": 60})
+        policies.write(cluster.site, "cluster", None, {"idle_timeout": 60})
     with pytest.raises(StepFailed, match="somebody else"):
-        idleness.write(cluster.site, "cluster", "{}", {})
+        policies.write(cluster.site, "cluster", "{}", {})
 
 
 def test_a_users_workers_are_kept_running(cluster: Built) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.stacks import Next, next_of
-from bootstrap.steps.stack_changes import IMMUTABLE, resource_changes
-from bootstrap.steps.step import Change, Kind
+from bootstrap.aws.stacks import Next, next_of
+from bootstrap.cluster.steps.stack_changes import IMMUTABLE, resource_changes
+from bootstrap.cluster.steps.step import Change, Kind
 from tests.bootstrap.templates import variants
 
 

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bootstrap import secrets, stacks
+from bootstrap.aws import secrets, stacks
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bootstrap.commands.open import in_pairs, open_
-from bootstrap.commands.status import status
+from bootstrap.cli.open import in_pairs, open_
+from bootstrap.cli.status import status
+from bootstrap.cluster.site import Site
 from bootstrap.errors import NotBuilt, Unhealthy
-from bootstrap.health.hub import Hub
-from bootstrap.health.overview import Overview
-from bootstrap.manager import tls
-from bootstrap.site import Site
+from bootstrap.machines.manager import tls
+from bootstrap.operations.health.hub import Hub
+from bootstrap.operations.health.overview import Overview
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 
 pytestmark = pytest.mark.filterwarnings(MOTO_WARNS)

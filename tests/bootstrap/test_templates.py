@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from cfnlint import api as cfnlint
 
-from bootstrap.cluster.settings import Egress
-from bootstrap.templates import data_template, network_template, place_template
-from bootstrap.templates.network import Ranges, subnet_ranges
-from bootstrap.templates.place import without_forwarding
-from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
+from bootstrap.cluster.templates import data_template, network_template, place_template
+from bootstrap.cluster.templates.network import Ranges, subnet_ranges
+from bootstrap.cluster.templates.place import without_forwarding
+from bootstrap.config.settings import Egress
+from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 from tests.bootstrap.templates import BUCKET, NETWORK, ROUTES, ZONES, position, variants
 
 TEMPLATES = variants()

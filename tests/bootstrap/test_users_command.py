@@ -10,17 +10,18 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap import people, secrets
-from bootstrap.commands.secrets import secrets as secrets_group
-from bootstrap.commands.users import rows
-from bootstrap.commands.users import users as users_group
+from bootstrap.aws import secrets
+from bootstrap.cli.secrets import secrets as secrets_group
+from bootstrap.cli.users import rows
+from bootstrap.cli.users import users as users_group
+from bootstrap.cluster.site import Site
 from bootstrap.errors import NotBuilt, SettingsError
-from bootstrap.manager.request import content
-from bootstrap.site import Site
-from bootstrap.workers.listing import store_of
-from hub.codes import is_code_of
-from hub.people import People
-from lifecycle_app.worker import State, Worker
+from bootstrap.machines.manager.request import content
+from bootstrap.operations import users
+from bootstrap.operations.workers.listing import store_of
+from hub.login.accounts import is_code_of
+from hub.users.names import People
+from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
 from tests.bootstrap.manager_examples import CONFIG
 
@@ -32,7 +33,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     with emulated_aws():
         site = site_in(tmp_path)
         build_tables(site)
-        people.ensure_people(site)
+        users.ensure_people(site)
         yield site
 
 
@@ -63,7 +64,7 @@ def test_users_are_added_as_they_are_named(site: Site) -> None:
     ]  # fmt: skip
     assert lines(site, "add", "carol") == ["nothing to change"]
     assert lines(site, "add", "carol", "--no-admin") == ["carol is no administrator any more"]
-    assert people.read_people(site).admins == {"ada", "dan"}
+    assert users.read_people(site).admins == {"ada", "dan"}
 
 
 def test_scripts_read_what_has_changed(site: Site) -> None:
@@ -78,31 +79,31 @@ def test_scripts_read_what_has_changed(site: Site) -> None:
     assert json.loads(run(site, users_group, "add", "carol", "--json").stdout) == nothing
     previewed = json.loads(run(site, users_group, "remove", "bob", "--json", "--dry-run").stdout)
     assert previewed == {**nothing, "removed": ["bob"]}
-    assert "bob" in people.read_people(site).users
+    assert "bob" in users.read_people(site).users
     assert json.loads(run(site, users_group, "remove", "bob", "--json").stdout) == previewed
-    assert "bob" not in people.read_people(site).users
+    assert "bob" not in users.read_people(site).users
 
 
 def test_users_are_added_from_a_file(site: Site, tmp_path: Path) -> None:
     source = tmp_path / "class.txt"
     source.write_text("# spring\ncarol\ndan admin\n")
     lines(site, "add", "--from", str(source), "eve")
-    assert people.read_people(site).users == {"ada", "bob", "carol", "dan", "eve"}
-    assert people.read_people(site).admins == {"ada", "dan"}
+    assert users.read_people(site).users == {"ada", "bob", "carol", "dan", "eve"}
+    assert users.read_people(site).admins == {"ada", "dan"}
 
 
 def test_users_are_removed_and_can_come_back(site: Site) -> None:
     assert lines(site, "remove", "bob") == ["removed bob"]
-    assert people.read_people(site).removed == {"bob"}
+    assert users.read_people(site).removed == {"bob"}
     assert lines(site, "add", "bob") == ["added bob"]
-    assert people.read_people(site).removed == frozenset()
+    assert users.read_people(site).removed == frozenset()
 
 
 @pytest.mark.parametrize("words", [("add", "carol"), ("remove", "bob")])
 def test_a_dry_run_changes_nothing(site: Site, words: tuple[str, ...]) -> None:
-    before = people.read_people(site)
+    before = users.read_people(site)
     assert all(line.startswith("dry run: ") for line in lines(site, *words, "--dry-run"))
-    assert people.read_people(site) == before
+    assert users.read_people(site) == before
 
 
 @pytest.mark.parametrize("words", [("add",), ("remove",), ("add", "a/b"), ("remove", "")])

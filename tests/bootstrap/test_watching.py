@@ -11,17 +11,17 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Network, Timing
-from bootstrap.functions import HANDLERS
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.functions import HANDLERS
+from bootstrap.cluster.monitoring import board, notices, queue
+from bootstrap.cluster.monitoring.alarms import alarms, silence
+from bootstrap.cluster.monitoring.dashboard import dashboard
+from bootstrap.cluster.monitoring.failures import PATIENCE, invoke_config, queue_policy, with_patience
+from bootstrap.cluster.policies import Scope
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import ClusterSettings, Network, Timing
 from bootstrap.local.cloud.alarms import AlarmState, Condition, MissingData, evaluate
-from bootstrap.policies import Scope
-from bootstrap.site import Site
-from bootstrap.watching import board, notices, queue
-from bootstrap.watching.alarms import alarms, silence
-from bootstrap.watching.dashboard import dashboard
-from bootstrap.watching.failures import PATIENCE, invoke_config, queue_policy, with_patience
-from lifecycle_app.worker import idle_alarm_prefix
+from lifecycle_app.model.worker import idle_alarm_prefix
 
 SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")
 SETTINGS = ClusterSettings(cluster="spring", region="us-east-1", owner="me", network=Network(name="spring"))

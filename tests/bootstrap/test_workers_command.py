@@ -10,16 +10,16 @@ from typing import Any
 import boto3
 import pytest
 
-from bootstrap import instances
-from bootstrap.aws import Aws
-from bootstrap.commands.workers import workers
+from bootstrap.aws import instances
+from bootstrap.aws.session import Aws
+from bootstrap.cli.workers import workers
 from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
-from bootstrap.workers import ending, stopping
-from bootstrap.workers.keeping import kept, moment
-from bootstrap.workers.listing import days_of_month, joined
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.worker import State, Worker
+from bootstrap.operations.workers import ending, stopping
+from bootstrap.operations.workers.keeping import kept, moment
+from bootstrap.operations.workers.listing import days_of_month, joined
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.clusters import NOW, REGION, Built, built
 
 TOKYO = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -87,7 +87,7 @@ def test_instances_are_started_in_one_file_of_the_hub_and_one_of_the_operator() 
     """The operator's starts a stopped manager."""
     hub, operator = sorted(places(STARTING), reverse=True)
     assert hub.startswith("hub/")
-    assert operator == "bootstrap/instances.py"
+    assert operator == "bootstrap/aws/instances.py"
 
 
 def test_instances_are_launched_where_the_hub_starts_them_and_in_one_file_of_the_operator() -> None:
@@ -95,7 +95,7 @@ def test_instances_are_launched_where_the_hub_starts_them_and_in_one_file_of_the
 
 
 def test_instances_are_terminated_in_one_file_of_the_operator() -> None:
-    assert places(TERMINATING) == {"bootstrap/instances.py"}
+    assert places(TERMINATING) == {"bootstrap/aws/instances.py"}
 
 
 def test_nothing_reboots_or_alters_an_instance() -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from lifecycle_app.service import record_activity, sweep
+from lifecycle_app.use_cases import record_activity, sweep
 from tests.faults.hostile_hub import told, users_page
 from tests.faults.real_hub import RealHub
 from tests.faults.scene import always, only_alice, scene

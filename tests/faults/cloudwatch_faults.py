@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ConnectTimeoutError
 from botocore.parsers import ResponseParserError
 
-from lifecycle_app.service import sweep
+from lifecycle_app.use_cases import sweep
 from tests.faults.hostile_hub import Asked as HubAsked
 from tests.faults.hostile_hub import letting_go, told
 from tests.faults.scene import NOBODY, Scene, always, only_alice, scene

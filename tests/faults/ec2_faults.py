@@ -10,9 +10,9 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 from botocore.parsers import ResponseParserError
 
 from lifecycle_app.errors import NotNow
-from lifecycle_app.events import StateChange
-from lifecycle_app.service import reconcile, record_state, sweep
-from lifecycle_app.worker import State
+from lifecycle_app.model.events import StateChange
+from lifecycle_app.model.worker import State
+from lifecycle_app.use_cases import reconcile, record_state, sweep
 from tests.faults.scene import CAROL, Scene, always, scene
 from tests.faults.table import Fault, Found, found
 from tests.faults.wire import Asked, Spoil, tagged

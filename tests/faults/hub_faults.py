@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lifecycle_app.service import reconcile, sweep
+from lifecycle_app.use_cases import reconcile, sweep
 from tests.certificates import certificate_for
 from tests.faults.hostile_hub import Answer, Asked, letting_go, said, told, users_page
 from tests.faults.scene import NOBODY, always, only_alice, plain, scene

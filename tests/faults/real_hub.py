@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hub.drain import Mode, Server, parse_request, refusal_before_asking, verdict
-from hub.draining import Heard, answer_to, understood
+from hub.drain.handler import Heard, answer_to, understood
+from hub.drain.verdict import Mode, Server, parse_request, refusal_before_asking, verdict
 from tests.faults.hostile_hub import Asked, said, told
 from tests.lifecycle.examples import HOUR, NOON
 
@@ -15,7 +15,7 @@ Telling = Callable[[], Mapping[str, Any]]
 
 @dataclass(kw_only=True)
 class RealHub:
-    """The answers of hub.draining.DrainHandler to what is asked of one worker."""
+    """The answers of hub.drain.handler.DrainHandler to what is asked of one worker."""
 
     clock: Callable[[], datetime]
     tells: Telling

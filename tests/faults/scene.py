@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lifecycle_app.cloudwatch import CloudWatch
-from lifecycle_app.ec2 import Ec2
-from lifecycle_app.hub_client import HubClient
-from lifecycle_app.pinning import session
-from lifecycle_app.service import Service
-from lifecycle_app.worker import Worker
+from lifecycle_app.adapters.cloudwatch import CloudWatch
+from lifecycle_app.adapters.ec2 import Ec2
+from lifecycle_app.adapters.hub_client import HubClient
+from lifecycle_app.adapters.hub_session import session
+from lifecycle_app.model.worker import Worker
+from lifecycle_app.use_cases import Service
 from tests.faults.hostile_hub import Answer, Asked, HostileHub, hostile_hub, letting_go, told, users_page
 from tests.faults.wire import Wire, every
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, a_worker

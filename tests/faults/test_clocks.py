@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lifecycle_app.errors import CloudError
-from lifecycle_app.events import IdleAlarm
-from lifecycle_app.policy import Policy
-from lifecycle_app.service import idle_alarm, sweep
+from lifecycle_app.model.events import IdleAlarm
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.use_cases import idle_alarm, sweep
 from tests.faults.real_hub import RealHub
 from tests.faults.scene import NOBODY, Scene, always, only_alice, scene
 from tests.lifecycle.examples import ALICE, HOUR, MINUTE, NOON, SECOND

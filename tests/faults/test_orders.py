@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.service import reconcile
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.worker import State, Worker
+from lifecycle_app.use_cases import reconcile
 from tests.faults.event_faults import call
 from tests.faults.scene import Scene, always, scene
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND

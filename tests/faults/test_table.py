@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle_app.service import sweep
+from lifecycle_app.use_cases import sweep
 from tests.faults.activity_faults import ACTIVITY
 from tests.faults.cloudwatch_faults import CLOUDWATCH, deaf, lively, silent_but_busy
 from tests.faults.ec2_faults import EC2

@@ -12,8 +12,8 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.session import get_session
 
-from lifecycle_app.clocks import compare_clocks
-from lifecycle_app.worker import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, split
+from lifecycle_app.adapters.aws import compare_clocks
+from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, split
 from tests.lifecycle.examples import MINUTE, NOON
 
 Asked = Mapping[str, Any]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import boto3
 import requests
 
-from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
+from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLUSTER, ROLE, HUB_NAME = "emulated", "cloudjhub-emulated-worker", "hub.emulated"
@@ -175,7 +175,7 @@ class Emulated:
             "-m",
             "jupyterhub",
             "--config",
-            str(REPOSITORY / "hub/jupyterhub_config.py"),
+            str(REPOSITORY / "hub/config/jupyterhub_config.py"),
         ]
         with (self.directory / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(

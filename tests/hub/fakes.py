@@ -11,10 +11,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from hub.calls import Calls
-from hub.launching import Image
-from hub.settings import Settings
-from lifecycle_app.worker import State, Worker
+from hub.config.settings import Settings
+from hub.spawn.batching import Calls
+from hub.spawn.launching import Image
+from lifecycle_app.model.worker import State, Worker
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

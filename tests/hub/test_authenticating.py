@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from tornado.web import HTTPError
 
-from hub.authenticating import authenticator_class
 from hub.errors import SettingsError
-from hub.membership import set_people
-from hub.people import People
+from hub.login.authenticator import authenticator_class
+from hub.users.names import People
+from hub.users.wanted import set_people
 from tests.hub.fakes import SETTINGS
 
 PEOPLE = People(frozenset({"ada", "boss"}), frozenset({"boss"}), frozenset({"bob"}))

@@ -3,9 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from hub.calls import MOST_FAILURES, MOST_TRIES, QUICK
 from hub.errors import CloudBusy, CloudRefused
-from hub.pacing import TokenBucket
+from hub.spawn.batching import MOST_FAILURES, MOST_TRIES, QUICK, TokenBucket
 from tests.hub.fakes import Clock, calls, refusal
 
 

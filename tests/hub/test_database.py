@@ -8,12 +8,12 @@ import pytest
 from jupyterhub import orm
 from sqlalchemy import text
 
-from hub import database, garbage
+from hub.config import tuning
 
 
 def test_a_commit_waits_for_no_disk_and_keys_are_still_checked(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
-    session = orm.new_session_factory(url, **database.options())()
+    session = orm.new_session_factory(url, **tuning.options())()
     asked = {
         name: session.execute(text(f"PRAGMA {name}")).scalar()
         for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -26,10 +26,10 @@ def test_a_commit_waits_for_no_disk_and_keys_are_still_checked(tmp_path: Path) -
 def test_what_was_committed_is_there_for_whoever_opens_the_database_next(tmp_path: Path) -> None:
     """Though the first connection is still open, as a killed hub's is."""
     url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
-    first = orm.new_session_factory(url, **database.options())()
+    first = orm.new_session_factory(url, **tuning.options())()
     first.add(orm.User(name="ada"))
     first.commit()
-    second = orm.new_session_factory(url, **database.options())()
+    second = orm.new_session_factory(url, **tuning.options())()
     assert orm.User.find(second, "ada") is not None
     for session in (first, second):
         session.close()
@@ -47,7 +47,7 @@ def garbage_as_before() -> Iterator[None]:
 @pytest.mark.usefixtures("garbage_as_before")
 def test_what_is_there_when_the_hub_starts_is_never_looked_at_for_garbage_again() -> None:
     kept: list[dict[str, int]] = [{} for _ in range(10_000)]
-    garbage.settle()
+    tuning.freeze_garbage()
     assert gc.get_freeze_count() >= len(kept)
     assert gc.isenabled()
-    assert gc.get_threshold()[0] == garbage.YOUNG
+    assert gc.get_threshold()[0] == tuning.YOUNG

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hub.drain import (
+from hub.drain.verdict import (
     MOST_SKEW,
     Mode,
     Observation,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hub.drain import Verdict, parse_request
-from hub.draining import answer_to, let_go, understood
+from hub.drain.handler import answer_to, let_go, understood
+from hub.drain.verdict import Verdict, parse_request
 from tests.hub.fakes import NOON
 
 AGREED = Verdict(drained=True, reason="nothing has happened since")

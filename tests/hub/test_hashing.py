@@ -5,14 +5,14 @@ from jupyterhub import orm
 from jupyterhub.oauth import provider
 from jupyterhub.utils import compare_token, new_token
 
-from hub import hashing
-from hub.naming import worker_token
+from hub.config import tuning
+from hub.users.names import worker_token
 
 
 @pytest.fixture
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider, "hash_token", provider.hash_token)
-    hashing.settle()
+    tuning.hash_long_secrets_once()
 
 
 @pytest.mark.usefixtures("_settled")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from hub.errors import CloudRefused, InstanceGone, StartError
-from hub.instances import ATTACH_TRIES, Instances
-from hub.launching import Image, Order, Place, run_request
-from lifecycle_app.worker import State
+from hub.spawn.instances import ATTACH_TRIES, Instances
+from hub.spawn.launching import Image, Order, Place, run_request
+from lifecycle_app.model.worker import State
 from tests.hub.fakes import IMAGE, NOON, SETTINGS, Clock, FakeEC2, calls, refusal
 
 PLACE = Place(subnet="subnet-0000000a", zone="us-east-1a")

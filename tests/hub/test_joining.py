@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hub.joining import Joining
+from hub.spawn.batching import Joining
 
 
 class Asked:

@@ -4,7 +4,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from hub.launching import CONFIG_PATH, Order, Place, requests_for, run_request, user_data, worker_tags
+from hub.spawn.launching import (
+    CONFIG_PATH,
+    Order,
+    Place,
+    requests_for,
+    run_request,
+    user_data,
+    worker_tags,
+)
 from tests.hub.fakes import IMAGE, SETTINGS
 
 A = Place(subnet="subnet-0000000a", zone="us-east-1a")

@@ -5,16 +5,9 @@ from itertools import combinations
 
 import pytest
 
-from hub.naming import (
-    LONGEST,
-    client_token,
-    filter_value,
-    normalised,
-    objection,
-    worker_token,
-)
-from hub.servers import server_objection
-from lifecycle_app.worker import worker_key
+from hub.users.handlers import server_objection
+from hub.users.names import LONGEST, client_token, filter_value, normalised, objection, worker_token
+from lifecycle_app.model.worker import worker_key
 
 ACCEPTED = [
     "ada",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hub.options import form, instance_type_in
+from hub.spawn.progress import form, instance_type_in
 
 ALLOWED = ("t3.medium", "t3.large")
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from hub.pages import Line, Pages, Told, told
-from hub.reading import Reader
+from hub.pages.texts import Line, Pages, Told, told
+from hub.records import Reader
 from lifecycle_app.errors import StoreUnavailable
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.worker import State
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.worker import State
 from tests.hub.fakes import NOON, FakeStore, calls, worker
 
 STOP = Entry(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hub.errors import SettingsError
-from hub.people import People, from_file, parse, to_json
+from hub.users.names import People, from_file, parse, to_json
 
 
 def people(users: str = "", admins: str = "", removed: str = "") -> People:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hub.planning import (
+from hub.spawn.planning import (
     RECORD_LAGS,
     STOP_SHOWS,
     TOLERANCE,
@@ -21,7 +21,7 @@ from hub.planning import (
     step_after_look,
     step_for,
 )
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, worker
 
 SECOND = timedelta(seconds=1)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hub.progress import Progress, Step
+from hub.spawn.progress import Progress, Step
 
 
 async def read(progress: Progress) -> list[Step]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from hub.queueing import Queue
+from hub.spawn.batching import Queue
 
 
 class Turns:

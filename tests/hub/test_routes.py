@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientError
 from jupyterhub.proxy import ConfigurableHTTPProxy
 
-from hub.routes import Proxy
+from hub.config.tuning import Proxy
 
 HUB: dict[str, Any] = {"/": {}}
 USER: dict[str, Any] = {"/user/ann/": {}}

@@ -11,9 +11,9 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.worker import TAG_USER, State, Worker
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.worker import TAG_USER, State, Worker
 from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, PUBLIC, Emulated, eventually, free_port
 from tests.hub.machine import Machine, fetch, proof_of

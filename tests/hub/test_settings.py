@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hub.config.settings import from_environment
 from hub.errors import SettingsError
-from hub.settings import from_environment
 
 GOOD = {
     "AWS_DEFAULT_REGION": "us-east-1",

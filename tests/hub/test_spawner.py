@@ -13,14 +13,20 @@ from jupyterhub.objects import Server as JupyterServer
 from jupyterhub.user import User
 from tornado.web import HTTPError
 
-from hub.choices import apply_options, options_form
-from hub.drain import Mode, Request, Server, verdict
+from hub.drain.verdict import Mode, Request, Server, verdict
 from hub.errors import CloudRefused, NoCapacity, StartError
-from hub.naming import worker_token
-from hub.planning import Known
-from hub.spawner import MOST_ATTEMPTS, StartFailed, WorkerSpawner, spawner_class
-from hub.starting import Launched
-from lifecycle_app.worker import State, Worker
+from hub.spawn.planning import Known
+from hub.spawn.spawner import (
+    MOST_ATTEMPTS,
+    StartFailed,
+    WorkerSpawner,
+    apply_options,
+    options_form,
+    spawner_class,
+)
+from hub.spawn.starting import Launched
+from hub.users.names import worker_token
+from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
 
 FRESH = Known(instance_id="i-00000001", state=State.PENDING, address="127.77.1.4", is_fresh=True)
@@ -295,8 +301,8 @@ async def test_a_machine_that_never_answers_is_given_up_in_the_end(cases: Cases)
 async def test_machine_that_does_not_run_after_all_is_started_again(
     cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(milliseconds=1))
-    monkeypatch.setattr("hub.spawner.DOUBT_AFTER", timedelta(0))
+    monkeypatch.setattr("hub.spawn.spawner.GLANCE", timedelta(milliseconds=1))
+    monkeypatch.setattr("hub.spawn.spawner.DOUBT_AFTER", timedelta(0))
     case = cases(RUNNING, FRESH, answer=False)
     stopped = Known(instance_id="i-00000001", state=State.STOPPED, address="127.77.1.4")
 
@@ -314,8 +320,8 @@ async def test_machine_that_does_not_run_after_all_is_started_again(
 
 
 async def test_fresh_machine_is_not_doubted(cases: Cases, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(milliseconds=1))
-    monkeypatch.setattr("hub.spawner.DOUBT_AFTER", timedelta(0))
+    monkeypatch.setattr("hub.spawn.spawner.GLANCE", timedelta(milliseconds=1))
+    monkeypatch.setattr("hub.spawn.spawner.DOUBT_AFTER", timedelta(0))
     case = cases(FRESH, answer=False)
     starting = asyncio.ensure_future(case.spawner.start())
     await asyncio.sleep(0.02)
@@ -328,8 +334,8 @@ async def test_fresh_machine_is_not_doubted(cases: Cases, monkeypatch: pytest.Mo
 async def test_machine_of_which_ec2_knows_nothing_yet_is_waited_for(
     cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(milliseconds=1))
-    monkeypatch.setattr("hub.spawner.DOUBT_AFTER", timedelta(seconds=-1))
+    monkeypatch.setattr("hub.spawn.spawner.GLANCE", timedelta(milliseconds=1))
+    monkeypatch.setattr("hub.spawn.spawner.DOUBT_AFTER", timedelta(seconds=-1))
     case = cases(RUNNING, answer=False)
     case.startup.looks = [None, None, RUNNING]
     starting = asyncio.ensure_future(case.spawner.start())
@@ -343,7 +349,7 @@ async def test_machine_of_which_ec2_knows_nothing_yet_is_waited_for(
 async def test_machine_that_goes_down_while_it_boots_is_noticed_from_the_records(
     cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(milliseconds=1))
+    monkeypatch.setattr("hub.spawn.spawner.GLANCE", timedelta(milliseconds=1))
     case = cases(*[FRESH] * MOST_ATTEMPTS, answer=False)
     gone = Known(instance_id="i-00000001", state=State.TERMINATED, address=None)
     case.startup.looks = [gone] * MOST_ATTEMPTS

@@ -10,19 +10,13 @@ from typing import Any
 import pytest
 from tornado.web import HTTPError
 
-from hub import progress as steps
 from hub.errors import NoCapacity, StopNotSent
-from hub.planning import Known
-from hub.progress import Progress
-from hub.spawner import (
-    DOUBT_AFTER,
-    MOST_ATTEMPTS,
-    MOST_SILENCES,
-    StartFailed,
-    spawner_class,
-)
-from hub.starting import Launched
-from lifecycle_app.worker import State, Worker
+from hub.spawn import progress as steps
+from hub.spawn.planning import Known
+from hub.spawn.progress import Progress
+from hub.spawn.spawner import DOUBT_AFTER, MOST_ATTEMPTS, MOST_SILENCES, StartFailed, spawner_class
+from hub.spawn.starting import Launched
+from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
 from tests.hub.test_spawner import FRESH, RUNNING, Case
 
@@ -61,7 +55,7 @@ def quick(case: Case) -> None:
 
 def at_once(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start may take no time: its limit is less than JupyterHub's by a margin."""
-    monkeypatch.setattr("hub.spawner.MARGIN", timedelta(seconds=1000))
+    monkeypatch.setattr("hub.spawn.spawner.MARGIN", timedelta(seconds=1000))
     case.spawner.start_timeout = 1000
 
 
@@ -233,7 +227,7 @@ async def test_a_silent_machine_that_cannot_be_stopped_is_told_at_once(cases: Ca
 async def test_a_machine_that_goes_down_each_time_is_tried_so_often(
     cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(0))
+    monkeypatch.setattr("hub.spawn.spawner.GLANCE", timedelta(0))
     case = cases(*[FRESH] * (MOST_ATTEMPTS + 1), answer=False)
     case.startup.looks = [replace(FRESH, state=State.STOPPED)] * MOST_ATTEMPTS
     case.reader.workers["ada"] = worker(state=State.STOPPED, state_at=NOON + MINUTE)
@@ -264,7 +258,7 @@ def watching(case: Case, known: Known, seen: Known | None) -> tuple[list[tuple[s
 async def test_what_is_said_to_run_is_doubted_after_a_while(
     cases: Cases, monkeypatch: pytest.MonkeyPatch, late: timedelta, looks_at_it: bool
 ) -> None:
-    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(0))
+    monkeypatch.setattr("hub.spawn.spawner.GLANCE", timedelta(0))
     case = cases(answer=False)
     looks, watch = watching(case, RUNNING, RUNNING)
     watched = asyncio.ensure_future(watch)
@@ -283,7 +277,7 @@ async def test_what_is_said_to_run_is_doubted_after_a_while(
 async def test_what_does_not_run_is_handed_back(
     cases: Cases, monkeypatch: pytest.MonkeyPatch, state: State
 ) -> None:
-    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(0))
+    monkeypatch.setattr("hub.spawn.spawner.GLANCE", timedelta(0))
     case = cases(answer=False)
     case.reader.workers["ada"] = worker(state=State.STOPPED, state_at=NOON + MINUTE)
     seen = replace(RUNNING, state=state)
@@ -295,7 +289,7 @@ async def test_what_does_not_run_is_handed_back(
 async def test_what_ec2_cannot_tell_of_is_doubted_again(
     cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(0))
+    monkeypatch.setattr("hub.spawn.spawner.GLANCE", timedelta(0))
     case = cases(answer=False)
     looks: list[datetime] = []
 
@@ -464,7 +458,7 @@ async def test_steps_that_nobody_follows_are_no_trouble(cases: Cases) -> None:
 
 def test_a_spawner_class_is_told_by_its_name() -> None:
     made = spawner_class(SimpleNamespace())  # type: ignore[arg-type]
-    assert (made.__name__, made.__module__) == ("WorkerSpawner", "hub.spawner")
+    assert (made.__name__, made.__module__) == ("WorkerSpawner", "hub.spawn.spawner")
 
 
 async def test_a_worker_that_is_unknown_to_the_records_is_up(cases: Cases) -> None:
@@ -486,7 +480,7 @@ async def test_a_worker_that_is_unknown_to_the_records_is_up(cases: Cases) -> No
 async def test_what_the_records_do_not_tell_of_this_run_is_no_reason_to_look(
     cases: Cases, monkeypatch: pytest.MonkeyPatch, record: Worker
 ) -> None:
-    monkeypatch.setattr("hub.spawner.GLANCE", timedelta(0))
+    monkeypatch.setattr("hub.spawn.spawner.GLANCE", timedelta(0))
     case = cases(answer=False)
     case.spawner.alive_at = NOON
     case.reader.workers["ada"] = record

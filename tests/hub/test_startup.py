@@ -7,16 +7,15 @@ from typing import Any, cast
 
 import pytest
 
-from hub.calls import MOST_FAILURES
 from hub.errors import CloudRefused, NoCapacity, RecordsSilent, StartError
-from hub.homes import Homes
-from hub.instances import Instances
-from hub.launching import Order, Place, run_request
-from hub.planning import YOUNG, Known
-from hub.starting import Starter
-from hub.startup import LOOK_EVERY, RECORD_TRIES, Startup
+from hub.spawn.batching import MOST_FAILURES
+from hub.spawn.instances import Homes, Instances
+from hub.spawn.launching import Order, Place, run_request
+from hub.spawn.planning import YOUNG, Known
+from hub.spawn.starting import Starter
+from hub.spawn.startup import LOOK_EVERY, RECORD_TRIES, Startup
 from lifecycle_app.errors import StoreUnavailable
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import (
     IMAGE,
     MISSING_IMAGE,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from hub.drain.stop_request import StopRequests, stop_entry
 from hub.errors import StopNotSent
-from hub.stopping import StopRequests, stop_entry
 from tests.hub.fakes import NOON, calls, refusal
 
 

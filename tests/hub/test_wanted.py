@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from hub.people import People
-from hub.wanted import Wanted
+from hub.users.names import People
+from hub.users.wanted import Wanted
 from lifecycle_app.errors import StoreUnavailable
 from tests.hub.fakes import calls
 

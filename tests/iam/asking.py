@@ -3,8 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bootstrap.policies import Scope, builder_policy, lifecycle_policies, manager_policy, worker_policy
-from bootstrap.policies.statements import Document
+from bootstrap.cluster.policies import (
+    Scope,
+    builder_policy,
+    lifecycle_policies,
+    manager_policy,
+    worker_policy,
+)
+from bootstrap.cluster.policies.statements import Document
 from tests.iam.simulator import ACCOUNT, Context, Question, Result, judge
 
 REGION = "eu-west-1"

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from chalice.constants import LAMBDA_TRUST_POLICY
 
-from bootstrap import names
-from bootstrap.policies import (
+from bootstrap.aws import names
+from bootstrap.cluster.policies import (
     Scope,
     builder_policy,
     ec2_trust,
@@ -17,7 +17,7 @@ from bootstrap.policies import (
     manager_policy,
     worker_policy,
 )
-from bootstrap.policies.__main__ import main
+from bootstrap.cluster.policies.__main__ import main
 from tests.iam.asking import FUNCTIONS, SCOPE
 from tests.iam.simulator import ACCOUNT, Question, judge
 

@@ -10,9 +10,9 @@ import pytest
 from botocore import xform_name
 from botocore.session import Session
 
-from bootstrap.policies import Scope
-from bootstrap.policies.__main__ import main
-from bootstrap.policies.operator import operator_policies
+from bootstrap.cluster.policies import Scope
+from bootstrap.cluster.policies.__main__ import main
+from bootstrap.cluster.policies.operator import operator_policies
 from tests.contracts.test_stop_start_places import calls_in
 from tests.iam.asking import OUR_TAGS, Asked
 from tests.iam.launches import LAUNCHED

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from moto import mock_aws
 
-from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
+from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 
 
 @contextmanager

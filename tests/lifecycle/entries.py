@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lifecycle_app.history import Entry, Kind
+from lifecycle_app.model.history import Entry, Kind
 from tests.lifecycle.examples import ALICE, NOON
 from tests.lifecycle.fakes import World
 

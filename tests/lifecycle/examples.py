@@ -3,10 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifecycle_app.evidence import Evidence, Report
-from lifecycle_app.instance import Instance
-from lifecycle_app.policy import Level
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.evidence import Evidence, Report
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.worker import Instance, State, Worker
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

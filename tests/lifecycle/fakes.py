@@ -5,17 +5,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
-from lifecycle_app.census import Census
-from lifecycle_app.cloudwatch import IdleAlarm, idle_alarm
-from lifecycle_app.decision import Drain
+from lifecycle_app.adapters.cloudwatch import IdleAlarm, idle_alarm
+from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.errors import BadRecord, HubAnswerOdd, HubUnreachable, RecordConflict, StopRejected
-from lifecycle_app.evidence import Evidence, Report
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.hub_client import DrainAnswer, HubUser
-from lifecycle_app.instance import Instance
-from lifecycle_app.policy import Level, Policy
-from lifecycle_app.service import Service
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.evidence import Evidence, Report
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.worker import Census, Instance, State, Worker
+from lifecycle_app.use_cases import Service
 from tests.lifecycle.examples import MINUTE, NOON
 
 EPOCH = datetime.fromtimestamp(0, UTC)

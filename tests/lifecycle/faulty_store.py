@@ -8,10 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from lifecycle_app.census import Census
 from lifecycle_app.errors import BadRecord, RecordConflict, StoreUnavailable
-from lifecycle_app.history import Entry
-from lifecycle_app.worker import Worker
+from lifecycle_app.model.history import Entry
+from lifecycle_app.model.worker import Census, Worker
 from tests.lifecycle.fakes import MemoryStore
 
 T = TypeVar("T")

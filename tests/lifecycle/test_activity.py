@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from lifecycle_app.evidence import Report
-from lifecycle_app.hub_client import HubUser
-from lifecycle_app.policy import Level
-from lifecycle_app.service import record_activity
-from lifecycle_app.worker import State
+from lifecycle_app.adapters.hub_client import HubUser
+from lifecycle_app.model.evidence import Report
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.worker import State
+from lifecycle_app.use_cases import record_activity
 from tests.lifecycle.examples import ALICE, HOUR, MINUTE, NOON, SECOND
 from tests.lifecycle.fakes import World
 

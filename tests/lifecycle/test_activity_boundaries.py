@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from lifecycle_app.errors import BadRecord, RecordConflict
-from lifecycle_app.evidence import Report
-from lifecycle_app.policy import Level
-from lifecycle_app.service import record_activity
-from lifecycle_app.service.activity import LOOK_BACK
-from lifecycle_app.worker import Worker
+from lifecycle_app.model.evidence import Report
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.worker import Worker
+from lifecycle_app.use_cases import record_activity
+from lifecycle_app.use_cases.activity import LOOK_BACK
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
 from tests.lifecycle.fakes import World
 

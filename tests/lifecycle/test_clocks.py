@@ -9,7 +9,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.session import get_session
 
-from lifecycle_app.clocks import MOST_SKEW, ClockWrong, compare_clocks
+from lifecycle_app.adapters.aws import MOST_SKEW, ClockWrong, compare_clocks
 from tests.lifecycle.examples import NOON, SECOND
 
 

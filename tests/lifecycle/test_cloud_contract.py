@@ -9,9 +9,9 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from lifecycle_app.ec2 import Ec2, worker_instance
+from lifecycle_app.adapters.ec2 import Ec2, worker_instance
 from lifecycle_app.errors import CloudError, StopRejected
-from lifecycle_app.worker import State
+from lifecycle_app.model.worker import State
 from tests.lifecycle.emulated import emulated_aws
 from tests.lifecycle.examples import NOON, an_instance
 from tests.lifecycle.fakes import MemoryCloud

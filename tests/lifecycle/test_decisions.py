@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.decision import Action, Drain, Insist, Reason
-from lifecycle_app.decisions import decide, next_look, requested
-from lifecycle_app.evidence import Evidence, Report
-from lifecycle_app.policy import Level, Policy
-from lifecycle_app.worker import State
+from lifecycle_app.model.decision import Action, Drain, Insist, Reason, decide, next_look, requested
+from lifecycle_app.model.evidence import Evidence, Report
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.worker import State
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, SECOND, a_worker, quiet, reports
 
 DAY = timedelta(days=1)

@@ -6,11 +6,19 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.decision import Action, Decision, Drain, Insist, Reason
-from lifecycle_app.decisions import MUTE_AFTER, decide, requested
-from lifecycle_app.evidence import Evidence, Report
-from lifecycle_app.policy import Level, Policy
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.decision import (
+    MUTE_AFTER,
+    Action,
+    Decision,
+    Drain,
+    Insist,
+    Reason,
+    decide,
+    requested,
+)
+from lifecycle_app.model.evidence import Evidence, Report
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.worker import State, Worker
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, a_worker, quiet, reports
 
 DAY = timedelta(days=1)

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 import requests
 
-from lifecycle_app.ending import EndingAdapter, EndingReader
+from lifecycle_app.adapters.hub_session import EndingAdapter, EndingReader
 
 
 class Stopwatch:
@@ -65,4 +65,4 @@ def test_a_session_gets_it_for_both_schemes() -> None:
         pools = cast(EndingAdapter, session.get_adapter("https://hub.test")).poolmanager
         for address in ("http://127.0.0.1", "https://127.0.0.1"):
             pool = pools.connection_from_url(address)
-            assert pool.ConnectionCls.response_class.__module__ == "lifecycle_app.ending"
+            assert pool.ConnectionCls.response_class.__module__ == "lifecycle_app.adapters.hub_session"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app import events
 from lifecycle_app.errors import EventRefused, ForeignEvent, MalformedEvent, OtherCluster
-from lifecycle_app.worker import State
+from lifecycle_app.model import events
+from lifecycle_app.model.worker import State
 from tests.lifecycle.examples import ALICE, NOON
 from tests.lifecycle.payloads import payload
 

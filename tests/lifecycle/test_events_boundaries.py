@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app import events
 from lifecycle_app.errors import EventRefused, ForeignEvent, MalformedEvent, OtherCluster
-from lifecycle_app.worker import State, worker_key
+from lifecycle_app.model import events
+from lifecycle_app.model.worker import State, worker_key
 from tests.lifecycle.examples import NOON, SECOND, a_worker
 from tests.lifecycle.payloads import payload
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from hub.drain import Mode, Observation, Request, Server, verdict
-from hub.planning import Known, Step, next_step, step_after_look
-from lifecycle_app.decision import Drain
+from hub.drain.verdict import Mode, Observation, Request, Server, verdict
+from hub.spawn.planning import Known, Step, next_step, step_after_look
+from lifecycle_app.adapters.hub_client import DrainAnswer
 from lifecycle_app.errors import CloudError, HubUnreachable
-from lifecycle_app.hub_client import DrainAnswer
-from lifecycle_app.policy import Level
-from lifecycle_app.service import sweep
-from lifecycle_app.transitions import LEASE
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.transitions import LEASE
+from lifecycle_app.model.worker import State, Worker
+from lifecycle_app.use_cases import sweep
 from tests.lifecycle.examples import ALICE, NOON, SECOND, a_worker, an_instance, quiet
 from tests.lifecycle.fakes import World
 

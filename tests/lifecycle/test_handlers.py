@@ -13,10 +13,10 @@ from chalice.app import Chalice, CloudWatchEvent
 
 import app as handlers
 from lifecycle_app import wiring
+from lifecycle_app.adapters.hub_client import CONNECT_SECONDS, READ_SECONDS
 from lifecycle_app.errors import HubAnswerOdd, SettingsError
-from lifecycle_app.hub_client import CONNECT_SECONDS, READ_SECONDS
+from lifecycle_app.model.transitions import LEASE
 from lifecycle_app.settings import settings
-from lifecycle_app.transitions import LEASE
 from tests.lifecycle.emulated import emulated_aws
 from tests.lifecycle.examples import MINUTE, NOON
 from tests.lifecycle.payloads import payload

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import requests
 
-from lifecycle_app.decision import Drain
+from lifecycle_app.adapters.hub_client import DrainAnswer, HubClient, HubUser
 from lifecycle_app.errors import HubAnswerOdd, HubError, HubUnreachable
-from lifecycle_app.hub_client import DrainAnswer, HubClient, HubUser
-from lifecycle_app.policy import Level
-from lifecycle_app.transitions import LEASE
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.transitions import LEASE
 from tests.lifecycle.examples import ALICE, BOB, NOON, a_worker
 from tests.lifecycle.fakes import MemoryHub
 from tests.lifecycle.hub_server import HubServer, hub_server

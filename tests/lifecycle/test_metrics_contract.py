@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from lifecycle_app.cloudwatch import (
+from lifecycle_app.adapters.cloudwatch import (
     CloudWatch,
     IdleAlarm,
     alarm_period,
@@ -15,8 +15,8 @@ from lifecycle_app.cloudwatch import (
     idle_alarm,
     query_period,
 )
-from lifecycle_app.evidence import Report
-from lifecycle_app.policy import Level, Policy
+from lifecycle_app.model.evidence import Report
+from lifecycle_app.model.policy import Level, Policy
 from tests.lifecycle.emulated import emulated_aws
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND
 from tests.lifecycle.fakes import MemoryMetrics

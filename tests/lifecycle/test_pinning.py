@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle_app.decision import Drain
+from lifecycle_app.adapters.hub_client import HubClient
+from lifecycle_app.adapters.hub_session import is_certificate, session
 from lifecycle_app.errors import HubAnswerOdd
-from lifecycle_app.hub_client import HubClient
-from lifecycle_app.pinning import is_certificate, session
-from lifecycle_app.policy import Level
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.policy import Level
 from lifecycle_app.settings import settings
 from lifecycle_app.wiring import build
 from tests.certificates import Certificate, certificate_for

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.policy import Level, Policy, policy_for, problems, read, scopes
+from lifecycle_app.model.policy import Level, Policy, policy_for, problems, read, scopes
 
 
 def test_defaults() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.evidence import REPORTS_MISSED, Evidence, Report
-from lifecycle_app.policy import LONGEST, READERS, Level, Policy, Said, policy_for, read
-from lifecycle_app.wording import clock, length
+from lifecycle_app.model.evidence import REPORTS_MISSED, Evidence, Report
+from lifecycle_app.model.messages import clock, length
+from lifecycle_app.model.policy import LONGEST, READERS, Level, Policy, Said, policy_for, read
 from tests.lifecycle.examples import MINUTE, NOON, SECOND
 
 YEAR = int(LONGEST.total_seconds())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle_app.prices import cost
+from lifecycle_app.model.history import cost
 
 
 @pytest.mark.parametrize(

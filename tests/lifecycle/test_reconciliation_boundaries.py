@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from lifecycle_app.reconciliation import (
+from lifecycle_app.model.reconciliation import (
     SETTLES_IN,
     Ambiguous,
     Finding,
@@ -17,11 +17,8 @@ from lifecycle_app.reconciliation import (
     findings,
     without_server,
 )
-from lifecycle_app.transitions import (
-    START_TAKES,
-    STOP_TAKES,
-)
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.transitions import START_TAKES, STOP_TAKES
+from lifecycle_app.model.worker import State, Worker
 from tests.lifecycle.examples import ALICE, BOB, HOUR, NOON, SECOND, a_worker, an_instance
 
 P, R, G, S, T = State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED, State.TERMINATED

@@ -6,17 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from lifecycle_app.cloudwatch import idle_alarm
-from lifecycle_app.decision import Drain
+from lifecycle_app.adapters.cloudwatch import idle_alarm
+from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.errors import BadRecord, StopRejected
-from lifecycle_app.history import Kind
-from lifecycle_app.hub_client import DrainAnswer, HubUser
-from lifecycle_app.policy import Level, Policy
-from lifecycle_app.reconciliation import SETTLES_IN
-from lifecycle_app.service import reconcile
-from lifecycle_app.service.reconciling import DUPLICATE_KEPT
-from lifecycle_app.transitions import LEASE, STOP_TAKES, with_claim
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.history import Kind
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.reconciliation import SETTLES_IN
+from lifecycle_app.model.transitions import LEASE, STOP_TAKES, with_claim
+from lifecycle_app.model.worker import State, Worker
+from lifecycle_app.use_cases import reconcile
+from lifecycle_app.use_cases.reconcile import DUPLICATE_KEPT
 from tests.lifecycle.entries import entry, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, an_instance
 from tests.lifecycle.fakes import World

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, OtherCluster
-from lifecycle_app.events import StateChange
-from lifecycle_app.history import Kind
-from lifecycle_app.policy import Policy
-from lifecycle_app.service import record_state
-from lifecycle_app.transitions import LEASE, with_claim
-from lifecycle_app.worker import State
+from lifecycle_app.model.events import StateChange
+from lifecycle_app.model.history import Kind
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.transitions import LEASE, with_claim
+from lifecycle_app.model.worker import State
+from lifecycle_app.use_cases import record_state
 from tests.lifecycle.examples import ALICE, BOB, HOUR, NOON, SECOND, a_worker, an_instance
 from tests.lifecycle.fakes import World
 

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from lifecycle_app.cloudwatch import idle_alarm
+from lifecycle_app.adapters.cloudwatch import idle_alarm
 from lifecycle_app.errors import ForeignEvent, NotNow, OtherCluster
-from lifecycle_app.events import StateChange
-from lifecycle_app.history import Kind
-from lifecycle_app.policy import Policy
-from lifecycle_app.service import record_state
-from lifecycle_app.service.recording import adopt
-from lifecycle_app.transitions import with_claim, with_stop_accepted
-from lifecycle_app.worker import State
+from lifecycle_app.model.events import StateChange
+from lifecycle_app.model.history import Kind
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.transitions import with_claim, with_stop_accepted
+from lifecycle_app.model.worker import State
+from lifecycle_app.use_cases import record_state
+from lifecycle_app.use_cases.states import adopt
 from tests.lifecycle.entries import entry, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, an_instance
 from tests.lifecycle.fakes import World

@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lifecycle_app.decision import Drain
+from lifecycle_app.adapters.hub_client import DrainAnswer
 from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, StopRejected
-from lifecycle_app.events import IdleAlarm, StateChange, StopRequest
-from lifecycle_app.evidence import Report
-from lifecycle_app.history import Kind
-from lifecycle_app.hub_client import DrainAnswer
-from lifecycle_app.policy import Level
-from lifecycle_app.service import idle_alarm, record_state, stop_requested, sweep
-from lifecycle_app.service.stopping import HUB_USELESS_AFTER
-from lifecycle_app.transitions import LEASE, with_claim
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.events import IdleAlarm, StateChange, StopRequest
+from lifecycle_app.model.evidence import Report
+from lifecycle_app.model.history import Kind
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.transitions import LEASE, with_claim
+from lifecycle_app.model.worker import State, Worker
+from lifecycle_app.use_cases import idle_alarm, record_state, stop_requested, sweep
+from lifecycle_app.use_cases.stop import HUB_USELESS_AFTER
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
 from tests.lifecycle.fakes import World
 

@@ -6,19 +6,17 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lifecycle_app.decision import Drain
-from lifecycle_app.decisions import requested
+from lifecycle_app.adapters.hub_client import DrainAnswer
 from lifecycle_app.errors import CloudError, StopRejected
-from lifecycle_app.events import IdleAlarm, StopRequest
-from lifecycle_app.history import Kind
-from lifecycle_app.hub_client import DrainAnswer
-from lifecycle_app.instance import Instance
-from lifecycle_app.policy import Level
-from lifecycle_app.service import idle_alarm, stop_requested, sweep
-from lifecycle_app.service.stopping import force, stop
-from lifecycle_app.service.triggers import by_evidence
-from lifecycle_app.transitions import LEASE, STOP_TAKES, with_claim
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.decision import Drain, requested
+from lifecycle_app.model.events import IdleAlarm, StopRequest
+from lifecycle_app.model.history import Kind
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.transitions import LEASE, STOP_TAKES, with_claim
+from lifecycle_app.model.worker import Instance, State, Worker
+from lifecycle_app.use_cases import idle_alarm, stop_requested, sweep
+from lifecycle_app.use_cases.stop import force, stop
+from lifecycle_app.use_cases.triggers import by_evidence
 from tests.lifecycle.entries import IDLE_FACTS, IDLE_WORDS, entry, last, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, reports
 from tests.lifecycle.fakes import World

@@ -10,10 +10,10 @@ from typing import Any
 import boto3
 import pytest
 
+from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.worker import State, Worker
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker
 from tests.lifecycle.fakes import MemoryStore
 from tests.store import servers

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.errors import LifecycleError
-from lifecycle_app.events import IdleAlarm, StateChange, StopRequest
-from lifecycle_app.hub_client import DrainAnswer, HubUser
-from lifecycle_app.policy import Level
-from lifecycle_app.service import (
+from lifecycle_app.model.events import IdleAlarm, StateChange, StopRequest
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.transitions import LEASE
+from lifecycle_app.model.worker import State, Worker
+from lifecycle_app.use_cases import (
     Service,
     idle_alarm,
     reconcile,
@@ -24,8 +26,6 @@ from lifecycle_app.service import (
     stop_requested,
     sweep,
 )
-from lifecycle_app.transitions import LEASE
-from lifecycle_app.worker import State, Worker
 from tests.lifecycle.examples import ALICE, HOUR, MINUTE, NOON, a_worker, an_instance, reports
 from tests.lifecycle.fakes import YES, World
 from tests.lifecycle.faulty_store import FAULTS, Fault, FaultyStore

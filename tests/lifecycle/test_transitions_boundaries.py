@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from lifecycle_app.transitions import (
+from lifecycle_app.model.transitions import (
     LEASE,
     START_TAKES,
     STOP_TAKES,
@@ -21,7 +21,7 @@ from lifecycle_app.transitions import (
     with_state,
     with_stop_accepted,
 )
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.worker import State, Worker
 from tests.lifecycle.examples import BOB, HOUR, MINUTE, NOON, SECOND, a_worker, an_instance
 
 P, R, G, S, T = State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED, State.TERMINATED

@@ -5,18 +5,18 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lifecycle_app.decision import Reason
+from lifecycle_app.concurrency import AT_ONCE
 from lifecycle_app.errors import BadRecord, CloudError, ForeignEvent, NotNow, RecordConflict
-from lifecycle_app.events import IdleAlarm, StopRequest
-from lifecycle_app.evidence import Evidence
-from lifecycle_app.history import Kind
-from lifecycle_app.policy import Level, Policy
-from lifecycle_app.service import idle_alarm, stop_requested, sweep
-from lifecycle_app.service.records import TRIES, change, keep, policy_of, tell_bad, tell_run
-from lifecycle_app.service.triggers import LAUNCH_TOLD_WITHIN, REQUEST_IS_NEW, by_evidence, settle
-from lifecycle_app.together import AT_ONCE
-from lifecycle_app.transitions import LEASE, with_claim
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.decision import Reason
+from lifecycle_app.model.events import IdleAlarm, StopRequest
+from lifecycle_app.model.evidence import Evidence
+from lifecycle_app.model.history import Kind
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.transitions import LEASE, with_claim
+from lifecycle_app.model.worker import State, Worker
+from lifecycle_app.use_cases import idle_alarm, stop_requested, sweep
+from lifecycle_app.use_cases.records import TRIES, change, keep, policy_of, tell_bad, tell_run
+from lifecycle_app.use_cases.triggers import LAUNCH_TOLD_WITHIN, REQUEST_IS_NEW, by_evidence, settle
 from tests.lifecycle.entries import IDLE_FACTS, entry, last, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
 from tests.lifecycle.fakes import World

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from hub.drain import Mode, Request, Server, verdict
-from hub.stopping import stop_entry
-from lifecycle_app import events
-from lifecycle_app.decision import Drain
+from hub.drain.stop_request import stop_entry
+from hub.drain.verdict import Mode, Request, Server, verdict
+from lifecycle_app.adapters.hub_client import DrainAnswer
 from lifecycle_app.errors import MalformedEvent
-from lifecycle_app.events import StopRequest
-from lifecycle_app.hub_client import DrainAnswer
-from lifecycle_app.service import stop_requested
-from lifecycle_app.worker import State
+from lifecycle_app.model import events
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.events import StopRequest
+from lifecycle_app.model.worker import State
+from lifecycle_app.use_cases import stop_requested
 from tests.lifecycle.examples import ALICE, HOUR, NOON, SECOND
 from tests.lifecycle.fakes import World
 from tests.lifecycle.payloads import payload

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle_app.worker import (
+from lifecycle_app.model.worker import (
     CLUSTER_NAME,
     State,
     idle_alarm_name,

@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from bootstrap.local.manager_log import ManagerLog
-from bootstrap.manager.journal import Shipper
+from bootstrap.machines.manager.journal import Shipper
 
 SAYS = "import sys; print('one', flush=True); print('two \\xff', file=sys.stderr); print('no end', end='')"
 

@@ -10,23 +10,23 @@ from typing import Any
 
 import pytest
 
-from bootstrap import instances, names, renewing
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Network, Workers
+from bootstrap.aws import instances, names
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Site
+from bootstrap.cluster.steps.image import WorkerImage
+from bootstrap.cluster.steps.step import Kind
+from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.errors import Refused, StepFailed
-from bootstrap.image import building, images
-from bootstrap.image.request import ROLE_BUILDER, launch_request
-from bootstrap.manager import bundle
-from bootstrap.renewing import Verdict
-from bootstrap.site import Site
-from bootstrap.steps.image import WorkerImage
-from bootstrap.steps.step import Kind
-from bootstrap.workers.listing import store_of
-from lifecycle_app.instance import Instance
-from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.transitions import created, with_claim
-from lifecycle_app.worker import State, Worker
+from bootstrap.machines.image import building, images
+from bootstrap.machines.image.request import ROLE_BUILDER, launch_request
+from bootstrap.machines.manager import bundle
+from bootstrap.operations import removal
+from bootstrap.operations.removal import Verdict
+from bootstrap.operations.workers.listing import store_of
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
+from lifecycle_app.model.transitions import created, with_claim
+from lifecycle_app.model.worker import Instance, State, Worker
 from tests.local_cloud.cloud_process import KEY, REGION, SECRET, CloudProcess, EventSink, until
 from tests.local_cloud.conftest import QUICK
 
@@ -318,7 +318,7 @@ def test_stopped_workers_take_the_new_image_and_keep_their_home(
     recorded(site, cloud, store, runs, "bob")
     recorded(site, cloud, store, rooted, "carol")
     cloud.client("ec2").start_instances(InstanceIds=[runs])
-    done = renewing.renew(site, store, utc_now, lambda _: None)
+    done = removal.renew(site, store, utc_now, lambda _: None)
     assert {one.key: one.verdict for one in done} == {
         "alice": Verdict.RENEW,
         "bob": Verdict.LATER,
@@ -333,14 +333,14 @@ def test_stopped_workers_take_the_new_image_and_keep_their_home(
     record = store.get("alice")
     assert record is not None
     assert (record.state, record.home_volume) == (State.TERMINATED, worker.home_volume)
-    again = renewing.aged(site, store)
+    again = removal.aged(site, store)
     assert [one.key for one in again] == ["bob", "carol", "dave"]
 
 
 def test_what_is_up_to_date_is_left_alone(site: Site, cloud: CloudProcess) -> None:
     store, chosen = store_of(site), applied(site)
     recorded(site, cloud, store, worker_of(site, cloud, chosen, "alice", HOME), "alice")
-    assert renewing.renew(site, store, utc_now, lambda _: None) == []
+    assert removal.renew(site, store, utc_now, lambda _: None) == []
 
 
 def changing(change: Callable[[], object], at: str) -> Callable[[str], None]:
@@ -357,7 +357,7 @@ def test_a_login_that_was_faster_keeps_its_machine(
     """The record says stopped still, but the hub has started the machine."""
     store, alice, worker = aged
     start = cloud.client("ec2").start_instances
-    [one] = renewing.renew(site, store, utc_now, changing(lambda: start(InstanceIds=[alice]), "goes"))
+    [one] = removal.renew(site, store, utc_now, changing(lambda: start(InstanceIds=[alice]), "goes"))
     assert one.verdict is Verdict.TAKEN
     cloud.await_state(alice, "running")
     record = store.get("alice")
@@ -370,7 +370,7 @@ def test_what_somebody_else_decides_about_is_left(
 ) -> None:
     store, alice, worker = aged
     claim = with_claim(worker, "forced", "", utc_now())
-    [one] = renewing.renew(site, store, utc_now, changing(lambda: store.put(claim, utc_now()), "goes"))
+    [one] = removal.renew(site, store, utc_now, changing(lambda: store.put(claim, utc_now()), "goes"))
     assert one.verdict is Verdict.TAKEN
     assert cloud.instance(alice)["state"] == "stopped"
     record = store.get("alice")
@@ -391,7 +391,7 @@ def test_a_login_waits_while_the_machine_goes(
         return end(*given, **more)
 
     monkeypatch.setattr(instances, "end", watched)
-    renewing.renew(site, store, utc_now, lambda _: None)
+    removal.renew(site, store, utc_now, lambda _: None)
     [record] = seen
     assert record is not None
     assert record.is_claimed(utc_now())
@@ -404,6 +404,6 @@ def test_who_was_held_up_after_the_claim_terminates_nothing(
     """A laptop that slept: by then the lease may be over and the machine in use."""
     store, alice, _ = aged
     times = iter([NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=1)])
-    [one] = renewing.renew(site, store, lambda: next(times), lambda _: None)
+    [one] = removal.renew(site, store, lambda: next(times), lambda _: None)
     assert one.verdict is Verdict.TAKEN
     assert cloud.instance(alice)["state"] == "stopped"

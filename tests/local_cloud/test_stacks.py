@@ -10,17 +10,17 @@ from typing import Any
 import boto3
 import pytest
 
-from bootstrap import names, stacks
-from bootstrap.aws import Aws
-from bootstrap.cluster.settings import ClusterSettings, Egress, Manager, Network, Workers
+from bootstrap.aws import names, stacks
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Site
+from bootstrap.cluster.steps.access import Access
+from bootstrap.cluster.steps.data import Data
+from bootstrap.cluster.steps.network import NetworkStep
+from bootstrap.cluster.steps.place import Place
+from bootstrap.cluster.steps.step import Kind, Step
+from bootstrap.config.settings import ClusterSettings, Egress, Manager, Network, Workers
 from bootstrap.errors import Refused, StepFailed
-from bootstrap.site import Site
-from bootstrap.steps.access import Access
-from bootstrap.steps.data import Data
-from bootstrap.steps.network import NetworkStep
-from bootstrap.steps.place import Place
-from bootstrap.steps.step import Kind, Step
-from lifecycle_app.worker import TAG_CLUSTER
+from lifecycle_app.model.worker import TAG_CLUSTER
 from tests.local_cloud.cloud_process import KEY, NETWORK, REGION, SECRET, CloudProcess, EventSink, until
 
 CIDR = IPv4Network(f"{NETWORK}.64.0/18")

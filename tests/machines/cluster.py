@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import requests
 
-from bootstrap.aws import Aws
-from bootstrap.building import steps
-from bootstrap.cluster.settings import ClusterSettings, Https, Login, Manager, Network, Timing, Workers
+from bootstrap.aws.secrets import parameter
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.building import steps
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import ClusterSettings, Https, Login, Manager, Network, Timing, Workers
 from bootstrap.local import environment, parts
 from bootstrap.local.cloud.base_images import PUBLISHED
 from bootstrap.local.settings import REGION, LocalSettings
-from bootstrap.secrets import parameter
-from bootstrap.site import Site
 from tests.machines import play, volumes
 from tests.machines.base import base_root
 from tests.machines.machine import Machine

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from bootstrap.image.console import outcome
-from bootstrap.manager import tls
-from bootstrap.secrets import MAKERS
+from bootstrap.aws.secrets import MAKERS
+from bootstrap.machines.image.console import outcome
+from bootstrap.machines.manager import tls
 from tests.machines import network
 from tests.machines.base import base_root
 from tests.machines.cluster import PORT, Cluster

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cluster.settings import Base, Https
-from bootstrap.image.user_data import ImageConfig
-from bootstrap.image.user_data import user_data as builders
-from bootstrap.manager.user_data import user_data as managers
-from hub.launching import user_data as workers
+from bootstrap.config.settings import Base, Https
+from bootstrap.machines.image.user_data import ImageConfig
+from bootstrap.machines.image.user_data import user_data as builders
+from bootstrap.machines.manager.user_data import user_data as managers
+from hub.spawn.launching import user_data as workers
 from tests.bootstrap.manager_examples import CONFIG
 from tests.hub.fakes import SETTINGS
 from tests.machines.base import base_root

@@ -56,7 +56,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
-        "names", nargs="*", help="only these, as lifecycle_app.decisions*; the report stays as it is"
+        "names", nargs="*", help="only these, as lifecycle_app.model.decision*; the report stays as it is"
     )
     return parser.parse_args()
 

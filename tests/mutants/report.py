@@ -15,7 +15,7 @@ for a value. The tests are run against each; one that no test notices survives. 
 killed, {rate:.1%}.** The command fails below {least:.0%}, and when one survives that is not explained below.
 
 Mutated is what decides who is stopped and what is written about it: the core of `lifecycle_app`, its `service`, and
-`hub/spawner.py`. A mutant is tried by the tests that run its function, out of those that need no emulator
+`hub/spawn/spawner.py`. A mutant is tried by the tests that run its function, out of those that need no emulator
 (`[tool.mutmut]` in `pyproject.toml`).
 
 Not mutated, by configuration: lines that begin a call of the log, and `ports.py`, which does nothing. Not mutated

@@ -11,9 +11,9 @@ from typing import Any
 import requests
 import yaml
 
-from bootstrap.cluster import writing
-from bootstrap.cluster.reading import read_settings
-from bootstrap.cluster.settings import ClusterSettings
+from bootstrap.config import writing
+from bootstrap.config.reading import read_settings
+from bootstrap.config.settings import ClusterSettings
 from tests.scenarios.cloud import REPOSITORY, LocalCloud
 from tests.scenarios.person import Person
 

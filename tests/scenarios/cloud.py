@@ -17,7 +17,7 @@ import boto3
 import requests
 
 from bootstrap.local.status import worker_row
-from lifecycle_app.store import WorkerStore
+from lifecycle_app.adapters.store import WorkerStore
 from tests.scenarios.person import Person
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -6,8 +6,8 @@ import psutil
 import requests
 
 from bootstrap.local.cloud import instance_processes
-from bootstrap.manager.request import ROLE_MANAGER
-from lifecycle_app.worker import TAG_ROLE
+from bootstrap.machines.manager.request import ROLE_MANAGER
+from lifecycle_app.model.worker import TAG_ROLE
 from tests.scenarios.cloud import LocalCloud
 
 HUB, PROXY = "hub", "proxy"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from bootstrap.policies.lifecycle import POWERS
+from bootstrap.cluster.policies.lifecycle import POWERS
 from tests.iam.simulator import Question, judge
 from tests.scenarios.cloud import LocalCloud
 

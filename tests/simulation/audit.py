@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from lifecycle_app.policy import Policy
-from lifecycle_app.worker import State
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.worker import State
 
 SWEEPS = timedelta(minutes=10)
 """Two sweeps."""

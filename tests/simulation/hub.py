@@ -15,19 +15,18 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from hub.answering import base_url, server_url
-from hub.calls import Calls
-from hub.drain import Mode, Request, Server, Verdict, refusal_before_asking, verdict
-from hub.draining import Heard, let_go, understood
+from hub.config.settings import Settings
+from hub.drain.handler import Heard, let_go, understood
+from hub.drain.verdict import Mode, Request, Server, Verdict, refusal_before_asking, verdict
+from hub.drain.worker_client import base_url, server_url
 from hub.errors import WorkerSilent
-from hub.homes import Homes
-from hub.instances import Instances
-from hub.reading import Reader
-from hub.settings import Settings
-from hub.spawner import WorkerSpawner
-from hub.starting import Starter
-from hub.startup import Startup
-from lifecycle_app.worker import split, worker_key
+from hub.records import Reader
+from hub.spawn.batching import Calls
+from hub.spawn.instances import Homes, Instances
+from hub.spawn.spawner import WorkerSpawner
+from hub.spawn.starting import Starter
+from hub.spawn.startup import Startup
+from lifecycle_app.model.worker import split, worker_key
 from tests.simulation.virtual_time import VirtualLoop
 
 log = logging.getLogger(__name__)
@@ -177,7 +176,7 @@ class Hub:
         await self._stop(key)
 
     async def drain(self, request: Request) -> Verdict:
-        """hub.draining.DrainHandler, by its parts."""
+        """hub.drain.handler.DrainHandler, by its parts."""
         spawner = self.spawners.get(request.worker)
         refused = refusal_before_asking(request, self._server(request.worker))
         if refused:
@@ -320,7 +319,7 @@ class _Noting:
 
 
 def _sender(settings: Settings, calls: Calls, send: Callable[[dict[str, Any]], None]) -> Any:
-    from hub.stopping import stop_entry
+    from hub.drain.stop_request import stop_entry
 
     async def sent(worker: str, instance_id: str, by: str, now: datetime) -> None:
         entry = stop_entry(settings.cluster, worker, instance_id, by, now)

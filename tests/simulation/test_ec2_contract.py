@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from hub.launching import Image, Order, Place, run_request
-from lifecycle_app.ec2 import worker_instance
+from hub.spawn.launching import Image, Order, Place, run_request
+from lifecycle_app.adapters.ec2 import worker_instance
 from tests.hub.fakes import SETTINGS
 from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink, until
 from tests.local_cloud.conftest import QUICK

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from lifecycle_app.policy import Policy
+from lifecycle_app.model.policy import Policy
 from tests.simulation.functions import Fate
 from tests.simulation.people import Person
 from tests.simulation.world import World

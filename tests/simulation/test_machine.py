@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from bootstrap.local.cloud.rules import State
-from lifecycle_app.policy import Policy
+from lifecycle_app.model.policy import Policy
 from tests.simulation.people import Person
 from tests.simulation.world import World
 

@@ -8,16 +8,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lifecycle_app.cloudwatch import idle_alarm
+from lifecycle_app.adapters.cloudwatch import idle_alarm
+from lifecycle_app.adapters.hub_client import HubUser
 from lifecycle_app.errors import EventRefused, NotNow
-from lifecycle_app.events import StateChange
-from lifecycle_app.history import Kind
-from lifecycle_app.hub_client import HubUser
-from lifecycle_app.instance import Instance
-from lifecycle_app.policy import Policy
-from lifecycle_app.service import reconcile, record_state
-from lifecycle_app.transitions import with_claim
-from lifecycle_app.worker import State
+from lifecycle_app.model.events import StateChange
+from lifecycle_app.model.history import Kind
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.transitions import with_claim
+from lifecycle_app.model.worker import Instance, State
+from lifecycle_app.use_cases import reconcile, record_state
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, SECOND, a_worker, an_instance
 from tests.lifecycle.fakes import World
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.worker.publishing import KEPT
 from hub.errors import WorkerSilent
-from lifecycle_app.worker import metric_namespace
+from lifecycle_app.model.worker import metric_namespace
 from tests.simulation.cloudwatch import LeanCloudWatch
 from tests.simulation.ec2 import LeanEC2, Machine
 from tests.simulation.virtual_time import VirtualLoop
@@ -102,7 +102,7 @@ class Process:
 
 
 class Workers:
-    """The running processes; what hub.answering.Workers is to the hub."""
+    """The running processes; what hub.drain.worker_client.Workers is to the hub."""
 
     def __init__(
         self, ec2: LeanEC2, cloudwatch: LeanCloudWatch, cluster: str, *, loses: Callable[[], bool]

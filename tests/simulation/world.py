@@ -10,16 +10,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bootstrap.local.cloud.rules import State
-from hub.drain import Mode, Request
-from lifecycle_app import events, service
-from lifecycle_app.cloudwatch import CloudWatch
-from lifecycle_app.decision import Drain
-from lifecycle_app.ec2 import Ec2
+from hub.drain.verdict import Mode, Request
+from lifecycle_app import use_cases
+from lifecycle_app.adapters.cloudwatch import CloudWatch
+from lifecycle_app.adapters.ec2 import Ec2
+from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.errors import CloudError, EventRefused, HubAnswerOdd, HubUnreachable, StoreUnavailable
-from lifecycle_app.hub_client import DrainAnswer, HubUser
-from lifecycle_app.policy import Level, Policy
-from lifecycle_app.service import Service
-from lifecycle_app.worker import Worker, split
+from lifecycle_app.model import events
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.worker import Worker, split
+from lifecycle_app.use_cases import Service
 from tests.hub.fakes import SETTINGS
 from tests.lifecycle.fakes import MemoryStore
 from tests.simulation.audit import Audit
@@ -163,19 +164,19 @@ class World:
     def scheduled(self, name: str) -> None:
         """One of the scheduled functions runs."""
         acts: dict[str, Callable[[datetime], object]] = {
-            "record_activity": lambda now: service.record_activity(self.service, now),
-            "sweep": lambda _: service.sweep(self.service, self._is_time_left),
-            "reconcile": lambda now: service.reconcile(self.service, now, self._is_time_left),
+            "record_activity": lambda now: use_cases.record_activity(self.service, now),
+            "sweep": lambda _: use_cases.sweep(self.service, self._is_time_left),
+            "reconcile": lambda now: use_cases.reconcile(self.service, now, self._is_time_left),
         }
         self.invoke(name, acts[name], retried=name != "record_activity")
 
     def _handle(self, event: dict[str, Any]) -> None:
         acts: dict[str, Callable[[datetime], object]] = {
-            "aws.ec2": lambda now: service.record_state(self.service, events.state_change(event), now),
-            "aws.cloudwatch": lambda now: service.idle_alarm(
+            "aws.ec2": lambda now: use_cases.record_state(self.service, events.state_change(event), now),
+            "aws.cloudwatch": lambda now: use_cases.idle_alarm(
                 self.service, events.idle_alarm(event, CLUSTER), now
             ),
-            "cloudjhub.hub": lambda now: service.stop_requested(
+            "cloudjhub.hub": lambda now: use_cases.stop_requested(
                 self.service, events.stop_request(event, CLUSTER), now
             ),
         }
@@ -333,7 +334,7 @@ class _Stopper:
 
 
 class HubClient:
-    """What lifecycle_app.hub_client is to the functions."""
+    """What lifecycle_app.adapters.hub_client is to the functions."""
 
     ANSWERS_WITHIN = 15.0
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
 
-from lifecycle_app.decision import Reason
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.worker import State
+from lifecycle_app.model.decision import Reason
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.worker import State
 from tests.bench.counting import HUB, LIFECYCLE, WORKER
 from tests.soak.lives import Span, existences, last_life, run_at, runs, spans
 from tests.soak.story import Call, Deed, Seen, Story

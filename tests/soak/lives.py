@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from lifecycle_app.worker import State
+from lifecycle_app.model.worker import State
 from tests.soak.story import Deed, Seen, Stay, Story
 
 UP = (State.PENDING, State.RUNNING)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.policy import CLUSTER_SCOPE, Policy, policy_for
-from lifecycle_app.worker import State
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.policy import CLUSTER_SCOPE, Policy, policy_for
+from lifecycle_app.model.worker import State
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.events import sweep_event
 from tests.soak.people import LOGIN_PATIENCE, Inhabitant, checksum

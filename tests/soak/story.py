@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lifecycle_app.history import Entry
-from lifecycle_app.policy import Policy
-from lifecycle_app.worker import State
+from lifecycle_app.model.history import Entry
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.worker import State
 
 
 class Deed(StrEnum):

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.policy import Policy
-from lifecycle_app.worker import State
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.worker import State
 from tests.bench.counting import HUB, LIFECYCLE, WORKER
 from tests.soak.audit import audit
 from tests.soak.story import Call, Crash, Deed, Episode, Record, Seen, Stay, Story

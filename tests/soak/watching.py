@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from lifecycle_app.worker import ROLE_WORKER, TAG_ROLE, TAG_SERVER, TAG_USER, State, worker_key
+from lifecycle_app.model.worker import ROLE_WORKER, TAG_ROLE, TAG_SERVER, TAG_USER, State, worker_key
 from tests.bench.counting import caller
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.killing import control

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle_app.records import COSTS
-from lifecycle_app.worker import Worker
+from lifecycle_app.adapters.tables import COSTS
+from lifecycle_app.model.worker import Worker
 from tests.store import servers
 
 Item = dict[str, dict[str, Any]]

@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
 from bootstrap.local.programs import node
-from lifecycle_app.records import HistoryRecord, SettingRecord, WorkerRecord, bound
+from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 
 HERE = Path(__file__).parent
 JARS = HERE.parents[1] / "build/dynamodb-local"

@@ -16,11 +16,11 @@ from typing import Any
 import boto3
 import pytest
 
-from lifecycle_app.history import Kind
-from lifecycle_app.policy import Level
-from lifecycle_app.service import reconcile, record_activity, sweep
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.model.history import Kind
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.worker import State, Worker
+from lifecycle_app.use_cases import reconcile, record_activity, sweep
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, a_worker, an_instance, quiet, reports
 from tests.lifecycle.fakes import World
 from tests.store import servers

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
+from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord, StoreUnavailable
-from lifecycle_app.history import Entry, Kind
-from lifecycle_app.store import WorkerStore
+from lifecycle_app.model.history import Entry, Kind
 from tests.lifecycle.examples import ALICE, HOUR, NOON, a_worker
 from tests.store import servers
 

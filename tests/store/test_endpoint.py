@@ -2,8 +2,8 @@
 
 import pytest
 
+from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import StoreUnavailable
-from lifecycle_app.store import WorkerStore
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])

@@ -8,14 +8,14 @@ from typing import cast
 import pytest
 
 from hub.errors import RecordUnclear
-from hub.pages import Pages
-from hub.people import People
-from hub.reading import BadRecords, Reader
-from hub.wanted import Wanted
+from hub.pages.texts import Pages
+from hub.records import BadRecords, Reader
+from hub.users.names import People
+from hub.users.wanted import Wanted
+from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord
-from lifecycle_app.history import Entry
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.worker import State
+from lifecycle_app.model.history import Entry
+from lifecycle_app.model.worker import State
 from tests.hub.fakes import NOON, FakeStore, calls, worker
 from tests.hub.test_startup import Case
 

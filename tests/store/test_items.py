@@ -7,10 +7,10 @@ from typing import Any, cast
 import boto3
 import pytest
 
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.adapters.tables import WorkerRecord
 from lifecycle_app.errors import BadRecord, RecordConflict
-from lifecycle_app.records import WorkerRecord
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.worker import State, Worker
 from tests.lifecycle.examples import HOUR, NOON, a_worker
 from tests.store import servers
 from tests.store.items import HARMS, ODDITIES, UNWATCHED, Change, Harm, Item, item_of

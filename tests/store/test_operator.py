@@ -6,13 +6,14 @@ from typing import Any
 import boto3
 import pytest
 
-from bootstrap import instances, renewing
-from bootstrap.health import checkup, judging
-from bootstrap.image import images
-from bootstrap.renewing import Verdict
-from bootstrap.workers.listing import BAD_RECORD, joined, machines
+from bootstrap.aws import instances
+from bootstrap.machines.image import images
+from bootstrap.operations import removal
+from bootstrap.operations.health import checkup, judging
+from bootstrap.operations.removal import Verdict
+from bootstrap.operations.workers.listing import BAD_RECORD, joined, machines
 from lifecycle_app.errors import BadRecord
-from lifecycle_app.worker import TAG_CLUSTER, TAG_ROLE, TAG_USER
+from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE, TAG_USER
 from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
 from tests.lifecycle.examples import HOUR, NOON, a_worker
 from tests.store.items import item_of
@@ -89,7 +90,7 @@ def test_renewing_leaves_it_and_goes_on_with_the_others(monkeypatch: pytest.Monk
     monkeypatch.setattr(instances, "found_by_tags", lambda *_: found)
     site: Any = SiteStub()
     store: Any = Store()
-    told = {one.key: one.verdict for one in renewing.aged(site, store)}
+    told = {one.key: one.verdict for one in removal.aged(site, store)}
     assert told == {"alice": Verdict.UNRECORDED, "bob": Verdict.BAD_RECORD}
 
 

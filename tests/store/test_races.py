@@ -17,15 +17,14 @@ from threading import Barrier, Event
 
 import pytest
 
-from bootstrap.workers.keeping import kept
-from hub.planning import Step, next_step
-from lifecycle_app.decision import Action
-from lifecycle_app.decisions import decide
+from bootstrap.operations.workers.keeping import kept
+from hub.spawn.planning import Step, next_step
+from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
-from lifecycle_app.policy import Policy
-from lifecycle_app.store import WorkerStore
-from lifecycle_app.transitions import is_news, with_claim, with_due, with_life, with_state
-from lifecycle_app.worker import State, Worker
+from lifecycle_app.model.decision import Action, decide
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.transitions import is_news, with_claim, with_due, with_life, with_state
+from lifecycle_app.model.worker import State, Worker
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, SECOND, a_worker, quiet
 from tests.store import servers
 

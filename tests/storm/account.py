@@ -19,12 +19,12 @@ from botocore.exceptions import ClientError
 
 from bootstrap.local.cloud.buckets import Buckets
 from bootstrap.local.cloud.rules import State
-from lifecycle_app.ec2 import Ec2
+from lifecycle_app.adapters.ec2 import Ec2
 from lifecycle_app.errors import CloudError, EventRefused, NotNow
-from lifecycle_app.events import StateChange
-from lifecycle_app.service import Service, record_state
-from lifecycle_app.worker import State as Recorded
-from lifecycle_app.worker import Worker
+from lifecycle_app.model.events import StateChange
+from lifecycle_app.model.worker import State as Recorded
+from lifecycle_app.model.worker import Worker
+from lifecycle_app.use_cases import Service, record_state
 from tests.lifecycle.fakes import MemoryHub, MemoryMetrics, MemoryStore
 from tests.simulation.ec2 import LeanEC2, Machine
 from tests.storm import settings, wire

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lifecycle_app.records import COSTS, WorkerRecord
-from lifecycle_app.worker import Worker
+from lifecycle_app.adapters.tables import COSTS, WorkerRecord
+from lifecycle_app.model.worker import Worker
 from tests.lifecycle.fakes import MemoryStore
 
 PAGE = 1024 * 1024

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jupyterhub import orm
 
-from hub.naming import worker_token
-from hub.settings import WORKER_PORT
+from hub.config.settings import WORKER_PORT
+from hub.users.names import worker_token
 from tests.hub.emulated import eventually
 from tests.storm.cluster import Cluster, running
 from tests.storm.settings import CLUSTER, Storm

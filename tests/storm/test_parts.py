@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.parsers import create_parser
 
-from lifecycle_app.records import WorkerRecord
-from lifecycle_app.worker import State
+from lifecycle_app.adapters.tables import WorkerRecord
+from lifecycle_app.model.worker import State
 from tests.hub.fakes import worker
 from tests.lifecycle.fakes import MemoryStore
 from tests.storm import wire

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from bootstrap.costs import Assumptions, Prices
 from bootstrap.costs.model import reports_an_hour, watched_hour
-from lifecycle_app.prices import LEAST_SECONDS_BILLED, PER_HOUR
+from lifecycle_app.model.history import LEAST_SECONDS_BILLED, PER_HOUR
 from tests.traces.peers import TIMEOUT
 from tests.traces.running import Delays, Run, Stop
 from tests.traces.trace import HOUR, MINUTE, Kind, Life, Work

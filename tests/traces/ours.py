@@ -11,16 +11,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import merge
 
-from bootstrap.cluster.settings import Timing
+from bootstrap.config.settings import Timing
 from bootstrap.local.cloud.alarms import AlarmState
-from hub import drain
-from lifecycle_app.cloudwatch import SHORT_ALARMS_EVERY, CloudWatch, idle_alarm, looked_back, query_period
-from lifecycle_app.decision import Action, Decision
-from lifecycle_app.decisions import decide, next_look
-from lifecycle_app.evidence import Evidence
-from lifecycle_app.policy import Level, Policy
-from lifecycle_app.transitions import with_life
-from lifecycle_app.worker import State, Worker, idle_alarm_name, metric_namespace
+from hub.drain import verdict
+from lifecycle_app.adapters.cloudwatch import (
+    SHORT_ALARMS_EVERY,
+    CloudWatch,
+    idle_alarm,
+    looked_back,
+    query_period,
+)
+from lifecycle_app.model.decision import Action, Decision, decide, next_look
+from lifecycle_app.model.evidence import Evidence
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.transitions import with_life
+from lifecycle_app.model.worker import State, Worker, idle_alarm_name, metric_namespace
 from tests.simulation.cloudwatch import LeanCloudWatch
 from tests.traces.reports import Reporter, Seen
 from tests.traces.running import Delays, Stop
@@ -230,27 +235,27 @@ class Ours:
         """The end of what the evidence tells by this report."""
         return (self._reporter.time_of(number) // self._step + 1) * self._step
 
-    def _verdict(self, known: _Known, decision: Decision, at: float) -> drain.Verdict:
+    def _verdict(self, known: _Known, decision: Decision, at: float) -> verdict.Verdict:
         life, now = known.life, moment(at)
         seen = self._reporter.look(life, at)
         work = None if known.last_work is None else moment(self._reporter.time_of(known.last_work))
-        observed = drain.Observation(
+        observed = verdict.Observation(
             last_interaction=moment(life.last_interaction(at)),
             last_work=now if seen.worked else work,
             level=int(seen.level),
             evidence={},
         )
-        server = drain.Server(
+        server = verdict.Server(
             pending=None, active=True, started=moment(life.ready), instance_id=self._instance_id
         )
-        request = drain.Request(
+        request = verdict.Request(
             worker="someone",
             instance_id=self._instance_id,
             since=decision.since or now,
-            mode=drain.Mode(decision.drain),
+            mode=verdict.Mode(decision.drain),
             counts=int(decision.counts),
         )
-        return drain.verdict(request, server, observed)
+        return verdict.verdict(request, server, observed)
 
     def _delays(self, known: _Known, look: _Look, takes: float) -> Delays:
         told = self._reporter.time_of(known.last_life)

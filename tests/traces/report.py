@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import mean
 from textwrap import fill
 
-from lifecycle_app.cloudwatch import SHORT_ALARMS_EVERY
-from lifecycle_app.prices import LEAST_SECONDS_BILLED, PER_HOUR
+from lifecycle_app.adapters.cloudwatch import SHORT_ALARMS_EVERY
+from lifecycle_app.model.history import LEAST_SECONDS_BILLED, PER_HOUR
 from tests.traces import ours
 from tests.traces.figures import (
     ATTENTION,

@@ -10,7 +10,7 @@ from math import ceil
 from bootstrap.worker.observation import LOAD_PERCENT
 from bootstrap.worker.reporter import KERNEL_SAMPLING
 from bootstrap.worker.schedule import phase
-from lifecycle_app.policy import Level
+from lifecycle_app.model.policy import Level
 from tests.traces.trace import Kind, Life, Work
 
 SAMPLING = KERNEL_SAMPLING.total_seconds()

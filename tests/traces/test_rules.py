@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bootstrap.worker.schedule import EARLIEST
-from lifecycle_app.policy import Policy
+from lifecycle_app.model.policy import Policy
 from tests.traces.figures import is_at_work, share_within
 from tests.traces.ours import DELIVERY, FUNCTION, REPORT_PERIOD, SWEEP, Ours
 from tests.traces.peers import Custodian, Oracle, cloudjhub, idle_culler

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.image import setup
+from bootstrap.machines.image import setup
 from bootstrap.worker.command import server_arguments
 
 # What runs as the server does: it must not see the package itself, and starts a kernel that must.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bootstrap.cluster.settings import Timing
+from bootstrap.config.settings import Timing
 from lifecycle_app.settings import SWEEP_SCHEDULE
 from tests.bench.schedules import per_hour
 

@@ -1,0 +1,111 @@
+"""The cluster's secrets in Parameter Store: made once, never printed, never in a template."""
+
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from lifecycle_app.model.worker import TAG_CLUSTER
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+# Each secret's name below /cloudjhub/<cluster>/ and what makes it. Cookie secrets are hex of 32 bytes, as JupyterHub
+# wants them; JupyterHub refuses an admin's shared password of under 32 characters.
+MAKERS: dict[str, Callable[[], str]] = {
+    "lifecycle-token": lambda: secrets.token_hex(32),
+    "hub/worker-token-key": lambda: secrets.token_hex(32),
+    "hub/cookie-secret": lambda: secrets.token_hex(32),
+    "hub/proxy-token": lambda: secrets.token_hex(32),
+    "hub/sign-up-key": lambda: secrets.token_hex(32),
+    "hub/user-password": lambda: secrets.token_urlsafe(12),
+    "hub/admin-password": lambda: secrets.token_urlsafe(24),
+}
+AT_ONCE = 10
+"""Parameter Store takes no more names in a call."""
+
+
+def parameter(cluster: str, name: str) -> str:
+    """The full parameter name of a secret."""
+    return f"/cloudjhub/{cluster}/{name}"
+
+
+def ensure(client: "SSMClient", cluster: str) -> None:
+    """Make the secrets that do not exist yet; an existing one is never changed."""
+    for name, make in MAKERS.items():
+        create(client, cluster, name, make())
+
+
+def create(client: "SSMClient", cluster: str, name: str, value: str) -> bool:
+    """Store a secret, unless there is one of this name; whether it was stored."""
+    try:
+        client.put_parameter(
+            Name=parameter(cluster, name),
+            Value=value,
+            Type="SecureString",
+            Overwrite=False,
+            # Certificates with their chains may be longer than the 4 KB that are free of charge.
+            Tier="Intelligent-Tiering",
+            Tags=[{"Key": TAG_CLUSTER, "Value": cluster}],
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ParameterAlreadyExists":
+            raise
+        return False
+    return True
+
+
+def put(client: "SSMClient", cluster: str, name: str, value: str) -> None:
+    """Store a secret in the place of the one that may be there."""
+    if not create(client, cluster, name, value):
+        client.put_parameter(
+            Name=parameter(cluster, name),
+            Value=value,
+            Type="SecureString",
+            Overwrite=True,
+            Tier="Intelligent-Tiering",
+        )
+
+
+def read(client: "SSMClient", cluster: str, name: str) -> str:
+    """The value of one secret."""
+    found = client.get_parameter(Name=parameter(cluster, name), WithDecryption=True)
+    return found["Parameter"]["Value"]
+
+
+def read_if_there(client: "SSMClient", cluster: str, names: Iterable[str]) -> dict[str, str]:
+    """The values of those of up to ten secrets that exist, by name."""
+    full = {parameter(cluster, name): name for name in names}
+    answer = client.get_parameters(Names=list(full), WithDecryption=True)
+    return {full[one["Name"]]: one["Value"] for one in answer["Parameters"]}
+
+
+def versions(client: "SSMClient", cluster: str, names: Iterable[str]) -> dict[str, int]:
+    """How often each of those of up to ten secrets that exist was set; reads no value."""
+    full = {parameter(cluster, name): name for name in names}
+    found = client.get_parameters(Names=list(full), WithDecryption=False)["Parameters"] if full else []
+    return {full[one["Name"]]: one["Version"] for one in found}
+
+
+def names(client: "SSMClient", cluster: str) -> list[str]:
+    """The full names of all of the cluster's parameters; reads no value."""
+    return [parameter(cluster, name) for name in dates(client, cluster)]
+
+
+def dates(client: "SSMClient", cluster: str) -> dict[str, datetime]:
+    """When each of the cluster's parameters was last set, by name in order; reads no value."""
+    prefix = parameter(cluster, "")
+    pages = client.get_paginator("describe_parameters").paginate(
+        ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [prefix.rstrip("/")]}]
+    )
+    found = {one["Name"]: one["LastModifiedDate"] for page in pages for one in page["Parameters"]}
+    return {name.removeprefix(prefix): found[name] for name in sorted(found)}
+
+
+def remove(client: "SSMClient", cluster: str) -> None:
+    """Remove all of the cluster's parameters."""
+    found = names(client, cluster)
+    for start in range(0, len(found), AT_ONCE):
+        client.delete_parameters(Names=found[start : start + AT_ONCE])

@@ -1,0 +1,283 @@
+"""`cloudjhub init`: writes cluster.yaml and the users file, from answers, flags or cloudJHub's files."""
+
+import getpass
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import click
+
+from bootstrap.cli.options import file_option, yes_option
+from bootstrap.config import migration
+from bootstrap.config.document import WrongSetting
+from bootstrap.config.questions import (
+    Answers,
+    Question,
+    get,
+    option_questions,
+    option_value,
+    put,
+    questions,
+)
+from bootstrap.config.reading import settings_in
+from bootstrap.config.settings import ClusterSettings, Egress, Https
+from bootstrap.config.writing import text
+from bootstrap.errors import SettingsError
+from bootstrap.operations import users as kept
+from hub.users.names import People
+
+NO_DOMAIN = "-"
+
+# A flag for each key that init asks for, and for those that it does not ask for but people set at once.
+FLAGS: Mapping[str, tuple[str, Any, str]] = {
+    "cluster": ("--cluster", str, "Name of the cluster."),
+    "region": ("--region", str, "Region of AWS."),
+    "owner": ("--owner", str, "Who answers for the machines."),
+    "users": ("--users", int, "How many users are expected."),
+    "hours": ("--hours", float, "Hours a month that each works."),
+    "network.name": ("--network", str, "Name of the network; clusters of the same name share one."),
+    "network.egress": (
+        "--egress",
+        click.Choice([one.value for one in Egress]),
+        "How workers reach the internet.",
+    ),
+    "network.vpc": ("--vpc", str, "An existing VPC."),
+    "network.manager_subnet": ("--manager-subnet", str, "Its public subnet for the manager."),
+    "network.worker_subnets": ("--worker-subnet", str, "A subnet of it for workers; may be repeated."),
+    "workers.types": ("--type", str, "An instance type; may be repeated, the first is the default."),
+    "workers.disk": ("--disk", int, "Root disk of each worker in GB."),
+    "workers.home_disk": ("--home-disk", int, "Home disk of each user in GB; 0 for none."),
+    "workers.base": ("--base", str, "What the worker image is built from."),
+    "workers.image": ("--image", str, "A ready AMI for workers, instead of building one."),
+    "manager.type": ("--manager-type", str, "The manager's instance type."),
+    "manager.base": ("--manager-base", str, "What the manager runs on."),
+    "manager.domain": ("--domain", str, "The hub's name in the DNS; - for none."),
+    "manager.https": (
+        "--https",
+        click.Choice([one.value for one in Https]),
+        "Where the certificate comes from.",
+    ),
+    "manager.email": ("--email", str, "Whom Let's Encrypt writes to."),
+    "manager.certificate": ("--certificate", str, "Your own certificate, PEM."),
+    "manager.key": ("--key", str, "Its key, PEM."),
+    "login.authenticator": ("--authenticator", str, "How users log in."),
+    "policy.idle_timeout": ("--idle-timeout", str, "Stop a machine that nobody used for so long."),
+}
+LISTS = ("network.worker_subnets", "workers.types")
+
+
+class NamedValue(click.ParamType[Any]):
+    """NAME=VALUE"""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        name, equals, text = str(value).partition("=")
+        if not equals or not name or "." in name:
+            self.fail(f"{value!r} is no NAME=VALUE, like client_id=abc", param, ctx)
+        return name, text
+
+
+def _flagged(command: Any) -> Any:
+    """The command with an option for each of the flags, named by its key."""
+    for key, (flag, kind, words) in reversed(list(FLAGS.items())):
+        parameter = key.replace(".", "__")
+        command = click.option(flag, parameter, type=kind, multiple=key in LISTS, help=words)(command)
+    return command
+
+
+@click.command()
+@file_option
+@_flagged
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    type=NamedValue(),
+    help="An option of the authenticator, NAME=VALUE; several values with ; between; may be repeated.",
+)
+@click.option("--admin", "admins", multiple=True, help="A user who administers the hub; may be repeated.")
+@click.option("--user", "names", multiple=True, help="Another user; may be repeated.")
+@click.option(
+    "--from-cloudjhub",
+    "old",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Take over the settings and users of cloudJHub, from its checkout or its manager's /etc/jupyterhub.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the files that are there.")
+@yes_option
+def init(
+    file: Path, options: tuple[tuple[str, str], ...], admins: tuple[str, ...], names: tuple[str, ...],
+    old: Path | None, force: bool, yes: bool, **flags: Any,
+) -> None:  # fmt: skip
+    """Write the settings of a new cluster. Asks for what the flags do not tell; --yes takes the defaults."""
+    _refuse_overwriting(file, force)
+    told: Answers = {}
+    for key in FLAGS:
+        value = flags[key.replace(".", "__")]
+        if value not in (None, ()):
+            put(told, key, list(value) if key in LISTS else value)
+    moved = _migrated(old, told)
+    answers = _merged(moved.answers, told)
+    _complete(answers, file, yes=yes)
+    _give_options(answers, options, yes=yes)
+    settings = _accepted(answers, file)
+    people = _people(moved.people, admins, names, settings.owner, yes=yes)
+    _refuse_overwriting(settings.login.users_file, force)
+    _write(settings.login.users_file, kept.users_file_text(people))
+    _write(file, text(settings, file.parent))
+    _tell(file, settings, people, moved.notes)
+
+
+def _refuse_overwriting(file: Path, force: bool) -> None:
+    if file.exists() and not force:
+        raise SettingsError(
+            f"{file} is there already: edit it, name another with --file, or overwrite it with --force"
+        )
+    if not file.parent.is_dir():
+        raise SettingsError(f"{file.parent} is no directory: create it first")
+
+
+def _write(file: Path, content: str) -> None:
+    try:
+        file.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"{file} cannot be written: {error.strerror}: name another with --file"
+        ) from error
+
+
+def _migrated(old: Path | None, told: Answers) -> migration.Migration:
+    if old is None:
+        return migration.Migration()
+    return migration.migrate(
+        migration.find(old),
+        vpc=get(told, "network.vpc") or "",
+        manager_subnet=get(told, "network.manager_subnet") or "",
+        worker_subnets=tuple(get(told, "network.worker_subnets") or ()),
+    )
+
+
+def _merged(under: Answers, over: Answers) -> Answers:
+    """Both, where they differ `over`."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _complete(answers: Answers, file: Path, *, yes: bool) -> None:
+    """Asks for what is not answered yet; with `yes`, takes the defaults."""
+    for question in questions(_region(), getpass.getuser()):
+        if get(answers, question.key) is None and question.is_asked(answers):
+            given = question.default(answers) if yes else _ask(question, answers, file)
+            put(answers, question.key, str(given).split() if question.is_list else given)
+        if get(answers, "manager.domain") == NO_DOMAIN:
+            put(answers, "manager.domain", "")
+
+
+def _give_options(answers: Answers, given: tuple[tuple[str, str], ...], *, yes: bool) -> None:
+    """The authenticator's options; asks for those that it cannot do without."""
+    authenticator = get(answers, "login.authenticator")
+    for name, value in given:
+        put(answers, f"login.options.{name}", option_value(authenticator, name, value))
+    for question in option_questions(authenticator):
+        if get(answers, question.key) is None and not yes:
+            value = str(click.prompt(question.words))
+            put(answers, question.key, value.split() if question.is_list else value)
+
+
+def _ask(question: Question, answers: Answers, file: Path) -> Any:
+    for line in question.hint(answers):
+        click.secho(f"  {line}", dim=True)
+    default = question.default(answers)
+
+    def checked(given: Any) -> Any:
+        value = _number(str(given)) if isinstance(default, int) else given
+        _check(question, value, file)
+        return value
+
+    shown = f"{question.words} ({', '.join(question.choices)})" if question.choices else question.words
+    return click.prompt(shown, default=default, value_proc=checked)
+
+
+def _check(question: Question, value: Any, file: Path) -> None:
+    """Raises UsageError, which asks again, for what cluster.yaml would not take."""
+    trial: Answers = {"cluster": "trial", "region": "us-east-1", "owner": "trial"}
+    put(trial, question.key, str(value).split() if question.is_list else "" if value == NO_DOMAIN else value)
+    if question.key == "manager.https":
+        put(trial, "manager.domain", "hub.example.org")
+    try:
+        _settings(trial, file)
+    except WrongSetting as error:
+        if error.key == "login.options":  # which are asked for next
+            return
+        raise click.UsageError(error.words) from error
+
+
+def _number(given: str) -> float | str:
+    """What was typed as the number that it is, else as it is."""
+    try:
+        return int(given)
+    except ValueError:
+        pass
+    try:
+        return float(given)
+    except ValueError:
+        return given
+
+
+def _accepted(answers: Answers, file: Path) -> ClusterSettings:
+    """The settings. Raises SettingsError that names the flag: there is no file yet in which anything stands."""
+    try:
+        return _settings(answers, file)
+    except WrongSetting as error:
+        key = error.key.rstrip("0123456789").rstrip(".")  # of one in a list, the list's
+        flag = "--option" if key.startswith("login.options") else FLAGS[key][0] if key in FLAGS else key
+        raise SettingsError(f"{flag}: {error.words}" if flag else error.words) from error
+
+
+def _settings(answers: Answers, file: Path) -> ClusterSettings:
+    """The settings as they will be read: JSON is YAML."""
+    return settings_in(json.dumps(answers).encode(), file)
+
+
+def _people(
+    found: People, admins: tuple[str, ...], names: tuple[str, ...], owner: str, *, yes: bool
+) -> People:
+    """The users so far with those named; asks for an administrator if there is none."""
+    people = kept.adding(admins, admin=True)(kept.adding(names, admin=None)(found))
+    if people.admins or yes:
+        return people
+
+    def accepted(given: str) -> str:
+        try:
+            return kept.accepted(given)
+        except SettingsError as error:
+            raise click.UsageError(str(error)) from error
+
+    default = getpass.getuser() if " " in owner else owner.partition("@")[0]
+    return people.with_user(
+        click.prompt("Who administers the hub (user name)", default=default, value_proc=accepted), admin=True
+    )
+
+
+def _region() -> str:
+    """The region that AWS's own tools would use here."""
+    return boto3.Session().region_name or "us-east-1"
+
+
+def _tell(file: Path, settings: ClusterSettings, people: People, notes: list[str]) -> None:
+    users = settings.login.users_file
+    click.echo(f"wrote {file}, and {users} with {len(people.users)} users")
+    for note in notes:
+        click.echo(f"note: {note}")
+    if not people.admins:
+        click.echo(f"note: nobody is an administrator: write `admin` behind a name in {users}")
+    option = "" if file.name == "cluster.yaml" and file.parent == Path() else f" --file {file}"
+    click.echo(f"next: cloudjhub plan{option}")

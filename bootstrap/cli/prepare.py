@@ -1,0 +1,142 @@
+"""`cloudjhub workers prepare`: machines made before their users' first login."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.cli.progress import reporting
+from bootstrap.errors import Interrupted, SettingsError, StepFailed
+from bootstrap.operations import users as kept
+from bootstrap.operations.workers import lacking
+from bootstrap.operations.workers.as_hub import hub_settings, manager_config, prepare_all
+from bootstrap.operations.workers.lacking import Cost
+from bootstrap.operations.workers.listing import machines
+from bootstrap.operations.workers.preparing import INTERRUPTED, Outcome, Prepared, Wanted
+
+AT_ONCE = 20
+FAILED = (Outcome.RUNNING, Outcome.NOT_LAUNCHED)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@click.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option(
+    "--from",
+    "source",
+    type=click.File(encoding="utf-8"),
+    help="Those in this file too, a line each; - reads standard input.",
+)
+@click.option("--all", "everybody", is_flag=True, help="Everybody in `cloudjhub users list`.")
+@click.option("--instance-type", help="One of the cluster's types.  [default: its first]")
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 500),
+    default=AT_ONCE,
+    show_default=True,
+    help="So many boot at the same time, or fewer if the vCPU quota says so.",
+)
+@file_option
+@dry_run_option
+@yes_option
+@json_option
+def prepare(
+    names: tuple[str, ...], source: Any, everybody: bool, instance_type: str | None, at_once: int, file: Path,
+    dry_run: bool, yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Make users' machines before their first login. Each boots once and is stopped; users who have one keep it."""
+    site = site_of(file)
+    given = [*names, *(lacking.names_in(source.read()) if source else ())]
+    users = lacking.chosen(given, kept.read_people(site), site.settings.login, everybody=everybody)
+    settings = hub_settings(site, manager_config(site))
+    kind = instance_type or settings.types[0]
+    if kind not in settings.types:
+        raise SettingsError(f"--instance-type {kind}: take one of {', '.join(settings.types)}")
+    wanted, left = lacking.sorted_out(users, machines(site, utc_now()))
+    done = left
+    if wanted:
+        lacking.refuse_without_addresses(site, settings, wanted)
+        together = lacking.at_once(site, kind, at_once)
+        _tell(wanted, left, kind, lacking.cost(settings, kind, wanted), dry_run=dry_run, as_json=as_json)
+        if not dry_run:
+            if not yes:
+                click.confirm(f"Prepare {len(wanted)}?", abort=True, err=as_json)
+            with reporting() as reporter:
+                tell = reporter.tell_for("workers")
+                done = left + prepare_all(site, settings, kind, wanted, together, utc_now, tell)
+                reporter.done("workers")
+    elif not as_json:
+        click.echo(
+            "nothing to do: each of them has a machine" if left else "nothing to do: there are no users"
+        )
+    if as_json:
+        click.echo(json.dumps(_document(wanted if dry_run else (), done), indent=2, ensure_ascii=False))
+    elif wanted and not dry_run:
+        click.echo("\n".join(summary(done)))
+    _raise_for(done)
+
+
+def summary(done: Sequence[Prepared]) -> list[str]:
+    """A line for all that are ready, and one for each of the others but those that were left alone."""
+    ready = sum(one.outcome is Outcome.STOPPED and not one.words for one in done)
+    others = [one for one in done if one.outcome is not Outcome.HAS_ONE]
+    lines = [f"{ready} ready: their users' first login only starts them"] if ready else []
+    return lines + [_line(one) for one in others if one.outcome is not Outcome.STOPPED or one.words]
+
+
+def _line(one: Prepared) -> str:
+    machine = f" ({one.instance_id})" if one.instance_id else ""
+    return f"{one.key}{machine}: {one.outcome}{f': {one.words}' if one.words else ''}"
+
+
+def _tell(
+    wanted: Sequence[Wanted], left: Sequence[Prepared], kind: str, cost: Cost, *, dry_run: bool, as_json: bool
+) -> None:
+    """Who gets a machine, who has one, and what that costs."""
+    if as_json:
+        return
+    would = "would prepare" if dry_run else "prepare"
+    for one in left:
+        click.echo(_line(one))
+    for new in wanted:
+        home = f", with the old home {new.home_volume}" if new.home_volume else ""
+        click.echo(f"{would} {new.key}: a {kind}{home}")
+    boots = "an unknown price" if cost.boots is None else f"about ${cost.boots:.2f}"
+    click.echo(
+        f"machines to prepare: {len(wanted)}; {boots} for their boots, and ${cost.disks:.2f} a month for their disks, "
+        "which first logins would cost too"
+    )
+
+
+def _document(wanted: Sequence[Wanted], done: Sequence[Prepared]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {"worker": one.key, "instance_id": None, "outcome": "to prepare", "words": ""} for one in wanted
+    ]
+    return rows + [
+        {
+            "worker": one.key,
+            "instance_id": one.instance_id or None,
+            "outcome": one.outcome.name.lower().replace("_", " "),
+            "words": one.words,
+        }
+        for one in done
+    ]
+
+
+def _raise_for(done: Sequence[Prepared]) -> None:
+    """One line for what did not go well."""
+    if any(one.words == INTERRUPTED for one in done):
+        raise Interrupted("interrupted: run the same command again, and it goes on from there")
+    failed = [one for one in done if one.outcome in FAILED]
+    if failed:
+        reasons = "; ".join(dict.fromkeys(one.words for one in failed))
+        raise StepFailed(
+            f"{len(failed)} are not prepared: {reasons}: run the command again, and it goes on from there"
+        )

@@ -1,0 +1,88 @@
+"""Shows how far each step is: a line each that changes in place on a terminal, plain lines elsewhere."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from bootstrap.cluster.site import Tell
+from bootstrap.errors import Interrupted
+
+
+class StepReporter:
+    """A `bootstrap.cluster.building.Reporter` for people. Told from several threads."""
+
+    def __init__(self, progress: Progress | None, console: Console) -> None:
+        self._progress = progress
+        self._console = console
+        self._interrupted = threading.Event()
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def tell_for(self, step: str) -> Tell:
+        """What the step tells with. It raises Interrupted once `interrupt` was called."""
+        if self._progress:
+            with self._lock:
+                self._tasks[step] = self._progress.add_task(step, total=None, words="looking")
+
+        def tell(words: str) -> None:
+            if self._interrupted.is_set():
+                raise Interrupted(
+                    f"{step} was interrupted: run the same command again, and it goes on from here"
+                )
+            self._show(step, words)
+
+        return tell
+
+    def done(self, step: str) -> None:
+        """The step has come to its end."""
+        if self._progress:
+            self._progress.update(self._task(step), total=1, completed=1, words="[green]ready[/green]")
+
+    def failed(self, step: str, error: BaseException) -> None:
+        """The step has failed; its error is told when the others have ended."""
+        # What Ctrl-C ended is no failure: the programs that a step runs get it too.
+        self._show(step, "interrupted" if self._interrupted.is_set() else f"failed: {error}")
+
+    def interrupt(self) -> None:
+        """Make every step raise at the next thing that it tells."""
+        self._interrupted.set()
+        self._console.print("ending in order; this may take a moment", markup=False)
+
+    def _show(self, step: str, words: str) -> None:
+        if self._progress:
+            self._progress.update(self._task(step), words=words)
+        else:
+            self._console.print(f"{step}: {words}", markup=False, highlight=False, soft_wrap=True)
+
+    def _task(self, step: str) -> TaskID:
+        with self._lock:
+            return self._tasks[step]
+
+
+@contextmanager
+def reporting() -> Iterator[StepReporter]:
+    """A reporter on standard error: standard output is what the command prints. Raises Interrupted at Ctrl-C."""
+    try:
+        with _reporter() as reporter:
+            yield reporter
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted("interrupted: run the same command again, and it goes on from there") from interrupt
+
+
+@contextmanager
+def _reporter() -> Iterator[StepReporter]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield StepReporter(None, console)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<10}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[words]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield StepReporter(progress, console)

@@ -1,0 +1,180 @@
+"""`cloudjhub settings`: the idle policy, effective within a minute and without deploying anything."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from bootstrap.cli.arguments import Assignment
+from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
+from bootstrap.cluster.site import Site
+from bootstrap.errors import NotBuilt, SettingsError
+from bootstrap.operations import policies
+from bootstrap.operations.users import accepted
+from bootstrap.operations.workers.keeping import keep, moment
+from bootstrap.operations.workers.listing import store_of
+from lifecycle_app.model.messages import length
+from lifecycle_app.model.policy import CLUSTER_SCOPE
+from lifecycle_app.model.worker import Worker
+
+KEEP_UNTIL = "keep_until"
+SOON = "read within a minute; the sweep acts on it when it comes next, alarms follow at the next reconcile"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@click.group()
+def settings() -> None:
+    """The idle policy of the cluster, of groups and of users."""
+
+
+@settings.command("get")
+@click.argument("scope", required=False)
+@file_option
+@json_option
+def get(scope: str | None, file: Path, as_json: bool) -> None:
+    """What is set, and what that comes to. SCOPE: cluster, group/NAME or user/NAME; all of them without one."""
+    site = site_of(file)
+    found = policies.texts(site)
+    if scope is None:
+        _show_all(found, as_json)
+        return
+    policies.scope_of(scope)
+    kind, _, name = scope.partition("/")
+    user = accepted(name) if kind == "user" else ""
+    groups = _groups(site, user) if user else (name,) if kind == "group" else ()
+    _show(policies.effective(user, groups, found), as_json)
+
+
+@settings.command("set")
+@click.argument("arguments", metavar="[NAME=VALUE]...", nargs=-1)
+@click.option("--user", help="For this user alone.")
+@click.option("--group", help="For this group; of several groups the most generous value holds.")
+@click.option("--unset", multiple=True, metavar="NAME", help="Take back what is set here; may be repeated.")
+@file_option
+@dry_run_option
+@json_option
+def set_(
+    arguments: tuple[str, ...],
+    user: str | None,
+    group: str | None,
+    unset: tuple[str, ...],
+    file: Path,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Change the policy, for example with idle_timeout=90m. Others: busy_allowance=never, signals=work,interaction.
+
+    With --user, keep_until=2h or keep_until=2026-12-01T18:00 keeps the user's workers running until then.
+    """
+    user = accepted(user) if user else None
+    scope = _scope(user, group)
+    assignments = [Assignment.read(argument) for argument in arguments]
+    keeping = [one for one in assignments if one.name == KEEP_UNTIL]
+    fields = [one for one in assignments if one.name != KEEP_UNTIL]
+    if not arguments and not unset:
+        raise SettingsError("say what to set, like idle_timeout=90m, or what to --unset")
+    if keeping and not user:
+        raise SettingsError(f"{KEEP_UNTIL} is for one user: add --user")
+    site = site_of(file)
+    if fields or unset:
+        _change(site, scope, fields, unset, dry_run=dry_run, as_json=as_json)
+    for one in keeping:
+        _keep(site, user or "", one.text, dry_run=dry_run, as_json=as_json)
+
+
+def _scope(user: str | None, group: str | None) -> str:
+    if user and group:
+        raise SettingsError("set it for a user or for a group: not both at once")
+    if user:
+        return policies.USER + user
+    return policies.GROUP + group if group else CLUSTER_SCOPE
+
+
+def _change(
+    site: Site, scope: str, fields: Sequence[Assignment], unset: Sequence[str], *, dry_run: bool, as_json: bool
+) -> None:  # fmt: skip
+    before = policies.texts(site)
+    document = policies.changed(before.get(scope), fields, unset)
+    after = {**before, scope: json.dumps(document)}
+    _warn(site, before, after)
+    if not dry_run:
+        policies.write(site, scope, before.get(scope), document)
+    if as_json:
+        click.echo(json.dumps({scope: document}))
+    elif dry_run:
+        click.echo(f"would set {scope}: {_in_words(after[scope])}")
+    else:
+        click.echo(f"{scope}: {_in_words(after[scope])}")
+        click.echo(SOON)
+
+
+def _warn(site: Site, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    stopping = policies.stopping_now(store_of(site).everybody(), before, after, utc_now())
+    for key, idle in stopping:
+        click.echo(f"warning: {key} has been idle for {length(idle)} and stops at the next sweep", err=True)
+
+
+def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> None:
+    now = utc_now()
+    until = moment(text, now)
+    theirs = _workers_of(site, user)
+    if not theirs:
+        raise NotBuilt(f"{user} has no worker: it is made when they log in for the first time")
+    for worker in theirs:
+        if not dry_run:
+            keep(store_of(site), worker.key, until, utc_now)
+        words = (
+            f"is kept until {until.astimezone():%Y-%m-%d %H:%M %Z}" if until else "may be stopped as others"
+        )
+        if as_json:
+            document = {"worker": worker.key, "keep_until": until.isoformat() if until else None}
+            click.echo(json.dumps(document))
+        else:
+            click.echo(f"{'dry run: ' if dry_run else ''}{worker.key} {words}")
+
+
+def _workers_of(site: Site, user: str) -> list[Worker]:
+    return [worker for worker in store_of(site).everybody() if worker.user == user]
+
+
+def _groups(site: Site, user: str) -> tuple[str, ...]:
+    """As the lifecycle app saw them last: the hub told it of them while the user's worker ran."""
+    return tuple(sorted({group for worker in _workers_of(site, user) for group in worker.groups}))
+
+
+def _show_all(found: Mapping[str, str], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({scope: _document(found[scope]) for scope in sorted(found)}, indent=2))
+        return
+    _show(policies.effective("", (), found), as_json=False)
+    for scope in sorted(set(found) - {CLUSTER_SCOPE}):
+        click.echo(f"\n{scope}: {_in_words(found[scope])}")
+
+
+def _document(text: str) -> object:
+    """As it stands in the table, a damaged one as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _show(rows: Sequence[policies.Effective], as_json: bool) -> None:
+    if as_json:
+        document = {
+            row.name: {"value": policies.plain(row.name, row.value), "from": row.scope} for row in rows
+        }
+        click.echo(json.dumps(document, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row.name:<15} {policies.in_words(row.name, row.value):<24} {row.scope}")
+
+
+def _in_words(text: str) -> str:
+    said = policies.said_in_words(text)
+    return ", ".join(f"{name}={value}" for name, value in said.items()) or "nothing of its own"

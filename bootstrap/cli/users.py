@@ -1,0 +1,219 @@
+"""`cloudjhub users`: who may log in."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bootstrap.aws import secrets
+from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
+from bootstrap.cluster.site import Site
+from bootstrap.config.login import Authenticator
+from bootstrap.errors import NotBuilt, SettingsError
+from bootstrap.operations import users as kept
+from bootstrap.operations.workers.listing import store_of
+from hub.login.accounts import sign_up_code
+from hub.login.options import SIGN_UP_KEY
+from hub.users.names import People
+from lifecycle_app.model.worker import State, Worker
+
+names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
+
+
+@click.group()
+def users() -> None:
+    """The users: add, remove or list them, with their sign-up codes. The hub takes changes over within a minute."""
+
+
+@users.command()
+@names_argument
+@click.option("--admin/--no-admin", default=None, help="Make them administrators, or take that from them.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Add those in this file too: lines `name` or `name admin`.",
+)
+@file_option
+@dry_run_option
+@json_option
+def add(
+    names: tuple[str, ...], admin: bool | None, source: Path | None, file: Path, dry_run: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Let users in. Whoever is a user already stays one."""
+    listed = kept.people_in(source) if source else People()
+    if not names and not listed.users:
+        raise SettingsError(
+            "nobody is named: write their names behind `users add`, or give a file with --from"
+        )
+    plain, admins = listed.users - listed.admins, listed.admins
+    changes = [
+        kept.adding(sorted(plain), admin),
+        kept.adding(sorted(admins), True if admin is None else admin),
+    ]
+    changes.append(kept.adding(names, admin))
+
+    def change(people: People) -> People:
+        for one in changes:
+            people = one(people)
+        return people
+
+    site = site_of(file)
+    before, after = (
+        _previewed(kept.read_people(site), change) if dry_run else kept.change_people(site, change)
+    )
+    _tell(before, after, dry_run=dry_run, as_json=as_json)
+    if (
+        after.users - before.users
+        and site.settings.login.authenticator == Authenticator.NATIVE
+        and not dry_run
+    ):
+        click.echo("they sign up with their codes: see `cloudjhub users codes`", err=True)
+
+
+@users.command()
+@names_argument
+@file_option
+@dry_run_option
+@json_option
+def remove(names: tuple[str, ...], file: Path, dry_run: bool, as_json: bool) -> None:
+    """Shut users out: they are logged out, and may not log in again. Their machines and files are kept."""
+    if not names:
+        raise SettingsError("nobody is named: write their names behind `users remove`")
+    change = kept.removing(names)
+    site = site_of(file)
+    before, after = (
+        _previewed(kept.read_people(site), change) if dry_run else kept.change_people(site, change)
+    )
+    _tell(before, after, dry_run=dry_run, as_json=as_json)
+    if not dry_run and after != before:
+        click.echo("their machines and files are kept: see `cloudjhub workers list`", err=True)
+
+
+@users.command("list")
+@file_option
+@json_option
+def list_(file: Path, as_json: bool) -> None:
+    """Every user, with the state of their machines."""
+    site = site_of(file)
+    found = rows(kept.read_people(site), store_of(site).everybody())
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    elif not found:
+        click.echo("there are no users: add some with `cloudjhub users add NAME`")
+    else:
+        Console(markup=False, highlight=False).print(_table(found))
+
+
+@users.command()
+@names_argument
+@file_option
+@json_option
+def codes(names: tuple[str, ...], file: Path, as_json: bool) -> None:
+    """Sign-up codes: with the name's code, a user makes an account. All users' codes unless some are named."""
+    site = site_of(file)
+    if site.settings.login.authenticator != Authenticator.NATIVE:
+        raise SettingsError(
+            f"accounts are kept elsewhere ({site.settings.login.authenticator}): no code is needed"
+        )
+    known = kept.read_people(site).users
+    wanted = sorted({kept.accepted(name) for name in names} or known)
+    for name in wanted:
+        if name not in known:
+            raise SettingsError(f"{name} is no user: run `cloudjhub users add` first")
+    key = _sign_up_key(site)
+    found = {name: sign_up_code(key, site.cluster, name) for name in wanted}
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for name, code in found.items():
+        click.echo(f"{code}  {name}")
+
+
+def _sign_up_key(site: Site) -> str:
+    found = secrets.read_if_there(site.aws.client("ssm"), site.cluster, [SIGN_UP_KEY])
+    if SIGN_UP_KEY not in found:
+        raise NotBuilt(
+            f"{site.cluster} has no key for sign-up codes in {site.aws.region}: run `cloudjhub up` first"
+        )
+    return found[SIGN_UP_KEY]
+
+
+def rows(people: People, workers: Iterable[Worker]) -> list[dict[str, Any]]:
+    """A row for everybody who is named or has a machine, by name. `listed` is false where only the authenticator or a
+    machine knows somebody.
+    """
+    of_user: dict[str, list[Worker]] = defaultdict(list)
+    for worker in workers:
+        if worker.state is not State.TERMINATED:
+            of_user[worker.user].append(worker)
+    return [
+        {
+            "name": name,
+            "admin": name in people.admins,
+            "listed": name in people.users,
+            "removed": name in people.removed,
+            "workers": [
+                {"server": one.server, "state": one.state.value, "instance": one.instance_id}
+                for one in sorted(of_user[name], key=lambda one: one.server)
+            ],
+        }
+        for name in sorted(people.users | people.removed | set(of_user))
+    ]
+
+
+def _previewed(before: People, change: Any) -> tuple[People, People]:
+    return before, change(before)
+
+
+def changes(before: People, after: People) -> dict[str, list[str]]:
+    """The names to which something happened, for scripts."""
+    return {
+        "added": sorted(after.users - before.users),
+        "administrators": sorted(after.admins - before.admins),
+        "no_administrators": sorted((before.admins - after.admins) & after.users),
+        "removed": sorted(after.removed - before.removed),
+    }
+
+
+def _tell(before: People, after: People, *, dry_run: bool, as_json: bool) -> None:
+    made = changes(before, after)
+    if as_json:
+        click.echo(json.dumps(made, indent=2, ensure_ascii=False))
+        return
+    prefix = "dry run: " if dry_run else ""
+    words = {
+        "added": "added {}",
+        "administrators": "{} is an administrator now",
+        "no_administrators": "{} is no administrator any more",
+        "removed": "removed {}",
+    }
+    lines = [words[kind].format(name) for kind, names in made.items() for name in names]
+    for line in lines or ["nothing to change"]:
+        click.echo(prefix + line)
+
+
+def _table(found: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("user", "", "machines"):
+        table.add_column(column)
+    for row in found:
+        table.add_row(row["name"], _standing(row), ", ".join(map(_machine, row["workers"])))
+    return table
+
+
+def _standing(row: dict[str, Any]) -> str:
+    if row["removed"]:
+        return "removed"
+    if row["admin"]:
+        return "admin"
+    return "" if row["listed"] else "not in the list"
+
+
+def _machine(worker: dict[str, Any]) -> str:
+    return f"{worker['state']} ({worker['server']})" if worker["server"] else str(worker["state"])

@@ -1,0 +1,237 @@
+"""`cloudjhub workers`: the users' machines."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.cli.prepare import prepare
+from bootstrap.cli.progress import reporting
+from bootstrap.errors import Refused
+from bootstrap.operations import removal
+from bootstrap.operations.workers.choosing import chosen
+from bootstrap.operations.workers.ending import terminate as terminate_machines
+from bootstrap.operations.workers.keeping import keep as keep_worker
+from bootstrap.operations.workers.keeping import moment
+from bootstrap.operations.workers.listing import Machine, machines, store_of
+from bootstrap.operations.workers.stopping import ask_to_stop, running
+from bootstrap.operations.workers.stopping import stop as stop_machines
+from lifecycle_app.model.messages import length
+
+names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
+COLUMNS = ("worker", "state", "idle", "what was seen last", "type", "image", "$ this month", "")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@click.group()
+def workers() -> None:
+    """The users' machines: prepare, list, stop, keep, terminate."""
+
+
+workers.add_command(prepare)
+
+
+@workers.command("list")
+@file_option
+@json_option
+def list_(file: Path, as_json: bool) -> None:
+    """Every worker: its state, idleness, evidence and cost. The cost is this month's."""
+    now = utc_now()
+    found = machines(site_of(file), now, with_costs=True)
+    if as_json:
+        click.echo(json.dumps([as_document(one, now) for one in found], indent=2))
+    elif not found:
+        click.echo("nobody has logged in yet")
+    else:
+        Console(markup=False, highlight=False).print(_table(found, now))
+
+
+@workers.command()
+@names_argument
+@click.option("--all", "everybody", is_flag=True, help="All workers of this cluster.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until they are stopped.")
+@file_option
+@dry_run_option
+@yes_option
+@json_option
+def stop(
+    names: tuple[str, ...], everybody: bool, wait: bool, file: Path, dry_run: bool, yes: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Stop workers, idle or not. Files are kept; what runs in them ends."""
+    site = site_of(file)
+    wanted = running(chosen(machines(site, utc_now()), names, everybody=everybody))
+    if not _is_told("stop", wanted, dry_run, as_json=as_json):
+        if everybody and not yes:
+            click.confirm(f"Stop all {len(wanted)}?", abort=True, err=as_json)
+        if wait:
+            with reporting() as reporter:
+                stop_machines(site, wanted, utc_now, reporter.tell_for("workers"))
+                reporter.done("workers")
+        else:
+            ask_to_stop(site, wanted, utc_now())
+    if as_json:
+        click.echo(json.dumps(_rows(wanted), indent=2))
+
+
+@workers.command()
+@names_argument
+@click.option("--all", "everybody", is_flag=True, help="All workers of this cluster.")
+@click.option("--with-home", is_flag=True, help="Delete their home disks too: the users' files are lost.")
+@file_option
+@dry_run_option
+@yes_option
+@json_option
+def terminate(
+    names: tuple[str, ...], everybody: bool, with_home: bool, file: Path, dry_run: bool, yes: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Terminate workers, after they have been stopped. Their users' next login launches a new one with the old home."""
+    site = site_of(file)
+    found = chosen(machines(site, utc_now()), names, everybody=everybody)
+    wanted = [one for one in found if one.instance_id or (with_home and one.home_volume)]
+    if not _is_told("terminate", wanted, dry_run, with_home=with_home, as_json=as_json):
+        if not yes:
+            _confirm(site.cluster if everybody else "", with_home=with_home, err=as_json)
+        with reporting() as reporter:
+            terminate_machines(site, wanted, utc_now, reporter.tell_for("workers"), with_home=with_home)
+            reporter.done("workers")
+    if as_json:
+        click.echo(json.dumps(_rows(wanted), indent=2))
+
+
+@workers.command()
+@click.argument("name")
+@click.option("--until", required=True, help="2h, a time like 2026-12-01T18:00, or none to take it back.")
+@file_option
+@dry_run_option
+@json_option
+def keep(name: str, until: str, file: Path, dry_run: bool, as_json: bool) -> None:
+    """Keep a worker running until a time, idle or not. A person can stop it even so."""
+    site = site_of(file)
+    when = moment(until, utc_now())
+    if not dry_run:
+        keep_worker(store_of(site), name, when, utc_now)
+    words = f"is kept until {told(when)}" if when else "may be stopped as others"
+    if as_json:
+        click.echo(json.dumps({"worker": name, "keep_until": _iso(when)}))
+    else:
+        click.echo(f"{'dry run: ' if dry_run else ''}{name} {words}")
+
+
+@workers.command()
+@file_option
+@json_option
+@dry_run_option
+def renew(file: Path, as_json: bool, dry_run: bool) -> None:
+    """Have stopped workers take the present image. They do at their next start; homes are kept."""
+    site = site_of(file)
+    if dry_run:
+        done = removal.aged(site, store_of(site))
+    else:
+        with reporting() as reporter:
+            done = removal.renew(site, store_of(site), utc_now, reporter.tell_for("workers"))
+            reporter.done("workers")
+    if as_json:
+        rows = {one.key: {"instance": one.instance_id, "becomes": one.verdict.name} for one in done}
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        click.echo(removal.summary(done) or "every worker has the present image")
+
+
+def told(when: datetime) -> str:
+    """In the operator's own time."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M %Z")
+
+
+def _rows(wanted: Sequence[Machine]) -> list[dict[str, Any]]:
+    """Whom a command concerns, for scripts."""
+    return [
+        {"worker": one.key, "instance_id": one.instance_id or None, "home_volume": one.home_volume}
+        for one in wanted
+    ]
+
+
+def _is_told(
+    what: str, wanted: Sequence[Machine], dry_run: bool, *, with_home: bool = False, as_json: bool = False
+) -> bool:
+    """Says what will be done, in words; True if that is all that is to be done."""
+    if not wanted and not as_json:
+        click.echo(f"nothing to {what}")
+    for one in wanted if not as_json else ():
+        home = _fate_of_home(one, with_home=with_home) if what == "terminate" else ""
+        machine = f"{one.key} ({one.instance_id or 'gone'}, {one.state})"
+        click.echo(f"{'would ' if dry_run else ''}{what} {machine}{home}")
+    return dry_run or not wanted
+
+
+def _fate_of_home(machine: Machine, *, with_home: bool) -> str:
+    if machine.home_volume is None:
+        return ", and the files on its root disk with it" if machine.instance_id else ""
+    if with_home:
+        return f", and DELETE its home {machine.home_volume}"
+    return f"; its home {machine.home_volume} is kept"
+
+
+def _confirm(cluster: str, *, with_home: bool, err: bool) -> None:
+    """For all of them the cluster's name is typed: no habit answers that."""
+    if not cluster:
+        click.confirm("Go on, homes included?" if with_home else "Go on?", abort=True, err=err)
+        return
+    typed = click.prompt(
+        f"Type the cluster's name to go on{', homes included' if with_home else ''}", err=err
+    )
+    if typed != cluster:
+        raise Refused(f"{typed!r} is not the cluster's name, {cluster}: nothing was done")
+
+
+def as_document(machine: Machine, now: datetime) -> dict[str, Any]:
+    """One worker for scripts: durations in seconds, times as ISO 8601, cost in US dollars."""
+    idle = machine.idle(now)
+    return {
+        "worker": machine.key,
+        "instance_id": machine.instance_id or None,
+        "state": machine.state,
+        "since": _iso(machine.since),
+        "idle": None if idle is None else int(idle.total_seconds()),
+        "last_activity": _iso(machine.last_activity),
+        "evidence": machine.evidence,
+        "instance_type": machine.instance_type,
+        "image": machine.image,
+        "home_volume": machine.home_volume,
+        "keep_until": _iso(machine.keep_until),
+        "cost_this_month": machine.cost,
+        "note": machine.note,
+    }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _table(found: Sequence[Machine], now: datetime) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=column in ("worker", "image"))
+    for one in found:
+        idle = one.idle(now)
+        kept = one.keep_until is not None and one.keep_until > now
+        notes = [f"kept until {told(one.keep_until)}"] if kept and one.keep_until else []
+        table.add_row(
+            one.key,
+            one.state,
+            "" if idle is None else length(max(idle, timedelta(0))),
+            one.evidence,
+            one.instance_type,
+            one.image,
+            "?" if one.cost is None else f"{one.cost:.2f}",
+            "; ".join([*notes, one.note] if one.note else notes),
+        )
+    return table

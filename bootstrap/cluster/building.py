@@ -1,0 +1,107 @@
+"""Builds and removes a cluster, part by part; parts that do not need each other at the same time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Protocol
+
+from bootstrap.cluster.site import Site, Tell
+from bootstrap.cluster.steps.access import Access
+from bootstrap.cluster.steps.beginnings import Beginnings
+from bootstrap.cluster.steps.bundle import BundleUpload
+from bootstrap.cluster.steps.data import Data
+from bootstrap.cluster.steps.image import WorkerImage
+from bootstrap.cluster.steps.lifecycle import Lifecycle
+from bootstrap.cluster.steps.manager import ManagerMachine
+from bootstrap.cluster.steps.network import NetworkStep
+from bootstrap.cluster.steps.place import Place
+from bootstrap.cluster.steps.secrets import Secrets
+from bootstrap.cluster.steps.step import Change, Step
+
+Wave = Sequence[Step]
+WAVES: Sequence[Wave] = (
+    (NetworkStep(), Data()),
+    (Place(),),
+    (Access(), Beginnings(), Secrets(), BundleUpload()),
+    (WorkerImage(), Lifecycle(), ManagerMachine()),
+)
+
+
+class Reporter(Protocol):
+    """Tells the operator how far each step is."""
+
+    def tell_for(self, step: str) -> Tell:
+        """What the step tells with. Raises Interrupted once `interrupt` was called, so that it ends in order."""
+        ...
+
+    def done(self, step: str) -> None: ...
+
+    def failed(self, step: str, error: BaseException) -> None: ...
+
+    def interrupt(self) -> None: ...
+
+
+def steps() -> Iterator[Step]:
+    """All steps, in the order in which they are built."""
+    for wave in WAVES:
+        yield from wave
+
+
+def changes(site: Site) -> dict[str, list[Change]]:
+    """What `build` would do, by step; steps that it would leave alone are not in it."""
+    found = {step.name: step.changes(site) for step in steps()}
+    return {name: list(of_step) for name, of_step in found.items() if of_step}
+
+
+def removals(site: Site) -> dict[str, list[Change]]:
+    """What `remove` would do, by step, in its order."""
+    found = {step.name: step.removals(site) for step in reversed(list(steps()))}
+    return {name: list(of_step) for name, of_step in found.items() if of_step}
+
+
+def build(site: Site, reporter: Reporter) -> bool:
+    """Bring everything to what the settings say; whether anything had to be changed."""
+    changed: list[str] = []
+
+    def apply(step: Step, tell: Tell) -> None:
+        if step.changes(site):
+            changed.append(step.name)
+            step.apply(site, tell)
+
+    for wave in WAVES:
+        together(wave, apply, reporter)
+    return bool(changed)
+
+
+def remove(site: Site, reporter: Reporter) -> None:
+    """Remove what the steps built, the last part first."""
+    for wave in reversed(WAVES):
+        together(wave, lambda step, tell: step.remove(site, tell), reporter)
+
+
+def together(wave: Wave, do: Callable[[Step, Tell], None], reporter: Reporter) -> None:
+    """One wave, all its steps at once. A step that fails lets the others end, and then its error is raised."""
+
+    def run(step: Step) -> None:
+        try:
+            do(step, reporter.tell_for(step.name))
+        except BaseException as error:
+            reporter.failed(step.name, error)
+            raise
+        reporter.done(step.name)
+
+    with ThreadPoolExecutor(len(wave)) as pool, _interruptible(reporter):
+        running = [pool.submit(run, step) for step in wave]
+        wait(running)
+    for future in running:
+        future.result()
+
+
+@contextmanager
+def _interruptible(reporter: Reporter) -> Iterator[None]:
+    """Ctrl-C asks the steps to end; they do so at the next thing that they tell."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        reporter.interrupt()
+        raise

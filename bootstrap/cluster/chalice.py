@@ -1,0 +1,167 @@
+"""The lifecycle app's Chalice project of a cluster, and `chalice deploy`.
+
+Byte code for the Lambda package: the functions' disk is read-only, so that without it each cold start compiles anew.
+
+Chalice ships what lies in `vendor/` as it is: byte code that is put there lands beside the sources, those that Chalice
+itself adds included. Each file holds the hash of its source, and Python passes over one that belongs to another source.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib.util import cache_from_source, find_spec
+from pathlib import Path
+from typing import Any
+
+from bootstrap.cluster.policies import Scope, lifecycle_policies
+from bootstrap.errors import StepFailed
+from lifecycle_app.model.worker import TAG_CLUSTER
+
+logger = logging.getLogger(__name__)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# Its main() answers with the exit code instead of exiting with it.
+CHALICE_MAIN = "import sys; from chalice.cli import main; sys.exit(main())"
+CODE = ("app.py", "requirements.txt")
+PACKAGE = "lifecycle_app"
+HASH_LENGTH = 32
+
+Files = Mapping[str, bytes]
+"""The content of a project's files by their paths in it."""
+
+
+def stage_config(base: dict[str, Any], cluster: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """`base`, the committed .chalice/config.json, with the cluster's stage put in place of its own stages."""
+    functions = {
+        name: {**settings, "iam_policy_file": f"policy-{cluster}-{name}.json"}
+        for name, settings in _functions(base).items()
+    }
+    stage = {
+        **_only_stage(base),
+        "environment_variables": dict(variables),
+        "tags": {TAG_CLUSTER: cluster},
+        "lambda_functions": functions,
+    }
+    return {**base, "stages": {cluster: stage}}
+
+
+def _only_stage(base: dict[str, Any]) -> dict[str, Any]:
+    (stage,) = base["stages"].values()
+    return dict(stage)
+
+
+def _functions(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    functions: dict[str, dict[str, Any]] = _only_stage(base)["lambda_functions"]
+    return functions
+
+
+def project_files(scope: Scope, variables: Mapping[str, str]) -> dict[str, bytes]:
+    """A Chalice project of its own for this cluster: the repository's code, its own stage and policies."""
+    files = {name: (REPOSITORY / name).read_bytes() for name in CODE}
+    # What Chalice finds in vendor/ is shipped as it is: without the byte code that lies beside the repository's files.
+    for path in sorted((REPOSITORY / PACKAGE).rglob("*.py")):
+        files[f"vendor/{path.relative_to(REPOSITORY)}"] = path.read_bytes()
+    base = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())
+    files[".chalice/config.json"] = _as_json(stage_config(base, scope.cluster, variables))
+    for name, policy in lifecycle_policies(scope).items():
+        files[f".chalice/policy-{scope.cluster}-{name}.json"] = _as_json(policy)
+    return files
+
+
+def _as_json(document: object) -> bytes:
+    return json.dumps(document, indent=2).encode()
+
+
+def content_hash(files: Files) -> str:
+    """What tells one deployment from another: the project, and the Python that it is deployed for."""
+    found = hashlib.sha256(f"{sys.version_info[:2]}".encode())
+    for name, content in sorted(files.items()):
+        found.update(f"{name}\0{len(content)}\0".encode() + content)
+    return found.hexdigest()[:HASH_LENGTH]
+
+
+def write_files(project: Path, files: Files) -> None:
+    """Exactly these files: what an earlier release left, and what Chalice remembers of it, goes.
+
+    Chalice needs no memory: which functions, roles, rules and log groups exist it asks of AWS, so that any operator's
+    machine can go on where another one was interrupted.
+    """
+    shutil.rmtree(project, ignore_errors=True)
+    for name, content in files.items():
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def write_project(project: Path, scope: Scope, variables: Mapping[str, str]) -> None:
+    """Write the cluster's Chalice project into this directory, which is its own."""
+    write_files(project, project_files(scope, variables))
+
+
+def deploy(project: Path, stage: str, environment: Mapping[str, str], log: Path) -> None:
+    """Run `chalice deploy`; without the dependencies' own dependencies, for Lambda's runtime brings botocore."""
+    command = [sys.executable, "-c", CHALICE_MAIN, "deploy", "--stage", stage]
+    with log.open("ab") as output:
+        done = subprocess.run(
+            command,
+            cwd=project,
+            env={**os.environ, **environment, "PIP_NO_DEPS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise StepFailed(f"chalice deploy failed: see the end of {log}")
+
+
+VENDOR = Path("vendor")
+# What `import app` imports, and Lambda's runtime does not have. Not urllib3 and idna: the zip would be over a megabyte.
+PACKAGES = ("certifi", "lifecycle_app", "pynamodb", "requests")
+CHALICE = ("__init__.py", "app.py")
+"""So much of Chalice is in the package."""
+
+
+def files(app: Path) -> dict[str, bytes]:
+    """The byte code of the handlers in `app` and of most that they import, by its path in a Chalice project.
+
+    Compiled by this Python, for whose version Chalice deploys, from the packages that are installed here.
+    """
+    found = {}
+    for source, shipped in [(app, Path("app.py")), *_sources()]:
+        target = VENDOR / Path(cache_from_source(str(shipped)))
+        found[target.as_posix()] = _compiled(source, shipped)
+    return found
+
+
+def _sources() -> Iterator[tuple[Path, Path]]:
+    """Source files of this machine, and where they lie in the package."""
+    chalice = _folder("chalice")
+    yield from ((chalice / name, Path("chalice") / name) for name in CHALICE)
+    for package in PACKAGES:
+        folder = _folder(package)
+        for source in sorted(folder.rglob("*.py")):
+            yield source, source.relative_to(folder.parent)
+
+
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def _compiled(source: Path, shipped: Path) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="cloudjhub-byte-code-") as folder:
+        target = Path(folder) / "compiled"
+        checked = py_compile.PycInvalidationMode.CHECKED_HASH
+        # The name in it is the package's: the same on every operator's machine.
+        py_compile.compile(str(source), str(target), str(shipped), doraise=True, invalidation_mode=checked)
+        return target.read_bytes()

@@ -1,0 +1,124 @@
+"""The functions of a cluster as they are at Lambda, and what Chalice made for each: its role, rule and log group."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bootstrap.aws import names
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.policies.lifecycle import POWERS
+
+HANDLERS = tuple(POWERS)
+"""The handlers in app.py."""
+TAG_CONTENT = "cloudjhub:content"
+"""Set when everything about the function is as wanted; Chalice takes it away when it begins to change one."""
+NOT_THERE = frozenset({"ResourceNotFoundException", "NoSuchEntity", "NoSuchEntityException"})
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function; `content` is the hash of the project that it was completed from, "" for one that was not."""
+
+    name: str
+    arn: str
+    content: str
+
+
+def function_names(cluster: str) -> list[str]:
+    """The functions that the lifecycle app has."""
+    return [names.function(cluster, handler) for handler in HANDLERS]
+
+
+def rule(function: str) -> str:
+    """The EventBridge rule of a function, as Chalice names it."""
+    return f"{function}-event"
+
+
+def log_group(function: str) -> str:
+    return f"/aws/lambda/{function}"
+
+
+def existing(aws: Aws, cluster: str) -> dict[str, Function]:
+    """The cluster's functions by name, those of earlier releases too.
+
+    A name that begins like ours may belong to a cluster of a longer name: the function's own environment tells.
+    """
+    found: dict[str, Function] = {}
+    for page in aws.client("lambda").get_paginator("list_functions").paginate():
+        for one in page["Functions"]:
+            its_cluster = one.get("Environment", {}).get("Variables", {}).get("CLOUDJHUB_CLUSTER")
+            if its_cluster == cluster and one["FunctionName"].startswith(names.function(cluster, "")):
+                found[one["FunctionName"]] = Function(
+                    one["FunctionName"], one["FunctionArn"], _content(aws, one["FunctionArn"])
+                )
+    return found
+
+
+def _content(aws: Aws, arn: str) -> str:
+    return aws.client("lambda").list_tags(Resource=arn)["Tags"].get(TAG_CONTENT, "")
+
+
+def mark(aws: Aws, arns: Iterable[str], content: str) -> None:
+    """Note on each function that it is complete."""
+    for arn in arns:
+        aws.client("lambda").tag_resource(Resource=arn, Tags={TAG_CONTENT: content})
+
+
+def parts(aws: Aws, cluster: str) -> list[str]:
+    """Everything that is left of the functions, each as `<kind> <name>`."""
+    functions = existing(aws, cluster)
+    everyone = sorted({*functions, *function_names(cluster)})
+    left = [part for name in everyone for part in _parts_of(aws, name)]
+    return [f"function {name}" for name in sorted(functions)] + left
+
+
+def _parts_of(aws: Aws, name: str) -> Iterator[str]:
+    if _is_there(lambda: aws.client("events").describe_rule(Name=rule(name))):
+        yield f"rule {rule(name)}"
+    if _is_there(lambda: aws.client("iam").get_role(RoleName=name)):
+        yield f"role {name}"
+    if _has_log_group(aws, log_group(name)):
+        yield f"log group {log_group(name)}"
+
+
+def remove(aws: Aws, name: str) -> None:
+    """Remove a function with all that Chalice made for it, as far as it is there."""
+    events, iam = aws.client("events"), aws.client("iam")
+    with _gone_already():
+        targets = [target["Id"] for target in events.list_targets_by_rule(Rule=rule(name))["Targets"]]
+        if targets:
+            events.remove_targets(Rule=rule(name), Ids=targets)
+        events.delete_rule(Name=rule(name))
+    with _gone_already():
+        aws.client("lambda").delete_function(FunctionName=name)
+    with _gone_already():
+        aws.client("logs").delete_log_group(logGroupName=log_group(name))
+    with _gone_already():
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        iam.delete_role(RoleName=name)
+
+
+def _has_log_group(aws: Aws, name: str) -> bool:
+    found = aws.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    return any(group["logGroupName"] == name for group in found)
+
+
+def _is_there(ask: Callable[[], Any]) -> bool:
+    with _gone_already():
+        ask()
+        return True
+    return False
+
+
+@contextmanager
+def _gone_already() -> Iterator[None]:
+    """What is not there needs no removing."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NOT_THERE:
+            raise

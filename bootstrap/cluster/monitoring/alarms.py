@@ -1,0 +1,157 @@
+"""The alarms that tell an administrator that the lifecycle app does not do its work. Pure."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from bootstrap.aws import names
+from bootstrap.cluster.functions import HANDLERS
+from bootstrap.config.settings import ClusterSettings
+
+QUARTER = timedelta(minutes=15)
+FIVE_MINUTES = timedelta(minutes=5)
+DAY = timedelta(days=1)
+TRIES = 3
+PARTS = 3
+RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)\Z")
+UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+COMPARED = (
+    "AlarmDescription", "ActionsEnabled", "AlarmActions", "OKActions", "InsufficientDataActions", "Namespace",
+    "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods", "Threshold", "ComparisonOperator",
+    "TreatMissingData",
+)  # fmt: skip
+
+Alarm = dict[str, Any]
+"""PutMetricAlarm's arguments."""
+
+
+def alarms(settings: ClusterSettings, topic: str) -> list[Alarm]:
+    """All alarms of a cluster; `topic` is the ARN that they tell, "" for nobody."""
+    found = [_dead_letters(settings.cluster)]
+    found += [_errors(settings.cluster, handler) for handler in HANDLERS]
+    found += [_throttles(settings.cluster, handler) for handler in HANDLERS]
+    actions = [topic] if topic else []
+    told = {"ActionsEnabled": True, "OKActions": actions}
+    ringing = [{**told, **alarm, "AlarmActions": actions, "InsufficientDataActions": []} for alarm in found]
+    return [*ringing, {**told, **_sweep(settings), "AlarmActions": [], "InsufficientDataActions": actions}]
+
+
+def alarm_name(cluster: str, what: str) -> str:
+    """Not `idle-`: those are the workers' own, and events of these make a function look at a worker."""
+    return f"cloudjhub-{cluster}-watch-{what}"
+
+
+def differs(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Is this not the alarm that is wanted?"""
+    return any(wanted.get(name) != found.get(name) for name in COMPARED)
+
+
+def silence(schedule: str) -> timedelta:
+    """After how long without a run something is wrong: three missed runs, a quarter of an hour at least.
+
+    Of a cron expression nobody reckons when it runs next: a day, the longest that an alarm looks back.
+    """
+    match = RATE.match(schedule)
+    if match is None:
+        return DAY
+    missed = 3 * int(match[1]) * UNITS[match[2]]
+    return min(max(QUARTER, missed), DAY)
+
+
+def _dead_letters(cluster: str) -> Alarm:
+    return _alarm(
+        cluster,
+        "dead-letters",
+        f"Events that no function could handle lie in {names.dead_letters(cluster)}",
+        metric=("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+        dimension=("QueueName", names.dead_letters(cluster)),
+        statistic="Maximum",
+        period=FIVE_MINUTES,
+        # SQS stops telling of a queue that nobody touches, with messages in it or not: the alarm rings on until
+        # somebody empties it.
+        missing="ignore",
+    )
+
+
+def _sweep(settings: ClusterSettings) -> Alarm:
+    """Rings by INSUFFICIENT_DATA. A function that is not called has no datapoint; were that breaching, the alarm of a
+    cluster that is just built would ring until its first sweep. As it is, it begins where it rings, and has to leave
+    that state before it can tell of it.
+    """
+    quiet = silence(settings.timing.sweep_schedule)
+    return {
+        **_of_function(
+            settings.cluster,
+            "sweep",
+            "Invocations",
+            "sweep-silent",
+            f"The sweep, which stops idle workers, has not run for {quiet}",
+        ),
+        # CloudWatch takes the data of some periods more for the latest where these have none: three periods for one
+        # quiet time, so that it tells of it soon after.
+        "Period": int(quiet.total_seconds()) // PARTS,
+        "EvaluationPeriods": PARTS,
+        "ComparisonOperator": "LessThanThreshold",
+        "TreatMissingData": "missing",
+    }
+
+
+def _errors(cluster: str, handler: str) -> Alarm:
+    """One event's three tries, or three events: a single failure is made up for by the retry."""
+    words = f"{names.function(cluster, handler)} failed {TRIES} times in a quarter of an hour"
+    return {
+        **_of_function(cluster, handler, "Errors", f"errors-{handler}", words),
+        "Threshold": float(TRIES),
+        "Period": int(QUARTER.total_seconds()),
+    }
+
+
+def _throttles(cluster: str, handler: str) -> Alarm:
+    """Lasting ones: Lambda itself tries a throttled event again for hours."""
+    words = (
+        f"{names.function(cluster, handler)} is throttled: the account's concurrent executions are used up"
+    )
+    return {
+        **_of_function(cluster, handler, "Throttles", f"throttles-{handler}", words),
+        "EvaluationPeriods": 3,
+    }
+
+
+def _of_function(cluster: str, handler: str, metric: str, what: str, words: str) -> Alarm:
+    return _alarm(
+        cluster,
+        what,
+        words,
+        metric=("AWS/Lambda", metric),
+        dimension=("FunctionName", names.function(cluster, handler)),
+        statistic="Sum",
+        period=FIVE_MINUTES,
+        missing="notBreaching",
+    )
+
+
+def _alarm(
+    cluster: str,
+    what: str,
+    words: str,
+    *,
+    metric: tuple[str, str],
+    dimension: tuple[str, str],
+    statistic: str,
+    period: timedelta,
+    missing: str,
+) -> Alarm:
+    return {
+        "AlarmName": alarm_name(cluster, what),
+        "AlarmDescription": words,
+        "Namespace": metric[0],
+        "MetricName": metric[1],
+        "Dimensions": [{"Name": dimension[0], "Value": dimension[1]}],
+        "Statistic": statistic,
+        "Period": int(period.total_seconds()),
+        "EvaluationPeriods": 1,
+        "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": missing,
+    }

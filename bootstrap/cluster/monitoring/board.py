@@ -1,0 +1,71 @@
+"""Alarms and dashboard at CloudWatch."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bootstrap.cluster.monitoring.alarms import Alarm, alarms, differs
+from bootstrap.cluster.monitoring.dashboard import dashboard, dashboard_name
+from bootstrap.cluster.monitoring.notices import wanted_topic
+from bootstrap.cluster.site import Site
+from lifecycle_app.model.worker import TAG_CLUSTER
+
+
+def differences(site: Site) -> Iterator[str]:
+    """What is not as it should be, in a few words each."""
+    for alarm in _outdated(site):
+        yield f"alarm {alarm['AlarmName']}"
+    if _body(site) != dashboard(site.settings, site.aws.region):
+        yield f"dashboard {dashboard_name(site.cluster)}"
+
+
+def apply(site: Site) -> None:
+    """Put the alarms and the dashboard that differ."""
+    cloudwatch = site.aws.client("cloudwatch")
+    for alarm in _outdated(site):
+        cloudwatch.put_metric_alarm(**alarm, Tags=[{"Key": TAG_CLUSTER, "Value": site.cluster}])
+    body = dashboard(site.settings, site.aws.region)
+    if _body(site) != body:
+        cloudwatch.put_dashboard(DashboardName=dashboard_name(site.cluster), DashboardBody=json.dumps(body))
+
+
+def parts(site: Site) -> Iterator[str]:
+    """Which alarms and dashboard there are."""
+    yield from (f"alarm {name}" for name in sorted(_existing(site)))
+    if _body(site) is not None:
+        yield f"dashboard {dashboard_name(site.cluster)}"
+
+
+def remove(site: Site) -> None:
+    cloudwatch = site.aws.client("cloudwatch")
+    found = list(_existing(site))
+    if found:
+        cloudwatch.delete_alarms(AlarmNames=found)
+    if _body(site) is not None:
+        cloudwatch.delete_dashboards(DashboardNames=[dashboard_name(site.cluster)])
+
+
+def _outdated(site: Site) -> list[Alarm]:
+    found = _existing(site)
+    wanted = alarms(site.settings, wanted_topic(site))
+    return [alarm for alarm in wanted if differs(alarm, found.get(alarm["AlarmName"], {}))]
+
+
+def _existing(site: Site) -> dict[str, Any]:
+    """By name: asked for by exact names, for another cluster's may begin like ours."""
+    ours = [alarm["AlarmName"] for alarm in alarms(site.settings, "")]
+    answer = site.aws.client("cloudwatch").describe_alarms(AlarmNames=ours)
+    return {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}
+
+
+def _body(site: Site) -> Any:
+    """The dashboard's body, or None where there is no dashboard."""
+    try:
+        answer = site.aws.client("cloudwatch").get_dashboard(DashboardName=dashboard_name(site.cluster))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ResourceNotFound", "DashboardNotFoundError"):
+            return None
+        raise
+    return json.loads(answer["DashboardBody"])

@@ -1,0 +1,47 @@
+"""Writes the policies of the lifecycle functions where `chalice deploy` looks for them, or prints an operator's."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bootstrap.cluster.policies import Scope, lifecycle_policies
+from bootstrap.cluster.policies.operator import operator_policies
+from bootstrap.cluster.policies.statements import Document
+
+
+def written(policy: Document) -> str:
+    """A policy as it stands in its file."""
+    return json.dumps(policy, indent=2) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bootstrap.cluster.policies", description=__doc__)
+    parser.add_argument("--cluster", required=True, help="the cluster, which is the Chalice stage too")
+    parser.add_argument("--account", default="*", help="AWS account id (default: whichever the role is in)")
+    parser.add_argument("--region", default="*", help="AWS region (default: any)")
+    parser.add_argument("--partition", default="aws")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--write", type=Path, metavar="DIR", help="directory for policy-<function>.json")
+    what.add_argument(
+        "--operator", action="store_true", help="print the policies of who runs cloudjhub, by name"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        scope = Scope(
+            cluster=given.cluster, account=given.account, region=given.region, partition=given.partition
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    if given.operator:
+        print(json.dumps(operator_policies(scope), indent=2))
+        return 0
+    given.write.mkdir(parents=True, exist_ok=True)
+    for name, policy in lifecycle_policies(scope).items():
+        (given.write / f"policy-{name}.json").write_text(written(policy))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The hub's role: it launches and starts this cluster's workers and reads; it stops, changes and writes nothing."""
+
+from bootstrap.aws import names
+from bootstrap.cluster.policies.denials import denials
+from bootstrap.cluster.policies.scope import Scope
+from bootstrap.cluster.policies.statements import Conditions, Document, Statement, allow, document
+from lifecycle_app.model.worker import (
+    TAG_CLUSTER,
+    TAG_CREATOR,
+    TAG_NAME,
+    TAG_OWNER,
+    TAG_ROLE,
+    TAG_SERVER,
+    TAG_USER,
+)
+
+TAG_KEYS = (TAG_NAME, TAG_OWNER, TAG_CREATOR, TAG_CLUSTER, TAG_ROLE, TAG_USER, TAG_SERVER)
+
+# Of AWS's own AmazonSSMManagedInstanceCore: what its agent needs for sessions, and nothing that reads parameters.
+SESSION_ACTIONS = (
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+)
+
+
+def manager_policy(scope: Scope) -> Document:
+    """All that the manager's role may do, and what it may never do, whatever is attached beside this."""
+    return document(
+        *_launching(scope),
+        *_starting(scope),
+        *_reading(scope),
+        *_speaking(scope),
+        *_running(scope),
+        *denials(scope, _secrets(scope)),
+    )
+
+
+def _launching(scope: Scope) -> list[Statement]:
+    """EC2 asks about each resource of a launch; one refusal refuses it all.
+
+    No key pair, launch template, snapshot, placement group or spot request is listed, so none can be used.
+    """
+    profile = scope.iam_arn(f"instance-profile/{scope.worker_role}")
+    return [
+        allow(
+            "LaunchWorkers",
+            ["ec2:RunInstances"],
+            [scope.arn("ec2", "instance/*")],
+            {
+                "StringEquals": {**scope.worker_tags_of_request, "ec2:MetadataHttpTokens": "required"},
+                "NumericEquals": {"ec2:MetadataHttpPutResponseHopLimit": "1"},
+                "ArnLike": {"ec2:InstanceProfile": profile},
+                **_known_tags_only(),
+            },
+        ),
+        allow(
+            "LaunchWithEncryptedDisks",
+            ["ec2:RunInstances"],
+            [scope.arn("ec2", "volume/*")],
+            {
+                "StringEquals": scope.worker_tags_of_request,
+                "Bool": {"ec2:Encrypted": "true"},
+                **_known_tags_only(),
+            },
+        ),
+        *_launch_places(scope),
+        _launch_images(scope),
+        allow(
+            "TagWhatIsLaunched",
+            ["ec2:CreateTags"],
+            [scope.arn("ec2", "instance/*"), scope.arn("ec2", "volume/*")],
+            {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
+        ),
+        allow(
+            "GiveWorkersTheirRole",
+            ["iam:PassRole"],
+            [scope.iam_arn(f"role/{scope.worker_role}")],
+            {"StringEquals": {"iam:PassedToService": scope.ec2_service}},
+        ),
+    ]
+
+
+def _launch_places(scope: Scope) -> list[Statement]:
+    subnets = [scope.arn("ec2", f"subnet/{subnet}") for subnet in scope.subnets or ("*",)]
+    groups = [scope.arn("ec2", f"security-group/{group}") for group in scope.security_groups or ("*",)]
+    return [
+        allow("LaunchInPlace", ["ec2:RunInstances"], [*subnets, *groups]),
+        allow(
+            "LaunchWithNetworkInterface",
+            ["ec2:RunInstances"],
+            [scope.arn("ec2", "network-interface/*")],
+            {"ArnLike": {"ec2:Subnet": subnets}},
+        ),
+    ]
+
+
+def _launch_images(scope: Scope) -> Statement:
+    if scope.images:
+        return allow(
+            "LaunchImages",
+            ["ec2:RunInstances"],
+            [scope.public_arn(f"image/{image}") for image in scope.images],
+        )
+    owned = {"StringLike": {"ec2:Owner": scope.account}}
+    return allow("LaunchImages", ["ec2:RunInstances"], [scope.public_arn("image/*")], owned)
+
+
+def _known_tags_only() -> Conditions:
+    return {"ForAllValues:StringEquals": {"aws:TagKeys": list(TAG_KEYS)}}
+
+
+def _starting(scope: Scope) -> list[Statement]:
+    ours: Conditions = {"StringEquals": scope.worker_tags_of_resource}
+    instances, volumes = scope.arn("ec2", "instance/*"), scope.arn("ec2", "volume/*")
+    return [
+        allow("StartWorkers", ["ec2:StartInstances"], [instances], ours),
+        allow("AttachHomes", ["ec2:AttachVolume"], [instances, volumes], ours),
+    ]
+
+
+def _reading(scope: Scope) -> list[Statement]:
+    tables = ("workers", "history", "settings")
+    return [
+        allow(
+            "SeeInstances",
+            ["ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeSubnets"],
+            ["*"],  # EC2 knows no resources for Describe
+        ),
+        allow(
+            "ReadRecords",
+            ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
+            [scope.table(table) for table in tables],
+        ),
+        allow("ReadIndexes", ["dynamodb:Query"], [scope.indexes("workers"), scope.indexes("history")]),
+        # No kms:Decrypt: the key policy of AWS's own aws/ssm key lets the account's roles use it through SSM.
+        allow("ReadOwnSecrets", ["ssm:GetParameter", "ssm:GetParameters"], _secrets(scope)),
+    ]
+
+
+def _speaking(scope: Scope) -> list[Statement]:
+    """Null beside ForAllValues: a set condition holds for an empty set too."""
+    return [
+        allow(
+            "AskForStops",
+            ["events:PutEvents"],
+            [scope.arn("events", "event-bus/default")],
+            {
+                "ForAllValues:StringEquals": {"events:source": ["cloudjhub.hub"]},
+                "Null": {"events:source": "false"},
+            },
+        )
+    ]
+
+
+def _running(scope: Scope) -> list[Statement]:
+    """What the machine itself needs: its bundle, its log, and Session Manager instead of SSH."""
+    log = scope.arn("logs", f"log-group:{names.log_group(scope.cluster)}")
+    return [
+        allow("ReadBundles", ["s3:GetObject"], [scope.bundles()]),
+        allow(
+            "WriteOwnLog",
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [f"{log}:*"],
+        ),
+        allow("BeKnownToSessionManager", ["ssm:UpdateInstanceInformation"], [scope.arn("ec2", "instance/*")]),
+        allow("TalkToSessionManager", SESSION_ACTIONS, ["*"]),  # channels have no ARNs
+    ]
+
+
+def _secrets(scope: Scope) -> list[str]:
+    return [scope.parameter("hub/*"), scope.parameter("lifecycle-token")]

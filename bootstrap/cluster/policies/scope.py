@@ -1,0 +1,77 @@
+"""What a policy is written for: one cluster in one account and region."""
+
+from dataclasses import dataclass
+
+from lifecycle_app.model.worker import CLUSTER_NAME, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The cluster a policy is for.
+
+    Account and region may be "*": a role reaches its own account only, and the names hold the cluster. Subnets,
+    security groups and images (ids) narrow what the hub may launch; left empty, the account's own are allowed.
+    """
+
+    cluster: str
+    account: str = "*"
+    region: str = "*"
+    partition: str = "aws"
+    worker_role: str = ""  # role and instance profile; `cloudjhub-<cluster>-worker` unless named
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not CLUSTER_NAME.match(self.cluster):
+            raise ValueError(f"cluster name {self.cluster!r}: use a letter and up to 31 of a-z, 0-9 and -")
+        if not self.worker_role:
+            object.__setattr__(self, "worker_role", f"cloudjhub-{self.cluster}-worker")
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a regional resource of this account."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def iam_arn(self, resource: str) -> str:
+        """The ARN of an IAM resource of this account: IAM has no region."""
+        return f"arn:{self.partition}:iam::{self.account}:{resource}"
+
+    def public_arn(self, resource: str) -> str:
+        """The ARN of an EC2 image, which names no account."""
+        return f"arn:{self.partition}:ec2:{self.region}::{resource}"
+
+    def table(self, name: str) -> str:
+        return self.arn("dynamodb", f"table/cloudjhub-{self.cluster}-{name}")
+
+    def indexes(self, name: str) -> str:
+        return f"{self.table(name)}/index/*"
+
+    def parameter(self, name: str) -> str:
+        return self.arn("ssm", f"parameter/cloudjhub/{self.cluster}/{name}")
+
+    def bundles(self) -> str:
+        """The objects that machines set themselves up from."""
+        return f"{self.bucket_arn}/bundle/*"
+
+    @property
+    def bucket_arn(self) -> str:
+        """S3's ARNs name neither region nor account; the bucket's own name holds them."""
+        return f"arn:{self.partition}:s3:::cloudjhub-{self.cluster}-{self.account}-{self.region}"
+
+    @property
+    def ec2_service(self) -> str:
+        """EC2's name as a principal; China has its own."""
+        return "ec2.amazonaws.com.cn" if self.partition == "aws-cn" else "ec2.amazonaws.com"
+
+    @property
+    def worker_tags_of_request(self) -> dict[str, str]:
+        """Condition: whatever is made is tagged as a worker of this cluster."""
+        return self._worker_tags("aws:RequestTag")
+
+    @property
+    def worker_tags_of_resource(self) -> dict[str, str]:
+        """Condition: whatever is touched is tagged as a worker of this cluster."""
+        return self._worker_tags("aws:ResourceTag")
+
+    def _worker_tags(self, kind: str) -> dict[str, str]:
+        return {f"{kind}/{TAG_CLUSTER}": self.cluster, f"{kind}/{TAG_ROLE}": ROLE_WORKER}

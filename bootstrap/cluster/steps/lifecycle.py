@@ -1,0 +1,132 @@
+"""The lifecycle app: its functions by Chalice, and what Chalice cannot: retries, dead letters, alarms, dashboard."""
+
+from collections.abc import Iterator, Sequence
+
+from bootstrap.aws import names, secrets
+from bootstrap.cluster import chalice, functions
+from bootstrap.cluster.monitoring import board, notices, queue
+from bootstrap.cluster.monitoring.failures import function_arn
+from bootstrap.cluster.site import Site, Tell
+from bootstrap.cluster.steps.step import Change, Kind
+from bootstrap.config.settings import ClusterSettings
+from bootstrap.errors import NotBuilt
+from bootstrap.machines.manager.addresses import public_url
+from bootstrap.machines.manager.tls import certificate_to_pin
+
+MANY = 3
+
+
+class Lifecycle:
+    """Step: the functions that record activity and stop idle workers."""
+
+    name = "lifecycle"
+
+    def changes(self, site: Site) -> list[Change]:
+        found = functions.existing(site.aws, site.cluster)
+        if not set(functions.function_names(site.cluster)) <= set(found):
+            return [Change(Kind.CREATE, "lifecycle app", f"{len(functions.HANDLERS)} functions on rules")]
+        changes = []
+        if self._outdated(site, found):
+            changes.append(Change(Kind.CHANGE, "lifecycle app", "its functions are deployed anew"))
+        other = list(_differences(site))
+        if other:
+            changes.append(Change(Kind.CHANGE, "alarms and retries", _short(other)))
+        return changes
+
+    def apply(self, site: Site, tell: Tell) -> None:
+        files = _files(site)
+        content = chalice.content_hash(files)
+        found = functions.existing(site.aws, site.cluster)
+        wanted = functions.function_names(site.cluster)
+        if not _is_complete(found, wanted, content):
+            _deploy(site, tell, files)
+            for name in sorted(set(found) - set(wanted)):
+                tell(f"removing {name}, which this release has no more")
+                functions.remove(site.aws, name)
+        tell("setting retries, alarms and the dashboard")
+        queue.apply(site)
+        request = notices.apply(site)
+        board.apply(site)
+        functions.mark(site.aws, [function_arn(site.scope, name) for name in functions.HANDLERS], content)
+        if request:
+            tell(request)
+
+    def removals(self, site: Site) -> list[Change]:
+        left = [*board.parts(site), *functions.parts(site.aws, site.cluster)]
+        if notices.is_there(site):
+            left.append(f"topic {names.alerts(site.cluster)}")
+        if queue.find(site) is not None:
+            left.append(f"queue {names.dead_letters(site.cluster)}")
+        return [Change(Kind.REMOVE, part) for part in left]
+
+    def remove(self, site: Site, tell: Tell) -> None:
+        """First what would ring when the functions go."""
+        tell("removing alarms and dashboard")
+        board.remove(site)
+        notices.remove(site)
+        for name in _all_names(site):
+            tell(f"removing {name}")
+            functions.remove(site.aws, name)
+        queue.remove(site)
+
+    def _outdated(self, site: Site, found: dict[str, functions.Function]) -> bool:
+        try:
+            content = chalice.content_hash(_files(site))
+        except NotBuilt:  # what comes before is to be built again, and then this is too
+            return True
+        return not _is_complete(found, functions.function_names(site.cluster), content)
+
+
+def variables(settings: ClusterSettings, url: str, certificate: str) -> dict[str, str]:
+    """The functions' environment: the hub at `url`, and the certificate that it must show, "" for any trusted one."""
+    timing = settings.timing
+    found = {
+        "CLOUDJHUB_CLUSTER": settings.cluster,
+        "CLOUDJHUB_HUB_API": f"{url}/hub/api",
+        "CLOUDJHUB_HUB_TOKEN_PARAMETER": secrets.parameter(settings.cluster, "lifecycle-token"),
+        "CLOUDJHUB_REPORT_PERIOD": str(int(timing.report_period.total_seconds())),
+        "CLOUDJHUB_RECORD_SCHEDULE": timing.record_schedule,
+        "CLOUDJHUB_SWEEP_SCHEDULE": timing.sweep_schedule,
+        "CLOUDJHUB_RECONCILE_SCHEDULE": timing.reconcile_schedule,
+    }
+    return found | ({"CLOUDJHUB_HUB_CERTIFICATE": certificate} if certificate else {})
+
+
+def _files(site: Site) -> dict[str, bytes]:
+    """Raises NotBuilt while address or certificate of the manager are not there."""
+    url = public_url(site.settings, site.place())
+    wanted = variables(site.settings, url, certificate_to_pin(site))
+    return chalice.project_files(site.scope, wanted)
+
+
+def _is_complete(found: dict[str, functions.Function], wanted: Sequence[str], content: str) -> bool:
+    """Are exactly the wanted functions there, each completed from this content?"""
+    return set(found) == set(wanted) and {one.content for one in found.values()} == {content}
+
+
+def _deploy(site: Site, tell: Tell, files: dict[str, bytes]) -> None:
+    tell("deploying the functions with chalice")
+    project = site.directory / "lifecycle"
+    # Not part of `files`, whose hash tells whether to deploy: it may differ from operator to operator.
+    chalice.write_files(project, {**files, **chalice.files(chalice.REPOSITORY / "app.py")})
+    chalice.deploy(
+        project, site.cluster, {"AWS_DEFAULT_REGION": site.aws.region}, site.directory / "deploy.log"
+    )
+
+
+def _differences(site: Site) -> Iterator[str]:
+    yield from queue.differences(site)
+    if not notices.is_as_wanted(site):
+        yield "whom alarms tell"
+    yield from board.differences(site)
+
+
+def _short(words: Sequence[str]) -> str:
+    more = f" and {len(words) - MANY} more" if len(words) > MANY else ""
+    return ", ".join(words[:MANY]) + more
+
+
+def _all_names(site: Site) -> list[str]:
+    """Of this release, and of earlier ones that are still there."""
+    here = set(functions.existing(site.aws, site.cluster))
+    return sorted(here | set(functions.function_names(site.cluster)))

@@ -1,0 +1,207 @@
+"""The manager: one machine at the cluster's own address, with the disk that holds its state."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from bootstrap.aws import instances, names, secrets
+from bootstrap.cluster.site import Site, Tell
+from bootstrap.cluster.steps.step import Change, Kind
+from bootstrap.config.settings import Https
+from bootstrap.errors import NotBuilt, StepFailed
+from bootstrap.machines.image.base import architecture_of, base_image, judge_disk
+from bootstrap.machines.manager import state_volume, tls
+from bootstrap.machines.manager.addresses import public_url
+from bootstrap.machines.manager.answering import hub_answers
+from bootstrap.machines.manager.bundle import current
+from bootstrap.machines.manager.config import ManagerConfig
+from bootstrap.machines.manager.request import (
+    ROLE_MANAGER,
+    TAG_CONTENT,
+    content,
+    launch_request,
+    manager_config,
+)
+from hub.login.options import secrets_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef
+
+PATIENCE = timedelta(minutes=15)
+"""Until the hub of a new machine answers: packages, the proxy and, with Let's Encrypt, a certificate come first."""
+RUNS_WITHIN = timedelta(minutes=10)
+LOOK_EVERY, TELL_EVERY = 2.0, 15.0
+CONSOLE_LINES = 15
+REPLACED = "users' browsers lose the connection for about three minutes; no worker stops"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the manager is to be, and where it stands."""
+
+    config: ManagerConfig
+    content: str
+    interface: str
+    zone: str
+
+
+class ManagerMachine:
+    """Launches the manager, replaces it where it is to be another, and waits until its hub answers."""
+
+    name = "manager"
+
+    def __init__(self, patience: timedelta = PATIENCE) -> None:
+        self._patience = patience
+
+    def changes(self, site: Site) -> list[Change]:
+        kind = site.settings.manager.type
+        volume = state_volume.find(site.aws, site.cluster)
+        found = _existing(site)
+        changes = (
+            [] if volume else [Change(Kind.CREATE, "state disk", f"{site.settings.manager.state_disk} GB")]
+        )
+        if not found:
+            return [*changes, Change(Kind.CREATE, "manager", kind)]
+        if volume is None or not _is_as_wanted(site, found, volume["VolumeId"]):
+            return [*changes, Change(Kind.REPLACE, "manager", REPLACED)]
+        if found[0]["State"]["Name"] != "running":
+            return [Change(Kind.CHANGE, "manager", "it is stopped and gets started")]
+        if why := _silence(site):
+            return [Change(Kind.CHANGE, "manager", f"its hub does not answer: {why}; it is waited for")]
+        return []
+
+    def apply(self, site: Site, tell: Tell) -> None:
+        zone = _zone(site)
+        volume = state_volume.ensure(site.aws, site.settings, zone, site.place()["ManagerInterface"])
+        plan = _plan(site, volume, zone)
+        instance = self._machine(site, plan, tell)
+        _await_running(site, instance, tell)
+        state_volume.attach(site.aws, volume, instance)
+        self._await_hub(site, plan.config, instance, tell)
+
+    def removals(self, site: Site) -> list[Change]:
+        machines = [Change(Kind.REMOVE, f"manager {one['InstanceId']}") for one in _existing(site)]
+        disks = [
+            Change(Kind.REMOVE, f"state disk {one['VolumeId']}", "accounts and sessions of JupyterHub")
+            for one in state_volume.every(site.aws, site.cluster)
+        ]
+        return machines + disks
+
+    def remove(self, site: Site, tell: Tell) -> None:
+        if found := [one["InstanceId"] for one in _existing(site)]:
+            tell("ending the manager")
+            instances.terminate(site.aws, found, site.cluster, tell)
+        for disk in state_volume.every(site.aws, site.cluster):
+            state_volume.delete(site.aws, disk["VolumeId"])
+
+    def _machine(self, site: Site, plan: Plan, tell: Tell) -> str:
+        """The id of the one manager, launched or started if need be."""
+        found = _existing(site)
+        right = [one for one in found if instances.tags_of(one).get(TAG_CONTENT) == plan.content]
+        wrong = [one["InstanceId"] for one in found if one not in right[:1]]
+        if wrong:
+            tell(f"replacing the manager {', '.join(wrong)}: {REPLACED}")
+            instances.terminate(site.aws, wrong, site.cluster, tell)
+        if not right:
+            tell("launching the manager")
+            return instances.launch(site.aws, _request(site, plan))
+        instance = right[0]["InstanceId"]
+        if right[0]["State"]["Name"] in ("stopping", "stopped"):
+            tell(f"starting the manager {instance}")
+            _await(site, instance, "stopped", tell)
+            instances.start(site.aws, instance)
+        return instance
+
+    def _await_hub(self, site: Site, config: ManagerConfig, instance: str, tell: Tell) -> None:
+        """Return when the hub answers. Raises StepFailed with what the machine's console says."""
+        address = site.place().get("PublicAddress", "")
+        began = told = time.monotonic()
+        while why := _silence(site):
+            now = time.monotonic()
+            if now - began > self._patience.total_seconds():
+                raise StepFailed(_unanswered(site, config, instance, why))
+            if now - told > TELL_EVERY:
+                tell(f"waiting for the hub at {config.public_url}: {why}{_dns_advice(config, address, why)}")
+                told = now
+            time.sleep(LOOK_EVERY)
+
+
+def _silence(site: Site) -> str:
+    """Why the hub does not answer at its public URL; "" if it does."""
+    _, pair = tls.wanted(site, datetime.now(UTC))
+    place = site.place()
+    return hub_answers(public_url(site.settings, place), pair, place.get("PublicAddress", ""))
+
+
+def _existing(site: Site) -> "list[InstanceTypeDef]":
+    """The cluster's managers that are not gone; more than one only after an accident, the newest first."""
+    found = instances.found_by_tags(site.aws, site.cluster, ROLE_MANAGER)
+    return sorted(found, key=lambda one: one["LaunchTime"], reverse=True)
+
+
+def _is_as_wanted(site: Site, found: "list[InstanceTypeDef]", volume: str) -> bool:
+    try:
+        wanted = _plan(site, volume, "").content
+    except NotBuilt:  # it stands in a place that is gone
+        return False
+    return [instances.tags_of(one).get(TAG_CONTENT) for one in found] == [wanted]
+
+
+def _plan(site: Site, volume: str, zone: str) -> Plan:
+    place, login = site.place(), site.settings.login
+    needed = secrets_of(login.authenticator, login.options)
+    config = manager_config(
+        site.settings,
+        place=place,
+        network=site.network(),
+        bucket=names.bucket(site.cluster, site.aws),
+        bundle=current().key,
+        state_volume=volume,
+        secret_versions=secrets.versions(site.aws.client("ssm"), site.cluster, needed),
+    )
+    return Plan(config, content(site.settings, config), place["ManagerInterface"], zone)
+
+
+def _request(site: Site, plan: Plan) -> dict[str, object]:
+    manager = site.settings.manager
+    base = base_image(site.aws, manager.base, architecture_of(site.aws, [manager.type]))
+    judge_disk(base.image, base.root_size, manager.disk, "manager.disk")
+    return launch_request(site.settings, plan.config, base, plan.interface, plan.zone)
+
+
+def _zone(site: Site) -> str:
+    subnet = site.network().manager_subnet
+    [found] = site.aws.client("ec2").describe_subnets(SubnetIds=[subnet])["Subnets"]
+    return found["AvailabilityZone"]
+
+
+def _await_running(site: Site, instance: str, tell: Tell) -> None:
+    _await(site, instance, "running", tell)
+
+
+def _await(site: Site, instance: str, state: str, tell: Tell) -> None:
+    instances.await_state(
+        site.aws,
+        instance,
+        state,
+        RUNS_WITHIN.total_seconds(),
+        tell,
+        lambda now, waited: f"the manager {instance} is {now} for {waited:.0f} s",
+    )
+
+
+def _dns_advice(config: ManagerConfig, address: str, why: str) -> str:
+    if config.https is not Https.LETS_ENCRYPT or not address or not why.endswith("(yet)"):
+        return ""
+    return f"; a DNS record must point it to {address}"
+
+
+def _unanswered(site: Site, config: ManagerConfig, instance: str, why: str) -> str:
+    address = site.place().get("PublicAddress", "")
+    output = site.aws.client("ec2").get_console_output(InstanceId=instance).get("Output", "")
+    lines = [line for line in output.splitlines() if line.strip()][-CONSOLE_LINES:]
+    said = "\n".join(lines) or "its console says nothing yet"
+    advice = _dns_advice(config, address, why)
+    silent = f"the hub does not answer at {config.public_url}: {why}{advice}"
+    return f"{silent}; the console of {instance} ends with:\n{said}"

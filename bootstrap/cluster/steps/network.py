@@ -1,0 +1,145 @@
+"""The network: built by the first cluster that names it, removed with the last one."""
+
+from typing import Any
+
+from bootstrap.aws import names, stacks
+from bootstrap.cluster.site import Site, Tell
+from bootstrap.cluster.steps.neighbours import other_clusters
+from bootstrap.cluster.steps.stack_changes import stack_changes
+from bootstrap.cluster.steps.step import Change, Kind
+from bootstrap.cluster.templates.network import network_template
+from bootstrap.cluster.templates.parts import TAG_NETWORK, Template
+from bootstrap.cluster.templates.place import without_forwarding
+from bootstrap.config.settings import ZONES_BY_DEFAULT, Egress
+from bootstrap.errors import Refused, SettingsError
+from lifecycle_app.model.worker import TAG_CLUSTER
+
+
+class NetworkStep:
+    """The stack of the network that the settings name; nothing where they name an existing VPC."""
+
+    name = "network"
+
+    def changes(self, site: Site) -> list[Change]:
+        if not site.settings.network.is_ours:
+            return []
+        template = _wanted(site)
+        _refuse_to_disturb(site, template)
+        return stack_changes(site.aws.client("cloudformation"), _stack(site), template, _tags(site))
+
+    def apply(self, site: Site, tell: Tell) -> None:
+        if not site.settings.network.is_ours:
+            return
+        template = _wanted(site)
+        _refuse_to_disturb(site, template)
+        if site.settings.network.egress is not Egress.MANAGER:
+            _end_forwarding(site, tell)
+        stacks.apply(site.aws.client("cloudformation"), _stack(site), template, tags=_tags(site), tell=tell)
+
+    def removals(self, site: Site) -> list[Change]:
+        if not site.settings.network.is_ours or not stacks.current(
+            site.aws.client("cloudformation"), _stack(site)
+        ):
+            return []
+        return (
+            [] if _users(site) else [Change(Kind.REMOVE, f"stack {_stack(site)}", "no cluster is left in it")]
+        )
+
+    def remove(self, site: Site, tell: Tell) -> None:
+        if not site.settings.network.is_ours:
+            return
+        if users := _users(site):
+            tell(f"the network {site.settings.network.name} stays: {', '.join(users)} use it")
+            return
+        stacks.remove(site.aws.client("cloudformation"), _stack(site), tell)
+
+
+def _stack(site: Site) -> str:
+    return names.network_stack(site.settings.network.name)
+
+
+def _tags(site: Site) -> dict[str, str]:
+    return {TAG_NETWORK: site.settings.network.name}
+
+
+def _users(site: Site) -> list[str]:
+    vpc = site.outputs(_stack(site)).get("Vpc")
+    return other_clusters(site, vpc) if vpc else []
+
+
+def _wanted(site: Site) -> Template:
+    wanted = site.settings.network
+    try:
+        return network_template(wanted.name, wanted.cidr, _zones(site), wanted.egress)
+    except ValueError as error:
+        raise SettingsError(f"network.cidr: {error}") from error
+
+
+def _zones(site: Site) -> tuple[str, ...]:
+    """The zones of the settings; else those that the network is in already; else the first of the region."""
+    if site.settings.network.zones:
+        return site.settings.network.zones
+    built = _zones_of(_present(site))
+    if built:
+        return built
+    found = site.aws.client("ec2").describe_availability_zones(
+        Filters=[
+            {"Name": "state", "Values": ["available"]},
+            {"Name": "zone-type", "Values": ["availability-zone"]},
+        ]
+    )
+    return tuple(sorted(zone["ZoneName"] for zone in found["AvailabilityZones"])[:ZONES_BY_DEFAULT])
+
+
+def _present(site: Site) -> Template:
+    """The template that the network has; {} where there is none."""
+    client = site.aws.client("cloudformation")
+    return stacks.template_of(client, _stack(site)) if stacks.outputs(client, _stack(site)) else {}
+
+
+def _zones_of(template: Template) -> tuple[str, ...]:
+    resources = template.get("Resources", {})
+    subnets = [
+        (int(name.removeprefix("WorkerSubnet")), one["Properties"]["AvailabilityZone"])
+        for name, one in resources.items()
+        if one["Type"] == "AWS::EC2::Subnet" and name.startswith("WorkerSubnet")
+    ]
+    return tuple(zone for _, zone in sorted(subnets))
+
+
+def _refuse_to_disturb(site: Site, wanted: Template) -> None:
+    """A network that others use keeps its addresses and its way out; zones may be added to it."""
+    present = _present(site)
+    if not present:
+        return
+    different = [what for what, of in ASPECTS.items() if of(present) != of(wanted)]
+    if _zones_of(present) != _zones_of(wanted)[: len(_zones_of(present))]:
+        different.append("zones")
+    if different and (users := _users(site)):
+        raise Refused(
+            f"the network {site.settings.network.name} has other {' and '.join(different)} than cluster.yaml says, and "
+            f"{', '.join(users)} use it: take over its settings, or give another network.name"
+        )
+
+
+def _cidr_of(template: Template) -> Any:
+    return template["Resources"]["Vpc"]["Properties"]["CidrBlock"]
+
+
+def _egress_of(template: Template) -> Any:
+    return template["Outputs"]["Egress"]["Value"]
+
+
+ASPECTS = {"cidr": _cidr_of, "egress": _egress_of}
+
+
+def _end_forwarding(site: Site, tell: Tell) -> None:
+    """Where this cluster's manager is the workers' way out, that route must go before the new one can come."""
+    present = _present(site)
+    if not present or _egress_of(present) != Egress.MANAGER:
+        return
+    client, place = site.aws.client("cloudformation"), names.stack(site.cluster, "place")
+    if stacks.outputs(client, place):
+        tell("the manager ends forwarding: workers are without internet until the new way is there")
+        template = without_forwarding(stacks.template_of(client, place))
+        stacks.apply(client, place, template, tags={TAG_CLUSTER: site.cluster}, tell=tell)

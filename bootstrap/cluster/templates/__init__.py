@@ -1,0 +1,8 @@
+"""CloudFormation templates as pure functions: settings in, a template dict out."""
+
+from bootstrap.cluster.templates.access import access_template
+from bootstrap.cluster.templates.data import data_template
+from bootstrap.cluster.templates.network import network_template
+from bootstrap.cluster.templates.place import Position, place_template
+
+__all__ = ["Position", "access_template", "data_template", "network_template", "place_template"]

@@ -1,0 +1,32 @@
+"""The roles of manager, workers and builders, with their instance profiles. The functions' roles are Chalice's."""
+
+from bootstrap.aws import names
+from bootstrap.cluster.policies import Scope, builder_policy, ec2_trust, manager_policy, worker_policy
+from bootstrap.cluster.policies.statements import Document
+from bootstrap.cluster.templates.parts import Resource, Template, cluster_tags, ref, resource, template
+
+
+def access_template(scope: Scope) -> Template:
+    """The template of the three roles."""
+    cluster = scope.cluster
+    resources = {
+        **_role("Manager", names.role(cluster, "manager"), scope, manager_policy(scope)),
+        **_role("Worker", scope.worker_role, scope, worker_policy(scope)),
+        **_role("Builder", names.role(cluster, "builder"), scope, builder_policy(scope)),
+    }
+    return template(f"cloudJHub {cluster}: roles", resources, {})
+
+
+def _role(logical: str, name: str, scope: Scope, policy: Document) -> dict[str, Resource]:
+    return {
+        f"{logical}Role": resource(
+            "IAM::Role",
+            RoleName=name,
+            AssumeRolePolicyDocument=ec2_trust(scope),
+            Policies=[{"PolicyName": name, "PolicyDocument": policy}],
+            Tags=cluster_tags(scope.cluster),
+        ),
+        f"{logical}Profile": resource(
+            "IAM::InstanceProfile", InstanceProfileName=name, Roles=[ref(f"{logical}Role")]
+        ),
+    }

@@ -1,0 +1,52 @@
+"""What the templates are put together from."""
+
+from typing import Any
+
+from lifecycle_app.model.worker import TAG_CLUSTER, TAG_NAME
+
+TEMPLATE_VERSION = "2010-09-09"
+TAG_NETWORK = "cloudjhub:network"
+
+Template = dict[str, Any]
+Resource = dict[str, Any]
+
+
+def template(description: str, resources: dict[str, Resource], outputs: dict[str, Any]) -> Template:
+    """A whole template; `outputs`: what each is called, and its value."""
+    made = {
+        "AWSTemplateFormatVersion": TEMPLATE_VERSION,
+        "Description": description,
+        "Resources": resources,
+    }
+    # CloudFormation refuses an empty section.
+    return (
+        {**made, "Outputs": {name: {"Value": value} for name, value in outputs.items()}} if outputs else made
+    )
+
+
+def resource(kind: str, **properties: Any) -> Resource:
+    """One resource, `kind` without the leading AWS::."""
+    return {"Type": f"AWS::{kind}", "Properties": properties}
+
+
+def ref(logical: str) -> dict[str, str]:
+    return {"Ref": logical}
+
+
+def attribute(logical: str, name: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [logical, name]}
+
+
+def network_tags(network: str, name: str) -> list[dict[str, str]]:
+    """Tags of what a network's clusters share."""
+    return _tags({TAG_NAME: f"cloudjhub-{network}-{name}", TAG_NETWORK: network})
+
+
+def cluster_tags(cluster: str, name: str = "") -> list[dict[str, str]]:
+    """Tags of what is a cluster's own; with its name in EC2's console where there is one."""
+    named = {TAG_NAME: f"cloudjhub-{cluster}-{name}"} if name else {}
+    return _tags({**named, TAG_CLUSTER: cluster})
+
+
+def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

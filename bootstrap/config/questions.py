@@ -1,0 +1,134 @@
+"""What `cloudjhub init` asks: each question with its place in cluster.yaml, its default and a hint."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap.config.login import Authenticator
+from bootstrap.config.settings import Egress, Https, Workers
+from bootstrap.costs.comparison import egress_costs
+from hub.login.options import CHOICES, FLAG, LIST, TEMPLATES, TEXT, URL
+
+Answers = dict[str, Any]
+"""The keys of cluster.yaml with their values, sections nested."""
+
+WAYS_OUT = {
+    Egress.NAT_GATEWAY: "AWS runs it; nothing to look after",
+    Egress.MANAGER: "the manager forwards; no internet for workers while it restarts",
+    Egress.PUBLIC_ADDRESS: "each worker has an address while it runs; nobody reaches it from outside",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question for `key`, with dots. `default` and `hint` may depend on what was answered before."""
+
+    key: str
+    words: str
+    default: Callable[[Answers], Any]
+    hint: Callable[[Answers], Sequence[str]] = lambda _: ()
+    choices: tuple[str, ...] = ()
+    is_asked: Callable[[Answers], bool] = lambda _: True
+    is_list: bool = False
+
+
+def get(answers: Mapping[str, Any], key: str) -> Any:
+    """The answer for a key with dots; None if there is none yet."""
+    found: Any = answers
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def put(answers: Answers, key: str, value: Any) -> None:
+    """Sets the answer for a key with dots."""
+    *sections, name = key.split(".")
+    for section in sections:
+        answers = answers.setdefault(section, {})
+    answers[name] = value
+
+
+def questions(region: str, owner: str) -> tuple[Question, ...]:
+    """In the order in which they are asked; `region` and `owner` are the operator's own, as far as known."""
+    return (
+        Question(
+            "cluster", "Name of the cluster", lambda _: "jupyter",
+            _said("part of every name; cannot be changed later"),
+        ),
+        Question("region", "Region of AWS", lambda _: region),
+        Question("owner", "Who answers for its machines (becomes their Owner tag)", lambda _: owner),
+        Question("users", "How many users", lambda _: 20),
+        Question("hours", "Hours a month that each of them works", lambda _: 30),
+        Question(
+            "network.egress", "How workers reach the internet", lambda _: Egress.NAT_GATEWAY.value, _ways_out,
+            tuple(one.value for one in Egress), lambda answers: not get(answers, "network.vpc"),
+        ),
+        Question(
+            "workers.types", "Instance types that users choose among, the default one first",
+            lambda _: " ".join(Workers().types),
+            _said("t3.medium has 4 GB of memory, t3.large 8, m7i.large 8 and steady CPU"),
+            is_list=True,
+        ),
+        Question(
+            "workers.home_disk", "Home disk of each user in GB", lambda _: Workers().home_disk,
+            _said("$0.08 a GB and month"),
+        ),
+        Question(
+            "manager.domain", "The hub's name in the DNS, - for none", lambda _: "-",
+            _said("with a name of your own, browsers trust the hub's certificate; without one, they warn"),
+        ),
+        Question(
+            "manager.https", "Where its certificate comes from", lambda _: Https.LETS_ENCRYPT.value,
+            choices=(Https.LETS_ENCRYPT.value, Https.SELF_SIGNED.value), is_asked=_has_domain,
+        ),
+        Question(
+            "login.authenticator", "How users log in", lambda _: Authenticator.NATIVE.value,
+            choices=_authenticators(),
+        ),
+        Question("policy.idle_timeout", "Stop a machine when nobody has used it for", lambda _: "1h"),
+    )  # fmt: skip
+
+
+def option_questions(authenticator: str) -> tuple[Question, ...]:
+    """What the authenticator cannot do without."""
+    choice = CHOICES.get(authenticator)
+    return tuple(
+        Question(
+            f"login.options.{name}", f"{authenticator}: {name} ({option.kind.words})", lambda _: None,
+            is_list=option.kind is LIST,
+        )
+        for name, option in (choice.options if choice else {}).items()
+        if option.needed
+    )  # fmt: skip
+
+
+def option_value(authenticator: str, name: str, text: str) -> Any:
+    """An option as its authenticator takes it: a list where it wants one, else a number, true, false or the text."""
+    option = CHOICES[authenticator].options.get(name) if authenticator in CHOICES else None
+    if option is not None and option.kind in (LIST, TEMPLATES):
+        return [part.strip() for part in text.split(";")]
+    if option is not None and option.kind is FLAG and text in ("true", "false"):
+        return text == "true"
+    if option is not None and option.kind not in (TEXT, URL) and text.isdigit():
+        return int(text)
+    return text
+
+
+def _said(*lines: str) -> Callable[[Answers], Sequence[str]]:
+    return lambda _: lines
+
+
+def _ways_out(answers: Answers) -> Sequence[str]:
+    """What each choice costs for so many users and hours."""
+    costs = egress_costs(int(get(answers, "users")), float(get(answers, "hours")))
+    return [
+        f"{egress.value}: ${costs[egress][0]:,.0f} a month; {words}" for egress, words in WAYS_OUT.items()
+    ]
+
+
+def _has_domain(answers: Answers) -> bool:
+    return bool(get(answers, "manager.domain"))
+
+
+def _authenticators() -> tuple[str, ...]:
+    return tuple(one.value for one in Authenticator if one is not Authenticator.SHARED_PASSWORD)

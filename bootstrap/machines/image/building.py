@@ -1,0 +1,112 @@
+"""Builds the worker image: a machine sets itself up and powers off, its disk becomes the image, the machine goes."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from bootstrap.aws import instances, names
+from bootstrap.aws.instances import LOOK_EVERY, tags_of
+from bootstrap.cluster.site import Site, Tell
+from bootstrap.errors import StepFailed
+from bootstrap.machines.image import images
+from bootstrap.machines.image.base import architecture_of, base_image, judge_disk
+from bootstrap.machines.image.console import outcome, tail
+from bootstrap.machines.image.request import (
+    ROLE_BUILDER,
+    TAG_CONTENT,
+    Recipe,
+    image_request,
+    launch_request,
+    recipe,
+)
+from bootstrap.machines.manager import bundle
+
+SET_UP_WITHIN = 2400.0
+# EC2 shows the console of a stopped machine late.
+CONSOLE_WITHIN = 300.0
+
+
+def wanted(site: Site) -> Recipe:
+    """What the settings and this checkout say the image is made of. Raises SettingsError or Refused."""
+    workers = site.settings.workers
+    base = base_image(site.aws, workers.base, architecture_of(site.aws, workers.types))
+    judge_disk(base.image, base.root_size, workers.disk, "workers.disk")
+    return recipe(site.settings, base, bundle.current(), names.bucket(site.cluster, site.aws))
+
+
+def build(site: Site, made_of: Recipe, now: datetime, tell: Tell, *, again: bool = False) -> str:
+    """The id of a new image that can be launched; its builder is gone, whatever happens.
+
+    A machine or an image that an interrupted run left is taken up again, or removed where it does not fit any more;
+    `again` takes up no image.
+    Raises StepFailed with where to look, NotBuilt, Refused.
+    """
+    made = images.of_content(site.aws, site.cluster, made_of.content)
+    if made is not None and made.state == "pending" and not again:
+        tell(f"image {made.image} is being made already")
+        images.await_available(site.aws, made.image, tell)
+        remove_builders(site, tell)
+        return made.image
+    with _builder(site, made_of, tell) as builder:
+        versions = _set_up(site, builder, tell)
+        request = image_request(site.settings, made_of, builder, versions, now)
+        image = site.aws.client("ec2").create_image(**request)["ImageId"]
+        tell(f"making image {image} of it")
+        images.await_available(site.aws, image, tell)
+    return image
+
+
+def remove_builders(site: Site, tell: Tell, *, but_of: str = "") -> None:
+    """End builders that runs before this one left, those that build this content apart."""
+    found = instances.found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
+    left = [one["InstanceId"] for one in found if not but_of or tags_of(one).get(TAG_CONTENT) != but_of]
+    if left:
+        tell(f"removing the builder {', '.join(left)} of an earlier run")
+        instances.terminate(site.aws, left, site.cluster, tell)
+
+
+@contextmanager
+def _builder(site: Site, made_of: Recipe, tell: Tell) -> Iterator[str]:
+    remove_builders(site, tell, but_of=made_of.content)
+    found = instances.found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
+    if found:
+        builder = found[0]["InstanceId"]
+        tell(f"the builder {builder} of an interrupted run goes on")
+    else:
+        request = launch_request(site.settings, made_of, site.network(), site.place()["WorkerGroup"])
+        builder = instances.launch(site.aws, request)
+        tell(f"the builder {builder} sets itself up")
+    try:
+        yield builder
+    finally:
+        instances.end(site.aws, [builder], site.cluster)
+    instances.await_gone(site.aws, [builder], tell)
+
+
+def _set_up(site: Site, builder: str, tell: Tell) -> dict[str, str]:
+    """The versions that the builder tells of, once it has powered itself off."""
+
+    def words(state: str, waited: float) -> str:
+        return f"the builder {builder} installs what workers need ({waited / 60:.0f} min, {state})"
+
+    instances.await_state(site.aws, builder, "stopped", SET_UP_WITHIN, tell, words)
+    told, console = None, ""
+    until = time.monotonic() + CONSOLE_WITHIN
+    while told is None:
+        console = site.aws.client("ec2").get_console_output(InstanceId=builder).get("Output", "")
+        told = outcome(console)
+        if told is None and time.monotonic() > until:
+            raise _failed(site, console, "the builder stopped without saying what it holds")
+        if told is None:
+            time.sleep(LOOK_EVERY)
+    if told.versions is None:
+        raise _failed(site, console, f"the builder could not be set up: {told.failure}")
+    return told.versions
+
+
+def _failed(site: Site, console: str, words: str) -> StepFailed:
+    log = site.directory / "image-console.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(console, encoding="utf-8")
+    return StepFailed(f"{words}; its console is in {log}, and ends:\n{tail(console)}")

@@ -1,0 +1,161 @@
+"""The worker images that there are, and which one the hub launches."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from bootstrap.aws import instances, names
+from bootstrap.aws.instances import LOOK_EVERY, TELL_EVERY, code_of, tags_of
+from bootstrap.aws.session import Aws
+from bootstrap.cluster.site import Tell
+from bootstrap.errors import NotBuilt, StepFailed
+from bootstrap.machines.image.request import ROLE_IMAGE, TAG_CONTENT, versions_in
+from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef
+
+SCOPE = "image"
+KEPT = 2
+AVAILABLE_WITHIN = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerImage:
+    """An AMI that this cluster built. `content` tells what of; see `request.Recipe`."""
+
+    image: str
+    state: str
+    created: datetime
+    content: str
+    versions: dict[str, str]
+
+
+def images(aws: Aws, cluster: str) -> list[WorkerImage]:
+    """The cluster's own images, newest first, those that are being made included."""
+    found = aws.client("ec2").describe_images(Owners=["self"], Filters=_filters(cluster))["Images"]
+    return sorted(map(_image, found), key=lambda one: one.created, reverse=True)
+
+
+def of_content(aws: Aws, cluster: str, content: str) -> WorkerImage | None:
+    """The newest image of this content that is there or on its way."""
+    fit = [one for one in images(aws, cluster) if one.content == content]
+    return next((one for one in fit if one.state in ("available", "pending")), None)
+
+
+def current(aws: Aws, cluster: str) -> str | None:
+    """The AMI that the hub launches; None before there is one, or a table."""
+    try:
+        found = aws.client("dynamodb").get_item(
+            TableName=names.table(cluster, "settings"), Key={"scope": {"S": SCOPE}}, ConsistentRead=True
+        )
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":
+            return None
+        raise
+    return found.get("Item", {}).get("image", {}).get("S")
+
+
+def choose(aws: Aws, cluster: str, image: str) -> None:
+    """Make the hub launch this AMI, within a minute. Raises NotBuilt."""
+    try:
+        aws.client("dynamodb").put_item(
+            TableName=names.table(cluster, "settings"), Item={"scope": {"S": SCOPE}, "image": {"S": image}}
+        )
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        raise NotBuilt(f"the tables of {cluster} do not exist: run `cloudjhub up` first") from error
+
+
+def await_available(aws: Aws, image: str, tell: Tell) -> None:
+    """Wait until an image can be launched. Raises StepFailed if it never can, or takes more than an hour."""
+    began = told = time.monotonic()
+    while True:
+        found = aws.client("ec2").describe_images(
+            Filters=[{"Name": "image-id", "Values": [image]}]  # EC2 may not know a new one by its id yet
+        )["Images"]
+        state = found[0]["State"] if found else "pending"
+        if state == "available":
+            return
+        waited = time.monotonic() - began
+        if state != "pending" or waited > AVAILABLE_WITHIN:
+            reason = found[0].get("StateReason", {}).get("Message", "") if found else ""
+            raise StepFailed(
+                f"the image {image} is {state} after {waited / 60:.0f} min, not available {reason}".strip()
+            )
+        if time.monotonic() - told > TELL_EVERY:
+            tell(f"EC2 copies the disk into image {image} ({waited / 60:.0f} min)")
+            told = time.monotonic()
+        time.sleep(LOOK_EVERY)
+
+
+def used_by_workers(aws: Aws, cluster: str) -> Counter[str]:
+    """How many of the cluster's workers, stopped ones included, have each image."""
+    return Counter(one["ImageId"] for one in instances.found_by_tags(aws, cluster, ROLE_WORKER))
+
+
+def superfluous(found: Sequence[WorkerImage], used: set[str], kept: int = KEPT) -> list[WorkerImage]:
+    """Those of the images, newest first, that are not among the newest and have no instance."""
+    return [one for one in found[kept:] if one.image not in used and one.state != "pending"]
+
+
+def prune(aws: Aws, cluster: str, tell: Tell) -> None:
+    """Remove the images that are neither in use nor among the newest, with the snapshots of removed ones."""
+    used = {*used_by_workers(aws, cluster)}
+    if chosen := current(aws, cluster):
+        used.add(chosen)
+    for one in superfluous(images(aws, cluster), used):
+        tell(f"removing the old image {one.image}")
+        aws.client("ec2").deregister_image(ImageId=one.image)
+    remove_snapshots(aws, cluster)
+
+
+def remove_all(aws: Aws, cluster: str, tell: Tell) -> None:
+    """Remove every image that the cluster built. Machines that were launched of them do not mind."""
+    for one in images(aws, cluster):
+        tell(f"removing the image {one.image}")
+        aws.client("ec2").deregister_image(ImageId=one.image)
+    remove_snapshots(aws, cluster)
+
+
+def remove_snapshots(aws: Aws, cluster: str) -> None:
+    """Delete the cluster's snapshots that belong to no image any more, whenever that image was removed."""
+    ec2 = aws.client("ec2")
+    found = ec2.describe_images(Owners=["self"], Filters=_filters(cluster))["Images"]
+    if any(one["State"] == "pending" for one in found):
+        return  # which snapshots it will have is not told yet
+    needed = {
+        disk["Ebs"].get("SnapshotId")
+        for one in found
+        for disk in one.get("BlockDeviceMappings", [])
+        if "Ebs" in disk
+    }
+    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_filters(cluster))
+    for page in pages:
+        for snapshot in page["Snapshots"]:
+            if snapshot["SnapshotId"] not in needed:
+                ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
+
+
+def _filters(cluster: str) -> "list[FilterTypeDef]":
+    return [
+        {"Name": f"tag:{TAG_CLUSTER}", "Values": [cluster]},
+        {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_IMAGE]},
+    ]
+
+
+def _image(found: "ImageTypeDef") -> WorkerImage:
+    tags = tags_of(found)
+    return WorkerImage(
+        image=found["ImageId"],
+        state=found["State"],
+        created=datetime.fromisoformat(found["CreationDate"]),
+        content=tags.get(TAG_CONTENT, ""),
+        versions=versions_in(tags),
+    )

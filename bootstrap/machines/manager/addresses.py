@@ -1,0 +1,23 @@
+"""Where the manager is reached: its name in the browser."""
+
+from collections.abc import Mapping
+
+from bootstrap.config.settings import ClusterSettings, Https
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def public_host(settings: ClusterSettings, place: Mapping[str, str]) -> str:
+    """The domain, or else the public address; a manager without either is reached by its private address.
+
+    `place`: the outputs of the place stack.
+    """
+    return settings.manager.domain or place.get("PublicAddress") or place["ManagerAddress"]
+
+
+def public_url(settings: ClusterSettings, place: Mapping[str, str]) -> str:
+    """The address in the browser, without a slash at its end."""
+    scheme = "http" if settings.manager.https is Https.NONE else "https"
+    port = settings.manager.port
+    host = public_host(settings, place)
+    return f"{scheme}://{host}" if port == DEFAULT_PORTS[scheme] else f"{scheme}://{host}:{port}"

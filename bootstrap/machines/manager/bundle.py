@@ -1,0 +1,97 @@
+"""The bundle: what manager and image builder run of this repository, as one archive named by its content."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PREFIX = "bundle/"
+PACKAGES = ("bootstrap", "hub", "lifecycle_app")
+# What only the operator's machine runs: a change of it concerns no machine, so that none is replaced.
+OPERATORS = tuple(
+    f"bootstrap/{part}"
+    for part in ("__main__.py", "cli/", "costs/", "local/", "preflight/", "cluster/steps/")
+)
+# What tools leave beside the sources.
+DEBRIS = ("__pycache__", "node_modules", ".ready")
+HIDDEN_BUT_NEEDED = (".npmrc",)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """`key` is where it lies in the cluster's bucket, `content` a tar.gz."""
+
+    key: str
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The hash, in hex, of the archive as it is before compression."""
+        return hash_in(self.key)
+
+
+def key_of(sha256: str) -> str:
+    """Where the bundle with this content lies in the bucket."""
+    return f"{PREFIX}{sha256}.tar.gz"
+
+
+def hash_in(key: str) -> str:
+    """The hash that a bundle's key names."""
+    return key.removeprefix(PREFIX).removesuffix(".tar.gz")
+
+
+@cache
+def current() -> Bundle:
+    """The bundle of this checkout as it was when this process first asked: one run of `up` uploads, bakes and launches
+    the same, whoever edits meanwhile.
+    """
+    return build(REPOSITORY)
+
+
+def build(repository: Path = REPOSITORY) -> Bundle:
+    """The bundle of the sources below `repository`. Equal sources have equal keys, whoever packs them, where and when.
+
+    The key names the hash of the archive before compression: zlib's output differs between its versions, and two
+    operators' machines must not replace the manager in turns.
+    """
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(_sources(repository)):
+            archive.addfile(*_member(repository, path))
+    content = packed.getvalue()
+    return Bundle(key_of(hashlib.sha256(content).hexdigest()), gzip.compress(content, mtime=0))
+
+
+def files_in(content: bytes, names: Collection[str]) -> dict[str, bytes]:
+    """Those of the named files that a bundle's content holds."""
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        found = {name: archive.extractfile(name) for name in archive.getnames() if name in names}
+        return {name: file.read() for name, file in found.items() if file}
+
+
+def _sources(repository: Path) -> Iterator[Path]:
+    for package in PACKAGES:
+        for path in (repository / package).rglob("*"):
+            if path.is_file() and _is_for_machines(path.relative_to(repository)):
+                yield path
+
+
+def _is_for_machines(path: Path) -> bool:
+    if any(part in DEBRIS for part in path.parts):
+        return False
+    if any(part.startswith(".") and part not in HIDDEN_BUT_NEEDED for part in path.parts):
+        return False
+    return not path.as_posix().startswith(OPERATORS)
+
+
+def _member(repository: Path, path: Path) -> tuple[tarfile.TarInfo, io.BytesIO]:
+    content = path.read_bytes()
+    member = tarfile.TarInfo(path.relative_to(repository).as_posix())
+    member.size = len(content)
+    member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+    return member, io.BytesIO(content)

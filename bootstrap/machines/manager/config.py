@@ -1,0 +1,65 @@
+"""What the manager is told at its launch: /etc/cloudjhub/manager.json. No secret is in it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from bootstrap.config.settings import Https
+
+CONFIG_PATH = Path("/etc/cloudjhub/manager.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerConfig:
+    """Everything that a manager is made of, as JSON can hold it; disks in GB, durations in seconds."""
+
+    cluster: str
+    region: str
+    owner: str
+    bucket: str
+    bundle: str
+    """The bundle's key in the bucket."""
+    log_group: str
+    state_volume: str
+    """The id of the disk that survives the machine."""
+    public_url: str
+    private_address: str
+    https: Https
+    email: str = ""
+    subdomains: bool = False
+    nat_range: str = ""
+    """The network that the manager forwards to the internet for, as CIDR; empty where it forwards nothing."""
+    worker_image: str = ""
+    """An image that is used as it is; empty where the settings table names the one that was built."""
+    worker_types: tuple[str, ...]
+    worker_subnets: tuple[str, ...]
+    worker_group: str
+    worker_role: str
+    worker_disk: int
+    home_disk: int
+    named_servers: int
+    authenticator: str
+    authenticator_options: Mapping[str, Any] = field(default_factory=dict)
+    allow_all: bool = False
+    secret_versions: Mapping[str, int] = field(default_factory=dict)
+    """How often each secret of the authenticator was set: the hub reads them when it starts, so that a changed one is
+    a reason for another manager."""
+    report_period: int
+    read_interval: int
+    answer_limit: int
+
+    def to_json(self) -> str:
+        """Equal settings make equal text."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ManagerConfig":
+        """Raises ValueError for a file that is not a manager's."""
+        found = json.loads(text)
+        known = {one.name for one in fields(cls)}
+        if not isinstance(found, dict) or set(found) - known:
+            raise ValueError("not a manager's configuration")
+        lists = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+        return cls(**{**found, **lists, "https": Https(found["https"])})

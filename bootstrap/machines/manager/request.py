@@ -1,0 +1,139 @@
+"""What the manager is launched with, as pure functions of the settings and of what is built already."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bootstrap.aws import names
+from bootstrap.cluster.site import BuiltNetwork
+from bootstrap.config.settings import ClusterSettings, Egress
+from bootstrap.machines.image.base import BaseImage
+from bootstrap.machines.manager.addresses import public_url
+from bootstrap.machines.manager.config import ManagerConfig
+from bootstrap.machines.manager.user_data import user_data
+from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_NAME, TAG_OWNER, TAG_ROLE
+
+ROLE_MANAGER, ROLE_STATE = "manager", "manager-state"
+TAG_CONTENT = "cloudjhub:content"
+CREATOR = "cloudjhub"
+STATE_DEVICE = "/dev/sdf"
+
+
+def manager_config(
+    settings: ClusterSettings,
+    *,
+    place: Mapping[str, str],
+    network: BuiltNetwork,
+    bucket: str,
+    bundle: str,
+    state_volume: str,
+    secret_versions: Mapping[str, int],
+) -> ManagerConfig:
+    """What the manager is told. `place`: outputs of the place stack; `bundle`: the bundle's key;
+    `secret_versions` of the authenticator's secrets.
+    """
+    manager, workers, login, timing = settings.manager, settings.workers, settings.login, settings.timing
+    ours = settings.network
+    return ManagerConfig(
+        cluster=settings.cluster,
+        region=settings.region,
+        owner=settings.owner,
+        bucket=bucket,
+        bundle=bundle,
+        log_group=names.log_group(settings.cluster),
+        state_volume=state_volume,
+        public_url=public_url(settings, place),
+        private_address=place["ManagerAddress"],
+        https=manager.https,
+        email=manager.email,
+        subdomains=manager.subdomains,
+        nat_range=str(ours.cidr) if ours.is_ours and ours.egress is Egress.MANAGER else "",
+        worker_image=workers.image,
+        worker_types=workers.types,
+        worker_subnets=network.worker_subnets,
+        worker_group=place["WorkerGroup"],
+        worker_role=names.role(settings.cluster, "worker"),
+        worker_disk=workers.disk,
+        home_disk=workers.home_disk,
+        named_servers=workers.named_servers,
+        authenticator=login.authenticator,
+        authenticator_options=login.options,
+        allow_all=login.allow_all,
+        secret_versions=secret_versions,
+        report_period=int(timing.report_period.total_seconds()),
+        read_interval=int(timing.read_interval.total_seconds()),
+        answer_limit=int(timing.answer_limit.total_seconds()),
+    )
+
+
+def content(settings: ClusterSettings, config: ManagerConfig) -> str:
+    """Names all that decides what the manager is, in hex. Not the base image's id: a newer one is taken at the next
+    replacement, and is no reason for one.
+    """
+    manager = settings.manager
+    decides = [user_data(config), manager.type, manager.disk, manager.base]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+
+
+def launch_request(
+    settings: ClusterSettings, config: ManagerConfig, base: BaseImage, interface: str, zone: str
+) -> dict[str, Any]:
+    """RunInstances for the manager, at the network interface that keeps its addresses."""
+    tags = manager_tags(settings, ROLE_MANAGER, zone, {TAG_CONTENT: content(settings, config)})
+    return {
+        "ImageId": base.image,
+        "InstanceType": settings.manager.type,
+        "NetworkInterfaces": [{"DeviceIndex": 0, "NetworkInterfaceId": interface}],
+        "IamInstanceProfile": {"Name": names.role(settings.cluster, "manager")},
+        "InstanceInitiatedShutdownBehavior": "stop",
+        "MetadataOptions": {
+            "HttpEndpoint": "enabled",
+            "HttpTokens": "required",
+            "HttpPutResponseHopLimit": 1,
+        },
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": base.root_device,
+                "Ebs": {
+                    "VolumeSize": settings.manager.disk,
+                    "VolumeType": "gp3",
+                    "Encrypted": True,
+                    "DeleteOnTermination": True,
+                },
+            }
+        ],
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+        "UserData": user_data(config),
+    }
+
+
+def volume_request(settings: ClusterSettings, zone: str, interface: str) -> dict[str, Any]:
+    """CreateVolume for the state disk. The token lets an interrupted run find what it made; the network interface
+    makes it another one's after the cluster was removed and built again.
+    """
+    token = f"{settings.cluster} {ROLE_STATE} {zone} {settings.manager.state_disk} {interface}"
+    tags = manager_tags(settings, ROLE_STATE, zone, {})
+    return {
+        "AvailabilityZone": zone,
+        "Size": settings.manager.state_disk,
+        "VolumeType": "gp3",
+        "Encrypted": True,
+        "TagSpecifications": [{"ResourceType": "volume", "Tags": tags}],
+        "ClientToken": hashlib.sha256(token.encode()).hexdigest(),
+    }
+
+
+def manager_tags(
+    settings: ClusterSettings, role: str, zone: str, more: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """The tags of the manager's instance and disks."""
+    tags = {
+        TAG_NAME: f"JUPYTER_HUB_{zone}_{settings.cluster}_MANAGER",
+        TAG_OWNER: settings.owner,
+        TAG_CREATOR: CREATOR,
+        TAG_CLUSTER: settings.cluster,
+        TAG_ROLE: role,
+        **more,
+    }
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,0 +1,115 @@
+"""Makes this machine the manager that /etc/cloudjhub/manager.json describes. Run as root at every boot; whatever is
+done already is left alone.
+
+    python -m bootstrap.machines.manager.setup
+"""
+
+import sys
+from collections.abc import Callable
+
+import boto3
+
+from bootstrap.config.settings import Https
+from bootstrap.machines.manager import certificates, disks, files, installing, parameters, users
+from bootstrap.machines.manager.caddy import caddyfile
+from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
+from bootstrap.machines.manager.environment import environment_file, hub_variables
+from bootstrap.machines.manager.errors import SetupError
+from bootstrap.machines.manager.paths import (
+    CADDY_STATE,
+    CADDY_USER,
+    CADDYFILE,
+    HUB_ENVIRONMENT,
+    HUB_STATE,
+    HUB_USER,
+    NAT_RULES,
+    PROXY_ENVIRONMENT,
+    STATE,
+    UNITS,
+)
+from bootstrap.machines.manager.running import Run, run
+from bootstrap.machines.manager.units import CERTIFICATE, MOUNT, NAT, PACKAGED_CADDY, nat_rules, units
+
+Step = tuple[str, Callable[[], object]]
+
+
+def steps(config: ManagerConfig, run: Run) -> list[Step]:
+    """What is done, in this order, each with its name."""
+    return [
+        ("configuration files", lambda: write_files(config)),
+        ("forwarding", lambda: begin_forwarding(config, run)),
+        ("users", lambda: users.ensure_users(run)),
+        ("state disk", lambda: mount_state(config, run)),
+        ("packages", lambda: installing.install(run)),
+        ("secrets", lambda: place_secrets(config)),
+        ("services", lambda: start_services(config, run)),
+    ]
+
+
+def write_files(config: ManagerConfig) -> None:
+    """Units and what they read, without any secret."""
+    for name, text in units(config).items():
+        files.write(UNITS / name, text)
+    files.write(HUB_ENVIRONMENT, environment_file(hub_variables(config, HUB_STATE)))
+    if config.https is not Https.NONE:
+        files.write(CADDYFILE, caddyfile(config))
+    if config.nat_range:
+        files.write(NAT_RULES, nat_rules(config))
+
+
+def begin_forwarding(config: ManagerConfig, run: Run) -> None:
+    """Early: workers that run already are without the internet until then."""
+    run(["systemctl", "daemon-reload"])
+    if config.nat_range:
+        run(["systemctl", "enable", "--now", NAT])
+
+
+def mount_state(config: ManagerConfig, run: Run) -> None:
+    """The state disk in its place; what is on it belongs to this machine's users."""
+    disks.format_if_blank(disks.await_disk(config.state_volume), run)
+    run(["systemctl", "start", MOUNT])
+    STATE.chmod(0o755)
+    users.give(HUB_STATE, HUB_USER)
+    if config.https is not Https.NONE:
+        users.give(CADDY_STATE, CADDY_USER)
+
+
+def place_secrets(config: ManagerConfig) -> None:
+    """The proxy's token and Caddy's key, in memory. The hub reads its own secrets itself."""
+    ssm = boto3.client("ssm", region_name=config.region)
+    [token] = parameters.read(ssm, config.cluster, parameters.PROXY_TOKEN)
+    files.write(PROXY_ENVIRONMENT, environment_file({"CONFIGPROXY_AUTH_TOKEN": token}), 0o600)
+    if config.https in (Https.OWN, Https.SELF_SIGNED):
+        certificates.place(config.cluster, config.region)
+
+
+def start_services(config: ManagerConfig, run: Run) -> None:
+    """They wait for the end of this program, which is a unit too; so nobody waits for them here."""
+    wanted = [name for name in units(config) if name.endswith((".service", ".timer"))]
+    wanted = [name for name in wanted if name != CERTIFICATE]
+    if config.https is not Https.NONE:
+        run(["systemctl", "disable", "--now", PACKAGED_CADDY])
+    run(["systemctl", "enable", *wanted])
+    run(["systemctl", "start", "--no-block", *wanted])
+
+
+def main() -> int:
+    """0 when the machine is as it should be; each failure is one line on the console."""
+    try:
+        config = ManagerConfig.from_json(CONFIG_PATH.read_text())
+    except (OSError, ValueError, TypeError) as error:
+        print(f"cloudjhub-setup: {CONFIG_PATH} cannot be used: {error}", flush=True)
+        return 1
+    for name, act in steps(config, run):
+        print(f"cloudjhub-setup: {name}", flush=True)
+        try:
+            act()
+        except (SetupError, OSError) as error:
+            print(f"cloudjhub-setup: {name} failed: {error}", flush=True)
+            return 1
+    print("cloudjhub-setup: done", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

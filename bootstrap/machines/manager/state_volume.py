@@ -1,0 +1,102 @@
+"""The disk that the manager's state is on: found by its tag, made once, attached to whoever is the manager."""
+
+import time
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from bootstrap.aws.instances import code_of
+from bootstrap.aws.session import Aws
+from bootstrap.config.settings import ClusterSettings
+from bootstrap.errors import Refused, StepFailed
+from bootstrap.machines.manager.request import ROLE_STATE, STATE_DEVICE, volume_request
+from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import VolumeTypeDef
+
+LOOK_EVERY, WITHIN = 2.0, 300.0
+
+
+def find(aws: Aws, cluster: str) -> "VolumeTypeDef | None":
+    """The cluster's state disk, or None. Raises Refused where there are several: nobody can tell which is right."""
+    found = every(aws, cluster)
+    if len(found) > 1:
+        ids = ", ".join(one["VolumeId"] for one in found)
+        raise Refused(f"several state disks of {cluster}: {ids}; delete all but the right one")
+    return found[0] if found else None
+
+
+def every(aws: Aws, cluster: str) -> "list[VolumeTypeDef]":
+    """All disks that are tagged as the cluster's state."""
+    pages = (
+        aws.client("ec2")
+        .get_paginator("describe_volumes")
+        .paginate(
+            Filters=[
+                {"Name": f"tag:{TAG_CLUSTER}", "Values": [cluster]},
+                {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_STATE]},
+            ]
+        )
+    )
+    return [one for page in pages for one in page["Volumes"] if one["State"] not in ("deleting", "deleted")]
+
+
+def ensure(aws: Aws, settings: ClusterSettings, zone: str, interface: str) -> str:
+    """The id of the state disk, made if there is none. Raises Refused for one in another zone than the manager's."""
+    found = find(aws, settings.cluster)
+    if found is None:
+        return aws.client("ec2").create_volume(**volume_request(settings, zone, interface))["VolumeId"]
+    if found["AvailabilityZone"] != zone:
+        raise Refused(
+            f"the state disk {found['VolumeId']} is in {found['AvailabilityZone']}, the manager's subnet in {zone}: "
+            "put the manager into the disk's zone, or move the disk by a snapshot"
+        )
+    return found["VolumeId"]
+
+
+def attach(aws: Aws, volume: str, instance: str) -> None:
+    """Attach the disk to a running manager, as soon as it is free. Raises StepFailed if somebody else keeps it."""
+    end = time.monotonic() + WITHIN
+    while True:
+        [described] = aws.client("ec2").describe_volumes(VolumeIds=[volume])["Volumes"]
+        holders = [one["InstanceId"] for one in described["Attachments"] if one["State"] != "detached"]
+        if instance in holders:
+            return
+        if described["State"] == "available" and _is_taken(aws, volume, instance):
+            return
+        if time.monotonic() > end:
+            raise StepFailed(
+                f"the state disk {volume} is held by {', '.join(holders) or 'nobody'}: detach it there"
+            )
+        time.sleep(LOOK_EVERY)
+
+
+def delete(aws: Aws, volume: str) -> None:
+    """Delete a disk as soon as it is free; one that is gone does not matter. Raises StepFailed if it stays in use."""
+    end = time.monotonic() + WITHIN
+    while True:
+        try:
+            aws.client("ec2").delete_volume(VolumeId=volume)
+        except ClientError as error:
+            if code_of(error) == "InvalidVolume.NotFound":
+                return
+            if code_of(error) != "VolumeInUse":
+                raise
+            if time.monotonic() > end:
+                raise StepFailed(
+                    f"the state disk {volume} is still attached: detach it in EC2's console"
+                ) from error
+            time.sleep(LOOK_EVERY)
+        else:
+            return
+
+
+def _is_taken(aws: Aws, volume: str, instance: str) -> bool:
+    try:
+        aws.client("ec2").attach_volume(VolumeId=volume, InstanceId=instance, Device=STATE_DEVICE)
+    except ClientError as error:
+        if code_of(error) not in ("VolumeInUse", "IncorrectState"):
+            raise
+        return False
+    return True

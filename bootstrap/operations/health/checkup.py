@@ -1,0 +1,168 @@
+"""Looks at everything that can be wrong with a built cluster: gathers facts, has them judged."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bootstrap.aws import names, secrets
+from bootstrap.aws.instances import found_by_tags
+from bootstrap.cluster import building, functions
+from bootstrap.cluster.monitoring.alarms import silence
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import Https
+from bootstrap.errors import BootstrapError
+from bootstrap.machines.image.images import current
+from bootstrap.machines.manager import state_volume
+from bootstrap.machines.manager.request import ROLE_MANAGER
+from bootstrap.operations.health import facts, judging
+from bootstrap.operations.health.hub import asked_hub
+from bootstrap.operations.health.letters import waiting
+from bootstrap.operations.workers.listing import machines, store_of
+from bootstrap.preflight import credentials, permissions
+
+ROLE_BUILDER = "builder"
+RENEWALS = {
+    Https.LETS_ENCRYPT: "Caddy renews it; its DNS record must lead to the manager: look at `cloudjhub logs manager`",
+    Https.OWN: "put a new one where `manager.certificate` says, and run `cloudjhub up`",
+    Https.SELF_SIGNED: "run `cloudjhub up`, which makes a new one",
+    Https.NONE: "",
+}
+Look = Callable[[Site, datetime], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One topic, and what is wrong there: a line each, with the mend. [] if all is well."""
+
+    topic: str
+    wrong: list[str]
+
+
+def check(site: Site, now: datetime) -> list[Checked]:
+    """Everything, topic by topic. Without valid credentials only that is told."""
+    if unknown := credentials.problems(site):
+        return [Checked("credentials", [problem.line for problem in unknown])]
+    return [Checked(topic, _asked(look, site, now)) for topic, look in LOOKS.items()]
+
+
+def _asked(look: Look, site: Site, now: datetime) -> list[str]:
+    """What a look finds; where nobody could look, why not."""
+    try:
+        return list(look(site, now))
+    except (ClientError, BotoCoreError, BootstrapError) as error:
+        return [f"could not be looked at: {error}"]
+
+
+def _hub(site: Site, _: datetime) -> list[str]:
+    hub = asked_hub(site)
+    if not hub.trouble:
+        return []
+    return [
+        f"the hub does not answer at {hub.url or 'any address'}: {hub.trouble}: look at `cloudjhub logs manager`"
+    ]
+
+
+def _certificate(site: Site, now: datetime) -> list[str]:
+    return judging.certificate(facts.certificate_end(site), now, RENEWALS[site.settings.manager.https])
+
+
+def _manager(site: Site, _: datetime) -> list[str]:
+    found = found_by_tags(site.aws, site.cluster, ROLE_MANAGER)
+    states = {one["InstanceId"]: str(one["State"]["Name"]) for one in found}
+    disks = judging.state_disk(state_volume.every(site.aws, site.cluster), states)
+    return [*judging.manager(states), *disks]
+
+
+def _image(site: Site, _: datetime) -> list[str]:
+    image = site.settings.workers.image or current(site.aws, site.cluster) or ""
+    return judging.image(image, facts.image_state(site, image) if image else "")
+
+
+def _functions(site: Site, now: datetime) -> list[str]:
+    schedules = site.settings.timing
+    limits = {
+        "record_activity": silence(schedules.record_schedule),
+        "sweep": silence(schedules.sweep_schedule),
+        "reconcile": silence(schedules.reconcile_schedule),
+    }
+    runs = {handler: facts.last_run(site, names.function(site.cluster, handler)) for handler in limits}
+    times = {
+        handler: facts.deployed(site, names.function(site.cluster, handler))
+        for handler, last in runs.items()
+        if last is None
+    }
+    deployed = {handler: at for handler, at in times.items() if at is not None}
+    errors = {
+        handler: facts.last_error(site, names.function(site.cluster, handler), now)
+        for handler in functions.HANDLERS
+    }
+    return [*judging.last_runs(runs, deployed, limits, now), *judging.errors(errors)]
+
+
+def _letters(site: Site, _: datetime) -> list[str]:
+    return judging.letters(waiting(site), names.dead_letters(site.cluster))
+
+
+def _alarms(site: Site, _: datetime) -> list[str]:
+    return judging.alarms(facts.ringing(site))
+
+
+def _workers(site: Site, now: datetime) -> list[str]:
+    census = store_of(site).census()
+    wrong = judging.workers(machines(site, now), census.workers, now)
+    return [*judging.bad_records(census.bad, names.table(site.cluster, "workers")), *wrong]
+
+
+def _orphans(site: Site, now: datetime) -> list[str]:
+    census = store_of(site).census()
+    homes = {one.home_volume for one in census.workers if one.home_volume}
+    homes |= {one.home_volume for one in census.bad}
+    builders = {
+        one["InstanceId"]: one["LaunchTime"] for one in found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
+    }
+    return judging.orphans(facts.volumes(site), builders, homes, now)
+
+
+def _secrets(site: Site, _: datetime) -> list[str]:
+    wanted = [secrets.parameter(site.cluster, name) for name in secrets.MAKERS]
+    return judging.secrets(wanted, secrets.names(site.aws.client("ssm"), site.cluster))
+
+
+def _roles(site: Site, _: datetime) -> list[str]:
+    wanted = facts.wanted_policies(site)
+    return judging.roles(wanted, facts.found_policies(site, list(wanted)))
+
+
+def _drift(site: Site, _: datetime) -> list[str]:
+    changes = building.changes(site)
+    return judging.drift(
+        {step: [f"{one.kind} {one.what}" for one in of_step] for step, of_step in changes.items()}
+    )
+
+
+def _clock(site: Site, now: datetime) -> list[str]:
+    return judging.clock(facts.clock_skew(site, now))
+
+
+def _permissions(site: Site, _: datetime) -> list[str]:
+    return [problem.line for problem in permissions.problems(site) if problem.refuses]
+
+
+LOOKS: Mapping[str, Look] = {
+    "clock": _clock,
+    "permissions": _permissions,
+    "hub": _hub,
+    "certificate": _certificate,
+    "manager": _manager,
+    "worker image": _image,
+    "functions": _functions,
+    "dead letters": _letters,
+    "alarms": _alarms,
+    "workers": _workers,
+    "left behind": _orphans,
+    "secrets": _secrets,
+    "roles": _roles,
+    "settings": _drift,
+}

@@ -1,0 +1,167 @@
+"""What AWS tells of a built cluster's parts. Reads only."""
+
+import json
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+from cryptography import x509
+
+from bootstrap.aws import names
+from bootstrap.cluster import functions
+from bootstrap.cluster.monitoring.alarms import alarm_name
+from bootstrap.cluster.policies import lifecycle_policies
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import Https
+from bootstrap.machines.manager.addresses import public_url
+from bootstrap.operations.health.hub import pair_of
+from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+
+LOOKS_BACK = timedelta(days=1)
+ERRORS = '?"ERROR " ?"Task timed out" ?"[ERROR]"'
+LONGEST_MESSAGE = 160
+NOT_THERE = ("ResourceNotFoundException", "NoSuchEntity", "NoSuchEntityException")
+CONNECTS_WITHIN = 5.0
+
+
+def certificate_end(site: Site) -> datetime | None:
+    """When the hub's certificate ends; None where there is none, or none can be seen."""
+    if pair := pair_of(site):
+        return pair.leaf.not_valid_after_utc
+    if site.settings.manager.https is not Https.LETS_ENCRYPT:
+        return None
+    url = urlsplit(public_url(site.settings, site.place()))
+    try:
+        shown = ssl.get_server_certificate((url.hostname or "", url.port or 443), timeout=CONNECTS_WITHIN)
+    except OSError:  # that the hub does not answer is told elsewhere
+        return None
+    return x509.load_pem_x509_certificate(shown.encode()).not_valid_after_utc
+
+
+def clock_skew(site: Site, now: datetime) -> timedelta:
+    """This machine's clock minus AWS's."""
+    answer = site.aws.client("sts").get_caller_identity()
+    return now - parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+
+def last_run(site: Site, function: str) -> datetime | None:
+    """When a function last wrote to its log; None if it never did."""
+    try:
+        found = site.aws.client("logs").describe_log_streams(
+            logGroupName=functions.log_group(function), orderBy="LastEventTime", descending=True, limit=1
+        )["logStreams"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NOT_THERE:
+            raise
+        return None
+    # Which of the two is newer depends on how far CloudWatch has come.
+    newest = max(
+        (max(one.get("lastIngestionTime", 0), one.get("lastEventTimestamp", 0)) for one in found), default=0
+    )
+    return datetime.fromtimestamp(newest / 1000, UTC) if newest else None
+
+
+def deployed(site: Site, function: str) -> datetime | None:
+    """When a function's code or settings were last deployed; None where there is no such function."""
+    try:
+        found = site.aws.client("lambda").get_function_configuration(FunctionName=function)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NOT_THERE:
+            raise
+        return None
+    return datetime.strptime(found["LastModified"], "%Y-%m-%dT%H:%M:%S.%f%z")
+
+
+def last_error(site: Site, function: str, now: datetime) -> str:
+    """The first line of the last error that a function logged in the last day; "" if there is none."""
+    pages = (
+        site.aws.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(
+            logGroupName=functions.log_group(function),
+            filterPattern=ERRORS,
+            startTime=int((now - LOOKS_BACK).timestamp() * 1000),
+        )
+    )
+    try:
+        events = [event for page in pages for event in page["events"]]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NOT_THERE:
+            raise
+        return ""
+    if not events:
+        return ""
+    newest = max(events, key=lambda event: event["timestamp"])
+    return next(iter(newest["message"].strip().splitlines()), "")[:LONGEST_MESSAGE]
+
+
+def ringing(site: Site) -> dict[str, str]:
+    """Descriptions of those of our own alarms that ring, by name."""
+    pages = site.aws.client("cloudwatch").get_paginator("describe_alarms")
+    return {
+        alarm["AlarmName"]: alarm.get("AlarmDescription", "")
+        for page in pages.paginate(AlarmNamePrefix=alarm_name(site.cluster, ""), StateValue="ALARM")
+        for alarm in page["MetricAlarms"]
+    }
+
+
+def image_state(site: Site, image: str) -> str:
+    """EC2's word; "" where there is no such image."""
+    found = site.aws.client("ec2").describe_images(Filters=[{"Name": "image-id", "Values": [image]}])[
+        "Images"
+    ]
+    return str(found[0]["State"]) if found else ""
+
+
+def volumes(site: Site) -> Sequence[Any]:
+    """The workers' disks, as DescribeVolumes gives them."""
+    pages = (
+        site.aws.client("ec2")
+        .get_paginator("describe_volumes")
+        .paginate(
+            Filters=[
+                {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
+                {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_WORKER]},
+            ]
+        )
+    )
+    return [volume for page in pages for volume in page["Volumes"]]
+
+
+def wanted_policies(site: Site) -> dict[str, Any]:
+    """The policies that our roles should have, by role; the hub's, as the access stack has it."""
+    found = {
+        names.function(site.cluster, handler): one for handler, one in lifecycle_policies(site.scope).items()
+    }
+    stack = site.aws.client("cloudformation").get_template(StackName=names.stack(site.cluster, "access"))
+    resources = _document(stack["TemplateBody"])["Resources"].values()
+    for properties in (one["Properties"] for one in resources if one["Type"] == "AWS::IAM::Role"):
+        found[properties["RoleName"]] = properties["Policies"][0]["PolicyDocument"]
+    return found
+
+
+def found_policies(site: Site, roles: Sequence[str]) -> dict[str, Any]:
+    """The one inline policy that each role has; None where there is none, or more than one."""
+    return {role: _inline_policy(site, role) for role in roles}
+
+
+def _inline_policy(site: Site, role: str) -> Any:
+    iam = site.aws.client("iam")
+    try:
+        policies = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        if len(policies) != 1:
+            return None
+        return _document(iam.get_role_policy(RoleName=role, PolicyName=policies[0])["PolicyDocument"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NOT_THERE:
+            raise
+        return None
+
+
+def _document(text: Any) -> Any:
+    """botocore reads most documents itself."""
+    return json.loads(text) if isinstance(text, str) else text

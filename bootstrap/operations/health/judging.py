@@ -1,0 +1,217 @@
+"""What is wrong with a cluster, out of what was seen of it. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from bootstrap.operations.workers.listing import BAD_RECORD, DUPLICATE, UNKNOWN, Machine
+from lifecycle_app.errors import BadRecord
+from lifecycle_app.model.messages import length
+from lifecycle_app.model.worker import State, Worker
+
+SOON = timedelta(days=21)
+"""Let's Encrypt's certificates are renewed thirty days before their end: one nearer to it was not."""
+ALLOWED_SKEW = timedelta(minutes=2)
+"""AWS refuses signatures that are 15 minutes off; the stop protocol's leases want better clocks than that."""
+SETTLES_IN = timedelta(minutes=20)
+"""Reconciling, which runs every quarter of an hour, mends what events have missed."""
+BUILDING_TAKES = timedelta(hours=1)
+
+
+def certificate(until: datetime | None, now: datetime, renewal: str) -> list[str]:
+    """`until`: when the certificate ends, None where it could not be seen; `renewal`: who gives a new one."""
+    if until is None or until - now > SOON:
+        return []
+    when = "has expired" if until <= now else f"expires in {(until - now).days} days"
+    return [f"the hub's certificate {when}: {renewal}"]
+
+
+def clock(skew: timedelta) -> list[str]:
+    """`skew`: this machine's clock minus AWS's."""
+    if abs(skew) <= ALLOWED_SKEW:
+        return []
+    direction = "ahead of" if skew > timedelta(0) else "behind"
+    return [
+        f"this machine's clock is {length(abs(skew))} {direction} AWS's: set it, AWS refuses calls from 15 min on"
+    ]
+
+
+def manager(states: Mapping[str, str]) -> list[str]:
+    """`states` of the cluster's managers, by id."""
+    if not states:
+        return ["there is no manager: run `cloudjhub up`"]
+    if len(states) > 1:
+        return [
+            f"there are {len(states)} managers ({', '.join(sorted(states))}): run `cloudjhub up`, which leaves one"
+        ]
+    return [
+        f"the manager {one} is {state}: run `cloudjhub up`, which starts it"
+        for one, state in states.items()
+        if state != "running"
+    ]
+
+
+def state_disk(volumes: Sequence[Mapping[str, Any]], managers: Collection[str]) -> list[str]:
+    """`volumes` tagged as the cluster's state, as DescribeVolumes gives them."""
+    if not volumes:
+        return [
+            "the manager's state disk is gone: run `cloudjhub up`, which makes an empty one: users sign up again"
+        ]
+    if len(volumes) > 1:
+        ids = ", ".join(sorted(str(one["VolumeId"]) for one in volumes))
+        return [f"there are {len(volumes)} state disks ({ids}): delete the one that is not the manager's"]
+    attached = {each["InstanceId"] for each in volumes[0].get("Attachments", [])}
+    if attached & set(managers):
+        return []
+    return [f"the state disk {volumes[0]['VolumeId']} is not attached to the manager: run `cloudjhub up`"]
+
+
+def image(image_id: str, state: str) -> list[str]:
+    """`state`: EC2's word for the image that the hub launches, "" where EC2 has none such."""
+    if not image_id:
+        return ["there is no worker image: run `cloudjhub up`"]
+    if state == "available":
+        return []
+    return [f"the worker image {image_id} is {state or 'gone'}: run `cloudjhub image build`"]
+
+
+def last_runs(
+    runs: Mapping[str, datetime | None],
+    deployed: Mapping[str, datetime],
+    limits: Mapping[str, timedelta],
+    now: datetime,
+) -> list[str]:
+    """When the scheduled functions last ran and were deployed, and for how long each may be silent."""
+    found = []
+    for name, limit in limits.items():
+        last = runs.get(name)
+        if last is None:
+            if name in deployed and now - deployed[name] <= limit:
+                continue  # a rule runs it first when its period is over
+            found.append(f"{name} has never run: run `cloudjhub up`, then look at `cloudjhub logs {name}`")
+        elif now - last > limit:
+            found.append(
+                f"{name} ran {length(now - last)} ago, and should each {length(limit)} at least: look at "
+                f"`cloudjhub logs {name}`"
+            )
+    return found
+
+
+def errors(messages: Mapping[str, str]) -> list[str]:
+    """The last error of each function in the last day, as its log has it."""
+    return [
+        f"{name} failed: {message}: look at `cloudjhub logs {name}`"
+        for name, message in messages.items()
+        if message
+    ]
+
+
+def letters(count: int, queue: str) -> list[str]:
+    if not count:
+        return []
+    return [
+        f"{count} events were given up and lie in the queue {queue}: read them, mend the cause, purge the queue"
+    ]
+
+
+def alarms(ringing: Mapping[str, str]) -> list[str]:
+    """Our own alarms in ALARM: descriptions by name."""
+    return [
+        f"the alarm {name} rings: {words}: look at `cloudjhub logs`"
+        for name, words in sorted(ringing.items())
+    ]
+
+
+def workers(machines: Sequence[Machine], records: Sequence[Worker], now: datetime) -> list[str]:
+    """Records against EC2. What is younger than a reconciliation is left to it."""
+    states = {one.instance_id: one.state for one in machines if one.instance_id}
+    found = []
+    for one in machines:
+        if one.note in ("", BAD_RECORD) or one.since is None or now - one.since <= SETTLES_IN:
+            continue
+        mend = (
+            f"`cloudjhub workers terminate {one.key}`"
+            if one.note == DUPLICATE
+            else "`cloudjhub logs reconcile`"
+        )
+        words = "there is a second instance of" if one.note == DUPLICATE else "no record has the instance of"
+        if one.note == UNKNOWN:
+            words = "EC2 does not know the recorded instance of"
+        found.append(f"{words} {one.key} ({one.instance_id}, {one.state}): see {mend}")
+    for worker in records:
+        state = states.get(worker.instance_id)
+        if state is None or now - worker.state_at <= SETTLES_IN or _agree(worker.state, state):
+            continue
+        found.append(
+            f"{worker.key} is {state} and recorded as {worker.state} for {length(now - worker.state_at)}: see "
+            "`cloudjhub logs reconcile`"
+        )
+    return found
+
+
+def bad_records(bad: Sequence[BadRecord], table: str) -> list[str]:
+    """Records that cannot be used; nobody touches their machines until somebody mends them."""
+    return [
+        f"{one}: put the item right in the table {table}, or delete it there, if EC2 still has its instance: then it "
+        "is made anew within 15 minutes"
+        for one in bad
+    ]
+
+
+def secrets(wanted: Collection[str], there: Collection[str]) -> list[str]:
+    """Full parameter names."""
+    return [
+        f"the secret {name} is missing: run `cloudjhub up`, or `cloudjhub secrets set` where it is yours to give"
+        for name in sorted(set(wanted) - set(there))
+    ]
+
+
+def roles(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Policy documents by the role's name; None where there is no such role or policy."""
+    lines = []
+    for name, document in wanted.items():
+        if (there := found.get(name)) is None:
+            lines.append(f"the role {name} or its policy is missing: run `cloudjhub up`")
+        elif there != document:
+            lines.append(
+                f"the policy of the role {name} was changed by hand: delete its policy, then run `cloudjhub up`"
+            )
+    return lines
+
+
+def orphans(
+    volumes: Sequence[Mapping[str, Any]],
+    builders: Mapping[str, datetime],
+    homes: Collection[str],
+    now: datetime,
+) -> list[str]:
+    """Workers' free volumes that no record has, and builders (launch times by id) that are there for too long."""
+    free = [
+        str(one["VolumeId"])
+        for one in volumes
+        if one["State"] == "available" and one["VolumeId"] not in homes
+    ]
+    found = [
+        f"the home disk {one} has no record: attach it by hand to save its files, or delete it in the console"
+        for one in sorted(free)
+    ]
+    return found + [
+        f"the image builder {one} has been there for {length(now - launched)}: run `cloudjhub image build`, which "
+        "ends it"
+        for one, launched in sorted(builders.items())
+        if now - launched > BUILDING_TAKES
+    ]
+
+
+def drift(changes: Mapping[str, Sequence[str]]) -> list[str]:
+    """What `up` would change, by step."""
+    return [
+        f"{step} is not as the settings say ({', '.join(words)}): run `cloudjhub up`"
+        for step, words in changes.items()
+    ]
+
+
+def _agree(recorded: State, state: str) -> bool:
+    """A claimed worker is recorded as stopping while it still runs."""
+    gone = (State.TERMINATED, "shutting-down")
+    return recorded == state or (recorded is State.TERMINATED and state in gone) or recorded is State.STOPPING

@@ -1,0 +1,115 @@
+"""What the manager and the functions have logged, from CloudWatch Logs; what a worker's console shows, from EC2."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from bootstrap.aws import names
+from bootstrap.aws.instances import code_of
+from bootstrap.cluster.functions import HANDLERS, log_group
+from bootstrap.cluster.site import Site
+from bootstrap.errors import SettingsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
+
+MANAGER = "manager"
+LIFECYCLE = "lifecycle"
+"""All functions."""
+LONGEST = 2000
+"""Lines at once, the newest: nobody reads more on a terminal."""
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Only machines of the Nitro kind can be asked for the newest output.
+NOT_LATEST = frozenset({"UnsupportedOperation", "InvalidParameterCombination"})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One logged line; `event` is the same whenever it is read again, and no other line's."""
+
+    at: datetime
+    part: str
+    text: str
+    event: str
+
+
+def groups(cluster: str, part: str | None) -> dict[str, str]:
+    """The log groups of a part, by the part's name; of all without one. Raises SettingsError for another name."""
+    every = {MANAGER: names.log_group(cluster)}
+    every |= {handler: log_group(names.function(cluster, handler)) for handler in HANDLERS}
+    if part is None:
+        return every
+    if part == LIFECYCLE:
+        return {name: group for name, group in every.items() if name != MANAGER}
+    name = part.replace("-", "_")
+    if name not in every:
+        close = get_close_matches(name, every, n=1)
+        mend = (
+            f"did you mean {close[0]}?"
+            if close
+            else f"there are {', '.join([*every, LIFECYCLE])}, worker NAME"
+        )
+        raise SettingsError(f"nothing logs as {part!r}: {mend}")
+    return {name: every[name]}
+
+
+def lines(site: Site, wanted: Mapping[str, str], since: datetime) -> list[Line]:
+    """The lines of these groups since then, oldest first, the newest `LONGEST` of them; a group that is not there yet
+    has none.
+    """
+    found = [line for part, group in wanted.items() for line in _of_group(site, part, group, since)]
+    # What a group logged within a millisecond stays in the order in which CloudWatch tells it.
+    return sorted(found, key=lambda line: line.at)[-LONGEST:]
+
+
+def _of_group(site: Site, part: str, group: str, since: datetime) -> Iterator[Line]:
+    pages = site.aws.client("logs").get_paginator("filter_log_events")
+    alike: Counter[str] = Counter()
+    try:
+        for page in pages.paginate(logGroupName=group, startTime=int(since.timestamp() * 1000)):
+            for event in page["events"]:
+                at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                yield Line(at, part, printable(event["message"]).rstrip(), _id(event, alike))
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+
+
+def _id(event: "FilteredLogEventTypeDef", alike: Counter[str]) -> str:
+    """CloudWatch's own. An endpoint that gives none is told apart by all that it says, and by how many were alike."""
+    if "eventId" in event:
+        return event["eventId"]
+    words = f"{event.get('logStreamName', '')} {event['timestamp']} {event['message']}"
+    alike[words] += 1
+    return f"{alike[words]} {words}"
+
+
+def news(found: Sequence[Line], seen: set[str]) -> list[Line]:
+    """Those not seen before, which then are."""
+    fresh = [line for line in found if line.event not in seen]
+    seen.update(line.event for line in fresh)
+    return fresh
+
+
+def console(site: Site, instance_id: str) -> str:
+    """The console output of an instance, as new as its kind of machine tells; "" while there is none."""
+    ec2 = site.aws.client("ec2")
+    try:
+        answer = ec2.get_console_output(InstanceId=instance_id, Latest=True)
+    except ClientError as error:
+        if code_of(error) not in NOT_LATEST:
+            raise
+        answer = ec2.get_console_output(InstanceId=instance_id)
+    return printable(answer.get("Output", ""))
+
+
+def printable(text: str) -> str:
+    """Without what would control the operator's terminal: users have their machines' consoles in their power."""
+    plain = COLOURS.sub("", text.replace("\r\n", "\n"))
+    return "".join(char for char in plain if char.isprintable() or char in "\n\t")

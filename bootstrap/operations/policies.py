@@ -1,0 +1,165 @@
+"""The idle policy in the settings table: what is set for the cluster, groups and users, and what that comes to."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bootstrap.aws import names
+from bootstrap.cli.arguments import Assignment
+from bootstrap.cluster.site import Site
+from bootstrap.config.policy import NEVER, field
+from bootstrap.errors import NotBuilt, SettingsError, StepFailed
+from lifecycle_app.model.messages import length
+from lifecycle_app.model.policy import CLUSTER_SCOPE, READERS, SIGNALS, Policy, policy_for, read, scopes
+from lifecycle_app.model.worker import State, Worker
+
+DEFAULT = "default"
+GROUP, USER = "group/", "user/"
+
+Document = dict[str, Any]
+"""What one scope sets: durations in seconds, None for never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """One field as it holds for somebody, and which scope says so: the most generous of groups, or `default`."""
+
+    name: str
+    value: Any
+    scope: str
+
+
+def scope_of(text: str) -> str:
+    """`cluster`, `group/<name>` or `user/<name>`. Raises SettingsError."""
+    if text == CLUSTER_SCOPE or (text.startswith((GROUP, USER)) and text.partition("/")[2]):
+        return text
+    raise SettingsError(f"there is no scope {text!r}: say cluster, group/<name> or user/<name>")
+
+
+def texts(site: Site) -> dict[str, str]:
+    """The policies' JSON by scope, of all scopes that have one. Raises NotBuilt."""
+    pages = site.aws.client("dynamodb").get_paginator("scan").paginate(TableName=_table(site))
+    try:
+        items = [item for page in pages for item in page["Items"]]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            raise NotBuilt(
+                f"the cluster {site.cluster} has no settings yet: run `cloudjhub up` first"
+            ) from error
+        raise
+    return {item["scope"]["S"]: item["policy"]["S"] for item in items if "policy" in item}
+
+
+def write(site: Site, scope: str, before: str | None, after: Document) -> None:
+    """Set what a scope says, if it still says what it did `before`. Raises StepFailed otherwise."""
+    request: dict[str, Any] = {
+        "TableName": _table(site),
+        "Key": {"scope": {"S": scope}},
+        "ConditionExpression": "attribute_not_exists(policy)" if before is None else "policy = :before",
+        "UpdateExpression": "SET policy = :after" if after else "REMOVE policy",
+    }
+    values = {":before": before, ":after": json.dumps(after) if after else None}
+    used = {name: {"S": text} for name, text in values.items() if text is not None}
+    if used:
+        request["ExpressionAttributeValues"] = used
+    try:
+        site.aws.client("dynamodb").update_item(**request)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            raise StepFailed(f"somebody else has just changed {scope}: look at it and try again") from error
+        raise
+
+
+def _table(site: Site) -> str:
+    return names.table(site.cluster, "settings")
+
+
+def changed(before: str | None, assignments: Sequence[Assignment], unset: Sequence[str]) -> Document:
+    """What a scope says afterwards. What it said and nobody can use is left out. Raises SettingsError."""
+    given = json.loads(before) if before and not _is_damaged(before) else {}
+    document = {name: value for name, value in given.items() if not read(json.dumps({name: value})).problems}
+    for assignment in assignments:
+        _known(assignment.name)
+        value = assignment.value(is_list=assignment.name == "signals")
+        document[assignment.name] = field(assignment.name, value)
+    for name in unset:
+        document.pop(_known(name), None)
+    return document
+
+
+def _is_damaged(text: str) -> bool:
+    try:
+        return not isinstance(json.loads(text), dict)
+    except ValueError:
+        return True
+
+
+def _known(name: str) -> str:
+    if name in READERS:
+        return name
+    close = get_close_matches(name, READERS, n=1)
+    mend = f"did you mean {close[0]}?" if close else f"there are {', '.join(READERS)}"
+    raise SettingsError(f"there is no setting {name!r}: {mend}")
+
+
+def effective(user: str, groups: Iterable[str], found: Mapping[str, str]) -> list[Effective]:
+    """What holds for a user, field by field, as the lifecycle app works it out; `user` "" for the cluster's level."""
+    theirs = [scope for scope in scopes(user, groups) if scope in found]
+    policy = policy_for(user, groups, found)
+    said = {scope: read(found[scope]).fields for scope in theirs}
+    return [Effective(name, getattr(policy, name), _said_by(name, policy, said)) for name in READERS]
+
+
+def _said_by(name: str, policy: Policy, said: Mapping[str, Mapping[str, Any]]) -> str:
+    """The last scope, from cluster to user, that says what holds."""
+    value = getattr(policy, name)
+    found = [scope for scope, fields in said.items() if name in fields and fields[name] == value]
+    return found[-1] if found else DEFAULT
+
+
+def stopping_now(
+    workers: Iterable[Worker], before: Mapping[str, str], after: Mapping[str, str], now: datetime
+) -> list[tuple[str, timedelta]]:
+    """Running workers that a change makes idle too long at once, each with how long it has been idle."""
+    found = []
+    for worker in workers:
+        if worker.state is not State.RUNNING or (worker.keep_until is not None and now < worker.keep_until):
+            continue
+        started = worker.started_at or worker.state_at
+        idle = now - max(started, worker.last_activity or started)
+        old, new = (policy_for(worker.user, worker.groups, texts) for texts in (before, after))
+        if old.idle_timeout > idle >= new.idle_timeout and now >= started + new.start_grace:
+            found.append((worker.key, idle))
+    return found
+
+
+def in_words(name: str, value: Any) -> str:
+    """A value as `settings set` takes it, and for people."""
+    if value is None:
+        return NEVER
+    if isinstance(value, timedelta):
+        return length(value)
+    if name == "signals":
+        return ",".join(word for word, level in SIGNALS.items() if level in value)
+    return str(value)
+
+
+def plain(name: str, value: Any) -> Any:
+    """A value as the settings table has it: for scripts."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if name == "signals":
+        return [word for word, level in SIGNALS.items() if level in value]
+    return value
+
+
+def said_in_words(text: str) -> dict[str, str]:
+    """What a scope sets, for people; what cannot be used of it under the field's name, with the reason."""
+    said = read(text)
+    words = {name: in_words(name, value) for name, value in said.fields.items()}
+    return words | {f"unusable {n}": problem for n, problem in enumerate(said.problems, start=1)}

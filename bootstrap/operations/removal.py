@@ -1,0 +1,175 @@
+"""Removes the users' machines of a cluster; the parts that `up` built are removed by their steps.
+
+Has stopped workers take a new image at their next start: their machines go, their home disks stay.
+
+Why the operator does that, and why nobody who logs in just then is hurt: docs/decisions/0019.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from bootstrap.aws import instances, inventory
+from bootstrap.aws.instances import tags_of, terminate
+from bootstrap.aws.inventory import instances as tagged_instances
+from bootstrap.cluster import building
+from bootstrap.cluster.site import Site, Tell
+from bootstrap.cluster.steps.step import Change, Kind
+from bootstrap.errors import NotBuilt
+from bootstrap.machines.image import images
+from bootstrap.operations.workers.claiming import Clock, Why, end_stopped
+from bootstrap.operations.workers.ending import mark_terminated
+from bootstrap.operations.workers.listing import Machine
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.errors import BadRecord
+from lifecycle_app.model.worker import (
+    ROLE_WORKER,
+    TAG_SERVER,
+    TAG_USER,
+    State,
+    Worker,
+    idle_alarm_prefix,
+    worker_key,
+)
+
+ALARMS_A_CALL = 100
+
+
+def removals(site: Site, *, with_homes: bool) -> dict[str, list[Change]]:
+    """What `down` does, by step, the users' machines first."""
+    workers = [Change(Kind.REMOVE, one) for one in tagged_instances(site, ROLE_WORKER)]
+    homes = inventory.homes(inventory.of_cluster(site)) if with_homes else []
+    workers += [Change(Kind.REMOVE, str(home), "the user's files go with it") for home in homes]
+    return {**({"workers": workers} if workers else {}), **building.removals(site)}
+
+
+def remove_workers(site: Site, tell: Tell, *, with_homes: bool) -> None:
+    """Terminate the cluster's workers, and delete their home disks only if told to."""
+    found = tagged_instances(site, ROLE_WORKER)
+    if found:
+        tell(f"terminating {len(found)} workers")
+        terminate(site.aws, found, site.cluster)
+    _remove_idle_alarms(site)
+    if with_homes:
+        for home in inventory.homes(inventory.of_cluster(site)):
+            tell(f"deleting {home}")
+            site.aws.client("ec2").delete_volume(VolumeId=home.name)
+
+
+def _remove_idle_alarms(site: Site) -> None:
+    """The functions that would do it when the workers are gone go too."""
+    cloudwatch = site.aws.client("cloudwatch")
+    # With the `i-`: another cluster's name may go on as this one's alarms do.
+    prefix = idle_alarm_prefix(site.cluster) + "i-"
+    for page in cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix):
+        alarms = [alarm["AlarmName"] for alarm in page["MetricAlarms"]]
+        for start in range(0, len(alarms), ALARMS_A_CALL):
+            cloudwatch.delete_alarms(AlarmNames=alarms[start : start + ALARMS_A_CALL])
+
+
+WHY = Why("renewed", "its machine is replaced, for there is a newer image")
+
+
+class Verdict(StrEnum):
+    """What becomes of a worker whose machine has an older image."""
+
+    RENEW = "renewed at the next login"
+    LATER = "in use; renewed after it has stopped, by the same command"
+    NO_HOME_DISK = "kept: its home is on the root disk and would go with it"
+    BAD_RECORD = "kept: its record cannot be used; see `cloudjhub doctor`"
+    UNRECORDED = "kept: no record of this machine yet; try again in 15 minutes"
+    TAKEN = "left: somebody logs in just now, or decides about it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aged:
+    """A worker whose machine has another image than the one that is launched now."""
+
+    key: str
+    instance_id: str
+    image: str
+    verdict: Verdict
+
+
+def aged(site: Site, store: WorkerStore) -> list[Aged]:
+    """All workers with an older image, by name, and what may be done about each. Reads only. Raises NotBuilt."""
+    chosen = images.current(site.aws, site.cluster)
+    if chosen is None:
+        raise NotBuilt(f"{site.cluster} has no worker image: run `cloudjhub up` first")
+    found = [
+        one
+        for one in instances.found_by_tags(site.aws, site.cluster, ROLE_WORKER)
+        if one["ImageId"] != chosen
+    ]
+    keys = {one["InstanceId"]: _key(one) for one in found}
+    return sorted(
+        (
+            Aged(
+                key=keys[one["InstanceId"]],
+                instance_id=one["InstanceId"],
+                image=one["ImageId"],
+                verdict=_verdict(store, keys[one["InstanceId"]], one),
+            )
+            for one in found
+        ),
+        key=lambda one: (one.key, one.instance_id),
+    )
+
+
+def _verdict(store: WorkerStore, key: str, instance: Mapping[str, Any]) -> Verdict:
+    try:
+        return verdict(store.get(key), instance)
+    except BadRecord:
+        return Verdict.BAD_RECORD
+
+
+def verdict(worker: Worker | None, instance: Mapping[str, Any]) -> Verdict:
+    """What may be done about a machine, as EC2 describes it, of which this is the record."""
+    if worker is None or worker.instance_id != instance["InstanceId"]:
+        return Verdict.UNRECORDED
+    if not has_own_home(worker, instance):
+        return Verdict.NO_HOME_DISK
+    if worker.state is State.STOPPED and instance["State"]["Name"] == "stopped":
+        return Verdict.RENEW
+    return Verdict.LATER
+
+
+def has_own_home(worker: Worker, instance: Mapping[str, Any]) -> bool:
+    """Is the user's home on a disk that stays when this machine is terminated?"""
+    return any(
+        mapping["Ebs"]["VolumeId"] == worker.home_volume and not mapping["Ebs"]["DeleteOnTermination"]
+        for mapping in instance.get("BlockDeviceMappings", [])
+        if mapping.get("DeviceName") != instance.get("RootDeviceName") and "Ebs" in mapping
+    )
+
+
+def renew(site: Site, store: WorkerStore, clock: Clock, tell: Tell) -> list[Aged]:
+    """Terminate the stopped machines with an older image, and say what became of all. Raises NotBuilt."""
+    done: list[Aged] = []
+    ended: list[Aged] = []
+    found = aged(site, store)
+    for number, one in enumerate(found, 1):
+        if one.verdict is Verdict.RENEW:
+            tell(f"{one.key}: its machine {one.instance_id} goes ({number} of {len(found)})")
+            if end_stopped(site, store, one.key, one.instance_id, WHY, clock):
+                ended.append(one)
+            else:
+                one = replace(one, verdict=Verdict.TAKEN)
+        done.append(one)
+    instances.await_gone(site.aws, [one.instance_id for one in ended], tell)
+    for one in ended:
+        # A login that waits for the claim goes on at once, though EC2's event be late or lost.
+        gone = Machine(key=one.key, instance_id=one.instance_id, state=State.TERMINATED)
+        mark_terminated(store, gone, clock)
+    return done
+
+
+def _key(instance: Mapping[str, Any]) -> str:
+    tags = tags_of(instance)
+    return worker_key(tags[TAG_USER], tags.get(TAG_SERVER, ""))
+
+
+def summary(done: Sequence[Aged]) -> str:
+    """A line for each worker."""
+    return "\n".join(f"{one.key}: {one.verdict} ({one.instance_id}, {one.image})" for one in done)

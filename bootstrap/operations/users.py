@@ -1,0 +1,159 @@
+"""Who belongs to a cluster, in the scope `users` of its settings table. The hub looks there every minute."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from bootstrap.aws import names
+from bootstrap.cluster.site import Site
+from bootstrap.config.settings import ClusterSettings
+from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
+from hub.errors import SettingsError as UsersFileWrong
+from hub.users import names as kept
+from hub.users.names import People
+
+TRIES = 10
+"""Two operators at the same moment are many."""
+LARGEST = 380_000
+"""Bytes: DynamoDB's items have up to 400 KB."""
+
+
+def first_people(settings: ClusterSettings) -> People:
+    """The people in the users file; nobody if there is none and everybody may come. Raises SettingsError."""
+    file = settings.login.users_file
+    if not file.exists():
+        if settings.login.allow_all:
+            return People()
+        raise SettingsError(
+            f"{file} does not exist: write the users into it, a line `name` or `name admin` for each,"
+            " or set login.allow_all"
+        )
+    return people_in(file)
+
+
+def people_in(file: Path) -> People:
+    """The people in a file with lines `name` or `name admin`. Raises SettingsError that names the line."""
+    try:
+        return kept.from_file(file)
+    except UsersFileWrong as error:
+        raise SettingsError(f"{error}: mend the file") from error
+
+
+def users_file_text(people: People) -> str:
+    """What `people_in` reads."""
+    heading = "# The users at the first `cloudjhub up`; from then on: cloudjhub users add, remove and list.\n"
+    return heading + "".join(
+        f"{name} admin\n" if name in people.admins else f"{name}\n" for name in sorted(people.users)
+    )
+
+
+def accepted(name: str) -> str:
+    """The name as it is kept, by the hub's rules. Raises SettingsError."""
+    try:
+        return kept.accepted(name)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def adding(given: Iterable[str], admin: bool | None) -> Callable[[People], People]:
+    """The change that lets these in; `admin` None leaves their rights as they are."""
+    added = [accepted(name) for name in given]
+
+    def change(people: People) -> People:
+        for name in added:
+            people = people.with_user(name, admin=name in people.admins if admin is None else admin)
+        return people
+
+    return change
+
+
+def removing(given: Iterable[str]) -> Callable[[People], People]:
+    """The change that shuts these out."""
+    removed = [accepted(name) for name in given]
+
+    def change(people: People) -> People:
+        for name in removed:
+            people = people.without(name)
+        return people
+
+    return change
+
+
+def ensure_people(site: Site) -> None:
+    """Write the people of the users file, unless the cluster has people already. Raises SettingsError, NotBuilt."""
+    _, version = _read(site)
+    if not version:
+        _write(site, first_people(site.settings), version)
+
+
+def read_people(site: Site) -> People:
+    """The people as the hub sees them. Raises NotBuilt."""
+    found, _ = _read(site)
+    return found or first_people(site.settings)
+
+
+def change_people(site: Site, change: Callable[[People], People]) -> tuple[People, People]:
+    """The people before and after `change`, which is made again if somebody else wrote in between.
+
+    Raises NotBuilt, Refused.
+    """
+    for _ in range(TRIES):
+        found, version = _read(site)
+        before = found or first_people(site.settings)
+        after = change(before)
+        if after == found or _write(site, after, version):
+            return before, after
+    raise StepFailed("others keep changing the users at this moment: try again in a minute")
+
+
+def _read(site: Site) -> tuple[People | None, int]:
+    """The people and their record's version; None and 0 where there is no record."""
+    try:
+        found = site.aws.client("dynamodb").get_item(
+            TableName=_table(site), Key={"scope": {"S": kept.SCOPE}}, ConsistentRead=True
+        )
+    except ClientError as error:
+        raise _not_built(site, error) from error
+    item = found.get("Item")
+    if not item:
+        return None, 0
+    try:
+        return kept.parse(item["users"]["S"]), int(item["version"]["N"])
+    except (KeyError, ValueError) as error:
+        raise Refused(
+            f"the users in the table {_table(site)} cannot be read ({error}): mend the item with scope `users`"
+        ) from error
+
+
+def _write(site: Site, people: People, version: int) -> bool:
+    """Was it written? Not if somebody else wrote since `version` was read."""
+    text = kept.to_json(people)
+    if len(text.encode()) > LARGEST:
+        raise Refused("the names do not fit into one record: let everybody in with login.allow_all instead")
+    try:
+        site.aws.client("dynamodb").put_item(
+            TableName=_table(site),
+            Item={"scope": {"S": kept.SCOPE}, "users": {"S": text}, "version": {"N": str(version + 1)}},
+            ConditionExpression="attribute_not_exists(#version) OR #version = :version",
+            ExpressionAttributeNames={"#version": "version"},
+            ExpressionAttributeValues={":version": {"N": str(version)}},
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return False
+        raise _not_built(site, error) from error
+    return True
+
+
+def _table(site: Site) -> str:
+    return names.table(site.cluster, "settings")
+
+
+def _not_built(site: Site, error: ClientError) -> Exception:
+    """NotBuilt where the table is missing, else the error itself."""
+    if error.response["Error"]["Code"] != "ResourceNotFoundException":
+        return error
+    return NotBuilt(
+        f"{site.cluster} has no table {_table(site)} in {site.aws.region}: run `cloudjhub up` first"
+    )

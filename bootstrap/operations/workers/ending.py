@@ -1,0 +1,142 @@
+"""Terminating workers of this cluster, and never more; homes go only if that is asked for by itself."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from botocore.exceptions import ClientError
+
+from bootstrap.aws import instances
+from bootstrap.cluster.site import Site, Tell
+from bootstrap.errors import Refused, StepFailed
+from bootstrap.operations.workers.claiming import Clock, Why, end_stopped
+from bootstrap.operations.workers.listing import Machine, store_of
+from bootstrap.operations.workers.stopping import stop
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.errors import RecordConflict
+from lifecycle_app.model.transitions import with_state
+from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, State, Worker
+
+TRIES = 5
+NO_VOLUME = "InvalidVolume.NotFound"
+WHY = Why("terminated", "the operator terminates its machine")
+
+Step = Callable[[Worker], Worker]
+
+
+def terminate(site: Site, machines: Sequence[Machine], clock: Clock, tell: Tell, *, with_home: bool) -> None:
+    """Stop those that run, terminate what is stopped then, and say so in the records: the next login launches anew,
+    with the old home.
+
+    Raises StepFailed before anything is terminated if one does not stop, and for those that somebody has started again
+    meanwhile, after the others were terminated.
+    """
+    if with_home:
+        _refuse_strange_homes(site, machines)
+    else:
+        _refuse_homes_on_root_disks(machines)
+    stop(site, machines, clock, tell)
+    ended = [one.instance_id for one in machines if one.instance_id and _end(site, one, clock)]
+    tell(f"terminating {len(ended)} workers")
+    instances.await_gone(site.aws, ended, tell)
+    gone = [one for one in machines if not one.instance_id or _is_gone(site, one.instance_id)]
+    for machine in gone:
+        mark_terminated(store_of(site), machine, clock)
+    if with_home:
+        for machine in gone:
+            _delete_home(site, machine, clock, tell)
+    left = sorted({one.key for one in machines} - {one.key for one in gone})
+    if left:
+        raise StepFailed(
+            f"not terminated, for they run again or somebody logs in: {', '.join(left)}: try again"
+        )
+
+
+def _end(site: Site, machine: Machine, clock: Clock) -> bool:
+    """Terminate it if it is stopped; False if it is not, or somebody logs in just now."""
+    store = store_of(site)
+    worker = store.get(machine.key)
+    if worker is None or worker.instance_id != machine.instance_id:
+        # No login is led to a machine of which no record tells.
+        return bool(instances.end(site.aws, [machine.instance_id], site.cluster, only_in=(State.STOPPED,)))
+    return end_stopped(site, store, machine.key, machine.instance_id, WHY, clock)
+
+
+def mark_terminated(store: WorkerStore, machine: Machine, clock: Clock) -> None:
+    """In the record of this very instance; EC2's event says the same, when it comes."""
+    now = clock()
+
+    def step(worker: Worker) -> Worker:
+        if worker.instance_id != machine.instance_id or worker.state is State.TERMINATED:
+            return worker
+        return with_state(worker, State.TERMINATED, now, now)
+
+    _change(store, machine.key, step, now)
+
+
+def _change(store: WorkerStore, key: str, step: Step, now: datetime) -> None:
+    for _ in range(TRIES):
+        worker = store.get(key)
+        if worker is None or (changed := step(worker)) == worker:
+            return
+        try:
+            store.put(changed, now)
+            return
+        except RecordConflict:
+            continue  # the lifecycle app wrote in between: read what it wrote
+    raise StepFailed(f"the record of {key} changes all the time: try again")
+
+
+def _is_gone(site: Site, instance_id: str) -> bool:
+    found = instances.described(site.aws, [instance_id])
+    return not found or found[0]["State"]["Name"] == "terminated"
+
+
+def _refuse_homes_on_root_disks(machines: Sequence[Machine]) -> None:
+    """A home without a disk of its own goes with the machine: that must be said."""
+    lost = [one.key for one in machines if one.instance_id and one.home_volume is None]
+    if lost:
+        raise Refused(
+            f"no home disk is known of {', '.join(lost)}: their users' files would go with the machine;"
+            " nothing was terminated; say --with-home if that is meant"
+        )
+
+
+def _refuse_strange_homes(site: Site, machines: Sequence[Machine]) -> None:
+    """Before anything is done: a record may name a disk that is not this cluster's."""
+    for machine in machines:
+        tags = _home_tags(site, machine)
+        if tags is not None and (tags.get(TAG_CLUSTER), tags.get(TAG_ROLE)) != (site.cluster, ROLE_WORKER):
+            raise Refused(
+                f"{machine.home_volume}, the home of {machine.key}, is not of the cluster {site.cluster}"
+                " by its tags; nothing was terminated"
+            )
+
+
+def _home_tags(site: Site, machine: Machine) -> dict[str, str] | None:
+    """None where there is no home disk, or no more."""
+    if machine.home_volume is None:
+        return None
+    try:
+        found = site.aws.client("ec2").describe_volumes(VolumeIds=[machine.home_volume])["Volumes"]
+    except ClientError as error:
+        if instances.code_of(error) == NO_VOLUME:
+            return None
+        raise
+    return instances.tags_of(found[0]) if found else None
+
+
+def _delete_home(site: Site, machine: Machine, clock: Clock, tell: Tell) -> None:
+    volume = machine.home_volume
+    if volume is None:
+        return
+    if _home_tags(site, machine) is not None:
+        tell(f"deleting {volume}, the home of {machine.key}")
+        site.aws.client("ec2").delete_volume(VolumeId=volume)
+
+    def forget(worker: Worker) -> Worker:
+        if worker.home_volume != volume or worker.state is not State.TERMINATED:
+            return worker
+        return replace(worker, home_volume=None, home_attached=True)
+
+    _change(store_of(site), machine.key, forget, clock())

@@ -1,0 +1,110 @@
+"""Which users have no machine yet, whether there is room for theirs, and what these cost."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bootstrap.cluster.site import Site
+from bootstrap.config.login import Authenticator
+from bootstrap.config.settings import Login
+from bootstrap.costs.prices import Prices
+from bootstrap.errors import Refused, SettingsError
+from bootstrap.operations import users as kept
+from bootstrap.operations.workers.listing import BAD_RECORD, Machine
+from bootstrap.operations.workers.preparing import Outcome, Prepared, Wanted
+from bootstrap.preflight import quotas, subnets
+from hub.config.settings import Settings
+from hub.users.names import People
+from lifecycle_app.model.history import PER_HOUR
+from lifecycle_app.model.worker import State
+
+BOOT_HOURS = 5 / 60
+"""A boot with EC2's checks and the stop takes some five minutes."""
+OWN_ACCOUNTS = (Authenticator.NATIVE, Authenticator.SHARED_PASSWORD)
+"""Who is not listed has no account, unless everybody may have one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """US dollars; `boots` is None for a type without a known price."""
+
+    boots: float | None
+    """Once."""
+    disks: float
+    """Each month, from now on."""
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a file with a line each, as for `users add`: `admin` behind a name is put aside. Pure."""
+    lines = (line.partition("#")[0].strip().removesuffix(" admin").strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def chosen(given: Iterable[str], people: People, login: Login, *, everybody: bool) -> list[str]:
+    """Who is meant, in the order given, each once. Raises SettingsError for whoever could not log in. Pure."""
+    wanted = list(dict.fromkeys(kept.accepted(name) for name in given))
+    if everybody and wanted:
+        raise SettingsError("name users, or say --all: not both")
+    if everybody:
+        return sorted(people.users)
+    if not wanted:
+        raise SettingsError("nobody is named: name users, give a file with --from, or say --all")
+    is_closed = login.authenticator in OWN_ACCOUNTS and not login.allow_all
+    for name in wanted:
+        if name in people.removed or (is_closed and name not in people.users):
+            raise SettingsError(f"{name} may not log in: run `cloudjhub users add` first, or mend the name")
+    return wanted
+
+
+def sorted_out(names: Sequence[str], machines: Iterable[Machine]) -> tuple[list[Wanted], list[Prepared]]:
+    """Those who get a machine, and those who have one, in whatever state it is. Pure."""
+    of_user: dict[str, list[Machine]] = {}
+    for machine in machines:
+        of_user.setdefault(machine.key, []).append(machine)
+    wanted, left = [], []
+    for name in names:
+        mine = of_user.get(name, [])
+        live = [one for one in mine if one.state != State.TERMINATED]
+        if live:
+            words = BAD_RECORD if live[0].note == BAD_RECORD else f"it is {live[0].state}"
+            left.append(
+                Prepared(key=name, instance_id=live[0].instance_id, outcome=Outcome.HAS_ONE, words=words)
+            )
+        else:
+            home = next((one.home_volume for one in mine if one.home_volume), None)
+            wanted.append(Wanted(key=name, home_volume=home))
+    return wanted, left
+
+
+def cost(settings: Settings, instance_type: str, wanted: Sequence[Wanted]) -> Cost:
+    """What these machines cost. Pure."""
+    prices, price = Prices(), PER_HOUR.get(instance_type)
+    new_homes = sum(one.home_volume is None for one in wanted)
+    size = len(wanted) * settings.worker_disk + new_homes * settings.home_disk
+    boots = None if price is None else len(wanted) * BOOT_HOURS * price
+    return Cost(boots=boots, disks=size * prices.disk_month)
+
+
+def at_once(site: Site, instance_type: str, most: int) -> int:
+    """How many may boot at the same time: `most`, or fewer if the account's quota of vCPUs says so, where AWS tells it.
+
+    Raises Refused where there is room for none.
+    """
+    try:
+        fit = quotas.fitting(site, instance_type)
+    except (ClientError, BotoCoreError):
+        return most
+    if not fit:
+        page = quotas.PAGE.format(service="ec2", code=quotas.quota_of(instance_type))
+        raise Refused(
+            f"nothing was launched: the account's quota of vCPUs has no room for a {instance_type} beside what runs: "
+            f"stop machines, or request more at {page}"
+        )
+    return min(most, fit)
+
+
+def refuse_without_addresses(site: Site, settings: Settings, wanted: Sequence[Wanted]) -> None:
+    """Raises Refused where the worker subnets have no address for each."""
+    for problem in subnets.room_for(site, settings.subnets, len(wanted)):
+        raise Refused(f"nothing was launched: {problem.line}")

@@ -1,0 +1,174 @@
+"""The users' machines: what is recorded of them, joined with what EC2 says."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bootstrap.aws.instances import found_by_tags, tags_of
+from bootstrap.cluster.site import Site
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.errors import BadRecord
+from lifecycle_app.model.history import Entry, Kind, cost
+from lifecycle_app.model.worker import ROLE_WORKER, TAG_SERVER, TAG_USER, State, Worker, worker_key
+
+NO_RECORD = "EC2 has it, but no record: `cloudjhub logs reconcile` tells what is done about it"
+DUPLICATE = "a second instance of this worker: its record has another one"
+BAD_RECORD = "its record cannot be used: `cloudjhub doctor` tells what is wrong with it"
+UNKNOWN = "EC2 does not tell of it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One worker. `instance_id` is "" where only its record is left; times are UTC."""
+
+    key: str
+    instance_id: str
+    state: str
+    """EC2's own word where EC2 tells of it, otherwise the record's."""
+    since: datetime | None = None
+    last_activity: datetime | None = None
+    evidence: str = ""
+    instance_type: str = ""
+    image: str = ""
+    home_volume: str | None = None
+    keep_until: datetime | None = None
+    cost: float | None = 0.0
+    """US dollars for its running time this month; None if a price is unknown."""
+    note: str = ""
+    """What is odd about it, and the mend."""
+
+    def idle(self, now: datetime) -> timedelta | None:
+        """Since the last sign of life, or its start; None unless it runs."""
+        seen = max((at for at in (self.since, self.last_activity) if at is not None), default=None)
+        return now - seen if self.state == State.RUNNING and seen is not None else None
+
+
+def store_of(site: Site) -> WorkerStore:
+    """The cluster's tables, by the lifecycle app's own rules."""
+    return WorkerStore(site.cluster, region=site.aws.region)
+
+
+def machines(site: Site, now: datetime, *, with_costs: bool = False) -> list[Machine]:
+    """All workers of this cluster, sorted by name; those that are terminated too, for their homes may be kept.
+
+    With costs the month's history is read; without, the costs are those of the present runs alone.
+    """
+    store = store_of(site)
+    census = store.census()
+    days = days_of_month(now) if with_costs else []
+    entries = [entry for day in days for entry in store.history_of_day(day)]
+    instances = found_by_tags(site.aws, site.cluster, ROLE_WORKER)
+    return joined(census.workers, instances, entries, now, census.bad)
+
+
+def joined(
+    records: Sequence[Worker],
+    instances: Sequence[Mapping[str, Any]],
+    entries: Iterable[Entry],
+    now: datetime,
+    bad: Sequence[BadRecord] = (),
+) -> list[Machine]:
+    """One row a record, and one for each instance that no record has."""
+    by_id = {one["InstanceId"]: one for one in instances}
+    costs = costs_of(records, entries, now)
+    rows = [_recorded(worker, by_id.get(worker.instance_id), costs[worker.key]) for worker in records]
+    keys = {worker.key for worker in records}
+    known = {worker.instance_id for worker in records}
+    unrecorded = [_unrecorded(one, keys) for one in instances if one["InstanceId"] not in known]
+    unclear = {one.key for one in bad}
+    rows += [replace(row, note=BAD_RECORD) if row.key in unclear else row for row in unrecorded]
+    shown = {row.key for row in rows}
+    rows += [_unclear(one) for one in bad if one.key not in shown]
+    return sorted(rows, key=lambda row: (row.key, row.instance_id))
+
+
+def _recorded(worker: Worker, instance: Mapping[str, Any] | None, spent: float | None) -> Machine:
+    is_known = instance is not None
+    is_gone = worker.state is State.TERMINATED
+    return Machine(
+        key=worker.key,
+        instance_id=worker.instance_id if is_known or not is_gone else "",
+        state=instance["State"]["Name"] if instance else str(worker.state),
+        since=worker.started_at or worker.state_at,
+        last_activity=worker.last_activity,
+        evidence=worker.evidence,
+        instance_type=worker.instance_type,
+        image=instance.get("ImageId", "") if instance else "",
+        home_volume=worker.home_volume,
+        keep_until=worker.keep_until,
+        cost=spent,
+        note="" if is_known or is_gone else UNKNOWN,
+    )
+
+
+def _unrecorded(instance: Mapping[str, Any], keys: set[str]) -> Machine:
+    tags = tags_of(instance)
+    key = worker_key(tags.get(TAG_USER) or "?", tags.get(TAG_SERVER, ""))
+    return Machine(
+        key=key,
+        instance_id=instance["InstanceId"],
+        state=instance["State"]["Name"],
+        since=instance.get("LaunchTime"),
+        instance_type=instance.get("InstanceType", ""),
+        image=instance.get("ImageId", ""),
+        home_volume=_own_home(instance),
+        cost=None,
+        note=DUPLICATE if key in keys else NO_RECORD,
+    )
+
+
+def _unclear(bad: BadRecord) -> Machine:
+    home = bad.home_volume or None
+    return Machine(
+        key=bad.key,
+        instance_id=bad.instance_id,
+        state="unknown",
+        home_volume=home,
+        cost=None,
+        note=BAD_RECORD,
+    )
+
+
+def _own_home(instance: Mapping[str, Any]) -> str | None:
+    """The disk beside the root disk that outlives the machine."""
+    return next(
+        (
+            str(mapping["Ebs"]["VolumeId"])
+            for mapping in instance.get("BlockDeviceMappings", [])
+            if mapping.get("DeviceName") != instance.get("RootDeviceName")
+            and not mapping.get("Ebs", {}).get("DeleteOnTermination", True)
+        ),
+        None,
+    )
+
+
+def costs_of(records: Sequence[Worker], entries: Iterable[Entry], now: datetime) -> dict[str, float | None]:
+    """US dollars by worker: the runs that ended this month, and what the present one has cost this month."""
+    spent: Counter[str] = Counter()
+    unknown = set()
+    for key, price in [*_ended(entries), *_running(records, now)]:
+        if price is None:
+            unknown.add(key)
+        else:
+            spent[key] += price  # type: ignore[assignment]  # dollars, not counts
+    return {w.key: None if w.key in unknown else round(float(spent[w.key]), 4) for w in records}
+
+
+def _ended(entries: Iterable[Entry]) -> Iterator[tuple[str, float | None]]:
+    return ((entry.key, entry.cost) for entry in entries if entry.kind is Kind.RUN)
+
+
+def _running(records: Sequence[Worker], now: datetime) -> Iterator[tuple[str, float | None]]:
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for worker in records:
+        if worker.started_at is not None and worker.state.costs:
+            seconds = int((now - max(worker.started_at, month)).total_seconds())
+            yield worker.key, cost(worker.instance_type, max(seconds, 0))
+
+
+def days_of_month(now: datetime) -> list[str]:
+    """The UTC days of this month so far, as the history names them."""
+    today = now.astimezone(UTC)
+    return [today.strftime(f"%Y-%m-{day:02d}") for day in range(1, today.day + 1)]

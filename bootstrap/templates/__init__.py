@@ -1,8 +1,0 @@
-"""CloudFormation templates as pure functions: settings in, a template dict out."""
-
-from bootstrap.templates.access import access_template
-from bootstrap.templates.data import data_template
-from bootstrap.templates.network import network_template
-from bootstrap.templates.place import Position, place_template
-
-__all__ = ["Position", "access_template", "data_template", "network_template", "place_template"]

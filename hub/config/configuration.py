@@ -1,0 +1,107 @@
+"""JupyterHub's configuration, as values made from the settings."""
+
+from pathlib import Path
+from typing import Any
+
+from hub.config import tuning
+from hub.config.settings import Settings
+from hub.config.tuning import Proxy
+from hub.drain.handler import DRAIN_SCOPE
+from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
+from hub.parts import Parts, Secrets
+from hub.spawn.spawner import apply_options, options_form, spawner_class
+
+TEMPLATES = Path(__file__).parents[1] / "pages" / "templates"
+LIFECYCLE = "lifecycle"
+
+
+def configuration(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, dict[str, Any]]:
+    """Values by class and trait."""
+    return {
+        "JupyterHub": _hub(settings, secrets, parts),
+        "ConfigurableHTTPProxy": {
+            "should_start": False,
+            "api_url": settings.proxy_api,
+            "auth_token": secrets.proxy_token,
+        },
+        "Spawner": _spawner(settings),
+        **authenticator_traits(settings, secrets, parts.wanted.people),
+    }
+
+
+def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
+    return {
+        "spawner_class": spawner_class(parts),
+        "authenticator_class": authenticator_class(settings.authenticator, parts),
+        "proxy_class": Proxy,
+        # The proxy's; it runs apart from the hub, so that users go on working while the hub restarts.
+        "bind_url": settings.public_url + "/",
+        "public_url": settings.public_url + "/",
+        "hub_bind_url": settings.hub_url,
+        "hub_connect_url": settings.hub_url,
+        "cleanup_servers": False,
+        "cleanup_proxy": False,
+        "db_url": f"sqlite:///{settings.state_dir / 'jupyterhub.sqlite'}",
+        "db_kwargs": tuning.options(),
+        "cookie_secret": secrets.cookie_secret,
+        # Servers that do not answer after a restart of the hub keep nobody else waiting.
+        "init_spawners_timeout": 1,
+        # 0 is JupyterHub's word for as many as one likes.
+        "allow_named_servers": settings.named_servers > 0,
+        "named_server_limit_per_user": settings.named_servers,
+        "redirect_to_server": True,
+        # EC2's own rates set the pace of a class that logs in at once: it launches two a second, so that so many get
+        # their machine within start_timeout. Beyond this users are asked to come again.
+        "concurrent_spawn_limit": 1100,
+        "active_server_limit": 0,
+        "activity_resolution": 60,
+        "last_activity_interval": 300,
+        # The progress page at once, instead of a browser that seems to hang.
+        "tornado_settings": {
+            "slow_spawn_timeout": 0,
+            "slow_stop_timeout": 4,
+            # JupyterHub itself makes them Secure where the public URL is https.
+            "cookie_options": {"samesite": same_site(settings)},
+        },
+        # The web server and the proxy on this machine say whom they forward for; who comes past them is not believed.
+        "trusted_downstream_ips": ["127.0.0.1", settings.private_address],
+        **_subdomains(settings),
+        "template_paths": [str(TEMPLATES)],
+        # traitlets copies values deeply, but functions are taken as they are.
+        "template_vars": {
+            "pages": lambda _user: parts.pages,
+            "has_accounts": settings.authenticator == "native",
+        },
+        "custom_scopes": {DRAIN_SCOPE: {"description": "Let go of servers that are to be stopped."}},
+        "services": [{"name": LIFECYCLE, "api_token": secrets.lifecycle_token}],
+        "load_roles": [
+            {
+                "name": LIFECYCLE,
+                "description": "The lifecycle app: sees who runs what, and drains servers before it stops them.",
+                "services": [LIFECYCLE],
+                "scopes": ["list:users", "read:users:groups", "read:servers", DRAIN_SCOPE],
+            }
+        ],
+    }
+
+
+def _subdomains(settings: Settings) -> dict[str, Any]:
+    """A user's server on a subdomain can set cookies for the whole domain: the hub must not take them for its own."""
+    if not settings.subdomain_host:
+        return {}
+    return {"subdomain_host": settings.subdomain_host, "cookie_host_prefix_enabled": True}
+
+
+def _spawner(settings: Settings) -> dict[str, Any]:
+    return {
+        # Longer than a lease: who comes back while a claim is held by somebody who is gone waits it out.
+        "start_timeout": 600,
+        # start() returns when the server answers already.
+        "http_timeout": 30,
+        # poll() reads memory.
+        "poll_interval": max(1, int(settings.read_interval.total_seconds())),
+        "consecutive_failure_limit": 0,
+        "options_form": options_form if len(settings.types) > 1 else "",
+        "apply_user_options": apply_options,
+        "default_url": "/lab",
+    }

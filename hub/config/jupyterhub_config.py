@@ -1,0 +1,33 @@
+"""What `jupyterhub --config` reads. All settings come from the environment: see `hub.config.settings`."""
+
+import logging
+import sys
+from typing import Any
+
+from hub.config import tuning
+from hub.config.configuration import configuration
+from hub.config.settings import read
+from hub.errors import SettingsError
+from hub.parts import build, read_secrets
+
+
+def configure(config: Any) -> None:
+    """Fills JupyterHub's configuration. Ends the hub with one line if it cannot be configured."""
+    try:
+        settings = read()
+        secrets = read_secrets(settings)
+        values = configuration(settings, secrets, build(settings, secrets.worker_token_key))
+    except SettingsError as error:
+        sys.exit(f"cloudJHub's hub cannot start: {error}")
+    for package in ("hub", "lifecycle_app"):  # into JupyterHub's log
+        logging.getLogger(package).parent = logging.getLogger("JupyterHub")
+        logging.getLogger(package).setLevel(logging.INFO)
+    for name, traits in values.items():
+        config[name].update(traits)
+    if settings.extra_config:
+        load_subconfig(str(settings.extra_config))  # type: ignore[name-defined]  # noqa: F821 -- traitlets gives it
+    tuning.freeze_garbage()
+    tuning.hash_long_secrets_once()
+
+
+configure(get_config())  # type: ignore[name-defined]  # noqa: F821 -- traitlets gives it

@@ -1,0 +1,93 @@
+"""Asks workers' servers at their private addresses, never through the proxy, which would count as activity."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+
+from hub.config.settings import WORKER_PORT
+from hub.errors import WorkerSilent
+
+# The port of one booting machine is tried so often; of many together no more often than so many times a second.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+PROBES_A_SECOND = 100
+AT_ONCE = 128
+"""Connections: a sweep has a hundred drained at the same time, and nobody's answer may wait behind another's."""
+CONNECT = timedelta(seconds=2)
+ANSWER = timedelta(seconds=5)
+LARGEST_ANSWER = 256 * 1024
+
+
+def server_url(address: str, base_url: str) -> str:
+    """Where a worker's server listens."""
+    return f"http://{address}:{WORKER_PORT}{base_url}"
+
+
+def base_url(user: str, server: str) -> str:
+    """The path of a user's server, as JupyterHub makes it."""
+    parts = [user, server] if server else [user]
+    return "/user/" + "".join(quote(part, safe="@~") + "/" for part in parts)
+
+
+def pause(waiting: int) -> float:
+    """Seconds between two tries of one port while so many servers are waited for."""
+    return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, waiting / PROBES_A_SECOND))
+
+
+class Workers:
+    """Talks to workers' servers."""
+
+    def __init__(self) -> None:
+        # Apart from each other, so that many machines that boot keep no question waiting.
+        self._probes: AsyncHTTPClient | None = None
+        self._questions: AsyncHTTPClient | None = None
+        self._waiting = 0
+
+    async def wait_for(self, url: str) -> None:
+        """Returns as soon as a server answers at `url`. The caller sets the limit."""
+        self._waiting += 1
+        try:
+            while not await self._answers(url + "api"):
+                await asyncio.sleep(pause(self._waiting))
+        finally:
+            self._waiting -= 1
+
+    async def activity(self, url: str, token: str) -> Mapping[str, Any]:
+        """What goes on in a worker just now, freshly observed by its reporter. Raises WorkerSilent."""
+        heard: list[str] = []
+        request = HTTPRequest(
+            f"{url}cloudjhub/activity?no_track_activity=1",
+            headers={"Authorization": f"token {token}"},
+            header_callback=heard.append,
+            connect_timeout=CONNECT.total_seconds(),
+            request_timeout=ANSWER.total_seconds(),
+            follow_redirects=False,
+        )
+        try:
+            self._questions = self._questions or _client()
+            answer = await self._questions.fetch(request)
+            told = json.loads(answer.body)
+        except Exception as error:  # tornado raises what the socket raises, besides its own
+            raise WorkerSilent(str(error), answers=bool(heard)) from error
+        if not isinstance(told, dict):
+            raise WorkerSilent("its answer is not what its reporter sends", answers=True)
+        return told
+
+    async def _answers(self, url: str) -> bool:
+        request = HTTPRequest(url, connect_timeout=1, request_timeout=3, follow_redirects=False)
+        try:
+            self._probes = self._probes or _client()
+            answer = await self._probes.fetch(request, raise_error=False)
+        except Exception:
+            return False
+        return 200 <= answer.code < 500
+
+
+def _client() -> AsyncHTTPClient:
+    """A client of our own: the shared one lets only ten requests run at once. Needs a running event loop."""
+    return SimpleAsyncHTTPClient(force_instance=True, max_clients=AT_ONCE, max_body_size=LARGEST_ANSWER)

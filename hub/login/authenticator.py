@@ -1,0 +1,196 @@
+"""Any JupyterHub authenticator, with our rules for names and our handlers.
+
+What JupyterHub's configuration says of the chosen authenticator.
+
+A directory's users, asked over TLS whose certificate is checked, and without stopping the hub.
+"""
+
+import asyncio
+import logging
+import ssl
+from importlib.metadata import entry_points
+from typing import Any
+from urllib.parse import urlsplit
+
+from jupyterhub.auth import Authenticator, DummyAuthenticator
+from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
+from ldap3.core.exceptions import LDAPException
+from ldapauthenticator import LDAPAuthenticator
+from tornado import web
+from traitlets.utils.importstring import import_item
+
+from hub.config.settings import SHARED_PASSWORD, Settings
+from hub.errors import SettingsError
+from hub.login.options import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIGN_UP_KEY, lets_others_in
+from hub.pages.handlers import routes
+from hub.parts import Parts, Secrets
+from hub.users.names import People, normalised, objection
+from hub.users.wanted import Membership
+
+SHARED = (DummyAuthenticator, SharedPasswordAuthenticator)
+
+log = logging.getLogger(__name__)
+
+
+def authenticator_class(name: str, parts: Parts) -> type[Authenticator]:
+    """The authenticator of that name (an entry point of JupyterHub, or a class), bound to our rules.
+
+    Raises SettingsError if there is none, or if it has no real accounts and others than this machine can reach it.
+    """
+    base = _find(name)
+    if issubclass(base, SHARED) and not parts.settings.is_loopback:
+        raise SettingsError(
+            f"CLOUDJHUB_AUTHENTICATOR={name} is for one machine only, but CLOUDJHUB_PUBLIC_URL is"
+            f" {parts.settings.public_url}: choose an authenticator with real accounts"
+        )
+
+    class NamedUsers(base):  # type: ignore[misc, valid-type]  # the class is known only when the hub runs
+        """Names are normalised in one way, and a refusal says why."""
+
+        def normalize_username(self, username: str) -> str:
+            return normalised(super().normalize_username(normalised(username)))
+
+        def validate_username(self, username: str) -> bool:
+            why = objection(username)
+            if why:
+                log.warning("user name %r is refused: %s", username[:300], why)
+                raise web.HTTPError(400, why)
+            return bool(super().validate_username(username))
+
+        async def refresh_user(self, user: Any, handler: Any = None) -> Any:
+            """False for one who was removed: whoever comes with a cookie has to log in again, and may not."""
+            if user.name in self.blocked_users:
+                return False
+            return await super().refresh_user(user, handler)
+
+        def is_admin(self, handler: Any, authentication: dict[str, Any]) -> bool | None:
+            """The operator's list decides about those who are on it, JupyterHub's admin page about the others."""
+            name, people = authentication["name"], parts.wanted.people
+            return (
+                name in people.admins if name in people.users else super().is_admin(handler, authentication)
+            )
+
+        def get_handlers(self, app: Any) -> list[Any]:
+            """Ours come first. JupyterHub asks for them when it starts, which is when following the list begins."""
+            parts.wanted.follow(Membership(app, self, parts.wanted.people).apply)
+            return [*super().get_handlers(app), *routes(parts)]
+
+    return NamedUsers
+
+
+def _find(name: str) -> type[Authenticator]:
+    choice = CHOICES.get(name)
+    try:
+        if choice is None:
+            for found in entry_points(group="jupyterhub.authenticators", name=name):
+                loaded: type[Authenticator] = found.load()
+                return loaded
+        imported: type[Authenticator] = import_item(choice.path if choice else name)
+    except ImportError as error:
+        raise SettingsError(
+            f"CLOUDJHUB_AUTHENTICATOR={name}: JupyterHub knows no such authenticator: install its package"
+        ) from error
+    return imported
+
+
+STRATEGIES = {"start-tls": "before_bind", "ldaps": "on_connect"}
+
+
+def authenticator_traits(settings: Settings, secrets: Secrets, people: People) -> dict[str, dict[str, Any]]:
+    """Values by class and trait."""
+    names: dict[str, Any] = {
+        "allow_all": settings.allow_all,
+        "allowed_users": set(people.users),
+        "admin_users": set(people.admins),
+        "blocked_users": set(people.removed),
+    }
+    if settings.authenticator == SHARED_PASSWORD:
+        passwords = {"user_password": secrets.user_password, "admin_password": secrets.admin_password}
+        return {"Authenticator": names, "SharedPasswordAuthenticator": passwords}
+    choice = CHOICES.get(settings.authenticator)
+    if choice is None:
+        return {"Authenticator": names}
+    # Whom an administrator adds in the hub may come; but who was let in as a group's member has to be one still.
+    names["allow_existing_users"] = not lets_others_in(settings.authenticator, settings.authenticator_options)
+    return {"Authenticator": names, choice.section: _own(settings, secrets)}
+
+
+def same_site(settings: Settings) -> str:
+    """Which other sites' pages may make a browser send the hub's cookies.
+
+    A learning platform posts its users to the hub from its own page, for which the cookies of that login have to come
+    along; JupyterHub's XSRF tokens protect what such a page could ask for.
+    """
+    posts_from_elsewhere = settings.authenticator == "lti13" and settings.public_url.startswith("https://")
+    return "None" if posts_from_elsewhere else "Lax"
+
+
+def _own(settings: Settings, secrets: Secrets) -> dict[str, Any]:
+    options = dict(settings.authenticator_options)
+    match settings.authenticator:
+        case "native":
+            return {
+                **options,
+                "sign_up_key": secrets.of_authenticator[SIGN_UP_KEY],
+                "cluster": settings.cluster,
+                "check_common_password": True,
+                "enable_signup": True,
+                "open_signup": False,
+            }
+        case "lti13":
+            scheme = urlsplit(settings.public_url).scheme
+            return {**options, "client_id": set(options["client_id"]), "uri_scheme": scheme}
+        case "ldap":
+            return ldap_traits(options, secrets.of_authenticator.get(LDAP_PASSWORD, ""))
+        case _:
+            return _oauth(settings, options, secrets)
+
+
+def _oauth(settings: Settings, options: dict[str, Any], secrets: Secrets) -> dict[str, Any]:
+    own: dict[str, Any] = {
+        "oauth_callback_url": f"{settings.public_url}/hub/oauth_callback",
+        "client_secret": secrets.of_authenticator[CLIENT_SECRET],
+    }
+    if "auth_state_groups_key" in options:
+        own["manage_groups"] = True
+    for key in ("allowed_organizations", "allowed_groups"):
+        if key in options:
+            own[key] = set(options[key])
+    if "allowed_organizations" in options:
+        # Without it GitHub tells of public members only.
+        own["scope"] = ["read:org"]
+    return {**options, **own}
+
+
+def ldap_traits(options: dict[str, Any], password: str) -> dict[str, Any]:
+    """The class's own traits. ldap3 checks no certificate unless it is told to."""
+    own = {key: value for key, value in options.items() if key not in ("tls", "ca_certificates")}
+    tls: dict[str, Any] = {"validate": ssl.CERT_REQUIRED}
+    if options.get("ca_certificates"):
+        tls["ca_certs_file"] = options["ca_certificates"]
+    secret = {"lookup_dn_search_password": password} if password else {}
+    return {**own, **secret, "tls_strategy": STRATEGIES[options["tls"]], "tls_kwargs": tls}
+
+
+LONGEST = 30
+"""Seconds that the directory may take."""
+
+
+class VerifiedLdap(LDAPAuthenticator):  # type: ignore[misc]  # it publishes no types
+    """The package's own asks in the hub's event loop, where a slow directory would stop everything."""
+
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> Any:  # noqa: ARG002 -- JupyterHub's
+        """Who it is, as the directory says. Raises HTTPError 503 if it cannot be asked."""
+
+        def ask() -> Any:
+            # Nothing in there waits: it only is written as if it did.
+            return asyncio.run(LDAPAuthenticator.authenticate(self, None, data))
+
+        try:
+            async with asyncio.timeout(LONGEST):
+                return await asyncio.get_running_loop().run_in_executor(None, ask)
+        except (LDAPException, TimeoutError, OSError) as error:
+            self.log.error("the LDAP server %s cannot be asked: %s", self.server_address, error)
+            raise web.HTTPError(
+                503, "The directory does not answer just now. Try again in a minute."
+            ) from error

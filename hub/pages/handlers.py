@@ -1,0 +1,109 @@
+"""The hub's HTTP for workers and for administrators, beside JupyterHub's own; and where all our handlers are."""
+
+import json
+import logging
+from typing import Any
+
+from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.handlers.base import BaseHandler
+from jupyterhub.scopes import needs_scope
+from tornado import web
+
+from hub.drain.handler import DrainHandler
+from hub.errors import IdentityError, NotOurWorker, NotReady
+from hub.parts import Parts, WithParts
+from hub.spawn.spawner import WorkerSpawner
+from hub.users.handlers import ServerHandler, SpawnPage, UserHandler
+from lifecycle_app.errors import RecordError
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 1
+# What a proxy adds. Workers come directly, over the private network.
+FORWARDED = ("X-Forwarded-For", "X-Real-Ip", "Forwarded")
+
+
+def routes(parts: Parts) -> list[tuple[str, type[web.RequestHandler], dict[str, Parts]]]:
+    """Our handlers. They come before JupyterHub's own, so that ours take the place of its."""
+    given = {"parts": parts}
+    return [
+        (r"/api/cloudjhub/environment", EnvironmentHandler, given),
+        (r"/api/cloudjhub/drain", DrainHandler, given),
+        (r"/api/users/([^/]+)", UserHandler, given),
+        (r"/api/users/([^/]+)/server", ServerHandler, given),
+        (r"/api/users/([^/]+)/servers/([^/]*)", ServerHandler, given),
+        (r"/spawn/([^/]+)/([^/]+)", SpawnPage, given),
+        (r"/workers", WorkersHandler, given),
+    ]
+
+
+class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+    """Gives a worker the environment of its own server, for its STS identity. Needs no login."""
+
+    async def post(self) -> None:
+        """Answers 200, or 401, 403, 409, 429, 503 as JSON. What was sent is never logged: it holds a signature."""
+        if any(name in self.request.headers for name in FORWARDED):
+            raise web.HTTPError(404)
+        source = self._peer()
+        try:
+            async with self.parts.identities.proven(self._sent(), source, self.parts.now()) as instance_id:
+                answer = (await self._spawner_on(instance_id)).launch_environment()
+        except IdentityError as error:
+            log.warning("environment refused to %s: %s", source, error)
+            self._refuse(error.status, str(error))
+            return
+        except (OSError, RecordError) as error:
+            log.warning("environment of %s cannot be given now: %s", source, error)
+            self._refuse(503, "identities cannot be checked just now")
+            return
+        log.info("instance %s fetched its environment", instance_id)
+        self.set_header("Cache-Control", "no-store")
+        self.write(json.dumps(answer))
+
+    def _peer(self) -> str:
+        """The address at the other end of the socket, whatever the headers say."""
+        address: str = self.request.connection.context.address[0]
+        return address
+
+    def _sent(self) -> Any:
+        try:
+            return json.loads(self.request.body)
+        except ValueError:
+            return None
+
+    def _refuse(self, status: int, message: str) -> None:
+        self.set_status(status)
+        # Not with 503: machines that could not be served would all come back within the second.
+        if status in (409, 429):
+            self.set_header("Retry-After", str(RETRY_AFTER))
+        self.write(json.dumps({"status": status, "message": message}))
+
+    async def _spawner_on(self, instance_id: str) -> WorkerSpawner:
+        for user in self.users.values():
+            for spawner in user.spawners.values():
+                if getattr(spawner, "instance_id", "") == instance_id and (
+                    spawner.is_starting or spawner.active
+                ):
+                    if self.parts.homes.is_missing(instance_id):
+                        raise NotReady("the home disk is not attached yet")
+                    found: WorkerSpawner = spawner
+                    return found
+        if self.parts.starter.is_any_launching():
+            raise NotReady("machines are being launched just now")
+        worker = self.parts.reader.by_instance(instance_id)
+        if worker is None:
+            worker = await self.parts.calls.read(lambda: self.parts.store.by_instance(instance_id))
+        if worker is None:
+            raise NotOurWorker(f"{instance_id} is no worker of this cluster")
+        raise NotReady(f"nobody waits for the server of {worker.key}")
+
+
+class WorkersHandler(WithParts, BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+    """All workers, for administrators."""
+
+    @web.authenticated
+    @needs_scope("admin-ui")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
+    async def get(self) -> None:
+        """The page."""
+        await self.parts.reader.loaded()
+        self.finish(await self.render_template("workers.html", workers=self.parts.pages.everybody()))

@@ -1,0 +1,212 @@
+"""What EC2 knows of instances, asked as rarely as possible and for many at once; and their home disks.
+
+Home disks on their way to new machines. A worker is not served without its home.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from hub.config.settings import Settings
+from hub.errors import CloudRefused, InstanceGone, StartError
+from hub.spawn.batching import Calls, Joining, code_of
+from hub.spawn.launching import HOME_DEVICE, Image, Place
+from hub.spawn.planning import Known, known_from, lacks_home
+from hub.users.names import filter_value
+from lifecycle_app.model.worker import (
+    ROLE_WORKER,
+    TAG_CLUSTER,
+    TAG_ROLE,
+    TAG_SERVER,
+    TAG_USER,
+    Worker,
+    split,
+    worker_key,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+log = logging.getLogger(__name__)
+
+WINDOW = 0.05
+MOST_FILTER_VALUES = 200
+ALIVE = ["pending", "running", "stopping", "stopped"]
+# The volume is still on its way from one instance to the other, or the instance has not come up yet.
+ATTACH_LATER = frozenset(
+    {"IncorrectState", "IncorrectInstanceState", "VolumeInUse", "InvalidInstanceID.NotFound"}
+)
+ATTACH_TRIES = 180
+ATTACH_PAUSE = 1.0
+
+
+class Instances:
+    """Reads instances from EC2."""
+
+    def __init__(self, ec2: "EC2Client", calls: Calls, settings: Settings, *, window: float = WINDOW) -> None:
+        self._ec2 = ec2
+        self._calls = calls
+        self._settings = settings
+        self._finds = Joining[str, Known | None](self._find_together, window=window, most=MOST_FILTER_VALUES)
+        self._looks = Joining[str, Known](self._look_together, window=window, most=MOST_FILTER_VALUES)
+        self._places: tuple[Place, ...] = ()
+        self._images: dict[str, Image] = {}
+
+    async def find(self, worker: str) -> Known | None:
+        """A worker's instance by its tags, if it has one that is not terminated. Raises StartError."""
+        return await self._finds.ask(worker)
+
+    async def look(self, instance_id: str) -> Known:
+        """An instance as EC2 sees it. Raises InstanceGone if EC2 does not find it, or another StartError."""
+        return await self._looks.ask(instance_id)
+
+    async def places(self) -> tuple[Place, ...]:
+        """The worker subnets with their zones, asked once. Raises StartError."""
+        if not self._places:
+            self._places = await self._read("worker subnets", self._read_places)
+        return self._places
+
+    async def image(self, image_id: str) -> Image:
+        """An image with its root device, asked once for each. Raises StartError if there is none."""
+        if image_id not in self._images:
+            self._images[image_id] = await self._read("worker image", lambda: self._read_image(image_id))
+        return self._images[image_id]
+
+    async def attach_home(self, volume: str, instance_id: str) -> None:
+        """Attaches a home disk, as soon as both it and the instance are ready for that. Raises StartError."""
+        for _ in range(ATTACH_TRIES):
+            try:
+                await self._calls.call(f"AttachVolume of {volume}", lambda: self._attach(volume, instance_id))
+            except ClientError as error:
+                if code_of(error) not in ATTACH_LATER:
+                    log.error("home disk %s of %s cannot be attached: %s", volume, instance_id, error)
+                    raise CloudRefused(
+                        "Your home disk cannot be attached. Tell your administrator."
+                    ) from error
+                if code_of(error) == "VolumeInUse" and await self._has(instance_id, volume):
+                    return
+                await self._calls.pause(ATTACH_PAUSE)
+            else:
+                return
+        raise CloudRefused("Your home disk is still in use elsewhere. Tell your administrator.")
+
+    async def _has(self, instance_id: str, volume: str) -> bool:
+        """Is it this very instance that uses the disk? An earlier AttachVolume's answer may have been lost."""
+        try:
+            return volume in (await self.look(instance_id)).volumes
+        except InstanceGone:
+            return False
+
+    def _attach(self, volume: str, instance_id: str) -> None:
+        self._ec2.attach_volume(Device=HOME_DEVICE, InstanceId=instance_id, VolumeId=volume)
+
+    async def _find_together(self, workers: Sequence[str]) -> dict[str, Known | Exception | None]:
+        users = sorted({filter_value(split(worker)[0]) for worker in workers})
+        found = await self._describe(_filters(self._settings.cluster, users))
+        return {worker: _newest(worker, found) for worker in workers}
+
+    async def _look_together(self, instance_ids: Sequence[str]) -> dict[str, Known | Exception]:
+        found = await self._describe([{"Name": "instance-id", "Values": list(instance_ids)}])
+        known = {instance["InstanceId"]: known_from(instance) for instance in found}
+        gone = InstanceGone("AWS does not know the machine any more.")
+        return {one: known.get(one, gone) for one in instance_ids}
+
+    async def _describe(self, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def pages() -> list[dict[str, Any]]:
+            paginator: Any = self._ec2.get_paginator("describe_instances")
+            answers = paginator.paginate(Filters=filters, PaginationConfig={"PageSize": 1000})
+            return [one for page in answers for group in page["Reservations"] for one in group["Instances"]]
+
+        found: list[dict[str, Any]] = await self._read("DescribeInstances", pages)
+        return found
+
+    async def _read(self, what: str, function: Any) -> Any:
+        try:
+            return await self._calls.call(what, function)
+        except ClientError as error:
+            log.error("%s: %s", what, error)
+            raise CloudRefused(
+                f"AWS does not tell the hub about its machines ({code_of(error)}). Tell your administrator."
+            ) from error
+
+    def _read_places(self) -> tuple[Place, ...]:
+        wanted = list(self._settings.subnets)
+        subnets = self._ec2.describe_subnets(SubnetIds=wanted)["Subnets"]
+        zones = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
+        return tuple(Place(subnet=subnet, zone=zones[subnet]) for subnet in wanted)
+
+    def _read_image(self, image_id: str) -> Image:
+        images = self._ec2.describe_images(ImageIds=[image_id])["Images"]
+        if not images:
+            raise StartError(f"The worker image {image_id} does not exist. Tell your administrator.")
+        return Image(id=image_id, root_device=images[0]["RootDeviceName"])
+
+
+def _filters(cluster: str, users: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"Name": f"tag:{TAG_CLUSTER}", "Values": [cluster]},
+        {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_WORKER]},
+        {"Name": f"tag:{TAG_USER}", "Values": users},
+        {"Name": "instance-state-name", "Values": ALIVE},
+    ]
+
+
+def _newest(worker: str, instances: Sequence[dict[str, Any]]) -> Known | None:
+    """The worker's own instance: filters are wider than names. Of two the newer one; reconciling reports the other."""
+    own = [instance for instance in instances if _worker_of(instance) == worker]
+    if len(own) > 1:
+        log.error("%s has %s instances: %s", worker, len(own), ", ".join(one["InstanceId"] for one in own))
+    return known_from(max(own, key=lambda one: one["LaunchTime"])) if own else None
+
+
+def _worker_of(instance: dict[str, Any]) -> str | None:
+    tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+    user = tags.get(TAG_USER)
+    return worker_key(user, tags.get(TAG_SERVER, "")) if user else None
+
+
+class Homes:
+    """Attaches home disks. What is not attached yet, or could not be, is kept by instance."""
+
+    def __init__(self, instances: Instances) -> None:
+        self._instances = instances
+        self._attaching: dict[str, asyncio.Task[None]] = {}
+
+    def see_to(self, worker: Worker | None, known: Known) -> None:
+        """Begins to attach the worker's home disk, if this instance of it lacks it; after a failure, tries again."""
+        if worker and worker.home_volume and lacks_home(worker, known):
+            self.attach(worker.key, worker.home_volume, known.instance_id)
+        elif not self._is_under_way(known.instance_id):
+            self._attaching.pop(known.instance_id, None)
+
+    def attach(self, key: str, volume: str, instance_id: str) -> None:
+        """Begins to attach a home disk, if that is not under way already."""
+        if self._is_under_way(instance_id):
+            return
+        log.info("%s: attaching home disk %s to %s", key, volume, instance_id)
+        task = asyncio.ensure_future(self._instances.attach_home(volume, instance_id))
+        self._attaching[instance_id] = task
+
+        def done(task: "asyncio.Task[None]") -> None:
+            """A failed one stays until the next login."""
+            if not task.cancelled() and task.exception() is None and self._attaching.get(instance_id) is task:
+                del self._attaching[instance_id]
+
+        task.add_done_callback(done)
+
+    def is_missing(self, instance_id: str) -> bool:
+        """Is the home disk still on its way to this instance, or could it not be attached?"""
+        return instance_id in self._attaching
+
+    async def wait_for(self, instance_id: str) -> None:
+        """Waits until the home disk, if there is one, is attached. Raises StartError."""
+        task = self._attaching.get(instance_id)
+        if task:
+            await asyncio.shield(task)
+
+    def _is_under_way(self, instance_id: str) -> bool:
+        task = self._attaching.get(instance_id)
+        return task is not None and not task.done()

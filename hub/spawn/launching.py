@@ -1,0 +1,146 @@
+"""The requests that make a worker, as pure functions of what is wanted."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub.config.settings import WORKER_PORT, Settings
+from hub.users.names import client_token
+from lifecycle_app.model.worker import (
+    ROLE_WORKER,
+    TAG_CLUSTER,
+    TAG_CREATOR,
+    TAG_NAME,
+    TAG_OWNER,
+    TAG_ROLE,
+    TAG_SERVER,
+    TAG_USER,
+    split,
+    worker_name,
+)
+
+HOME_DEVICE = "/dev/sdf"
+CONFIG_PATH = "/etc/cloudjhub/worker.json"
+CREATOR = "cloudjhub"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A worker subnet and its availability zone."""
+
+    subnet: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What a worker is launched from."""
+
+    id: str
+    root_device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A worker that is to be launched."""
+
+    worker: str
+    instance_type: str
+    image: Image
+    previous: str | None = None
+    """The instance it had before, which is gone."""
+    home_volume: str | None = None
+    """The home disk it had before, which is attached after the launch instead of making a new one."""
+    home_zone: str = ""
+
+
+def requests_for(
+    order: Order, settings: Settings, places: Sequence[Place], generation: int = 0
+) -> list[dict[str, Any]]:
+    """RunInstances requests in the order in which to try them: the wished type in every zone, then the other types.
+
+    Workers spread over the zones by their name. An old home disk binds its worker to the disk's zone.
+    """
+    usable = [place for place in places if not order.home_volume or place.zone == order.home_zone]
+    turn = int(client_token({"worker": order.worker}, None, 0), 16) % max(len(usable), 1)
+    types = dict.fromkeys([order.instance_type, *settings.types])
+    return [
+        run_request(order, settings, place, kind, generation)
+        for kind in types
+        for place in usable[turn:] + usable[:turn]
+    ]
+
+
+def run_request(
+    order: Order, settings: Settings, place: Place, instance_type: str, generation: int
+) -> dict[str, Any]:
+    """One RunInstances request."""
+    tags = worker_tags(order.worker, settings, place.zone)
+    request = {
+        "ImageId": order.image.id,
+        "InstanceType": instance_type,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "SubnetId": place.subnet,
+        "SecurityGroupIds": [settings.group],
+        "IamInstanceProfile": {"Name": settings.role},
+        "InstanceInitiatedShutdownBehavior": "stop",
+        "MetadataOptions": {
+            "HttpEndpoint": "enabled",
+            "HttpTokens": "required",
+            "HttpPutResponseHopLimit": 1,
+        },
+        "BlockDeviceMappings": _disks(settings, order.image.root_device, with_home=order.home_volume is None),
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+        "UserData": user_data(settings),
+    }
+    return {**request, "ClientToken": client_token(request, order.previous, generation)}
+
+
+def worker_tags(worker: str, settings: Settings, zone: str) -> list[dict[str, str]]:
+    """The tags of a worker's instance and disks."""
+    user, server = split(worker)
+    tags = {
+        TAG_NAME: worker_name(zone, settings.cluster),
+        TAG_OWNER: settings.owner,
+        TAG_CREATOR: CREATOR,
+        TAG_CLUSTER: settings.cluster,
+        TAG_ROLE: ROLE_WORKER,
+        TAG_USER: user,
+        TAG_SERVER: server,
+    }
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def user_data(settings: Settings) -> str:
+    """The workers' cloud-config: no secret in it, and the same for all of them. JSON is YAML."""
+    config = {
+        "cluster": settings.cluster,
+        "hub_api": settings.hub_api,
+        "hub_name": settings.hub_name,
+        "region": settings.region,
+        "report_period": int(settings.report_period.total_seconds()),
+        "port": WORKER_PORT,
+    }
+    file = {"path": CONFIG_PATH, "permissions": "0644", "content": json.dumps(config)}
+    return "#cloud-config\n" + json.dumps({"write_files": [file]}) + "\n"
+
+
+def _disks(settings: Settings, root_device: str, *, with_home: bool) -> list[dict[str, Any]]:
+    disks = [_disk(root_device, settings.worker_disk, goes_with_instance=True)]
+    if settings.home_disk and with_home:
+        disks.append(_disk(HOME_DEVICE, settings.home_disk, goes_with_instance=False))
+    return disks
+
+
+def _disk(device: str, size: int, *, goes_with_instance: bool) -> dict[str, Any]:
+    return {
+        "DeviceName": device,
+        "Ebs": {
+            "VolumeSize": size,
+            "VolumeType": "gp3",
+            "Encrypted": True,
+            "DeleteOnTermination": goes_with_instance,
+        },
+    }

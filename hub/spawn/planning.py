@@ -1,0 +1,145 @@
+"""What to do about a worker's instance, decided from what is known of it. No clock and no I/O here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, assert_never
+
+from lifecycle_app.model.worker import State, Worker
+
+# An event's time has whole seconds, and clocks differ a little.
+TOLERANCE = timedelta(seconds=2)
+# For so long a record may still tell of the time before the server was last seen alive.
+RECORD_LAGS = timedelta(minutes=1)
+# For so long EC2 may not find an instance that it has just launched.
+YOUNG = timedelta(minutes=5)
+# For so long after a stop was accepted EC2 may still say that the instance runs.
+STOP_SHOWS = timedelta(minutes=3)
+
+
+class Step(StrEnum):
+    """What the spawner does next."""
+
+    LAUNCH = "launch"
+    """Look for an instance by its tags, else launch one."""
+    START = "start"
+    """It is stopped: start it."""
+    ADOPT = "adopt"
+    """It runs or boots already: use it."""
+    WAIT = "wait"
+    """Somebody is stopping it or deciding about that: read again."""
+    LOOK = "look"
+    """Whoever was deciding about it is gone: ask EC2 what it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """An instance, as the record or EC2 tells it."""
+
+    instance_id: str
+    state: State
+    address: str | None
+    zone: str = ""
+    volumes: frozenset[str] = frozenset()
+    is_fresh: bool = False
+    """Has EC2 just accepted to run it?"""
+
+
+def next_step(worker: Worker | None, now: datetime) -> Step:
+    """The step for a worker as recorded."""
+    if worker is None:
+        return Step.LAUNCH
+    if worker.is_abandoned(now):
+        return Step.LOOK
+    return _step_in(worker.state)
+
+
+def step_for(known: Known) -> Step:
+    """The step for an instance as EC2 tells it."""
+    return _step_in(known.state)
+
+
+def _step_in(state: State) -> Step:
+    match state:
+        case State.TERMINATED:
+            return Step.LAUNCH
+        case State.STOPPED:
+            return Step.START
+        case State.PENDING | State.RUNNING:
+            return Step.ADOPT
+        case State.STOPPING:
+            return Step.WAIT
+        case _:
+            assert_never(state)
+
+
+def step_after_look(worker: Worker | None, looked: Known, now: datetime) -> Step:
+    """The step for an instance as EC2 tells it, which the record may outweigh.
+
+    While a stop of it is under way, its state says nothing: the stop may still land on what is started or used now.
+    """
+    step = step_for(looked)
+    if step is Step.LAUNCH or worker is None or worker.instance_id != looked.instance_id:
+        return step
+    if worker.is_claimed(now):
+        return Step.WAIT
+    is_accepted = worker.state is State.STOPPING and worker.claimed_until is None
+    if step is Step.ADOPT and is_accepted and now - worker.state_at < STOP_SHOWS:
+        return Step.WAIT
+    return step
+
+
+def lacks_home(worker: Worker | None, known: Known) -> bool:
+    """Has the worker a home disk that is not attached to this instance, as far as is known?"""
+    if worker is None or worker.home_volume is None or worker.home_volume in known.volumes:
+        return False
+    return worker.instance_id != known.instance_id or not worker.home_attached
+
+
+def is_young(worker: Worker, now: datetime) -> bool:
+    """May EC2 not know the instance yet?"""
+    return now - worker.state_at < YOUNG
+
+
+def is_gone(worker: Worker | None, instance_id: str, alive_at: datetime | None) -> bool:
+    """Is the server on this instance certainly down?
+
+    `alive_at` is when it was last known to be up: what the record says of the time before does not count. Without a
+    record nothing is known, and unknown is not down. A claimed worker still runs.
+    """
+    if worker is None:
+        return False
+    if alive_at is not None and worker.state_at <= alive_at + TOLERANCE:
+        return False
+    if worker.instance_id != instance_id:
+        return True
+    if worker.state is State.STOPPING:
+        return worker.claimed_until is None
+    return worker.state in (State.STOPPED, State.TERMINATED)
+
+
+def is_doubtful(worker: Worker | None, instance_id: str, alive_at: datetime | None, now: datetime) -> bool:
+    """Does the record keep saying that the server is down, of a time that does not count?
+
+    The machine may have gone down within the tolerance, or the events that would tell were lost: EC2 can tell.
+    """
+    if alive_at is None or now < alive_at + RECORD_LAGS:
+        return False
+    return is_gone(worker, instance_id, None) and not is_gone(worker, instance_id, alive_at)
+
+
+def known_from(instance: Mapping[str, Any]) -> Known:
+    """An instance in EC2's DescribeInstances answer."""
+    state = instance["State"]["Name"]
+    return Known(
+        instance_id=instance["InstanceId"],
+        state=State.TERMINATED if state == "shutting-down" else State(state),
+        address=instance.get("PrivateIpAddress"),
+        zone=instance["Placement"]["AvailabilityZone"],
+        volumes=frozenset(
+            disk["Ebs"]["VolumeId"]
+            for disk in instance.get("BlockDeviceMappings", [])
+            if "Ebs" in disk and disk["Ebs"].get("Status") not in ("detaching", "detached")
+        ),
+    )

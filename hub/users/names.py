@@ -1,0 +1,169 @@
+"""Which user names are accepted, and what is made of them. A name never reaches a shell, a path or a slug.
+
+Names are compared as text: canonically equivalent spellings (NFC) and upper and lower case are the same name,
+everything else is another user. What cannot be told from another name by looking at it, or breaks a URL, is refused.
+
+Who belongs to the cluster, as the operator keeps it: the JSON in the settings table, and the users file.
+
+The command line reads and writes the same JSON with these functions, so nothing here needs JupyterHub.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hub.errors import SettingsError
+
+LONGEST = 255
+"""Bytes of UTF-8: of JupyterHub's name column, and quoted they still fit into a cookie's name."""
+
+_CONTROL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# They have a meaning in URLs or in the scripts of JupyterHub's pages.
+_UNUSABLE = frozenset("/\\?#%<>")
+_PLAIN = re.compile(r"[^\w ._@+=:-]+")
+
+
+def normalised(name: str) -> str:
+    """The one spelling of a name that stands for all of its equivalent ones."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
+
+
+def objection(name: str) -> str | None:
+    """Why a normalised name is refused, in a sentence for its bearer; None if it is accepted."""
+    if not name:
+        return "A user name cannot be empty."
+    if len(name.encode(errors="surrogatepass")) > LONGEST:
+        return f"This user name is too long: at most {LONGEST} bytes are possible."
+    if name != name.strip():
+        return "A user name cannot begin or end with a space."
+    if set(name) == {"."}:
+        return "A user name cannot consist of dots alone."
+    return _objection_to_characters(name)
+
+
+def _objection_to_characters(name: str) -> str | None:
+    for character in name:
+        category = unicodedata.category(character)
+        if category in _CONTROL:
+            return f"This user name has an invisible or unknown character in it (U+{ord(character):04X})."
+        if category == "Zs" and character != " ":
+            return f"This user name has an unusual space in it (U+{ord(character):04X})."
+        if character in _UNUSABLE:
+            return f"A user name cannot have the character {character} in it."
+    if unicodedata.normalize("NFKC", name) != name or normalised(name) != name:
+        return "This user name has letters in it that look like others: write it with plain ones."
+    return None
+
+
+def client_token(request: Mapping[str, object], previous: str | None, generation: int) -> str:
+    """The RunInstances token of a request (which carries cluster, worker, subnet and type), 64 ASCII characters.
+
+    The same request after the same previous instance has the same token, so that EC2 launches it once.
+    """
+    known = json.dumps([request, previous, generation], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(known.encode()).hexdigest()
+
+
+def worker_token(key: str, cluster: str, worker: str, instance_id: str) -> str:
+    """The API token of a worker's server. It follows from the instance, so that a running one can be taken up again."""
+    message = json.dumps([cluster, worker, instance_id], ensure_ascii=True)
+    return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
+
+
+def filter_value(name: str) -> str:
+    """A value for EC2's filters that finds `name`, and perhaps others: its wildcards and their like are widened."""
+    return _PLAIN.sub("*", name)
+
+
+SCOPE = "users"
+"""The scope of the settings table under which the JSON is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Normalised names. An administrator is a user too; nobody is both a user and removed."""
+
+    users: frozenset[str] = frozenset()
+    admins: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    """Those who were users: they may not log in, whoever else would let them."""
+
+    def with_user(self, name: str, *, admin: bool = False) -> "People":
+        """With this user, who may have been removed before. Raises ValueError that says why a name is refused."""
+        key = accepted(name)
+        admins = self.admins | {key} if admin else self.admins - {key}
+        return People(self.users | {key}, admins, self.removed - {key})
+
+    def without(self, name: str) -> "People":
+        """Without this user, who may not log in any more. Raises ValueError that says why a name is refused."""
+        key = accepted(name)
+        return People(self.users - {key}, self.admins - {key}, self.removed | {key})
+
+
+def accepted(name: str) -> str:
+    """The name as it is kept. Raises ValueError that says why it is refused."""
+    key = normalised(name)
+    why = objection(key)
+    if why:
+        raise ValueError(f"{name[:100]!r}: {why}")
+    return key
+
+
+def parse(text: str) -> People:
+    """The people in `{"users": {"alice": {"admin": true}}, "removed": ["bob"]}`.
+
+    Raises ValueError that names what is wrong. Who is both is removed: the safer of the two.
+    """
+    told = json.loads(text)
+    if not isinstance(told, dict):
+        raise ValueError("no object")  # noqa: TRY004 -- a wrong text, not a wrong program
+    users, removed = told.get("users", {}), told.get("removed", [])
+    if not isinstance(users, dict) or not all(isinstance(about, dict) for about in users.values()):
+        raise ValueError("`users` is no object of objects")
+    if not isinstance(removed, list) or not all(isinstance(name, str) for name in removed):
+        raise ValueError("`removed` is no list of names")
+    gone = frozenset(accepted(name) for name in removed)
+    known = {accepted(name): _is_admin(name, about) for name, about in users.items()}
+    names = frozenset(known) - gone
+    return People(names, frozenset(name for name in names if known[name]), gone)
+
+
+def to_json(people: People) -> str:
+    """The text that `parse` reads."""
+    users = {name: {"admin": True} if name in people.admins else {} for name in sorted(people.users)}
+    return json.dumps({"users": users, "removed": sorted(people.removed)}, ensure_ascii=False)
+
+
+def from_file(file: Path) -> People:
+    """The people in a file with lines `name` or `name admin`. Raises SettingsError for a line that cannot be used."""
+    try:
+        return _from_lines(file.read_text(encoding="utf-8").splitlines())
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"{file}, {error}") from error
+
+
+def _from_lines(lines: Iterable[str]) -> People:
+    people = People()
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        is_admin = text.endswith(" admin")
+        try:
+            people = people.with_user(text.removesuffix(" admin").strip(), admin=is_admin)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+    return people
+
+
+def _is_admin(name: str, about: dict[str, Any]) -> bool:
+    admin = about.get("admin", False)
+    if not isinstance(admin, bool):
+        raise ValueError(f"`admin` of {name[:100]!r} is neither true nor false")  # noqa: TRY004 -- a wrong text
+    return admin

@@ -1,0 +1,200 @@
+"""What the operator wants at this moment: who belongs to the cluster, and the image that new workers get.
+
+Takes over in the running hub who belongs to the cluster and who does not any more.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from jupyterhub import orm, roles
+from jupyterhub.auth import Authenticator
+
+from hub.spawn.batching import Calls
+from hub.users import names
+from hub.users.names import People
+from lifecycle_app.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+EVERY = timedelta(minutes=1)
+FRESH = timedelta(seconds=5)
+"""Launches read the image again, a class that logs in at once not one by one."""
+IMAGE_SCOPE = "image"
+IMAGE = re.compile(r"ami-[0-9a-f]{8,17}\Z")
+
+Apply = Callable[[People], Awaitable[None]]
+
+
+class Wanted:
+    """Read from the settings table when the hub starts and then every minute.
+
+    `read` gives the texts of the scopes that exist. What cannot be read, or is no use, leaves the last known as it is.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, str]],
+        calls: Calls,
+        *,
+        image: str,
+        known: People,
+        every: timedelta = EVERY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._calls = calls
+        self._every = every
+        self._fallbacks: tuple[People, str] = known, image
+        self._clock = clock
+        self._read_at = -FRESH.total_seconds()
+        self._task: asyncio.Task[None] | None = None
+        self.people = known
+        self.image = image
+
+    def read_at_start(self) -> None:
+        """Reads once, before there is an event loop."""
+        try:
+            self._take(self._read())
+        except StoreUnavailable as error:
+            log.warning("users and image cannot be read, going on with what the settings say: %s", error)
+
+    async def read_again(self) -> None:
+        """Takes in what is wanted now. Raises StoreUnavailable."""
+        self._take(await self._calls.read(self._read))
+
+    async def image_now(self) -> str:
+        """The image for a worker whose launch begins now: what was read some seconds ago, or the last known; "" where
+        there has been none yet.
+        """
+        if not self.image or self._clock() - self._read_at >= FRESH.total_seconds():
+            try:
+                await self.read_again()
+            except StoreUnavailable as error:
+                log.warning("the image cannot be read, going on with the one known: %s", error)
+        return self.image
+
+    def follow(self, apply: Apply) -> None:
+        """Goes on reading, and hands the people to `apply` each time, changed or not."""
+        self._task = asyncio.ensure_future(self._follow(apply))
+
+    async def close(self) -> None:
+        """Ends the reading."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _follow(self, apply: Apply) -> None:
+        while True:
+            await asyncio.sleep(self._every.total_seconds())
+            try:
+                await self.read_again()
+            except StoreUnavailable as error:
+                log.warning("users and image cannot be read, going on with those known: %s", error)
+            except Exception:
+                log.exception("users and image cannot be read, going on with those known")
+            try:
+                await apply(self.people)
+            except Exception:
+                log.exception("the users cannot be taken over; trying again in %s", self._every)
+
+    def _take(self, texts: Mapping[str, str]) -> None:
+        self._read_at = self._clock()
+        known, image = self._fallbacks
+        self._take_people(texts.get(names.SCOPE), known)
+        self._take_image(texts.get(IMAGE_SCOPE), image)
+
+    def _take_people(self, text: str | None, fallback: People) -> None:
+        if text is None:
+            self.people = fallback
+            return
+        try:
+            self.people = names.parse(text)
+        except ValueError as error:
+            log.error("the users in the settings table cannot be used, going on with those known: %s", error)
+
+    def _take_image(self, text: str | None, fallback: str) -> None:
+        image = fallback if text is None else text
+        if not image:
+            return  # none has been built yet, or it was and stays
+        if not IMAGE.match(image):
+            log.error("the settings table's image %r is no image, going on with %s", image[:100], self.image)
+        elif image != self.image:
+            log.info("workers are launched from %s from now on, no longer from %s", image, self.image)
+            self.image = image
+
+
+def set_people(authenticator: Authenticator, people: People, before: People = People()) -> None:  # noqa: B008 -- frozen
+    """Tells the authenticator. Names that an administrator added in the hub stay allowed."""
+    allowed: set[str] = authenticator.allowed_users
+    # In place: JupyterHub's own additions go into the same set.
+    allowed -= (before.users - people.users) | people.removed
+    allowed |= people.users
+    authenticator.admin_users = set(people.admins)
+    authenticator.blocked_users = set(people.removed)
+
+
+class Membership:
+    """The hub's users, brought in line with the operator's list. `app` is JupyterHub's application."""
+
+    def __init__(self, app: Any, authenticator: Authenticator, people: People) -> None:
+        self._app = app
+        self._authenticator = authenticator
+        self._people = people
+
+    async def apply(self, people: People) -> None:
+        """Takes over the list. Repeating it is harmless, and makes up for what did not work the last time."""
+        set_people(self._authenticator, people, self._people)
+        self._people = people
+        self._appoint(people)
+        for name in self._known(people.removed):
+            self._revoke(name)
+            await self._stop_servers(name)
+
+    def _appoint(self, people: People) -> None:
+        """Makes administrators of those who are to be, and of the other names on the list none."""
+        db = self._app.db
+        for user in db.query(orm.User).filter(orm.User.admin.is_(True)).all():
+            if user.name in people.users - people.admins:
+                self._set_admin(user, False)
+        for name in self._known(people.admins):
+            user = orm.User.find(db, name)
+            if not user.admin:
+                self._set_admin(user, True)
+
+    def _set_admin(self, user: Any, is_admin: bool) -> None:
+        log.info("%s is an administrator: %s", user.name, is_admin)
+        user.admin = is_admin
+        roles.assign_default_roles(self._app.db, entity=user)
+        self._app.db.commit()
+
+    def _known(self, names: frozenset[str]) -> list[str]:
+        """Those among the names of which the hub has a user."""
+        return [name for name in sorted(names) if orm.User.find(self._app.db, name) is not None]
+
+    def _revoke(self, name: str) -> None:
+        """Logs a user out everywhere, and takes all rights away, as JupyterHub does to blocked users when it starts.
+
+        The user's tokens can do no more than the user.
+        """
+        db, user = self._app.db, orm.User.find(self._app.db, name)
+        if not (user.roles or user.admin or user.groups):
+            return
+        log.info("%s was removed: logged out and without any right from now on", name)
+        user.admin, user.roles, user.groups = False, [], []
+        user.cookie_id = orm.new_token()
+        db.commit()
+
+    async def _stop_servers(self, name: str) -> None:
+        user = self._app.users.get(name)
+        if user is None:
+            return
+        for server, spawner in list(user.spawners.items()):
+            if spawner.active and not spawner.pending:
+                spawner.stop_requested_by = "the operator, who removed the user,"
+                await self._app.proxy.delete_user(user, server)
+                await user.stop(server)

@@ -1,0 +1,69 @@
+"""AWS's errors as our own.
+
+Whether this machine's clock is right, by the time that AWS tells with each of its answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from lifecycle_app.errors import CloudError
+
+
+@contextmanager
+def asking(operation: str) -> Iterator[None]:
+    """Turns botocore's errors into CloudError."""
+    try:
+        yield
+    except ClientError as error:
+        described = error.response["Error"]
+        raise CloudError(operation, described["Code"], described["Message"]) from error
+    except (BotoCoreError, ResponseParserError) as error:  # the latter is none of the former
+        raise CloudError(operation, "NoAnswer", str(error)) from error
+
+
+def taken_apart(instance_ids: Sequence[str], refusal: str) -> tuple[Sequence[str], Sequence[str]]:
+    """A call for several instances is refused for one of them: those that EC2 names in its refusal, and the others; two
+    halves where it names none, or all.
+    """
+    named = set(re.findall(r"i-[0-9a-f]+", refusal)) & set(instance_ids)
+    if named and len(named) < len(instance_ids):
+        return [one for one in instance_ids if one in named], [
+            one for one in instance_ids if one not in named
+        ]
+    middle = len(instance_ids) // 2
+    return instance_ids[:middle], instance_ids[middle:]
+
+
+MOST_SKEW = timedelta(minutes=2)
+
+
+class ClockWrong(BotoCoreError):
+    """By this clock nobody can tell how long ago anything was."""
+
+    fmt = "it is {theirs} by AWS's clock, and {ours} by this machine's"
+
+
+def compare_clocks(client: Any, clock: Callable[[], datetime]) -> None:
+    """From now on the client's calls raise ClockWrong where AWS tells another time than `clock`."""
+    client.meta.events.register("after-call", partial(_compare, clock))
+
+
+def _compare(clock: Callable[[], datetime], http_response: Any, **_: object) -> None:
+    told = http_response.headers.get("date")
+    try:
+        theirs = parsedate_to_datetime(told or "")
+    except ValueError:  # no time, or none that anybody understands
+        return
+    ours = clock()
+    if theirs.tzinfo is not None and abs(theirs - ours) > MOST_SKEW:
+        raise ClockWrong(theirs=theirs.isoformat(), ours=ours.isoformat())

@@ -1,0 +1,304 @@
+"""Workers' reports and idle alarms in CloudWatch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from math import ceil, isfinite
+from typing import Any
+
+from lifecycle_app.adapters.aws import asking
+from lifecycle_app.errors import CloudError
+from lifecycle_app.model.evidence import REPORTS_MISSED, Evidence, Report
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.worker import EPOCH, idle_alarm_name, idle_alarm_prefix, metric_namespace
+
+log = logging.getLogger(__name__)
+
+METRICS_A_CALL = 500
+ALARMS_A_CALL = 100
+SHORT_ALARM_PERIODS = (10, 20, 30)
+"""Seconds; besides these, alarms know whole minutes only."""
+SHORT_ALARMS_EVERY = timedelta(seconds=10)
+"""So often CloudWatch evaluates alarms of less than a minute, over periods that end just then; others each minute.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
+"""
+LONGEST_BY_MINUTES = timedelta(days=1)
+"""What an alarm may look back on, unless its period is an hour or more."""
+LONGEST_BY_HOURS = timedelta(days=7)
+SHORT_PERIODS_KEPT = timedelta(hours=3)
+"""So long CloudWatch keeps figures of less than a minute."""
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""AWS takes requests from clocks that differ by so much."""
+MINUTE = timedelta(minutes=1)
+AHEAD = timedelta(minutes=10)
+"""So far ahead reports are asked for, too: this function's clock may be slow, a worker's fast. Life that lies ahead is
+life; and if much lies ahead, a clock is wrong."""
+MEASURED_EVERY = timedelta(minutes=5)
+"""EC2's own figures, without detailed monitoring."""
+MEASURES_MISSED = 3
+CPU_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
+
+
+@dataclass(frozen=True, slots=True)
+class IdleAlarm:
+    """What tells one idle alarm from another: looks back on `datapoints` periods, rings below `threshold`."""
+
+    period: timedelta
+    datapoints: int
+    threshold: Level
+
+
+@dataclass(slots=True)
+class _Series:
+    """One metric's figures, oldest first."""
+
+    points: list[tuple[datetime, float]] = field(default_factory=list)
+    is_whole: bool = False
+
+
+class CloudWatch:
+    """CloudWatch's view of one cluster's workers. Every method raises CloudError if it cannot be asked."""
+
+    def __init__(self, client: Any, cluster: str, report_period: timedelta) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._period = report_period
+
+    def put_idle_alarm(self, instance_id: str, policy: Policy) -> None:
+        """Sets the alarm that rings when the worker has been idle for as long as its policy allows."""
+        alarm = idle_alarm(policy, self._period)
+        with asking("PutMetricAlarm"):
+            self._client.put_metric_alarm(**alarm_request(self._cluster, instance_id, alarm))
+
+    def delete_idle_alarms(self, instance_ids: Sequence[str]) -> None:
+        """Removes these instances' alarms; those that do not exist are no error."""
+        names = [idle_alarm_name(self._cluster, instance_id) for instance_id in instance_ids]
+        with asking("DeleteAlarms"):
+            for chunk in _chunks(names, ALARMS_A_CALL):
+                self._client.delete_alarms(AlarmNames=list(chunk))
+
+    def idle_alarms(self) -> dict[str, IdleAlarm]:
+        """The cluster's idle alarms, by instance."""
+        # With the `i-`: another cluster's name may go on as this one's alarms do.
+        prefix = idle_alarm_prefix(self._cluster)
+        pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix + "i-")
+        with asking("DescribeAlarms"):
+            return {
+                found["AlarmName"].removeprefix(prefix): _found_alarm(found)
+                for page in pages
+                for found in page["MetricAlarms"]
+            }
+
+    def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
+        """Is this the alarm that the policy asks for?"""
+        return alarm == idle_alarm(policy, self._period)
+
+    def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
+        """What each worker reported since then: one metric a worker, as many workers a call as it takes."""
+        step = query_period(self._period, now - since)
+        queries = [self._query("Activity", instance_id, step) for instance_id in instance_ids]
+        answers = self._data(queries, since, now, step)
+        return {
+            instance_id: self._told(told, step)
+            for instance_id, told in zip(instance_ids, answers, strict=True)
+        }
+
+    def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
+        """All that CloudWatch knows of one worker over the times that its policy looks back on."""
+        back = looked_back(policy, self._period)
+        return self._evidence([instance_id], back, policy.hung_after, now)[instance_id]
+
+    def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]:
+        """The evidence of each instance, by its policy; those that look back equally far are asked about together."""
+        alike: dict[tuple[timedelta, timedelta], list[str]] = {}
+        for instance_id, policy in policies.items():
+            back = looked_back(policy, self._period)
+            alike.setdefault((back, policy.hung_after), []).append(instance_id)
+        return {
+            instance_id: evidence
+            for (back, hung_after), instance_ids in alike.items()
+            for instance_id, evidence in self._evidence(instance_ids, back, hung_after, now).items()
+        }
+
+    def _evidence(
+        self, instance_ids: Sequence[str], back: timedelta, hung_after: timedelta, now: datetime
+    ) -> dict[str, Evidence]:
+        names, step = ("Activity", *CPU_DETAILS), query_period(self._period, back)
+        queries = [self._query(name, one, step) for one in instance_ids for name in names]
+        reported = list(_chunks(self._data(queries, now - back, now, step), len(names)))
+        measures = [_query("AWS/EC2", "CPUUtilization", one, MINUTE) for one in instance_ids]
+        measured = self._data(measures, now - hung_after, now, MINUTE)
+        return {
+            one: self._judged(one, told, step, _percents(cpu, now - hung_after, now))
+            for one, told, cpu in zip(instance_ids, reported, measured, strict=True)
+        }
+
+    def _judged(
+        self, instance_id: str, told: Sequence[_Series], step: timedelta, cpu: tuple[float, ...]
+    ) -> Evidence:
+        activity, *details = told
+        if not activity.is_whole:
+            log.warning("%s: CloudWatch tells a part of its reports only", instance_id)
+        highest = {
+            name: max(value for _, value in told.points)
+            for name, told in zip(CPU_DETAILS, details, strict=True)
+            if told.points
+        }
+        return replace(self._told(activity, step), cpu=cpu, details=highest)
+
+    def _told(self, activity: _Series, step: timedelta) -> Evidence:
+        """The reports, in figures of `step`: what a figure tells of ends with its step, not before.
+
+        Where a step holds several reports, there is one figure of them, and none is missed before a whole step is.
+        """
+        period = max(self._period, step)
+        reports = _reports((begin + step - period, value) for begin, value in activity.points)
+        return Evidence(period=period, reports=reports, is_whole=activity.is_whole)
+
+    def _query(self, name: str, instance_id: str, period: timedelta) -> dict[str, Any]:
+        return _query(metric_namespace(self._cluster), name, instance_id, period)
+
+    def _data(
+        self, queries: Sequence[Mapping[str, Any]], since: datetime, now: datetime, period: timedelta
+    ) -> list[_Series]:
+        """The figures for each query, from the whole period on that `since` lies in to a little ahead of `now`."""
+        start = since - (since - EPOCH) % period
+        until = now + max(AHEAD, (REPORTS_MISSED + 2) * self._period)
+        found: list[_Series] = []
+        for chunk in _chunks(queries, METRICS_A_CALL):
+            numbered = [{"Id": f"m{n}", **query} for n, query in enumerate(chunk)]
+            pages = self._client.get_paginator("get_metric_data").paginate(
+                MetricDataQueries=numbered, StartTime=start, EndTime=until, ScanBy="TimestampAscending"
+            )
+            with asking("GetMetricData"):
+                results = [result for page in pages for result in page.get("MetricDataResults", ())]
+            found += _series(results, [query["Id"] for query in numbered])
+        return found
+
+
+def idle_alarm(policy: Policy, report_period: timedelta) -> IdleAlarm:
+    """The alarm that suits the policy, within what CloudWatch allows, and no finer than what the decision goes by.
+
+    For a longer timeout it rings too early: nobody is stopped then, and the sweep comes when the worker is due.
+    """
+    step = query_period(report_period, looked_back(policy, report_period))
+    period = max(alarm_period(report_period), step)
+    if policy.idle_timeout > LONGEST_BY_MINUTES:
+        period = max(period, timedelta(hours=1))
+    datapoints = ceil(min(policy.idle_timeout, LONGEST_BY_HOURS) / period)
+    return IdleAlarm(period, datapoints, policy.lowest_level)
+
+
+def _found_alarm(found: Mapping[str, Any]) -> IdleAlarm:
+    """The alarm as it stands; one that somebody has changed into something else suits nobody, and is set anew."""
+    try:
+        level = Level(found["Threshold"])
+        return IdleAlarm(timedelta(seconds=found["Period"]), found["EvaluationPeriods"], level)
+    except (KeyError, ValueError):
+        return IdleAlarm(timedelta(0), 0, Level.QUIET)
+
+
+def alarm_period(report_period: timedelta) -> timedelta:
+    """The shortest period an alarm may have for reports that come so often."""
+    seconds = report_period.total_seconds()
+    short = [allowed for allowed in SHORT_ALARM_PERIODS if allowed >= seconds]
+    return timedelta(seconds=short[0] if short else ceil(seconds / 60) * 60)
+
+
+def looked_back(policy: Policy, report_period: timedelta) -> timedelta:
+    """How far back a decision by this policy asks for reports."""
+    return max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * report_period
+
+
+def query_period(report_period: timedelta, back: timedelta) -> timedelta:
+    """The period to ask for: no longer than from one evaluation of the alarm to the next, if figures so short are kept.
+
+    An alarm's periods end when it is evaluated, wherever the clock's own periods end. By figures of the clock's periods
+    it would ring before their last one with life has been over for the whole timeout, and nobody would be stopped.
+    """
+    is_kept = back <= SHORT_PERIODS_KEPT - CLOCKS_DIFFER
+    return min(report_period, SHORT_ALARMS_EVERY) if report_period < MINUTE and is_kept else MINUTE
+
+
+def alarm_request(cluster: str, instance_id: str, alarm: IdleAlarm) -> dict[str, Any]:
+    """PutMetricAlarm's arguments. Missing reports do not ring: they tell nothing."""
+    return {
+        "AlarmName": idle_alarm_name(cluster, instance_id),
+        "AlarmDescription": f"{instance_id} of cluster {cluster} shows no sign of life",
+        "ActionsEnabled": False,
+        "Namespace": metric_namespace(cluster),
+        "MetricName": "Activity",
+        "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
+        "Statistic": "Maximum",
+        "Period": int(alarm.period.total_seconds()),
+        "EvaluationPeriods": alarm.datapoints,
+        "DatapointsToAlarm": alarm.datapoints,
+        "Threshold": float(alarm.threshold),
+        "ComparisonOperator": "LessThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+
+
+def _query(namespace: str, name: str, instance_id: str, period: timedelta) -> dict[str, Any]:
+    metric = {
+        "Namespace": namespace,
+        "MetricName": name,
+        "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
+    }
+    seconds = int(period.total_seconds())
+    return {"MetricStat": {"Metric": metric, "Period": seconds, "Stat": "Maximum"}, "ReturnData": True}
+
+
+def _series(results: Iterable[Mapping[str, Any]], ids: Sequence[str]) -> list[_Series]:
+    """What was told of each of the ids; nothing, and not whole, where there is no answer for one.
+
+    Each page of a long answer but the last one says that it is a part. Figures that nobody can have reported, below
+    nothing or beyond all numbers, tell that the others may be wrong too.
+    """
+    found = {one: _Series() for one in ids}
+    failed: set[str] = set()
+    for result in results:
+        told = found.get(result.get("Id", ""))
+        if told is None:
+            raise CloudError("GetMetricData", "OddAnswer", f"nobody asked for {result.get('Id')!r}")
+        times, values = result.get("Timestamps", ()), result.get("Values", ())
+        if len(times) != len(values):
+            raise CloudError("GetMetricData", "OddAnswer", f"{len(values)} figures of {len(times)} times")
+        told.points += [
+            (at.astimezone(UTC), value) for at, value in zip(times, values, strict=True) if isfinite(value)
+        ]
+        status = result.get("StatusCode", "Complete")
+        if status not in ("Complete", "PartialData") or not all(
+            isfinite(value) and value >= 0 for value in values
+        ):
+            failed.add(result["Id"])
+        told.is_whole = status == "Complete" and result["Id"] not in failed
+    for told in found.values():
+        told.points.sort()
+    return list(found.values())
+
+
+def _percents(measured: _Series, since: datetime, now: datetime) -> tuple[float, ...]:
+    """EC2's own figures, if they tell of the whole time without a hole; nothing is known otherwise."""
+    times = [since, *(at for at, _ in measured.points), now]
+    has_hole = any(later - earlier > MEASURES_MISSED * MEASURED_EVERY for earlier, later in pairwise(times))
+    if not measured.is_whole or has_hole:
+        return ()
+    return tuple(percent for _, percent in measured.points)
+
+
+def _reports(points: Iterable[tuple[datetime, float]]) -> tuple[Report, ...]:
+    """Anything above the highest level is the highest: whatever is reported can only keep a worker up."""
+    return tuple(
+        Report(at, Level(min(max(int(value), Level.QUIET), Level.INTERACTION))) for at, value in points
+    )
+
+
+def _chunks(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(things), size):
+        yield things[start : start + size]

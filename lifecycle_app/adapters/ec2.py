@@ -1,0 +1,200 @@
+"""Workers' instances in EC2: describes them and stops them. The only place that stops anything."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC
+from threading import Lock
+from time import sleep
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from lifecycle_app.adapters.aws import asking, taken_apart
+from lifecycle_app.errors import CloudError, StopRejected
+from lifecycle_app.model.events import EC2_STATES
+from lifecycle_app.model.worker import (
+    ROLE_WORKER,
+    TAG_CLUSTER,
+    TAG_ROLE,
+    TAG_SERVER,
+    TAG_USER,
+    Instance,
+    worker_key,
+)
+
+log = logging.getLogger(__name__)
+
+IDS_IN_A_FILTER = 200
+"""EC2 takes so many values in one filter."""
+UNKNOWN_OUTCOME = ("InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable")
+"""Codes after which EC2 may have stopped the instance or not."""
+NOT_LET_IN = ("RequestLimitExceeded", "Throttling", "ThrottlingException")
+"""Codes that come with a server's status, though EC2 has done nothing."""
+WINDOW = 0.2
+"""Seconds for which a stop waits for others that may go with it."""
+
+
+class Ec2:
+    """EC2's view of one cluster's workers.
+
+    Every method raises CloudError if EC2 cannot be asked. `stopper` is a client that never tries again by
+    itself: a stop is only allowed while it is claimed.
+    """
+
+    def __init__(self, reader: Any, stopper: Any, cluster: str) -> None:
+        self._reader = reader
+        self._stopper = stopper
+        self._cluster = cluster
+
+    def workers(self) -> list[Instance]:
+        """All instances with the cluster's tags, terminated ones too while EC2 remembers their tags."""
+        tags = {f"tag:{TAG_CLUSTER}": [self._cluster], f"tag:{TAG_ROLE}": [ROLE_WORKER]}
+        return list(self._described(tags))
+
+    def named(self, instance_ids: Sequence[str]) -> list[Instance]:
+        """Those of the instances that EC2 knows as workers, of whatever cluster.
+
+        One that is missing need not be gone: EC2 tells late of new ones, and forgets tags of old ones.
+        """
+        chunks = range(0, len(instance_ids), IDS_IN_A_FILTER)
+        return [
+            instance
+            for start in chunks
+            for instance in self._described({"instance-id": instance_ids[start : start + IDS_IN_A_FILTER]})
+        ]
+
+    def knows(self, instance_id: str) -> bool:
+        """Does EC2 tell of the instance already, whosever it is? For some seconds it may not of a new one."""
+        with asking("DescribeInstances"):
+            answer = self._reader.describe_instances(
+                Filters=[{"Name": "instance-id", "Values": [instance_id]}]
+            )
+        return bool(answer.get("Reservations"))
+
+    def stop(self, instance_id: str, *, force: bool = False) -> None:
+        """Asks EC2 to stop the instance; `force` skips the operating system's own shutdown.
+
+        Raises StopRejected if EC2 refuses, and any other CloudError if nobody knows what it did.
+        """
+        try:
+            self._stopper.stop_instances(InstanceIds=[instance_id], Force=force)
+        except ClientError as error:
+            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+            kind = CloudError if _may_have_been_done(error) else StopRejected
+            raise kind("StopInstances", code, message) from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise CloudError("StopInstances", "NoAnswer", str(error)) from error
+
+    def _described(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
+        pages = self._reader.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": name, "Values": list(values)} for name, values in filters.items()]
+        )
+        with asking("DescribeInstances"):
+            for page in pages:
+                for reservation in page.get("Reservations", ()):
+                    yield from filter(None, map(worker_instance, reservation.get("Instances", ())))
+
+
+class StopsTogether:
+    """A client that stops, for one instance a call; those that are asked for at the same moment become one of EC2's
+    calls. If it refuses that for one of them, the others still are stopped, and each hears what was said of its own.
+    """
+
+    def __init__(self, client: Any, *, wait: Callable[[float], object] = sleep) -> None:
+        self._client = client
+        self._wait = wait
+        self._lock = Lock()
+        self._asked: dict[str, Future[None]] = {}
+
+    def stop_instances(self, InstanceIds: Sequence[str], Force: bool) -> None:  # noqa: N803 -- boto3's own names
+        """Raises what EC2 said of this instance."""
+        if Force:
+            self._client.stop_instances(InstanceIds=InstanceIds, Force=True)
+            return
+        (instance_id,) = InstanceIds
+        with self._lock:
+            is_first = not self._asked
+            heard = self._asked.setdefault(instance_id, Future())
+        if is_first:
+            self._wait(WINDOW)
+            with self._lock:
+                asked, self._asked = self._asked, {}
+            self._stop(asked, list(asked))
+        heard.result()
+
+    def _stop(self, asked: Mapping[str, Future[None]], instance_ids: Sequence[str]) -> None:
+        error = self._error(instance_ids)
+        if isinstance(error, ClientError) and len(instance_ids) > 1 and _is_about_one(error):
+            for part in taken_apart(instance_ids, str(error)):
+                self._stop(asked, part)
+            return
+        for instance_id in instance_ids:
+            if error:
+                asked[instance_id].set_exception(error)
+            else:
+                asked[instance_id].set_result(None)
+
+    def _error(self, instance_ids: Sequence[str]) -> Exception | None:
+        try:
+            self._client.stop_instances(InstanceIds=list(instance_ids), Force=False)
+        except Exception as error:
+            # Whatever it is, those who wait for it must hear of it.
+            return error
+        return None
+
+
+def _is_about_one(error: ClientError) -> bool:
+    """Is it refused for one of its instances, so that it may be tried for the others?"""
+    return not _may_have_been_done(error) and error.response["Error"]["Code"] not in NOT_LET_IN
+
+
+def _may_have_been_done(error: ClientError) -> bool:
+    """A gateway's error, too, comes after EC2 may have stopped the instance."""
+    code = error.response["Error"]["Code"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code in UNKNOWN_OUTCOME or (status >= 500 and code not in NOT_LET_IN)
+
+
+def worker_instance(described: Mapping[str, Any]) -> Instance | None:
+    """An instance as DescribeInstances tells of it; None if it does not carry a worker's tags.
+
+    None, too, if EC2 tells of a state that nobody knows: then nothing is known of the instance.
+    """
+    tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
+    if tags.get(TAG_ROLE) != ROLE_WORKER or not tags.get(TAG_CLUSTER):
+        return None
+    try:
+        key = worker_key(tags.get(TAG_USER, ""), tags.get(TAG_SERVER, ""))
+    except ValueError:
+        return None
+    word = described["State"]["Name"]
+    if word not in EC2_STATES:
+        log.error("worker %s (%s): EC2 tells of a state %r", key, described["InstanceId"], word)
+        return None
+    home = _home(described)
+    return Instance(
+        key=key,
+        cluster=tags[TAG_CLUSTER],
+        instance_id=described["InstanceId"],
+        state=EC2_STATES[word],
+        launched_at=described["LaunchTime"].astimezone(UTC),
+        address=described.get("PrivateIpAddress"),
+        instance_type=described["InstanceType"],
+        zone=described.get("Placement", {}).get("AvailabilityZone", ""),
+        home_volume=home["VolumeId"] if home else None,
+        home_attached=home is None or home.get("Status", "attached") == "attached",
+    )
+
+
+def _home(described: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    root = described.get("RootDeviceName")
+    others = [
+        mapping["Ebs"]
+        for mapping in described.get("BlockDeviceMappings", ())
+        if mapping["DeviceName"] != root and "Ebs" in mapping
+    ]
+    return others[0] if others else None

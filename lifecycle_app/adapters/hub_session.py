@@ -1,0 +1,117 @@
+"""The HTTP session with the hub: with a pinned certificate it trusts that one and nothing else.
+
+HTTP answers that end: however slowly the other side talks, an answer is over when the time to read it is.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import ssl
+import tempfile
+from collections.abc import Callable
+from http.client import HTTPResponse
+from time import monotonic
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from lifecycle_app.concurrency import AT_ONCE
+
+
+def session(certificate: str | None) -> requests.Session:
+    """A session that trusts exactly this certificate (PEM), or the public authorities where there is none.
+
+    Names and addresses are checked against the certificate in either case, and answers end in time.
+    """
+    made = requests.Session()
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, EndingAdapter())
+    if certificate:
+        # Else REQUESTS_CA_BUNDLE or a .netrc would outweigh what is set here.
+        made.trust_env = False
+        made.verify = _file(certificate)
+    return made
+
+
+def is_certificate(text: str) -> bool:
+    """Is it one certificate in PEM?"""
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError):
+        return False
+    return text.count("-----BEGIN") == 1
+
+
+def _file(certificate: str) -> str:
+    """OpenSSL reads what it trusts from a file. It is written once for each cold start, and stays as long as that."""
+    handle, path = tempfile.mkstemp(prefix="cloudjhub-hub-", suffix=".pem")
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(certificate)
+    return path
+
+
+class EndingAdapter(HTTPAdapter):
+    """For a requests session: its read timeout holds for a whole answer, not for each piece that comes of it."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_maxsize=AT_ONCE)
+
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        super().init_poolmanager(*args, **more)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+
+class EndingReader(io.RawIOBase):
+    """Reads what a socket brings until the time is over that the socket may take for one read. Raises TimeoutError."""
+
+    def __init__(
+        self, sock: socket.socket, raw: io.RawIOBase, clock: Callable[[], float] = monotonic
+    ) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = raw
+        self._clock = clock
+        patience = sock.gettimeout()
+        self._ends = None if patience is None else clock() + patience
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._ends is not None:
+            left = self._ends - self._clock()
+            if left <= 0:
+                raise TimeoutError("the answer took too long")
+            self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self.fp = io.BufferedReader(EndingReader(sock, self.fp.detach()))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection

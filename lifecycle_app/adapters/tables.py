@@ -1,0 +1,274 @@
+"""The DynamoDB tables as PynamoDB models. Nothing but `store` imports them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import new_class
+from typing import Any, TypeVar, cast
+
+from pynamodb.attributes import (
+    Attribute,
+    BooleanAttribute,
+    JSONAttribute,
+    ListAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.constants import NULL, NUMBER, STRING
+from pynamodb.exceptions import AttributeDeserializationError
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.models import Model
+
+from lifecycle_app.concurrency import AT_ONCE
+from lifecycle_app.model.worker import State
+
+COSTS = "yes"
+M = TypeVar("M", bound=Model)
+R = TypeVar("R", bound="Row")
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""No time of ours is later, and with such as are, adding an hour may fail."""
+HIGHEST = 10**12
+"""More than any count of ours: writes, seconds."""
+INSTANCE_ID = re.compile(r"i-[0-9a-zA-Z-]{1,64}\Z")
+UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError)
+"""What reading an attribute of the wrong type or value raises."""
+LONGEST_GROUP = 1000
+"""With more characters its policy could not be asked for: keys have 2048 bytes at most."""
+
+
+class InstantAttribute(Attribute[datetime]):
+    """An aware UTC datetime, kept as epoch seconds with microseconds."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: datetime) -> str:
+        if value.tzinfo is None:
+            raise ValueError(f"naive time: {value!r}")
+        return f"{value.timestamp():.6f}"
+
+    def deserialize(self, value: str) -> datetime:
+        seconds = float(value)
+        if not EARLIEST.timestamp() <= seconds < LATEST.timestamp():
+            raise ValueError(f"{value[:40]} is no time between {EARLIEST.year} and {LATEST.year}")
+        return datetime.fromtimestamp(seconds, UTC)
+
+
+class CountAttribute(Attribute[int]):
+    """A whole number, not negative."""
+
+    attr_type = NUMBER
+    least = 0
+
+    def serialize(self, value: int) -> str:
+        return str(value)
+
+    def deserialize(self, value: str) -> int:
+        count = float(value)
+        if not (self.least <= count <= HIGHEST and count.is_integer()):
+            raise ValueError(f"{value[:40]} is no count")
+        return int(count)
+
+
+class VersionAttribute(CountAttribute):
+    """How often a record was written: at least once."""
+
+    least = 1
+
+
+class StateAttribute(Attribute[State]):
+    """One of EC2's words for a state."""
+
+    attr_type = STRING
+
+    def serialize(self, value: State) -> str:
+        return value.value
+
+    def deserialize(self, value: str) -> State:
+        if value not in set(State):
+            raise ValueError(f"{value[:40]!r} is none of {', '.join(State)}")
+        return State(value)
+
+
+class InstanceIdAttribute(UnicodeAttribute):
+    """An instance's id, such that AWS can be asked for it together with others."""
+
+    def deserialize(self, value: str) -> str:
+        if not INSTANCE_ID.match(value):
+            raise ValueError(f"{value[:40]!r} is no instance id")
+        return value
+
+
+class GroupsAttribute(ListAttribute[Any]):
+    """Names of groups."""
+
+    def deserialize(self, value: list[Mapping[str, Any]]) -> list[str]:
+        if not all(STRING in item and 0 < len(item[STRING]) <= LONGEST_GROUP for item in value):
+            raise ValueError("not a list of names")
+        return [item[STRING] for item in value]
+
+
+class SettingAttribute(UnicodeAttribute):
+    """A text. Something else is read as words for it, which whoever expects JSON or an id refuses by name."""
+
+    def get_value(self, value: dict[str, Any]) -> str:
+        return str(value[STRING]) if STRING in value else f"not text but of DynamoDB's type {_type(value)}"
+
+
+class Row(Model):
+    """A record that tells of itself what is wrong with it: one that cannot be read hides no other."""
+
+    problem = ""
+    """What cannot be understood of it, attribute by attribute; those attributes are None."""
+
+    @classmethod
+    def from_raw_data(cls: type[R], data: dict[str, Any]) -> R:
+        """The record. An attribute that is not declared is no problem: a newer version may have written it."""
+        problems = {}
+        try:
+            record = super().from_raw_data(data)
+        except UNREADABLE:
+            problems = _problems(cls, data)
+            record = super().from_raw_data(
+                {name: value for name, value in data.items() if name not in problems}
+            )
+        for attribute in cls.get_attributes().values():
+            if not attribute.null and getattr(record, attribute.attr_name) is None:
+                problems.setdefault(attribute.attr_name, "is missing")
+        record.problem = "; ".join(f"{name} {words}" for name, words in sorted(problems.items()))
+        return record
+
+
+def _problems(model: type[Model], data: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for attribute in model.get_attributes().values():
+        value = data.get(attribute.attr_name)
+        if not value or NULL in value:
+            continue
+        try:
+            attribute.deserialize(attribute.get_value(value))
+        except AttributeDeserializationError:
+            words = f"is of DynamoDB's type {_type(value)}, not {attribute.attr_type}"
+            found[attribute.attr_name] = words
+        except UNREADABLE as error:
+            found[attribute.attr_name] = f"is wrong: {error}"
+    return found
+
+
+def _type(value: Mapping[str, Any]) -> str:
+    return next(iter(value), "?")
+
+
+class DueIndex(GlobalSecondaryIndex["WorkerRecord"]):  # type: ignore[no-untyped-call]  # its hook has no types
+    """Only workers that cost money, in the order in which they are due."""
+
+    class Meta:
+        index_name = "due"
+        projection = AllProjection()
+
+    costs = UnicodeAttribute(hash_key=True)
+    due_at = InstantAttribute(range_key=True)
+
+
+class InstanceIndex(GlobalSecondaryIndex["WorkerRecord"]):  # type: ignore[no-untyped-call]  # its hook has no types
+    """Workers by instance."""
+
+    class Meta:
+        index_name = "instance"
+        projection = AllProjection()
+
+    instance_id = UnicodeAttribute(hash_key=True)
+
+
+class ChangedIndex(GlobalSecondaryIndex["WorkerRecord"]):  # type: ignore[no-untyped-call]  # its hook has no types
+    """All workers, in the order in which they changed."""
+
+    class Meta:
+        index_name = "changed"
+        projection = AllProjection()
+
+    cluster = UnicodeAttribute(hash_key=True)
+    changed_at = InstantAttribute(range_key=True)
+
+
+class WorkerRecord(Row):
+    """The attributes of `worker.Worker`, and those that the indexes need."""
+
+    worker = UnicodeAttribute(hash_key=True)
+    cluster = UnicodeAttribute()
+    costs = UnicodeAttribute(null=True)
+    instance_id = InstanceIdAttribute()
+    state = StateAttribute()
+    state_at = InstantAttribute()
+    version = VersionAttribute()
+    changed_at = InstantAttribute()
+    address = UnicodeAttribute(null=True)
+    instance_type = UnicodeAttribute(null=True)
+    zone = UnicodeAttribute(null=True)
+    home_volume = UnicodeAttribute(null=True)
+    home_attached = BooleanAttribute(default=True)
+    started_at = InstantAttribute(null=True)
+    last_activity = InstantAttribute(null=True)
+    last_interaction = InstantAttribute(null=True)
+    evidence = UnicodeAttribute(null=True)
+    due_at = InstantAttribute(null=True)
+    claimed_until = InstantAttribute(null=True)
+    stop_reason = UnicodeAttribute(null=True)
+    decided = UnicodeAttribute(null=True)
+    hub_odd_since = InstantAttribute(null=True)
+    keep_until = InstantAttribute(null=True)
+    seconds_run = CountAttribute(default=0)
+    groups = GroupsAttribute(default=list)
+    due = DueIndex()
+    instance = InstanceIndex()
+    changed = ChangedIndex()
+
+
+class DayIndex(GlobalSecondaryIndex["HistoryRecord"]):  # type: ignore[no-untyped-call]  # its hook has no types
+    """What happened on one day."""
+
+    class Meta:
+        index_name = "day"
+        projection = AllProjection()
+
+    day = UnicodeAttribute(hash_key=True)
+    at = UnicodeAttribute(range_key=True)
+
+
+class HistoryRecord(Row):
+    """One thing that was decided or happened."""
+
+    worker = UnicodeAttribute(hash_key=True)
+    at = UnicodeAttribute(range_key=True)
+    day = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    reason = UnicodeAttribute()
+    words = UnicodeAttribute()
+    instance_id = UnicodeAttribute()
+    evidence = JSONAttribute(null=True)
+    seconds = CountAttribute(null=True)
+    cost = NumberAttribute(null=True)
+    expires_at = NumberAttribute()
+    days = DayIndex()
+
+
+class SettingRecord(Row):
+    """What the operator sets: the policy fields of the cluster, a group or a user; the users; the workers' image."""
+
+    scope = UnicodeAttribute(hash_key=True)
+    policy = SettingAttribute(null=True)
+    users = SettingAttribute(null=True)
+    image = SettingAttribute(null=True)
+    version = NumberAttribute(null=True)
+
+
+def bound(model: type[M], cluster: str, table: str, region: str | None = None) -> type[M]:
+    """The model on a cluster's own table; endpoint and, unless it is named, region are those of the environment."""
+    where = {"region": region} if region else {}
+    name = f"cloudjhub-{cluster}-{table}"
+    meta = type("Meta", (), {"table_name": name, "max_pool_connections": AT_ONCE, **where})
+    named = new_class(model.__name__, (model,), exec_body=lambda body: body.update(Meta=meta))
+    return cast(type[M], named)

@@ -1,0 +1,188 @@
+"""AWS event payloads as typed events. What cannot or must not be acted upon is refused, with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lifecycle_app.errors import ForeignEvent, MalformedEvent, OtherCluster
+from lifecycle_app.model.worker import State, idle_alarm_name, idle_alarm_prefix, split, worker_key
+
+EC2_STATES = {state.value: state for state in State} | {"shutting-down": State.TERMINATED}
+ALARM_STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
+INSTANCE_ID = re.compile(r"i-[0-9a-z]{1,32}")
+LONGEST_TEXT = 600
+"""More than the longest key of a worker has: two names of 255 characters."""
+AHEAD = timedelta(hours=1)
+"""So far in the future an event may seem to lie, if this function's clock is wrong. A state recorded for a later time
+would make everything that really happens old news."""
+KEPT = timedelta(days=7)
+"""No event is under way for so long: EventBridge and Lambda give up within a day or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """An instance of the account, ours or not, came into a state."""
+
+    instance_id: str
+    state: State
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IdleAlarm:
+    """A worker's idle alarm came into a state; `rings` in only one of them."""
+
+    instance_id: str
+    at: datetime
+    rings: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """Somebody pressed Stop in the hub."""
+
+    key: str
+    instance_id: str
+    at: datetime
+    by: str
+    unless_used: bool = False
+    """Is a user who has a server there, or is about to, to keep it?"""
+
+
+def accepted(payload: object, function_arn: str, now: datetime) -> Mapping[str, Any]:
+    """The payload, if it comes from the account and region of this function (named by its ARN) and from our times.
+
+    Raises MalformedEvent or ForeignEvent.
+    """
+    if not isinstance(payload, Mapping):
+        raise MalformedEvent(f"an event is an object, not {type(payload).__name__}")
+    region, account = function_arn.split(":")[3:5]
+    if (payload.get("region"), payload.get("account")) != (region, account):
+        where = f"{_said(payload.get('region'))}, {_said(payload.get('account'))}"
+        raise ForeignEvent(f"an event of {where}, not of {region}, {account}")
+    at = _time(payload)
+    if not now - KEPT <= at <= now + AHEAD:
+        raise MalformedEvent(f"an event of {at.isoformat()}, and it is {now.isoformat()}")
+    return payload
+
+
+def state_change(payload: object) -> StateChange:
+    """An `EC2 Instance State-change Notification`. Raises MalformedEvent, or ForeignEvent if it is none."""
+    detail = _detail(payload, "aws.ec2", "EC2 Instance State-change Notification")
+    state = _text(detail, "state")
+    if state not in EC2_STATES:
+        raise MalformedEvent(f"EC2 has no state {_said(state)}")
+    return StateChange(_instance_id(detail, "instance-id"), EC2_STATES[state], _time(payload))
+
+
+def idle_alarm(payload: object, cluster: str) -> IdleAlarm:
+    """A `CloudWatch Alarm State Change` of one of the cluster's idle alarms.
+
+    Raises MalformedEvent, ForeignEvent for other alarms, OtherCluster for another cluster's.
+    """
+    detail = _detail(payload, "aws.cloudwatch", "CloudWatch Alarm State Change")
+    name = _text(detail, "alarmName")
+    if not name.startswith(idle_alarm_prefix(cluster)):
+        another = name.startswith("cloudjhub-") and "-idle-i-" in name
+        raise (OtherCluster if another else ForeignEvent)(f"alarm {_said(name)} is none of cluster {cluster}")
+    instance_id = _watched(detail)
+    if name != idle_alarm_name(cluster, instance_id):
+        raise MalformedEvent(f"alarm {_said(name)} watches {instance_id}")
+    value = _text(_mapping(detail, "state"), "value")
+    if value not in ALARM_STATES:
+        raise MalformedEvent(f"an alarm has no state {_said(value)}")
+    return IdleAlarm(instance_id, _time(payload), rings=value == "ALARM")
+
+
+def stop_request(payload: object, cluster: str) -> StopRequest:
+    """A `Stop Requested` of the cluster's hub. Raises MalformedEvent, ForeignEvent or OtherCluster."""
+    detail = _detail(payload, "cloudjhub.hub", "Stop Requested")
+    if _text(detail, "cluster") != cluster:
+        raise OtherCluster(f"stop requested in cluster {_said(detail['cluster'])}, this is {cluster}")
+    key = _text(detail, "worker")
+    try:
+        worker_key(*split(key))
+    except ValueError as error:
+        raise MalformedEvent(str(error)[:200]) from error
+    at = _epoch(detail, "requested_at")
+    if at > _time(payload) + AHEAD:
+        raise MalformedEvent(f"requested_at is {at.isoformat()}, after the event itself")
+    unless_used = detail.get("unless_used", False)
+    if not isinstance(unless_used, bool):
+        raise MalformedEvent("unless_used is neither true nor false")
+    instance_id, by = _instance_id(detail, "instance_id"), _text(detail, "requested_by")
+    return StopRequest(key, instance_id, at, by, unless_used)
+
+
+def _detail(payload: object, source: str, kind: str) -> Mapping[str, Any]:
+    if not isinstance(payload, Mapping):
+        raise MalformedEvent(f"an event is an object, not {type(payload).__name__}")
+    found = (payload.get("source"), payload.get("detail-type"))
+    if found != (source, kind):
+        raise ForeignEvent(f"expected {kind!r} from {source}, got {_said(found[1])} from {_said(found[0])}")
+    return _mapping(payload, "detail")
+
+
+def _watched(detail: Mapping[str, Any]) -> str:
+    """The instance that an alarm's only metric belongs to."""
+    metrics = _mapping(detail, "configuration").get("metrics")
+    if not isinstance(metrics, list) or len(metrics) != 1 or not isinstance(metrics[0], Mapping):
+        raise MalformedEvent("an idle alarm has one metric")
+    metric = _mapping(_mapping(metrics[0], "metricStat"), "metric")
+    return _instance_id(_mapping(metric, "dimensions"), "InstanceId")
+
+
+def _mapping(outer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = outer.get(name)
+    if not isinstance(value, Mapping):
+        raise MalformedEvent(f"{name} is missing")
+    return value
+
+
+def _text(outer: Mapping[str, Any], name: str) -> str:
+    value = outer.get(name)
+    if not isinstance(value, str) or not value:
+        raise MalformedEvent(f"{name} is missing")
+    if len(value) > LONGEST_TEXT:
+        raise MalformedEvent(f"{name} is too long: {_said(value)}")
+    if value.encode(errors="ignore").decode() != value:
+        raise MalformedEvent(f"{name} has halves of characters in it: {_said(value)}")
+    return value
+
+
+def _instance_id(outer: Mapping[str, Any], name: str) -> str:
+    value = _text(outer, name)
+    if not INSTANCE_ID.fullmatch(value):
+        raise MalformedEvent(f"{name} is no instance id: {_said(value)}")
+    return value
+
+
+def _time(payload: object) -> datetime:
+    assert isinstance(payload, Mapping)
+    text = _text(payload, "time")
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            raise MalformedEvent(f"time has no zone: {_said(text)}")
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise MalformedEvent(f"time is none: {_said(text)}") from error
+
+
+def _epoch(outer: Mapping[str, Any], name: str) -> datetime:
+    value = outer.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise MalformedEvent(f"{name} is missing")
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise MalformedEvent(f"{name} is no time: {_said(value)}") from error
+
+
+def _said(thing: object) -> str:
+    """What stands there, in a few words: an event can hold 256 KB, and lists in lists."""
+    return repr(thing)[:80] if isinstance(thing, str | int | float | None) else f"a {type(thing).__name__}"

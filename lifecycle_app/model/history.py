@@ -1,0 +1,90 @@
+"""What was decided and what happened, as it is kept for the administrator.
+
+What an instance costs: US dollars an hour, Linux on demand, us-east-1 (AWS Price List, November 2026).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an entry tells of."""
+
+    DECISION = "decision"
+    """The reason why a worker is kept or stopped has changed."""
+    STOP = "stop"
+    """EC2 accepted a stop."""
+    RELEASE = "release"
+    """A stop was given up."""
+    RUN = "run"
+    """A run has ended; with its seconds and cost."""
+    REPAIR = "repair"
+    """The record was put right."""
+    REPORT = "report"
+    """Something is wrong that only an administrator can put right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a worker's history. `evidence` holds what JSON can."""
+
+    key: str
+    at: datetime
+    kind: Kind
+    reason: str
+    words: str
+    instance_id: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    seconds: int | None = None
+    cost: float | None = None
+    """US dollars for the instance alone; None if its type's price is unknown."""
+
+    def __post_init__(self) -> None:
+        if self.at.utcoffset() != timedelta(0):
+            raise ValueError(f"history of {self.key}: not an aware UTC time: {self.at!r}")
+
+    @property
+    def sort_key(self) -> str:
+        """Unique within a worker's history, and the same when the same thing is told again."""
+        return f"{self.at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}#{self.kind}:{self.reason}"
+
+    @property
+    def day(self) -> str:
+        """The UTC day it happened on, as 2026-11-23."""
+        return self.at.strftime("%Y-%m-%d")
+
+
+PER_HOUR = {
+    "t2.micro": 0.0116,
+    "t2.small": 0.023,
+    "t2.medium": 0.0464,
+    "t2.large": 0.0928,
+    "t3.small": 0.0208,
+    "t3.medium": 0.0416,
+    "t3.large": 0.0832,
+    "t3.xlarge": 0.1664,
+    "t3a.small": 0.0188,
+    "t3a.medium": 0.0376,
+    "t3a.large": 0.0752,
+    "t3a.xlarge": 0.1504,
+    "t4g.small": 0.0168,
+    "t4g.medium": 0.0336,
+    "t4g.large": 0.0672,
+    "t4g.xlarge": 0.1344,
+    "m7i.large": 0.1008,
+    "m7i.xlarge": 0.2016,
+    "m7g.medium": 0.0408,
+    "m7g.large": 0.0816,
+    "m7g.xlarge": 0.1632,
+}
+LEAST_SECONDS_BILLED = 60
+
+
+def cost(instance_type: str, seconds: int) -> float | None:
+    """What a run of so many seconds costs; None for a type without a known price."""
+    price = PER_HOUR.get(instance_type)
+    return None if price is None else round(price * max(seconds, LEAST_SECONDS_BILLED) / 3600, 6)

@@ -1,0 +1,130 @@
+"""What is wrong between EC2 and the records. Pure: finds it, and leaves the mending to the service."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lifecycle_app.model.transitions import START_TAKES, STOP_TAKES, with_facts
+from lifecycle_app.model.worker import Instance, State, Worker
+
+SETTLES_IN = timedelta(minutes=1)
+"""An event may be under way so long, and EC2's answers may be as old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An instance that no record has."""
+
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Instances of one worker that no record has: nobody can tell which is the right one."""
+
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """An instance that has come into another state, and no event told."""
+
+    worker: Worker
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A record that tells something else of its instance than EC2, though its state is right."""
+
+    worker: Worker
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """An instance that takes too long to stop, or to start."""
+
+    worker: Worker
+    must_end: bool
+    """Has it taken so long that it must be stopped by force?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatched:
+    """A record of a worker that costs money, at which no sweep will ever look."""
+
+    worker: Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Undescribed:
+    """A record whose instance EC2 does not tell of."""
+
+    worker: Worker
+
+
+Finding = Orphan | Ambiguous | Missed | Outdated | Stuck | Unwatched | Undescribed
+
+
+def findings(workers: Sequence[Worker], instances: Sequence[Instance], now: datetime) -> Iterator[Finding]:
+    """Everything that is wrong, worker by worker."""
+    by_id = {instance.instance_id: instance for instance in instances}
+    for worker in workers:
+        finding = _about(worker, by_id.get(worker.instance_id), now)
+        if finding is not None:
+            yield finding
+    yield from _unrecorded(workers, instances)
+
+
+def without_server(workers: Sequence[Worker], servers: Collection[str], now: datetime) -> list[Worker]:
+    """Workers that run for some time, though the hub knows of no server on them."""
+    return [
+        worker
+        for worker in workers
+        if worker.state is State.RUNNING and worker.key not in servers and worker.state_at < now - SETTLES_IN
+    ]
+
+
+def is_unwatched(worker: Worker) -> bool:
+    """Does it cost money, and is it due at no time?"""
+    return worker.state.costs and worker.due_at is None
+
+
+def _about(worker: Worker, instance: Instance | None, now: datetime) -> Finding | None:
+    if worker.is_claimed(now) or now - worker.state_at < SETTLES_IN:
+        return None
+    if instance is None:
+        return None if worker.state is State.TERMINATED else Undescribed(worker)
+    if (
+        instance.state is not State.RUNNING
+        if worker.is_abandoned(now)
+        else instance.state is not worker.state
+    ):
+        return Missed(worker, instance)
+    if is_unwatched(worker):
+        return Unwatched(worker)
+    if worker.is_abandoned(now):
+        return None
+    taken = now - worker.state_at
+    if worker.state is State.STOPPING and taken > STOP_TAKES:
+        return Stuck(worker, must_end=taken > 2 * STOP_TAKES)
+    if worker.state is State.PENDING and taken > START_TAKES:
+        return Stuck(worker, must_end=False)
+    return Outdated(worker, instance) if with_facts(worker, instance) != worker else None
+
+
+def _unrecorded(workers: Sequence[Worker], instances: Sequence[Instance]) -> Iterator[Finding]:
+    recorded_ids = {worker.instance_id for worker in workers}
+    recorded_keys = {worker.key for worker in workers}
+    unknown: dict[str, list[Instance]] = {}
+    for instance in instances:
+        if instance.instance_id not in recorded_ids and instance.state is not State.TERMINATED:
+            unknown.setdefault(instance.key, []).append(instance)
+    for key, found in unknown.items():
+        if len(found) > 1 and key not in recorded_keys:
+            yield Ambiguous(tuple(found))
+        else:
+            yield from map(Orphan, found)

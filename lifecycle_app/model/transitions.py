@@ -1,0 +1,205 @@
+"""How a worker's record changes: copies of it, one function for each thing that happens to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from lifecycle_app.model.worker import Instance, State, Worker
+
+LEASE = timedelta(minutes=5)
+"""How long a claim holds: longer than the hard timeout of every function that claims, so that it can run
+out only after its holder is gone; by some minutes, in which the clocks of functions and hub may differ."""
+STOP_TAKES = timedelta(minutes=10)
+"""After so long in `stopping` an instance is reported, after twice as long it is forced."""
+START_TAKES = timedelta(minutes=10)
+
+FOLLOWS = {
+    State.PENDING: {State.RUNNING, State.TERMINATED},
+    State.RUNNING: {State.STOPPING, State.TERMINATED},
+    State.STOPPING: {State.STOPPED, State.TERMINATED},
+    State.STOPPED: {State.PENDING, State.TERMINATED},
+    State.TERMINATED: set[State](),
+}
+
+
+def created(instance: Instance, at: datetime) -> Worker:
+    """The first record of an instance's worker."""
+    blank = Worker(
+        key=instance.key,
+        instance_id=instance.instance_id,
+        state=instance.state,
+        state_at=at,
+        version=0,
+        changed_at=at,
+    )
+    return with_facts(with_state(blank, instance.state, at, at), instance)
+
+
+def moved(worker: Worker, instance: Instance, at: datetime) -> Worker:
+    """The record of a worker that has got a new instance, its old one being gone."""
+    kept = replace(
+        created(instance, at),
+        version=worker.version,
+        home_volume=worker.home_volume,
+        last_activity=worker.last_activity,
+        last_interaction=worker.last_interaction,
+        keep_until=worker.keep_until,
+        seconds_run=worker.seconds_run,
+        groups=worker.groups,
+    )
+    return with_facts(kept, instance)
+
+
+def is_news(worker: Worker, state: State, at: datetime) -> bool:
+    """Does an event of that time tell anything new?
+
+    EC2's events carry whole seconds: of the same second, only a state that follows the recorded one is news.
+    """
+    if at.replace(microsecond=0) != worker.state_at.replace(microsecond=0):
+        return at > worker.state_at
+    if worker.state is State.STOPPING and worker.started_at is not None:
+        # Claimed, or accepted by EC2 but not yet seen to happen: the instance's own last word was `running`.
+        return state in FOLLOWS[State.RUNNING] | FOLLOWS[State.STOPPING]
+    return state in FOLLOWS[worker.state]
+
+
+def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Worker:
+    """The worker in the state that EC2 reports for `at`.
+
+    A claim that holds `now` outlives the news that the instance runs: whoever holds it may be about to stop
+    the instance, and a login must go on waiting for that.
+    """
+    if worker.is_claimed(now) and state in (State.PENDING, State.RUNNING):
+        return replace(worker, state_at=at)
+    seconds = run_seconds(worker, state, at) or 0
+    return replace(
+        worker,
+        state=state,
+        state_at=at,
+        claimed_until=None,
+        hub_odd_since=None,
+        started_at=_started(worker, state, at),
+        stop_reason=worker.stop_reason if state in (State.STOPPING, State.STOPPED) else None,
+        due_at=_due(state, at),
+        # What was seen in an earlier run says nothing of the one that begins.
+        evidence="" if state is State.PENDING else worker.evidence,
+        seconds_run=worker.seconds_run + seconds,
+    )
+
+
+def with_facts(worker: Worker, instance: Instance) -> Worker:
+    """The worker with what EC2 says of its instance; what EC2 does not say is kept as it was."""
+    started_at = worker.started_at and max(worker.started_at, instance.launched_at)
+    home = instance.home_volume or worker.home_volume
+    return replace(
+        worker,
+        started_at=started_at,
+        address=instance.address or worker.address,
+        instance_type=instance.instance_type or worker.instance_type,
+        zone=instance.zone or worker.zone,
+        home_volume=home,
+        home_attached=home is None or (instance.home_volume == home and instance.home_attached),
+    )
+
+
+def with_claim(worker: Worker, reason: str, words: str, now: datetime) -> Worker:
+    """The worker claimed: it still runs, but a login waits."""
+    until = now + LEASE
+    return replace(
+        worker,
+        state=State.STOPPING,
+        claimed_until=until,
+        due_at=until,
+        stop_reason=reason,
+        evidence=words,
+    )
+
+
+def with_release(
+    worker: Worker, decided: str, words: str, due_at: datetime, hub_odd_since: datetime | None = None
+) -> Worker:
+    """The worker as before the claim."""
+    return replace(
+        worker,
+        state=State.RUNNING,
+        claimed_until=None,
+        hub_odd_since=hub_odd_since,
+        stop_reason=None,
+        decided=decided,
+        evidence=words,
+        due_at=due_at,
+    )
+
+
+def with_stop_accepted(worker: Worker, now: datetime) -> Worker:
+    """The worker whose stop EC2 has accepted.
+
+    `now` must be older than the call, and is cut to the second as EC2's own times are, so that every
+    event which the stop causes is newer.
+    """
+    at = max(now.replace(microsecond=0), worker.state_at)
+    return replace(
+        worker,
+        claimed_until=None,
+        hub_odd_since=None,
+        state_at=at,
+        due_at=now + STOP_TAKES,
+        decided=worker.stop_reason or "",
+    )
+
+
+def with_due(worker: Worker, due_at: datetime) -> Worker:
+    """The worker with the moment at which somebody should look at it next."""
+    return replace(worker, due_at=due_at)
+
+
+def with_life(worker: Worker, activity: datetime | None, interaction: datetime | None) -> Worker:
+    """The worker with newer signs of life; older ones change nothing."""
+    return replace(
+        worker,
+        last_activity=_newer(worker.last_activity, activity),
+        last_interaction=_newer(worker.last_interaction, interaction),
+    )
+
+
+def hub_odd_since(worker: Worker, now: datetime) -> datetime:
+    """Since when the hub has given no plain answer about the worker, if it gives none now.
+
+    A sign of life begins it anew: in between there was nothing to ask the hub for.
+    """
+    since, life = worker.hub_odd_since, worker.last_activity
+    return now if since is None or (life is not None and life > since) else since
+
+
+def run_seconds(worker: Worker, state: State, at: datetime) -> int | None:
+    """How long the run was that ends with this state; None if none does, or nobody knows when it ended."""
+    if worker.started_at is None or state in (State.PENDING, State.RUNNING):
+        return None
+    return max(0, int((at - worker.started_at).total_seconds()))
+
+
+def _started(worker: Worker, state: State, at: datetime) -> datetime | None:
+    if state is not State.RUNNING:
+        return None
+    # A stop that EC2 accepted and then lost: the run was never over.
+    return worker.started_at if worker.state is State.STOPPING and worker.started_at else at
+
+
+def _due(state: State, at: datetime) -> datetime | None:
+    match state:
+        case State.PENDING:
+            return at + START_TAKES
+        case State.RUNNING:
+            return at
+        case State.STOPPING:
+            return at + STOP_TAKES
+        case State.STOPPED | State.TERMINATED:
+            return None
+        case _:
+            assert_never(state)
+
+
+def _newer(old: datetime | None, new: datetime | None) -> datetime | None:
+    return new if old is None or (new is not None and new > old) else old

@@ -1,0 +1,181 @@
+"""The record of a worker: what is known of one user's instance. Times are aware UTC datetimes.
+
+An instance as EC2 describes it.
+
+What is recorded of all workers, good and bad.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from lifecycle_app.errors import BadRecord
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+"""Before everything that is recorded."""
+TAG_CLUSTER = "cloudjhub:cluster"
+TAG_ROLE = "cloudjhub:role"
+TAG_USER = "cloudjhub:user"
+TAG_SERVER = "cloudjhub:server"
+TAG_NAME = "Name"
+TAG_OWNER = "Owner"
+TAG_CREATOR = "Creator"
+ROLE_WORKER = "worker"
+CLUSTER_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+"""A cluster's name. With 32 characters EventBridge's rules have the longest names they may have, 64; and in ARNs `*`,
+`?`, `/` or `${}` would widen what a policy reaches."""
+
+
+class State(StrEnum):
+    """EC2's own words for an instance's state; its `shutting-down` is recorded as terminated."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    TERMINATED = "terminated"
+
+    @property
+    def costs(self) -> bool:
+        """Does an instance in this state need watching, because it costs money or soon will?"""
+        return self in (State.PENDING, State.RUNNING, State.STOPPING)
+
+
+def worker_key(user: str, server: str = "") -> str:
+    """The key of a user's server: the user's name, followed by `/` and the server's name if it has one.
+
+    Raises ValueError for a user without a name or with a `/` in it, which JupyterHub does not allow either.
+    """
+    if not user or "/" in user:
+        raise ValueError(f"not a user name: {user!r}")
+    return f"{user}/{server}" if server else user
+
+
+def split(key: str) -> tuple[str, str]:
+    """The user's and the server's name in a key; the server's is "" for the default one."""
+    user, _, server = key.partition("/")
+    return user, server
+
+
+def worker_name(zone: str, cluster: str) -> str:
+    """The `Name` tag of a worker."""
+    return f"JUPYTER_HUB_{zone}_{cluster}_WORKER"
+
+
+def metric_namespace(cluster: str) -> str:
+    """The CloudWatch namespace in which a cluster's workers report."""
+    return f"cloudjhub/{cluster}"
+
+
+def idle_alarm_prefix(cluster: str) -> str:
+    """What the names of a cluster's idle alarms begin with."""
+    return f"cloudjhub-{cluster}-idle-"
+
+
+def idle_alarm_name(cluster: str, instance_id: str) -> str:
+    """The name of an instance's idle alarm."""
+    return idle_alarm_prefix(cluster) + instance_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One user's instance as recorded.
+
+    `stopping` with `claimed_until` set means claimed: somebody decides whether to stop it and it still runs.
+    `stopping` without it means that EC2 has accepted the stop.
+    """
+
+    key: str
+    instance_id: str
+    state: State
+    state_at: datetime
+    """When EC2 said so: the event's own time."""
+    version: int
+    """Counts the writes; a record never written has 0."""
+    changed_at: datetime
+    address: str | None = None
+    instance_type: str = ""
+    zone: str = ""
+    home_volume: str | None = None
+    """The user's home disk, if it is not on the root disk; kept when the instance is gone."""
+    home_attached: bool = True
+    """Does EC2 show the home disk attached to this instance? True where there is none."""
+    started_at: datetime | None = None
+    """When this run became `running`; None while it does not run."""
+    last_activity: datetime | None = None
+    """The newest sign of life that counts by the worker's policy."""
+    last_interaction: datetime | None = None
+    """The newest sign of a person."""
+    evidence: str = ""
+    """What last showed life, or what the last decision rests on, in words."""
+    due_at: datetime | None = None
+    """When somebody should look at it next."""
+    claimed_until: datetime | None = None
+    stop_reason: str | None = None
+    decided: str = ""
+    """The reason of the last decision that went into the history."""
+    hub_odd_since: datetime | None = None
+    """Since when the hub has answered nothing but nonsense about stopping it."""
+    keep_until: datetime | None = None
+    seconds_run: int = 0
+    """Of all finished runs together."""
+    groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for attribute in fields(self):
+            value = getattr(self, attribute.name)
+            if isinstance(value, datetime) and value.utcoffset() != timedelta(0):
+                raise ValueError(f"worker {self.key}: {attribute.name} is not an aware UTC time: {value!r}")
+
+    @property
+    def user(self) -> str:
+        """The name of the user it belongs to."""
+        return split(self.key)[0]
+
+    @property
+    def server(self) -> str:
+        """The name of the user's server; "" for the default one."""
+        return split(self.key)[1]
+
+    def is_claimed(self, now: datetime) -> bool:
+        """Is somebody deciding about it, with a lease that has not run out?"""
+        return self.state is State.STOPPING and self.claimed_until is not None and now < self.claimed_until
+
+    def is_abandoned(self, now: datetime) -> bool:
+        """Was it claimed by somebody who is gone, so that it still runs and nobody decides about it?"""
+        return self.state is State.STOPPING and self.claimed_until is not None and now >= self.claimed_until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """An instance that carries a worker's tags."""
+
+    key: str
+    cluster: str
+    instance_id: str
+    state: State
+    launched_at: datetime
+    """When it was last started."""
+    address: str | None = None
+    instance_type: str = ""
+    zone: str = ""
+    home_volume: str | None = None
+    """The disk beside the root disk, if it has one."""
+    home_attached: bool = True
+    """Is that disk there, and not only on its way? True where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """All workers, and the records that cannot be used."""
+
+    workers: list[Worker]
+    bad: list[BadRecord] = field(default_factory=list)
+
+    @property
+    def bad_keys(self) -> frozenset[str]:
+        """The workers of which nothing is known."""
+        return frozenset(one.key for one in self.bad)

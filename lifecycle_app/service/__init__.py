@@ -1,9 +1,0 @@
-"""What the lifecycle app does, one module for each use: read, decide, act."""
-
-from lifecycle_app.service.activity import record_activity
-from lifecycle_app.service.ports import Service
-from lifecycle_app.service.reconciling import reconcile
-from lifecycle_app.service.recording import record_state
-from lifecycle_app.service.triggers import idle_alarm, stop_requested, sweep
-
-__all__ = ["Service", "idle_alarm", "reconcile", "record_activity", "record_state", "stop_requested", "sweep"]

@@ -1,0 +1,75 @@
+"""What the use cases need of the world outside. The adapters and the tests' fakes both fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from lifecycle_app.adapters.cloudwatch import IdleAlarm
+from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
+from lifecycle_app.concurrency import Together, one_by_one
+from lifecycle_app.model.decision import Drain
+from lifecycle_app.model.evidence import Evidence
+from lifecycle_app.model.history import Entry
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.worker import Census, Instance, Worker
+
+
+class Store(Protocol):
+    """See store.WorkerStore."""
+
+    def get(self, key: str) -> Worker | None: ...
+    def by_instance(self, instance_id: str) -> Worker | None: ...
+    def census(self) -> Census: ...
+    def due(self, now: datetime) -> list[Worker]: ...
+    def costing(self) -> list[Worker]: ...
+    def put(self, worker: Worker, now: datetime) -> Worker: ...
+    def add_history(self, entry: Entry) -> None: ...
+    def policies(self, scopes: list[str]) -> dict[str, str]: ...
+
+
+class Cloud(Protocol):
+    """See ec2.Ec2."""
+
+    def workers(self) -> list[Instance]: ...
+    def named(self, instance_ids: Sequence[str]) -> list[Instance]: ...
+    def knows(self, instance_id: str) -> bool: ...
+    def stop(self, instance_id: str, *, force: bool = False) -> None: ...
+
+
+class Metrics(Protocol):
+    """See cloudwatch.CloudWatch."""
+
+    def put_idle_alarm(self, instance_id: str, policy: Policy) -> None: ...
+    def delete_idle_alarms(self, instance_ids: Sequence[str]) -> None: ...
+    def idle_alarms(self) -> dict[str, IdleAlarm]: ...
+    def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]: ...
+    def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence: ...
+    def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]: ...
+    def suits(self, alarm: IdleAlarm, policy: Policy) -> bool: ...
+
+
+class Hub(Protocol):
+    """See hub_client.HubClient."""
+
+    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer: ...
+    def active_users(self) -> list[HubUser]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that the use cases act through, for one cluster.
+
+    `clock` tells the present time, for what happens late in a long run: each worker of a sweep is decided about at its
+    own time, and a write tells when it was made. `together` does the same for many workers.
+    """
+
+    cluster: str
+    store: Store
+    cloud: Cloud
+    metrics: Metrics
+    hub: Hub
+    clock: Callable[[], datetime]
+    together: Together = one_by_one

@@ -1,0 +1,199 @@
+"""The stop protocol: claim, drain, stop, confirm.
+
+EC2's stop has no precondition, so the fence is Dekker's: the lifecycle app claims and then asks the hub;
+the hub marks a login pending and then reads the record. Whoever comes second sees the other.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+from lifecycle_app.adapters.hub_client import DrainAnswer
+from lifecycle_app.errors import CloudError, HubAnswerOdd, HubUnreachable, StopRejected
+from lifecycle_app.model.decision import Decision, Drain, Insist, Reason
+from lifecycle_app.model.history import Kind
+from lifecycle_app.model.messages import clock
+from lifecycle_app.model.policy import Level
+from lifecycle_app.model.transitions import (
+    hub_odd_since,
+    with_claim,
+    with_life,
+    with_release,
+    with_stop_accepted,
+)
+from lifecycle_app.model.worker import State, Worker
+from lifecycle_app.use_cases.ports import Service
+from lifecycle_app.use_cases.records import change, tell
+
+log = logging.getLogger(__name__)
+
+HUB_USELESS_AFTER = timedelta(hours=1)
+"""A hub that gives no plain answer for so long is as good as down: its certificate, its token or the hub itself is
+broken, and must not keep everybody's machine up until somebody notices."""
+
+
+def stop(service: Service, worker: Worker, decision: Decision, now: datetime) -> str:
+    """Stops the worker if the hub lets go of it, and says in a word how that went.
+
+    Raises RecordConflict if the record was changed since `worker` was read: decide again.
+    """
+    claimed = service.store.put(with_claim(worker, decision.reason, decision.words, now), service.clock())
+    log.info("worker %s (%s): claimed: %s", claimed.key, claimed.instance_id, decision.words)
+    try:
+        answer = _drain(service, claimed, decision, decision.since or now)
+    except HubUnreachable as error:
+        if not decision.alone:
+            return _release(service, claimed, decision, "hub-down", f"the hub is down: {error}", now)
+        answer = DrainAnswer(True, f"the hub is down, the evidence decides: {error}")
+    except HubAnswerOdd as error:
+        words = f"the hub's answer is no answer: {error}"
+        if not (_is_useless(service, claimed, words, now) and decision.alone):
+            return _release(service, claimed, decision, "hub-odd", words, now)
+        answer = DrainAnswer(True, f"{words}; this lasts, and the evidence decides")
+    if not answer.drained:
+        return _release(service, claimed, decision, "refused", answer.reason, now, answer)
+    return _stop_drained(service, claimed, decision, answer, now)
+
+
+def _drain(service: Service, worker: Worker, decision: Decision, since: datetime) -> DrainAnswer:
+    answer = service.hub.drain(worker, decision.drain, since, decision.counts)
+    if answer.drained and answer.evidence.get("answers") is False and not decision.even_silent:
+        return replace(answer, drained=False, reason=f"nobody knows what it does: {answer.reason}")
+    if answer.drained:
+        return answer
+    if _may_insist(decision.insist, answer):
+        return service.hub.drain(worker, Drain.REGARDLESS, since, decision.counts)
+    if decision.reason is Reason.HUNG:
+        words = f"its reports do not come, and it uses no CPU, but it answers the hub: {answer.reason}"
+        tell(service, worker, Kind.REPORT, "no-reports", words, worker.started_at or worker.state_at)
+    return answer
+
+
+def _may_insist(insist: Insist, answer: DrainAnswer) -> bool:
+    """A worker that cannot report need not be dead: as long as it answers the hub, people may be using it."""
+    is_mute = "observed_at" not in answer.evidence
+    match insist:
+        case Insist.NEVER:
+            return False
+        case Insist.IF_MUTE:
+            return is_mute
+        case Insist.IF_DEAD:
+            return is_mute and not answer.evidence.get("answers")
+        case _:
+            assert_never(insist)
+
+
+def _is_useless(service: Service, claimed: Worker, words: str, now: datetime) -> bool:
+    """Has the hub given no plain answer for so long that somebody must be told?"""
+    since = hub_odd_since(claimed, now)
+    if now - since < HUB_USELESS_AFTER:
+        return False
+    tell(service, claimed, Kind.REPORT, "hub-odd", f"since {clock(since)} {words}", since)
+    return True
+
+
+def _stop_drained(
+    service: Service, claimed: Worker, decision: Decision, answer: DrainAnswer, now: datetime
+) -> str:
+    try:
+        service.cloud.stop(claimed.instance_id)
+    except StopRejected as error:
+        return _release(service, claimed, decision, "rejected", str(error), now)
+    except CloudError as error:
+        # It may be stopping. The claim makes logins wait until an event, or the end of the lease, tells.
+        words = f"nobody knows whether EC2 stops it: {error}"
+        tell(service, claimed, Kind.REPORT, "stop-unknown", words, now, decision.evidence)
+        return "stop-unknown"
+    change(service, claimed.key, lambda current: _accepted(current, claimed, now))
+    facts = {**decision.evidence, "hub": answer.reason, "worker": dict(answer.evidence)}
+    tell(service, claimed, Kind.STOP, decision.reason, decision.words, now, facts)
+    return "stopped"
+
+
+def force(service: Service, worker: Worker, words: str, now: datetime) -> str:
+    """Stops by force what takes too long to stop, and says in a word how that went.
+
+    The claim keeps a user who waits for the end of the stop from starting the instance between the last look at it
+    and the force. Raises RecordConflict if the record was changed since `worker` was read, or CloudError.
+    """
+    claimed = service.store.put(
+        with_claim(worker, worker.stop_reason or "forced", words, now), service.clock()
+    )
+    try:
+        found = service.cloud.named([worker.instance_id])
+        if not found or found[0].state is not State.STOPPING:
+            _unclaim(service, claimed, worker)
+            return "not-stopping"
+        service.cloud.stop(worker.instance_id, force=True)
+    except CloudError:
+        _unclaim(service, claimed, worker)
+        raise
+    change(service, claimed.key, lambda current: _accepted(current, claimed, now))
+    tell(service, claimed, Kind.STOP, "forced", words, now)
+    return "forced"
+
+
+def _unclaim(service: Service, claimed: Worker, before: Worker) -> None:
+    def step(current: Worker) -> Worker:
+        return replace(before, version=current.version) if _is_ours(current, claimed) else current
+
+    change(service, claimed.key, step)
+
+
+def _accepted(current: Worker, claimed: Worker, now: datetime) -> Worker:
+    """The record with the stop confirmed, unless EC2's own event was faster."""
+    return with_stop_accepted(current, now) if _is_ours(current, claimed) else current
+
+
+def _release(
+    service: Service,
+    claimed: Worker,
+    decision: Decision,
+    why: str,
+    words: str,
+    now: datetime,
+    answer: DrainAnswer | None = None,
+) -> str:
+    """Gives the claim up, keeping what the hub saw. Only a new reason goes into the history."""
+    decided = f"{decision.reason}: {why}"
+    activity, interaction = _seen(answer, decision, now)
+    odd_since = hub_odd_since(claimed, now) if why == "hub-odd" else None
+
+    def step(current: Worker) -> Worker:
+        if not _is_ours(current, claimed):
+            return current
+        alive = with_life(current, activity, interaction)
+        return with_release(alive, decided, words, now, odd_since)
+
+    change(service, claimed.key, step)
+    log.info("worker %s (%s): released: %s", claimed.key, claimed.instance_id, words)
+    if claimed.decided != decided:
+        facts = {**decision.evidence, "why": why, "worker": dict(answer.evidence) if answer else {}}
+        tell(service, claimed, Kind.RELEASE, decision.reason, f"not stopped: {words}", now, facts)
+    return why
+
+
+def _is_ours(current: Worker, claimed: Worker) -> bool:
+    return current.instance_id == claimed.instance_id and current.claimed_until == claimed.claimed_until
+
+
+def _seen(
+    answer: DrainAnswer | None, decision: Decision, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """The last life and the last interaction that the worker told the hub of; work only where it counts."""
+    if answer is None:
+        return None, None
+    interaction = _moment(answer.evidence.get("last_interaction"), now)
+    works = decision.drain is Drain.IDLE and decision.counts <= Level.WORK
+    work = _moment(answer.evidence.get("last_work"), now) if works else None
+    return max(filter(None, (interaction, work)), default=None), interaction
+
+
+def _moment(value: object, now: datetime) -> datetime | None:
+    """Epoch seconds as a time that is not in the future; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= now.timestamp():
+        return None
+    return datetime.fromtimestamp(value, UTC)

@@ -1,0 +1,143 @@
+"""What makes somebody look at a worker: its alarm, the clock, or a person who presses Stop."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from lifecycle_app.concurrency import handfuls
+from lifecycle_app.errors import BadRecord, CloudError, ForeignEvent, NotNow, RecordConflict
+from lifecycle_app.model.decision import Action, Decision, decide, requested
+from lifecycle_app.model.events import IdleAlarm, StopRequest
+from lifecycle_app.model.worker import EPOCH, State, Worker
+from lifecycle_app.use_cases.ports import Service
+from lifecycle_app.use_cases.records import TRIES, keep, policies_of, policy_of
+from lifecycle_app.use_cases.stop import stop
+
+log = logging.getLogger(__name__)
+
+LAUNCH_TOLD_WITHIN = timedelta(minutes=5)
+"""So long the first event of a new instance may be under way."""
+
+REQUEST_IS_NEW = timedelta(minutes=5)
+"""With the hub down nobody can tell whether somebody came back since an older request."""
+
+Decide = Callable[[Service, Worker, datetime], Decision]
+
+
+def idle_alarm(service: Service, event: IdleAlarm, now: datetime) -> str:
+    """Decides about the worker whose alarm rang, by what is known now, and says in a word how that went.
+
+    Raises ForeignEvent if no worker has that instance.
+    """
+    if not event.rings:
+        return "quiet"
+    worker = service.store.by_instance(event.instance_id)
+    if worker is None:
+        raise ForeignEvent(f"no worker has {event.instance_id}")
+    return settle(service, worker, by_evidence, "alarm", now)
+
+
+def sweep(service: Service, is_time_left: Callable[[], bool]) -> dict[str, int]:
+    """Decides about every worker that is due, longest due first, while there is time; counts how that went.
+
+    A handful at the same time, and each handful at its own: the first ones may take minutes, in which the last one's
+    user is back. Those left over are due still when the next sweep comes.
+    """
+    outcomes: Counter[str] = Counter()
+    for some in handfuls(service.store.due(service.clock())):
+        if not is_time_left():
+            outcomes["left"] += len(some)
+            continue
+        outcomes.update(service.together(partial(_tried, service, _by_evidence_of(service, some)), some))
+    return dict(outcomes)
+
+
+def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
+    """Stops the worker that somebody wants stopped, idle or not, and says in a word how that went.
+
+    A request for an earlier run, or another instance, is void. Raises NotNow while the instance starts, even if there
+    is no record of it yet, or somebody else decides about it.
+    """
+    worker = service.store.get(event.key)
+    if worker is None or worker.instance_id != event.instance_id:
+        if now - event.at < LAUNCH_TOLD_WITHIN:
+            raise NotNow(f"worker {event.key} has no record with {event.instance_id} yet")
+        return "void"
+    if worker.state is State.PENDING or worker.is_claimed(now):
+        raise NotNow(f"worker {event.key} is {worker.state}, and cannot be stopped before that is over")
+    if worker.started_at is not None and worker.started_at > event.at:
+        return "void"
+
+    def by_request(_service: Service, current: Worker, now: datetime) -> Decision:
+        decision = requested(current, event.by, min(event.at, now))
+        if event.unless_used:
+            # A server that was started at any time is its user's. Only the hub knows of one: without it nobody decides.
+            return replace(decision, since=EPOCH, alone=False)
+        seen = current.last_interaction
+        is_last_word = now - event.at < REQUEST_IS_NEW and (seen is None or seen <= event.at)
+        return replace(decision, alone=is_last_word)
+
+    return settle(service, worker, by_request, "person", now)
+
+
+def settle(service: Service, worker: Worker, decide_on: Decide, asked_by: str, now: datetime) -> str:
+    """Decides about the worker as recorded at this moment and acts; again if its record changes meanwhile.
+
+    The decision tells what made somebody look (`asked_by`), so that the history does.
+    """
+    for _ in range(TRIES):
+        current = service.store.get(worker.key)
+        if current is None or current.instance_id != worker.instance_id:
+            return "gone"
+        if current.state is not State.RUNNING and not current.is_abandoned(now):
+            return "held" if current.is_claimed(now) else "not-running"
+        decision = decide_on(service, current, now)
+        decision = replace(decision, evidence={**decision.evidence, "asked_by": asked_by})
+        try:
+            if decision.action is Action.STOP:
+                return stop(service, current, decision, now)
+            keep(service, current, decision, now)
+            return "kept"
+        except RecordConflict:
+            log.info("worker %s: changed while somebody decided about it, deciding again", current.key)
+    raise RecordConflict(f"record of {worker.key} is changed all the time")
+
+
+def by_evidence(service: Service, worker: Worker, now: datetime) -> Decision:
+    """The decision by policy and CloudWatch."""
+    policy = policy_of(service, worker)
+    return decide(worker, service.metrics.evidence(worker.instance_id, policy, now), policy, now)
+
+
+def _by_evidence_of(service: Service, workers: Sequence[Worker]) -> Decide:
+    """As by_evidence, which is asked for all of them at once; for one of which that tells nothing, or whose record has
+    changed since, for it alone.
+    """
+    try:
+        policies = policies_of(service, workers)
+        known = service.metrics.evidence_of_all(policies, service.clock())
+    except (CloudError, RecordConflict, BadRecord) as error:
+        log.warning("%d workers are asked about one by one: %s", len(workers), error)
+        return by_evidence
+    versions = {worker.instance_id: worker.version for worker in workers}
+
+    def decided(service: Service, worker: Worker, now: datetime) -> Decision:
+        if versions.get(worker.instance_id) != worker.version:
+            return by_evidence(service, worker, now)
+        return decide(worker, known[worker.instance_id], policies[worker.instance_id], now)
+
+    return decided
+
+
+def _tried(service: Service, decide_on: Decide, worker: Worker) -> str:
+    """One worker's trouble must not keep a sweep from the others."""
+    try:
+        return settle(service, worker, decide_on, "sweep", service.clock())
+    except (CloudError, RecordConflict, BadRecord) as error:
+        log.error("worker %s: left for the next sweep: %s", worker.key, error)
+        return "failed"
