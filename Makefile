@@ -37,7 +37,7 @@ restarts: setup setup-test  ## hub and proxy killed fifty times in the midst of 
 	KILLS=$${KILLS:-50} SEED=$${SEED:-$$RANDOM} $(RUN) -m pytest -q -s tests/scenarios/test_restarts.py $(ARGS)
 
 soak: setup setup-test  ## half an hour of many people and faults, then an audit of all that happened. ARGS="--minutes 2 --seed 7"
-	$(RUN) -m tests.soak $(ARGS)
+	$(RUN) -m benchmarks.soak $(ARGS)
 
 machines: setup build/debian/.ready  ## worker, builder and manager as Debian roots that boot with their user data; needs root
 	$(RUN) -m pytest -q tests/machines $(ARGS)
@@ -47,29 +47,29 @@ check: setup  ## what must hold before a commit: style, types, imports, and the 
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(RUN) -m pytest -q tests/contracts tests/local tests/bench tests/lifecycle -k "not contract and not store"
+	$(RUN) -m pytest -q tests/contracts tests/local tests/benchmarks tests/lifecycle -k "not contract and not store"
 
 format:
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
 mutants: setup  ## changes what decides who is stopped, and sees that the tests notice; writes docs/mutants.md
-	$(RUN) -m tests.mutants $(ARGS)
+	$(RUN) -m benchmarks.mutants $(ARGS)
 
 bench: setup setup-test  ## measures; writes docs/benchmarks.md
-	$(RUN) -m tests.bench
+	$(RUN) -m benchmarks.bench
 
 peers: setup setup-test build/peers/.ready  ## one sweep beside its peers'; writes docs/peers.md. ARGS="--running 1000 10000"
-	$(RUN) -m tests.bench.peers $(ARGS)
+	$(RUN) -m benchmarks.peers $(ARGS)
 
 bench-full: bench peers traces storm  ## all that is measured; hours, on a machine that does nothing else
 
 traces: setup  ## a made-up term under our rule and the peers'; writes docs/traces.md. ARGS="--seed 2 --students 50"
-	$(RUN) -m tests.traces $(ARGS)
+	$(RUN) -m benchmarks.traces $(ARGS)
 
 storm: setup setup-test  ## classes that log in at once, through the real hub; writes docs/storm.md. ARGS="--users 500" for one of them
-	STORM=1 $(RUN) -m pytest -q tests/storm
-	$(RUN) -m tests.storm $(or $(ARGS),--report)
+	STORM=1 $(RUN) -m pytest -q tests/benchmarks/storm
+	$(RUN) -m benchmarks.storm $(or $(ARGS),--report)
 
 package: setup  ## the Lambda package, as a SAM template and a zip in build/lifecycle
 	find lifecycle_app -name __pycache__ -prune -exec rm -r {} +
@@ -105,9 +105,9 @@ setup-test: .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready t
 	.venv-lambda/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-build/peers/.ready: tests/bench/peers/requirements-idle-culler.txt tests/bench/peers/requirements-custodian.txt
+build/peers/.ready: benchmarks/peers/requirements-idle-culler.txt benchmarks/peers/requirements-custodian.txt
 	@for peer in idle-culler custodian; do $(PYTHON) -m venv build/peers/$$peer && build/peers/$$peer/bin/pip install \
-		--quiet --disable-pip-version-check -r tests/bench/peers/requirements-$$peer.txt || exit 1; done
+		--quiet --disable-pip-version-check -r benchmarks/peers/requirements-$$peer.txt || exit 1; done
 	@touch $@
 
 .venv-checkov/.ready: requirements-checkov.txt

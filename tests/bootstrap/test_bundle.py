@@ -45,8 +45,8 @@ def test_it_holds_what_machines_run_and_nothing_else(repository: Path) -> None:
         "hub/.npmrc",
         "hub/package.json",
         "hub/spawn/spawner.py",
-        "lifecycle_app/use_cases/ports.py",
         "lifecycle_app/model/worker.py",
+        "lifecycle_app/use_cases/ports.py",
     ]
 
 

@@ -23,7 +23,7 @@ def test_the_project_holds_the_clusters_stage_and_its_policies(tmp_path: Path) -
     for name, function in stage["lambda_functions"].items():
         policy = json.loads((tmp_path / ".chalice" / function["iam_policy_file"]).read_text())
         assert policy == lifecycle_policies(SCOPE)[name]
-    assert (tmp_path / "vendor" / "lifecycle_app" / "worker.py").exists()
+    assert (tmp_path / "vendor" / "lifecycle_app" / "model" / "worker.py").exists()
     assert not list((tmp_path / "vendor").rglob("__pycache__"))
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.bench import counting, package
-from tests.bench.counting import HUB
-from tests.bench.logins import calls_of, start_all
-from tests.bench.visitor import Visitor, visitor
+from benchmarks.bench import counting, package
+from benchmarks.bench.counting import HUB
+from benchmarks.bench.logins import calls_of, start_all
+from benchmarks.bench.visitor import Visitor, visitor
 from tests.scenarios.cloud import LocalCloud
 
 pytestmark = pytest.mark.cloud

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.bench import counting
-from tests.bench.counting import HUB, OPERATOR
-from tests.bench.logins import calls_of
-from tests.bench.visitor import visitor
+from benchmarks.bench import counting
+from benchmarks.bench.counting import HUB, OPERATOR
+from benchmarks.bench.logins import calls_of
+from benchmarks.bench.visitor import visitor
 from tests.scenarios.cloud import REPOSITORY, LocalCloud
 
 pytestmark = pytest.mark.cloud

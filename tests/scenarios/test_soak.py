@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.soak.audit import audit, stops
+from benchmarks.soak.report import table
+from benchmarks.soak.running import Size, soak
+from benchmarks.soak.story import Deed
 from tests.scenarios.conftest import free_port
-from tests.soak.audit import audit, stops
-from tests.soak.report import table
-from tests.soak.running import Size, soak
-from tests.soak.story import Deed
 
 pytestmark = pytest.mark.cloud
 SEED = int(os.environ.get("SEED", "1"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import sweeps
+from benchmarks.bench import sweeps
 from tests.store import servers
 
 DUE = 6

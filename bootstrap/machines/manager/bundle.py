@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 PREFIX = "bundle/"
 PACKAGES = ("bootstrap", "hub", "lifecycle_app")
 # What only the operator's machine runs: a change of it concerns no machine, so that none is replaced.

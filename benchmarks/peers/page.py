@@ -1,0 +1,162 @@
+"""docs/peers.md: one sweep of everybody, side by side."""
+
+from collections.abc import Sequence
+from textwrap import fill
+
+from benchmarks.bench import counting
+from benchmarks.bench.report import Row, Section, Table, markdown, verdict
+from benchmarks.peers.comparison import OURS, Comparison
+from benchmarks.peers.fleet import TIMEOUT, USERS_FOR_EACH_THAT_RUNS, Fleet
+from benchmarks.peers.measuring import CPU_BELOW_PERCENT, Costs
+from benchmarks.peers.rules import rules
+
+GROWS_AT_MOST = 1.1
+
+
+def page(comparison: Comparison, command: str, made_on: str, pictures: Sequence[tuple[str, str]]) -> str:
+    """The whole document; `made_on`: when and on which machine, in sentences."""
+    shown = "\n\n".join(f"![{words}]({path})" for path, words in pictures)
+    tables = [_sweep(fleet, costs) for fleet, costs in _fleets(comparison)]
+    sections: list[Section | Table] = [growth(comparison), *tables, _slow(comparison), _latest()]
+    return markdown(_head(comparison, command, made_on, shown), sections)
+
+
+def growth(comparison: Comparison) -> Section:
+    """Ours beside theirs, from the smallest fleet that everybody swept to the largest."""
+    small, large = comparison.shared()[0], comparison.shared()[-1]
+    rows = []
+    for name in comparison.names:
+        asked = comparison.growth(name, lambda costs: costs.first.asked)
+        cpu = comparison.growth(name, lambda costs: costs.cpu.median)
+        few, many = (comparison.by_fleet[fleet][name] for fleet in (small, large))
+        rows += [
+            Row(
+                what=f"{name}: calls and items read",
+                value=f"{few.first.asked:,}, {many.first.asked:,}: {asked:.2f}",
+                target=_target(name, asked),
+            ),
+            Row(
+                what=f"{name}: CPU",
+                value=f"{few.cpu.told(2, 's')}, {many.cpu.told(2, 's')}: {cpu:.2f}",
+                spread=f"{cpu_range(few)}, {cpu_range(many)}",
+                target=_target(name, cpu),
+            ),
+        ]
+    return Section(
+        title="Growth",
+        words=f"With {small.running:,} and with {large.running:,} that run, the same {small.due:,} of them due; "
+        "and the second as a multiple of the first.",
+        rows=tuple(rows),
+    )
+
+
+def cpu_range(costs: Costs) -> str:
+    """The lowest and the highest CPU seconds."""
+    return costs.cpu.spread(2) or costs.cpu.told(2)
+
+
+def _target(name: str, ratio: float) -> str:
+    return verdict(ratio, GROWS_AT_MOST) if name == OURS else ""
+
+
+def _fleets(comparison: Comparison) -> list[tuple[Fleet, dict[str, Costs]]]:
+    return [(fleet, dict(costs)) for fleet, costs in comparison.by_fleet.items()]
+
+
+def _sweep(fleet: Fleet, costs: dict[str, Costs]) -> Table:
+    return Table(
+        title=f"One sweep: {fleet.words}",
+        words="Stops take no time. Each stopped exactly those that were due.",
+        head=("", "calls", "of which", "CPU", "memory", "took"),
+        lines=tuple(
+            (
+                name,
+                f"{of.first.called:,}",
+                counting.words(dict(of.first.calls)) + _items(of),
+                of.cpu.told(2, "s"),
+                f"{of.megabytes:.0f} MB",
+                of.seconds.told(1, "s"),
+            )
+            for name, of in costs.items()
+        ),
+    )
+
+
+def _items(of: Costs) -> str:
+    return f"; {of.first.items:,} items read" if of.first.items else ""
+
+
+def _slow(comparison: Comparison) -> Table:
+    words = """Nobody else runs. What takes so long is the hub's answer to each stop: its drain handler's, or to the
+        DELETE of a server. cloud-custodian asks no hub; with it StopInstances takes so long, once for all."""
+    return Table(
+        title=f"{comparison.slow_fleet.due:,} due, each stop {comparison.stop_seconds:g} s",
+        words=flow(words),
+        head=("", "took", "calls"),
+        lines=tuple(
+            (name, of.seconds.told(1, "s"), counting.words(dict(of.first.calls)))
+            for name, of in comparison.slow.items()
+        ),
+    )
+
+
+def _latest() -> Table:
+    words = f"""Timeout {TIMEOUT.total_seconds():,.0f} s. Derived from each rule, not measured: if nothing fails, and
+        without the time that sweep and stop take. What each rule does in a term of made-up people, and how much sooner
+        our alarm mostly is than our sweep: [traces](traces.md). cloud-custodian's is the latest stop of a machine that
+        nobody uses; it goes by CPU and mostly stops before the timeout, people at work among them."""
+    return Table(
+        title="The latest stop after the last activity",
+        words=flow(words),
+        head=("", "at the latest", "because", "source"),
+        lines=tuple(
+            (rule.name, f"{rule.latest(TIMEOUT).total_seconds():,.0f} s", rule.because, rule.source)
+            for rule in rules(TIMEOUT)
+        ),
+    )
+
+
+def _head(comparison: Comparison, command: str, made_on: str, pictures: str) -> str:
+    fleet = f"""The same fleet for everybody: {USERS_FOR_EACH_THAT_RUNS} users for each worker that runs, as many
+        due in every size. Each sweep runs in a process of its own and is measured there: CPU seconds of the sweep
+        without its imports, and the most memory that the process had, imports included. Calls are counted by whoever
+        answers them, ours where they leave the process."""
+    who = [
+        f"""**{OURS}**: `python -m benchmarks.bench.sweeps --records USERS --running RUNNING --due DUE`, the real
+function's
+        code, its records in Amazon's DynamoDB Local. EC2 and CloudWatch are in its own process: what they do to answer
+        is in its CPU and memory, what sending ten to thirty requests to them would cost is not.""",
+        """**jupyterhub-idle-culler** 2.0.0: its `cull_idle` with default options and `timeout` 3600, against a hub that
+        pages users by 50 as JupyterHub 6 does by default.""",
+        f"""**cloud-custodian** c7n 0.9.53: `custodian run` with `instance-uptime`, the filter `metrics` (CPUUtilization
+        below {CPU_BELOW_PERCENT}% over an hour) and `stop`, against an EC2 that tells of 1,000 instances a page, the
+        most that EC2 does.""",
+        """**cloudJHub (before)**: a model of its calls, not its code, which no package index has: the hub's users, a
+        DescribeInstances for each user for whom the hub knows of no server, one after the other, and ten stops at a
+        time by the hub.""",
+    ]
+    stands_in = """What stands in for hub and AWS answers at once, tells less of an instance than EC2 does, and does
+        none of the hub's own work for a page or a stop. So the seconds are not those of a real cloud; what can be
+        compared is the number of calls, the CPU, and how they grow."""
+    ours = """Ours makes more calls for each worker that is due: it reads and writes its record twice, asks the hub,
+        stops the instance and records why. It makes none for those that are not due. What those that run report is read
+        once a minute by another function, `record_activity`, whose work does grow with them ([scaling](scaling.md));
+        the peers' sweep is all that they have."""
+    return "\n\n".join(
+        [
+            "# One sweep beside its peers",
+            flow(f"Written by `{command}`. {made_on}"),
+            flow(fleet),
+            "\n".join(flow(f"- {words}", "  ") for words in who),
+            flow(stands_in),
+            flow(ours),
+            pictures,
+        ]
+    )
+
+
+def flow(text: str, indent: str = "") -> str:
+    """Prose in lines that fit."""
+    return fill(
+        " ".join(text.split()), 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )

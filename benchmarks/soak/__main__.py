@@ -1,0 +1,41 @@
+"""`make soak`: many people, many faults, and an audit of everything that happened."""
+
+import argparse
+import secrets
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+from benchmarks.soak.audit import audit
+from benchmarks.soak.report import table
+from benchmarks.soak.running import Size, soak
+from tests.scenarios.conftest import free_port
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument(
+        "--minutes", type=float, default=30, help="of work and faults; quiet comes after them"
+    )
+    parser.add_argument("--people", type=int, default=14)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--state-dir", type=Path, help="kept, for a look at the logs afterwards")
+    given = parser.parse_args()
+    print(f"soak with seed {given.seed}: {given.people} people, {given.minutes:g} minutes", flush=True)
+    size = Size(
+        seed=given.seed,
+        people=given.people,
+        seconds=given.minutes * 60,
+        idle_timeout=timedelta(seconds=60),
+        hung_after=timedelta(seconds=120),
+    )
+    with tempfile.TemporaryDirectory(prefix="cloudjhub-soak-") as fresh:
+        story = soak(given.state_dir or Path(fresh), free_port(), size)
+    violations = audit(story)
+    print(table(story, violations, given.seed))
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""Simulated people: each does what its seed says, and keeps a log of what it did and saw."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, TypeVar
+
+import requests
+import websocket
+
+from benchmarks.soak.story import Deed, Seen
+from tests.scenarios.person import Person, SpawnFailed
+
+T = TypeVar("T")
+
+STRUCK = (requests.RequestException, websocket.WebSocketException, OSError, KeyError, ValueError)
+"""What somebody sees while hub or proxy are down."""
+PATIENCE = 60.0
+"""Seconds in which a server that runs must answer again."""
+LOGIN_PATIENCE = 360.0
+"""A machine that never answers is given up after 90 s and started again, once."""
+DOUBT = 30.0
+"""Seconds after which somebody presses Stop whose server is said to run and does not answer."""
+
+
+class Lost(Exception):
+    """Something that was there is not; in words."""
+
+
+class Inhabitant:
+    """A person with a life of its own; `log` takes what it did and saw."""
+
+    def __init__(self, person: Person, seed: str, idle_timeout: float, log: Callable[[Seen], None]) -> None:
+        self.person = person
+        self._chance = Random(seed)  # noqa: S311 -- a way of life, no secret
+        self._idle_timeout = idle_timeout
+        self._log = log
+        self._files: dict[str, str] = {}
+        self._kernel, self._kernel_since, self._value = "", datetime.now(UTC), ""
+        self._ready_since = datetime.now(UTC)
+
+    def live(self, is_over: threading.Event) -> None:
+        """Come, work and leave again and again until it is over."""
+        is_over.wait(self._chance.uniform(0, 10))
+        while not is_over.is_set():
+            if self._arrive(is_over):
+                try:
+                    self._visit()
+                except Lost as lost:
+                    self._tell(Deed.LOST, since=self._ready_since, words=str(lost))
+            if not is_over.is_set():
+                self._leave(is_over)
+
+    # -- coming
+
+    def _arrive(self, is_over: threading.Event) -> bool:
+        """Ask for the server until it is there, or is refused."""
+        self._tell(Deed.ASKED)
+        try:
+            if not self._reach():
+                return False  # the log ends here, and the audit says so
+        except SpawnFailed as failed:
+            self._tell(Deed.FAILED, words=str(failed))
+            is_over.wait(self._chance.uniform(2, 8))
+            return False
+        self._ready_since = datetime.now(UTC)
+        self._tell(Deed.READY)
+        return True
+
+    def _reach(self) -> bool:
+        end, doubted = time.monotonic() + LOGIN_PATIENCE, None
+        while time.monotonic() < end:
+            try:
+                state = self._ask()
+                if state == "ready" and self._answers():
+                    return True
+            except STRUCK:
+                state = "silent"
+            doubted = (doubted or time.monotonic()) if state == "ready" else None
+            if doubted and time.monotonic() - doubted > DOUBT:
+                self._tell(
+                    Deed.LOST, since=self._ready_since, words="its server is said to run and does not answer"
+                )
+                self._press()
+                doubted = None
+            time.sleep(1)
+        return False
+
+    def _ask(self) -> str:
+        """Press Start and follow the progress; "ready" as far as the hub knows. SpawnFailed with the hub's words."""
+        answer = self.person.hub("POST", f"users/{self.person.name}/server", {})
+        if answer.status_code not in (201, 202, 400):
+            return "silent"
+        try:
+            self.person.await_ready()
+        except SpawnFailed as failed:
+            if str(failed).startswith("the progress ended early"):
+                return "silent"
+            raise
+        return "ready"
+
+    def _answers(self) -> bool:
+        return self.person.lab("GET", "api/status").ok
+
+    # -- being there
+
+    def _visit(self) -> None:
+        if not self._trying("the hub's home page", self._is_logged_in):
+            self._tell(Deed.LOGGED_OUT)
+        self._read_a_file()
+        self._write_a_file()
+        self._open_the_notebook()
+        self._use_the_notebook()
+        self._work()
+
+    def _is_logged_in(self) -> bool:
+        answer = self.person.page("/hub/home")
+        if answer.status_code >= 500 or answer.status_code == 404:
+            raise requests.HTTPError("the hub is down")
+        return "/hub/login" not in answer.url
+
+    def _read_a_file(self) -> None:
+        if self._files:
+            name = self._chance.choice(sorted(self._files))
+            found = self._trying(f"file {name}", lambda: self._content(name))
+            self._tell(Deed.READ, file=name, checksum=checksum(found) if found is not None else "")
+
+    def _content(self, name: str) -> str | None:
+        """None where the server itself says that there is no such file."""
+        names = [one["name"] for one in self._json("api/contents")["content"]]
+        return str(self._json(f"api/contents/{name}")["content"]) if name in names else None
+
+    def _json(self, path: str) -> Any:
+        answer = self.person.lab("GET", path)
+        answer.raise_for_status()
+        return answer.json()
+
+    def _write_a_file(self) -> None:
+        name, content = f"file-{len(self._files)}.txt", f"{self.person.name} {self._chance.random()}"
+        at = datetime.now(UTC)
+        self._trying("saving a file", lambda: self.person.write(name, content))
+        self._files[name] = checksum(content)
+        self._tell(Deed.WROTE, file=name, checksum=checksum(content))
+        self._tell(Deed.ACTED, at=at, words="saved a file")
+
+    def _open_the_notebook(self) -> None:
+        """The kernel of the last visit with its value, if its machine was up all the time; else a new one."""
+        if self._kernel:
+            alive = [one["id"] for one in self._trying("kernels", lambda: self._json("api/kernels"))]
+            if self._kernel in alive:
+                return
+            self._tell(Deed.LOST, since=self._kernel_since, words=f"kernel {self._kernel}")
+        self._kernel = self._trying("a kernel", self.person.open_kernel)
+        self._kernel_since, self._value = datetime.now(UTC), str(self._chance.random())
+        self._run(f"x = {self._value!r}")
+
+    def _use_the_notebook(self) -> None:
+        told = self._run("print(x)")
+        if told != f"{self._value}\n":
+            self._tell(Deed.LOST, since=self._kernel_since, words=f"the kernel's value: {told!r}")
+
+    def _run(self, code: str) -> str:
+        def run() -> tuple[datetime, str]:
+            at = datetime.now(UTC)
+            return at, self.person.run_cell(self._kernel, code)
+
+        at, told = self._trying("a cell", run)
+        self._tell(Deed.ACTED, at=at, words="ran a cell")
+        return told
+
+    def _work(self) -> None:
+        match self._chance.choices(("nothing", "cell", "terminal", "stay"), (3, 3, 2, 2))[0]:
+            case "cell":
+                seconds = self._chance.randint(5, 20)
+                code = f"import time; time.sleep({seconds})"
+                self._start_work(seconds, lambda: self.person.run_cell(self._kernel, code, wait=False))
+            case "terminal":
+                seconds = self._chance.randint(10, 60)
+                self._start_work(seconds, lambda: self.person.run_in_terminal(f"sleep {seconds}"))
+            case "stay":
+                for _ in range(self._chance.randint(1, 3)):
+                    time.sleep(self._chance.uniform(1, 5))
+                    self._run("print(x)")
+
+    def _start_work(self, seconds: int, start: Callable[[], object]) -> None:
+        at = datetime.now(UTC)
+        try:
+            start()
+        except STRUCK:
+            return  # nobody knows whether it runs
+        self._tell(Deed.WORKS, at=at, until=at + timedelta(seconds=seconds))
+
+    # -- leaving
+
+    def _leave(self, is_over: threading.Event) -> None:
+        match self._chance.choices(("stop", "short", "long"), (3, 4, 3))[0]:
+            case "stop":
+                self._press()
+                is_over.wait(self._chance.uniform(0, 10))
+            case "short":
+                is_over.wait(self._chance.uniform(2, 20))
+            case "long":
+                is_over.wait(self._idle_timeout + self._chance.uniform(5, 40))
+
+    def _press(self) -> None:
+        self._tell(Deed.PRESSED)
+        try:
+            self.person.stop()
+        except STRUCK:
+            return
+
+    def _trying(self, what: str, do: Callable[[], T]) -> T:
+        """What it gives, as soon as it works; Lost if it does not for too long."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return do()
+            except STRUCK as error:
+                if time.monotonic() > end:
+                    raise Lost(f"{what}: {error}") from error
+                time.sleep(1)
+
+    def _tell(
+        self,
+        deed: Deed,
+        *,
+        at: datetime | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        file: str = "",
+        checksum: str = "",
+        words: str = "",
+    ) -> None:
+        self._log(
+            Seen(
+                at=at or datetime.now(UTC), worker=self.person.name, deed=deed, since=since, until=until,
+                file=file, checksum=checksum, words=words,
+            )
+        )  # fmt: skip
+
+
+def checksum(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()

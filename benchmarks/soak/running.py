@@ -1,0 +1,165 @@
+"""Runs a soak: people at work in a local cloud that has bad days, then quiet, then the audit's story."""
+
+import json
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks.soak.people import LOGIN_PATIENCE, Inhabitant, checksum
+from benchmarks.soak.plan import plan
+from benchmarks.soak.story import Record, Seen, Story
+from benchmarks.soak.trouble import Trouble
+from benchmarks.soak.watching import Watch, workers
+from bootstrap.local.settings import REPORT_PERIOD, LocalSettings
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.policy import CLUSTER_SCOPE, Policy, policy_for
+from lifecycle_app.model.worker import State
+from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.events import sweep_event
+
+SWEEP = timedelta(seconds=75)
+"""Every minute, by a schedule that ticks every ten seconds, and a function that takes some."""
+UP = ("pending", "running", "stopping")
+PASSES = 2
+SETTLED_WITHIN = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of it."""
+
+    seed: int
+    people: int
+    seconds: float
+    """Of work and faults; the quiet at the end comes after them."""
+    idle_timeout: timedelta
+    hung_after: timedelta
+
+
+def soak(state_dir: Path, port: int, size: Size) -> Story:
+    """The story of a soak in a local cloud of its own."""
+    policy = f"hung_after={size.hung_after.total_seconds():.0f}"
+    idle = f"{size.idle_timeout.total_seconds():.0f}s"
+    cloud = LocalCloud(state_dir, port, "--idle-timeout", idle, "--policy", policy, "--stop-time", "2s")
+    try:
+        cloud.up()
+        return _soak(cloud, size)
+    finally:
+        cloud.down()
+
+
+def _soak(cloud: LocalCloud, size: Size) -> Story:
+    seen: list[Seen] = []
+    is_over = threading.Event()
+    people = [
+        Inhabitant(cloud.person(name), f"{size.seed} {name}", size.idle_timeout.total_seconds(), seen.append)
+        for name in (f"soaked-{number}" for number in range(size.people))
+    ]
+    watch, trouble = Watch(cloud), Trouble(cloud)
+    watch.start()
+    lives = [threading.Thread(target=one.live, args=(is_over,), daemon=True) for one in people]
+    for life in lives:
+        life.start()
+    try:
+        trouble.carry_out(plan(size.seed, size.seconds))
+    finally:
+        trouble.all_off()
+        is_over.set()
+    for life in lives:
+        life.join()
+    policy = _policy(cloud, size)
+    _await_quiet(cloud, policy)
+    ended = _await_settled(cloud)
+    watch.end()
+    return Story(
+        policy=policy,
+        period=REPORT_PERIOD,
+        sweep=SWEEP,
+        patience=timedelta(seconds=LOGIN_PATIENCE),
+        ended=ended,
+        faults=tuple(trouble.episodes),
+        crashes=(*trouble.crashes, *watch.dead),
+        calls=tuple(watch.calls),
+        stays=tuple(watch.stays),
+        records=_records(cloud),
+        history=tuple(entry for one in people for entry in history(cloud, one.person.name)),
+        seen=tuple(seen),
+        homes=_homes(cloud, [one.person.name for one in people]),
+    )
+
+
+def _policy(cloud: LocalCloud, size: Size) -> Policy:
+    """What the local cloud's own settings make of it."""
+    settings = LocalSettings(state_dir=cloud.state_dir, port=0, network=0, idle_timeout=size.idle_timeout)
+    document = {**settings.policy_document(), "hung_after": size.hung_after.total_seconds()}
+    return policy_for("", (), {CLUSTER_SCOPE: json.dumps(document)})
+
+
+def _await_quiet(cloud: LocalCloud, policy: Policy) -> None:
+    """Until every machine has stopped; if one never does, until the audit is certain of it."""
+    longest = max(policy.idle_timeout, policy.hung_after) + 3 * SWEEP
+    end = time.monotonic() + longest.total_seconds()
+    while any(one["state"] in UP for one in workers(cloud)) and time.monotonic() < end:
+        time.sleep(1)
+
+
+def _await_settled(cloud: LocalCloud) -> datetime:
+    """After two passes of reconcile, and whatever they began; when that was."""
+    for _ in range(PASSES):
+        cloud.invoke("reconcile", sweep_event())
+    end = time.monotonic() + SETTLED_WITHIN
+    while not _agree(cloud) and time.monotonic() < end:
+        time.sleep(1)
+    return datetime.now(UTC)
+
+
+def _agree(cloud: LocalCloud) -> bool:
+    """An event may be under way still; whether it matters is the audit's to say."""
+    states = {one["instance_id"]: one["state"] for one in workers(cloud)}
+    records = _records(cloud).values()
+    return all(states.get(one.instance_id, one.state) == one.state for one in records)
+
+
+def _records(cloud: LocalCloud) -> dict[str, Record]:
+    return {
+        str(row["worker"]): Record(instance_id=str(row["instance"]), state=State(row["state"]))
+        for row in cloud.status()["workers"]
+    }
+
+
+def history(cloud: LocalCloud, worker: str) -> Iterable[Entry]:
+    """A worker's history as values."""
+    for row in cloud.history(worker):
+        yield Entry(
+            key=worker,
+            at=datetime.fromisoformat(str(row["at"]).partition("#")[0]),
+            kind=Kind(row["kind"]),
+            reason=str(row["reason"]),
+            words=str(row["words"]),
+            instance_id=str(row["instance_id"]),
+            evidence=json.loads(str(row["evidence"])) if row.get("evidence") else {},
+        )
+
+
+def _homes(cloud: LocalCloud, names: Iterable[str]) -> dict[tuple[str, str], str]:
+    """What lies on the home disks, whether or not a machine has them."""
+    return {
+        (name, path.name): checksum(path.read_text())
+        for name in names
+        if (disk := _home_disk(cloud, name))
+        for path in (cloud.state_dir / "volumes" / disk).glob("file-*.txt")
+    }
+
+
+def _home_disk(cloud: LocalCloud, worker: str) -> str:
+    found: dict[str, Any] = cloud.client("dynamodb").get_item(
+        TableName="cloudjhub-local-workers", Key={"worker": {"S": worker}}
+    )
+    with suppress(KeyError):
+        return str(found["Item"]["home_volume"]["S"])
+    return ""

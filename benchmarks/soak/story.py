@@ -1,0 +1,108 @@
+"""What happened in a soak, as values: what EC2 saw, what the records say, what people saw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from lifecycle_app.model.history import Entry
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.worker import State
+
+
+class Deed(StrEnum):
+    """What a person did or saw."""
+
+    ASKED = "asked for the server"
+    READY = "was told that the server is ready"
+    FAILED = "was told that the start failed"
+    ACTED = "ran a cell or saved a file"
+    WORKS = "left work running"
+    PRESSED = "pressed Stop"
+    WROTE = "wrote a file"
+    READ = "read a file"
+    LOST = "lost the server or a kernel"
+    LOGGED_OUT = "was logged out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An entry of a person's log. `until` ends work that was left running; `since` begins what is lost."""
+
+    at: datetime
+    worker: str
+    deed: Deed
+    since: datetime | None = None
+    until: datetime | None = None
+    file: str = ""
+    checksum: str = ""
+    """Of the file's content; "" where it was not there."""
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call that EC2 got; `caller` as benchmarks.bench.counting names them, `error` EC2's code for a refused one."""
+
+    at: datetime
+    caller: str
+    action: str
+    instances: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """An instance entered a state, by EC2's own clock."""
+
+    at: datetime
+    instance_id: str
+    worker: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """A fault, from when it was switched on until its effect was over."""
+
+    name: str
+    began: datetime
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """What ran on an instance was ended from outside."""
+
+    at: datetime
+    instance_id: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A worker's record at the end."""
+
+    instance_id: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A whole soak. `period` is that of the workers' reports; `sweep` the time from one to the end of the next."""
+
+    policy: Policy
+    period: timedelta
+    sweep: timedelta
+    patience: timedelta
+    """How long a login may take."""
+    ended: datetime
+    faults: tuple[Episode, ...] = ()
+    crashes: tuple[Crash, ...] = ()
+    calls: tuple[Call, ...] = ()
+    stays: tuple[Stay, ...] = ()
+    records: Mapping[str, Record] = field(default_factory=dict)
+    history: tuple[Entry, ...] = ()
+    seen: tuple[Seen, ...] = ()
+    homes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Checksums of the files on the home disks at the end, by worker and name."""

@@ -1,0 +1,220 @@
+"""The processes of a storm: lean AWS, machines, the real proxy and hub; and the users when they come."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from benchmarks.storm.settings import CLUSTER, GROUP, HUB_NAME, IMAGE, ROLE, SUBNETS, Storm
+from tests.bootstrap.front import caddy, wait_for
+from tests.hub.emulated import REPOSITORY, Emulated, eventually, free_port
+
+SECRETS = (
+    "lifecycle-token",
+    "hub/worker-token-key",
+    "hub/cookie-secret",
+    "hub/proxy-token",
+    "hub/user-password",
+)
+MEGABYTE = 1024 * 1024
+
+
+class StormHub(Emulated):
+    """Hub and proxy in the storm's account."""
+
+    @property
+    def proxy_url(self) -> str:
+        return self._proxy_url
+
+    def settle(self, storm: Storm, given: Mapping[str, str]) -> None:
+        """What the hub runs with: an operator's defaults."""
+        self._proxy_url = storm.proxy
+        state = self.directory / "state"
+        state.mkdir(exist_ok=True)
+        users = self.directory / "users"
+        # A class is on the users list: the hub knows everybody from its start.
+        users.write_text("".join(f"{storm.name(number)}\n" for number in range(storm.users)))
+        self.secrets = dict(given)
+        storms = {
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
+            "CLOUDJHUB_CLUSTER": CLUSTER,
+            "CLOUDJHUB_HUB_NAME": HUB_NAME,
+            "CLOUDJHUB_PUBLIC_URL": storm.public,
+            "CLOUDJHUB_WORKER_ROLE": ROLE,
+            "CLOUDJHUB_WANTED_INTERVAL": "60",
+            "CLOUDJHUB_READ_INTERVAL": "5",
+            "CLOUDJHUB_EXTRA_CONFIG": str(Path(__file__).with_name("hub_extra.py")),
+            "CLOUDJHUB_STORM_LOOP": str(self.directory / "loop.jsonl"),
+        }
+        self.environ = {**self._environ(storm.public_port, IMAGE, list(SUBNETS), GROUP, users), **storms}
+
+
+@dataclass
+class Usage:
+    """What a process used."""
+
+    cpu: float = 0.0
+    """Seconds."""
+    memory: float = 0.0
+    """The most megabytes that it had (RSS)."""
+
+
+@dataclass
+class Cluster:
+    """A storm's processes, which run."""
+
+    storm: Storm
+    directory: Path
+    hub: StormHub
+    processes: dict[str, psutil.Process] = field(default_factory=dict)
+    others: float = 0.0
+    """Cores that were busy with other things while the last usage was counted."""
+
+    def told(self) -> dict[str, Any]:
+        """What the lean AWS has counted."""
+        found: dict[str, Any] = requests.get(self.storm.aws + "/_storm/told", timeout=60).json()
+        return found
+
+    def visits(self) -> list[dict[str, Any]]:
+        """The storm itself; returns when everybody has a server or has failed."""
+        process = _python(self, "visitors", stdout=subprocess.PIPE)
+        self.processes["users"] = psutil.Process(process.pid)
+        try:
+            output, _ = process.communicate()
+        finally:
+            process.kill()
+        found: list[dict[str, Any]] = json.loads(output)
+        return found
+
+    def restart_hub(self, between: Callable[[], None]) -> None:
+        """Ends the hub, does something, and starts it again."""
+        self.hub.kill_hub()
+        between()
+        self.start_hub()
+
+    def start_hub(self) -> None:
+        """Starts the hub, and counts what it uses."""
+        self.hub.start_hub()
+        assert self.hub.process is not None
+        self.processes["hub"] = psutil.Process(self.hub.process.pid)
+
+    def routes(self) -> int:
+        """How many routes the proxy has."""
+        url = f"http://{self.hub.hub_address}:8001/api/routes"
+        headers = {"Authorization": f"token {self.hub.secrets['hub/proxy-token']}"}
+        return len(requests.get(url, headers=headers, timeout=20).json())
+
+    def loop(self, kind: str, since: float) -> list[dict[str, Any]]:
+        """What the watch over the hub's loop wrote from a time on (epoch seconds): each `gap` or each `step`."""
+        lines = (self.directory / "loop.jsonl").read_text().splitlines()
+        return [told for line in lines if kind in (told := json.loads(line)) and told["at"] > since]
+
+    @contextmanager
+    def used(self) -> Iterator[dict[str, Usage]]:
+        """CPU and memory of each process from here to the end, by name."""
+        before = {name: _cpu(process) for name, process in self.processes.items()}
+        began, busy = time.monotonic(), _busy()
+        found: dict[str, Usage] = {}
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.5):
+                look()
+
+        def look() -> None:
+            for name, process in list(self.processes.items()):
+                usage = found.setdefault(name, Usage())
+                try:
+                    usage.cpu = max(usage.cpu, _cpu(process) - before.get(name, 0.0))
+                    usage.memory = max(usage.memory, process.memory_info().rss / MEGABYTE)
+                except psutil.Error:
+                    continue
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield found
+        finally:
+            over.set()
+            watcher.join()
+            look()
+            ours = sum(usage.cpu for usage in found.values())
+            self.others = max(0.0, (_busy() - busy - ours) / (time.monotonic() - began))
+
+
+@contextmanager
+def running(wanted: Storm, directory: Path) -> Iterator[Cluster]:
+    """A cluster, until the end of the block."""
+    storm = replace(
+        wanted,
+        aws_port=free_port(f"{wanted.network}.0.2"),
+        public_port=free_port(f"{wanted.network}.0.1"),
+        proxy_port=free_port(f"{wanted.network}.0.1"),
+    )
+    given = {name: secrets.token_hex(32) for name in SECRETS} | {"hub/admin-password": secrets.token_hex(40)}
+    storm.write(directory / "storm.json", given)
+    hub = StormHub(storm.aws, directory, network=storm.network)
+    hub.settle(storm, given)
+    cluster = Cluster(storm, directory, hub)
+    begun = []
+    try:
+        for name in ("account", "machines"):
+            begun.append(_python(cluster, name))
+            cluster.processes[name] = psutil.Process(begun[-1].pid)
+            eventually(lambda: _answers(storm))
+        backend = storm.proxy.rpartition("/")[2]
+        host = backend.partition(":")[0]
+        with (
+            hub.proxy("--no-x-forward"),
+            caddy(directory / "caddy", host, backend, storm.public_port) as front,
+        ):
+            cluster.processes["caddy"] = psutil.Process(front.process.pid)
+            [proxy] = [
+                one for one in psutil.Process().children() if "configurable-http-proxy" in str(one.cmdline())
+            ]
+            cluster.processes["proxy"] = proxy
+            cluster.start_hub()
+            wait_for(front, directory / "caddy")
+            yield cluster
+    finally:
+        hub.kill_hub()
+        for process in begun:
+            process.kill()
+            process.wait()
+
+
+def _python(cluster: Cluster, module: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", f"benchmarks.storm.{module}", str(cluster.directory / "storm.json")]
+    with (cluster.directory / f"{module}.log").open("ab") as log:
+        return subprocess.Popen(
+            command, cwd=REPOSITORY, env=dict(os.environ), stdout=stdout or log, stderr=log
+        )
+
+
+def _answers(storm: Storm) -> bool:
+    try:
+        return requests.get(storm.aws + "/_storm/told", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def _busy() -> float:
+    """Seconds that all cores together have worked."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -1,0 +1,131 @@
+"""The figures of a storm, from what its processes tell."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.storm.cluster import Usage, running
+from benchmarks.storm.machines import server_time
+from benchmarks.storm.settings import Storm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a storm came to. Seconds, megabytes."""
+
+    storm: Storm
+    problems: Counter[str]
+    """What users saw instead of a server."""
+    twins: int
+    """Starts of a second machine for somebody who had one, and users with more than one."""
+    machines: int
+    calls: Counter[str]
+    """Calls of the hub during the storm, by "service:Action"."""
+    lifecycle: Counter[str]
+    """The lifecycle app's calls of EC2."""
+    latest: float
+    """From the first user's coming to the last one's JupyterLab."""
+    overheads: Sequence[float]
+    """Of each user, sorted: from the password to JupyterLab, without the machine's boot and the server's start."""
+    form: Sequence[float]
+    """From asking for the login page until it was there with its assets, sorted."""
+    gaps: Sequence[Mapping[str, Any]]
+    """When the hub's loop came to its tick over 100 ms late: one step took long, many waited, or there was no core."""
+    steps: Sequence[Mapping[str, Any]]
+    """Single steps of the loop that took over 100 ms."""
+    usage: Mapping[str, Usage]
+    others: float = 0.0
+    """Cores that other programs used meanwhile."""
+    places: Sequence[Sequence[int]] = ()
+    """What each user was told of the place in the queue, in the order in which they came."""
+    overtaken: int = 0
+    """By how many at most somebody was overtaken who came half a second earlier or more."""
+
+    @property
+    def failed(self) -> int:
+        return sum(self.problems.values())
+
+    def per_login(self, call: str) -> float:
+        """Calls of the hub for each user."""
+        return self.calls[call] / self.storm.users
+
+    def longest_gap(self) -> tuple[float, float]:
+        """The longest lateness of the tick, and how much of it the loop's thread used a core."""
+        return max(((one["gap"], one["cpu"]) for one in self.gaps), default=(0.0, 0.0))
+
+    def longest_step(self) -> float:
+        """The longest time that one step of the loop took; 0 if none took over 100 ms."""
+        return max((one["step"] for one in self.steps), default=0.0)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Of sorted values; 0 for none."""
+    return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+def measure(storm: Storm) -> Figures:
+    """Lets a storm come over a new cluster."""
+    with tempfile.TemporaryDirectory(prefix="storm-") as folder, running(storm, Path(folder)) as cluster:
+        before = cluster.told()
+        with cluster.used() as usage:
+            visits = cluster.visits()
+        told = cluster.told()
+        since = min(visit["came"] for visit in visits)
+        gaps, steps = cluster.loop("gap", since), cluster.loop("step", since)
+    calls = Counter(told["calls"])
+    calls.subtract(before["calls"])
+    found = _figures(storm, visits, told, calls, gaps, steps, usage)
+    return replace(found, others=cluster.others)
+
+
+def _figures(
+    storm: Storm,
+    visits: list[dict[str, Any]],
+    told: Mapping[str, Any],
+    calls: Counter[str],
+    gaps: Sequence[Mapping[str, Any]],
+    steps: Sequence[Mapping[str, Any]],
+    usage: Mapping[str, Usage],
+) -> Figures:
+    times: dict[str, dict[str, float]] = {}
+    for change in told["changes"]:
+        times.setdefault(change["user"], {}).setdefault(change["state"], change["at"])
+    served = [visit for visit in visits if visit["usable"]]
+    hub = Counter({name: count for name, count in calls.items() if ":" in name and count})
+    return Figures(
+        storm=storm,
+        problems=Counter(visit["problem"] for visit in visits if visit["problem"]),
+        twins=told["twins"] + told["several"],
+        machines=told["machines"],
+        calls=hub,
+        lifecycle=Counter({name: count for name, count in calls.items() if name not in hub and count}),
+        latest=max((v["usable"] for v in served), default=0.0) - min(v["came"] for v in visits),
+        overheads=sorted(_overhead(storm, visit, times[visit["name"]]) for visit in served),
+        form=sorted(visit["pressed"] - visit["came"] for visit in visits if visit["pressed"]),
+        gaps=gaps,
+        steps=steps,
+        usage=usage,
+        places=[visit["places"] for visit in sorted(visits, key=lambda one: float(one["pressed"]))],
+        overtaken=overtaken(
+            [(visit["pressed"], times.get(visit["name"], {}).get("pending", 0.0)) for visit in served]
+        ),
+    )
+
+
+def _overhead(storm: Storm, visit: Mapping[str, Any], times: Mapping[str, float]) -> float:
+    boot = times["running"] - times["pending"]
+    return float(visit["usable"] - visit["pressed"] - boot - server_time(storm, visit["name"]))
+
+
+def overtaken(times: Sequence[tuple[float, float]], clear: float = 0.5) -> int:
+    """By how many at most somebody was overtaken who came clearly earlier; of each when they came and were served."""
+    return max(
+        (
+            sum(other_came > came + clear and other < served for other_came, other in times)
+            for came, served in times
+        ),
+        default=0,
+    )

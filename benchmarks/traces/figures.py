@@ -1,0 +1,142 @@
+"""What became of people and money under a rule, judged by the truth."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from benchmarks.traces.peers import TIMEOUT
+from benchmarks.traces.running import Delays, Run, Stop
+from benchmarks.traces.trace import HOUR, MINUTE, Kind, Life, Work
+from bootstrap.costs import Assumptions, Prices
+from bootstrap.costs.model import reports_an_hour, watched_hour
+from lifecycle_app.model.history import LEAST_SECONDS_BILLED, PER_HOUR
+
+ATTENTION = 5 * MINUTE
+"""So long after an action a person counts as still at work: reading, thinking, typing the next cell."""
+INSTANT = 0.001
+"""Less than this is rounding."""
+MACHINE = "t3.medium"
+DISKS = (8 + 3) * 0.08
+"""$ a month for a person's root disk (8 GB) and home disk (3 GB), gp3; the same under every rule."""
+HOURS_A_MONTH = 730
+METRICS = 5
+"""A worker has no more."""
+
+
+@dataclass
+class Tally:
+    """One rule's sums over a whole group of people. Seconds, unless said otherwise."""
+
+    name: str
+    people: int = 0
+    runs: int = 0
+    up: float = 0.0
+    billed: float = 0.0
+    idle: float = 0.0
+    killed_working: int = 0
+    killed_within: int = 0
+    within_terminal: int = 0
+    """Of those, stops after which the last sign of work was the end of a terminal's program."""
+    late: list[float] = field(default_factory=list)
+    """From the last sign of work to StopInstances, less the timeout, for each stop that killed nothing at work."""
+    late_by_alarm: list[float] = field(default_factory=list)
+    delays: list[Delays] = field(default_factory=list)
+    whys: dict[str, int] = field(default_factory=dict)
+    held: int = 0
+    """Stops that came late because a program had been left stuck."""
+
+    def add(self, runs: Sequence[Run]) -> None:
+        """Counts one person's runs."""
+        self.people += 1
+        for run in runs:
+            self.runs += 1
+            up = max(0.0, run.end - run.life.running)
+            self.up += up
+            self.billed += max(up, LEAST_SECONDS_BILLED)
+            self.idle += up - engaged(run)
+            if run.stop is not None:
+                self._stopped(run.life, run.stop)
+
+    @property
+    def early(self) -> float:
+        """By how much the earliest of these stops came before the timeout was over."""
+        return max(0.0, -min(self.late, default=0.0))
+
+    @property
+    def logins_waited(self) -> int:
+        """Logins that found their machine stopped; a person's first one has to wait under every rule."""
+        return self.runs - self.people
+
+    def dollars(self, weeks: float) -> float:
+        """For the machines, a month."""
+        return PER_HOUR[MACHINE] * self.billed / HOUR * HOURS_A_MONTH / (weeks * 168)
+
+    def watched_dollars(self, weeks: float, report_period: float) -> float:
+        """For the machines and for watching them, a month."""
+        return self.dollars(weeks) * (1 + watching(report_period) / PER_HOUR[MACHINE])
+
+    def _stopped(self, life: Life, stop: Stop) -> None:
+        self.whys[stop.why] = self.whys.get(stop.why, 0) + 1
+        last = life.last_sign(stop.let_go)
+        if is_at_work(life, stop.let_go):
+            self.killed_working += 1
+            return
+        if any(not work.is_useful and work.end > last for work in life.works(stop.let_go)):
+            self.held += 1
+            return
+        late = stop.at - last - TIMEOUT
+        if late < -INSTANT:
+            self.killed_within += 1
+            self.within_terminal += any(
+                work.kind is Kind.TERMINAL and work.end == last for work in life.works(stop.let_go)
+            )
+        self.late.append(late)
+        if stop.delays is not None:
+            self.late_by_alarm.append(late)
+            self.delays.append(stop.delays)
+
+
+def is_at_work(life: Life, at: float) -> bool:
+    """Does useful work run at this moment, or did the person do something just now?"""
+    if at - life.last_interaction(at) < ATTENTION:
+        return True
+    return any(work.is_useful and work.end > at for work in life.works(at))
+
+
+def engaged(run: Run) -> float:
+    """How long of a run there was work, or a person at it."""
+    total, until = 0.0, run.life.running
+    for begin, end in _spans(run):
+        if end > until:
+            total += end - max(begin, until)
+            until = end
+    return total
+
+
+def _spans(run: Run) -> Iterator[tuple[float, float]]:
+    # The boot is no idleness: somebody waits for it.
+    yield run.life.running, run.life.ready
+    for sign in run.life.signs(run.end):
+        if not isinstance(sign, Work):
+            yield sign, min(run.end, sign + ATTENTION)
+        elif sign.is_useful:
+            yield sign.begin, min(run.end, sign.end)
+
+
+def watching(report_period: float) -> float:
+    """$ an hour that a worker of ours runs, at the most: all metrics have data, and no report is free any more."""
+    period, prices = timedelta(seconds=report_period), Prices()
+    return (
+        watched_hour(period, METRICS, prices, Assumptions()) + reports_an_hour(period) * prices.metric_request
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that so large a share does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def share_within(values: Sequence[float], most: float) -> float:
+    """How many of the values are at most that, of 1."""
+    return sum(value <= most for value in values) / len(values)

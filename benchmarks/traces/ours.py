@@ -1,0 +1,281 @@
+"""Our rule: the product's own decisions, queries, alarm and drain, asked at the moments at which something asks them.
+
+The code that decides is the real one: `decide`, `next_look`, `CloudWatch.evidence` (which turns datapoints into
+evidence), the alarm's request, the local cloud's `evaluate`, the hub's `verdict`. Left out is what these moments do not
+depend on: the records' table, and everything that fails.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from heapq import merge
+
+from benchmarks.traces.reports import Reporter, Seen
+from benchmarks.traces.running import Delays, Stop
+from benchmarks.traces.trace import BEGINNING, MINUTE, Life, moment
+from bootstrap.config.settings import Timing
+from bootstrap.local.cloud.alarms import AlarmState
+from hub.drain import verdict
+from lifecycle_app.adapters.cloudwatch import (
+    SHORT_ALARMS_EVERY,
+    CloudWatch,
+    idle_alarm,
+    looked_back,
+    query_period,
+)
+from lifecycle_app.model.decision import Action, Decision, decide, next_look
+from lifecycle_app.model.evidence import Evidence
+from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.transitions import with_life
+from lifecycle_app.model.worker import State, Worker, idle_alarm_name, metric_namespace
+from tests.simulation.cloudwatch import LeanCloudWatch
+
+CLUSTER = "term"
+REPORT_PERIOD = Timing().report_period.total_seconds()
+SWEEP = 5 * MINUTE
+SWEEP_LATE = (0.0, 5.0)
+"""Seconds by which a schedule begins late."""
+DELIVERY = (1.0, 30.0)
+"""Seconds from an alarm's change until the function begins: EventBridge and Lambda, cold now and then."""
+ALARMS_LOST = 0.01
+FUNCTION = (0.5, 3.0)
+"""Seconds that a function takes until StopInstances, its question to the hub included."""
+LETS_GO = 0.3
+"""Seconds before StopInstances at which the hub takes the route away."""
+UNDER_WAY = 2.0
+"""Seconds after which a report can be asked for."""
+LEEWAY = timedelta(minutes=10)
+"""So much longer than decisions look back a run's reports are kept: alarms look back a little further."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What has been reported of a run so far."""
+
+    life: Life
+    kept: int
+    """Reports: the older ones are forgotten."""
+    reports: dict[int, Seen] = field(default_factory=dict)
+    last_life: int = 0
+    last_person: int = 0
+    last_work: int | None = None
+    alarm: "_Look | None" = None
+    """One that has rung and is under way."""
+
+    def note(self, number: int, seen: Seen, lowest: Level) -> None:
+        self.reports[number] = seen
+        self.reports.pop(number - self.kept, None)
+        if seen.level >= lowest:
+            self.last_life = number
+        if seen.level >= Level.INTERACTION:
+            self.last_person = number
+        if seen.worked:
+            self.last_work = number
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A moment at which somebody asks whether the worker may run on."""
+
+    at: float
+    by: str
+    window: float = 0.0
+    delivery: float = 0.0
+
+
+class Ours:
+    """One worker under our rule. It reports each `period` seconds.
+
+    `is_rolling`: does CloudWatch move an alarm's periods on at each evaluation, or does it keep to the clock's?
+    """
+
+    name = "cloudJHub (ours)"
+
+    def __init__(
+        self,
+        instance_id: str,
+        seed: object,
+        policy: Policy | None = None,
+        *,
+        period: float = REPORT_PERIOD,
+        is_rolling: bool = True,
+    ) -> None:
+        self._instance_id = instance_id
+        self._policy = policy or Policy()
+        self._random = random.Random(f"{seed}/{instance_id}/ours")  # noqa: S311 -- not a secret
+        self._seed = seed
+        self._reporter = Reporter(instance_id, period)
+        self._period = timedelta(seconds=period)
+        self._now = BEGINNING
+        self._rang = False
+        is_short = idle_alarm(self._policy, self._period).period.total_seconds() < MINUTE
+        self._every = SHORT_ALARMS_EVERY.total_seconds() if is_short else MINUTE
+        """Seconds between two evaluations of the alarm."""
+        slot = int(min(self._every, period))
+        self._lean = LeanCloudWatch(
+            now=lambda: self._now, rang=self._on_alarm, slot=slot, is_rolling=is_rolling
+        )
+        self._cloudwatch = CloudWatch(self._lean, CLUSTER, self._period)
+        self._cloudwatch.put_idle_alarm(instance_id, self._policy)
+        back = looked_back(self._policy, self._period)
+        self._step = query_period(self._period, back).total_seconds()
+        self._kept = (back + LEEWAY) // self._period
+        self._first_slot = int(moment(self._reporter.time_of(0)).timestamp()) // slot
+        self._slots = int(period) // slot
+        """From one report's slot to the next one's."""
+        self._offset = self._random.uniform(0, self._every)
+        """From the end of an alarm's periods until CloudWatch evaluates them; nobody can choose that."""
+
+    def stop(self, life: Life, until: float) -> Stop | None:
+        first = self._reporter.telling(life.ready)
+        known = _Known(life, self._kept, last_life=first, last_person=first)
+        for number, seen in self._reporter.lively(life, until):
+            found = self._before(known, self._reporter.time_of(number) + UNDER_WAY)
+            if found is not None:
+                return found
+            known.note(number, seen, self._policy.lowest_level)
+        return self._before(known, until)
+
+    def _before(self, known: _Known, until: float) -> Stop | None:
+        """The stop that comes before the next lively report is known, if one does."""
+        watched = self._watched_from(known)
+        if watched >= until and known.alarm is None:
+            return None
+        # It rings whether or not somebody has come back when that is delivered.
+        known.alarm = self._alarm(known, until) or known.alarm
+        sweeps = self._sweeps(known, watched, until)
+        alarm = [known.alarm] if known.alarm is not None and known.alarm.at < until else []
+        for look in merge(alarm, sweeps, key=lambda look: look.at):
+            if look.by == "alarm":
+                known.alarm = None
+            found = self._asked(known, look)
+            if found is not None:
+                return found
+        return None
+
+    def _watched_from(self, known: _Known) -> float:
+        """Long before anything may be due, so that asking from here on misses nothing; asking always takes too long."""
+        policy = self._policy
+        soonest = self._told_until(known.last_life) + policy.idle_timeout.total_seconds() / 2
+        if policy.busy_allowance is None:
+            return soonest
+        return min(soonest, self._told_until(known.last_person) + policy.busy_allowance.total_seconds() / 2)
+
+    def _alarm(self, known: _Known, until: float) -> _Look | None:
+        """The alarm's ring after the last life, if it comes to that before `until`, and is not lost."""
+        alarm = self._lean.alarms[idle_alarm_name(CLUSTER, self._instance_id)]
+        alarm.state, self._rang = AlarmState.OK, False
+        looks_back = alarm.period * alarm.condition.evaluation_periods
+        told = self._reporter.time_of(known.last_life)
+        end = told // self._every * self._every + looks_back
+        while not self._rang:
+            end += self._every
+            if end + self._offset >= until:
+                return None
+            self._fill(known, end + self._offset)
+            self._now = moment(end)
+            self._lean.evaluate()
+        delivery = self._random.uniform(*DELIVERY)
+        if self._random.random() < ALARMS_LOST:
+            return None
+        at = end + self._offset + delivery
+        return _Look(at, "alarm", window=end - looks_back - told, delivery=delivery)
+
+    def _sweeps(self, known: _Known, since: float, until: float) -> Iterator[_Look]:
+        """Those that find the worker's record due; before `since` it cannot be."""
+        since = max(since, self._reporter.time_of(max(known.reports, default=0)) + UNDER_WAY)
+        number = int(since // SWEEP)
+        while number * SWEEP < until:
+            late = random.Random(f"{self._seed}/sweep/{number}")  # noqa: S311 -- all workers' sweep
+            at = number * SWEEP + late.uniform(*SWEEP_LATE)
+            if since <= at < until and self._is_due(known, at):
+                yield _Look(at, "sweep")
+            number += 1
+
+    def _is_due(self, known: _Known, at: float) -> bool:
+        """By what record_activity has written in the minutes before."""
+        now = moment(at)
+        blank = Evidence(period=self._period)
+        return next_look(self._record(known, now), blank, self._policy, now) <= now
+
+    def _asked(self, known: _Known, look: _Look) -> Stop | None:
+        takes = self._random.uniform(*FUNCTION)
+        decision = self._decision(known, look.at)
+        asked_at = look.at + takes - LETS_GO
+        if decision.action is Action.KEEP or not self._verdict(known, decision, asked_at).drained:
+            return None
+        delays = self._delays(known, look, takes) if look.by == "alarm" else None
+        return Stop(at=look.at + takes, let_go=asked_at, why=f"{look.by}: {decision.reason}", delays=delays)
+
+    def _decision(self, known: _Known, at: float) -> Decision:
+        self._fill(known, at)
+        now = moment(at)
+        evidence = self._cloudwatch.evidence(self._instance_id, self._policy, now)
+        return decide(self._record(known, now), evidence, self._policy, now)
+
+    def _record(self, known: _Known, now: datetime) -> Worker:
+        """The worker's record, with the life that record_activity knows of."""
+        running = moment(known.life.running)
+        worker = Worker(
+            key="someone",
+            instance_id=self._instance_id,
+            state=State.RUNNING,
+            state_at=running,
+            version=1,
+            changed_at=running,
+            started_at=running,
+        )
+        return with_life(worker, self._end_of(known.last_life, now), self._end_of(known.last_person, now))
+
+    def _end_of(self, number: int, now: datetime) -> datetime:
+        return min(now, moment(self._told_until(number)))
+
+    def _told_until(self, number: int) -> float:
+        """The end of what the evidence tells by this report."""
+        return (self._reporter.time_of(number) // self._step + 1) * self._step
+
+    def _verdict(self, known: _Known, decision: Decision, at: float) -> verdict.Verdict:
+        life, now = known.life, moment(at)
+        seen = self._reporter.look(life, at)
+        work = None if known.last_work is None else moment(self._reporter.time_of(known.last_work))
+        observed = verdict.Observation(
+            last_interaction=moment(life.last_interaction(at)),
+            last_work=now if seen.worked else work,
+            level=int(seen.level),
+            evidence={},
+        )
+        server = verdict.Server(
+            pending=None, active=True, started=moment(life.ready), instance_id=self._instance_id
+        )
+        request = verdict.Request(
+            worker="someone",
+            instance_id=self._instance_id,
+            since=decision.since or now,
+            mode=verdict.Mode(decision.drain),
+            counts=int(decision.counts),
+        )
+        return verdict.verdict(request, server, observed)
+
+    def _delays(self, known: _Known, look: _Look, takes: float) -> Delays:
+        told = self._reporter.time_of(known.last_life)
+        return Delays(
+            report=told - known.life.last_sign(look.at),
+            window=look.window,
+            evaluation=self._offset,
+            delivery=look.delivery,
+            function=takes,
+        )
+
+    def _fill(self, known: _Known, at: float) -> None:
+        """CloudWatch's series as it is at that moment."""
+        newest = self._reporter.telling(at - UNDER_WAY) - 1
+        first = max(self._reporter.telling(known.life.ready), newest - known.kept)
+        quiet = Seen()
+        self._lean.series[(metric_namespace(CLUSTER), "Activity", self._instance_id)] = {
+            self._first_slot + number * self._slots: float(known.reports.get(number, quiet).level)
+            for number in range(first, newest + 1)
+        }
+
+    def _on_alarm(self, _name: str, _instance_id: str) -> None:
+        self._rang = True

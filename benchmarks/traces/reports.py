@@ -1,0 +1,94 @@
+"""What a worker's reporter tells of a run, report by report: `bootstrap.worker`'s rules applied to the truth.
+
+Report k is made at `time_of(k)`, within the k-th period of the clock, and tells of the time since the one before.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+from benchmarks.traces.trace import Kind, Life, Work
+from bootstrap.worker.observation import LOAD_PERCENT
+from bootstrap.worker.reporter import KERNEL_SAMPLING
+from bootstrap.worker.schedule import phase
+from lifecycle_app.model.policy import Level
+
+SAMPLING = KERNEL_SAMPLING.total_seconds()
+
+
+@dataclass(slots=True)
+class Seen:
+    """One report: its level, and whether something worked, whatever else happened."""
+
+    level: Level = Level.QUIET
+    worked: bool = False
+
+    def add(self, level: Level) -> None:
+        self.level = max(self.level, level)
+        self.worked = self.worked or level is Level.WORK
+
+
+class Reporter:
+    """One worker's reporter, which reports each `period` seconds."""
+
+    def __init__(self, instance_id: str, period: float) -> None:
+        self._phase = phase(instance_id)
+        self._period = period
+
+    def time_of(self, number: int) -> float:
+        return (number + self._phase) * self._period
+
+    def telling(self, at: float) -> int:
+        """The number of the report that tells of this moment."""
+        return ceil(at / self._period - self._phase)
+
+    def lively(self, life: Life, until: float) -> Iterator[tuple[int, Seen]]:
+        """The reports of a run that are not quiet, in order."""
+        pending: dict[int, Seen] = {}
+        for sign in life.signs(until):
+            begin = sign.begin if isinstance(sign, Work) else sign
+            done = self.telling(begin)
+            for number in sorted(number for number in pending if number < done):
+                yield number, pending.pop(number)
+            for number, level in self._told(sign):
+                pending.setdefault(number, Seen()).add(level)
+        yield from sorted(pending.items())
+
+    def look(self, life: Life, at: float) -> Seen:
+        """What a look between two reports sees, as when the hub asks: back to the last report, or the one before."""
+        last = self.telling(at) - 1
+        before = last if at - self.time_of(last) >= self._period / 2 else last - 1
+        seen = Seen()
+        if life.last_interaction(at) > self.time_of(before):
+            seen.add(Level.INTERACTION)
+        for work in life.works(at):
+            if work.end > at or (work.kind is Kind.TERMINAL and _goes_on(work, self.time_of(before))):
+                seen.add(Level.WORK)
+            elif self._load(work, self.time_of(before), at) >= LOAD_PERCENT:
+                seen.add(Level.LOAD)
+        return seen
+
+    def _told(self, sign: float | Work) -> Iterator[tuple[int, Level]]:
+        if not isinstance(sign, Work):
+            yield self.telling(sign), Level.INTERACTION
+            return
+        first, last = self.telling(sign.begin), self.telling(sign.end)
+        since = self.time_of(last - 1)
+        # Processes are looked at when a report is made, kernels every few seconds: busy twice in a row counts.
+        least = SAMPLING if sign.begin <= since else 2 * SAMPLING
+        is_long = sign.end - max(since, sign.begin) >= least
+        is_seen = _goes_on(sign, since) if sign.kind is Kind.TERMINAL else is_long
+        for number in range(first, last + is_seen):
+            yield number, Level.WORK
+        if not is_seen and self._load(sign, since, self.time_of(last)) >= LOAD_PERCENT:
+            yield last, Level.LOAD
+
+    @staticmethod
+    def _load(work: Work, since: float, until: float) -> float:
+        """Percent of a core, on average over that time."""
+        overlap = min(work.end, until) - max(work.begin, since)
+        return work.cpu * overlap / (until - since) if overlap > 0 else 0.0
+
+
+def _goes_on(work: Work, at: float) -> bool:
+    return work.begin <= at < work.end

@@ -1,0 +1,253 @@
+"""The audit finds nothing in a story in which all is well, and each thing that is planted in it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from benchmarks.bench.counting import HUB, LIFECYCLE, WORKER
+from benchmarks.soak.audit import audit
+from benchmarks.soak.story import Call, Crash, Deed, Episode, Record, Seen, Stay, Story
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.worker import State
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+IDLE, SWEEP = timedelta(seconds=60), timedelta(seconds=70)
+LIMIT = IDLE + 2 * SWEEP + timedelta(seconds=5)
+Plant = Callable[[Story], Story]
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def seen(seconds: float, worker: str, deed: Deed, **more: Any) -> Seen:
+    return Seen(at=at(seconds), worker=worker, deed=deed, **more)
+
+
+def stay(seconds: float, instance: str, worker: str, state: State) -> Stay:
+    return Stay(at=at(seconds), instance_id=instance, worker=worker, state=state)
+
+
+def stop_call(seconds: float, instance: str, caller: str = LIFECYCLE, error: str | None = None) -> Call:
+    return Call(at=at(seconds), caller=caller, action="StopInstances", instances=(instance,), error=error)
+
+
+def entry(seconds: float, worker: str, instance: str, reason: str, **more: Any) -> Entry:
+    fields = {"kind": Kind.STOP, "words": f"because it is {reason}"} | more
+    return Entry(key=worker, at=at(seconds), reason=reason, instance_id=instance, **fields)
+
+
+def asked(by: str, seconds: float) -> dict[str, str]:
+    return {"requested_by": by, "requested_at": at(seconds).isoformat()}
+
+
+def well() -> Story:
+    """Ann works and is stopped when idle; ben leaves work running, and presses Stop later."""
+    return Story(
+        policy=Policy(idle_timeout=IDLE, start_grace=IDLE, hung_after=2 * IDLE),
+        period=timedelta(seconds=10),
+        sweep=SWEEP,
+        patience=timedelta(minutes=5),
+        ended=at(1000),
+        calls=(
+            Call(at=at(0.2), caller=HUB, action="RunInstances"),
+            stop_call(100.1, "i-ann"),
+            stop_call(300.1, "i-ben"),
+            stop_call(301, "i-ben", error="IncorrectInstanceState"),
+        ),
+        stays=tuple(
+            stay(seconds, instance, worker, state)
+            for seconds, instance, worker, state in [
+                (0, "i-ann", "ann", State.PENDING),
+                (1, "i-ann", "ann", State.RUNNING),
+                (100, "i-ann", "ann", State.STOPPING),
+                (103, "i-ann", "ann", State.STOPPED),
+                (10, "i-ben", "ben", State.PENDING),
+                (11, "i-ben", "ben", State.RUNNING),
+                (300, "i-ben", "ben", State.STOPPING),
+                (303, "i-ben", "ben", State.STOPPED),
+            ]
+        ),
+        records={
+            "ann": Record(instance_id="i-ann", state=State.STOPPED),
+            "ben": Record(instance_id="i-ben", state=State.STOPPED),
+        },
+        history=(
+            entry(20, "ann", "i-ann", "active", kind=Kind.DECISION),
+            entry(100, "ann", "i-ann", "idle"),
+            entry(299, "ben", "i-ben", "stop-requested", evidence=asked("ben", 298)),
+        ),
+        seen=(
+            seen(0, "ann", Deed.ASKED),
+            seen(5, "ann", Deed.READY),
+            seen(20, "ann", Deed.WROTE, file="a", checksum="aa"),
+            seen(30, "ann", Deed.ACTED),
+            seen(31, "ann", Deed.READ, file="a", checksum="aa"),
+            seen(10, "ben", Deed.ASKED),
+            seen(15, "ben", Deed.READY),
+            seen(20, "ben", Deed.WORKS, until=at(250)),
+            seen(297, "ben", Deed.PRESSED),
+        ),
+        homes={("ann", "a"): "aa"},
+    )
+
+
+def saw(*more: Seen) -> Plant:
+    return lambda story: replace(story, seen=(*story.seen, *more))
+
+
+def stayed(*more: Stay) -> Plant:
+    return lambda story: replace(story, stays=(*story.stays, *more))
+
+
+def called(*more: Call) -> Plant:
+    return lambda story: replace(story, calls=(*story.calls, *more))
+
+
+def recorded(**records: Record) -> Plant:
+    return lambda story: replace(story, records={**story.records, **records})
+
+
+def told(*history: Entry) -> Plant:
+    """The whole history is another."""
+    return lambda story: replace(story, history=history)
+
+
+def stopped_later(seconds: float) -> Plant:
+    """Ann's machine is stopped at another time."""
+
+    def plant(story: Story) -> Story:
+        moved = {State.STOPPING: at(seconds), State.STOPPED: at(seconds + 3)}
+        stays = tuple(
+            replace(one, at=moved.get(one.state, one.at)) if one.worker == "ann" else one
+            for one in story.stays
+        )
+        calls = (stop_call(seconds + 0.1, "i-ann"), *story.calls[2:])
+        history = (entry(seconds, "ann", "i-ann", "idle"), *story.history[2:])
+        return replace(story, stays=stays, calls=calls, history=history)
+
+    return plant
+
+
+def all_of(*plants: Plant) -> Plant:
+    def plant(story: Story) -> Story:
+        for one in plants:
+            story = one(story)
+        return story
+
+    return plant
+
+
+def without_hub(story: Story) -> Story:
+    """The hub is down when ann's machine is stopped, and the stop's entry says so."""
+    alone = entry(
+        100, "ann", "i-ann", "idle", evidence={"hub": "the hub is down, the evidence decides: refused"}
+    )
+    first, _, *others = story.history
+    return replace(story, faults=(HUB_DOWN,), history=(first, alone, *others))
+
+
+OTHER = stay(50, "i-other", "ann", State.RUNNING)
+GONE = stay(400, "i-ann", "ann", State.TERMINATED)
+HUB_DOWN = Episode(name="hub-down", began=at(80), ended=at(110))
+PLANTED: list[tuple[str, str, Plant]] = [
+    ("a cell is run within the idle timeout", "I1", saw(seen(46, "ann", Deed.ACTED))),
+    ("somebody logs in within the idle timeout", "I1", saw(seen(99, "ann", Deed.READY))),
+    ("work goes on", "I1", saw(seen(35, "ann", Deed.WORKS, until=at(500)))),
+    ("work ended a moment ago", "I1", saw(seen(35, "ann", Deed.WORKS, until=at(60)))),
+    ("with the hub down, life that was reported", "I1", all_of(
+        without_hub, saw(seen(59, "ann", Deed.ACTED)))),
+    ("with the hub down, work that goes on", "I1", all_of(
+        without_hub, saw(seen(35, "ann", Deed.WORKS, until=at(500))))),
+    ("the hub just down, but asked before the stop", "I1", all_of(
+        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(81, "ann", Deed.ACTED)))),
+    ("a hub that is said to be down, and is not", "I1", all_of(
+        without_hub, lambda story: replace(story, faults=()), saw(seen(81, "ann", Deed.ACTED)))),
+    ("a stop without an entry, while somebody works", "I1", all_of(
+        told(*well().history[2:]), saw(seen(90, "ann", Deed.ACTED)))),
+    ("a stop in the user's name", "I1", lambda story: replace(
+        story, seen=tuple(one for one in story.seen if one.deed is not Deed.PRESSED))),
+    ("a login after Stop was pressed", "I1", all_of(
+        told(*well().history[:2], entry(299, "ben", "i-ben", "stop-requested", evidence=asked("ben", 290))),
+        saw(seen(299.5, "ben", Deed.READY)))),
+    ("two machines for an hour", "I2", all_of(stayed(OTHER, stay(60, "i-other", "ann", State.TERMINATED)))),
+    ("two machines, one of them stopped", "I2", stayed(
+        stay(500, "i-other", "ann", State.PENDING), stay(510, "i-other", "ann", State.TERMINATED))),
+    ("an instance in no record", "I3", stayed(stay(900, "i-new", "cleo", State.RUNNING))),
+    ("an instance that its record has forgotten", "I3", recorded(
+        ann=Record(instance_id="i-old", state=State.TERMINATED))),
+    ("a record whose instance is gone", "I3", stayed(GONE)),
+    ("a record of an instance that never was", "I3", recorded(
+        cleo=Record(instance_id="i-none", state=State.RUNNING))),
+    ("a record that says another state", "I4", recorded(ann=Record(instance_id="i-ann", state=State.RUNNING))),
+    ("an idle machine that is stopped too late", "I6", stopped_later(30 + LIMIT.total_seconds() + 1)),
+    ("an idle machine that is never stopped", "I6", all_of(
+        stayed(stay(500, "i-cleo", "cleo", State.RUNNING)),
+        recorded(cleo=Record(instance_id="i-cleo", state=State.RUNNING)))),
+    ("a login without an end", "I7", saw(seen(600, "ann", Deed.ASKED))),
+    ("a login that takes too long", "I7", saw(
+        seen(600, "ann", Deed.ASKED), seen(901, "ann", Deed.FAILED, words="at last"))),
+    ("a login that fails without a fault", "I7", saw(
+        seen(600, "ann", Deed.ASKED), seen(601, "ann", Deed.FAILED, words="no"))),
+    ("a session that is lost", "I7", saw(seen(600, "ann", Deed.LOGGED_OUT))),
+    ("a server that is lost, though nobody stopped it", "I7", saw(seen(60, "ann", Deed.LOST, since=at(20)))),
+    ("a hub that stops", "I9", called(stop_call(950, "i-ann", HUB))),
+    ("a worker that starts another", "I9", called(Call(at=at(1), caller=WORKER, action="StartInstances"))),
+    ("a function that launches", "I9", called(Call(at=at(1), caller=LIFECYCLE, action="RunInstances"))),
+    ("a file that is not found", "I10", saw(seen(40, "ann", Deed.READ, file="a", checksum=""))),
+    ("a file that is another", "I10", saw(seen(40, "ann", Deed.READ, file="a", checksum="ab"))),
+    ("a file that is not on the disk at the end", "I10", lambda story: replace(story, homes={})),
+    ("a stop without an entry", "reasons", told(*well().history[2:])),
+    ("an entry without a reason", "reasons", told(
+        *well().history, entry(400, "ann", "i-ann", "", kind=Kind.DECISION))),
+]  # fmt: skip
+
+HARMLESS: list[tuple[str, Plant]] = [
+    ("just at the idle timeout, as far as a log can tell", saw(seen(45.1, "ann", Deed.ACTED))),
+    ("just in time", stopped_later(30 + LIMIT.total_seconds() - 1)),
+    ("late, because of a fault", all_of(
+        stopped_later(30 + LIMIT.total_seconds() + 100),
+        lambda story: replace(story, faults=(Episode(name="sweep-off", began=at(50), ended=at(140)),)))),
+    ("with the hub down, life that no report has told of yet", all_of(
+        without_hub, saw(seen(61, "ann", Deed.ACTED)))),
+    ("with the hub down, somebody who comes back at that moment", all_of(
+        without_hub, saw(seen(99, "ann", Deed.ACTED)))),
+    ("work that a crash ended", all_of(
+        saw(seen(35, "ann", Deed.WORKS, until=at(500))),
+        lambda story: replace(story, crashes=(Crash(at=at(38), instance_id="i-ann", how="killed"),)))),
+    ("a second machine after the first is gone", all_of(
+        stayed(GONE, stay(401, "i-two", "ann", State.STOPPED)),
+        recorded(ann=Record(instance_id="i-two", state=State.STOPPED)))),
+    ("a login that fails because of a fault", all_of(
+        saw(seen(600, "ann", Deed.ASKED), seen(601, "ann", Deed.FAILED)),
+        lambda story: replace(story, faults=(Episode(name="capacity", began=at(590), ended=at(610)),)))),
+    ("a server that is lost because it was stopped", saw(seen(101, "ann", Deed.LOST, since=at(20)))),
+    ("a kernel that is lost because its machine crashed", all_of(
+        saw(seen(60, "ann", Deed.LOST, since=at(20))),
+        lambda story: replace(story, crashes=(Crash(at=at(50), instance_id="i-ann", how="killed"),)))),
+    ("a file that is written anew", all_of(
+        saw(seen(40, "ann", Deed.WROTE, file="a", checksum="ab"), seen(41, "ann", Deed.READ, file="a", checksum="ab")),
+        lambda story: replace(story, homes={("ann", "a"): "ab"}))),
+    ("a stop that the hub asked for", told(
+        *well().history[:2], entry(299, "ben", "i-ben", "stop-requested", evidence=asked("the hub, because", 298)))),
+]  # fmt: skip
+
+
+def test_a_story_in_which_all_is_well_has_no_violation() -> None:
+    assert audit(well()) == []
+
+
+@pytest.mark.parametrize(
+    ("invariant", "plant"), [row[1:] for row in PLANTED], ids=[row[0] for row in PLANTED]
+)
+def test_each_planted_violation_is_found(invariant: str, plant: Plant) -> None:
+    assert invariant in {found.invariant for found in audit(plant(well()))}
+
+
+@pytest.mark.parametrize("plant", [row[1] for row in HARMLESS], ids=[row[0] for row in HARMLESS])
+def test_what_only_looks_like_a_violation_is_none(plant: Plant) -> None:
+    assert audit(plant(well())) == []
