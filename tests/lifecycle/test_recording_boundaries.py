@@ -18,7 +18,7 @@ from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, an_
 from tests.lifecycle.fakes import World
 
 
-def came(world: World, state: State, second: float, instance_id: str = ALICE) -> str:
+def came_a_second_ago(world: World, state: State, second: float, instance_id: str = ALICE) -> str:
     at = NOON + second * SECOND
     world.now = at + SECOND
     return record_state(world.service, StateChange(instance_id, state, at), at)
@@ -32,7 +32,7 @@ def alarm(world: World) -> None:
 def test_what_ec2_tells_with_a_state_is_recorded(world: World) -> None:
     world.store.put(replace(world.record(), state=State.PENDING, started_at=None), NOON)
     world.cloud.add(an_instance(address="10.0.1.99"))
-    assert came(world, State.RUNNING, 1) == "recorded"
+    assert came_a_second_ago(world, State.RUNNING, 1) == "recorded"
     worker = world.record()
     assert (worker.address, worker.started_at) == ("10.0.1.99", NOON + SECOND)
     assert (worker.due_at, worker.changed_at) == (NOON + SECOND + HOUR, NOON + 2 * SECOND)
@@ -41,9 +41,9 @@ def test_what_ec2_tells_with_a_state_is_recorded(world: World) -> None:
 def test_a_stop_that_ec2_lost_is_no_end_of_a_run(world: World) -> None:
     claimed = with_claim(world.record(), "idle", "words", NOON - HOUR)
     world.store.put(with_stop_accepted(claimed, NOON - HOUR), NOON)
-    assert came(world, State.RUNNING, 1) == "recorded"
+    assert came_a_second_ago(world, State.RUNNING, 1) == "recorded"
     assert world.store.told("alice", Kind.RUN) == []
-    assert came(world, State.STOPPED, 2) == "recorded"
+    assert came_a_second_ago(world, State.STOPPED, 2) == "recorded"
     assert world.store.told("alice", Kind.RUN) == ["stopped"]
 
 
@@ -65,27 +65,27 @@ def test_a_late_event_neither_puts_nor_removes_an_alarm(
     world.store.put(replace(world.record(), state=recorded, state_at=NOON + HOUR), NOON)
     if recorded is State.RUNNING and event is State.PENDING:
         world.metrics.alarms.clear()
-    assert came(world, event, 1) == "known"
+    assert came_a_second_ago(world, event, 1) == "known"
     assert set(world.metrics.alarms) == alarms
 
 
 def test_an_event_of_nobody_says_why_it_is_refused(world: World) -> None:
     with pytest.raises(ForeignEvent) as foreign:
-        came(world, State.STOPPED, 0, BOB)
+        came_a_second_ago(world, State.STOPPED, 0, BOB)
     assert str(foreign.value) == f"{BOB} is stopped, but is no worker that is known here"
     with pytest.raises(NotNow) as early:
-        came(world, State.PENDING, 0, BOB)
+        came_a_second_ago(world, State.PENDING, 0, BOB)
     assert str(early.value) == f"EC2 does not tell of {BOB} yet"
     world.cloud.add(an_instance(instance_id=BOB, cluster="other"))
     with pytest.raises(OtherCluster) as other:
-        came(world, State.PENDING, 0, BOB)
+        came_a_second_ago(world, State.PENDING, 0, BOB)
     assert str(other.value) == f"{BOB} is a worker of cluster other"
 
 
 @pytest.mark.parametrize("state", [State.STOPPING, State.STOPPED, State.TERMINATED])
 def test_the_end_of_an_instance_is_never_waited_for(world: World, state: State) -> None:
     with pytest.raises(ForeignEvent):
-        came(world, state, 0, BOB)
+        came_a_second_ago(world, state, 0, BOB)
 
 
 def test_a_running_instance_takes_the_record_of_one_that_is_gone(world: World) -> None:
