@@ -1,13 +1,18 @@
-"""The minute's pass: it writes what changed, and nothing else."""
+"""The minute's pass: what it writes of each worker, and that it writes only what changed."""
 
 from dataclasses import replace
+from datetime import timedelta
+
+import pytest
 
 from lifecycle_app.adapters.hub_client import HubUser
+from lifecycle_app.errors import BadRecord, RecordConflict
 from lifecycle_app.model.evidence import Report
 from lifecycle_app.model.policy import Level
-from lifecycle_app.model.worker import State
+from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import record_activity
-from tests.lifecycle.examples import ALICE, HOUR, MINUTE, NOON, SECOND
+from lifecycle_app.use_cases.activity import LOOK_BACK
+from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
 from tests.lifecycle.fakes import World
 
 
@@ -94,3 +99,71 @@ def test_with_a_bad_policy_a_worker_is_due_by_default(world: World) -> None:
 def test_nobody_runs(world: World) -> None:
     world.store.put(replace(world.record(), state=State.STOPPED), NOON)
     assert record_activity(world.service, NOON) == {"running": 0, "written": 0}
+
+
+def test_each_worker_is_observed_by_its_own_policy_and_counted(world: World) -> None:
+    world.store.put(a_worker(key="bob", instance_id=BOB, due_at=NOON + 3 * HOUR), NOON)
+    world.store.settings |= {"user/alice": '{"idle_timeout": 7200}', "user/bob": '{"idle_timeout": 9000}'}
+    world.now = NOON + SECOND
+    assert record_activity(world.service, NOON) == {"running": 2, "written": 2}
+    assert (world.record().due_at, world.record("bob").due_at) == (NOON + HOUR, NOON + 30 * MINUTE)
+    assert world.record().changed_at == world.record("bob").changed_at == NOON + SECOND
+
+
+def test_who_is_due_this_very_moment_stays_due_since_then(world: World) -> None:
+    before = world.store.put(replace(world.record(), due_at=NOON, last_activity=NOON - 2 * HOUR), NOON)
+    world.store.settings["user/alice"] = '{"idle_timeout": 60}'
+    assert record_activity(world.service, NOON) == {"running": 1, "written": 0}
+    assert world.record() == before
+
+
+@pytest.mark.parametrize(
+    ("signals", "words"),
+    [('["load"]', "work or load"), ('["work"]', "work"), ('["work", "load"]', "work or load")],
+)
+def test_life_is_told_by_what_may_have_been_it(world: World, signals: str, words: str) -> None:
+    world.store.settings["cluster"] = f'{{"signals": {signals}}}'
+    world.metrics.reports[ALICE] = reports(Level.WORK, NOON - MINUTE, NOON)
+    record_activity(world.service, NOON)
+    assert world.record().evidence == f"{words} until 2026-11-23 12:00:00 UTC"
+
+
+def test_where_only_people_count_nothing_else_is_told(world: World) -> None:
+    world.store.settings["cluster"] = '{"signals": []}'
+    world.metrics.reports[ALICE] = reports(Level.WORK, NOON - MINUTE, NOON)
+    assert record_activity(world.service, NOON)["written"] == 0
+    world.metrics.reports[ALICE] = reports(Level.INTERACTION, NOON - MINUTE, NOON)
+    record_activity(world.service, NOON)
+    assert world.record().evidence == "somebody used it until 2026-11-23 12:00:00 UTC"
+
+
+@pytest.mark.parametrize(("back", "seen"), [(LOOK_BACK, True), (LOOK_BACK + SECOND, False)])
+def test_only_reports_of_the_last_minutes_are_asked_for(world: World, back: timedelta, seen: bool) -> None:
+    world.metrics.reports[ALICE] = (Report(NOON - back, Level.INTERACTION),)
+    assert record_activity(world.service, NOON)["written"] == seen
+
+
+def test_life_that_is_known_is_not_told_again(world: World) -> None:
+    """What a decision has written as the evidence stays, until there is newer life."""
+    world.store.put(replace(world.record(), evidence="words", last_activity=NOON, due_at=NOON + MINUTE), NOON)
+    world.metrics.reports[ALICE] = reports(Level.INTERACTION, NOON - MINUTE, NOON)
+    record_activity(world.service, NOON)
+    assert world.record().evidence == "words"
+    assert world.record().last_interaction == NOON
+
+
+@pytest.mark.parametrize("error", [RecordConflict("changed"), BadRecord("alice", "too large")])
+def test_what_cannot_be_written_is_not_counted_and_keeps_nobody_from_the_others(
+    world: World, error: Exception
+) -> None:
+    world.store.put(a_worker(key="bob", instance_id=BOB, due_at=NOON + 3 * HOUR), NOON)
+    for instance_id in (ALICE, BOB):
+        world.metrics.reports[instance_id] = reports(Level.INTERACTION, NOON - MINUTE, NOON)
+
+    def refuse(worker: Worker) -> None:
+        if worker.key == "alice":
+            raise error
+
+    world.store.before_put = refuse
+    assert record_activity(world.service, NOON) == {"running": 2, "written": 1}
+    assert world.record("bob").last_activity == NOON

@@ -1,4 +1,4 @@
-"""Policies: what is valid, what each bad field is told, and which level outdoes which."""
+"""Policies: each field's limits, what is said about a bad value, and which level takes precedence."""
 
 import json
 from datetime import timedelta
@@ -6,7 +6,20 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.model.policy import Level, Policy, policy_for, problems, read, scopes
+from lifecycle_app.model.evidence import REPORTS_MISSED, Evidence, Report
+from lifecycle_app.model.messages import clock, length
+from lifecycle_app.model.policy import (
+    LONGEST,
+    READERS,
+    Level,
+    Policy,
+    Said,
+    policy_for,
+    problems,
+    read,
+    scopes,
+)
+from tests.lifecycle.examples import MINUTE, NOON, SECOND
 
 
 def test_defaults() -> None:
@@ -145,3 +158,159 @@ def test_the_lowest_level_that_counts(signals: list[str], lowest: Level) -> None
 
 def test_where_policies_may_be_set() -> None:
     assert scopes("alice", ["b", "a"]) == ["cluster", "group/a", "group/b", "user/alice"]
+
+
+YEAR = int(LONGEST.total_seconds())
+NUMBER = "must be a number of seconds, not"
+PERCENTAGE = "must be a percentage from 0 to 100, not"
+
+
+def said(field: str, value: object) -> tuple[Any, str]:
+    """What is read of a field, and what is told of it."""
+    found = read(json.dumps({field: value}))
+    return found.fields.get(field), "; ".join(found.problems)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "taken"),
+    [
+        ("idle_timeout", 1, SECOND),
+        ("idle_timeout", YEAR, LONGEST),
+        ("hung_after", 1, SECOND),
+        ("hung_after", YEAR, LONGEST),
+        ("busy_allowance", 1, SECOND),
+        ("busy_allowance", YEAR, LONGEST),
+        ("max_lifetime", 1, SECOND),
+        ("max_lifetime", YEAR, LONGEST),
+        ("start_grace", 0, timedelta(0)),
+        ("start_grace", YEAR, LONGEST),
+        ("hung_cpu", 0, 0.0),
+        ("hung_cpu", 100, 100.0),
+        ("hung_cpu", 0.5, 0.5),
+        ("signals", [], frozenset({Level.INTERACTION})),
+    ],
+)
+def test_the_last_value_that_is_taken(field: str, value: object, taken: object) -> None:
+    assert said(field, value) == (taken, "")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("idle_timeout", 0.9, "must be from 1 to 31622400 seconds, not 0.9"),
+        ("hung_after", 0, "must be from 1 to 31622400 seconds, not 0"),
+        ("hung_after", YEAR + 1, "must be from 1 to 31622400 seconds, not 31622401"),
+        ("max_lifetime", 0, "must be from 1 to 31622400 seconds, not 0"),
+        ("start_grace", -0.1, "must be from 0 to 31622400 seconds, not -0.1"),
+        ("start_grace", None, f"{NUMBER} None"),
+        ("start_grace", False, f"{NUMBER} False"),
+        ("hung_cpu", -0.1, f"{PERCENTAGE} -0.1"),
+        ("hung_cpu", 100.1, f"{PERCENTAGE} 100.1"),
+        ("hung_cpu", True, f"{PERCENTAGE} True"),
+        ("hung_cpu", "5", f"{PERCENTAGE} '5'"),
+        ("hung_cpu", None, f"{PERCENTAGE} None"),
+        ("signals", {"work": 1}, "must be a list out of load, work, interaction, not {'work': 1}"),
+        ("signals", ["work", 1], "must be a list out of load, work, interaction, not ['work', 1]"),
+        ("signals", ["work", "b", "a"], "unknown signal 'b'; there are load, work, interaction"),
+    ],
+)
+def test_the_first_value_that_is_not_taken(field: str, value: object, told: str) -> None:
+    assert said(field, value) == (None, f"{field}: {told}")
+    assert read(json.dumps({field: value})).unclear == {field}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        ("[]", "not a JSON object"),
+    ],
+)
+def test_of_what_is_no_policy_everything_is_unclear(text: str, told: str) -> None:
+    found = read(text)
+    assert found == Said(fields={}, unclear=frozenset(READERS), problems=(told,))
+
+
+def test_of_an_unknown_name_everything_is_unclear() -> None:
+    assert read('{"idle_timout": 5}').unclear == set(READERS)
+    assert read('{"idle_timeout": 5}').unclear == frozenset()
+    assert read('{"idle_timeout": 0, "hung_cpu": "x"}').unclear == {"idle_timeout", "hung_cpu"}
+
+
+def test_signals_of_several_groups_are_put_together() -> None:
+    texts = {"group/a": '{"signals": ["work"]}', "group/b": '{"signals": ["load"]}'}
+    assert policy_for("alice", ["a", "b"], texts).signals == {Level.LOAD, Level.WORK, Level.INTERACTION}
+
+
+@pytest.mark.parametrize(
+    ("gap", "covered"),
+    [(REPORTS_MISSED * MINUTE, True), (REPORTS_MISSED * MINUTE + SECOND, False)],
+)
+def test_a_hole_is_longer_than_three_periods(gap: timedelta, covered: bool) -> None:
+    """At the beginning, in the middle and at the end."""
+    first = NOON + gap
+    evidence = Evidence(period=MINUTE, reports=(Report(first, Level.QUIET), Report(first + gap, Level.QUIET)))
+    assert evidence.covers(NOON, first + gap + MINUTE) is covered
+    assert evidence.covers(first, first + gap + MINUTE) is covered
+    assert evidence.covers(first + gap, first + 2 * gap) is covered
+    assert evidence.is_silent(first + gap + MINUTE + gap) is not covered
+    assert evidence.last_report == first + gap + MINUTE
+
+
+def test_a_report_from_before_covers_nothing() -> None:
+    evidence = Evidence(period=MINUTE, reports=(Report(NOON - SECOND, Level.QUIET),))
+    assert not evidence.covers(NOON, NOON + 4 * MINUTE)
+    assert Evidence(period=MINUTE, reports=(Report(NOON, Level.QUIET),)).covers(NOON, NOON + 3 * MINUTE)
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_life_is_the_newest_period_of_at_least_that_level(level: Level) -> None:
+    seen = tuple(Report(NOON - one * MINUTE, one) for one in reversed(Level))
+    assert Evidence(period=MINUTE, reports=seen).last_life(level) == NOON - (level - 1) * MINUTE
+    assert Evidence(period=MINUTE).last_life(level) is None
+    assert Evidence(period=MINUTE).is_silent(NOON)
+
+
+def test_the_defaults_of_a_policy() -> None:
+    assert Policy() == Policy(
+        idle_timeout=timedelta(seconds=3600),
+        signals=frozenset({Level.LOAD, Level.WORK, Level.INTERACTION}),
+        busy_allowance=timedelta(seconds=86400),
+        max_lifetime=None,
+        start_grace=timedelta(seconds=600),
+        hung_after=timedelta(seconds=1800),
+        hung_cpu=3.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("duration", "told"),
+    [
+        (timedelta(minutes=5) - SECOND, "299 s"),
+        (timedelta(minutes=5), "5 min"),
+        (timedelta(minutes=6) - SECOND, "5 min"),
+    ],
+)
+def test_durations_are_told_in_what_suits_them(duration: timedelta, told: str) -> None:
+    assert length(duration) == told
+    assert clock(NOON) == "2026-11-23 12:00:00 UTC"
+
+
+def test_what_is_not_whole_covers_nothing_and_is_not_silent() -> None:
+    """Of what CloudWatch did not tell nobody knows whether it was quiet."""
+    seen = (Report(NOON, Level.QUIET),)
+    assert Evidence(period=MINUTE, reports=seen).covers(NOON, NOON + MINUTE)
+    assert not Evidence(period=MINUTE, reports=seen, is_whole=False).covers(NOON, NOON + MINUTE)
+    assert not Evidence(period=MINUTE, reports=seen, is_whole=False).is_silent(NOON + timedelta(days=1))
+    assert not Evidence(period=MINUTE, is_whole=False).is_silent(NOON)
+
+
+@pytest.mark.parametrize(("ahead", "covered"), [(timedelta(0), True), (SECOND, False)])
+def test_reports_of_times_to_come_cover_nothing(ahead: timedelta, covered: bool) -> None:
+    newest = NOON + REPORTS_MISSED * MINUTE - MINUTE + ahead
+    seen = (Report(NOON - MINUTE, Level.QUIET), Report(newest, Level.QUIET))
+    assert Evidence(period=MINUTE, reports=seen).covers(NOON - MINUTE, NOON) is covered
+
+
+def test_without_a_report_no_time_is_so_short_that_it_is_covered() -> None:
+    assert not Evidence(period=MINUTE).covers(NOON, NOON + SECOND)

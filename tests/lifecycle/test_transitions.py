@@ -1,19 +1,22 @@
-"""What becomes of a record: the order of EC2's events, claims, runs."""
+"""The record after each thing that happens to a worker, and every limit just before, at and after it."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 
 import pytest
 
 from lifecycle_app.model.transitions import (
     LEASE,
+    START_TAKES,
     STOP_TAKES,
     created,
+    hub_odd_since,
     is_news,
     moved,
     run_seconds,
     with_claim,
+    with_due,
     with_facts,
     with_life,
     with_release,
@@ -174,3 +177,211 @@ def test_naive_times_are_refused() -> None:
     with pytest.raises(ValueError, match="state_at"):
         a_worker(state_at=NOON.astimezone(None).replace(tzinfo=None))
     assert timedelta(0) < LEASE
+
+
+RAN = a_worker(
+    evidence="words", stop_reason="idle", hub_odd_since=NOON - HOUR, claimed_until=NOON - HOUR, seconds_run=5
+)
+LATER = NOON + MINUTE
+
+
+def changed(worker: Worker, state: State) -> Worker:
+    return with_state(worker, state, LATER, LATER)
+
+
+@pytest.mark.parametrize(
+    ("state", "started_at", "stop_reason", "due_at", "evidence", "seconds"),
+    [
+        (P, None, None, LATER + START_TAKES, "", 5),
+        (R, LATER, None, LATER, "words", 5),
+        (G, None, "idle", LATER + STOP_TAKES, "words", 7265),
+        (S, None, "idle", None, "words", 7265),
+        (T, None, None, None, "words", 7265),
+    ],
+)
+def test_each_state_of_ec2_makes_one_record(
+    state: State,
+    started_at: datetime | None,
+    stop_reason: str | None,
+    due_at: datetime | None,
+    evidence: str,
+    seconds: int,
+) -> None:
+    assert changed(RAN, state) == replace(
+        RAN,
+        state=state,
+        state_at=LATER,
+        claimed_until=None,
+        hub_odd_since=None,
+        started_at=started_at,
+        stop_reason=stop_reason,
+        due_at=due_at,
+        evidence=evidence,
+        seconds_run=seconds,
+    )
+
+
+@pytest.mark.parametrize("state", [P, R])
+@pytest.mark.parametrize(("now", "holds"), [(NOON + LEASE - SECOND, True), (NOON + LEASE, False)])
+def test_only_a_claim_that_holds_outlives_the_news(state: State, now: datetime, holds: bool) -> None:
+    claimed = with_claim(a_worker(), "idle", "words", NOON)
+    told = with_state(claimed, state, LATER, now)
+    assert (told == replace(claimed, state_at=LATER)) is holds
+    assert told.state is (G if holds else state)
+
+
+@pytest.mark.parametrize("state", [G, S, T])
+def test_a_claim_does_not_outlive_the_end_of_its_instance(state: State) -> None:
+    claimed = with_claim(a_worker(), "idle", "words", NOON)
+    assert changed(claimed, state).state is state
+    assert changed(claimed, state).claimed_until is None
+
+
+def test_a_stop_that_was_never_begun_does_not_make_a_start() -> None:
+    """Only a stop that EC2 accepted and lost goes on with the run it was to end."""
+    assert changed(a_worker(state=S), R).started_at == LATER
+    assert changed(a_worker(state=G, started_at=None), R).started_at == LATER
+
+
+@pytest.mark.parametrize(
+    ("at", "seconds"), [(NOON - 3 * HOUR, 0), (NOON - 2 * HOUR, 0), (NOON - 2 * HOUR + SECOND, 1)]
+)
+def test_a_run_is_never_shorter_than_nothing(at: datetime, seconds: int) -> None:
+    assert run_seconds(a_worker(), S, at) == seconds
+
+
+def test_who_never_ran_has_no_run_to_end() -> None:
+    assert run_seconds(a_worker(started_at=None), S, NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "news"),
+    [(NOON - SECOND, False), (NOON + 0.9 * SECOND, False), (NOON + SECOND, True)],
+    ids=["older", "of the same second", "newer"],
+)
+def test_an_event_of_a_later_second_is_news_whatever_it_tells(at: datetime, news: bool) -> None:
+    assert is_news(a_worker(state=S, started_at=None, state_at=NOON + 0.4 * SECOND), R, at) is news
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_after_its_end_an_instance_has_no_news_in_the_same_second(state: State) -> None:
+    assert not is_news(a_worker(state=T, state_at=NOON), state, NOON)
+
+
+def test_an_accepted_stop_is_whole() -> None:
+    claimed = replace(with_claim(a_worker(), "idle", "words", NOON), hub_odd_since=NOON)
+    now = NOON + 0.7 * SECOND
+    assert with_stop_accepted(claimed, now) == replace(
+        claimed,
+        claimed_until=None,
+        hub_odd_since=None,
+        state_at=NOON,
+        due_at=now + STOP_TAKES,
+        decided="idle",
+    )
+    assert with_stop_accepted(replace(claimed, stop_reason=None), now).decided == ""
+    ahead = NOON + HOUR
+    assert with_stop_accepted(replace(claimed, state_at=ahead), now).state_at == ahead
+
+
+def test_a_claim_and_its_release_are_whole() -> None:
+    worker = a_worker(decided="active")
+    assert with_claim(worker, "idle", "words", NOON) == replace(
+        worker,
+        state=G,
+        claimed_until=NOON + LEASE,
+        due_at=NOON + LEASE,
+        stop_reason="idle",
+        evidence="words",
+    )
+    released = with_release(with_claim(worker, "idle", "words", NOON), "idle: hub-odd", "odd", LATER, NOON)
+    assert released == replace(
+        worker, decided="idle: hub-odd", evidence="odd", due_at=LATER, hub_odd_since=NOON
+    )
+
+
+@pytest.mark.parametrize(
+    ("since", "life", "odd_since"),
+    [
+        (None, None, NOON),
+        (None, NOON - HOUR, NOON),
+        (NOON - HOUR, None, NOON - HOUR),
+        (NOON - HOUR, NOON - HOUR - SECOND, NOON - HOUR),
+        (NOON - HOUR, NOON - HOUR, NOON - HOUR),
+        (NOON - HOUR, NOON - HOUR + SECOND, NOON),
+    ],
+)
+def test_a_hub_is_odd_since_the_last_sign_of_life(
+    since: datetime | None, life: datetime | None, odd_since: datetime
+) -> None:
+    assert hub_odd_since(a_worker(hub_odd_since=since, last_activity=life), NOON) == odd_since
+
+
+def test_a_move_keeps_all_that_is_known_of_the_user() -> None:
+    old = a_worker(
+        state=T,
+        started_at=None,
+        version=7,
+        home_volume="vol-1",
+        last_activity=NOON - HOUR,
+        last_interaction=NOON - 2 * HOUR,
+        keep_until=NOON + HOUR,
+        seconds_run=9,
+        groups=("staff",),
+        stop_reason="idle",
+        decided="idle",
+        evidence="words",
+    )
+    taken = an_instance(instance_id=BOB, launched_at=NOON, home_volume="vol-1", zone="us-east-1b")
+    assert moved(old, taken, NOON) == Worker(
+        key="alice",
+        instance_id=BOB,
+        state=R,
+        state_at=NOON,
+        version=7,
+        changed_at=NOON,
+        address="10.0.1.5",
+        instance_type="t3.medium",
+        zone="us-east-1b",
+        home_volume="vol-1",
+        home_attached=True,
+        started_at=NOON,
+        last_activity=NOON - HOUR,
+        last_interaction=NOON - 2 * HOUR,
+        due_at=NOON,
+        keep_until=NOON + HOUR,
+        seconds_run=9,
+        groups=("staff",),
+    )
+
+
+def test_a_new_record_is_due_when_its_instance_should_have_started() -> None:
+    pending = created(an_instance(state=P, launched_at=NOON), NOON)
+    assert (pending.due_at, pending.started_at, pending.version) == (NOON + START_TAKES, None, 0)
+
+
+def test_who_was_started_again_runs_since_the_later_start() -> None:
+    """An event of the run before may have told an earlier time."""
+    known = created(an_instance(launched_at=NOON), NOON - HOUR)
+    assert known.started_at == NOON
+
+
+def test_a_due_time_is_all_that_changes() -> None:
+    assert with_due(RAN, LATER) == replace(RAN, due_at=LATER)
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "kept"),
+    [
+        (None, None, None),
+        (None, NOON, NOON),
+        (NOON, None, NOON),
+        (NOON, NOON - SECOND, NOON),
+        (NOON, NOON + SECOND, NOON + SECOND),
+    ],
+)
+def test_life_only_moves_forward(
+    known: datetime | None, told: datetime | None, kept: datetime | None
+) -> None:
+    worker = a_worker(last_activity=known, last_interaction=known)
+    assert with_life(worker, told, told) == replace(worker, last_activity=kept, last_interaction=kept)
