@@ -11,6 +11,7 @@ import click
 
 from bootstrap.cli.options import file_option, yes_option
 from bootstrap.config import migration
+from bootstrap.config.choices import Egress, Https
 from bootstrap.config.document import WrongSetting
 from bootstrap.config.questions import (
     Answers,
@@ -22,7 +23,7 @@ from bootstrap.config.questions import (
     questions,
 )
 from bootstrap.config.reading import settings_in
-from bootstrap.config.settings import ClusterSettings, Egress, Https
+from bootstrap.config.settings import ClusterSettings
 from bootstrap.config.writing import text
 from bootstrap.errors import SettingsError
 from bootstrap.operations import users as kept

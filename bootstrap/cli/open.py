@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bootstrap.cli.options import file_option, site_of
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager.addresses import public_url
 from bootstrap.operations.health.hub import pair_of
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from bootstrap.aws import secrets
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
 from bootstrap.cluster.site import Site
-from bootstrap.config.login import Authenticator
+from bootstrap.config.choices import Authenticator
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations import users as kept
 from bootstrap.operations.workers.listing import store_of

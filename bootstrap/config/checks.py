@@ -5,10 +5,10 @@ from datetime import timedelta
 from ipaddress import IPv4Address, ip_address
 from typing import Any
 
+from bootstrap.config.choices import Authenticator, Base, Https
 from bootstrap.config.document import Place, Table
 from bootstrap.config.instance_types import architecture
-from bootstrap.config.login import Authenticator
-from bootstrap.config.settings import Base, ClusterSettings, Https, Network
+from bootstrap.config.settings import ClusterSettings, Network
 from hub.errors import SettingsError as OptionWrong
 from hub.login.options import checked
 

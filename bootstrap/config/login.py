@@ -1,23 +1,10 @@
 """How users log in: the authenticators and their options."""
 
-from enum import StrEnum
 from typing import Any
 
+from bootstrap.config.choices import Authenticator
 from bootstrap.config.document import Scalar, Table, Value
 from bootstrap.config.values import free, one_of
-
-
-class Authenticator(StrEnum):
-    """Authenticators by the names that JupyterHub knows them by."""
-
-    NATIVE = "native"
-    GITHUB = "github"
-    GOOGLE = "google"
-    OAUTH = "oauth"
-    LTI = "lti13"
-    LDAP = "ldap"
-    SHARED_PASSWORD = "shared-password"  # noqa: S105 -- an authenticator's name
-
 
 _known = one_of(Authenticator)
 # Where a cluster's secrets are: never in a file that is copied, sent and committed.

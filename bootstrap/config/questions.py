@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bootstrap.config.login import Authenticator
-from bootstrap.config.settings import Egress, Https, Workers
+from bootstrap.config.choices import Authenticator, Egress, Https
+from bootstrap.config.settings import Workers
 from bootstrap.costs.comparison import egress_costs
 from hub.login.options import CHOICES, FLAG, LIST, TEMPLATES, TEXT, URL
 

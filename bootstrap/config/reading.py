@@ -6,21 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.config import checks
+from bootstrap.config.choices import Base, Egress, Https
 from bootstrap.config.document import LARGEST, Scalar, Table, Value, parse, suggestion
 from bootstrap.config.instance_types import INSTANCE_TYPE
 from bootstrap.config.login import authenticator, options
 from bootstrap.config.policy import policy
-from bootstrap.config.settings import (
-    Base,
-    ClusterSettings,
-    Egress,
-    Https,
-    Login,
-    Manager,
-    Network,
-    Timing,
-    Workers,
-)
+from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 from bootstrap.config.values import (
     Reader,
     address,

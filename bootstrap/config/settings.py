@@ -3,37 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+from bootstrap.config.choices import Base, Egress, Https
+
 DEFAULT_NETWORK = IPv4Network("10.77.0.0/16")
 ZONES_BY_DEFAULT = 2
-
-
-class Egress(StrEnum):
-    """How workers reach the internet. Nobody reaches them from there."""
-
-    NAT_GATEWAY = "nat-gateway"
-    MANAGER = "manager"  # the manager forwards, as a NAT instance
-    PUBLIC_ADDRESS = "public-address"  # each worker has one while it runs
-
-
-class Https(StrEnum):
-    """Where the manager's certificate comes from."""
-
-    LETS_ENCRYPT = "lets-encrypt"
-    OWN = "own-certificate"
-    SELF_SIGNED = "self-signed"
-    NONE = "none"  # on a loopback address only
-
-
-class Base(StrEnum):
-    """The operating systems whose newest image is looked up; any other base is given by its AMI id."""
-
-    UBUNTU = "ubuntu-24.04"
-    AMAZON_LINUX = "al2023"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

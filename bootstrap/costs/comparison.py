@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bootstrap.config.settings import ClusterSettings, Egress, Network, Workers
+from bootstrap.config.choices import Egress
+from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.costs.model import monthly, total
 
 SIZES: Sequence[tuple[int, float]] = ((5, 10), (20, 30), (200, 20), (200, 120), (2000, 20), (2000, 120))

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bootstrap.config.settings import ClusterSettings, Egress
+from bootstrap.config.choices import Egress
+from bootstrap.config.settings import ClusterSettings
 from bootstrap.costs.assumptions import HOURS_A_MONTH, Assumptions
 from bootstrap.costs.prices import Prices
 

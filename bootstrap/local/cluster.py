@@ -4,16 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from bootstrap.config import writing
-from bootstrap.config.settings import (
-    ClusterSettings,
-    Egress,
-    Https,
-    Login,
-    Manager,
-    Network,
-    Timing,
-    Workers,
-)
+from bootstrap.config.choices import Egress, Https
+from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 from bootstrap.local.settings import REGION, LocalSettings
 
 USERS = {"alice": False, "bob": False, "carol": True}

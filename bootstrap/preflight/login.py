@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from bootstrap.aws import names, secrets
 from bootstrap.cluster.site import Site
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.manager import tls
 from bootstrap.operations.users import first_people, read_people

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
 from bootstrap.cluster.site import Site
-from bootstrap.config.settings import Egress
+from bootstrap.config.choices import Egress
 from bootstrap.preflight.problem import Problem, warning
 from lifecycle_app.model.worker import TAG_CLUSTER
 

@@ -8,17 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bootstrap.config.settings import (
-    Base,
-    ClusterSettings,
-    Egress,
-    Https,
-    Login,
-    Manager,
-    Network,
-    Timing,
-    Workers,
-)
+from bootstrap.config.choices import Base, Egress, Https
+from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 
 DIRECTORY = Path("/etc/clusters")
 FILE = DIRECTORY / "cluster.yaml"

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from bootstrap.config.settings import ClusterSettings, Https, Manager, Network
+from bootstrap.config.choices import Https
+from bootstrap.config.settings import ClusterSettings, Manager, Network
 from bootstrap.machines.manager.config import ManagerConfig
 
 CONFIG = ManagerConfig(

@@ -11,7 +11,7 @@ from bootstrap.cluster.templates import (
     place_template,
 )
 from bootstrap.cluster.templates.parts import Template
-from bootstrap.config.settings import Egress
+from bootstrap.config.choices import Egress
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bootstrap.config.choices import Https
 from bootstrap.config.document import parse
 from bootstrap.config.instance_types import architecture
 from bootstrap.config.reading import read_settings, settings_in
-from bootstrap.config.settings import ClusterSettings, Https, Network
+from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.config.values import free
 from bootstrap.config.writing import text
 from bootstrap.errors import SettingsError

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.cluster.monitoring.alarms import alarms
-from bootstrap.config.settings import ClusterSettings, Egress, Manager, Network, Timing, Workers
+from bootstrap.config.choices import Egress
+from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
 from bootstrap.costs.comparison import SAMPLE, SeedFormula, egress_costs, egress_table
 from bootstrap.costs.model import reports_an_hour, watched_hour

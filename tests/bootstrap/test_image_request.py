@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bootstrap.cluster.site import BuiltNetwork
-from bootstrap.config.settings import Base, ClusterSettings, Egress, Network, Workers
+from bootstrap.config.choices import Base, Egress
+from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.machines.image.base import BaseImage
 from bootstrap.machines.image.request import Recipe, image_request, launch_request, recipe, versions_in
 from bootstrap.machines.image.user_data import LONGEST, ImageConfig, user_data

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bootstrap.cli.init import init
+from bootstrap.config.choices import Egress, Https
 from bootstrap.config.migration import Found, Migration, migrate
 from bootstrap.config.reading import read_settings
-from bootstrap.config.settings import Egress, Https
 from bootstrap.errors import SettingsError
 from bootstrap.operations.users import people_in
 from hub.users.names import People

@@ -19,7 +19,8 @@ from bootstrap.cluster.monitoring import queue
 from bootstrap.cluster.site import Site
 from bootstrap.cluster.steps.lifecycle import Lifecycle, variables
 from bootstrap.cluster.steps.step import Kind
-from bootstrap.config.settings import ClusterSettings, Https, Manager, Network, Timing
+from bootstrap.config.choices import Https
+from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing
 from bootstrap.errors import StepFailed
 from bootstrap.local import programs
 from tests.local_cloud.cloud_process import (

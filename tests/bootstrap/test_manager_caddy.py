@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager.answering import hub_answers
 from bootstrap.machines.manager.caddy import caddyfile
 from bootstrap.machines.manager.certificate import self_signed

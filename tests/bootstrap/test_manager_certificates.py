@@ -14,7 +14,8 @@ from moto import mock_aws
 from bootstrap.aws import secrets
 from bootstrap.aws.session import Aws
 from bootstrap.cluster.site import Site
-from bootstrap.config.settings import ClusterSettings, Https
+from bootstrap.config.choices import Https
+from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import SettingsError
 from bootstrap.machines.manager import tls
 from bootstrap.machines.manager.certificate import LIFETIME, Pair, objection, self_signed

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager import bundle, disks, fetch, files, running, setup, users
 from bootstrap.machines.manager.errors import SetupError
 from tests.bootstrap.manager_examples import config

@@ -21,7 +21,8 @@ from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.steps.place import Place
 from bootstrap.cluster.steps.secrets import Secrets
 from bootstrap.cluster.steps.step import Kind
-from bootstrap.config.settings import ClusterSettings, Https, Login, Manager, Network, Timing, Workers
+from bootstrap.config.choices import Https
+from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 from bootstrap.errors import Interrupted, Refused, StepFailed
 from bootstrap.local.manager_machine import HELD
 from bootstrap.machines.manager import state_volume

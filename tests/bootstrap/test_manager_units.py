@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager import units
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.unit_text import command_line, unit

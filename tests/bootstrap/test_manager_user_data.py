@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager.commands import hub_command, proxy_command
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.environment import environment_file, hub_variables

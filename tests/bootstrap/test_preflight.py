@@ -14,7 +14,8 @@ from bootstrap import preflight
 from bootstrap.aws import names
 from bootstrap.aws.session import Aws
 from bootstrap.cluster.site import Site
-from bootstrap.config.settings import ClusterSettings, Egress, Https, Login, Manager, Network, Workers
+from bootstrap.config.choices import Egress, Https
+from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Workers
 from bootstrap.machines.manager.certificate import self_signed
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, REGION, SECRET, CloudProcess, EventSink, until
 

@@ -10,7 +10,7 @@ from cfnlint import api as cfnlint
 from bootstrap.cluster.templates import data_template, network_template, place_template
 from bootstrap.cluster.templates.network import Ranges, subnet_ranges
 from bootstrap.cluster.templates.place import without_forwarding
-from bootstrap.config.settings import Egress
+from bootstrap.config.choices import Egress
 from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 from tests.bootstrap.templates import BUCKET, NETWORK, ROUTES, ZONES, position, variants
 

@@ -18,7 +18,8 @@ from bootstrap.cluster.steps.data import Data
 from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.steps.place import Place
 from bootstrap.cluster.steps.step import Kind, Step
-from bootstrap.config.settings import ClusterSettings, Egress, Manager, Network, Workers
+from bootstrap.config.choices import Egress
+from bootstrap.config.settings import ClusterSettings, Manager, Network, Workers
 from bootstrap.errors import Refused, StepFailed
 from lifecycle_app.model.worker import TAG_CLUSTER
 from tests.local_cloud.cloud_process import KEY, NETWORK, REGION, SECRET, CloudProcess, EventSink, until

@@ -13,7 +13,8 @@ from bootstrap.aws.secrets import parameter
 from bootstrap.aws.session import Aws
 from bootstrap.cluster.building import steps
 from bootstrap.cluster.site import Site
-from bootstrap.config.settings import ClusterSettings, Https, Login, Manager, Network, Timing, Workers
+from bootstrap.config.choices import Https
+from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 from bootstrap.local import environment, parts
 from bootstrap.local.cloud.base_images import PUBLISHED
 from bootstrap.local.settings import REGION, LocalSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.config.settings import Base, Https
+from bootstrap.config.choices import Base, Https
 from bootstrap.machines.image.user_data import ImageConfig
 from bootstrap.machines.image.user_data import user_data as builders
 from bootstrap.machines.manager.user_data import user_data as managers

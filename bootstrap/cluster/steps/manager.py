@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bootstrap.aws import instances, names, secrets
 from bootstrap.cluster.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, StepFailed
 from bootstrap.machines.image.base import architecture_of, base_image, judge_disk
 from bootstrap.machines.manager import state_volume, tls

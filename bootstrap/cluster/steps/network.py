@@ -10,7 +10,8 @@ from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.cluster.templates.network import network_template
 from bootstrap.cluster.templates.parts import TAG_NETWORK, Template
 from bootstrap.cluster.templates.place import without_forwarding
-from bootstrap.config.settings import ZONES_BY_DEFAULT, Egress
+from bootstrap.config.choices import Egress
+from bootstrap.config.settings import ZONES_BY_DEFAULT
 from bootstrap.errors import Refused, SettingsError
 from lifecycle_app.model.worker import TAG_CLUSTER
 

@@ -7,7 +7,8 @@ from bootstrap.cluster.steps.stack_changes import stack_changes
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.cluster.templates.place import Position, place_template
-from bootstrap.config.settings import ClusterSettings, Egress, Https
+from bootstrap.config.choices import Egress, Https
+from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt, Refused
 from lifecycle_app.model.worker import TAG_CLUSTER
 

@@ -14,7 +14,7 @@ from bootstrap.cluster.templates.parts import (
     resource,
     template,
 )
-from bootstrap.config.settings import Egress
+from bootstrap.config.choices import Egress
 
 HUB_PORT, WORKER_PORT = 8081, 8888
 ANYWHERE = "0.0.0.0/0"

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws.instances import code_of
 from bootstrap.aws.session import Aws
-from bootstrap.config.settings import Base
+from bootstrap.config.choices import Base
 from bootstrap.errors import Refused, SettingsError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.cluster.site import BuiltNetwork
-from bootstrap.config.settings import ClusterSettings, Egress
+from bootstrap.config.choices import Egress
+from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines.image.base import BaseImage
 from bootstrap.machines.image.user_data import ImageConfig, user_data
 from bootstrap.machines.manager.bundle import Bundle

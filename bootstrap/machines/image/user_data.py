@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bootstrap.config.settings import Base
+from bootstrap.config.choices import Base
 from bootstrap.machines.image import setup
 from bootstrap.machines.manager import fetch
 

@@ -1,8 +1,14 @@
 """Where the manager is reached: its name in the browser."""
 
-from collections.abc import Mapping
+from __future__ import annotations
 
-from bootstrap.config.settings import ClusterSettings, Https
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from bootstrap.config.choices import Https
+
+if TYPE_CHECKING:  # pydantic is not needed on the manager
+    from bootstrap.config.settings import ClusterSettings
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager.commands import PROXY_ADDRESS, PROXY_PORT
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.paths import CADDY_STATE, CERTIFICATE, HUB_STATIC, KEY

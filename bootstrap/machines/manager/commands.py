@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager.addresses import DEFAULT_PORTS
 from bootstrap.machines.manager.config import ManagerConfig
 from hub.config.settings import HUB_PORT, PROXY_API_PORT

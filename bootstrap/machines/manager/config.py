@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 
 CONFIG_PATH = Path("/etc/cloudjhub/manager.json")
 

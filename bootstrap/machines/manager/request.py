@@ -7,7 +7,8 @@ from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.cluster.site import BuiltNetwork
-from bootstrap.config.settings import ClusterSettings, Egress
+from bootstrap.config.choices import Egress
+from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines.image.base import BaseImage
 from bootstrap.machines.manager.addresses import public_url
 from bootstrap.machines.manager.config import ManagerConfig

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import boto3
 
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager import certificates, disks, files, installing, parameters, users
 from bootstrap.machines.manager.caddy import caddyfile
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig

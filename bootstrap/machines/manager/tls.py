@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bootstrap.aws import secrets
 from bootstrap.cluster.site import Site
-from bootstrap.config.settings import Https, Manager
+from bootstrap.config.choices import Https
+from bootstrap.config.settings import Manager
 from bootstrap.errors import SettingsError
 from bootstrap.machines.manager.addresses import public_host
 from bootstrap.machines.manager.certificate import Pair, objection, refuse_unusable, self_signed

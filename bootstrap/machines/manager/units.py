@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager import caddy
 from bootstrap.machines.manager.commands import PROXY_SCRIPT, hub_command, proxy_command
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig

@@ -11,7 +11,7 @@ from bootstrap.aws.instances import found_by_tags
 from bootstrap.cluster import building, functions
 from bootstrap.cluster.monitoring.alarms import silence
 from bootstrap.cluster.site import Site
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError
 from bootstrap.machines.image.images import current
 from bootstrap.machines.manager import state_volume

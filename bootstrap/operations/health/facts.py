@@ -16,7 +16,7 @@ from bootstrap.cluster import functions
 from bootstrap.cluster.monitoring.alarms import alarm_name
 from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.cluster.site import Site
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.machines.manager.addresses import public_url
 from bootstrap.operations.health.hub import pair_of
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bootstrap.cluster.site import Site
-from bootstrap.config.settings import Https
+from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.manager import tls
 from bootstrap.machines.manager.addresses import public_url

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.cluster.site import Site
-from bootstrap.config.login import Authenticator
+from bootstrap.config.choices import Authenticator
 from bootstrap.config.settings import Login
 from bootstrap.costs.prices import Prices
 from bootstrap.errors import Refused, SettingsError

@@ -1,0 +1,39 @@
+"""What a setting chooses among. Standard library only: programs on the machines read these names too."""
+
+from enum import StrEnum
+
+
+class Egress(StrEnum):
+    """How workers reach the internet. Nothing on the internet can reach them."""
+
+    NAT_GATEWAY = "nat-gateway"
+    MANAGER = "manager"  # the manager forwards, as a NAT instance
+    PUBLIC_ADDRESS = "public-address"  # each worker has one while it runs
+
+
+class Https(StrEnum):
+    """Where the manager's certificate comes from."""
+
+    LETS_ENCRYPT = "lets-encrypt"
+    OWN = "own-certificate"
+    SELF_SIGNED = "self-signed"
+    NONE = "none"  # on a loopback address only
+
+
+class Base(StrEnum):
+    """The operating systems whose newest image is looked up; any other base is given by its AMI id."""
+
+    UBUNTU = "ubuntu-24.04"
+    AMAZON_LINUX = "al2023"
+
+
+class Authenticator(StrEnum):
+    """Authenticators, by the names that JupyterHub registers them under."""
+
+    NATIVE = "native"
+    GITHUB = "github"
+    GOOGLE = "google"
+    OAUTH = "oauth"
+    LTI = "lti13"
+    LDAP = "ldap"
+    SHARED_PASSWORD = "shared-password"  # noqa: S105 -- an authenticator's name
