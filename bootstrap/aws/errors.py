@@ -1,41 +1,91 @@
-"""What AWS's errors mean for the operator, wherever a command meets them: one line that names the mend. Pure."""
+"""What an error of AWS means for the operator: one line that says what to do. Pure."""
 
 from collections.abc import Iterator
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from bootstrap.errors import BootstrapError, NotBuilt, Refused
-from bootstrap.preflight.credentials import EXPIRED, UNKNOWN, refused, unasked
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 BUSY = ("RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown")
 SIGNATURES = ("SignatureDoesNotMatch", "InvalidSignatureException")
+EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+UNKNOWN = ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId")
 NO_TABLE = "ResourceNotFoundException"
 TABLE_CALLS = ("Query", "Scan", "GetItem", "PutItem", "UpdateItem", "BatchGetItem", "BatchWriteItem")
+LOG_IN = "run `aws sso login` or `aws configure`, or set AWS_PROFILE"
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's error code, such as AccessDenied."""
+    return str(error.response["Error"]["Code"])
+
+
+def message_of(error: ClientError) -> str:
+    """AWS's own message; "" where it gives none."""
+    return str(error.response["Error"].get("Message", ""))
 
 
 def meaning(error: Exception, region: str = "that region") -> BootstrapError:
-    """The error as the operator is told of it; that of AWS may be a cause of it."""
+    """The error to show to the operator; `error` may have been raised from one of AWS's."""
     for one in _causes(error):
         if isinstance(one, ClientError) and (known := _of_client(one, region)):
             return known
         if isinstance(one, BotoCoreError):
-            return BootstrapError(unasked(one, region).line)
+            return BootstrapError(unreachable(one, region))
     return BootstrapError(" ".join(str(error).split()))
 
 
+def refused_credentials(code: str, message: str, region: str, *, is_known_elsewhere: bool) -> str:
+    """Why AWS does not accept the caller's credentials."""
+    if code in EXPIRED:
+        return f"the AWS credentials have expired: {LOG_IN}, then run the command again"
+    if is_known_elsewhere:
+        return (
+            f"the region {region} is not enabled for this account: enable it in the console under Account, "
+            "AWS Regions, or set another `region`"
+        )
+    if code in UNKNOWN:
+        return f"AWS does not know these credentials ({code}): {LOG_IN}"
+    if "Signature expired" in message or "not yet current" in message:
+        return "this machine's clock is wrong, so AWS refuses its signatures: set the clock"
+    if code in SIGNATURES:
+        return f"the AWS secret access key does not belong to its key id: {LOG_IN}"
+    return f"AWS does not accept the credentials: {code}: {message}: {LOG_IN}"
+
+
+def unreachable(error: BotoCoreError, region: str) -> str:
+    """Why a call did not reach AWS."""
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return f"there are no AWS credentials: {LOG_IN}"
+    if isinstance(error, SSOError | TokenRetrievalError | CredentialRetrievalError):
+        return f"the AWS credentials have expired: {LOG_IN}, then run the command again"
+    if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
+        return f"AWS cannot be reached in {region}: check this machine's network"
+    return f"the call did not reach AWS: {error}: {LOG_IN}"
+
+
 def _of_client(error: ClientError, region: str) -> BootstrapError | None:
-    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    code, message = code_of(error), message_of(error)
     if code in (*EXPIRED, *UNKNOWN, *SIGNATURES) or "Signature expired" in message:
-        return BootstrapError(refused(code, message, region, is_known_elsewhere=False).line)
+        return BootstrapError(refused_credentials(code, message, region, is_known_elsewhere=False))
     if code in DENIED:
         return Refused(
             f"your AWS user may not call {error.operation_name} ({code}): `cloudjhub doctor` lists what is missing"
         )
     if code in BUSY:
         return BootstrapError(
-            f"AWS takes no more calls of {error.operation_name} at this moment ({code}): run the command again, and "
-            "it goes on from there"
+            f"AWS is throttling {error.operation_name} ({code}): run the command again, and it continues from there"
         )
     if code == NO_TABLE and error.operation_name in TABLE_CALLS:
         return NotBuilt(

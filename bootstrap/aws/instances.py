@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Tell
+from bootstrap.aws.site import Tell
 from bootstrap.errors import Refused, StepFailed
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE
 
@@ -179,7 +180,3 @@ def described(aws: Aws, ids: Sequence[str]) -> "list[InstanceTypeDef]":
 def tags_of(described: Mapping[str, Any]) -> dict[str, str]:
     """The tags of whatever EC2 describes."""
     return {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
-
-
-def code_of(error: ClientError) -> str:
-    return str(error.response["Error"]["Code"])

@@ -1,6 +1,24 @@
-"""What the parts of a cluster are called. Everything is found again by these names and by the cluster's tag."""
+"""The names of a cluster's parts in AWS. Everything is found by these names and by the cluster's tag."""
 
-from bootstrap.aws.session import Aws
+from typing import Protocol
+
+STACKS = ("data", "place", "access")
+"""The stacks of a cluster, in the order in which they are created; the network's stack may be shared."""
+TABLES = ("workers", "history", "settings")
+MACHINE_ROLES = ("manager", "worker", "builder")
+"""The roles of instances, each with an instance profile; Chalice creates one for each function."""
+HANDLERS = ("record_state", "idle_alarm", "record_activity", "sweep", "stop_requested", "reconcile")
+"""The functions in app.py."""
+
+
+class Location(Protocol):
+    """Where a cluster is."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def region(self) -> str: ...
 
 
 def network_stack(network: str) -> str:
@@ -9,45 +27,70 @@ def network_stack(network: str) -> str:
 
 
 def stack(cluster: str, part: str) -> str:
-    """The CloudFormation stack of a part of a cluster: data, place or access."""
+    """The CloudFormation stack of one of `STACKS`."""
     return f"cloudjhub-{cluster}-{part}"
 
 
 def table(cluster: str, name: str) -> str:
-    """The table workers, history or settings."""
+    """One of `TABLES`."""
     return f"cloudjhub-{cluster}-{name}"
 
 
-def bucket(cluster: str, aws: Aws) -> str:
-    """Bucket names are the whole world's: account and region make them ours."""
-    return f"cloudjhub-{cluster}-{aws.account}-{aws.region}"
+def bucket(cluster: str, location: Location) -> str:
+    """Account and region make it unique: bucket names are global."""
+    return f"cloudjhub-{cluster}-{location.account}-{location.region}"
 
 
 def log_group(cluster: str) -> str:
-    """Where the manager's journal goes."""
+    """The log group of the manager's journal."""
     return f"/cloudjhub/{cluster}/manager"
 
 
 def role(cluster: str, part: str) -> str:
-    """Role and instance profile of manager, worker or builder."""
+    """Role and instance profile of one of `MACHINE_ROLES`."""
     return f"cloudjhub-{cluster}-{part}"
 
 
-def function(cluster: str, name: str) -> str:
-    """A Lambda function, as Chalice names it."""
-    return f"cloudjhub-{cluster}-{name}"
+def function(cluster: str, handler: str) -> str:
+    """A Lambda function and its role, as Chalice names them."""
+    return f"cloudjhub-{cluster}-{handler}"
 
 
-def dead_letters(cluster: str) -> str:
+def functions(cluster: str) -> list[str]:
+    """All Lambda functions of a cluster."""
+    return [function(cluster, handler) for handler in HANDLERS]
+
+
+def rule(function: str) -> str:
+    """A function's EventBridge rule, as Chalice names it."""
+    return f"{function}-event"
+
+
+def function_log_group(function: str) -> str:
+    """A function's log group."""
+    return f"/aws/lambda/{function}"
+
+
+def dead_letter_queue(cluster: str) -> str:
     """The queue of events that no function could handle."""
     return f"cloudjhub-{cluster}-dead-letters"
 
 
 def alerts(cluster: str) -> str:
-    """The topic by which alarms reach an administrator."""
+    """The topic that notifies the administrator of alarms."""
     return f"cloudjhub-{cluster}-alerts"
 
 
+def alarm(cluster: str, what: str) -> str:
+    """An alarm about the lifecycle app. Not `idle-`: those are the workers', and their events start a function."""
+    return f"cloudjhub-{cluster}-watch-{what}"
+
+
+def dashboard(cluster: str) -> str:
+    """The CloudWatch dashboard."""
+    return f"cloudjhub-{cluster}"
+
+
 def image(cluster: str) -> str:
-    """What worker images are called, before the time that is added."""
+    """The prefix of a worker image's name; a time follows."""
     return f"cloudjhub-{cluster}-worker"

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import click
 
-from bootstrap.aws import inventory
+from bootstrap.aws.site import Site
 from bootstrap.cli.lock import alone
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
 from bootstrap.cli.plan import changes_document, show_changes
 from bootstrap.cli.progress import reporting
-from bootstrap.cluster import building
-from bootstrap.cluster.site import Site
+from bootstrap.cluster import building, inventory
 from bootstrap.errors import LeftOver, SettingsError
 from bootstrap.operations import removal
 

@@ -10,10 +10,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cli.lock import alone
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
 from bootstrap.cli.progress import reporting
-from bootstrap.cluster.site import Site, Tell
 from bootstrap.cluster.steps.image import use
 from bootstrap.errors import SettingsError
 from bootstrap.machines.image import building, images

@@ -10,23 +10,15 @@ import boto3
 import click
 
 from bootstrap.cli.options import file_option, yes_option
+from bootstrap.cli.questions import Answers, Question, get, option_questions, option_value, put, questions
+from bootstrap.cluster import users as kept
 from bootstrap.config import migration
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.document import WrongSetting
-from bootstrap.config.questions import (
-    Answers,
-    Question,
-    get,
-    option_questions,
-    option_value,
-    put,
-    questions,
-)
 from bootstrap.config.reading import settings_in
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.config.writing import text
 from bootstrap.errors import SettingsError
-from bootstrap.operations import users as kept
 from hub.users.names import People
 
 NO_DOMAIN = "-"

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.errors import Refused
 
 LOCK = "changing.lock"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from bootstrap.cli.arguments import Argument
+from bootstrap.aws.site import Site
 from bootstrap.cli.options import file_option, json_option, site_of
-from bootstrap.cluster.site import Site
 from bootstrap.config.document import Scalar
 from bootstrap.config.values import duration
 from bootstrap.errors import Interrupted, NotBuilt, SettingsError
+from bootstrap.operations.arguments import Argument
 from bootstrap.operations.logs import Line, console, groups, lines, news
 from bootstrap.operations.workers.choosing import chosen
 from bootstrap.operations.workers.listing import machines

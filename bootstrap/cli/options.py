@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.reading import read_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])

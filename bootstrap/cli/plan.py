@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from bootstrap import costs, preflight
+from bootstrap.aws.site import Site
 from bootstrap.cli.options import file_option, json_option, site_of
 from bootstrap.cluster import building
-from bootstrap.cluster.site import Site
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import Refused
 from bootstrap.preflight import Problem

@@ -10,8 +10,8 @@ import click
 
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.progress import reporting
+from bootstrap.cluster import users as kept
 from bootstrap.errors import Interrupted, SettingsError, StepFailed
-from bootstrap.operations import users as kept
 from bootstrap.operations.workers import lacking
 from bootstrap.operations.workers.as_hub import hub_settings, manager_config, prepare_all
 from bootstrap.operations.workers.lacking import Cost

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from bootstrap.cluster.site import Tell
+from bootstrap.aws.site import Tell
 from bootstrap.errors import Interrupted
 
 

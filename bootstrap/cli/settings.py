@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from bootstrap.cli.arguments import Assignment
+from bootstrap.aws.site import Site
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
-from bootstrap.cluster.site import Site
+from bootstrap.cluster.users import accepted
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations import policies
-from bootstrap.operations.users import accepted
+from bootstrap.operations.arguments import Assignment
 from bootstrap.operations.workers.keeping import keep, moment
 from bootstrap.operations.workers.listing import store_of
 from lifecycle_app.model.messages import length

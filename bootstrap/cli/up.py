@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from bootstrap import preflight
+from bootstrap.aws.site import Site
 from bootstrap.cli.lock import alone
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.plan import as_document, refuse, show_changes, show_warnings
 from bootstrap.cli.progress import reporting
 from bootstrap.cluster import building
-from bootstrap.cluster.site import Site
 from bootstrap.machines.manager.addresses import public_url
 
 

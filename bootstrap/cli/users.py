@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bootstrap.aws import secrets
+from bootstrap.aws.site import Site
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
-from bootstrap.cluster.site import Site
+from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Authenticator
 from bootstrap.errors import NotBuilt, SettingsError
-from bootstrap.operations import users as kept
 from bootstrap.operations.workers.listing import store_of
 from hub.login.accounts import sign_up_code
 from hub.login.options import SIGN_UP_KEY

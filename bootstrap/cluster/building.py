@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Protocol
 
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.access import Access
 from bootstrap.cluster.steps.beginnings import Beginnings
 from bootstrap.cluster.steps.bundle import BundleUpload

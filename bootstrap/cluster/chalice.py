@@ -20,7 +20,8 @@ from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 from typing import Any
 
-from bootstrap.cluster.policies import Scope, lifecycle_policies
+from bootstrap.aws.scope import Scope
+from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.errors import StepFailed
 from lifecycle_app.model.worker import TAG_CLUSTER
 

@@ -9,10 +9,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.policies.lifecycle import POWERS
 
-HANDLERS = tuple(POWERS)
-"""The handlers in app.py."""
 TAG_CONTENT = "cloudjhub:content"
 """Set when everything about the function is as wanted; Chalice takes it away when it begins to change one."""
 NOT_THERE = frozenset({"ResourceNotFoundException", "NoSuchEntity", "NoSuchEntityException"})
@@ -25,20 +22,6 @@ class Function:
     name: str
     arn: str
     content: str
-
-
-def function_names(cluster: str) -> list[str]:
-    """The functions that the lifecycle app has."""
-    return [names.function(cluster, handler) for handler in HANDLERS]
-
-
-def rule(function: str) -> str:
-    """The EventBridge rule of a function, as Chalice names it."""
-    return f"{function}-event"
-
-
-def log_group(function: str) -> str:
-    return f"/aws/lambda/{function}"
 
 
 def existing(aws: Aws, cluster: str) -> dict[str, Function]:
@@ -70,32 +53,32 @@ def mark(aws: Aws, arns: Iterable[str], content: str) -> None:
 def parts(aws: Aws, cluster: str) -> list[str]:
     """Everything that is left of the functions, each as `<kind> <name>`."""
     functions = existing(aws, cluster)
-    everyone = sorted({*functions, *function_names(cluster)})
+    everyone = sorted({*functions, *names.functions(cluster)})
     left = [part for name in everyone for part in _parts_of(aws, name)]
     return [f"function {name}" for name in sorted(functions)] + left
 
 
 def _parts_of(aws: Aws, name: str) -> Iterator[str]:
-    if _is_there(lambda: aws.client("events").describe_rule(Name=rule(name))):
-        yield f"rule {rule(name)}"
+    if _is_there(lambda: aws.client("events").describe_rule(Name=names.rule(name))):
+        yield f"rule {names.rule(name)}"
     if _is_there(lambda: aws.client("iam").get_role(RoleName=name)):
         yield f"role {name}"
-    if _has_log_group(aws, log_group(name)):
-        yield f"log group {log_group(name)}"
+    if _has_log_group(aws, names.function_log_group(name)):
+        yield f"log group {names.function_log_group(name)}"
 
 
 def remove(aws: Aws, name: str) -> None:
     """Remove a function with all that Chalice made for it, as far as it is there."""
     events, iam = aws.client("events"), aws.client("iam")
     with _gone_already():
-        targets = [target["Id"] for target in events.list_targets_by_rule(Rule=rule(name))["Targets"]]
+        targets = [target["Id"] for target in events.list_targets_by_rule(Rule=names.rule(name))["Targets"]]
         if targets:
-            events.remove_targets(Rule=rule(name), Ids=targets)
-        events.delete_rule(Name=rule(name))
+            events.remove_targets(Rule=names.rule(name), Ids=targets)
+        events.delete_rule(Name=names.rule(name))
     with _gone_already():
         aws.client("lambda").delete_function(FunctionName=name)
     with _gone_already():
-        aws.client("logs").delete_log_group(logGroupName=log_group(name))
+        aws.client("logs").delete_log_group(logGroupName=names.function_log_group(name))
     with _gone_already():
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)

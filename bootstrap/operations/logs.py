@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.aws.instances import code_of
-from bootstrap.cluster.functions import HANDLERS, log_group
-from bootstrap.cluster.site import Site
+from bootstrap.aws.errors import code_of
+from bootstrap.aws.site import Site
 from bootstrap.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -42,7 +41,9 @@ class Line:
 def groups(cluster: str, part: str | None) -> dict[str, str]:
     """The log groups of a part, by the part's name; of all without one. Raises SettingsError for another name."""
     every = {MANAGER: names.log_group(cluster)}
-    every |= {handler: log_group(names.function(cluster, handler)) for handler in HANDLERS}
+    every |= {
+        handler: names.function_log_group(names.function(cluster, handler)) for handler in names.HANDLERS
+    }
     if part is None:
         return every
     if part == LIFECYCLE:

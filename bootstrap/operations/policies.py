@@ -10,10 +10,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cli.arguments import Assignment
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.policy import NEVER, field
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
+from bootstrap.operations.arguments import Assignment
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.policy import CLUSTER_SCOPE, READERS, SIGNALS, Policy, policy_for, read, scopes
 from lifecycle_app.model.worker import State, Worker

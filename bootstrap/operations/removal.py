@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from bootstrap.aws import instances, inventory
+from bootstrap.aws import instances
 from bootstrap.aws.instances import tags_of, terminate
-from bootstrap.aws.inventory import instances as tagged_instances
-from bootstrap.cluster import building
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
+from bootstrap.cluster import building, inventory
+from bootstrap.cluster.inventory import instances as tagged_instances
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.image import images

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.preflight import (
     credentials,
     images,

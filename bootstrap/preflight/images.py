@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.instance_types import architecture
 from bootstrap.errors import Refused, SettingsError
-from bootstrap.machines.image.base import base_image, judge_disk
+from bootstrap.machines.base_images import base_image, judge_disk
 from bootstrap.preflight.problem import Problem
 
 

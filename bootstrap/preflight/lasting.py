@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from bootstrap.aws import names, stacks
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.cluster.templates.network import subnet_ranges
 from bootstrap.errors import NotBuilt
 from bootstrap.preflight.problem import Problem

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from bootstrap.aws import names, secrets
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
+from bootstrap.cluster.users import first_people, read_people
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.manager import tls
-from bootstrap.operations.users import first_people, read_people
 from bootstrap.preflight.problem import Problem, warning
 from hub.login.options import secrets_of
 

@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.errors import NotBuilt
 from bootstrap.preflight.problem import Problem
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_OWNER, TAG_ROLE

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.preflight.problem import Problem, warning
 
 CANNOT_ASK = ("AccessDenied", "AccessDeniedException", "NoSuchEntity")
@@ -51,7 +51,7 @@ def needs(site: Site) -> list[Need]:
         Need(_actions("events", "DeleteRule PutRule PutTargets RemoveTargets"),
              scope.arn("events", f"rule/{own}sweep")),
         Need(_actions("sqs", "CreateQueue DeleteQueue SetQueueAttributes"),
-             scope.arn("sqs", names.dead_letters(cluster))),
+             scope.arn("sqs", names.dead_letter_queue(cluster))),
         Need(_actions("cloudwatch", "DeleteAlarms PutMetricAlarm"), scope.arn("cloudwatch", f"alarm:{own}any")),
         Need(_actions("logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy"),
              scope.arn("logs", f"log-group:{names.log_group(cluster)}:*")),

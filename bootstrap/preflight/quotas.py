@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.choices import Egress
 from bootstrap.preflight.problem import Problem, warning
 from lifecycle_app.model.worker import TAG_CLUSTER

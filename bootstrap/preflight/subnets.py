@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.cluster.templates.network import subnet_ranges
 from bootstrap.preflight.problem import Problem, warning
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.preflight.problem import Problem
 from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
 

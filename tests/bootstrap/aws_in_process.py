@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.reading import read_settings
 from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 

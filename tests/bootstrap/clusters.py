@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from moto import mock_aws
 
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.errors import BootstrapError
 from lifecycle_app.adapters.store import WorkerStore

@@ -9,8 +9,8 @@ import pytest
 from moto import mock_aws
 from moto.backends import get_backend
 
+from bootstrap.aws.site import Site
 from bootstrap.cli.options import site_of
-from bootstrap.cluster.site import Site
 from bootstrap.cluster.steps.access import Access
 from bootstrap.cluster.steps.data import Data
 from bootstrap.cluster.steps.network import NetworkStep

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network
 
-from bootstrap.cluster.policies import Scope
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.templates import (
     Position,
     access_template,

@@ -21,7 +21,7 @@ def said(code: str, operation: str = "DescribeStacks", message: str = "no") -> C
         (NoCredentialsError(), "there are no AWS credentials", 1),
         (EndpointConnectionError(endpoint_url="https://x"), "AWS cannot be reached in that region", 1),
         (said("UnauthorizedOperation", "RunInstances"), "may not call RunInstances", 4),
-        (said("RequestLimitExceeded", "RunInstances"), "takes no more calls of RunInstances", 1),
+        (said("RequestLimitExceeded", "RunInstances"), "AWS is throttling RunInstances", 1),
         (said("ResourceNotFoundException", "Query"), "a table of the cluster does not exist", 3),
         (said("ResourceNotFoundException", "GetFunction", "Function\nnot found"), "Function not found", 1),
     ],

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bootstrap.aws.site import Site
 from bootstrap.cli.down import down
-from bootstrap.cluster.site import Site
 from bootstrap.errors import LeftOver
 from lifecycle_app.model.worker import TAG_CLUSTER
 from tests.bootstrap.half_built import unbuilt

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cli.image import image
-from bootstrap.cluster.site import Site, Tell
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.image import building, images
 from bootstrap.machines.image.request import ROLE_IMAGE, TAG_CONTENT, TAG_VERSION

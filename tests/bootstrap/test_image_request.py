@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bootstrap.cluster.site import BuiltNetwork
+from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Base, Egress
 from bootstrap.config.settings import ClusterSettings, Network, Workers
-from bootstrap.machines.image.base import BaseImage
+from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.image.request import Recipe, image_request, launch_request, recipe, versions_in
 from bootstrap.machines.image.user_data import LONGEST, ImageConfig, user_data
 from bootstrap.machines.manager.bundle import REPOSITORY, build

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bootstrap.cli.init import init
+from bootstrap.cluster.users import people_in
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.migration import Found, Migration, migrate
 from bootstrap.config.reading import read_settings
 from bootstrap.errors import SettingsError
-from bootstrap.operations.users import people_in
 from hub.users.names import People
 
 # As cloudJHub's repository and launch script have them.

@@ -15,10 +15,10 @@ import pytest
 
 from bootstrap import __main__
 from bootstrap.aws.session import Aws
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cli.lock import alone
 from bootstrap.cli.progress import reporting
 from bootstrap.cluster import building
-from bootstrap.cluster.site import Site, Tell
 from bootstrap.cluster.steps.step import Change
 from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.errors import Interrupted, Refused

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster import chalice
-from bootstrap.cluster.policies import Scope, lifecycle_policies
+from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.errors import StepFailed
 
 SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")

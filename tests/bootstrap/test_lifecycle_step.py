@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from bootstrap.aws import stacks
+from bootstrap.aws import names, stacks
 from bootstrap.aws.session import Aws
+from bootstrap.aws.site import Site
 from bootstrap.cluster import chalice, functions
 from bootstrap.cluster.monitoring import queue
-from bootstrap.cluster.site import Site
 from bootstrap.cluster.steps.lifecycle import Lifecycle, variables
 from bootstrap.cluster.steps.step import Kind
 from bootstrap.config.choices import Https
@@ -130,7 +130,7 @@ def test_it_is_built_once_and_then_left_alone(site: Site) -> None:
     step.apply(site, silently)
     assert step.changes(site) == []
     found = functions.existing(site.aws, "spring")
-    assert sorted(found) == sorted(functions.function_names("spring"))
+    assert sorted(found) == sorted(names.functions("spring"))
     assert rules_and_roles(site) == [6, 6]
 
 

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from bootstrap.aws import secrets
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import SettingsError

@@ -12,7 +12,7 @@ import requests
 
 from bootstrap.aws import instances, secrets
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.cluster.steps.access import Access
 from bootstrap.cluster.steps.bundle import BundleUpload
 from bootstrap.cluster.steps.data import Data

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
+from bootstrap.cluster import users
 from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
-from bootstrap.operations import users
 from hub.users.names import People
 from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
 

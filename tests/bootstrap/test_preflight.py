@@ -13,7 +13,7 @@ import pytest
 from bootstrap import preflight
 from bootstrap.aws import names
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Workers
 from bootstrap.machines.manager.certificate import self_signed

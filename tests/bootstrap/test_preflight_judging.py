@@ -12,10 +12,11 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
+from bootstrap.aws.errors import refused_credentials, unreachable
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.settings import ClusterSettings, Network
-from bootstrap.preflight import credentials, login, names_taken, permissions, quotas, subnets
+from bootstrap.preflight import login, names_taken, permissions, quotas, subnets
 from bootstrap.preflight.problem import Problem
 from bootstrap.preflight.subnets import Subnet
 
@@ -143,18 +144,18 @@ def test_domains(found: set[str], address: str, words: str | None) -> None:
         (EndpointConnectionError(endpoint_url="https://x"), "AWS cannot be reached in us-east-1: "),
     ],
 )
-def test_credentials_that_cannot_even_be_asked(error: BotoCoreError, words: str) -> None:
-    assert credentials.unasked(error, "us-east-1").line.startswith(words)
+def test_calls_that_do_not_reach_aws(error: BotoCoreError, words: str) -> None:
+    assert unreachable(error, "us-east-1").startswith(words)
 
 
 def test_a_wrong_clock() -> None:
-    problem = credentials.refused(
+    line = refused_credentials(
         "SignatureDoesNotMatch",
         "Signature expired: 1 is now earlier than 2",
         "eu-west-1",
         is_known_elsewhere=False,
     )
-    assert problem.line.startswith("this machine's clock is wrong")
+    assert line.startswith("this machine's clock is wrong")
 
 
 def test_networks_that_are_shared() -> None:

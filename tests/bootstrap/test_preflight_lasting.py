@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.preflight import lasting
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cli.arguments import Assignment
 from bootstrap.cli.settings import settings
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
 from bootstrap.operations import policies
+from bootstrap.operations.arguments import Assignment
 from lifecycle_app.model.worker import State
 from tests.bootstrap.clusters import NOW, Built, built
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bootstrap.aws.site import Site
 from bootstrap.cli.open import in_pairs, open_
 from bootstrap.cli.status import status
-from bootstrap.cluster.site import Site
 from bootstrap.errors import NotBuilt, Unhealthy
 from bootstrap.machines.manager import tls
 from bootstrap.operations.health.hub import Hub

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bootstrap.aws import secrets
+from bootstrap.aws.site import Site
 from bootstrap.cli.secrets import secrets as secrets_group
 from bootstrap.cli.users import rows
 from bootstrap.cli.users import users as users_group
-from bootstrap.cluster.site import Site
+from bootstrap.cluster import users
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.manager.request import content
-from bootstrap.operations import users
 from bootstrap.operations.workers.listing import store_of
 from hub.login.accounts import is_code_of
 from hub.users.names import People

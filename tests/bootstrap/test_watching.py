@@ -11,14 +11,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from bootstrap.aws.names import HANDLERS
+from bootstrap.aws.scope import Scope
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.functions import HANDLERS
+from bootstrap.aws.site import Site
 from bootstrap.cluster.monitoring import board, notices, queue
 from bootstrap.cluster.monitoring.alarms import alarms, silence
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.cluster.monitoring.failures import PATIENCE, invoke_config, queue_policy, with_patience
-from bootstrap.cluster.policies import Scope
-from bootstrap.cluster.site import Site
 from bootstrap.config.settings import ClusterSettings, Network, Timing
 from bootstrap.local.cloud.alarms import AlarmState, Condition, MissingData, evaluate
 from lifecycle_app.model.worker import idle_alarm_prefix

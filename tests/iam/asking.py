@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies import (
-    Scope,
     builder_policy,
     lifecycle_policies,
     manager_policy,

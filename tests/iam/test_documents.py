@@ -8,8 +8,8 @@ import pytest
 from chalice.constants import LAMBDA_TRUST_POLICY
 
 from bootstrap.aws import names
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies import (
-    Scope,
     builder_policy,
     ec2_trust,
     lambda_trust,
@@ -43,7 +43,7 @@ def test_only_ec2_wears_the_roles_of_manager_and_worker(principal: str) -> None:
 
 def test_the_bucket_of_the_policies_is_the_bucket_that_is_made() -> None:
     aws = SimpleNamespace(account=ACCOUNT, region=SCOPE.region)
-    assert SCOPE.bucket_arn == f"arn:aws:s3:::{names.bucket(SCOPE.cluster, aws)}"  # type: ignore[arg-type]  # no calls
+    assert SCOPE.bucket_arn == f"arn:aws:s3:::{names.bucket(SCOPE.cluster, aws)}"
 
 
 def test_china_has_an_ec2_of_its_own() -> None:

@@ -10,7 +10,7 @@ import pytest
 from botocore import xform_name
 from botocore.session import Session
 
-from bootstrap.cluster.policies import Scope
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.__main__ import main
 from bootstrap.cluster.policies.operator import operator_policies
 from tests.contracts.test_stop_start_places import calls_in

@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.aws import instances, names
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.cluster.steps.image import WorkerImage
 from bootstrap.cluster.steps.step import Kind
 from bootstrap.config.settings import ClusterSettings, Network, Workers

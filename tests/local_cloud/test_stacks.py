@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.aws import names, stacks
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.cluster.steps.access import Access
 from bootstrap.cluster.steps.data import Data
 from bootstrap.cluster.steps.network import NetworkStep

@@ -11,8 +11,8 @@ import requests
 
 from bootstrap.aws.secrets import parameter
 from bootstrap.aws.session import Aws
+from bootstrap.aws.site import Site
 from bootstrap.cluster.building import steps
-from bootstrap.cluster.site import Site
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 from bootstrap.local import environment, parts

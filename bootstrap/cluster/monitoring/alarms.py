@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from bootstrap.aws import names
-from bootstrap.cluster.functions import HANDLERS
 from bootstrap.config.settings import ClusterSettings
 
 QUARTER = timedelta(minutes=15)
@@ -29,17 +28,12 @@ Alarm = dict[str, Any]
 def alarms(settings: ClusterSettings, topic: str) -> list[Alarm]:
     """All alarms of a cluster; `topic` is the ARN that they tell, "" for nobody."""
     found = [_dead_letters(settings.cluster)]
-    found += [_errors(settings.cluster, handler) for handler in HANDLERS]
-    found += [_throttles(settings.cluster, handler) for handler in HANDLERS]
+    found += [_errors(settings.cluster, handler) for handler in names.HANDLERS]
+    found += [_throttles(settings.cluster, handler) for handler in names.HANDLERS]
     actions = [topic] if topic else []
     told = {"ActionsEnabled": True, "OKActions": actions}
     ringing = [{**told, **alarm, "AlarmActions": actions, "InsufficientDataActions": []} for alarm in found]
     return [*ringing, {**told, **_sweep(settings), "AlarmActions": [], "InsufficientDataActions": actions}]
-
-
-def alarm_name(cluster: str, what: str) -> str:
-    """Not `idle-`: those are the workers' own, and events of these make a function look at a worker."""
-    return f"cloudjhub-{cluster}-watch-{what}"
 
 
 def differs(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
@@ -63,9 +57,9 @@ def _dead_letters(cluster: str) -> Alarm:
     return _alarm(
         cluster,
         "dead-letters",
-        f"Events that no function could handle lie in {names.dead_letters(cluster)}",
+        f"Events that no function could handle lie in {names.dead_letter_queue(cluster)}",
         metric=("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
-        dimension=("QueueName", names.dead_letters(cluster)),
+        dimension=("QueueName", names.dead_letter_queue(cluster)),
         statistic="Maximum",
         period=FIVE_MINUTES,
         # SQS stops telling of a queue that nobody touches, with messages in it or not: the alarm rings on until
@@ -143,7 +137,7 @@ def _alarm(
     missing: str,
 ) -> Alarm:
     return {
-        "AlarmName": alarm_name(cluster, what),
+        "AlarmName": names.alarm(cluster, what),
         "AlarmDescription": words,
         "Namespace": metric[0],
         "MetricName": metric[1],

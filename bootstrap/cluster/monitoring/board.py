@@ -6,10 +6,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from bootstrap.aws import names
+from bootstrap.aws.site import Site
 from bootstrap.cluster.monitoring.alarms import Alarm, alarms, differs
-from bootstrap.cluster.monitoring.dashboard import dashboard, dashboard_name
+from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.cluster.monitoring.notices import wanted_topic
-from bootstrap.cluster.site import Site
 from lifecycle_app.model.worker import TAG_CLUSTER
 
 
@@ -18,7 +19,7 @@ def differences(site: Site) -> Iterator[str]:
     for alarm in _outdated(site):
         yield f"alarm {alarm['AlarmName']}"
     if _body(site) != dashboard(site.settings, site.aws.region):
-        yield f"dashboard {dashboard_name(site.cluster)}"
+        yield f"dashboard {names.dashboard(site.cluster)}"
 
 
 def apply(site: Site) -> None:
@@ -28,14 +29,14 @@ def apply(site: Site) -> None:
         cloudwatch.put_metric_alarm(**alarm, Tags=[{"Key": TAG_CLUSTER, "Value": site.cluster}])
     body = dashboard(site.settings, site.aws.region)
     if _body(site) != body:
-        cloudwatch.put_dashboard(DashboardName=dashboard_name(site.cluster), DashboardBody=json.dumps(body))
+        cloudwatch.put_dashboard(DashboardName=names.dashboard(site.cluster), DashboardBody=json.dumps(body))
 
 
 def parts(site: Site) -> Iterator[str]:
     """Which alarms and dashboard there are."""
     yield from (f"alarm {name}" for name in sorted(_existing(site)))
     if _body(site) is not None:
-        yield f"dashboard {dashboard_name(site.cluster)}"
+        yield f"dashboard {names.dashboard(site.cluster)}"
 
 
 def remove(site: Site) -> None:
@@ -44,7 +45,7 @@ def remove(site: Site) -> None:
     if found:
         cloudwatch.delete_alarms(AlarmNames=found)
     if _body(site) is not None:
-        cloudwatch.delete_dashboards(DashboardNames=[dashboard_name(site.cluster)])
+        cloudwatch.delete_dashboards(DashboardNames=[names.dashboard(site.cluster)])
 
 
 def _outdated(site: Site) -> list[Alarm]:
@@ -63,7 +64,7 @@ def _existing(site: Site) -> dict[str, Any]:
 def _body(site: Site) -> Any:
     """The dashboard's body, or None where there is no dashboard."""
     try:
-        answer = site.aws.client("cloudwatch").get_dashboard(DashboardName=dashboard_name(site.cluster))
+        answer = site.aws.client("cloudwatch").get_dashboard(DashboardName=names.dashboard(site.cluster))
     except ClientError as error:
         if error.response["Error"]["Code"] in ("ResourceNotFound", "DashboardNotFoundError"):
             return None

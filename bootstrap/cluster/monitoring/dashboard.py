@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap.aws import names
-from bootstrap.cluster.functions import HANDLERS, log_group
 from bootstrap.config.settings import ClusterSettings
 from lifecycle_app.model.history import PER_HOUR
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, metric_namespace
@@ -14,10 +13,6 @@ WIDTH, HEIGHT = 8, 6
 PERIOD = 300
 
 Widget = dict[str, Any]
-
-
-def dashboard_name(cluster: str) -> str:
-    return f"cloudjhub-{cluster}"
 
 
 def dashboard(settings: ClusterSettings, region: str) -> dict[str, Any]:
@@ -86,13 +81,13 @@ def _machines(cluster: str, region: str) -> Widget:
 def _functions(title: str, cluster: str, metric: str, region: str) -> Widget:
     metrics = [
         ["AWS/Lambda", metric, "FunctionName", names.function(cluster, handler), {"label": handler}]
-        for handler in HANDLERS
+        for handler in names.HANDLERS
     ]
     return _graph(title, metrics, region, stat="Sum")
 
 
 def _dead_letters(cluster: str, region: str) -> Widget:
-    metric = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", names.dead_letters(cluster)]
+    metric = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", names.dead_letter_queue(cluster)]
     return _graph("Events that nobody could handle", [metric], region, stat="Maximum")
 
 
@@ -132,6 +127,7 @@ def _graph(title: str, metrics: Sequence[Any], region: str, stat: str = "Maximum
 
 
 def _logs(title: str, cluster: str, query: str, region: str, view: str) -> Widget:
-    sources = " | ".join(f"SOURCE '{log_group(names.function(cluster, handler))}'" for handler in HANDLERS)
+    groups = map(names.function_log_group, names.functions(cluster))
+    sources = " | ".join(f"SOURCE '{group}'" for group in groups)
     properties = {"title": title, "region": region, "view": view, "query": f"{sources} | {query}"}
     return {"type": "log", "properties": properties}

@@ -10,8 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from bootstrap.aws import names
-from bootstrap.cluster.functions import HANDLERS, rule
-from bootstrap.cluster.policies import Scope
+from bootstrap.aws.scope import Scope
 from lifecycle_app.model.worker import TAG_CLUSTER
 
 KEPT = timedelta(days=14)  # the longest that SQS knows
@@ -41,7 +40,7 @@ PATIENCE: Mapping[str, Patience] = {
 
 
 def queue_arn(scope: Scope) -> str:
-    return scope.arn("sqs", names.dead_letters(scope.cluster))
+    return scope.arn("sqs", names.dead_letter_queue(scope.cluster))
 
 
 def function_arn(scope: Scope, handler: str) -> str:
@@ -49,7 +48,7 @@ def function_arn(scope: Scope, handler: str) -> str:
 
 
 def rule_name(scope: Scope, handler: str) -> str:
-    return rule(names.function(scope.cluster, handler))
+    return names.rule(names.function(scope.cluster, handler))
 
 
 def queue_attributes(scope: Scope) -> dict[str, str]:
@@ -63,7 +62,7 @@ def queue_attributes(scope: Scope) -> dict[str, str]:
 
 def queue_policy(scope: Scope) -> dict[str, Any]:
     """Nobody without TLS; EventBridge for this cluster's rules. The functions send by their own roles."""
-    rules = [scope.arn("events", f"rule/{rule_name(scope, handler)}") for handler in HANDLERS]
+    rules = [scope.arn("events", f"rule/{rule_name(scope, handler)}") for handler in names.HANDLERS]
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -6,9 +6,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.monitoring.alarms import alarm_name
-from bootstrap.cluster.policies import Scope
-from bootstrap.cluster.site import Site
+from bootstrap.aws.scope import Scope
+from bootstrap.aws.site import Site
 from lifecycle_app.model.worker import TAG_CLUSTER
 
 
@@ -21,7 +20,7 @@ def topic_policy(scope: Scope) -> dict[str, Any]:
 
     The topic is not encrypted at rest: CloudWatch cannot use the key aws/sns, and what it sends names an alarm only.
     """
-    alarms = scope.arn("cloudwatch", f"alarm:{alarm_name(scope.cluster, '*')}")
+    alarms = scope.arn("cloudwatch", f"alarm:{names.alarm(scope.cluster, '*')}")
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.functions import HANDLERS
+from bootstrap.aws.site import Site
 from bootstrap.cluster.monitoring.failures import (
     invoke_config,
     queue_attributes,
@@ -15,7 +15,6 @@ from bootstrap.cluster.monitoring.failures import (
     rule_name,
     with_patience,
 )
-from bootstrap.cluster.site import Site
 
 NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 
@@ -27,7 +26,7 @@ def differences(site: Site) -> Iterator[str]:
         yield "dead-letter queue"
     elif not _has(_attributes(site, url), queue_attributes(site.scope)):
         yield "dead-letter queue's settings"
-    for handler in HANDLERS:
+    for handler in names.HANDLERS:
         if _invoke_config(site, handler) != invoke_config(site.scope, handler):
             yield f"retries of {handler}"
         targets = _targets(site, handler)
@@ -41,13 +40,13 @@ def apply(site: Site) -> None:
     url = find(site)
     if url is None:
         sqs.create_queue(
-            QueueName=names.dead_letters(site.cluster),
+            QueueName=names.dead_letter_queue(site.cluster),
             Attributes=queue_attributes(scope),  # type: ignore[arg-type]  # attributes by AWS's names
             tags=queue_tags(scope),
         )
     elif not _has(_attributes(site, url), queue_attributes(scope)):
         sqs.set_queue_attributes(QueueUrl=url, Attributes=queue_attributes(scope))  # type: ignore[arg-type]
-    for handler in HANDLERS:
+    for handler in names.HANDLERS:
         if _invoke_config(site, handler) != invoke_config(scope, handler):
             site.aws.client("lambda").put_function_event_invoke_config(**invoke_config(scope, handler))
         targets = _targets(site, handler)
@@ -59,7 +58,9 @@ def apply(site: Site) -> None:
 def find(site: Site) -> str | None:
     """The queue's URL, if there is one."""
     try:
-        return site.aws.client("sqs").get_queue_url(QueueName=names.dead_letters(site.cluster))["QueueUrl"]
+        return site.aws.client("sqs").get_queue_url(QueueName=names.dead_letter_queue(site.cluster))[
+            "QueueUrl"
+        ]
     except ClientError as error:
         if error.response["Error"]["Code"] in NO_QUEUE:
             return None

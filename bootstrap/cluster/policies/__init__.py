@@ -3,12 +3,10 @@
 from bootstrap.cluster.policies.builder import builder_policy
 from bootstrap.cluster.policies.lifecycle import lifecycle_policies
 from bootstrap.cluster.policies.manager import manager_policy
-from bootstrap.cluster.policies.scope import Scope
 from bootstrap.cluster.policies.trust import ec2_trust, lambda_trust
 from bootstrap.cluster.policies.worker import worker_policy
 
 __all__ = [
-    "Scope",
     "builder_policy",
     "ec2_trust",
     "lambda_trust",

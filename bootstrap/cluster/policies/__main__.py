@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bootstrap.cluster.policies import Scope, lifecycle_policies
+from bootstrap.aws.scope import Scope
+from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.cluster.policies.operator import operator_policies
 from bootstrap.cluster.policies.statements import Document
 

@@ -1,6 +1,6 @@
 """The image builder's role: it installs from the internet, so it reads what it installs and nothing else."""
 
-from bootstrap.cluster.policies.scope import Scope
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Document, allow, document
 
 

@@ -1,6 +1,6 @@
 """The hub's explicit denials: they hold beside any other policy, and the manager carries Session Manager's too."""
 
-from bootstrap.cluster.policies.scope import Scope
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Statement, deny
 
 # EC2's verbs that stop, change or take away something that is there.

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from bootstrap.aws import names
-from bootstrap.cluster.policies.scope import Scope
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Document, Statement, allow, deny, document
 from lifecycle_app.model.worker import idle_alarm_prefix
-
-APP_NAME = "cloudjhub"  # as in .chalice/config.json: Chalice names functions <app>-<stage>-<handler>
 
 Power = Callable[[Scope], Statement]
 
@@ -121,11 +119,13 @@ def _idle_alarms(scope: Scope) -> str:
 
 def _forward_failures(scope: Scope) -> Statement:
     """Lambda sends what failed for good to the dead-letter queue by the function's own role."""
-    queue = scope.arn("sqs", names.dead_letters(scope.cluster))
+    queue = scope.arn("sqs", names.dead_letter_queue(scope.cluster))
     return allow("ForwardFailures", ["sqs:SendMessage"], [queue])
 
 
 def _own_log(scope: Scope, function: str) -> Statement:
     """Chalice makes the log group, with its retention, so that no function needs to."""
-    group = scope.arn("logs", f"log-group:/aws/lambda/{APP_NAME}-{scope.cluster}-{function}")
+    group = scope.arn(
+        "logs", f"log-group:{names.function_log_group(names.function(scope.cluster, function))}"
+    )
     return allow("WriteOwnLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"])

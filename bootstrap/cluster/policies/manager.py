@@ -1,8 +1,8 @@
 """The hub's role: it launches and starts this cluster's workers and reads; it stops, changes and writes nothing."""
 
 from bootstrap.aws import names
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.denials import denials
-from bootstrap.cluster.policies.scope import Scope
 from bootstrap.cluster.policies.statements import Conditions, Document, Statement, allow, document
 from lifecycle_app.model.worker import (
     TAG_CLUSTER,

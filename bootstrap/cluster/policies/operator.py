@@ -2,22 +2,18 @@
 
 Who writes the functions' roles and may pass them could write one that does anything: these policies keep an operator
 from mistakes and from other clusters; one who is not trusted with the account needs a permissions boundary beside them.
+
+Resources are named one by one: a pattern of cluster `a` would match those of a cluster `a-b`.
 """
 
 from bootstrap.aws import names
-from bootstrap.cluster.monitoring.alarms import alarm_name
-from bootstrap.cluster.policies.lifecycle import POWERS
-from bootstrap.cluster.policies.scope import Scope
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Conditions, Document, Statement, allow, document
 from lifecycle_app.model.worker import TAG_CLUSTER, idle_alarm_prefix
 
 VIA_CLOUDFORMATION: Conditions = {
     "ForAnyValue:StringEquals": {"aws:CalledVia": ["cloudformation.amazonaws.com"]}
 }
-# Named one by one: a pattern of cluster `a` would reach into one named `a-b`.
-STACKS = ("data", "place", "access")
-TABLES = ("workers", "history", "settings")
-MACHINE_ROLES = ("manager", "worker", "builder")
 
 
 def operator_policies(scope: Scope) -> dict[str, Document]:
@@ -31,7 +27,7 @@ def operator_policies(scope: Scope) -> dict[str, Document]:
 
 def _stacks(scope: Scope) -> list[Statement]:
     """What stacks hold, nobody makes or removes but CloudFormation, and only in stacks of our names."""
-    own = [f"stack/{names.stack(scope.cluster, part)}/*" for part in STACKS]
+    own = [f"stack/{names.stack(scope.cluster, part)}/*" for part in names.STACKS]
     shared = f"stack/{names.network_stack('*')}/*"
     return [
         allow(
@@ -80,7 +76,7 @@ def _kept(scope: Scope) -> list[Statement]:
                     "UpdateContinuousBackups", "UpdateItem", "UpdateTable", "UpdateTimeToLive",
                 )
             ],
-            [scope.table(table) for table in TABLES],
+            [scope.table(table) for table in names.TABLES],
         ),
         allow(
             "Bucket",
@@ -114,15 +110,15 @@ def _kept(scope: Scope) -> list[Statement]:
 
 
 def _log_groups(scope: Scope) -> list[str]:
-    functions = (f"/aws/lambda/{names.function(scope.cluster, name)}" for name in POWERS)
+    functions = map(names.function_log_group, names.functions(scope.cluster))
     groups = (names.log_group(scope.cluster), *functions)
     return [scope.arn("logs", f"log-group:{group}{end}") for group in groups for end in ("", ":*")]
 
 
 def _roles(scope: Scope) -> list[Statement]:
     """Roles of our names alone; each may be given to EC2 or to Lambda, as it is meant."""
-    machines = [scope.iam_arn(f"role/{names.role(scope.cluster, part)}") for part in MACHINE_ROLES]
-    functions = [scope.iam_arn(f"role/{names.function(scope.cluster, name)}") for name in POWERS]
+    machines = [scope.iam_arn(f"role/{names.role(scope.cluster, part)}") for part in names.MACHINE_ROLES]
+    functions = [scope.iam_arn(f"role/{name}") for name in names.functions(scope.cluster)]
     return [
         allow(
             "Roles",
@@ -145,7 +141,7 @@ def _roles(scope: Scope) -> list[Statement]:
                     "RemoveRoleFromInstanceProfile",
                 )
             ],
-            [scope.iam_arn(f"instance-profile/{names.role(scope.cluster, part)}") for part in MACHINE_ROLES],
+            [scope.iam_arn(f"instance-profile/{names.role(scope.cluster, part)}") for part in names.MACHINE_ROLES],
         ),
         allow("RolesOfMachines", ["iam:PassRole"], machines,
               {"StringEquals": {"iam:PassedToService": scope.ec2_service}}),
@@ -225,7 +221,7 @@ def _machines(scope: Scope) -> list[Statement]:
 
 
 def _functions(scope: Scope) -> list[Statement]:
-    own = [names.function(scope.cluster, name) for name in POWERS]
+    own = names.functions(scope.cluster)
     functions = [scope.arn("lambda", f"function:{name}") for name in own]
     rules = [
         scope.arn("events", f"rule/{name}*") for name in own
@@ -260,8 +256,10 @@ def _functions(scope: Scope) -> list[Statement]:
 
 
 def _watching(scope: Scope) -> list[Statement]:
-    alarms = [f"{idle_alarm_prefix(scope.cluster)}i-*", alarm_name(scope.cluster, "*")]
-    dashboard = f"arn:{scope.partition}:cloudwatch::{scope.account}:dashboard/cloudjhub-{scope.cluster}"
+    alarms = [f"{idle_alarm_prefix(scope.cluster)}i-*", names.alarm(scope.cluster, "*")]
+    dashboard = (
+        f"arn:{scope.partition}:cloudwatch::{scope.account}:dashboard/{names.dashboard(scope.cluster)}"
+    )
     return [
         allow(
             "Queues",
@@ -271,7 +269,7 @@ def _watching(scope: Scope) -> list[Statement]:
                     "CreateQueue", "DeleteQueue", "GetQueueAttributes", "GetQueueUrl", "SetQueueAttributes", "TagQueue",
                 )
             ],
-            [scope.arn("sqs", names.dead_letters(scope.cluster))],
+            [scope.arn("sqs", names.dead_letter_queue(scope.cluster))],
         ),
         allow(
             "Notices",

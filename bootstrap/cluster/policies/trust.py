@@ -4,7 +4,7 @@ No aws:SourceAccount: neither EC2 nor Lambda is documented to send it when it ha
 role can be given to an instance or a function only by iam:PassRole in the role's own account.
 """
 
-from bootstrap.cluster.policies.scope import Scope
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Document
 
 

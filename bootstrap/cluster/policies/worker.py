@@ -1,6 +1,6 @@
 """The worker's role: users run their own code with it, so it holds one harmless power."""
 
-from bootstrap.cluster.policies.scope import Scope
+from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Document, allow, document
 from lifecycle_app.model.worker import metric_namespace
 

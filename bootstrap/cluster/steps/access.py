@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bootstrap.aws import names, stacks
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.stack_changes import stack_changes
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.cluster.templates.access import access_template

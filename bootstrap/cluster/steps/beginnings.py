@@ -5,9 +5,9 @@ import json
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
-from bootstrap.operations.users import ensure_people
+from bootstrap.cluster.users import ensure_people
 from lifecycle_app.model.policy import CLUSTER_SCOPE
 
 

@@ -3,7 +3,7 @@
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.machines.manager import bundle
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names, stacks
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.stack_changes import stack_changes
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.cluster.templates.data import data_template

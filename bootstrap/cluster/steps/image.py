@@ -3,16 +3,16 @@
 from datetime import UTC, datetime
 
 from bootstrap.aws import instances, names
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
-from bootstrap.machines.image import building, images
-from bootstrap.machines.image.base import (
+from bootstrap.machines.base_images import (
     architecture_of,
     described_image,
     judge_architecture,
     judge_disk,
     root_size,
 )
+from bootstrap.machines.image import building, images
 from bootstrap.machines.image.request import ROLE_BUILDER
 
 EFFECT = "new machines have it; stopped ones after `cloudjhub workers renew`"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from bootstrap.aws import names, secrets
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster import chalice, functions
 from bootstrap.cluster.monitoring import board, notices, queue
 from bootstrap.cluster.monitoring.failures import function_arn
-from bootstrap.cluster.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt
@@ -23,8 +23,8 @@ class Lifecycle:
 
     def changes(self, site: Site) -> list[Change]:
         found = functions.existing(site.aws, site.cluster)
-        if not set(functions.function_names(site.cluster)) <= set(found):
-            return [Change(Kind.CREATE, "lifecycle app", f"{len(functions.HANDLERS)} functions on rules")]
+        if not set(names.functions(site.cluster)) <= set(found):
+            return [Change(Kind.CREATE, "lifecycle app", f"{len(names.HANDLERS)} functions on rules")]
         changes = []
         if self._outdated(site, found):
             changes.append(Change(Kind.CHANGE, "lifecycle app", "its functions are deployed anew"))
@@ -37,7 +37,7 @@ class Lifecycle:
         files = _files(site)
         content = chalice.content_hash(files)
         found = functions.existing(site.aws, site.cluster)
-        wanted = functions.function_names(site.cluster)
+        wanted = names.functions(site.cluster)
         if not _is_complete(found, wanted, content):
             _deploy(site, tell, files)
             for name in sorted(set(found) - set(wanted)):
@@ -47,7 +47,7 @@ class Lifecycle:
         queue.apply(site)
         request = notices.apply(site)
         board.apply(site)
-        functions.mark(site.aws, [function_arn(site.scope, name) for name in functions.HANDLERS], content)
+        functions.mark(site.aws, [function_arn(site.scope, name) for name in names.HANDLERS], content)
         if request:
             tell(request)
 
@@ -56,7 +56,7 @@ class Lifecycle:
         if notices.is_there(site):
             left.append(f"topic {names.alerts(site.cluster)}")
         if queue.find(site) is not None:
-            left.append(f"queue {names.dead_letters(site.cluster)}")
+            left.append(f"queue {names.dead_letter_queue(site.cluster)}")
         return [Change(Kind.REMOVE, part) for part in left]
 
     def remove(self, site: Site, tell: Tell) -> None:
@@ -74,7 +74,7 @@ class Lifecycle:
             content = chalice.content_hash(_files(site))
         except NotBuilt:  # what comes before is to be built again, and then this is too
             return True
-        return not _is_complete(found, functions.function_names(site.cluster), content)
+        return not _is_complete(found, names.functions(site.cluster), content)
 
 
 def variables(settings: ClusterSettings, url: str, certificate: str) -> dict[str, str]:
@@ -129,4 +129,4 @@ def _short(words: Sequence[str]) -> str:
 def _all_names(site: Site) -> list[str]:
     """Of this release, and of earlier ones that are still there."""
     here = set(functions.existing(site.aws, site.cluster))
-    return sorted(here | set(functions.function_names(site.cluster)))
+    return sorted(here | set(names.functions(site.cluster)))

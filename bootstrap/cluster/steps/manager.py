@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bootstrap.aws import instances, names, secrets
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, StepFailed
-from bootstrap.machines.image.base import architecture_of, base_image, judge_disk
+from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
 from bootstrap.machines.manager import state_volume, tls
 from bootstrap.machines.manager.addresses import public_url
 from bootstrap.machines.manager.answering import hub_answers

@@ -1,6 +1,6 @@
 """Which clusters are in a network: those whose groups or machines are in its VPC."""
 
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from lifecycle_app.model.worker import TAG_CLUSTER
 
 ALIVE = ["pending", "running", "stopping", "stopped"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bootstrap.aws import names, stacks
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.neighbours import other_clusters
 from bootstrap.cluster.steps.stack_changes import stack_changes
 from bootstrap.cluster.steps.step import Change, Kind

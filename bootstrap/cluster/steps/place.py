@@ -1,7 +1,7 @@
 """The cluster's place in its network: groups, and the addresses that its manager keeps."""
 
 from bootstrap.aws import names, stacks
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.neighbours import other_clusters
 from bootstrap.cluster.steps.stack_changes import stack_changes
 from bootstrap.cluster.steps.step import Change, Kind

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from bootstrap.aws import secrets
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.manager import tls

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 
 
 class Kind(StrEnum):

@@ -1,7 +1,8 @@
 """The roles of manager, workers and builders, with their instance profiles. The functions' roles are Chalice's."""
 
 from bootstrap.aws import names
-from bootstrap.cluster.policies import Scope, builder_policy, ec2_trust, manager_policy, worker_policy
+from bootstrap.aws.scope import Scope
+from bootstrap.cluster.policies import builder_policy, ec2_trust, manager_policy, worker_policy
 from bootstrap.cluster.policies.statements import Document
 from bootstrap.cluster.templates.parts import Resource, Template, cluster_tags, ref, resource, template
 

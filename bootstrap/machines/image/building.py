@@ -7,10 +7,10 @@ from datetime import datetime
 
 from bootstrap.aws import instances, names
 from bootstrap.aws.instances import LOOK_EVERY, tags_of
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.errors import StepFailed
+from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
 from bootstrap.machines.image import images
-from bootstrap.machines.image.base import architecture_of, base_image, judge_disk
 from bootstrap.machines.image.console import outcome, tail
 from bootstrap.machines.image.request import (
     ROLE_BUILDER,

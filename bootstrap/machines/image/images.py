@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import instances, names
-from bootstrap.aws.instances import LOOK_EVERY, TELL_EVERY, code_of, tags_of
+from bootstrap.aws.errors import code_of
+from bootstrap.aws.instances import LOOK_EVERY, TELL_EVERY, tags_of
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.site import Tell
+from bootstrap.aws.site import Tell
 from bootstrap.errors import NotBuilt, StepFailed
 from bootstrap.machines.image.request import ROLE_IMAGE, TAG_CONTENT, versions_in
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import BuiltNetwork
+from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
-from bootstrap.machines.image.base import BaseImage
+from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.image.user_data import ImageConfig, user_data
 from bootstrap.machines.manager.bundle import Bundle
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_NAME, TAG_OWNER, TAG_ROLE

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import BuiltNetwork
+from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
-from bootstrap.machines.image.base import BaseImage
+from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.manager.addresses import public_url
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.user_data import user_data

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bootstrap.aws import secrets
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import Manager
 from bootstrap.errors import SettingsError

@@ -8,9 +8,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.aws import names, secrets
 from bootstrap.aws.instances import found_by_tags
-from bootstrap.cluster import building, functions
+from bootstrap.aws.site import Site
+from bootstrap.cluster import building
 from bootstrap.cluster.monitoring.alarms import silence
-from bootstrap.cluster.site import Site
 from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError
 from bootstrap.machines.image.images import current
@@ -96,13 +96,13 @@ def _functions(site: Site, now: datetime) -> list[str]:
     deployed = {handler: at for handler, at in times.items() if at is not None}
     errors = {
         handler: facts.last_error(site, names.function(site.cluster, handler), now)
-        for handler in functions.HANDLERS
+        for handler in names.HANDLERS
     }
     return [*judging.last_runs(runs, deployed, limits, now), *judging.errors(errors)]
 
 
 def _letters(site: Site, _: datetime) -> list[str]:
-    return judging.letters(waiting(site), names.dead_letters(site.cluster))
+    return judging.letters(waiting(site), names.dead_letter_queue(site.cluster))
 
 
 def _alarms(site: Site, _: datetime) -> list[str]:

@@ -12,10 +12,8 @@ from botocore.exceptions import ClientError
 from cryptography import x509
 
 from bootstrap.aws import names
-from bootstrap.cluster import functions
-from bootstrap.cluster.monitoring.alarms import alarm_name
+from bootstrap.aws.site import Site
 from bootstrap.cluster.policies import lifecycle_policies
-from bootstrap.cluster.site import Site
 from bootstrap.config.choices import Https
 from bootstrap.machines.manager.addresses import public_url
 from bootstrap.operations.health.hub import pair_of
@@ -52,7 +50,7 @@ def last_run(site: Site, function: str) -> datetime | None:
     """When a function last wrote to its log; None if it never did."""
     try:
         found = site.aws.client("logs").describe_log_streams(
-            logGroupName=functions.log_group(function), orderBy="LastEventTime", descending=True, limit=1
+            logGroupName=names.function_log_group(function), orderBy="LastEventTime", descending=True, limit=1
         )["logStreams"]
     except ClientError as error:
         if error.response["Error"]["Code"] not in NOT_THERE:
@@ -82,7 +80,7 @@ def last_error(site: Site, function: str, now: datetime) -> str:
         site.aws.client("logs")
         .get_paginator("filter_log_events")
         .paginate(
-            logGroupName=functions.log_group(function),
+            logGroupName=names.function_log_group(function),
             filterPattern=ERRORS,
             startTime=int((now - LOOKS_BACK).timestamp() * 1000),
         )
@@ -104,7 +102,7 @@ def ringing(site: Site) -> dict[str, str]:
     pages = site.aws.client("cloudwatch").get_paginator("describe_alarms")
     return {
         alarm["AlarmName"]: alarm.get("AlarmDescription", "")
-        for page in pages.paginate(AlarmNamePrefix=alarm_name(site.cluster, ""), StateValue="ALARM")
+        for page in pages.paginate(AlarmNamePrefix=names.alarm(site.cluster, ""), StateValue="ALARM")
         for alarm in page["MetricAlarms"]
     }
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.manager import tls

@@ -3,7 +3,7 @@
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 
 NO_QUEUE = ("NonExistentQueue", "QueueDoesNotExist")
 
@@ -12,7 +12,7 @@ def waiting(site: Site) -> int:
     """How many events lie in the queue; 0 where there is none."""
     client = site.aws.client("sqs")
     try:
-        url = client.get_queue_url(QueueName=names.dead_letters(site.cluster))["QueueUrl"]
+        url = client.get_queue_url(QueueName=names.dead_letter_queue(site.cluster))["QueueUrl"]
     except ClientError as error:
         if not error.response["Error"]["Code"].endswith(NO_QUEUE):
             raise

@@ -7,9 +7,8 @@ from datetime import datetime
 
 from bootstrap.aws import names, stacks
 from bootstrap.aws.instances import found_by_tags
-from bootstrap.aws.inventory import STACKS
+from bootstrap.aws.site import Site
 from bootstrap.cluster import functions
-from bootstrap.cluster.site import Site
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.image.images import current
 from bootstrap.machines.manager.request import ROLE_MANAGER
@@ -78,8 +77,7 @@ def overview(site: Site, now: datetime) -> Overview:
         manager=_manager(site),
         image=site.settings.workers.image or current(site.aws, site.cluster) or "",
         functions={
-            name: name in there and bool(there[name].content)
-            for name in functions.function_names(site.cluster)
+            name: name in there and bool(there[name].content) for name in names.functions(site.cluster)
         },
         dead_letters=waiting(site),
         workers=Counter(one.state for one in workers),
@@ -92,7 +90,7 @@ def require_built(site: Site) -> dict[str, str]:
     """The status of each stack by name, "" where there is none. Raises NotBuilt without any of the cluster's own."""
     formation = site.aws.client("cloudformation")
     found = {name: stacks.current(formation, name) for name in _stacks(site)}
-    if not any(found[names.stack(site.cluster, part)] for part in STACKS):
+    if not any(found[names.stack(site.cluster, part)] for part in names.STACKS):
         raise NotBuilt(f"there is no cluster {site.cluster} in {site.aws.region}: run `cloudjhub up` first")
     return {name: stack["StackStatus"] if stack else "" for name, stack in found.items()}
 
@@ -100,7 +98,7 @@ def require_built(site: Site) -> dict[str, str]:
 def _stacks(site: Site) -> list[str]:
     network = site.settings.network
     shared = [names.network_stack(network.name)] if network.is_ours else []
-    return [*shared, *(names.stack(site.cluster, part) for part in STACKS)]
+    return [*shared, *(names.stack(site.cluster, part) for part in names.STACKS)]
 
 
 def _manager(site: Site) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from bootstrap.aws import instances
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.errors import Interrupted, NotBuilt, Refused
 from bootstrap.machines.image import images
 from bootstrap.machines.manager.bundle import current, files_in

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bootstrap.aws.instances import code_of
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.session import Aws
 from lifecycle_app.adapters.aws import taken_apart
 

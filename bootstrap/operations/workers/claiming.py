@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bootstrap.aws import instances
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.transitions import with_claim

@@ -7,7 +7,8 @@ from datetime import datetime
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import instances
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.errors import code_of
+from bootstrap.aws.site import Site, Tell
 from bootstrap.errors import Refused, StepFailed
 from bootstrap.operations.workers.claiming import Clock, Why, end_stopped
 from bootstrap.operations.workers.listing import Machine, store_of
@@ -120,7 +121,7 @@ def _home_tags(site: Site, machine: Machine) -> dict[str, str] | None:
     try:
         found = site.aws.client("ec2").describe_volumes(VolumeIds=[machine.home_volume])["Volumes"]
     except ClientError as error:
-        if instances.code_of(error) == NO_VOLUME:
+        if code_of(error) == NO_VOLUME:
             return None
         raise
     return instances.tags_of(found[0]) if found else None

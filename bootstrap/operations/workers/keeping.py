@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bootstrap.cli.arguments import Argument
 from bootstrap.config.document import Scalar
 from bootstrap.config.values import duration
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
+from bootstrap.operations.arguments import Argument
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.worker import State, Worker

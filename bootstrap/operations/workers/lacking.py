@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
+from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Authenticator
 from bootstrap.config.settings import Login
 from bootstrap.costs.prices import Prices
 from bootstrap.errors import Refused, SettingsError
-from bootstrap.operations import users as kept
 from bootstrap.operations.workers.listing import BAD_RECORD, Machine
 from bootstrap.operations.workers.preparing import Outcome, Prepared, Wanted
 from bootstrap.preflight import quotas, subnets

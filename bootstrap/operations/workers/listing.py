@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bootstrap.aws.instances import found_by_tags, tags_of
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry, Kind, cost

@@ -15,7 +15,7 @@ from typing import Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.aws.instances import MENDS
-from bootstrap.cluster.site import Tell
+from bootstrap.aws.site import Tell
 from bootstrap.errors import BootstrapError
 from bootstrap.operations.workers.booting import Boot
 from bootstrap.operations.workers.stopping import STOPS_WITHIN

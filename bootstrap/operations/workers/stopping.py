@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from bootstrap.cluster.site import Site, Tell
+from bootstrap.aws.site import Site, Tell
 from bootstrap.errors import StepFailed
 from bootstrap.operations.workers.listing import Machine, store_of
 from hub.drain.stop_request import stop_entry

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.policies import lifecycle_policies
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from lifecycle_app.model.worker import (
     ROLE_WORKER,
     TAG_CLUSTER,
@@ -18,9 +17,6 @@ from lifecycle_app.model.worker import (
 )
 
 GONE_STATES = ("shutting-down", "terminated")
-TABLES = ("workers", "history", "settings")
-STACKS = ("data", "place", "access")
-ROLES = ("manager", "worker", "builder")
 NOT_THERE = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "404")
 
 
@@ -124,13 +120,13 @@ def _home_volumes(site: Site) -> Iterator[Found]:
 
 def _stacks(site: Site) -> Iterator[Found]:
     client = site.aws.client("cloudformation")
-    wanted = [names.stack(site.cluster, part) for part in STACKS]
+    wanted = [names.stack(site.cluster, part) for part in names.STACKS]
     return _there("stack", wanted, lambda name: client.describe_stacks(StackName=name))
 
 
 def _tables(site: Site) -> Iterator[Found]:
     client = site.aws.client("dynamodb")
-    wanted = [names.table(site.cluster, part) for part in TABLES]
+    wanted = [names.table(site.cluster, part) for part in names.TABLES]
     return _there("table", wanted, lambda name: client.describe_table(TableName=name))
 
 
@@ -143,29 +139,33 @@ def _bucket(site: Site) -> Iterator[Found]:
 
 def _roles(site: Site) -> Iterator[Found]:
     client = site.aws.client("iam")
-    wanted = [*(names.role(site.cluster, part) for part in ROLES), *_function_names(site)]
+    wanted = [
+        *(names.role(site.cluster, part) for part in names.MACHINE_ROLES),
+        *names.functions(site.cluster),
+    ]
     return _there("role", wanted, lambda name: client.get_role(RoleName=name))
 
 
 def _functions(site: Site) -> Iterator[Found]:
     client = site.aws.client("lambda")
-    return _there("function", _function_names(site), lambda name: client.get_function(FunctionName=name))
+    return _there(
+        "function", names.functions(site.cluster), lambda name: client.get_function(FunctionName=name)
+    )
 
 
 def _queue(site: Site) -> Iterator[Found]:
     client = site.aws.client("sqs")
     return _there(
-        "queue", [names.dead_letters(site.cluster)], lambda name: client.get_queue_url(QueueName=name)
+        "queue", [names.dead_letter_queue(site.cluster)], lambda name: client.get_queue_url(QueueName=name)
     )
 
 
 def _rules(site: Site) -> Iterator[Found]:
-    functions = set(lifecycle_policies(site.scope))
     prefix = names.function(site.cluster, "")
     for page in site.aws.client("events").get_paginator("list_rules").paginate(NamePrefix=prefix):
         for rule in page["Rules"]:
             name = rule["Name"].removeprefix(prefix)
-            if any(name.startswith(function) for function in functions):
+            if any(name.startswith(function) for function in names.HANDLERS):
                 yield Found("rule", rule["Name"])
 
 
@@ -176,7 +176,7 @@ def _alarms(site: Site) -> Iterator[Found]:
 
 
 def _log_groups(site: Site) -> Iterator[Found]:
-    functions = [f"/aws/lambda/{name}" for name in _function_names(site)]
+    functions = map(names.function_log_group, names.functions(site.cluster))
     logs = site.aws.client("logs")
     for name in [names.log_group(site.cluster), *functions]:
         found = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
@@ -211,10 +211,6 @@ LOOKS: Sequence[Callable[[Site], Iterator[Found]]] = (
     _queue,
     _parameters,
 )
-
-
-def _function_names(site: Site) -> list[str]:
-    return [names.function(site.cluster, name) for name in lifecycle_policies(site.scope)]
 
 
 def _there(kind: str, wanted: Sequence[str], ask: Callable[[str], object]) -> Iterator[Found]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.aws import names, stacks
+from bootstrap.aws.scope import Scope
 from bootstrap.aws.session import Aws
-from bootstrap.cluster.policies import Scope
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt
 

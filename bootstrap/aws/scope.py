@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bootstrap.aws import names
 from lifecycle_app.model.worker import CLUSTER_NAME, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 
@@ -26,7 +27,7 @@ class Scope:
         if not CLUSTER_NAME.match(self.cluster):
             raise ValueError(f"cluster name {self.cluster!r}: use a letter and up to 31 of a-z, 0-9 and -")
         if not self.worker_role:
-            object.__setattr__(self, "worker_role", f"cloudjhub-{self.cluster}-worker")
+            object.__setattr__(self, "worker_role", names.role(self.cluster, "worker"))
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a regional resource of this account."""
@@ -41,7 +42,7 @@ class Scope:
         return f"arn:{self.partition}:ec2:{self.region}::{resource}"
 
     def table(self, name: str) -> str:
-        return self.arn("dynamodb", f"table/cloudjhub-{self.cluster}-{name}")
+        return self.arn("dynamodb", f"table/{names.table(self.cluster, name)}")
 
     def indexes(self, name: str) -> str:
         return f"{self.table(name)}/index/*"
@@ -56,7 +57,7 @@ class Scope:
     @property
     def bucket_arn(self) -> str:
         """S3's ARNs name neither region nor account; the bucket's own name holds them."""
-        return f"arn:{self.partition}:s3:::cloudjhub-{self.cluster}-{self.account}-{self.region}"
+        return f"arn:{self.partition}:s3:::{names.bucket(self.cluster, self)}"
 
     @property
     def ec2_service(self) -> str:

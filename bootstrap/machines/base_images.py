@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from bootstrap.aws.instances import code_of
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.session import Aws
 from bootstrap.config.choices import Base
 from bootstrap.errors import Refused, SettingsError

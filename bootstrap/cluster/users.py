@@ -6,7 +6,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.cluster.site import Site
+from bootstrap.aws.site import Site
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
 from hub.errors import SettingsError as UsersFileWrong
