@@ -23,7 +23,7 @@ from bootstrap.cli.users import users
 from bootstrap.cli.workers import workers
 from bootstrap.errors import BootstrapError, Interrupted, Refused, SettingsError
 from bootstrap.local.commands import local
-from hub.errors import HubError
+from hub.errors import HubPartError
 from lifecycle_app.errors import LifecycleError
 
 COMMANDS = (
@@ -76,7 +76,7 @@ def main() -> None:
         cli(prog_name=PROGRAM, complete_var=VARIABLE)
     except BootstrapError as error:
         _end(error)
-    except (ClientError, BotoCoreError, HubError, LifecycleError) as error:
+    except (ClientError, BotoCoreError, HubPartError, LifecycleError) as error:
         _end(meaning(error))
 
 

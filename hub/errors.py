@@ -1,6 +1,6 @@
 """What can go wrong in the hub's part, as one tree.
 
-HubError
+HubPartError
 ├── SettingsError        the environment lacks a variable, or has a wrong value in it
 ├── StartError           a worker could not be started; the message is what its user reads
 │   ├── NoCapacity       AWS has no machine of an allowed type free
@@ -23,15 +23,15 @@ HubError
 """
 
 
-class HubError(Exception):
+class HubPartError(Exception):
     """Root of this package's errors."""
 
 
-class SettingsError(HubError):
+class SettingsError(HubPartError):
     """The environment lacks a variable, or has a wrong value in it; the message names the mend."""
 
 
-class StartError(HubError):
+class StartError(HubPartError):
     """A worker could not be started; the message is what its user reads."""
 
     label = "start"
@@ -91,7 +91,7 @@ class RecordUnclear(StartError):
     label = "record"
 
 
-class IdentityError(HubError):
+class IdentityError(HubPartError):
     """An answer to a worker that asks for its environment; `status` is the HTTP one."""
 
     status = 401
@@ -119,7 +119,7 @@ class TooManyTries(IdentityError):
     status = 429
 
 
-class WorkerSilent(HubError):
+class WorkerSilent(HubPartError):
     """A worker did not tell what goes on in it; `answers` if it answered all the same, with whatever HTTP status."""
 
     def __init__(self, words: str, *, answers: bool) -> None:
@@ -127,9 +127,9 @@ class WorkerSilent(HubError):
         self.answers = answers
 
 
-class StopNotSent(HubError):
+class StopNotSent(HubPartError):
     """The stop request could not be put on the event bus."""
 
 
-class SignUpRefused(HubError):
+class SignUpRefused(HubPartError):
     """An account is not made; the message is what whoever asked for it reads."""

@@ -5,8 +5,11 @@ hub's name is in a signed header, so that a request signed for another hub is wo
 """
 
 import asyncio
+import hashlib
 import hmac
+import json
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,9 +22,8 @@ from botocore.parsers import ResponseParserError, create_parser
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from hub.errors import NotProven
-from hub.login.native import Failures
-from hub.spawn.batching import Calls
+from hub.clients.calls import Calls
+from hub.errors import NotProven, TooManyTries
 
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
@@ -67,6 +69,12 @@ class Proof:
 
     headers: Mapping[str, str]
     signature: str
+
+
+def worker_token(key: str, cluster: str, worker: str, instance_id: str) -> str:
+    """The API token of a worker's server. It follows from the instance, so that a running one can be taken up again."""
+    message = json.dumps([cluster, worker, instance_id], ensure_ascii=True)
+    return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
 def check_request(sent: Any, *, host: str, hub_name: str, now: datetime) -> Proof:
@@ -147,6 +155,40 @@ def _check_age(date: str, day: str, now: datetime) -> None:
         raise NotProven("the date cannot be read") from error
     if abs(now - signed_at) > AGE or not date.startswith(day):
         raise NotProven("signed too long ago, or by a wrong clock")
+
+
+MOST_FAILURES = 30
+FAILURES_WITHIN = timedelta(minutes=1)
+
+
+class Failures:
+    """Limits how often something may fail to prove who it is: `most` times within `within`."""
+
+    def __init__(self, most: int = MOST_FAILURES, within: timedelta = FAILURES_WITHIN) -> None:
+        self._most = most
+        self._within = within
+        self._at: dict[str, deque[datetime]] = {}
+
+    def check(self, source: str, now: datetime) -> None:
+        """Raises TooManyTries for a source that has failed too often."""
+        self._forget(now)
+        if len(self._at.get(source, ())) >= self._most:
+            raise TooManyTries("too many attempts that proved nothing")
+
+    def add(self, source: str, now: datetime) -> None:
+        """Counts a failure."""
+        self._at.setdefault(source, deque(maxlen=self._most)).append(now)
+
+    def forgive(self, source: str) -> None:
+        """Forgets the failures of a source that has proved who it is."""
+        self._at.pop(source, None)
+
+    def _forget(self, now: datetime) -> None:
+        for source, times in list(self._at.items()):
+            while times and now - times[0] > self._within:
+                times.popleft()
+            if not times:
+                del self._at[source]
 
 
 class Identities:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.local.cloud.buckets import Buckets
 from bootstrap.local.cloud.rules import State
-from hub.spawn.launching import Image, Order, Place, run_request
+from hub.spawn.launch_request import Image, Order, Place, run_request
 from tests.hub.fakes import SETTINGS
 from tests.simulation.ec2 import LeanEC2, Machine
 from tests.simulation.virtual_time import VirtualLoop

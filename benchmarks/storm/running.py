@@ -12,7 +12,7 @@ from jupyterhub import orm
 from benchmarks.storm.cluster import Cluster, running
 from benchmarks.storm.settings import CLUSTER, Storm
 from hub.config.settings import WORKER_PORT
-from hub.users.names import worker_token
+from hub.identity import worker_token
 from tests.hub.emulated import eventually
 
 ROUND = 5.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import boto3
 from botocore.config import Config
 
-from hub.spawn.batching import QUICK
+from hub.clients.calls import QUICK
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

@@ -7,7 +7,7 @@ from typing import Any
 from bootstrap.config.choices import Authenticator, Egress, Https
 from bootstrap.config.settings import Workers
 from bootstrap.costs.comparison import egress_costs
-from hub.login.options import CHOICES, FLAG, LIST, TEMPLATES, TEXT, URL
+from hub.config.authenticators import CHOICES, FLAG, LIST, TEMPLATES, TEXT, URL
 
 Answers = dict[str, Any]
 """The keys of cluster.yaml with their values, sections nested."""

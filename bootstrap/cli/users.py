@@ -17,9 +17,8 @@ from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Authenticator
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations.workers.listing import store_of
-from hub.login.accounts import sign_up_code
-from hub.login.options import SIGN_UP_KEY
-from hub.users.names import People
+from hub.config.authenticators import SIGN_UP_KEY
+from hub.users.names import People, sign_up_code
 from lifecycle_app.model.worker import State, Worker
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)

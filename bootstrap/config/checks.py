@@ -9,8 +9,8 @@ from bootstrap.config.choices import Authenticator, Base, Https
 from bootstrap.config.document import Place, Table
 from bootstrap.config.instance_types import architecture
 from bootstrap.config.settings import ClusterSettings, Network
+from hub.config.authenticators import checked
 from hub.errors import SettingsError as OptionWrong
-from hub.login.options import checked
 
 FEWEST_ZONES = 2
 SHORT_PERIODS = (1, 5, 10, 20, 30)

@@ -11,7 +11,7 @@ from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.manager import tls
 from bootstrap.preflight.problem import Problem, warning
-from hub.login.options import secrets_of
+from hub.config.authenticators import secrets_of
 
 
 def problems(site: Site) -> Iterator[Problem]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from hub.config.authenticators import checked
 from hub.errors import SettingsError
-from hub.login.options import checked
 from lifecycle_app.model.worker import CLUSTER_NAME
 
 HUB_PORT = 8081

@@ -11,6 +11,7 @@ from typing import Any
 from jupyterhub.apihandlers.base import APIHandler
 from tornado import web
 
+from hub.clients.workers import base_url, server_url
 from hub.drain.verdict import (
     Mode,
     Observation,
@@ -22,11 +23,10 @@ from hub.drain.verdict import (
     refusal_before_asking,
     verdict,
 )
-from hub.drain.worker_client import base_url, server_url
 from hub.errors import WorkerSilent
-from hub.parts import WithParts
+from hub.identity import worker_token
+from hub.spawn.parts import WithParts
 from hub.spawn.spawner import WorkerSpawner
-from hub.users.names import worker_token
 from lifecycle_app.model.worker import Worker, split
 
 log = logging.getLogger(__name__)

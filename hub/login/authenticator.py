@@ -1,11 +1,5 @@
-"""Any JupyterHub authenticator, with our rules for names and our handlers.
+"""Any JupyterHub authenticator with the cluster's rules for names, and its part of JupyterHub's configuration."""
 
-What JupyterHub's configuration says of the chosen authenticator.
-
-A directory's users, asked over TLS whose certificate is checked, and without stopping the hub.
-"""
-
-import asyncio
 import logging
 import ssl
 from importlib.metadata import entry_points
@@ -14,34 +8,32 @@ from urllib.parse import urlsplit
 
 from jupyterhub.auth import Authenticator, DummyAuthenticator
 from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
-from ldap3.core.exceptions import LDAPException
-from ldapauthenticator import LDAPAuthenticator
 from tornado import web
 from traitlets.utils.importstring import import_item
 
+from hub.config.authenticators import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIGN_UP_KEY, lets_others_in
 from hub.config.settings import SHARED_PASSWORD, Settings
 from hub.errors import SettingsError
-from hub.login.options import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIGN_UP_KEY, lets_others_in
 from hub.pages.handlers import routes
-from hub.parts import Parts, Secrets
 from hub.users.names import People, normalised, objection
-from hub.users.wanted import Membership
+from hub.users.operator_settings import Membership
+from hub.wiring import Hub, Secrets
 
 SHARED = (DummyAuthenticator, SharedPasswordAuthenticator)
 
 log = logging.getLogger(__name__)
 
 
-def authenticator_class(name: str, parts: Parts) -> type[Authenticator]:
+def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
     """The authenticator of that name (an entry point of JupyterHub, or a class), bound to our rules.
 
     Raises SettingsError if there is none, or if it has no real accounts and others than this machine can reach it.
     """
     base = _find(name)
-    if issubclass(base, SHARED) and not parts.settings.is_loopback:
+    if issubclass(base, SHARED) and not hub.settings.is_loopback:
         raise SettingsError(
             f"CLOUDJHUB_AUTHENTICATOR={name} is for one machine only, but CLOUDJHUB_PUBLIC_URL is"
-            f" {parts.settings.public_url}: choose an authenticator with real accounts"
+            f" {hub.settings.public_url}: choose an authenticator with real accounts"
         )
 
     class NamedUsers(base):  # type: ignore[misc, valid-type]  # the class is known only when the hub runs
@@ -65,15 +57,15 @@ def authenticator_class(name: str, parts: Parts) -> type[Authenticator]:
 
         def is_admin(self, handler: Any, authentication: dict[str, Any]) -> bool | None:
             """The operator's list decides about those who are on it, JupyterHub's admin page about the others."""
-            name, people = authentication["name"], parts.wanted.people
+            name, people = authentication["name"], hub.wanted.people
             return (
                 name in people.admins if name in people.users else super().is_admin(handler, authentication)
             )
 
         def get_handlers(self, app: Any) -> list[Any]:
             """Ours come first. JupyterHub asks for them when it starts, which is when following the list begins."""
-            parts.wanted.follow(Membership(app, self, parts.wanted.people).apply)
-            return [*super().get_handlers(app), *routes(parts)]
+            hub.wanted.follow(Membership(app, self, hub.wanted.people).apply)
+            return [*super().get_handlers(app), *routes(hub, hub.pages)]
 
     return NamedUsers
 
@@ -170,27 +162,3 @@ def ldap_traits(options: dict[str, Any], password: str) -> dict[str, Any]:
         tls["ca_certs_file"] = options["ca_certificates"]
     secret = {"lookup_dn_search_password": password} if password else {}
     return {**own, **secret, "tls_strategy": STRATEGIES[options["tls"]], "tls_kwargs": tls}
-
-
-LONGEST = 30
-"""Seconds that the directory may take."""
-
-
-class VerifiedLdap(LDAPAuthenticator):  # type: ignore[misc]  # it publishes no types
-    """The package's own asks in the hub's event loop, where a slow directory would stop everything."""
-
-    async def authenticate(self, handler: Any, data: dict[str, str]) -> Any:  # noqa: ARG002 -- JupyterHub's
-        """Who it is, as the directory says. Raises HTTPError 503 if it cannot be asked."""
-
-        def ask() -> Any:
-            # Nothing in there waits: it only is written as if it did.
-            return asyncio.run(LDAPAuthenticator.authenticate(self, None, data))
-
-        try:
-            async with asyncio.timeout(LONGEST):
-                return await asyncio.get_running_loop().run_in_executor(None, ask)
-        except (LDAPException, TimeoutError, OSError) as error:
-            self.log.error("the LDAP server %s cannot be asked: %s", self.server_address, error)
-            raise web.HTTPError(
-                503, "The directory does not answer just now. Try again in a minute."
-            ) from error

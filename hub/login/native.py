@@ -1,22 +1,27 @@
-"""Accounts that the hub itself keeps: names and passwords, made with a code that belongs to the name.
-
-Slows down whoever keeps failing to prove who it is.
-"""
+"""Accounts that the hub keeps: names and passwords, created with a sign-up code; and their pages."""
 
 import asyncio
-from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import bcrypt
 from jupyterhub.auth import Authenticator
 from nativeauthenticator import NativeAuthenticator
+from nativeauthenticator.handlers import (
+    AuthorizationAreaHandler,
+    LocalBase,
+    LoginHandler,
+    SignUpHandler,
+    admin_users_scope,
+)
 from nativeauthenticator.orm import UserInfo
 from tornado import web
 from traitlets import Bool, Unicode
 
 from hub.errors import SignUpRefused, TooManyTries
-from hub.login.accounts import Form, account_routes, is_code_of
+from hub.identity import Failures
+from hub.users.names import is_code_of
 
 LONGEST_PASSWORD = 72
 """Bytes: bcrypt knows no more."""
@@ -26,6 +31,16 @@ WRONG_CODE = (
     "This name and this code do not belong together, or the account exists already."
     " Check both; if that does not help, ask your administrator."
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What somebody who signs up has filled in."""
+
+    name: str
+    code: str
+    password: str
+    again: str
 
 
 class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes no types
@@ -167,35 +182,87 @@ def _is_password(password: str, hashed: bytes) -> bool:
     return len(told) <= LONGEST_PASSWORD and bcrypt.checkpw(told, hashed)
 
 
-MOST_FAILURES = 30
-FAILURES_WITHIN = timedelta(minutes=1)
+def account_routes() -> list[tuple[str, type[web.RequestHandler]]]:
+    """Our handlers, which come before the package's own."""
+    return [
+        (r"/login", LoginPage),
+        (r"/signup", SignUpPage),
+        (r"/authorize", AuthorizationAreaHandler),
+        (r"/authorize/([^/]+)", AuthorizeHandler),
+        (r"/discard/([^/]+)", DiscardHandler),
+    ]
 
 
-class Failures:
-    """Limits how often something may fail to prove who it is: `most` times within `within`."""
+class LoginPage(LoginHandler):  # type: ignore[misc]  # it publishes no types
+    """Tells nothing of an account to somebody who does not know its password."""
 
-    def __init__(self, most: int = MOST_FAILURES, within: timedelta = FAILURES_WITHIN) -> None:
-        self._most = most
-        self._within = within
-        self._at: dict[str, deque[datetime]] = {}
+    async def post(self) -> None:
+        """Logs in."""
+        data = {name: self.get_body_argument(name, strip=False) for name in self.request.body_arguments}
+        words, status = "Invalid username or password.", 403
+        try:
+            user = await self.login_user(data)
+        except web.HTTPError as error:
+            user, words, status = None, str(error.log_message), error.status_code
+        if user:
+            self._jupyterhub_user = user
+            self.redirect(self.get_next_url(user))
+            return
+        self.set_status(status)
+        self.finish(await self._render(login_error=words, username=data.get("username", "")))
 
-    def check(self, source: str, now: datetime) -> None:
-        """Raises TooManyTries for a source that has failed too often."""
-        self._forget(now)
-        if len(self._at.get(source, ())) >= self._most:
-            raise TooManyTries("too many attempts that proved nothing")
 
-    def add(self, source: str, now: datetime) -> None:
-        """Counts a failure."""
-        self._at.setdefault(source, deque(maxlen=self._most)).append(now)
+class SignUpPage(SignUpHandler):  # type: ignore[misc]  # it publishes no types
+    """Makes an account for who has the name's code."""
 
-    def forgive(self, source: str) -> None:
-        """Forgets the failures of a source that has proved who it is."""
-        self._at.pop(source, None)
+    async def get(self) -> None:
+        """The form; a link may carry the name."""
+        await self._show(username=self.get_argument("username", ""))
 
-    def _forget(self, now: datetime) -> None:
-        for source, times in list(self._at.items()):
-            while times and now - times[0] > self._within:
-                times.popleft()
-            if not times:
-                del self._at[source]
+    async def post(self) -> None:
+        """Makes the account."""
+        form = Form(
+            name=self.get_body_argument("username", "", strip=False),
+            code=self.get_body_argument("code", ""),
+            password=self.get_body_argument("signup_password", "", strip=False),
+            again=self.get_body_argument("signup_password_confirmation", "", strip=False),
+        )
+        try:
+            words = await self.authenticator.sign_up(form, self.request.remote_ip, datetime.now(UTC))
+        except SignUpRefused as error:
+            self.set_status(400)
+            await self._show(username=form.name, refusal=str(error))
+        else:
+            await self._show(username=form.name, success=words)
+
+    async def _show(self, **shown: Any) -> None:
+        requests = self.authenticator.requests
+        shortest = self.authenticator.minimum_password_length
+        page = self.render_template("signup.html", requests=requests, shortest=shortest, **shown)
+        self.finish(await page)
+
+
+class AuthorizeHandler(LocalBase):  # type: ignore[misc]  # it publishes no types
+    """Authorises an account, or takes that back. By POST only: a link that somebody sends must not do it."""
+
+    @admin_users_scope  # type: ignore[untyped-decorator]  # it publishes no types
+    async def post(self, name: str) -> None:
+        """Changes it and shows the accounts."""
+        if UserInfo.find(self.db, name) is None:
+            raise web.HTTPError(404, "There is no such account.")
+        UserInfo.change_authorization(self.db, name)
+        self.redirect(self.hub.base_url + "authorize")
+
+
+class DiscardHandler(LocalBase):  # type: ignore[misc]  # it publishes no types
+    """Deletes an account that is not authorised. The name's sign-up code makes a new one."""
+
+    @admin_users_scope  # type: ignore[untyped-decorator]  # it publishes no types
+    async def post(self, name: str) -> None:
+        """Deletes it and shows the accounts."""
+        account = UserInfo.find(self.db, name)
+        if account is None or account.is_authorized:
+            raise web.HTTPError(409, "Only an account that is not authorised can be deleted.")
+        self.db.delete(account)
+        self.db.commit()
+        self.redirect(self.hub.base_url + "authorize")

@@ -9,9 +9,11 @@ from jupyterhub.handlers.base import BaseHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
+from hub.clients.lifecycle import Reader
 from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
-from hub.parts import Parts, WithParts
+from hub.pages.texts import Pages
+from hub.spawn.parts import Parts, WithParts
 from hub.spawn.spawner import WorkerSpawner
 from hub.users.handlers import ServerHandler, SpawnPage, UserHandler
 from lifecycle_app.errors import RecordError
@@ -23,7 +25,7 @@ RETRY_AFTER = 1
 FORWARDED = ("X-Forwarded-For", "X-Real-Ip", "Forwarded")
 
 
-def routes(parts: Parts) -> list[tuple[str, type[web.RequestHandler], dict[str, Parts]]]:
+def routes(parts: Parts, pages: Pages) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
     """Our handlers. They come before JupyterHub's own, so that ours take the place of its."""
     given = {"parts": parts}
     return [
@@ -33,7 +35,7 @@ def routes(parts: Parts) -> list[tuple[str, type[web.RequestHandler], dict[str, 
         (r"/api/users/([^/]+)/server", ServerHandler, given),
         (r"/api/users/([^/]+)/servers/([^/]*)", ServerHandler, given),
         (r"/spawn/([^/]+)/([^/]+)", SpawnPage, given),
-        (r"/workers", WorkersHandler, given),
+        (r"/workers", WorkersHandler, {"reader": parts.reader, "pages": pages}),
     ]
 
 
@@ -98,12 +100,16 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
         raise NotReady(f"nobody waits for the server of {worker.key}")
 
 
-class WorkersHandler(WithParts, BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+class WorkersHandler(BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types
     """All workers, for administrators."""
+
+    def initialize(self, reader: Reader, pages: Pages) -> None:
+        """Called by Tornado with the route's keyword arguments."""
+        self.reader, self.pages = reader, pages
 
     @web.authenticated
     @needs_scope("admin-ui")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
     async def get(self) -> None:
         """The page."""
-        await self.parts.reader.loaded()
-        self.finish(await self.render_template("workers.html", workers=self.parts.pages.everybody()))
+        await self.reader.loaded()
+        self.finish(await self.render_template("workers.html", workers=self.pages.everybody()))

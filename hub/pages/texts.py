@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hub.records import Reader
-from hub.spawn.batching import Calls
+from hub.clients.calls import Calls
+from hub.clients.lifecycle import Reader
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordError
 from lifecycle_app.model.history import Entry

@@ -1,21 +1,18 @@
-"""What EC2 knows of instances, asked as rarely as possible and for many at once; and their home disks.
-
-Home disks on their way to new machines. A worker is not served without its home.
-"""
+"""Instances as EC2 describes them, many in one call; and home disks, which are attached to new instances."""
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from hub.clients.calls import Calls, Joining, code_of
 from hub.config.settings import Settings
 from hub.errors import CloudRefused, InstanceGone, StartError
-from hub.spawn.batching import Calls, Joining, code_of
-from hub.spawn.launching import HOME_DEVICE, Image, Place
+from hub.spawn.launch_request import HOME_DEVICE, Image, Place
 from hub.spawn.planning import Known, known_from, lacks_home
-from hub.users.names import filter_value
 from lifecycle_app.model.worker import (
     ROLE_WORKER,
     TAG_CLUSTER,
@@ -41,6 +38,8 @@ ATTACH_LATER = frozenset(
 )
 ATTACH_TRIES = 180
 ATTACH_PAUSE = 1.0
+
+_PLAIN = re.compile(r"[^\w ._@+=:-]+")
 
 
 class Instances:
@@ -152,6 +151,11 @@ def _filters(cluster: str, users: list[str]) -> list[dict[str, Any]]:
         {"Name": f"tag:{TAG_USER}", "Values": users},
         {"Name": "instance-state-name", "Values": ALIVE},
     ]
+
+
+def filter_value(name: str) -> str:
+    """A value for EC2's filters that finds `name`, and perhaps others: its wildcards and their like are widened."""
+    return _PLAIN.sub("*", name)
 
 
 def _newest(worker: str, instances: Sequence[dict[str, Any]]) -> Known | None:

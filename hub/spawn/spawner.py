@@ -13,14 +13,14 @@ from jupyterhub.spawner import Spawner, SpawnException
 from sqlalchemy import inspect
 from tornado import web
 
+from hub.clients.workers import server_url
 from hub.config.settings import WORKER_PORT
-from hub.drain.worker_client import server_url
 from hub.errors import StartError, StopNotSent
-from hub.parts import Parts
+from hub.identity import worker_token
 from hub.spawn import progress as steps
+from hub.spawn.parts import Parts
 from hub.spawn.planning import Known, Step, is_doubtful, is_gone, step_for
 from hub.spawn.progress import Progress, form, instance_type_in
-from hub.users.names import worker_token
 from lifecycle_app.model.worker import State, worker_key
 
 # Before JupyterHub gives up with words of its own.

@@ -8,7 +8,7 @@ from jupyterhub.scopes import needs_scope
 from jupyterhub.slugs import is_valid_safe_slug
 from tornado import web
 
-from hub.parts import WithParts
+from hub.spawn.parts import WithParts
 from hub.spawn.progress import instance_type_in
 from lifecycle_app.errors import RecordError
 from lifecycle_app.model.worker import worker_key

@@ -1,19 +1,15 @@
-"""Which user names are accepted, and what is made of them. A name never reaches a shell, a path or a slug.
+"""User names, the list of users, and sign-up codes. Needs no JupyterHub, so that the command line uses it too.
 
-Names are compared as text: canonically equivalent spellings (NFC) and upper and lower case are the same name,
-everything else is another user. What cannot be told from another name by looking at it, or breaks a URL, is refused.
-
-Who belongs to the cluster, as the operator keeps it: the JSON in the settings table, and the users file.
-
-The command line reads and writes the same JSON with these functions, so nothing here needs JupyterHub.
+A name never reaches a shell, a path or a slug. Canonically equivalent spellings (NFC) and upper and lower case are the
+same name; everything else is another user. Names that look like others, or break a URL, are refused.
 """
 
+import base64
 import hashlib
 import hmac
 import json
-import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +22,6 @@ LONGEST = 255
 _CONTROL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # They have a meaning in URLs or in the scripts of JupyterHub's pages.
 _UNUSABLE = frozenset("/\\?#%<>")
-_PLAIN = re.compile(r"[^\w ._@+=:-]+")
 
 
 def normalised(name: str) -> str:
@@ -59,26 +54,6 @@ def _objection_to_characters(name: str) -> str | None:
     if unicodedata.normalize("NFKC", name) != name or normalised(name) != name:
         return "This user name has letters in it that look like others: write it with plain ones."
     return None
-
-
-def client_token(request: Mapping[str, object], previous: str | None, generation: int) -> str:
-    """The RunInstances token of a request (which carries cluster, worker, subnet and type), 64 ASCII characters.
-
-    The same request after the same previous instance has the same token, so that EC2 launches it once.
-    """
-    known = json.dumps([request, previous, generation], sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(known.encode()).hexdigest()
-
-
-def worker_token(key: str, cluster: str, worker: str, instance_id: str) -> str:
-    """The API token of a worker's server. It follows from the instance, so that a running one can be taken up again."""
-    message = json.dumps([cluster, worker, instance_id], ensure_ascii=True)
-    return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
-
-
-def filter_value(name: str) -> str:
-    """A value for EC2's filters that finds `name`, and perhaps others: its wildcards and their like are widened."""
-    return _PLAIN.sub("*", name)
 
 
 SCOPE = "users"
@@ -167,3 +142,22 @@ def _is_admin(name: str, about: dict[str, Any]) -> bool:
     if not isinstance(admin, bool):
         raise ValueError(f"`admin` of {name[:100]!r} is neither true nor false")  # noqa: TRY004 -- a wrong text
     return admin
+
+
+LETTERS = 16
+"""Of 32 each: 80 bits, which nobody guesses over HTTP."""
+
+
+def sign_up_code(key: str, cluster: str, name: str) -> str:
+    """The code of a normalised name, like ABCD-EFGH-IJKL-MNOP. It follows from the key: nobody has to keep it."""
+    message = json.dumps(["sign-up", cluster, name], ensure_ascii=True)
+    digest = hmac.new(key.encode(), message.encode(), hashlib.sha256).digest()
+    letters = base64.b32encode(digest).decode()[:LETTERS]
+    return "-".join(letters[start : start + 4] for start in range(0, LETTERS, 4))
+
+
+def is_code_of(told: str, key: str, cluster: str, name: str) -> bool:
+    """Is this the name's code, however it is spaced and whichever case it is in?"""
+    plain = "".join(told.split()).replace("-", "").upper()
+    wanted = sign_up_code(key, cluster, name).replace("-", "")
+    return hmac.compare_digest(plain.encode(errors="replace"), wanted.encode())

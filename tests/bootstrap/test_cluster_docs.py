@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bootstrap.config.writing import text
-from hub.login.options import CHOICES
+from hub.config.authenticators import CHOICES
 from tests.bootstrap.test_cluster_writing import PLAIN
 
 REFERENCE = (Path(__file__).parents[2] / "docs/cluster-yaml.md").read_text(encoding="utf-8")

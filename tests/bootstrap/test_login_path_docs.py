@@ -25,10 +25,10 @@ def written(file: str, pattern: str) -> float:
 ELSEWHERE: dict[tuple[str, str], Callable[[], object]] = {
     ("hub/config/settings", "answer_limit"): lambda: Settings.__dataclass_fields__["answer_limit"].default,
     ("hub/config/configuration", "start_timeout"): lambda: written(
-        "hub/config/configuration.py", r'"start_timeout": (\d+),'
+        "hub/configuration.py", r'"start_timeout": (\d+),'
     ),
     ("hub/config/configuration", "http_timeout"): lambda: written(
-        "hub/config/configuration.py", r'"http_timeout": (\d+),'
+        "hub/configuration.py", r'"http_timeout": (\d+),'
     ),
 }
 
@@ -69,7 +69,7 @@ def test_the_sums_are_right(title: str, columns: slice) -> None:
 
 def test_the_waits_are_the_codes() -> None:
     """A login that meets no trouble waits for others at EC2, and for the next look at the port."""
-    starting, answering = import_module("hub.spawn.starting"), import_module("hub.drain.worker_client")
-    lost_packet = written("hub/drain/worker_client.py", r"HTTPRequest\(url, connect_timeout=(\d+),")
+    starting, answering = import_module("hub.spawn.starter"), import_module("hub.clients.workers")
+    lost_packet = written("hub/clients/workers.py", r"HTTPRequest\(url, connect_timeout=(\d+),")
     longest = starting.WINDOW + answering.SHORTEST_PAUSE + lost_packet
     assert figures(rows("Waits")[-1][1:]) == pytest.approx([longest, longest])

@@ -93,5 +93,5 @@ def test_the_hub_runs_with_its_own_sources() -> None:
         "-m",
         "jupyterhub",
         "-f",
-        "/s/hub/config/jupyterhub_config.py",
+        "/s/hub/jupyterhub_config.py",
     ]

@@ -23,8 +23,8 @@ from bootstrap.operations.workers.preparing import (
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
 from hub.errors import CloudBusy, NoCapacity, QuotaReached, RecordUnclear, StartError
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.starting import Starter
-from hub.spawn.startup import Startup
+from hub.spawn.protocol import Startup
+from hub.spawn.starter import Starter
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.worker import State, Worker

@@ -19,8 +19,7 @@ from bootstrap.cluster import users
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.manager.request import content
 from bootstrap.operations.workers.listing import store_of
-from hub.login.accounts import is_code_of
-from hub.users.names import People
+from hub.users.names import People, is_code_of
 from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
 from tests.bootstrap.manager_examples import CONFIG

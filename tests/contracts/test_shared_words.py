@@ -5,8 +5,8 @@ from bootstrap.worker import facts
 from bootstrap.worker.settings import DEFAULT_REPORT_PERIOD
 from hub.config.settings import from_environment
 from hub.drain import verdict
-from hub.spawn import launching
-from hub.users import names, wanted
+from hub.spawn import launch_request
+from hub.users import names, operator_settings
 from lifecycle_app.adapters import tables
 from lifecycle_app.model import decision, policy
 from lifecycle_app.settings import settings
@@ -28,8 +28,8 @@ def test_hub_knows_each_way_of_draining_that_the_lifecycle_app_asks_for() -> Non
 
 def test_hub_reads_the_scopes_that_the_table_has_attributes_for() -> None:
     attributes = tables.SettingRecord.get_attributes()
-    assert {names.SCOPE, wanted.IMAGE_SCOPE} <= set(attributes)
-    assert launching.CONFIG_PATH == "/etc/cloudjhub/worker.json"
+    assert {names.SCOPE, operator_settings.IMAGE_SCOPE} <= set(attributes)
+    assert launch_request.CONFIG_PATH == "/etc/cloudjhub/worker.json"
 
 
 def test_who_is_not_told_how_often_workers_report_takes_it_for_the_same() -> None:

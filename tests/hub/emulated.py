@@ -175,7 +175,7 @@ class Emulated:
             "-m",
             "jupyterhub",
             "--config",
-            str(REPOSITORY / "hub/config/jupyterhub_config.py"),
+            str(REPOSITORY / "hub/jupyterhub_config.py"),
         ]
         with (self.directory / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(

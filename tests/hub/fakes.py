@@ -11,9 +11,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from hub.clients.calls import Calls
 from hub.config.settings import Settings
-from hub.spawn.batching import Calls
-from hub.spawn.launching import Image
+from hub.spawn.launch_request import Image
 from lifecycle_app.model.worker import State, Worker
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from hub.drain.worker_client import LARGEST_ANSWER, LONGEST_PAUSE, SHORTEST_PAUSE, Workers, pause
+from hub.clients.workers import LARGEST_ANSWER, LONGEST_PAUSE, SHORTEST_PAUSE, Workers, pause
 from hub.errors import WorkerSilent
 
 ADDRESS = "127.191.1.99"
@@ -80,7 +80,7 @@ async def test_worker_that_takes_the_question_and_says_nothing_does_not_answer(
     hung: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(mute, ADDRESS, 0)
     port = server.sockets[0].getsockname()[1]
-    monkeypatch.setattr("hub.drain.worker_client.ANSWER", timedelta(milliseconds=50))
+    monkeypatch.setattr("hub.clients.workers.ANSWER", timedelta(milliseconds=50))
     with pytest.raises(WorkerSilent) as silent:
         await Workers().activity(f"http://{ADDRESS}:{port}/", "token")
     assert not silent.value.answers

@@ -9,7 +9,7 @@ from tornado.web import HTTPError
 from hub.errors import SettingsError
 from hub.login.authenticator import authenticator_class
 from hub.users.names import People
-from hub.users.wanted import set_people
+from hub.users.operator_settings import set_people
 from tests.hub.fakes import SETTINGS
 
 PEOPLE = People(frozenset({"ada", "boss"}), frozenset({"boss"}), frozenset({"bob"}))
@@ -18,7 +18,7 @@ PEOPLE = People(frozenset({"ada", "boss"}), frozenset({"boss"}), frozenset({"bob
 def parts() -> Any:
     """What the authenticator needs of the hub's parts; nobody follows the list."""
     wanted = SimpleNamespace(people=PEOPLE, follow=id)
-    return SimpleNamespace(settings=SETTINGS, wanted=wanted)
+    return SimpleNamespace(settings=SETTINGS, wanted=wanted, reader=None, pages=None)
 
 
 def authenticator(name: str = "shared-password") -> Any:

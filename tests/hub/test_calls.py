@@ -3,8 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from hub.clients.calls import MOST_FAILURES, MOST_TRIES, QUICK, TokenBucket
 from hub.errors import CloudBusy, CloudRefused
-from hub.spawn.batching import MOST_FAILURES, MOST_TRIES, QUICK, TokenBucket
 from tests.hub.fakes import Clock, calls, refusal
 
 

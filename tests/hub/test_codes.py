@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hub.login.accounts import is_code_of, sign_up_code
+from hub.users.names import is_code_of, sign_up_code
 
 CODE = sign_up_code("key", "spring", "ada")
 

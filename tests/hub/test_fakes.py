@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from hub.spawn.launching import Order, Place, run_request
+from hub.spawn.launch_request import Order, Place, run_request
 from hub.spawn.planning import known_from
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_USER
 from tests.hub.fakes import IMAGE, SETTINGS, FakeEC2

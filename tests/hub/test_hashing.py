@@ -6,7 +6,7 @@ from jupyterhub.oauth import provider
 from jupyterhub.utils import compare_token, new_token
 
 from hub.config import tuning
-from hub.users.names import worker_token
+from hub.identity import worker_token
 
 
 @pytest.fixture

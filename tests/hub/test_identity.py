@@ -13,8 +13,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from bootstrap.worker.identity import signed_proof
 from hub.errors import NotProven, NotReady, TooManyTries
-from hub.identity import AGE, AT_ONCE, BODY, Identities, check_request, instance_in
-from hub.login.native import Failures
+from hub.identity import AGE, AT_ONCE, BODY, Failures, Identities, check_request, instance_in
 from tests.hub.fakes import NOON, calls
 
 HOST = "sts.us-east-1.amazonaws.com"

@@ -8,7 +8,7 @@ import pytest
 
 from hub.errors import CloudRefused, InstanceGone, StartError
 from hub.spawn.instances import ATTACH_TRIES, Instances
-from hub.spawn.launching import Image, Order, Place, run_request
+from hub.spawn.launch_request import Image, Order, Place, run_request
 from lifecycle_app.model.worker import State
 from tests.hub.fakes import IMAGE, NOON, SETTINGS, Clock, FakeEC2, calls, refusal
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hub.spawn.batching import Joining
+from hub.clients.calls import Joining
 
 
 class Asked:

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from hub.spawn.launching import (
+from hub.spawn.launch_request import (
     CONFIG_PATH,
     Order,
     Place,

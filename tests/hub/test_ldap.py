@@ -14,8 +14,8 @@ import pytest
 from pyasn1.codec.ber import decoder  # type: ignore[import-untyped]  # it publishes no types
 from tornado.web import HTTPError
 
+from hub.config.authenticators import checked
 from hub.login.authenticator import ldap_traits
-from hub.login.options import checked
 from tests.certificates import certificate_for
 
 with warnings.catch_warnings():
@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from ldap3.protocol.rfc4511 import LDAPMessage
 
-    from hub.login.authenticator import VerifiedLdap
+    from hub.login.ldap import VerifiedLdap
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -11,7 +11,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from hub.login.accounts import sign_up_code
+from hub.users.names import sign_up_code
 from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, Emulated, eventually, free_port
 from tests.hub.provider import KEY, YES, Provider

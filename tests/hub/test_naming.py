@@ -5,8 +5,11 @@ from itertools import combinations
 
 import pytest
 
+from hub.identity import worker_token
+from hub.spawn.instances import filter_value
+from hub.spawn.launch_request import client_token
 from hub.users.handlers import server_objection
-from hub.users.names import LONGEST, client_token, filter_value, normalised, objection, worker_token
+from hub.users.names import LONGEST, normalised, objection
 from lifecycle_app.model.worker import worker_key
 
 ACCEPTED = [

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from hub.config.authenticators import CHOICES, checked, lets_others_in
 from hub.errors import SettingsError
-from hub.login.options import CHOICES, checked, lets_others_in
 
 GOOD: dict[str, dict[str, Any]] = {
     "native": {},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.spawn.batching import LONGEST_PAUSE, TokenBucket, pause
+from hub.clients.calls import LONGEST_PAUSE, TokenBucket, pause
 
 
 def test_burst_goes_at_once_then_two_a_second() -> None:

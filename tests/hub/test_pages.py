@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from hub.clients.lifecycle import Reader
 from hub.pages.texts import Line, Pages, Told, told
-from hub.records import Reader
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.worker import State

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hub.errors import SettingsError
-from hub.parts import secrets_in
+from hub.wiring import secrets_in
 from tests.hub.fakes import SETTINGS, refusal
 
 GOOD = {

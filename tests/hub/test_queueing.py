@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from hub.spawn.batching import Queue
+from hub.clients.calls import Queue
 
 
 class Turns:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hub.records import OVERLAP, Reader
+from hub.clients.lifecycle import OVERLAP, Reader
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.worker import EPOCH, State
 from tests.hub.fakes import NOON, FakeStore, calls, worker
@@ -95,7 +95,7 @@ async def test_memory_is_bounded_and_who_runs_is_kept() -> None:
 
 
 async def test_hub_does_not_wait_for_ever_for_the_first_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.records.FIRST_LOAD", timedelta(milliseconds=5))
+    monkeypatch.setattr("hub.clients.lifecycle.FIRST_LOAD", timedelta(milliseconds=5))
     store = FakeStore()
     store.problems = [StoreUnavailable("down")] * 100_000
     known = reader(store)

@@ -15,6 +15,7 @@ from tornado.web import HTTPError
 
 from hub.drain.verdict import Mode, Request, Server, verdict
 from hub.errors import CloudRefused, NoCapacity, StartError
+from hub.identity import worker_token
 from hub.spawn.planning import Known
 from hub.spawn.spawner import (
     MOST_ATTEMPTS,
@@ -24,8 +25,7 @@ from hub.spawn.spawner import (
     options_form,
     spawner_class,
 )
-from hub.spawn.starting import Launched
-from hub.users.names import worker_token
+from hub.spawn.starter import Launched
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
 

@@ -15,7 +15,7 @@ from hub.spawn import progress as steps
 from hub.spawn.planning import Known
 from hub.spawn.progress import Progress
 from hub.spawn.spawner import DOUBT_AFTER, MOST_ATTEMPTS, MOST_SILENCES, StartFailed, spawner_class
-from hub.spawn.starting import Launched
+from hub.spawn.starter import Launched
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
 from tests.hub.test_spawner import FRESH, RUNNING, Case

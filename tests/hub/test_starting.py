@@ -15,8 +15,8 @@ from hub.errors import (
     QuotaReached,
     StartError,
 )
-from hub.spawn.launching import Order, Place, requests_for
-from hub.spawn.starting import Starter
+from hub.spawn.launch_request import Order, Place, requests_for
+from hub.spawn.starter import Starter
 from tests.hub.fakes import IMAGE, SETTINGS, Clock, FakeEC2, calls, refusal
 from tests.simulation.virtual_time import VirtualLoop
 

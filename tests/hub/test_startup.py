@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
+from hub.clients.calls import MOST_FAILURES
 from hub.errors import CloudRefused, NoCapacity, RecordsSilent, StartError
-from hub.spawn.batching import MOST_FAILURES
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.launching import Order, Place, run_request
+from hub.spawn.launch_request import Order, Place, run_request
 from hub.spawn.planning import YOUNG, Known
-from hub.spawn.starting import Starter
-from hub.spawn.startup import LOOK_EVERY, RECORD_TRIES, Startup
+from hub.spawn.protocol import LOOK_EVERY, RECORD_TRIES, Startup
+from hub.spawn.starter import Starter
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import (

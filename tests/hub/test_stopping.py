@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hub.drain.stop_request import StopRequests, stop_entry
+from hub.clients.lifecycle import StopRequests, stop_entry
 from hub.errors import StopNotSent
 from tests.hub.fakes import NOON, calls, refusal
 

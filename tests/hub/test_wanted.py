@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hub.users.names import People
-from hub.users.wanted import Wanted
+from hub.users.operator_settings import Wanted
 from lifecycle_app.errors import StoreUnavailable
 from tests.hub.fakes import calls
 

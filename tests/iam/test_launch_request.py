@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.config.settings import Settings
-from hub.spawn.launching import Image, Order, Place, run_request
+from hub.spawn.launch_request import Image, Order, Place, run_request
 from tests.iam.asking import INSTANCE, POLICIES, REGION, SCOPE, VOLUME, Asked, Request, arn, decide
 from tests.iam.simulator import ACCOUNT
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.drain.stop_request import stop_entry
+from hub.clients.lifecycle import stop_entry
 from hub.drain.verdict import Mode, Request, Server, verdict
 from lifecycle_app.adapters.hub_client import DrainAnswer
 from lifecycle_app.errors import MalformedEvent

@@ -15,17 +15,17 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+from hub.clients.calls import Calls
+from hub.clients.lifecycle import Reader
+from hub.clients.workers import base_url, server_url
 from hub.config.settings import Settings
 from hub.drain.handler import Heard, let_go, understood
 from hub.drain.verdict import Mode, Request, Server, Verdict, refusal_before_asking, verdict
-from hub.drain.worker_client import base_url, server_url
 from hub.errors import WorkerSilent
-from hub.records import Reader
-from hub.spawn.batching import Calls
 from hub.spawn.instances import Homes, Instances
+from hub.spawn.protocol import Startup
 from hub.spawn.spawner import WorkerSpawner
-from hub.spawn.starting import Starter
-from hub.spawn.startup import Startup
+from hub.spawn.starter import Starter
 from lifecycle_app.model.worker import split, worker_key
 from tests.simulation.virtual_time import VirtualLoop
 
@@ -319,7 +319,7 @@ class _Noting:
 
 
 def _sender(settings: Settings, calls: Calls, send: Callable[[dict[str, Any]], None]) -> Any:
-    from hub.drain.stop_request import stop_entry
+    from hub.clients.lifecycle import stop_entry
 
     async def sent(worker: str, instance_id: str, by: str, now: datetime) -> None:
         entry = stop_entry(settings.cluster, worker, instance_id, by, now)

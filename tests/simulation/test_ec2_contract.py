@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from hub.spawn.launching import Image, Order, Place, run_request
+from hub.spawn.launch_request import Image, Order, Place, run_request
 from lifecycle_app.adapters.ec2 import worker_instance
 from tests.hub.fakes import SETTINGS
 from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink, until

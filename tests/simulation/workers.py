@@ -102,7 +102,7 @@ class Process:
 
 
 class Workers:
-    """The running processes; what hub.drain.worker_client.Workers is to the hub."""
+    """The running processes; what hub.clients.workers.Workers is to the hub."""
 
     def __init__(
         self, ec2: LeanEC2, cloudwatch: LeanCloudWatch, cluster: str, *, loses: Callable[[], bool]

@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
+from hub.clients.lifecycle import BadRecords, Reader
 from hub.errors import RecordUnclear
 from hub.pages.texts import Pages
-from hub.records import BadRecords, Reader
 from hub.users.names import People
-from hub.users.wanted import Wanted
+from hub.users.operator_settings import Wanted
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry

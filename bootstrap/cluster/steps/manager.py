@@ -23,7 +23,7 @@ from bootstrap.machines.manager.request import (
     launch_request,
     manager_config,
 )
-from hub.login.options import secrets_of
+from hub.config.authenticators import secrets_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef

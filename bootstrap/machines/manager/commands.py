@@ -16,7 +16,7 @@ PROXY_SCRIPT = Path("hub/node_modules/configurable-http-proxy/bin/configurable-h
 def hub_command(python: Path, sources: Path) -> list[str]:
     """JupyterHub with its configuration in `sources`, the unpacked bundle, which must be on PYTHONPATH."""
     # -P: no file in its working directory, which it may write, stands in for a module.
-    return [str(python), "-P", "-m", "jupyterhub", "-f", str(sources / "hub/config/jupyterhub_config.py")]
+    return [str(python), "-P", "-m", "jupyterhub", "-f", str(sources / "hub/jupyterhub_config.py")]
 
 
 def proxy_command(node: Path, script: Path, config: ManagerConfig) -> list[str]:

@@ -21,11 +21,11 @@ from bootstrap.operations.workers.booting import Boot, boots
 from bootstrap.operations.workers.listing import Machine, store_of
 from bootstrap.operations.workers.preparing import NEVER_USED, Preparation, Prepared, Wanted
 from bootstrap.operations.workers.stopping import ask_to_stop
+from hub.clients.calls import Calls, Joining, TokenBucket
 from hub.config.settings import Settings, from_environment
-from hub.spawn.batching import Calls, Joining, TokenBucket
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.starting import Starter
-from hub.spawn.startup import Startup
+from hub.spawn.protocol import Startup
+from hub.spawn.starter import Starter
 from lifecycle_app.model.decision import Reason
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.worker import State, Worker
@@ -36,7 +36,7 @@ WINDOW = 0.5
 MOST_TOGETHER = 100
 DECIDING = (
     "bootstrap/machines/manager/environment.py",
-    "hub/spawn/launching.py",
+    "hub/spawn/launch_request.py",
     "hub/users/names.py",
     "hub/config/settings.py",
     "lifecycle_app/model/worker.py",

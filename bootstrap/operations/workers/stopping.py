@@ -8,7 +8,7 @@ from typing import Any
 from bootstrap.aws.site import Site, Tell
 from bootstrap.errors import StepFailed
 from bootstrap.operations.workers.listing import Machine, store_of
-from hub.drain.stop_request import stop_entry
+from hub.clients.lifecycle import stop_entry
 from lifecycle_app.model.worker import State
 
 ENTRIES_A_CALL = 10

@@ -1,7 +1,4 @@
-"""What the operator wants at this moment: who belongs to the cluster, and the image that new workers get.
-
-Takes over in the running hub who belongs to the cluster and who does not any more.
-"""
+"""What the operator sets while the hub runs: who belongs to the cluster, and the image of new workers."""
 
 import asyncio
 import logging
@@ -14,7 +11,7 @@ from typing import Any
 from jupyterhub import orm, roles
 from jupyterhub.auth import Authenticator
 
-from hub.spawn.batching import Calls
+from hub.clients.calls import Calls
 from hub.users import names
 from hub.users.names import People
 from lifecycle_app.errors import StoreUnavailable

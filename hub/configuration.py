@@ -8,31 +8,31 @@ from hub.config.settings import Settings
 from hub.config.tuning import Proxy
 from hub.drain.handler import DRAIN_SCOPE
 from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
-from hub.parts import Parts, Secrets
 from hub.spawn.spawner import apply_options, options_form, spawner_class
+from hub.wiring import Hub, Secrets
 
-TEMPLATES = Path(__file__).parents[1] / "pages" / "templates"
+TEMPLATES = Path(__file__).parent / "pages" / "templates"
 LIFECYCLE = "lifecycle"
 
 
-def configuration(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, dict[str, Any]]:
+def configuration(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, dict[str, Any]]:
     """Values by class and trait."""
     return {
-        "JupyterHub": _hub(settings, secrets, parts),
+        "JupyterHub": _hub(settings, secrets, hub),
         "ConfigurableHTTPProxy": {
             "should_start": False,
             "api_url": settings.proxy_api,
             "auth_token": secrets.proxy_token,
         },
         "Spawner": _spawner(settings),
-        **authenticator_traits(settings, secrets, parts.wanted.people),
+        **authenticator_traits(settings, secrets, hub.wanted.people),
     }
 
 
-def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
+def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
     return {
-        "spawner_class": spawner_class(parts),
-        "authenticator_class": authenticator_class(settings.authenticator, parts),
+        "spawner_class": spawner_class(hub),
+        "authenticator_class": authenticator_class(settings.authenticator, hub),
         "proxy_class": Proxy,
         # The proxy's; it runs apart from the hub, so that users go on working while the hub restarts.
         "bind_url": settings.public_url + "/",
@@ -69,7 +69,7 @@ def _hub(settings: Settings, secrets: Secrets, parts: Parts) -> dict[str, Any]:
         "template_paths": [str(TEMPLATES)],
         # traitlets copies values deeply, but functions are taken as they are.
         "template_vars": {
-            "pages": lambda _user: parts.pages,
+            "pages": lambda _user: hub.pages,
             "has_accounts": settings.authenticator == "native",
         },
         "custom_scopes": {DRAIN_SCOPE: {"description": "Let go of servers that are to be stopped."}},

@@ -167,7 +167,7 @@ CHOICES: Mapping[str, Choice] = {
         },
     ),
     "ldap": Choice(
-        path="hub.login.authenticator.VerifiedLdap",
+        path="hub.login.ldap.VerifiedLdap",
         one_of=("bind_dn_template", "lookup_dn"),
         options={
             "server_address": Option(TEXT, needed=True),

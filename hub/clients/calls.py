@@ -1,10 +1,6 @@
-"""Keeps our own calls within EC2's request rates. Times are seconds of a monotonic clock.
+"""AWS calls from the hub's event loop: in threads, paced within EC2's request rates, batched, in the order of arrival.
 
-AWS calls from the hub's event loop: in threads, paced, and tried again where that is safe.
-
-Joins questions that are asked at the same moment into one call.
-
-A queue of those who wait for AWS, in which everybody knows the own place.
+All times are seconds of a monotonic clock.
 """
 
 import asyncio

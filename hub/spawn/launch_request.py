@@ -1,12 +1,12 @@
 """The requests that make a worker, as pure functions of what is wanted."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hub.config.settings import WORKER_PORT, Settings
-from hub.users.names import client_token
 from lifecycle_app.model.worker import (
     ROLE_WORKER,
     TAG_CLUSTER,
@@ -96,6 +96,15 @@ def run_request(
         "UserData": user_data(settings),
     }
     return {**request, "ClientToken": client_token(request, order.previous, generation)}
+
+
+def client_token(request: Mapping[str, object], previous: str | None, generation: int) -> str:
+    """The RunInstances token of a request (which carries cluster, worker, subnet and type), 64 ASCII characters.
+
+    The same request after the same previous instance has the same token, so that EC2 launches it once.
+    """
+    known = json.dumps([request, previous, generation], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(known.encode()).hexdigest()
 
 
 def worker_tags(worker: str, settings: Settings, zone: str) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from hub.clients.calls import Calls, Joining, Queue, Say, TokenBucket, code_of
 from hub.errors import (
     CloudRefused,
     InstanceGone,
@@ -17,7 +18,6 @@ from hub.errors import (
     QuotaReached,
     StartError,
 )
-from hub.spawn.batching import Calls, Joining, Queue, Say, TokenBucket, code_of
 from lifecycle_app.adapters.aws import taken_apart
 
 if TYPE_CHECKING:

@@ -1,9 +1,6 @@
-"""What spawners and handlers share, built once.
+"""Builds the parts of the hub once, and reads its secrets from SSM's Parameter Store once."""
 
-The hub's secrets, read from SSM's Parameter Store once.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,57 +9,34 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from hub.clients.calls import QUICK, Calls
+from hub.clients.lifecycle import BadRecords, Reader, StopRequests
+from hub.clients.workers import Workers
+from hub.config.authenticators import secrets_of
 from hub.config.settings import SHARED_PASSWORD, Settings
-from hub.drain.stop_request import StopRequests
-from hub.drain.worker_client import Workers
 from hub.errors import SettingsError
 from hub.identity import Identities
-from hub.login.options import secrets_of
 from hub.pages.texts import Pages
-from hub.records import BadRecords, Reader
-from hub.spawn.batching import QUICK, Calls
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.starting import Starter
-from hub.spawn.startup import Startup
+from hub.spawn.parts import Parts
+from hub.spawn.protocol import Startup
+from hub.spawn.starter import Starter
 from hub.users.names import People, from_file
-from hub.users.wanted import Wanted
+from hub.users.operator_settings import Wanted
 from lifecycle_app.adapters.store import WorkerStore
 
 THREADS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The hub's own parts."""
+class Hub(Parts):
+    """All parts of the hub: also those that only the authenticator and the pages use."""
 
-    settings: Settings
-    token_key: str
-    """Workers' tokens are made with it."""
-    store: WorkerStore
     wanted: Wanted
-    calls: Calls
-    starter: Starter
-    startup: Startup
-    homes: Homes
-    reader: Reader
-    stops: StopRequests
-    workers: Workers
-    identities: Identities
     pages: Pages
-    now: Callable[[], datetime]
 
 
-class WithParts:
-    """A handler that is given the parts with its route."""
-
-    parts: Parts
-
-    def initialize(self, parts: Parts) -> None:
-        """Tornado's way of handing over what a route is given."""
-        self.parts = parts
-
-
-def build(settings: Settings, token_key: str) -> Parts:
+def build(settings: Settings, token_key: str) -> Hub:
     """The real parts, on AWS as botocore's own variables tell it. Raises SettingsError for a bad users file."""
     session = boto3.Session(region_name=settings.region)
     calls = Calls(ThreadPoolExecutor(THREADS, thread_name_prefix="aws"))
@@ -75,7 +49,7 @@ def build(settings: Settings, token_key: str) -> Parts:
     instances = Instances(ec2, calls, settings)
     homes = Homes(instances)
     reader = Reader(store.changed_since, calls, interval=settings.read_interval)
-    return Parts(
+    return Hub(
         settings=settings,
         token_key=token_key,
         store=store,

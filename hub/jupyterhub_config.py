@@ -5,10 +5,10 @@ import sys
 from typing import Any
 
 from hub.config import tuning
-from hub.config.configuration import configuration
 from hub.config.settings import read
+from hub.configuration import configuration
 from hub.errors import SettingsError
-from hub.parts import build, read_secrets
+from hub.wiring import build, read_secrets
 
 
 def configure(config: Any) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from hub.clients.calls import Calls, Say
 from hub.config.settings import Settings
 from hub.errors import InstanceGone, NotStartable, RecordsSilent, RecordUnclear, StartError
-from hub.spawn.batching import Calls, Say
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.launching import Order, requests_for
+from hub.spawn.launch_request import Order, requests_for
 from hub.spawn.planning import YOUNG, Known, Step, is_young, next_step, step_after_look, step_for
-from hub.spawn.starting import Starter
+from hub.spawn.starter import Starter
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.worker import State, Worker
 
