@@ -57,8 +57,8 @@ def _soak(cloud: LocalCloud, size: Size) -> Story:
     seen: list[Seen] = []
     is_over = threading.Event()
     people = [
-        Inhabitant(cloud.person(name), f"{size.seed} {name}", size.idle_timeout.total_seconds(), seen.append)
-        for name in (f"soaked-{number}" for number in range(size.people))
+        Inhabitant(person, f"{size.seed} {person.name}", size.idle_timeout.total_seconds(), seen.append)
+        for person in (cloud.person(f"soaked-{number}", may_idle=True) for number in range(size.people))
     ]
     watch, trouble = Watch(cloud), Trouble(cloud)
     watch.start()

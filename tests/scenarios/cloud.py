@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from unittest.mock import patch
 
 import boto3
@@ -21,16 +21,38 @@ from lifecycle_app.adapters.store import WorkerStore
 from tests.scenarios.person import Person
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 180.0
-LOOK_EVERY = 0.5
+PATIENCE = 600.0
+"""Seconds until a wait is given up: never reached by what works, on however slow a machine."""
+POLL_EVERY = 0.5
+KEPT_FOR = 3600.0
 
 
 @contextmanager
 def taking_addresses() -> Iterator[None]:
     """One at a time, for a local cloud takes the first network that it sees free when it starts."""
-    with (Path(tempfile.gettempdir()) / f"cloudjhub-tests-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    path = Path(tempfile.gettempdir()) / f"cloudjhub-tests-{os.getuid()}.lock"
+    with path.open("a+") as lock:
+        end = time.monotonic() + PATIENCE
+        while not _locked(lock):
+            if time.monotonic() > end:
+                lock.seek(0)
+                raise AssertionError(
+                    f"process {lock.read()} has been starting a local cloud for {PATIENCE:.0f} s and holds {path}: "
+                    "end that process and its local cloud, then run the tests again"
+                )
+            time.sleep(POLL_EVERY)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         yield
+
+
+def _locked(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class LocalCloud:
@@ -41,6 +63,8 @@ class LocalCloud:
         self.port = port
         self.options = options
         self.told: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}
+        self._kept: set[str] = set()
 
     def command(self, *words: str, check: bool = True) -> str:
         """What `python -m bootstrap local ...` prints."""
@@ -68,6 +92,7 @@ class LocalCloud:
         with taking_addresses():
             told = self.command("up", "--detach", "--json", "--port", str(self.port), *self.options)
         self.told = json.loads(told)
+        self._clients.clear()
         self._store = WorkerStore("local")
 
     def down(self) -> None:
@@ -97,8 +122,26 @@ class LocalCloud:
     def password(self, *, admin: bool = False) -> str:
         return next(str(user["password"]) for user in self.told["users"] if user["admin"] is admin)
 
-    def person(self, name: str, *, admin: bool = False) -> Person:
-        return Person(self.url, name, self.password(admin=admin))
+    def person(self, name: str, *, admin: bool = False, may_idle: bool = False) -> Person:
+        """A logged-in user; only a user who `may_idle` is stopped by the cloud's short idle timeout.
+
+        The others would be, too, where a test is slower than the timeout.
+        """
+        person = Person(self.url, name, self.password(admin=admin))
+        if not may_idle:
+            self.keep(name)
+        return person
+
+    def keep(self, user: str) -> None:
+        """Stop this user's machines for no idleness until `release`."""
+        self.set_policy(f"user/{user}", idle_timeout=KEPT_FOR)
+        self._kept.add(user)
+
+    def release(self) -> None:
+        """Let the cloud's idle timeout apply to all users again."""
+        for user in self._kept:
+            self.set_policy(f"user/{user}")
+        self._kept.clear()
 
     def status(self) -> dict[str, Any]:
         return dict(json.loads(self.command("status", "--json")))
@@ -127,6 +170,12 @@ class LocalCloud:
         ]
 
     def client(self, service: str) -> Any:
+        """A client of this service, made once: its making takes longer than its calls."""
+        if service not in self._clients:
+            self._clients[service] = self._client(service)
+        return self._clients[service]
+
+    def _client(self, service: str) -> Any:
         variables = self.told["environment"]
         special = {
             "lambda": "LAMBDA",
@@ -198,5 +247,5 @@ class LocalCloud:
                 raise AssertionError(
                     f"waited in vain until {what}\n{json.dumps(self.status(), indent=1)}\n{self.logs()}"
                 )
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_EVERY)
         return found

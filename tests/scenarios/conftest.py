@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.scenarios import chromium
-from tests.scenarios.cloud import REPOSITORY, LocalCloud
+from tests.scenarios.cloud import PATIENCE, REPOSITORY, LocalCloud
 
 IDLE_TIMEOUT = "40s"
 # Long enough for somebody to come back while the machine stops.
 STOP_TIME = "3s"
+expect.set_options(timeout=PATIENCE * 1000)
 ARTEFACTS = REPOSITORY / "build" / "screenshots"
 # Without these, Chromium asks Google's servers for updates and experiments at every start.
 QUIET = [
@@ -33,7 +34,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     options = ("--idle-timeout", IDLE_TIMEOUT, "--stop-time", STOP_TIME)
     running = LocalCloud(tmp_path_factory.mktemp("cloud"), free_port(), *options)
     try:
@@ -41,6 +42,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
         yield running
     finally:
         running.down()
+
+
+@pytest.fixture(scope="module")
+def cloud(running_cloud: LocalCloud) -> Iterator[LocalCloud]:
+    """The session's local cloud; when a module's tests are over, its users' machines may be stopped as idle."""
+    yield running_cloud
+    running_cloud.release()
 
 
 # Not for the session: Playwright leaves an event loop running in this thread until it ends, and no other test of this
@@ -59,7 +67,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     opened = browser.new_context(viewport={"width": 1280, "height": 800})
-    opened.set_default_timeout(60_000)
+    opened.set_default_timeout(PATIENCE * 1000)
     yield opened
     opened.close()
 

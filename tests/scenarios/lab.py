@@ -33,5 +33,5 @@ def await_lab(page: Page, screenshots: Path, name: str = "2-progress.png") -> No
         page.get_by_role("button", name="Start").click()
     expect(page.locator("#progress-message, .progress-bar").first).to_be_visible()
     shoot(page, screenshots / name)
-    page.wait_for_url("**/user/*/lab**", timeout=120_000)
-    expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=120_000)
+    page.wait_for_url("**/user/*/lab**")
+    expect(page.locator("#jp-main-dock-panel")).to_be_visible()

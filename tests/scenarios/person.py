@@ -8,7 +8,8 @@ from urllib.parse import quote
 import requests
 import websocket
 
-TIMEOUT = 30
+TIMEOUT = 120
+"""Seconds without a byte after which a request is given up: the hub sends progress every eight seconds."""
 
 
 class Person:

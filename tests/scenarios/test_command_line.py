@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.scenarios.cloud import REPOSITORY, LocalCloud, taking_addresses
+from tests.scenarios.cloud import PATIENCE, REPOSITORY, LocalCloud, taking_addresses
 from tests.scenarios.conftest import free_port
 
 pytestmark = pytest.mark.cloud
@@ -28,7 +28,9 @@ def other(tmp_path: Path) -> Iterator[LocalCloud]:
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bootstrap", "local", *words]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=180)
+    return subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
 
 
 def test_a_second_run_resumes_with_the_files_kept_beside_another_cloud(
@@ -86,7 +88,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
         printed = list(itertools.takewhile(lambda line: "the users' files stay" not in line, process.stdout))
     assert any("http://127.0.0.1:" in line for line in printed), printed
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert not marked(tmp_path)
 
@@ -141,7 +143,7 @@ def crash(cloud: LocalCloud) -> None:
     assert len(killed) == 2
     for process in killed:
         os.kill(process.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(killed, timeout=30)
+    _, alive = psutil.wait_procs(killed, timeout=PATIENCE)
     assert not alive
 
 

@@ -29,6 +29,8 @@ DEAREST_IMPORT = 1.7
 def visitors(cloud: LocalCloud) -> list[Visitor]:
     """Five users, whose servers are running."""
     everybody = [visitor(cloud, f"counted{number}") for number in range(CLASS_SIZE)]
+    for who in everybody:
+        cloud.keep(who.name)
     start_all(everybody)
     return everybody
 

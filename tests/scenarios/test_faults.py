@@ -1,26 +1,43 @@
 """AWS on a bad day: what the user is told, and that everything is well once AWS is well again."""
 
 import itertools
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.cloud import PATIENCE, LocalCloud
 from tests.scenarios.person import Person, SpawnFailed
 
 pytestmark = pytest.mark.cloud
 
 
+@dataclass(frozen=True)
+class Patient:
+    """Waits for a machine that runs and never answers."""
+
+    person: Person
+    dead: str
+    """The machine's instance."""
+    progress: "Future[list[dict[str, Any]]]"
+    """What the login is shown until the server is ready; followed from its beginning, whenever that is over."""
+
+
 @pytest.fixture(scope="module")
-def patient(cloud: LocalCloud) -> Person:
-    """Waits for a machine that runs and never answers. The hub sees that after a while, so the login begins first."""
+def patient(cloud: LocalCloud) -> Iterator[Patient]:
+    """The hub sees after a while that the machine does not answer, so this login begins before the other tests."""
     person = cloud.person("norbert")
-    with cloud.faults("dead-instance"):
-        person.request_start()
-        cloud.await_state("norbert", "running")
-    return person
+    with ThreadPoolExecutor() as pool:
+        with cloud.faults("dead-instance"):
+            person.request_start()
+            progress = pool.submit(person.await_ready)
+            dead = cloud.await_state("norbert", "running")["instance"]
+        yield Patient(person, dead, progress)
 
 
-def test_without_capacity_a_login_says_so_and_works_later(cloud: LocalCloud, patient: Person) -> None:
+def test_without_capacity_a_login_says_so_and_works_later(cloud: LocalCloud, patient: Patient) -> None:
     """For a new machine and for one that was stopped."""
     person = cloud.person("ursula")
     with cloud.faults("capacity"):
@@ -42,7 +59,7 @@ def test_without_capacity_a_login_says_so_and_works_later(cloud: LocalCloud, pat
     assert [instance["InstanceId"] for instance in cloud.instances("ursula")] == [first]
 
 
-def test_a_throttled_login_goes_on_when_aws_lets_it(cloud: LocalCloud, patient: Person) -> None:
+def test_a_throttled_login_goes_on_when_aws_lets_it(cloud: LocalCloud, patient: Patient) -> None:
     """The hub tries again, and launches one machine however often it asked."""
     person = cloud.person("trudy")
     seen = len(throttled(cloud))
@@ -56,7 +73,7 @@ def test_a_throttled_login_goes_on_when_aws_lets_it(cloud: LocalCloud, patient: 
     assert len(cloud.instances("trudy")) == 1
 
 
-def test_a_login_waits_for_a_slow_machine_and_tells_where_it_is(cloud: LocalCloud, patient: Person) -> None:
+def test_a_login_waits_for_a_slow_machine_and_tells_where_it_is(cloud: LocalCloud, patient: Patient) -> None:
     """Every step is told once, and the bar stands still where nothing happens."""
     person = cloud.person("quentin")
     with cloud.faults("slow-boot"):
@@ -78,15 +95,14 @@ def test_a_login_waits_for_a_slow_machine_and_tells_where_it_is(cloud: LocalClou
 
 
 def test_a_machine_that_never_answers_is_stopped_and_started_again_by_the_same_login(
-    cloud: LocalCloud, patient: Person
+    cloud: LocalCloud, patient: Patient
 ) -> None:
     """The user has only to wait."""
-    [dead] = cloud.instances("norbert")
-    events = patient.await_ready()
+    person, events = patient.person, patient.progress.result(PATIENCE)
     assert any("does not answer; it is stopped and started again" in event["message"] for event in events)
-    kernel = patient.open_kernel()
-    assert patient.run_cell(kernel, "print(6 * 7)") == "42\n"
-    assert [instance["InstanceId"] for instance in cloud.instances("norbert")] == [dead["InstanceId"]]
+    kernel = person.open_kernel()
+    assert person.run_cell(kernel, "print(6 * 7)") == "42\n"
+    assert [instance["InstanceId"] for instance in cloud.instances("norbert")] == [patient.dead]
 
 
 def failure(person: Person) -> str:

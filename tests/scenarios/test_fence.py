@@ -27,7 +27,7 @@ def test_a_login_during_a_stop_waits_and_succeeds(cloud: LocalCloud) -> None:
 
 def test_an_alarm_and_a_sweep_at_the_same_moment_stop_once(cloud: LocalCloud) -> None:
     with cloud.faults("alarms-off", "sweep-off"):
-        cloud.person("olivia").start()
+        cloud.person("olivia", may_idle=True).start()
         instance = cloud.worker("olivia")["instance"]
         cloud.await_true("olivia is idle for long enough", lambda: is_due(cloud, "olivia"))
         with ThreadPoolExecutor() as pool:

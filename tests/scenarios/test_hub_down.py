@@ -10,7 +10,7 @@ pytestmark = pytest.mark.cloud
 
 def test_the_hub_may_die(cloud: LocalCloud) -> None:
     """A killed hub stops no machine's end, ends nobody's work, forgets nobody and starts nothing twice."""
-    idle, working = cloud.person("frank"), cloud.person("grace")
+    idle, working = cloud.person("frank", may_idle=True), cloud.person("grace")
     idle.request_start()
     working.start()
     idle.await_ready()

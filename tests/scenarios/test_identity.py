@@ -10,6 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.person import TIMEOUT
 
 pytestmark = pytest.mark.cloud
 
@@ -32,14 +33,14 @@ def credentials_on(cloud: LocalCloud, instance: str) -> Credentials:
     endpoint = cloud.told["environment"]["AWS_ENDPOINT_URL"]
     operator = {"Authorization": f"Bearer {cloud.told['environment']['AWS_SECRET_ACCESS_KEY']}"}
     asked = {"instance_id": instance}
-    told = requests.post(f"{endpoint}/_cloud/metadata", json=asked, headers=operator, timeout=10).json()
+    told = requests.post(f"{endpoint}/_cloud/metadata", json=asked, headers=operator, timeout=TIMEOUT).json()
     service = f"{endpoint}{told['metadata_path']}latest"
     lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-    token = requests.put(f"{service}/api/token", headers=lifetime, timeout=10).text
+    token = requests.put(f"{service}/api/token", headers=lifetime, timeout=TIMEOUT).text
     header = {"X-aws-ec2-metadata-token": token}
     path = f"{service}/meta-data/iam/security-credentials/"
-    role = requests.get(path, headers=header, timeout=10).text
-    found = requests.get(path + role, headers=header, timeout=10).json()
+    role = requests.get(path, headers=header, timeout=TIMEOUT).text
+    found = requests.get(path + role, headers=header, timeout=TIMEOUT).json()
     return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"])
 
 
@@ -60,7 +61,7 @@ def proof(cloud: LocalCloud, credentials: Credentials, hub: str | None = "cloudj
 def ask(cloud: LocalCloud, body: object) -> requests.Response:
     network = cloud.told["environment"]["AWS_ENDPOINT_URL"].split(".")[1]
     return requests.post(
-        f"http://127.{network}.0.10:8081/hub/api/cloudjhub/environment", json=body, timeout=30
+        f"http://127.{network}.0.10:8081/hub/api/cloudjhub/environment", json=body, timeout=TIMEOUT
     )
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cloud
 def test_the_sweep_alone_stops_an_idle_worker(cloud: LocalCloud) -> None:
     """No alarm is evaluated at all."""
     with cloud.faults("alarms-off"):
-        cloud.person("dave").start()
+        cloud.person("dave", may_idle=True).start()
         cloud.await_state("dave", "stopped")
         assert cloud.stopped_by("dave") == {"sweep"}
 
@@ -22,7 +22,7 @@ def test_the_sweep_alone_stops_an_idle_worker(cloud: LocalCloud) -> None:
 def test_the_alarm_alone_stops_an_idle_worker(cloud: LocalCloud) -> None:
     """The sweep's rule is disabled."""
     with cloud.faults("sweep-off"):
-        cloud.person("erin").start()
+        cloud.person("erin", may_idle=True).start()
         cloud.await_state("erin", "stopped")
         assert cloud.stopped_by("erin") == {"alarm"}
 
@@ -31,7 +31,7 @@ def test_silent_work_is_kept_until_its_allowance_and_an_open_tab_is_not_work(
     cloud: LocalCloud, page: Page, screenshots: Path
 ) -> None:
     """A silent cell and a terminal job outlast an open tab; after busy_allowance they are stopped too."""
-    cell, terminal = (cloud.person(name) for name in ("silent-cell", "terminal-job"))
+    cell, terminal = (cloud.person(name, may_idle=True) for name in ("silent-cell", "terminal-job"))
     for person in (cell, terminal):
         person.request_start()
     for person in (cell, terminal):

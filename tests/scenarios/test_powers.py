@@ -40,7 +40,7 @@ def asked(cloud: LocalCloud) -> list[dict[str, Any]]:
     """
     person = cloud.person("vera")
     with cloud.faults("sweep-off"):
-        cloud.person("wendy").start()
+        cloud.person("wendy", may_idle=True).start()
         person.start()
         person.stop()
         cloud.await_state("vera", "stopped")

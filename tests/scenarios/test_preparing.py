@@ -13,7 +13,7 @@ from benchmarks.bench import counting
 from benchmarks.bench.counting import HUB, OPERATOR
 from benchmarks.bench.logins import calls_of
 from benchmarks.bench.visitor import visitor
-from tests.scenarios.cloud import REPOSITORY, LocalCloud
+from tests.scenarios.cloud import PATIENCE, REPOSITORY, LocalCloud
 
 pytestmark = pytest.mark.cloud
 
@@ -62,6 +62,7 @@ def test_a_login_starts_what_was_prepared(cloud: LocalCloud) -> None:
         assert cloud.stopped_by(name) == {"person"}
 
     [before] = cloud.instances(early[0])
+    cloud.keep(early[0])
     who = visitor(cloud, early[0])
     assert made(cloud, who.start, HUB) == {"ec2:StartInstances": 1}
     assert who.run_cell(who.open_kernel(), "print(6 * 7)") == "42\n"
@@ -76,6 +77,7 @@ def test_a_login_starts_what_was_prepared(cloud: LocalCloud) -> None:
 
 def test_whoever_logs_in_while_the_machine_boots_keeps_it(cloud: LocalCloud) -> None:
     """One machine for both, and no stop."""
+    cloud.keep("earlybird")
     with cloud.faults("slow-boot"):
         running = subprocess.Popen(
             command(cloud, "prepare", "earlybird", "--yes", "--json"),
@@ -88,7 +90,7 @@ def test_whoever_logs_in_while_the_machine_boots_keeps_it(cloud: LocalCloud) -> 
         cloud.await_true("the machine is launched", lambda: cloud.instances("earlybird"))
         who = visitor(cloud, "earlybird")
         who.start()
-        said, errors = running.communicate(timeout=120)
+        said, errors = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, errors
     [row] = json.loads(said)
     assert row["outcome"] == "in use", row

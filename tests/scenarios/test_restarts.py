@@ -21,7 +21,7 @@ import websocket
 from playwright.sync_api import Page
 
 from lifecycle_app.model.worker import TAG_USER
-from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.cloud import PATIENCE, LocalCloud
 from tests.scenarios.events import alarm_event
 from tests.scenarios.killing import HUB, PROXY, control, kill
 from tests.scenarios.lab import await_lab, log_in, shoot
@@ -35,7 +35,6 @@ KILLS = int(os.environ.get("KILLS", "4"))
 TARGETS = {"hub": (HUB,), "proxy": (PROXY,), "both": (HUB, PROXY)}
 # Longer than a start takes, so that the kill comes before, during and after it.
 LATEST = 6.0
-BACK_WITHIN, SETTLED_WITHIN = 60.0, 120.0
 STRUCK = (requests.RequestException, websocket.WebSocketException, SpawnFailed, OSError)
 """What somebody may see in the moment of a kill."""
 KEPT = "kept.txt"
@@ -98,11 +97,11 @@ def test_kills_of_hub_and_proxy_harm_nobody(cloud: LocalCloud) -> None:
             time.sleep(delay)
             tally.met[f"{name} {'after' if arrival.done() else 'during'} a start"] += 1
             kill(cloud, *TARGETS[name])
-            cloud.await_true("hub and proxy are back", lambda: answers(cloud), BACK_WITHIN)
+            cloud.await_true("hub and proxy are back", lambda: answers(cloud))
         tally.met["kills"] += 1
 
         everybody_is_logged_in(coming, working, leaving)
-        cloud.await_true(f"{working.name}'s notebook is there", work.goes_on, BACK_WITHIN)
+        cloud.await_true(f"{working.name}'s notebook is there", work.goes_on)
         unharmed(cloud, work)
         work.end()
         tally.met["starts asked again"] += settle(cloud, coming)
@@ -130,7 +129,7 @@ def test_the_progress_page_of_a_killed_hub_does_not_stand_still(
         page.wait_for_url("**/spawn-pending/**")
         kill(cloud, HUB)
         page.unroute_all()
-        cloud.await_true("the hub is back", lambda: answers(cloud), BACK_WITHIN)
+        cloud.await_true("the hub is back", lambda: answers(cloud))
         page.wait_for_function("!document.querySelector('#progress-bar')")
         shoot(page, screenshots / "1-after-the-kill.png")
     page.get_by_role("button", name="Launch Server").click()
@@ -157,7 +156,7 @@ def stops(cloud: LocalCloud, person: Person, way: str, pool: ThreadPoolExecutor)
         yield
         leaving.result()
     finally:
-        cloud.set_policy(f"user/{person.name}")
+        cloud.keep(person.name)
 
 
 def go(cloud: LocalCloud, person: Person, way: str, instance: str) -> None:
@@ -195,11 +194,11 @@ def unharmed(cloud: LocalCloud, work: Work) -> None:
 
 def settle(cloud: LocalCloud, person: Person) -> int:
     """Return when the person's server serves, with the files; how often Start had to be pressed again."""
-    pressed, end = 0, time.monotonic() + SETTLED_WITHIN
+    pressed, end = 0, time.monotonic() + PATIENCE
     while time.monotonic() < end:
         server = person.servers().get("", {})
         if server.get("ready"):
-            cloud.await_true(f"{person.name}'s server answers", lambda: serves(person), BACK_WITHIN)
+            cloud.await_true(f"{person.name}'s server answers", lambda: serves(person))
             return pressed
         if server.get("pending"):
             arrive_again(person)
@@ -243,7 +242,7 @@ def machine(cloud: LocalCloud, person: Person) -> dict[str, Any]:
 
 def leave(cloud: LocalCloud, person: Person) -> int:
     """Return when the person's machine is stopped; how often Stop had to be pressed again."""
-    pressed, end = 0, time.monotonic() + SETTLED_WITHIN
+    pressed, end = 0, time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if machine(cloud, person)["state"] == "stopped" and not person.servers():
             return pressed
