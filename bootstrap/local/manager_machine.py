@@ -127,7 +127,7 @@ def await_disk(machine: Machine, config: ManagerConfig, stop: threading.Event) -
 def proxy_service(config: ManagerConfig, directory: Path, said: ManagerLog) -> Service:
     """The proxy with its token from Parameter Store."""
     ssm = boto3.client("ssm", region_name=config.region)
-    [token] = parameters.read(ssm, config.cluster, parameters.PROXY_TOKEN)
+    [token] = parameters.read_parameters(ssm, config.cluster, parameters.PROXY_TOKEN)
     command = proxy_command(Path(programs.node()), Path(programs.proxy()), config)
     environment = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": token}
     return Service("cloudjhub-proxy", command, environment, directory, said)

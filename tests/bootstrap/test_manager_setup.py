@@ -71,7 +71,7 @@ def device(root: Path, name: str, serial: str, below: str = "device") -> None:
 
 def test_the_state_disk_is_found_by_its_volume_id_alone(tmp_path: Path) -> None:
     device(tmp_path, "nvme0n1", "vol0aaaaaaaaaaaaaaaa")
-    assert disks.find("vol-0123456789abcdef0", tmp_path) is None
+    assert disks.find_disk("vol-0123456789abcdef0", tmp_path) is None
     with pytest.raises(SetupError, match="vol-0123456789abcdef0 is not attached"):
         disks.await_disk("vol-0123456789abcdef0", tmp_path, within=0)
     device(tmp_path, "nvme7n1", "vol0123456789abcdef0")
@@ -80,7 +80,7 @@ def test_the_state_disk_is_found_by_its_volume_id_alone(tmp_path: Path) -> None:
 
 def test_xen_machines_name_it_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "xvdf").mkdir()
-    assert disks.find("vol-0123456789abcdef0", tmp_path) == "xvdf"
+    assert disks.find_disk("vol-0123456789abcdef0", tmp_path) == "xvdf"
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def test_users_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_files_are_written_whole_and_only_when_they_differ(tmp_path: Path) -> None:
     path = tmp_path / "below" / "file"
-    assert files.write(path, "one", 0o600)
-    assert not files.write(path, "one", 0o600)
-    assert files.write(path, "one", 0o640)
-    assert files.write(path, "two", 0o640)
+    assert files.write_file(path, "one", 0o600)
+    assert not files.write_file(path, "one", 0o600)
+    assert files.write_file(path, "one", 0o640)
+    assert files.write_file(path, "two", 0o640)
     assert path.read_text() == "two"
     assert path.stat().st_mode & 0o777 == 0o640
     assert [one.name for one in path.parent.iterdir()] == ["file"]

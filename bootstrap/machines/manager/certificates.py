@@ -18,16 +18,16 @@ from bootstrap.machines.manager.paths import CADDY_USER, CERTIFICATE, KEY, RUN, 
 from bootstrap.machines.manager.units import CADDY
 
 
-def place(cluster: str, region: str) -> bool:
+def place_certificate(cluster: str, region: str) -> bool:
     """Whether certificate or key were different. Raises SetupError."""
     ssm = boto3.client("ssm", region_name=region)
-    certificate, key = parameters.read(ssm, cluster, parameters.TLS_CERTIFICATE, parameters.TLS_KEY)
+    certificate, key = parameters.read_parameters(ssm, cluster, parameters.TLS_CERTIFICATE, parameters.TLS_KEY)
     group = grp.getgrnam(CADDY_USER).gr_gid
     RUN.mkdir(mode=0o755, exist_ok=True)
     TLS.mkdir(mode=0o750, exist_ok=True)
     os.chown(TLS, 0, group)
     changed = [
-        files.write(path, text, 0o640, group) for path, text in ((KEY, key), (CERTIFICATE, certificate))
+        files.write_file(path, text, 0o640, group) for path, text in ((KEY, key), (CERTIFICATE, certificate))
     ]
     return any(changed)
 
@@ -36,7 +36,7 @@ def main() -> int:
     """0 when Caddy has what Parameter Store has."""
     config = ManagerConfig.from_json(CONFIG_PATH.read_text())
     try:
-        if place(config.cluster, config.region):
+        if place_certificate(config.cluster, config.region):
             running.run(["systemctl", "reload", CADDY])
     except SetupError as error:
         print(f"cloudjhub-certificate: {error}", flush=True)

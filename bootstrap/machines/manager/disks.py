@@ -16,7 +16,7 @@ BLANK = 2
 """blkid's exit code for "nothing found"; anything else, an error too, means: hands off."""
 
 
-def find(volume: str, devices: Path = BLOCK_DEVICES) -> str | None:
+def find_disk(volume: str, devices: Path = BLOCK_DEVICES) -> str | None:
     """The name of the block device of an EBS volume, like nvme1n1; None while it is not attached."""
     serial = volume.replace("-", "")
     for device in sorted(devices.iterdir()):
@@ -29,7 +29,7 @@ def find(volume: str, devices: Path = BLOCK_DEVICES) -> str | None:
 def await_disk(volume: str, devices: Path = BLOCK_DEVICES, within: float = ATTACHED_WITHIN) -> Path:
     """The device file of the volume, as soon as it is attached. Raises SetupError if it takes too long."""
     end = time.monotonic() + within
-    while (name := find(volume, devices)) is None:
+    while (name := find_disk(volume, devices)) is None:
         if time.monotonic() > end:
             raise SetupError(f"the state disk {volume} is not attached: run `cloudjhub up`")
         time.sleep(LOOK_EVERY)

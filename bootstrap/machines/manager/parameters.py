@@ -13,7 +13,7 @@ PROXY_TOKEN = "hub/proxy-token"  # noqa: S105 -- the parameter's name
 TLS_CERTIFICATE, TLS_KEY = "hub/tls-certificate", "hub/tls-key"
 
 
-def read(ssm: "SSMClient", cluster: str, *names: str) -> list[str]:
+def read_parameters(ssm: "SSMClient", cluster: str, *names: str) -> list[str]:
     """The values of the cluster's parameters, in this order. Raises SetupError."""
     prefix = f"/cloudjhub/{cluster}/"
     try:

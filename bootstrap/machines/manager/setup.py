@@ -40,7 +40,7 @@ def steps(config: ManagerConfig, run: Run) -> list[Step]:
         ("forwarding", lambda: begin_forwarding(config, run)),
         ("users", lambda: users.ensure_users(run)),
         ("state disk", lambda: mount_state(config, run)),
-        ("packages", lambda: installing.install(run)),
+        ("packages", lambda: installing.install_programs(run)),
         ("secrets", lambda: place_secrets(config)),
         ("services", lambda: start_services(config, run)),
     ]
@@ -49,12 +49,12 @@ def steps(config: ManagerConfig, run: Run) -> list[Step]:
 def write_files(config: ManagerConfig) -> None:
     """Units and what they read, without any secret."""
     for name, text in units(config).items():
-        files.write(UNITS / name, text)
-    files.write(HUB_ENVIRONMENT, environment_file(hub_variables(config, HUB_STATE)))
+        files.write_file(UNITS / name, text)
+    files.write_file(HUB_ENVIRONMENT, environment_file(hub_variables(config, HUB_STATE)))
     if config.https is not Https.NONE:
-        files.write(CADDYFILE, caddyfile(config))
+        files.write_file(CADDYFILE, caddyfile(config))
     if config.nat_range:
-        files.write(NAT_RULES, nat_rules(config))
+        files.write_file(NAT_RULES, nat_rules(config))
 
 
 def begin_forwarding(config: ManagerConfig, run: Run) -> None:
@@ -69,18 +69,18 @@ def mount_state(config: ManagerConfig, run: Run) -> None:
     disks.format_if_blank(disks.await_disk(config.state_volume), run)
     run(["systemctl", "start", MOUNT])
     STATE.chmod(0o755)
-    users.give(HUB_STATE, HUB_USER)
+    users.give_directory(HUB_STATE, HUB_USER)
     if config.https is not Https.NONE:
-        users.give(CADDY_STATE, CADDY_USER)
+        users.give_directory(CADDY_STATE, CADDY_USER)
 
 
 def place_secrets(config: ManagerConfig) -> None:
     """The proxy's token and Caddy's key, in memory. The hub reads its own secrets itself."""
     ssm = boto3.client("ssm", region_name=config.region)
-    [token] = parameters.read(ssm, config.cluster, parameters.PROXY_TOKEN)
-    files.write(PROXY_ENVIRONMENT, environment_file({"CONFIGPROXY_AUTH_TOKEN": token}), 0o600)
+    [token] = parameters.read_parameters(ssm, config.cluster, parameters.PROXY_TOKEN)
+    files.write_file(PROXY_ENVIRONMENT, environment_file({"CONFIGPROXY_AUTH_TOKEN": token}), 0o600)
     if config.https in (Https.OWN, Https.SELF_SIGNED):
-        certificates.place(config.cluster, config.region)
+        certificates.place_certificate(config.cluster, config.region)
 
 
 def start_services(config: ManagerConfig, run: Run) -> None:

@@ -21,7 +21,7 @@ def ensure_users(run: Run) -> None:
             )  # fmt: skip
 
 
-def give(directory: Path, user: str) -> None:
+def give_directory(directory: Path, user: str) -> None:
     """The directory and all in it belong to `user` alone: another machine may have had another number for the name."""
     directory.mkdir(mode=0o700, exist_ok=True)
     directory.chmod(0o700)
