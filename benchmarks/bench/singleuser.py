@@ -24,7 +24,7 @@ from benchmarks.bench.report import Section, markdown, measured
 from benchmarks.bench.samples import Sample, ratios, sample
 from benchmarks.bench.visitor import USABLE
 from bootstrap.machines.image.setup import SLOW
-from bootstrap.worker.command import JUPYTER_CONFIG
+from bootstrap.worker.server import JUPYTER_CONFIG
 from tests.scenarios.cloud import PATIENCE
 from tests.scenarios.conftest import free_port
 

@@ -20,7 +20,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from benchmarks.storm import settings
 from benchmarks.storm.settings import HUB_NAME, Storm
-from bootstrap.worker.identity import signed_proof
+from bootstrap.worker.environment import signed_proof
 
 PORT = 8888
 VERSION = {"X-JupyterHub-Version": "6.1.1"}

@@ -9,8 +9,7 @@ from math import ceil
 
 from benchmarks.traces.trace import Kind, Life, Work
 from bootstrap.worker.observation import LOAD_PERCENT
-from bootstrap.worker.reporter import KERNEL_SAMPLING
-from bootstrap.worker.schedule import phase
+from bootstrap.worker.reporter import KERNEL_SAMPLING, phase
 from lifecycle_app.model.policy import Level
 
 SAMPLING = KERNEL_SAMPLING.total_seconds()

@@ -7,7 +7,7 @@ import click
 
 from bootstrap.cli.options import file_option, site_of
 from bootstrap.config.choices import Https
-from bootstrap.machines.manager.addresses import public_url
+from bootstrap.machines.address import public_url
 from bootstrap.operations.health.hub import pair_of
 
 

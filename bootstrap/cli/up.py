@@ -13,7 +13,7 @@ from bootstrap.cli.options import dry_run_option, file_option, json_option, site
 from bootstrap.cli.plan import as_document, refuse, show_changes, show_warnings
 from bootstrap.cli.progress import reporting
 from bootstrap.cluster import building
-from bootstrap.machines.manager.addresses import public_url
+from bootstrap.machines.address import public_url
 
 
 @click.command()

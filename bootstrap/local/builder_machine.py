@@ -12,8 +12,8 @@ import boto3
 
 from bootstrap.local.cloud.room import POWER_OFF
 from bootstrap.local.machine import Machine
+from bootstrap.machines.fetch import fetch
 from bootstrap.machines.image import setup
-from bootstrap.machines.manager.fetch import fetch
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,7 @@ import boto3
 
 from bootstrap.local.machine import Machine
 from bootstrap.machines.manager.config import ManagerConfig
-from bootstrap.machines.manager.journal import WAITING, Shipper, batches
-from bootstrap.machines.manager.journal_entries import Entry, entry_of
+from bootstrap.machines.manager.journal import WAITING, Entry, Shipper, batches, entry_of
 
 CURSOR = Path("/var/lib/cloudjhub-journal/cursor")
 LAST_WORDS = 3.0

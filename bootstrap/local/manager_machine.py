@@ -20,11 +20,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bootstrap.local import programs
 from bootstrap.local.machine import Machine
 from bootstrap.local.manager_log import ManagerLog, manager_log
-from bootstrap.machines.manager import parameters
+from bootstrap.machines.fetch import TARGET, DamagedError, fetch
+from bootstrap.machines.manager import secrets
 from bootstrap.machines.manager.commands import hub_command, proxy_command
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
 from bootstrap.machines.manager.environment import hub_variables
-from bootstrap.machines.manager.fetch import TARGET, DamagedError, fetch
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def await_disk(machine: Machine, config: ManagerConfig, stop: threading.Event) -
 def proxy_service(config: ManagerConfig, directory: Path, said: ManagerLog) -> Service:
     """The proxy with its token from Parameter Store."""
     ssm = boto3.client("ssm", region_name=config.region)
-    [token] = parameters.read_parameters(ssm, config.cluster, parameters.PROXY_TOKEN)
+    [token] = secrets.read_parameters(ssm, config.cluster, secrets.PROXY_TOKEN)
     command = proxy_command(Path(programs.node()), Path(programs.proxy()), config)
     environment = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": token}
     return Service("cloudjhub-proxy", command, environment, directory, said)

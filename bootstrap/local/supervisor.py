@@ -18,7 +18,7 @@ from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
 from bootstrap.local import cloud_client, cluster, parts, processes
 from bootstrap.local.manager_machine import HELD
 from bootstrap.local.settings import LocalSettings, is_free, listening, remember
-from bootstrap.machines.manager.request import ROLE_MANAGER
+from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import policies
 from lifecycle_app.model.policy import CLUSTER_SCOPE
 

@@ -1,4 +1,4 @@
-"""The image that a machine's own image or disk begins with: the newest of a known system, or an AMI by its id."""
+"""The AMI that a machine is launched from: the newest one of a known system, or one by its id."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from bootstrap.aws.site import Site
 from bootstrap.cluster.users import first_people, read_people
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, SettingsError
-from bootstrap.machines.manager import tls
+from bootstrap.machines import tls
 from bootstrap.preflight.problem import Problem, warning
 from hub.config.authenticators import secrets_of
 

@@ -1,7 +1,7 @@
-"""Jupyter Server extension that reports to CloudWatch how much life there is on this machine.
+"""Jupyter Server extension that reports this machine's activity to CloudWatch.
 
 Loaded with ``--ServerApp.jpserver_extensions=bootstrap.worker.activity=True``. It also answers the hub, which asks
-before it lets go of a server: ``GET <base url>cloudjhub/activity``.
+before it releases a server: ``GET <base url>cloudjhub/activity``.
 """
 
 import asyncio
@@ -18,14 +18,17 @@ from jupyter_server.log import log_request
 from tornado import web
 from traitlets.config import Config
 
-from .errors import ConfigError
-from .facts import Interaction, Observation
-from .hooks import SETTING, ObservedConnection, ObservedSaves, ObservedTerminalManager, observed_log
-from .interactions import Interactions
-from .processes import read_tree
-from .publishing import Publisher, cloudwatch
-from .reporter import Reporter, utc_now
-from .settings import ReporterSettings
+from .facts import Interaction, Observation, read_tree
+from .interactions import (
+    SETTING,
+    Interactions,
+    ObservedConnection,
+    ObservedSaves,
+    ObservedTerminalManager,
+    observed_log,
+)
+from .reporter import Publisher, Reporter, cloudwatch, utc_now
+from .settings import ConfigError, ReporterSettings
 
 REPORTER = "cloudjhub_reporter"
 

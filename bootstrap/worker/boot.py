@@ -14,12 +14,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from .command import server_command
-from .environment import HubClient, ServerEnvironment, wait
-from .errors import ConfigError, EnvironmentUnavailable, IdentityUnavailable
-from .identity import Identity
-from .settings import WorkerConfig, machine_environment
-from .supervision import Signals, Supervisor, become_subreaper
+from .environment import HubClient, Identity, ServerEnvironment, wait
+from .server import Signals, Supervisor, become_subreaper, server_command
+from .settings import (
+    ConfigError,
+    EnvironmentUnavailable,
+    IdentityUnavailable,
+    WorkerConfig,
+    machine_environment,
+)
 
 log = logging.getLogger(__name__)
 

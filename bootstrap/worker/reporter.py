@@ -1,21 +1,140 @@
-"""Looks at the machine once a report period, and whenever the hub asks."""
+"""Observes the machine once a report period, and whenever the hub asks, and publishes to CloudWatch.
+
+It needs ``cloudwatch:PutMetricData`` on the cluster's namespace and nothing else. CloudWatch sorts datapoints into
+periods that begin at multiples of their length. Each worker reports at a moment of its own within each period, so that
+every period has exactly one datapoint, whatever the delays, and not all workers call in the same second.
+"""
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-from .facts import Facts, Interaction, Observation
+from .facts import Facts, Interaction, Observation, ProcessTree
 from .observation import observe
-from .processes import ProcessTree
-from .publishing import Publisher
-from .schedule import next_report
 
 log = logging.getLogger(__name__)
 
 # How often kernels are looked at between two reports. It costs nothing: the server keeps their states.
 KERNEL_SAMPLING = timedelta(seconds=5)
+
+
+# CloudWatch takes much older datapoints; but a decision about a machine does not wait longer than this for a report.
+KEPT = timedelta(minutes=10)
+# PutMetricData's limit for one call.
+MAX_METRICS = 1000
+HIGH_RESOLUTION_BELOW = timedelta(seconds=60)
+
+
+class MetricSink(Protocol):
+    """What of boto3's CloudWatch client is used."""
+
+    def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> Any: ...  # noqa: N803 (AWS's names)
+
+
+def namespace(cluster: str) -> str:
+    """The namespace of a cluster's metrics."""
+    return f"cloudjhub/{cluster}"
+
+
+def metric_data(observation: Observation, instance_id: str, report_period: timedelta) -> list[dict[str, Any]]:
+    """An observation as PutMetricData takes it: the level always, what explains it only where there is any."""
+    values = [
+        ("Activity", float(observation.level), "None"),
+        ("Interaction", float(observation.level >= 3), "Count"),
+        ("BusyKernels", float(observation.busy_kernels), "Count"),
+        ("BusyTerminals", float(observation.busy_terminals), "Count"),
+        ("CPU", observation.cpu_percent, "Percent"),
+    ]
+    return [
+        {
+            "MetricName": name,
+            "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
+            "Timestamp": observation.at,
+            "Value": value,
+            "Unit": unit,
+            "StorageResolution": 1 if report_period < HIGH_RESOLUTION_BELOW else 60,
+        }
+        for name, value, unit in values
+        if value or name == "Activity"
+    ]
+
+
+class Publisher:
+    """Sends observations, and keeps what could not be sent for the next time. Used by one thread at a time."""
+
+    def __init__(
+        self, connect: Callable[[], MetricSink], *, cluster: str, instance_id: str, report_period: timedelta
+    ) -> None:
+        self._connect = connect
+        self._sink: MetricSink | None = None
+        self._namespace = namespace(cluster)
+        self._instance_id = instance_id
+        self._report_period = report_period
+        self._unsent: deque[Observation] = deque()
+        self._failing = False
+
+    def publish(self, observations: Iterable[Observation], now: datetime) -> None:
+        """Send them with what is still unsent, oldest first. A failure is logged once, until it is over."""
+        self._unsent.extend(observations)
+        while self._unsent and now - self._unsent[0].at > KEPT:
+            self._unsent.popleft()
+        try:
+            self._send()
+        except Exception as error:  # whatever botocore raises: the user's server must not suffer from it
+            if not self._failing:
+                log.warning("Worker %s: activity is not published for now: %s", self._instance_id, error)
+            self._failing = True
+            return
+        if self._failing:
+            log.info("Worker %s: activity is published again", self._instance_id)
+        self._failing = False
+
+    def _send(self) -> None:
+        if self._sink is None:
+            self._sink = self._connect()
+        data: list[dict[str, Any]] = []
+        for observation in self._unsent:
+            data += metric_data(observation, self._instance_id, self._report_period)
+        for start in range(0, len(data), MAX_METRICS):
+            self._sink.put_metric_data(
+                Namespace=self._namespace, MetricData=data[start : start + MAX_METRICS]
+            )
+        self._unsent.clear()
+
+
+def cloudwatch() -> MetricSink:
+    """A CloudWatch client for the machine's own region and role. It gives up soon: unsent reports are kept."""
+    # Imported late, in the publishing thread: it takes a quarter of a second that a person at login would wait.
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
+    client: Any = boto3.client("cloudwatch", config=config)
+    sink: MetricSink = client
+    return sink
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+# Kept away from a period's edges, so that a small step of the clock cannot move a report into the next one.
+EARLIEST, LATEST = 0.2, 0.8
+
+
+def next_report(now: datetime, period: timedelta, instance_id: str) -> datetime:
+    """The next moment after ``now`` at which this worker reports."""
+    first = EPOCH + period * phase(instance_id)
+    passed = (now - first) // period
+    return first + (passed + 1) * period
+
+
+def phase(instance_id: str) -> float:
+    """A worker's own moment within a period, as a fraction of it, always the same for the same worker."""
+    digest = hashlib.sha256(instance_id.encode()).digest()
+    return EARLIEST + (LATEST - EARLIEST) * int.from_bytes(digest[:4]) / 2**32
 
 
 class Server(Protocol):

@@ -1,6 +1,11 @@
-"""What a worker is told: by a file at launch (boot client) and by its environment (activity reporter).
+"""A worker's settings: a file written at launch (boot client) and the environment (activity reporter).
 
 The only place that reads the environment.
+
+WorkerError
+├── ConfigError              the launch file or the environment cannot be used
+├── IdentityUnavailable      instance metadata or credentials cannot be read (yet)
+└── EnvironmentUnavailable   the hub gave no environment; says whether and when to ask again
 """
 
 import json
@@ -11,8 +16,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
-
-from .errors import ConfigError
 
 DEFAULT_REPORT_PERIOD = timedelta(seconds=30)
 
@@ -156,3 +159,28 @@ def _port(value: object) -> int:
     if not isinstance(value, int) or not 0 < value < 65536:
         raise ConfigError(f"port: {value!r} is no port number")
     return value
+
+
+class WorkerError(Exception):
+    """Root of this package's errors."""
+
+
+class ConfigError(WorkerError):
+    """What the machine was told at launch cannot be used."""
+
+
+class IdentityUnavailable(WorkerError):
+    """Instance metadata or credentials cannot be read, as happens in the first seconds of a machine."""
+
+
+class EnvironmentUnavailable(WorkerError):
+    """The hub gave no environment.
+
+    ``refused``: the hub knows who we are, or could not tell, and says no: asking again soon is useless.
+    ``retry_after``: when the hub itself says how long to wait.
+    """
+
+    def __init__(self, reason: str, *, refused: bool = False, retry_after: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.refused = refused
+        self.retry_after = retry_after

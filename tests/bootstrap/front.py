@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bootstrap.machines.manager.answering import hub_answers
+from bootstrap.machines.address import hub_answers
+from bootstrap.machines.certificate import Pair, self_signed
 from bootstrap.machines.manager.caddy import ADMIN, caddyfile
-from bootstrap.machines.manager.certificate import Pair, self_signed
-from bootstrap.machines.manager.paths import CADDY_STATE, CERTIFICATE, HUB_STATIC, KEY
+from bootstrap.machines.manager.config import CADDY_STATE, CERTIFICATE, HUB_STATIC, KEY
 from tests.bootstrap.manager_examples import config
 from tests.hub.emulated import REPOSITORY, free_port
 

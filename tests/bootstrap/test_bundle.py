@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.machines.manager import bundle
+from bootstrap.machines import bundle
 
 
 def names(packed: bundle.Bundle) -> list[str]:

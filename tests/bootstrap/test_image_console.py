@@ -2,7 +2,7 @@
 
 import pytest
 
-from bootstrap.machines.image.console import Outcome, outcome, tail
+from bootstrap.machines.image.building import Outcome, outcome, tail
 from bootstrap.machines.image.setup import FAILED, last_words
 
 GOOD = last_words({"jupyterlab": "4.6.6"})

@@ -14,9 +14,17 @@ from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Base, Egress
 from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.machines.base_images import BaseImage
-from bootstrap.machines.image.request import Recipe, image_request, launch_request, recipe, versions_in
-from bootstrap.machines.image.user_data import LONGEST, ImageConfig, user_data
-from bootstrap.machines.manager.bundle import REPOSITORY, build
+from bootstrap.machines.bundle import REPOSITORY, build
+from bootstrap.machines.image.request import (
+    LONGEST,
+    ImageConfig,
+    Recipe,
+    image_request,
+    launch_request,
+    recipe,
+    user_data,
+    versions_in,
+)
 
 SETTINGS = ClusterSettings(
     cluster="class", region="us-east-1", owner="Ada", network=Network(name="class"), workers=Workers(disk=12)

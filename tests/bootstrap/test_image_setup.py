@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.machines.bundle import REPOSITORY, build
+from bootstrap.machines.fetch import fetch
 from bootstrap.machines.image import setup
-from bootstrap.machines.manager.bundle import REPOSITORY, build
-from bootstrap.machines.manager.fetch import fetch
 
 PACKED = build()
 PASSWD = "root:x:0:0:root:/root:/bin/bash\n"

@@ -4,7 +4,7 @@ import pytest
 
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network
-from bootstrap.machines.manager.addresses import public_url
+from bootstrap.machines.address import public_url
 
 PLACE = {"PublicAddress": "203.0.113.7", "ManagerAddress": "10.77.0.10"}
 

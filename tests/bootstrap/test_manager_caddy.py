@@ -16,11 +16,10 @@ import pytest
 import requests
 
 from bootstrap.config.choices import Https
-from bootstrap.machines.manager.answering import hub_answers
+from bootstrap.machines.address import hub_answers
+from bootstrap.machines.certificate import self_signed
 from bootstrap.machines.manager.caddy import caddyfile
-from bootstrap.machines.manager.certificate import self_signed
-from bootstrap.machines.manager.config import ManagerConfig
-from bootstrap.machines.manager.paths import CERTIFICATE, KEY
+from bootstrap.machines.manager.config import CERTIFICATE, KEY, ManagerConfig
 from tests.bootstrap.front import CADDY, STATIC, Front, caddy, wait_for
 from tests.bootstrap.manager_examples import config
 from tests.hub.emulated import free_port

@@ -17,8 +17,8 @@ from bootstrap.aws.site import Site
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import SettingsError
-from bootstrap.machines.manager import tls
-from bootstrap.machines.manager.certificate import LIFETIME, Pair, objection, self_signed
+from bootstrap.machines import tls
+from bootstrap.machines.certificate import LIFETIME, Pair, objection, self_signed
 from tests.bootstrap.manager_examples import settings
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -9,8 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bootstrap.machines.manager.journal import Shipper, batches, journalctl
-from bootstrap.machines.manager.journal_entries import (
+from bootstrap.machines.manager.journal import (
     BATCH_BYTES,
     BATCH_EVENTS,
     BATCH_SPAN,
@@ -18,7 +17,10 @@ from bootstrap.machines.manager.journal_entries import (
     OVERHEAD,
     Batch,
     Entry,
+    Shipper,
+    batches,
     entry_of,
+    journalctl,
 )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bootstrap.config.choices import Https
-from bootstrap.machines.manager import bundle, disks, fetch, files, running, setup, users
-from bootstrap.machines.manager.errors import SetupError
+from bootstrap.machines import bundle, fetch
+from bootstrap.machines.manager import setup, system
+from bootstrap.machines.manager.system import SetupError
 from tests.bootstrap.manager_examples import config
 
 
@@ -71,16 +72,16 @@ def device(root: Path, name: str, serial: str, below: str = "device") -> None:
 
 def test_the_state_disk_is_found_by_its_volume_id_alone(tmp_path: Path) -> None:
     device(tmp_path, "nvme0n1", "vol0aaaaaaaaaaaaaaaa")
-    assert disks.find_disk("vol-0123456789abcdef0", tmp_path) is None
+    assert system.find_disk("vol-0123456789abcdef0", tmp_path) is None
     with pytest.raises(SetupError, match="vol-0123456789abcdef0 is not attached"):
-        disks.await_disk("vol-0123456789abcdef0", tmp_path, within=0)
+        system.await_disk("vol-0123456789abcdef0", tmp_path, within=0)
     device(tmp_path, "nvme7n1", "vol0123456789abcdef0")
-    assert disks.await_disk("vol-0123456789abcdef0", tmp_path, within=0) == Path("/dev/nvme7n1")
+    assert system.await_disk("vol-0123456789abcdef0", tmp_path, within=0) == Path("/dev/nvme7n1")
 
 
 def test_xen_machines_name_it_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "xvdf").mkdir()
-    assert disks.find_disk("vol-0123456789abcdef0", tmp_path) == "xvdf"
+    assert system.find_disk("vol-0123456789abcdef0", tmp_path) == "xvdf"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_xen_machines_name_it_by_its_place(tmp_path: Path) -> None:
 def test_only_a_blank_disk_is_formatted(
     label: str, parts: str, blkid: int, outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "answer_code", lambda _command: blkid)
+    monkeypatch.setattr(system, "answer_code", lambda _command: blkid)
     formatted = []
 
     def run(command: Sequence[str]) -> str:
@@ -107,29 +108,29 @@ def test_only_a_blank_disk_is_formatted(
 
     if outcome == "refused":
         with pytest.raises(SetupError, match="not cloudJHub's state"):
-            disks.format_if_blank(Path("/dev/x"), run)
+            system.format_if_blank(Path("/dev/x"), run)
     else:
-        disks.format_if_blank(Path("/dev/x"), run)
+        system.format_if_blank(Path("/dev/x"), run)
     assert bool(formatted) == (outcome == "formatted")
 
 
 def test_users_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Recorded()
-    users.ensure_users(run)
+    system.ensure_users(run)
     assert [command[-1] for command in run.commands] == ["cloudjhub-hub", "cloudjhub-proxy"]
     assert all("/usr/sbin/nologin" in command for command in run.commands)
     monkeypatch.setattr("pwd.getpwnam", lambda _name: object())
     again = Recorded()
-    users.ensure_users(again)
+    system.ensure_users(again)
     assert again.commands == []
 
 
 def test_files_are_written_whole_and_only_when_they_differ(tmp_path: Path) -> None:
     path = tmp_path / "below" / "file"
-    assert files.write_file(path, "one", 0o600)
-    assert not files.write_file(path, "one", 0o600)
-    assert files.write_file(path, "one", 0o640)
-    assert files.write_file(path, "two", 0o640)
+    assert system.write_file(path, "one", 0o600)
+    assert not system.write_file(path, "one", 0o600)
+    assert system.write_file(path, "one", 0o640)
+    assert system.write_file(path, "two", 0o640)
     assert path.read_text() == "two"
     assert path.stat().st_mode & 0o777 == 0o640
     assert [one.name for one in path.parent.iterdir()] == ["file"]
@@ -191,6 +192,6 @@ def test_a_configuration_that_cannot_be_used_is_one_line(
 
 def test_a_program_that_fails_says_its_last_words() -> None:
     with pytest.raises(SetupError, match=r"ls .* ended with 2: .*No such file"):
-        running.run(["ls", "/no-such-place"])
+        system.run(["ls", "/no-such-place"])
     with pytest.raises(SetupError, match="no-such-program cannot be run"):
-        running.run(["no-such-program"])
+        system.run(["no-such-program"])

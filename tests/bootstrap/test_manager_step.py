@@ -25,7 +25,7 @@ from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 from bootstrap.errors import Interrupted, Refused, StepFailed
 from bootstrap.local.manager_machine import HELD
-from bootstrap.machines.manager import state_volume
+from bootstrap.machines import state_volume
 from tests.local_cloud.cloud_process import (
     ACCOUNT,
     KEY,

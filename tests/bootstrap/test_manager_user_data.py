@@ -11,7 +11,7 @@ from bootstrap.config.choices import Https
 from bootstrap.machines.manager.commands import hub_command, proxy_command
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.environment import environment_file, hub_variables
-from bootstrap.machines.manager.user_data import LIMIT, user_data
+from bootstrap.machines.manager_request import LIMIT, user_data
 from hub.config.settings import from_environment
 from tests.bootstrap.manager_examples import CONFIG, config
 

@@ -16,7 +16,7 @@ from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Workers
-from bootstrap.machines.manager.certificate import self_signed
+from bootstrap.machines.certificate import self_signed
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, REGION, SECRET, CloudProcess, EventSink, until
 
 READS = ("Describe", "Get", "Head", "List", "Simulate")

@@ -16,9 +16,9 @@ from bootstrap.cli.workers import workers
 from bootstrap.cluster import users as kept
 from bootstrap.config.settings import Login
 from bootstrap.errors import Interrupted, NotBuilt, Refused, SettingsError, StepFailed
+from bootstrap.machines.bundle import Bundle, current, files_in
 from bootstrap.machines.image import images
-from bootstrap.machines.manager.bundle import Bundle, current, files_in
-from bootstrap.machines.manager.user_data import config_in, user_data
+from bootstrap.machines.manager_request import config_in, user_data
 from bootstrap.operations.workers import as_hub, lacking
 from bootstrap.operations.workers.as_hub import (
     ANOTHER_VERSION,

@@ -13,7 +13,7 @@ from bootstrap.aws.site import Site
 from bootstrap.cli.open import in_pairs, open_
 from bootstrap.cli.status import status
 from bootstrap.errors import NotBuilt, Unhealthy
-from bootstrap.machines.manager import tls
+from bootstrap.machines import tls
 from bootstrap.operations.health.hub import Hub
 from bootstrap.operations.health.overview import Overview
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt

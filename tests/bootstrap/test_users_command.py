@@ -17,7 +17,7 @@ from bootstrap.cli.users import rows
 from bootstrap.cli.users import users as users_group
 from bootstrap.cluster import users
 from bootstrap.errors import NotBuilt, SettingsError
-from bootstrap.machines.manager.request import content
+from bootstrap.machines.manager_request import content
 from bootstrap.operations.workers.listing import store_of
 from hub.users.names import People, is_code_of
 from lifecycle_app.model.worker import State, Worker

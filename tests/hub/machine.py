@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from botocore.credentials import ReadOnlyCredentials
 
-from bootstrap.worker.identity import signed_proof
+from bootstrap.worker.environment import signed_proof
 from tests.hub.emulated import HUB_ADDRESS, HUB_NAME, ROLE, Emulated, eventually
 
 ENVIRONMENT = f"http://{HUB_ADDRESS}:8081/hub/api/cloudjhub/environment"

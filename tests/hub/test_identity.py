@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
-from bootstrap.worker.identity import signed_proof
+from bootstrap.worker.environment import signed_proof
 from hub.errors import NotProven, NotReady, TooManyTries
 from hub.identity import AGE, AT_ONCE, BODY, Failures, Identities, check_request, instance_in
 from tests.hub.fakes import NOON, calls

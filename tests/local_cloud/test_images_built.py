@@ -17,9 +17,9 @@ from bootstrap.cluster.steps.image import WorkerImage
 from bootstrap.cluster.steps.step import Kind
 from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.errors import Refused, StepFailed
+from bootstrap.machines import bundle
 from bootstrap.machines.image import building, images
 from bootstrap.machines.image.request import ROLE_BUILDER, launch_request
-from bootstrap.machines.manager import bundle
 from bootstrap.operations import removal
 from bootstrap.operations.removal import Verdict
 from bootstrap.operations.workers.listing import store_of

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from bootstrap.aws.secrets import MAKERS
-from bootstrap.machines.image.console import outcome
-from bootstrap.machines.manager import tls
+from bootstrap.machines import tls
+from bootstrap.machines.image.building import outcome
 from tests.machines import network
 from tests.machines.base import base_root
 from tests.machines.cluster import PORT, Cluster

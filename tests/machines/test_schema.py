@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap.config.choices import Base, Https
-from bootstrap.machines.image.user_data import ImageConfig
-from bootstrap.machines.image.user_data import user_data as builders
-from bootstrap.machines.manager.user_data import user_data as managers
+from bootstrap.machines.image.request import ImageConfig
+from bootstrap.machines.image.request import user_data as builders
+from bootstrap.machines.manager_request import user_data as managers
 from hub.spawn.launch_request import user_data as workers
 from tests.bootstrap.manager_examples import CONFIG
 from tests.hub.fakes import SETTINGS

@@ -6,7 +6,7 @@ import psutil
 import requests
 
 from bootstrap.local.cloud import instance_processes
-from bootstrap.machines.manager.request import ROLE_MANAGER
+from bootstrap.machines.manager_request import ROLE_MANAGER
 from lifecycle_app.model.worker import TAG_ROLE
 from tests.scenarios.cloud import LocalCloud
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from bootstrap.worker.publishing import KEPT
+from bootstrap.worker.reporter import KEPT
 from hub.errors import WorkerSilent
 from lifecycle_app.model.worker import metric_namespace
 from tests.simulation.cloudwatch import LeanCloudWatch

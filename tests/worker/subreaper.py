@@ -3,8 +3,7 @@
 import os
 import sys
 
-from bootstrap.worker.command import Command
-from bootstrap.worker.supervision import Signals, Supervisor, become_subreaper
+from bootstrap.worker.server import Command, Signals, Supervisor, become_subreaper
 
 
 def main() -> None:

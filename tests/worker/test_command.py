@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from bootstrap.worker.command import JUPYTER_CONFIG, server_arguments, server_command
-from bootstrap.worker.environment import ServerEnvironment
-from bootstrap.worker.identity import Instance
+from bootstrap.worker.environment import Instance, ServerEnvironment
+from bootstrap.worker.server import JUPYTER_CONFIG, server_arguments, server_command
 from bootstrap.worker.settings import WorkerConfig
 
 CONFIG = WorkerConfig(

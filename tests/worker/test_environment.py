@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bootstrap.worker.environment import ServerEnvironment, parse, refusal, wait
-from bootstrap.worker.errors import EnvironmentUnavailable, IdentityUnavailable
+from bootstrap.worker.settings import EnvironmentUnavailable, IdentityUnavailable
 
 
 def seconds(attempt: int, failure: Exception, jitter: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
-from bootstrap.worker.identity import PROOF_BODY, signed_proof
+from bootstrap.worker.environment import PROOF_BODY, signed_proof
 
 KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 REGION = "eu-west-1"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bootstrap.worker.facts import Level, Observation
-from bootstrap.worker.publishing import KEPT, Publisher, metric_data
+from bootstrap.worker.reporter import KEPT, Publisher, metric_data
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

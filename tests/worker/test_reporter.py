@@ -6,11 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bootstrap.worker.facts import Interaction, Level
-from bootstrap.worker.processes import ProcessTree
-from bootstrap.worker.publishing import Publisher
-from bootstrap.worker.reporter import Reporter
-from bootstrap.worker.schedule import next_report
+from bootstrap.worker.facts import Interaction, Level, ProcessTree
+from bootstrap.worker.reporter import Publisher, Reporter, next_report
 
 from .test_publishing import Sink
 

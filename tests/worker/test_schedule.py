@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bootstrap.worker.schedule import EARLIEST, LATEST, next_report, phase
+from bootstrap.worker.reporter import EARLIEST, LATEST, next_report, phase
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.worker.errors import ConfigError
-from bootstrap.worker.settings import ReporterSettings, WorkerConfig, machine_environment, period
+from bootstrap.worker.settings import ConfigError, ReporterSettings, WorkerConfig, machine_environment, period
 
 FIELDS: dict[str, Any] = {
     "cluster": "test",

@@ -54,7 +54,7 @@ async def test_an_orphan_is_adopted_and_collected_when_it_ends(tmp_path: Path) -
 AT_EACH_STEP = """
 import signal, sys
 from datetime import timedelta
-from bootstrap.worker.supervision import Signals
+from bootstrap.worker.server import Signals
 
 signals = Signals()
 signals.install()

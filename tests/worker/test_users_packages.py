@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.machines.image import setup
-from bootstrap.worker.command import server_arguments
+from bootstrap.worker.server import server_arguments
 
 # What runs as the server does: it must not see the package itself, and starts a kernel that must.
 SERVER = """

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bootstrap.worker.facts import Facts, Process
-from bootstrap.worker.work import Job, is_work, jobs
+from bootstrap.worker.observation import Job, is_work, jobs
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BOOT, SERVER, SHELL = 10, 20, 30

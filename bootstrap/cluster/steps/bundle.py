@@ -5,7 +5,7 @@ from botocore.exceptions import ClientError
 from bootstrap.aws import names
 from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
-from bootstrap.machines.manager import bundle
+from bootstrap.machines import bundle
 
 KEPT = 3
 """So many bundles stay: a machine that was just launched may still fetch the one before."""

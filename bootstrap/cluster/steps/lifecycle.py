@@ -10,8 +10,8 @@ from bootstrap.cluster.monitoring.failures import function_arn
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt
-from bootstrap.machines.manager.addresses import public_url
-from bootstrap.machines.manager.tls import certificate_to_pin
+from bootstrap.machines.address import public_url
+from bootstrap.machines.tls import certificate_to_pin
 
 MANY = 3
 

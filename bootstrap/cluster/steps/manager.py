@@ -10,13 +10,12 @@ from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, StepFailed
+from bootstrap.machines import state_volume, tls
+from bootstrap.machines.address import hub_answers, public_url
 from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
-from bootstrap.machines.manager import state_volume, tls
-from bootstrap.machines.manager.addresses import public_url
-from bootstrap.machines.manager.answering import hub_answers
-from bootstrap.machines.manager.bundle import current
+from bootstrap.machines.bundle import current
 from bootstrap.machines.manager.config import ManagerConfig
-from bootstrap.machines.manager.request import (
+from bootstrap.machines.manager_request import (
     ROLE_MANAGER,
     TAG_CONTENT,
     content,

@@ -6,7 +6,7 @@ from bootstrap.aws import secrets
 from bootstrap.aws.site import Site, Tell
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import NotBuilt
-from bootstrap.machines.manager import tls
+from bootstrap.machines import tls
 
 CERTIFICATES = {
     tls.Wanted.CREATE: Change(Kind.CREATE, "the manager's certificate", "in Parameter Store, with its key"),

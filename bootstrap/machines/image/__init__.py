@@ -1,1 +1,4 @@
-"""The workers' image: what it is built from, how it is built, and which one is in use."""
+"""The workers' image: how it is built, what it holds, and which one is in use.
+
+`setup` runs on the builder; the other modules run on the operator's machine.
+"""

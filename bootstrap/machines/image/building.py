@@ -1,17 +1,19 @@
-"""Builds the worker image: a machine sets itself up and powers off, its disk becomes the image, the machine goes."""
+"""Builds the workers' image: a builder sets itself up and powers off, its disk becomes the image, and it is ended."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 from bootstrap.aws import instances, names
 from bootstrap.aws.instances import LOOK_EVERY, tags_of
 from bootstrap.aws.site import Site, Tell
 from bootstrap.errors import StepFailed
+from bootstrap.machines import bundle
 from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
 from bootstrap.machines.image import images
-from bootstrap.machines.image.console import outcome, tail
 from bootstrap.machines.image.request import (
     ROLE_BUILDER,
     TAG_CONTENT,
@@ -20,7 +22,7 @@ from bootstrap.machines.image.request import (
     launch_request,
     recipe,
 )
-from bootstrap.machines.manager import bundle
+from bootstrap.machines.image.setup import DONE, FAILED
 
 SET_UP_WITHIN = 2400.0
 # EC2 shows the console of a stopped machine late.
@@ -110,3 +112,45 @@ def _failed(site: Site, console: str, words: str) -> StepFailed:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(console, encoding="utf-8")
     return StepFailed(f"{words}; its console is in {log}, and ends:\n{tail(console)}")
+
+
+SHOWN_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Either the versions that the image holds, or why there is none."""
+
+    versions: dict[str, str] | None = None
+    failure: str = ""
+
+
+def outcome(console: str) -> Outcome | None:
+    """How the set-up went; None while its console does not tell."""
+    for line in reversed(console.splitlines()):
+        _, is_failed, reason = line.partition(FAILED)
+        if is_failed:
+            return Outcome(failure=reason.strip() or "no reason given")
+        _, is_done, told = line.partition(DONE)
+        versions = _versions(told) if is_done else None
+        if versions is not None:
+            return Outcome(versions=versions)
+    return None
+
+
+def tail(console: str) -> str:
+    """The last lines, for whoever has to find out what went wrong."""
+    return "\n".join([line for line in console.splitlines() if line.strip()][-SHOWN_LINES:])
+
+
+def _versions(told: str) -> dict[str, str] | None:
+    """None for a line that another program's output has cut."""
+    try:
+        versions = json.loads(told)
+    except ValueError:
+        return None
+    return (
+        {str(name): str(version) for name, version in versions.items()}
+        if isinstance(versions, dict)
+        else None
+    )

@@ -1,4 +1,4 @@
-"""The worker images that there are, and which one the hub launches."""
+"""The cluster's worker images, and which one the hub launches."""
 
 import time
 from collections import Counter

@@ -1,21 +1,23 @@
-"""The requests that make a worker image, as pure functions of what is wanted."""
+"""The requests that build a worker image, as pure functions of the settings. No secret is in the user data."""
 
 import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.aws.site import BuiltNetwork
-from bootstrap.config.choices import Egress
+from bootstrap.config.choices import Base, Egress
 from bootstrap.config.settings import ClusterSettings
+from bootstrap.machines import fetch
 from bootstrap.machines.base_images import BaseImage
-from bootstrap.machines.image.user_data import ImageConfig, user_data
-from bootstrap.machines.manager.bundle import Bundle
+from bootstrap.machines.bundle import Bundle
+from bootstrap.machines.image import setup
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_NAME, TAG_OWNER, TAG_ROLE
 
 ROLE_BUILDER, ROLE_IMAGE = "builder", "image"
@@ -24,6 +26,47 @@ TAG_VERSION = "cloudjhub:version:"
 CREATOR = "cloudjhub"
 # What of the bundle is baked in. The rest of it changes without a new image.
 BAKED = ("bootstrap/__init__.py", "bootstrap/worker/")
+
+
+# EC2 takes no more, in bytes before base64.
+LONGEST = 16 * 1024
+# venv is a package of its own on Ubuntu; Amazon Linux's own Python is 3.9. mkfs.ext4 formats home disks.
+PACKAGES = {
+    Base.UBUNTU: ("python3-venv", "e2fsprogs", "sudo", "git"),
+    Base.AMAZON_LINUX: ("python3.11", "e2fsprogs", "sudo", "git", "shadow-utils"),
+}
+PYTHON = {Base.UBUNTU: "python3", Base.AMAZON_LINUX: "python3.11"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """The fields of /etc/cloudjhub/image.json: where the bundle is, by bucket and key, and pip requirements."""
+
+    region: str
+    bucket: str
+    bundle: str
+    packages: Sequence[str]
+
+
+def user_data(config: ImageConfig, system: Base) -> str:
+    """The builder's cloud-config. JSON is YAML. Values reach programs through a file, never through a shell."""
+    document: dict[str, Any] = {
+        # Workers do not update themselves at boot: the image begins with all updates.
+        "package_update": True,
+        "package_upgrade": True,
+        "packages": list(PACKAGES[system]),
+        "write_files": [
+            _file(setup.CONFIG, json.dumps(asdict(config)), "0644"),
+            _file(setup.FETCH, Path(fetch.__file__).read_text(encoding="utf-8"), "0644"),
+            _file(setup.PROGRAM, Path(setup.__file__).read_text(encoding="utf-8"), "0644"),
+        ],
+        "runcmd": [[PYTHON[system], setup.PROGRAM]],
+    }
+    return "#cloud-config\n" + json.dumps(document) + "\n"
+
+
+def _file(path: str, content: str, permissions: str) -> dict[str, str]:
+    return {"path": path, "permissions": permissions, "content": content}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,7 @@ from urllib.parse import urlsplit
 
 from bootstrap.config.choices import Https
 from bootstrap.machines.manager.commands import PROXY_ADDRESS, PROXY_PORT
-from bootstrap.machines.manager.config import ManagerConfig
-from bootstrap.machines.manager.paths import CADDY_STATE, CERTIFICATE, HUB_STATIC, KEY
+from bootstrap.machines.manager.config import CADDY_STATE, CERTIFICATE, HUB_STATIC, KEY, ManagerConfig
 
 ADMIN = "unix//run/caddy/admin.sock"
 """Where it takes `reload`: a socket of its own user's, not a port that every process of the machine can reach."""

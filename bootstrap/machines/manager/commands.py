@@ -4,8 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bootstrap.config.choices import Https
-from bootstrap.machines.manager.addresses import DEFAULT_PORTS
-from bootstrap.machines.manager.config import ManagerConfig
+from bootstrap.machines.manager.config import DEFAULT_PORTS, ManagerConfig
 from hub.config.settings import HUB_PORT, PROXY_API_PORT
 
 PROXY_ADDRESS, PROXY_PORT = "127.0.0.1", 8000

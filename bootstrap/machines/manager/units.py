@@ -5,11 +5,11 @@ from pathlib import Path
 from bootstrap.config.choices import Https
 from bootstrap.machines.manager import caddy
 from bootstrap.machines.manager.commands import PROXY_SCRIPT, hub_command, proxy_command
-from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
-from bootstrap.machines.manager.paths import (
+from bootstrap.machines.manager.config import (
     CADDY_STATE,
     CADDY_USER,
     CADDYFILE,
+    CONFIG_PATH,
     HUB_ENVIRONMENT,
     HUB_STATE,
     HUB_USER,
@@ -23,6 +23,7 @@ from bootstrap.machines.manager.paths import (
     SOURCES,
     STATE,
     VENV,
+    ManagerConfig,
 )
 from bootstrap.machines.manager.unit_text import (
     ALWAYS,
@@ -272,7 +273,7 @@ def certificate_unit() -> str:
                 *_SOURCES,
                 (
                     "ExecStart",
-                    command_line([str(PYTHON), "-P", "-m", "bootstrap.machines.manager.certificates"]),
+                    command_line([str(PYTHON), "-P", "-m", "bootstrap.machines.manager.secrets"]),
                 ),
             ),
         }

@@ -13,9 +13,9 @@ from bootstrap.cluster import building
 from bootstrap.cluster.monitoring.alarms import silence
 from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError
+from bootstrap.machines import state_volume
 from bootstrap.machines.image.images import current
-from bootstrap.machines.manager import state_volume
-from bootstrap.machines.manager.request import ROLE_MANAGER
+from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations.health import facts, judging
 from bootstrap.operations.health.hub import asked_hub
 from bootstrap.operations.health.letters import waiting

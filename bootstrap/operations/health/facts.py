@@ -15,7 +15,7 @@ from bootstrap.aws import names
 from bootstrap.aws.site import Site
 from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.config.choices import Https
-from bootstrap.machines.manager.addresses import public_url
+from bootstrap.machines.address import public_url
 from bootstrap.operations.health.hub import pair_of
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from bootstrap.aws.site import Site
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt
-from bootstrap.machines.manager import tls
-from bootstrap.machines.manager.addresses import public_url
-from bootstrap.machines.manager.answering import hub_answers, hub_version
-from bootstrap.machines.manager.certificate import Pair
+from bootstrap.machines import tls
+from bootstrap.machines.address import hub_answers, hub_version, public_url
+from bootstrap.machines.certificate import Pair
 
 OURS = (Https.OWN, Https.SELF_SIGNED)
 

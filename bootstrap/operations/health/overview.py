@@ -11,7 +11,7 @@ from bootstrap.aws.site import Site
 from bootstrap.cluster import functions
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.image.images import current
-from bootstrap.machines.manager.request import ROLE_MANAGER
+from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import policies
 from bootstrap.operations.health.hub import Hub, asked_hub
 from bootstrap.operations.health.letters import waiting

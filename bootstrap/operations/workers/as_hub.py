@@ -11,12 +11,11 @@ from datetime import datetime
 from bootstrap.aws import instances
 from bootstrap.aws.site import Site, Tell
 from bootstrap.errors import Interrupted, NotBuilt, Refused
+from bootstrap.machines.bundle import current, files_in
 from bootstrap.machines.image import images
-from bootstrap.machines.manager.bundle import current, files_in
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.environment import hub_variables
-from bootstrap.machines.manager.request import ROLE_MANAGER
-from bootstrap.machines.manager.user_data import config_in
+from bootstrap.machines.manager_request import ROLE_MANAGER, config_in
 from bootstrap.operations.workers.booting import Boot, boots
 from bootstrap.operations.workers.listing import Machine, store_of
 from bootstrap.operations.workers.preparing import NEVER_USED, Preparation, Prepared, Wanted

@@ -9,11 +9,9 @@ import pytest
 
 from benchmarks.traces.reports import Reporter
 from benchmarks.traces.trace import HOUR, MINUTE, Kind, Life, Trace, Work, moment
-from bootstrap.worker.facts import Interaction, Process
-from bootstrap.worker.processes import ProcessTree
-from bootstrap.worker.publishing import Publisher
+from bootstrap.worker.facts import Interaction, Process, ProcessTree
+from bootstrap.worker.reporter import Publisher, next_report
 from bootstrap.worker.reporter import Reporter as RealReporter
-from bootstrap.worker.schedule import next_report
 from tests.worker.test_publishing import Sink
 
 READY = 8 * HOUR

@@ -10,7 +10,7 @@ from benchmarks.traces.ours import DELIVERY, FUNCTION, REPORT_PERIOD, SWEEP, Our
 from benchmarks.traces.peers import Custodian, Oracle, cloudjhub, idle_culler
 from benchmarks.traces.running import Rule, Run, runs
 from benchmarks.traces.trace import DAY, HOUR, MINUTE, Kind, Span, Trace, Work
-from bootstrap.worker.schedule import EARLIEST
+from bootstrap.worker.reporter import EARLIEST
 from lifecycle_app.model.policy import Policy
 
 LOGIN = 9 * HOUR

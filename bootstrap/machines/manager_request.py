@@ -1,18 +1,24 @@
-"""What the manager is launched with, as pure functions of the settings and of what is built already."""
+"""The requests that make the manager, as pure functions of the settings and of what is built already.
+
+No secret is in its user data: whoever may describe the instance can read that.
+"""
 
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
+from bootstrap.machines import fetch
+from bootstrap.machines.address import public_url
 from bootstrap.machines.base_images import BaseImage
-from bootstrap.machines.manager.addresses import public_url
-from bootstrap.machines.manager.config import ManagerConfig
-from bootstrap.machines.manager.user_data import user_data
+from bootstrap.machines.manager import install_packages
+from bootstrap.machines.manager.config import CONFIG_PATH, UNITS, ManagerConfig
+from bootstrap.machines.manager.units import FETCH, INSTALL_PACKAGES, SETUP, packages, setup_unit
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_NAME, TAG_OWNER, TAG_ROLE
 
 ROLE_MANAGER, ROLE_STATE = "manager", "manager-state"
@@ -138,3 +144,49 @@ def manager_tags(
         **more,
     }
     return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+LIMIT = 16 * 1024
+"""Bytes of user data that EC2 takes."""
+
+
+def user_data(config: ManagerConfig) -> str:
+    """What cloud-init does at the first boot; all else is the set-up unit's, at every boot. JSON is YAML.
+
+    Raises ValueError where it is more than EC2 takes.
+    """
+    cloud_config = {
+        "package_update": True,
+        "packages": packages(config),
+        "write_files": [
+            _file(CONFIG_PATH, config.to_json()),
+            _file(FETCH, Path(fetch.__file__).read_text(encoding="utf-8")),
+            _file(INSTALL_PACKAGES, Path(install_packages.__file__).read_text(encoding="utf-8")),
+            _file(UNITS / SETUP, setup_unit(config)),
+        ],
+        # A list is run without a shell.
+        "runcmd": [
+            ["systemctl", "daemon-reload"],
+            ["systemctl", "enable", SETUP],
+            # It outlives cloud-init, which would not try again.
+            ["systemctl", "start", "--no-block", SETUP],
+        ],
+    }
+    text = f"#cloud-config\n{json.dumps(cloud_config, indent=1)}\n"
+    if len(text.encode()) > LIMIT:
+        raise ValueError(f"the manager's user data has {len(text.encode())} bytes; EC2 takes {LIMIT}")
+    return text
+
+
+def config_in(text: str) -> ManagerConfig:
+    """What a manager with this user data was told. Raises ValueError for user data that another version made."""
+    document = json.loads(text.removeprefix("#cloud-config\n"))
+    try:
+        [file] = [one for one in document["write_files"] if one["path"] == str(CONFIG_PATH)]
+        return ManagerConfig.from_json(file["content"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a manager's user data: {error}") from error
+
+
+def _file(path: Path, content: str) -> dict[str, Any]:
+    return {"path": str(path), "permissions": "0644", "content": content}

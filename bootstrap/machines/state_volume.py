@@ -1,4 +1,4 @@
-"""The disk that the manager's state is on: found by its tag, made once, attached to whoever is the manager."""
+"""The manager's state disk: found by its tag, created once, attached to the current manager."""
 
 import time
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from bootstrap.aws.errors import code_of
 from bootstrap.aws.session import Aws
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import Refused, StepFailed
-from bootstrap.machines.manager.request import ROLE_STATE, STATE_DEVICE, volume_request
+from bootstrap.machines.manager_request import ROLE_STATE, STATE_DEVICE, volume_request
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Certificates and their keys: makes self-signed ones, judges given ones. Pure; PEM as text."""
+"""Certificates and their keys: generates self-signed ones, checks given ones. Pure; PEM as text."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""The bundle: what manager and image builder run of this repository, as one archive named by its content."""
+"""The bundle: the part of this repository that manager and image builder run, as one archive named by its content."""
 
 import gzip
 import hashlib
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "bundle/"
 PACKAGES = ("bootstrap", "hub", "lifecycle_app")
 # What only the operator's machine runs: a change of it concerns no machine, so that none is replaced.

@@ -1,9 +1,8 @@
-"""Fetches the bundle with the instance's role and unpacks it. User data carries this file: it needs boto3 and nothing
-of this repository.
+"""Fetches the bundle with the instance's role and unpacks it. User data carries this file, so it needs only boto3.
 
     /opt/cloudjhub/bin/python fetch.py /etc/cloudjhub/manager.json
 
-The file's `region`, `bucket` and `bundle` tell which bundle.
+`region`, `bucket` and `bundle` in that file name the bundle.
 """
 
 import gzip

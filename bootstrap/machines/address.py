@@ -1,12 +1,33 @@
-"""Does the hub answer at its public URL, as who it should be?"""
+"""The manager's public URL, and whether the hub answers there."""
 
 import json
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
-from bootstrap.machines.manager.certificate import Pair
+from bootstrap.config.choices import Https
+from bootstrap.config.settings import ClusterSettings
+from bootstrap.machines.certificate import Pair
+from bootstrap.machines.manager.config import DEFAULT_PORTS
+
+
+def public_host(settings: ClusterSettings, place: Mapping[str, str]) -> str:
+    """The domain, or else the public address; a manager without either is reached by its private address.
+
+    `place`: the outputs of the place stack.
+    """
+    return settings.manager.domain or place.get("PublicAddress") or place["ManagerAddress"]
+
+
+def public_url(settings: ClusterSettings, place: Mapping[str, str]) -> str:
+    """The address in the browser, without a slash at its end."""
+    scheme = "http" if settings.manager.https is Https.NONE else "https"
+    port = settings.manager.port
+    host = public_host(settings, place)
+    return f"{scheme}://{host}" if port == DEFAULT_PORTS[scheme] else f"{scheme}://{host}:{port}"
+
 
 TIMEOUT = 5.0
 API = "/hub/api/"

@@ -1,4 +1,4 @@
-"""The manager's certificate and key in Parameter Store: made once or uploaded, and what the Lambdas trust."""
+"""The manager's certificate and key in Parameter Store: generated once or uploaded, and what the Lambdas trust."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,9 +9,9 @@ from bootstrap.aws.site import Site
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import Manager
 from bootstrap.errors import SettingsError
-from bootstrap.machines.manager.addresses import public_host
-from bootstrap.machines.manager.certificate import Pair, objection, refuse_unusable, self_signed
-from bootstrap.machines.manager.parameters import TLS_CERTIFICATE, TLS_KEY
+from bootstrap.machines.address import public_host
+from bootstrap.machines.certificate import Pair, objection, refuse_unusable, self_signed
+from bootstrap.machines.manager.secrets import TLS_CERTIFICATE, TLS_KEY
 
 
 class Wanted(StrEnum):

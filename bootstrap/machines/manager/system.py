@@ -1,0 +1,115 @@
+"""The manager's operating system: programs, files, users and the state disk."""
+
+import grp
+import os
+import pwd
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bootstrap.machines.manager.config import HUB_STATE, HUB_USER, LABEL, PROXY_USER
+
+
+class SetupError(Exception):
+    """A step of the set-up failed; the message names the mend or what is waited for."""
+
+
+Run = Callable[[Sequence[str]], str]
+"""Runs a command and gives what it printed. Raises SetupError with the last line of its errors."""
+
+
+def run(command: Sequence[str]) -> str:
+    """As `Run`."""
+    try:
+        done = subprocess.run(list(command), capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise SetupError(f"{command[0]} cannot be run: {error.strerror}") from error
+    if done.returncode:
+        lines = (done.stderr.strip() or done.stdout.strip() or "no word why").splitlines()
+        raise SetupError(f"{' '.join(command[:4])} ended with {done.returncode}: {lines[-1]}")
+    return done.stdout
+
+
+def answer_code(command: Sequence[str]) -> int:
+    """The exit code of a program that answers by it."""
+    return subprocess.run(list(command), capture_output=True, check=False).returncode
+
+
+def write_file(path: Path, content: str, mode: int = 0o644, group: int | None = None) -> bool:
+    """Whether the file was different; `group` may read one of mode 0640. Never seen half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wanted = content.encode()
+    if path.exists() and path.read_bytes() == wanted and path.stat().st_mode & 0o777 == mode:
+        return False
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(wanted)
+        if group is not None:
+            os.fchown(file.fileno(), 0, group)
+        os.fchmod(file.fileno(), mode)
+    fresh.replace(path)
+    return True
+
+
+def ensure_users(run: Run) -> None:
+    """Hub and proxy have users of their own; Caddy's comes with its package."""
+    for user, home in ((HUB_USER, HUB_STATE), (PROXY_USER, Path("/nonexistent"))):
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            run(
+                ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(home),
+                 "--shell", "/usr/sbin/nologin", user]
+            )  # fmt: skip
+
+
+def give_directory(directory: Path, user: str) -> None:
+    """The directory and all in it belong to `user` alone: another machine may have had another number for the name."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    directory.chmod(0o700)
+    owner, group = pwd.getpwnam(user).pw_uid, grp.getgrnam(user).gr_gid
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, owner, group, follow_symlinks=False)
+
+
+BLOCK_DEVICES = Path("/sys/block")
+# What Xen instances call the disk that is attached as /dev/sdf; they know no serial numbers.
+XEN_DEVICE = "xvdf"
+ATTACHED_WITHIN, LOOK_EVERY = 600.0, 1.0
+BLANK = 2
+"""blkid's exit code for "nothing found"; anything else, an error too, means: hands off."""
+
+
+def find_disk(volume: str, devices: Path = BLOCK_DEVICES) -> str | None:
+    """The name of the block device of an EBS volume, like nvme1n1; None while it is not attached."""
+    serial = volume.replace("-", "")
+    for device in sorted(devices.iterdir()):
+        for file in (device / "device/serial", device / "serial"):
+            if file.exists() and file.read_text().strip().replace("-", "") == serial:
+                return device.name
+    return XEN_DEVICE if (devices / XEN_DEVICE).exists() else None
+
+
+def await_disk(volume: str, devices: Path = BLOCK_DEVICES, within: float = ATTACHED_WITHIN) -> Path:
+    """The device file of the volume, as soon as it is attached. Raises SetupError if it takes too long."""
+    end = time.monotonic() + within
+    while (name := find_disk(volume, devices)) is None:
+        if time.monotonic() > end:
+            raise SetupError(f"the state disk {volume} is not attached: run `cloudjhub up`")
+        time.sleep(LOOK_EVERY)
+    return Path("/dev") / name
+
+
+def format_if_blank(disk: Path, run: Run = run) -> None:
+    """Make the file system, unless the disk has it. Raises SetupError for a disk that holds anything else."""
+    label = run(["lsblk", "--nodeps", "--noheadings", "--raw", "--output", "LABEL", str(disk)]).strip()
+    if label == LABEL:
+        return
+    parts = run(["lsblk", "--noheadings", "--raw", "--output", "NAME", str(disk)]).split()
+    if len(parts) != 1 or answer_code(["blkid", "--probe", str(disk)]) != BLANK:
+        raise SetupError(f"{disk} holds something that is not cloudJHub's state: attach the right volume")
+    run(["mkfs.ext4", "-q", "-L", LABEL, str(disk)])
+    run(["udevadm", "settle"])
