@@ -24,12 +24,10 @@ def written(file: str, pattern: str) -> float:
 
 ELSEWHERE: dict[tuple[str, str], Callable[[], object]] = {
     ("hub/config/settings", "answer_limit"): lambda: Settings.__dataclass_fields__["answer_limit"].default,
-    ("hub/config/configuration", "start_timeout"): lambda: written(
+    ("hub/configuration", "start_timeout"): lambda: written(
         "hub/configuration.py", r'"start_timeout": (\d+),'
     ),
-    ("hub/config/configuration", "http_timeout"): lambda: written(
-        "hub/configuration.py", r'"http_timeout": (\d+),'
-    ),
+    ("hub/configuration", "http_timeout"): lambda: written("hub/configuration.py", r'"http_timeout": (\d+),'),
 }
 
 
