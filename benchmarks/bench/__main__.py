@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.bench import logins, machine, package, ready, running, schedules, sweeps
+from benchmarks.bench import logins, package, ready, report, running, schedules, sweeps
 from benchmarks.bench.report import Section, markdown
 from benchmarks.bench.visitor import visitor
 from tests.scenarios.cloud import REPOSITORY, LocalCloud
@@ -21,7 +21,7 @@ RUNNING = 6
 
 def main() -> None:
     given = _parse()
-    began_at, load = datetime.now(UTC), machine.load()
+    began_at, load = datetime.now(UTC), report.load_average()
     print("the Lambda package", flush=True)
     sections = package.measure(given.repetitions + 4)
     print("sweeps", flush=True)
@@ -68,7 +68,7 @@ def _head(began_at: datetime, load: float, given: argparse.Namespace) -> str:
     return f"""# Benchmarks
 
 Written by `{command}` (`make bench`) on {began_at:%Y-%m-%d %H:%M} UTC.
-The machine: {machine.description()}; its load average when it began: {load:.1f}.
+The machine: {report.machine()}; its load average when it began: {load:.1f}.
 
 Seconds depend on the machine and on what else it does; ratios and counts hardly do. What must not grow again (calls,
 the package) is asserted by `tests/scenarios/test_counts.py`.

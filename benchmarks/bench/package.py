@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.bench.report import Row, Section, markdown, measured, verdict
-from benchmarks.bench.samples import ratios, sample
+from benchmarks.bench.report import Row, Section, markdown, measured, ratios, sample, verdict
 from bootstrap.cluster import chalice
 from tests.scenarios.cloud import REPOSITORY
 

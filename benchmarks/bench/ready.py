@@ -4,8 +4,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.bench.report import Section, measured
-from benchmarks.bench.samples import sample
+from benchmarks.bench.report import Section, measured, sample
 from tests.scenarios.cloud import LocalCloud
 
 TARGET = 20.0

@@ -8,8 +8,7 @@ import psutil
 from benchmarks.bench import counting
 from benchmarks.bench.counting import HUB, LIFECYCLE, WORKER, Calls
 from benchmarks.bench.logins import start_all, stop_all
-from benchmarks.bench.report import Row, Section
-from benchmarks.bench.samples import slope
+from benchmarks.bench.report import Row, Section, slope
 from benchmarks.bench.visitor import Visitor
 from tests.scenarios.cloud import LocalCloud
 

@@ -20,8 +20,7 @@ from threading import Thread
 import psutil
 import requests
 
-from benchmarks.bench.report import Section, markdown, measured
-from benchmarks.bench.samples import Sample, ratios, sample
+from benchmarks.bench.report import Sample, Section, markdown, measured, ratios, sample
 from benchmarks.bench.visitor import USABLE
 from bootstrap.machines.image.setup import SLOW
 from bootstrap.worker.server import JUPYTER_CONFIG

@@ -24,7 +24,7 @@ import boto3
 from botocore.httpsession import URLLib3Session
 
 from benchmarks.bench.report import Row, Section, verdict
-from benchmarks.peers.metering import peak_megabytes
+from benchmarks.peers.installed import peak_megabytes
 from bootstrap.local.cloud import rules
 from lifecycle_app.adapters.cloudwatch import CloudWatch
 from lifecycle_app.adapters.ec2 import Ec2, StopsTogether

@@ -8,11 +8,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.bench import machine
-from benchmarks.peers import plots
-from benchmarks.peers.comparison import compare
-from benchmarks.peers.measuring import are_installed
-from benchmarks.peers.page import page
+from benchmarks.bench import report
+from benchmarks.peers.measuring import are_installed, compare
+from benchmarks.peers.page import by_running, page
 
 SIZES = (1_000, 2_000, 10_000)
 OURS_TOO = (20_000,)
@@ -23,7 +21,7 @@ def main() -> None:
     given = _parse()
     if not are_installed():
         sys.exit("the peers are not installed: run `make peers`")
-    began_at, load = datetime.now(UTC), machine.load()
+    began_at, load = datetime.now(UTC), report.load_average()
     comparison = compare(
         given.running,
         given.ours_too,
@@ -33,10 +31,8 @@ def main() -> None:
         lambda words: print(words, flush=True),
     )
     pictures = given.docs / "pictures"
-    plots.by_running(
-        comparison, lambda costs: costs.first.called, "calls of a sweep", pictures / "peers-calls.svg"
-    )
-    plots.by_running(
+    by_running(comparison, lambda costs: costs.first.called, "calls of a sweep", pictures / "peers-calls.svg")
+    by_running(
         comparison, lambda costs: costs.cpu.median, "CPU seconds of a sweep", pictures / "peers-cpu.svg"
     )
     shown = [
@@ -46,8 +42,8 @@ def main() -> None:
     times = "once" if given.repetitions == 1 else f"{given.repetitions} times, medians"
     made_on = (
         f"On {began_at:%Y-%m-%d %H:%M} UTC, each sweep measured {times}. "
-        f"The machine: {machine.description()}; its load average was {load:.1f} when it began and "
-        f"{machine.load():.1f} when it ended."
+        f"The machine: {report.machine()}; its load average was {load:.1f} when it began and "
+        f"{report.load_average():.1f} when it ended."
     )
     (given.docs / "peers.md").write_text(page(comparison, _command(given), made_on, shown), encoding="utf-8")
     print(f"written: {given.docs / 'peers.md'}")

@@ -13,8 +13,7 @@ from urllib.parse import parse_qsl
 
 from tornado.web import RequestHandler
 
-from benchmarks.peers.fleet import IDLE_FOR, Fleet, instance_id, number_of, user_name
-from benchmarks.peers.serving import Routes, Seen, serve
+from benchmarks.peers.fleet import IDLE_FOR, Fleet, Routes, Seen, instance_id, number_of, serve, user_name
 
 LARGEST_PAGE = 1_000
 """Of DescribeInstances."""

@@ -15,7 +15,7 @@ import boto3
 import requests
 
 from benchmarks.peers.fleet import TIMEOUT, instance_id, number_of
-from benchmarks.peers.metering import metered
+from benchmarks.peers.installed import metered
 
 AT_ONCE = 10
 PAGED = {"Accept": "application/jupyterhub-pagination+json"}

@@ -10,8 +10,7 @@ from typing import Any
 from tornado.httputil import url_concat
 from tornado.web import RequestHandler
 
-from benchmarks.peers.fleet import ACTIVE_BEFORE, IDLE_FOR, Fleet, number_of, user_name
-from benchmarks.peers.serving import Routes, Seen, serve
+from benchmarks.peers.fleet import ACTIVE_BEFORE, IDLE_FOR, Fleet, Routes, Seen, number_of, serve, user_name
 
 VERSION = "6.1.1"
 PAGE, LARGEST_PAGE = 50, 200

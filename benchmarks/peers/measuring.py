@@ -1,21 +1,21 @@
-"""Everybody's sweep over the same fleet, each in a process of its own: calls, CPU, memory and time."""
+"""Runs each sweep over the same fleets, in a separate process: calls, CPU, memory, time, and how they grow."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import sweeps
-from benchmarks.bench.samples import Sample, sample
-from benchmarks.peers.fleet import TIMEOUT, Fleet
-from benchmarks.peers.serving import Seen, standing
+from benchmarks.bench.report import Sample, sample
+from benchmarks.peers.fleet import TIMEOUT, Fleet, Seen, fleet_of, standing
 from tests.scenarios.cloud import REPOSITORY
 
+INSTALLED = ("-m", "benchmarks.peers.installed")
 PEERS = REPOSITORY / "build" / "peers"
 """Where `make peers` installs them."""
 CPU_BELOW_PERCENT = 5
@@ -104,9 +104,7 @@ def idle_culler(fleet: Fleet, stop_seconds: float) -> Cost:
     """The real package's."""
     with standing("benchmarks.peers.hub", fleet, stop_seconds) as hub:
         timeout = str(int(TIMEOUT.total_seconds()))
-        told = _run(
-            [_python("idle-culler"), "-m", "benchmarks.peers.idle_culler", f"{hub.url}/hub/api", timeout]
-        )
+        told = _run([_python("idle-culler"), *INSTALLED, "idle-culler", f"{hub.url}/hub/api", timeout])
         return _cost("idle-culler", fleet, told, hub.seen())
 
 
@@ -119,7 +117,7 @@ def custodian(fleet: Fleet, stop_seconds: float) -> Cost:
         policy = Path(folder) / "policy.yml"
         policy.write_text(POLICY)
         output = str(Path(folder) / "output")
-        command = [_python("custodian"), "-m", "benchmarks.peers.custodian", str(policy), output]
+        command = [_python("custodian"), *INSTALLED, "custodian", str(policy), output]
         told = _run(command, AWS_ENDPOINT_URL=aws.url)
         return _cost("cloud-custodian", fleet, told, aws.seen())
 
@@ -169,3 +167,71 @@ def _cost(name: str, fleet: Fleet, told: Mapping[str, Any], seen: Seen) -> Cost:
     if not fleet.has_stopped_rightly(seen.stopped):
         raise WrongStops(f"{name} stopped {len(seen.stopped)} of {fleet.due}")
     return Cost(calls=seen.calls, cpu=told["cpu"], megabytes=told["megabytes"], seconds=told["seconds"])
+
+
+Sweep = Callable[[Fleet, float], Cost]
+
+OURS = "cloudJHub (ours)"
+SWEEPS: Mapping[str, Sweep] = {
+    OURS: ours,
+    "jupyterhub-idle-culler": idle_culler,
+    "cloud-custodian": custodian,
+    "cloudJHub (before), a model": cloudjhub,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """`by_fleet`: what each sweep cost, fleets in the order of their size. `slow`: with stops of `stop_seconds`."""
+
+    by_fleet: Mapping[Fleet, Mapping[str, Costs]]
+    slow_fleet: Fleet
+    stop_seconds: float
+    slow: Mapping[str, Costs]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Ours first."""
+        return list(self.slow)
+
+    def shared(self) -> list[Fleet]:
+        """The fleets that everybody swept."""
+        return [fleet for fleet, costs in self.by_fleet.items() if len(costs) == len(self.names)]
+
+    def of(self, name: str) -> Mapping[Fleet, Costs]:
+        """One's costs."""
+        return {fleet: costs[name] for fleet, costs in self.by_fleet.items() if name in costs}
+
+    def growth(self, name: str, measured: Callable[[Costs], float]) -> float:
+        """The largest shared fleet's value as a multiple of the smallest's."""
+        fleets = self.shared()
+        return measured(self.by_fleet[fleets[-1]][name]) / measured(self.by_fleet[fleets[0]][name])
+
+
+def compare(
+    sizes: Sequence[int],
+    ours_too: Sequence[int],
+    due: int,
+    stop_seconds: float,
+    repetitions: int,
+    told: Callable[[str], None],
+    sweeps: Mapping[str, Sweep] = SWEEPS,
+) -> Comparison:
+    """Measures everybody with so many running (`sizes`), and ours with more of them too. `told` hears how far it is.
+
+    With stops that take time all of the fleet is due: how long the others take to be looked at does not count there.
+    """
+    by_fleet = {}
+    for running in sorted({*sizes, *ours_too}):
+        fleet = fleet_of(running, due)
+        names = list(sweeps) if running in sizes else [OURS]
+        told(fleet.words)
+        by_fleet[fleet] = {name: _repeated(sweeps[name], fleet, 0, repetitions) for name in names}
+    slow_fleet = Fleet(users=due, running=due, due=due)
+    told(f"{due} due, each stop {stop_seconds:g} s")
+    slow = {name: _repeated(sweep, slow_fleet, stop_seconds, 1) for name, sweep in sweeps.items()}
+    return Comparison(by_fleet=by_fleet, slow_fleet=slow_fleet, stop_seconds=stop_seconds, slow=slow)
+
+
+def _repeated(sweep: Sweep, fleet: Fleet, stop_seconds: float, times: int) -> Costs:
+    return Costs(tuple(sweep(fleet, stop_seconds) for _ in range(times)))

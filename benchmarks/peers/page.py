@@ -1,14 +1,26 @@
-"""docs/peers.md: one sweep of everybody, side by side."""
+"""docs/peers.md and its pictures: the sweeps side by side, and the latest stop by each one's rule.
 
-from collections.abc import Sequence
+The latest stop is derived, not measured: it assumes that nothing fails, and leaves out the time of the sweep and the
+stop. The pictures are SVG: the same figures give the same bytes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 from textwrap import fill
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from benchmarks.bench import counting
 from benchmarks.bench.report import Row, Section, Table, markdown, verdict
-from benchmarks.peers.comparison import OURS, Comparison
+from benchmarks.bench.schedules import per_hour
 from benchmarks.peers.fleet import TIMEOUT, USERS_FOR_EACH_THAT_RUNS, Fleet
-from benchmarks.peers.measuring import CPU_BELOW_PERCENT, Costs
-from benchmarks.peers.rules import rules
+from benchmarks.peers.measuring import CPU_BELOW_PERCENT, OURS, Comparison, Costs
+from benchmarks.traces.plots import COLOURS, SETTINGS
+from bootstrap.config.settings import Timing
+from lifecycle_app.settings import SWEEP_SCHEDULE
 
 GROWS_AT_MOST = 1.1
 
@@ -160,3 +172,88 @@ def flow(text: str, indent: str = "") -> str:
     return fill(
         " ".join(text.split()), 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+
+
+MINUTE = timedelta(minutes=1)
+REPORT = Timing().report_period
+SWEEP = timedelta(hours=1) / per_hour(SWEEP_SCHEDULE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """`known_within`: how much later than it happened an activity may seem to have happened; `every`: how far its looks
+    lie apart.
+    """
+
+    name: str
+    known_within: timedelta
+    every: timedelta
+    because: str
+    source: str
+
+    def latest(self, timeout: timedelta) -> timedelta:
+        """After the last activity, with that timeout."""
+        return timeout + self.known_within + self.every
+
+
+def rules(timeout: timedelta) -> Sequence[Rule]:
+    """Everybody's with its defaults."""
+    return (
+        Rule(
+            name="cloudJHub (ours)",
+            known_within=REPORT,
+            every=SWEEP,
+            because=f"a report every {REPORT.total_seconds():.0f} s; without the alarm, the sweep every 5 minutes"
+            " (300 s)",
+            source="`report_period`; `SWEEP_SCHEDULE` in `lifecycle_app/settings.py`",
+        ),
+        Rule(
+            name="jupyterhub-idle-culler",
+            known_within=timedelta(0),
+            every=timeout // 2,
+            because="`cull_every` is by default half of `timeout` (1,800 s)",
+            source="2.0.0, `IdleCuller._default_cull_every`",
+        ),
+        Rule(
+            name="cloud-custodian",
+            known_within=5 * MINUTE,
+            every=5 * MINUTE,
+            because="EC2 tells CPUUtilization by five minutes (300 s); run every 5 minutes (300 s): it has no interval"
+            " of its own",
+            source="0.9.53, filter `metrics` with a window of the timeout; EC2's basic monitoring",
+        ),
+        Rule(
+            name="cloudJHub (before)",
+            known_within=timedelta(0),
+            every=5 * MINUTE,
+            because="it looks every 300 s",
+            source="its culler's interval, `docs/seed-capabilities.md`",
+        ),
+    )
+
+
+def by_running(comparison: Comparison, measured: Callable[[Costs], float], label: str, path: Path) -> None:
+    """What each sweep cost, by how many workers run; both scales are logarithmic."""
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        for name in comparison.names:
+            costs = comparison.of(name)
+            running = [fleet.running for fleet in costs]
+            axes.plot(running, list(map(measured, costs.values())), "o-", color=_colour(name), label=name)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks([fleet.running for fleet in comparison.by_fleet])
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter("")
+        axes.yaxis.set_major_formatter("{x:,g}")
+        axes.set_xlabel("workers that run")
+        axes.set_ylabel(label)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _colour(name: str) -> str:
+    """The same as in docs/traces.md."""
+    return next(colour for known, colour in COLOURS.items() if known.startswith(name.partition(", ")[0]))

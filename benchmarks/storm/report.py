@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from benchmarks.bench import machine
+from benchmarks.bench import report
 from benchmarks.storm.cloudjhub_model import Outcome
 from benchmarks.storm.figures import Figures, percentile
 from benchmarks.storm.running import Quiet
@@ -36,7 +36,7 @@ def markdown(
     models: Sequence[tuple[str, Outcome]],
 ) -> str:
     """The whole page."""
-    head = HEAD.format(at=at, machine=machine.description(), load=machine.load())
+    head = HEAD.format(at=at, machine=report.machine(), load=report.load_average())
     parts = [head, *storms_of(storms), *first_logins(storms), *_quiet(quiets), *_models(models)]
     return "\n".join(parts) + "\n"
 

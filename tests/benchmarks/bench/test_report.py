@@ -2,8 +2,7 @@
 
 import pytest
 
-from benchmarks.bench.report import Row, Section, markdown, measured, verdict
-from benchmarks.bench.samples import sample
+from benchmarks.bench.report import Row, Section, markdown, measured, sample, verdict
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.bench.samples import ratios, sample, slope
+from benchmarks.bench.report import ratios, sample, slope
 
 
 def test_a_sample_tells_its_median_and_its_ends() -> None:

@@ -7,8 +7,7 @@ import pytest
 import requests
 
 from benchmarks.peers import cloudjhub
-from benchmarks.peers.fleet import Fleet
-from benchmarks.peers.serving import standing
+from benchmarks.peers.fleet import Fleet, standing
 
 
 def test_one_describe_for_each_user_without_a_server_and_the_hub_stops_those_that_are_idle(

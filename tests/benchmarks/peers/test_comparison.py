@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers.comparison import OURS, Comparison, compare
 from benchmarks.peers.fleet import TIMEOUT, Fleet
-from benchmarks.peers.measuring import Cost, Costs
-from benchmarks.peers.page import growth, page
-from benchmarks.peers.rules import rules
+from benchmarks.peers.measuring import OURS, Comparison, Cost, Costs, compare
+from benchmarks.peers.page import growth, page, rules
 
 
 def flat(fleet: Fleet, stop_seconds: float) -> Cost:

@@ -8,9 +8,8 @@ import pytest
 
 from benchmarks.bench import sweeps
 from benchmarks.peers import measuring
-from benchmarks.peers.fleet import Fleet
-from benchmarks.peers.metering import metered, peak_megabytes
-from benchmarks.peers.serving import Seen
+from benchmarks.peers.fleet import Fleet, Seen
+from benchmarks.peers.installed import metered, peak_megabytes
 
 FLEET = Fleet(users=3, running=2, due=1)
 TOLD = {"cpu": 1.5, "megabytes": 60, "seconds": 2.5}
@@ -65,6 +64,6 @@ def test_used_is_printed_last(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_small_child_of_a_large_process_is_small() -> None:
     held = bytearray(b"x") * (64 * 1024 * 1024)
-    program = "from benchmarks.peers.metering import peak_megabytes; print(peak_megabytes())"
+    program = "from benchmarks.peers.installed import peak_megabytes; print(peak_megabytes())"
     child = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert float(child.stdout) < 64 < peak_megabytes(), len(held)
