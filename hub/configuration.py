@@ -87,9 +87,9 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
 
 def _subdomains(settings: Settings) -> dict[str, Any]:
     """A user's server on a subdomain can set cookies for the whole domain: the hub must not take them for its own."""
-    if not settings.subdomain_host:
+    if not settings.subdomains:
         return {}
-    return {"subdomain_host": settings.subdomain_host, "cookie_host_prefix_enabled": True}
+    return {"subdomain_host": settings.public_url, "cookie_host_prefix_enabled": True}
 
 
 def _spawner(settings: Settings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What `jupyterhub --config` reads. All settings come from the environment: see `hub.config.settings`."""
+"""What `jupyterhub --config` reads. All settings come from one file: see `hub.config.settings`."""
 
 import logging
 import sys
@@ -12,7 +12,7 @@ from hub.wiring import build, read_secrets
 
 
 def configure(config: Any) -> None:
-    """Fills JupyterHub's configuration. Ends the hub with one line if it cannot be configured."""
+    """Fills JupyterHub's configuration. Ends the hub with a line for each reason if it cannot be configured."""
     try:
         settings = read()
         secrets = read_secrets(settings)

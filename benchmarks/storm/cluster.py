@@ -46,18 +46,23 @@ class StormHub(Emulated):
         # A class is on the users list: the hub knows everybody from its start.
         users.write_text("".join(f"{storm.name(number)}\n" for number in range(storm.users)))
         self.secrets = dict(given)
-        storms = {
+        self.environ = self._environ() | {
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
-            "CLOUDJHUB_CLUSTER": CLUSTER,
-            "CLOUDJHUB_HUB_NAME": HUB_NAME,
-            "CLOUDJHUB_PUBLIC_URL": storm.public,
-            "CLOUDJHUB_WORKER_ROLE": ROLE,
-            "CLOUDJHUB_WANTED_INTERVAL": "60",
-            "CLOUDJHUB_READ_INTERVAL": "5",
-            "CLOUDJHUB_EXTRA_CONFIG": str(Path(__file__).with_name("hub_extra.py")),
             "CLOUDJHUB_STORM_LOOP": str(self.directory / "loop.jsonl"),
         }
-        self.environ = {**self._environ(storm.public_port, IMAGE, list(SUBNETS), GROUP, users), **storms}
+        config = self._config(storm.public_port, IMAGE, list(SUBNETS), GROUP, users)
+        extra = {
+            "name": HUB_NAME,
+            "wanted_interval": 60,
+            "extra_config": str(Path(__file__).with_name("hub_extra.py")),
+        }
+        self.config = config | {
+            "cluster": CLUSTER,
+            "public_url": storm.public,
+            "workers": config["workers"] | {"role": ROLE},
+            "timing": {"read_interval": 5},
+            "hub": config["hub"] | extra,
+        }
 
 
 @dataclass

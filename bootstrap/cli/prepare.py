@@ -55,7 +55,7 @@ def prepare(
     site = site_of(file)
     given = [*names, *(lacking.names_in(source.read()) if source else ())]
     users = lacking.chosen(given, kept.read_people(site), site.settings.login, everybody=everybody)
-    settings = hub_settings(site, manager_config(site))
+    settings = hub_settings(manager_config(site))
     kind = instance_type or settings.types[0]
     if kind not in settings.types:
         raise SettingsError(f"--instance-type {kind}: take one of {', '.join(settings.types)}")

@@ -24,7 +24,7 @@ from bootstrap.machines.fetch import TARGET, DamagedError, fetch
 from bootstrap.machines.manager import secrets
 from bootstrap.machines.manager.commands import hub_command, proxy_command
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
-from bootstrap.machines.manager.environment import hub_variables
+from hub.config.settings import CONFIG_VARIABLE
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def run(machine: Machine) -> int:
     state = machine.home / "hub"
     state.mkdir(mode=0o700, exist_ok=True)
     said = manager_log(machine, config)
-    proxy, hub = proxy_service(config, machine.root, said), hub_service(config, bundle, state, said)
+    proxy, hub = proxy_service(config, machine.root, said), hub_service(machine, bundle, state, said)
     while not stop.wait(LOOK_EVERY):
         proxy.keep_running(LOOK_EVERY)
         if (machine.home / HELD).exists():
@@ -133,11 +133,11 @@ def proxy_service(config: ManagerConfig, directory: Path, said: ManagerLog) -> S
     return Service("cloudjhub-proxy", command, environment, directory, said)
 
 
-def hub_service(config: ManagerConfig, bundle: Path, state: Path, said: ManagerLog) -> Service:
-    """The hub of the bundle; it reads its secrets itself."""
+def hub_service(machine: Machine, bundle: Path, state: Path, said: ManagerLog) -> Service:
+    """The hub of the bundle, with the manager's own configuration; it reads its secrets itself."""
     environment = {
         **os.environ,
-        **hub_variables(config, state),
+        CONFIG_VARIABLE: str(machine.path(str(CONFIG_PATH))),
         "PYTHONPATH": str(bundle),
         "PYTHONDONTWRITEBYTECODE": "1",
     }

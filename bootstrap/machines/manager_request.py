@@ -6,6 +6,7 @@ No secret is in its user data: whoever may describe the instance can read that.
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.manager import install_packages
 from bootstrap.machines.manager.config import CONFIG_PATH, UNITS, ManagerConfig
 from bootstrap.machines.manager.units import FETCH, INSTALL_PACKAGES, SETUP, packages, setup_unit
+from hub.config.settings import PATHS
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_NAME, TAG_OWNER, TAG_ROLE
 
 ROLE_MANAGER, ROLE_STATE = "manager", "manager-state"
@@ -37,11 +39,11 @@ def manager_config(
     state_volume: str,
     secret_versions: Mapping[str, int],
 ) -> ManagerConfig:
-    """What the manager is told. `place`: outputs of the place stack; `bundle`: the bundle's key;
-    `secret_versions` of the authenticator's secrets.
+    """The configuration of the cluster's manager.
+
+    `place`: outputs of the place stack; `bundle`: the bundle's key; `secret_versions` of the authenticator's secrets.
     """
-    manager, workers, login, timing = settings.manager, settings.workers, settings.login, settings.timing
-    ours = settings.network
+    manager, ours = settings.manager, settings.network
     return ManagerConfig(
         cluster=settings.cluster,
         region=settings.region,
@@ -56,22 +58,28 @@ def manager_config(
         email=manager.email,
         subdomains=manager.subdomains,
         nat_range=str(ours.cidr) if ours.is_ours and ours.egress is Egress.MANAGER else "",
-        worker_image=workers.image,
-        worker_types=workers.types,
-        worker_subnets=network.worker_subnets,
-        worker_group=place["WorkerGroup"],
-        worker_role=names.role(settings.cluster, "worker"),
-        worker_disk=workers.disk,
-        home_disk=workers.home_disk,
-        named_servers=workers.named_servers,
-        authenticator=login.authenticator,
-        authenticator_options=login.options,
-        allow_all=login.allow_all,
+        workers={
+            **hub_settings("workers", settings.workers),
+            "subnets": list(network.worker_subnets),
+            "group": place["WorkerGroup"],
+            "role": names.role(settings.cluster, "worker"),
+        },
+        login=hub_settings("login", settings.login),
+        timing=hub_settings("timing", settings.timing),
         secret_versions=secret_versions,
-        report_period=int(timing.report_period.total_seconds()),
-        read_interval=int(timing.read_interval.total_seconds()),
-        answer_limit=int(timing.answer_limit.total_seconds()),
     )
+
+
+def hub_settings(section: str, settings: object) -> dict[str, Any]:
+    """The settings in this section of `cluster.yaml` that the hub reads, under the same keys; durations in seconds."""
+    names = [path.partition(".")[2] for path in PATHS if path.startswith(f"{section}.")]
+    return {name: _as_json(getattr(settings, name)) for name in names if hasattr(settings, name)}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return int(value.total_seconds())
+    return list(value) if isinstance(value, tuple) else value
 
 
 def content(settings: ClusterSettings, config: ManagerConfig) -> str:

@@ -196,8 +196,8 @@ def checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if choice is None:
         if options:
             raise SettingsError(
-                f"authenticator {name} takes no options here: set them in CLOUDJHUB_EXTRA_CONFIG, or choose one of"
-                f" {', '.join(CHOICES)}"
+                f"authenticator {name} takes no options here: set them in the file that hub.extra_config names, or"
+                f" choose one of {', '.join(CHOICES)}"
             )
         return {}
     for key, value in options.items():

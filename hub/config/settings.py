@@ -1,75 +1,180 @@
-"""The hub's settings, read from the environment once."""
+"""The hub's settings, read once from the manager's configuration file.
+
+The file is JSON; the environment variable CLOUDJHUB_CONFIG has its path. Settings of `cluster.yaml` have the same keys
+in it. `bootstrap` puts there whatever `PATHS` names.
+"""
 
 import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
 from hub.config.authenticators import checked
 from hub.errors import SettingsError
 from lifecycle_app.model.worker import CLUSTER_NAME
 
+CONFIG_VARIABLE = "CLOUDJHUB_CONFIG"
 HUB_PORT = 8081
 PROXY_API_PORT = 8001
 WORKER_PORT = 8888
 SHARED_PASSWORD = "shared-password"  # noqa: S105 -- the name of an authenticator
 
-_IMAGE = re.compile(r"ami-[0-9a-f]{8,17}\Z")
-_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+\Z")
-_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}\Z")
-_GROUP = re.compile(r"sg-[0-9a-f]{8,17}\Z")
-_ROLE = re.compile(r"[\w+=,.@-]{1,64}\Z", re.ASCII)
-_HUB_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
-_WORD = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d\Z")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the file, with dots between its parts: what to set it to, and the reader of its value.
+
+    `read` raises ValueError or TypeError for a value that cannot be used.
+    """
+
+    path: str
+    fix: str
+    read: Callable[[Any], Any]
+
+
+def _text(path: str, pattern: str, fix: str) -> Key:
+    return Key(path, fix, lambda value: _matching(pattern, value))
+
+
+def _list(path: str, pattern: str, fix: str) -> Key:
+    def read(value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value:
+            raise TypeError
+        return tuple(dict.fromkeys(_matching(pattern, one) for one in value))
+
+    return Key(path, f"a list of {fix}", read)
+
+
+def _number(path: str, fix: str, least: int, most: int, unit: Callable[[int], Any] = int) -> Key:
+    def read(value: Any) -> Any:
+        if not least <= _of(int, value) <= most or isinstance(value, bool):
+            raise ValueError
+        return unit(value)
+
+    return Key(path, f"{fix}, from {least} to {most}", read)
+
+
+def _seconds(path: str, least: int, most: int) -> Key:
+    return _number(path, "seconds", least, most, lambda value: timedelta(seconds=value))
+
+
+def _flag(path: str) -> Key:
+    return Key(path, "true or false", lambda value: _of(bool, value))
+
+
+def _existing(path: str, fix: str, is_there: Callable[[Path], bool]) -> Key:
+    def read(value: Any) -> Path:
+        if not is_there(Path(value)):
+            raise ValueError
+        return Path(value)
+
+    return Key(path, fix, read)
+
+
+def _matching(pattern: str, value: Any) -> str:
+    if not re.fullmatch(pattern, value, re.ASCII):
+        raise ValueError
+    return str(value)
+
+
+def _of(kind: type[T], value: Any) -> T:
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
+
+
+def _address(value: Any) -> str:
+    if ip_address(_of(str, value)).version != 4:
+        raise ValueError
+    return str(value)
+
+
+def _public_url(value: Any) -> str:
+    parts = urlsplit(_of(str, value))
+    has_path = parts.path not in ("", "/") or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or has_path:
+        raise ValueError
+    return str(value).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the hub runs with; disks in GB."""
 
-    cluster: str
-    hub_name: str
-    """What workers sign as the one they talk to."""
-    region: str
-    public_url: str
-    private_address: str
-    state_dir: Path
-    image: str
-    """What workers are launched from as long as the settings table names no image; "" for none."""
-    types: tuple[str, ...]
+    cluster: Annotated[
+        str,
+        _text(
+            "cluster", CLUSTER_NAME.pattern, "a letter and up to 31 lower-case letters, digits and hyphens"
+        ),
+    ]
+    hub_name: Annotated[str, _text("hub.name", r"[\w.-]{1,128}", "letters, digits, `.`, `_` and `-`")] = ""
+    """The hub's name in the proofs that workers sign; by default, `cloudjhub-` and the cluster's name."""
+    region: Annotated[str, _text("region", r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region, like eu-central-1")]
+    public_url: Annotated[
+        str, Key("public_url", "the address in the browser, like https://hub.example", _public_url)
+    ]
+    private_address: Annotated[str, Key("private_address", "the manager's IPv4 address in the VPC", _address)]
+    subdomains: Annotated[bool, _flag("subdomains")] = False
+    """Are each user's servers on a subdomain of the public URL?"""
+    state_dir: Annotated[
+        Path, _existing("hub.state_dir", "an existing directory for the hub's database", Path.is_dir)
+    ] = Path()
+    """By default, the working directory."""
+    owner: Annotated[
+        str, _text("owner", ".*\\S.*", "who answers for the machines; it becomes their Owner tag")
+    ]
+    image: Annotated[
+        str, _text("workers.image", r"ami-[0-9a-f]{8,17}", "the AMI's id, like ami-0123456789abcdef0")
+    ] = ""
+    """What workers are launched from until the settings table names an image; "" for none."""
+    types: Annotated[
+        tuple[str, ...],
+        _list("workers.types", r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "instance types, the default one first"),
+    ]
     """Allowed instance types; the first is the default."""
-    subnets: tuple[str, ...]
-    group: str
-    role: str
+    subnets: Annotated[
+        tuple[str, ...],
+        _list("workers.subnets", r"subnet-[0-9a-f]{8,17}", "ids like subnet-0123456789abcdef0"),
+    ]
+    group: Annotated[
+        str,
+        _text("workers.group", r"sg-[0-9a-f]{8,17}", "the security group's id, like sg-0123456789abcdef0"),
+    ]
+    role: Annotated[str, _text("workers.role", r"[\w+=,.@-]{1,64}", "the name of the workers' role")]
     """Name of the workers' role and of its instance profile."""
-    worker_disk: int
-    home_disk: int
+    worker_disk: Annotated[int, _number("workers.disk", "the root disk in GB", 1, 16384)] = 8
+    home_disk: Annotated[int, _number("workers.home_disk", "the home disk in GB", 0, 16384)] = 0
     """0 puts the home on the root disk."""
-    owner: str
-    authenticator: str
-    users_file: Path | None
-    allow_all: bool
-    report_period: timedelta
-    read_interval: timedelta
-    extra_config: Path | None
-    """JupyterHub configuration loaded last, for instance an OAuth authenticator's."""
-    authenticator_options: Mapping[str, Any] = field(default_factory=dict)
+    named_servers: Annotated[int, _number("workers.named_servers", "named servers per user", 0, 100)] = 3
+    """How many named servers a user may have beside the default one, each on its own machine."""
+    authenticator: Annotated[
+        str, _text("login.authenticator", r"[\w.-]{1,128}", f"an authenticator, like {SHARED_PASSWORD}")
+    ]
+    authenticator_options: Annotated[
+        Mapping[str, Any], Key("login.options", "an object of options", lambda value: _of(dict, value))
+    ] = field(default_factory=dict)
     """The authenticator's own, checked, with its defaults."""
-    subdomain_host: str = ""
-    """The public URL, if each user's servers are on a subdomain of it."""
-    wanted_interval: timedelta = timedelta(minutes=1)
+    allow_all: Annotated[bool, _flag("login.allow_all")] = False
+    users_file: Annotated[Path | None, _existing("hub.users_file", "an existing file", Path.is_file)] = None
+    """Lines `name` or `name admin`, used until the settings table has users."""
+    report_period: Annotated[timedelta, _seconds("timing.report_period", 1, 3600)] = timedelta(seconds=30)
+    read_interval: Annotated[timedelta, _seconds("timing.read_interval", 1, 300)] = timedelta(seconds=5)
+    answer_limit: Annotated[timedelta, _seconds("timing.answer_limit", 10, 500)] = timedelta(minutes=4)
+    """How long a machine may take until its server first answers, before it is stopped and started again."""
+    wanted_interval: Annotated[timedelta, _seconds("hub.wanted_interval", 1, 300)] = timedelta(minutes=1)
     """How often the operator's users and image are read."""
-    named_servers: int = 3
-    """So many servers with names of their own may a user have beside the default one, each on its own machine."""
-    answer_limit: timedelta = timedelta(minutes=4)
-    """How long a machine may take to its server's first answer, before it is stopped and started again."""
+    extra_config: Annotated[Path | None, _existing("hub.extra_config", "an existing file", Path.is_file)] = (
+        None
+    )
+    """JupyterHub configuration loaded last, for instance an OAuth authenticator's."""
 
     @property
     def hub_url(self) -> str:
@@ -89,189 +194,82 @@ class Settings:
     @property
     def is_loopback(self) -> bool:
         """Can only this machine reach the public URL?"""
-        return _is_loopback(urlsplit(self.public_url).hostname or "")
+        host = urlsplit(self.public_url).hostname or ""
+        return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+
+
+KEYS: Mapping[str, Key] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
+}
+PATHS = tuple(key.path for key in KEYS.values())
+"""The keys that the hub reads."""
+_OPTIONAL = {
+    one.name for one in fields(Settings) if one.default is not MISSING or one.default_factory is not MISSING
+}
 
 
 def read() -> Settings:
-    """The settings in this process's environment. Raises SettingsError."""
-    return from_environment(os.environ)
+    """The settings in the file that CLOUDJHUB_CONFIG names. Raises SettingsError: a line for each wrong value."""
+    path = os.environ.get(CONFIG_VARIABLE)
+    if not path:
+        raise SettingsError(
+            f"{CONFIG_VARIABLE} is not set: set it to the path of the manager's configuration"
+        )
+    try:
+        document = _of(dict, json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise SettingsError(f"{path} is not a readable JSON object: {error}") from error
+    try:
+        return from_document(document)
+    except SettingsError as error:
+        raise SettingsError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
 
 
-def from_environment(environ: Mapping[str, str]) -> Settings:
-    """The settings in `environ`. Raises SettingsError that names the variable and the mend."""
-    env = _Environment(environ)
-    settings = Settings(
-        cluster=env.matching(
-            "CLUSTER", CLUSTER_NAME, "a letter and up to 31 lower-case letters, digits and hyphens"
-        ),
-        hub_name=env.matching("HUB_NAME", _HUB_NAME, "letters, digits, `.`, `_` and `-`"),
-        region=_region(environ),
-        public_url=_public_url(env),
-        private_address=_address(env),
-        state_dir=Path(env.required("STATE_DIR", "an existing directory for the hub's database")),
-        image=env.matching_or_none("WORKER_IMAGE", _IMAGE, "the AMI's id, like ami-0123456789abcdef0"),
-        types=env.listed("WORKER_TYPES", _TYPE, "instance types like t3.medium, the default one first"),
-        subnets=env.listed("WORKER_SUBNETS", _SUBNET, "ids like subnet-0123456789abcdef0"),
-        group=env.matching("WORKER_GROUP", _GROUP, "the security group's id, like sg-0123456789abcdef0"),
-        role=env.matching("WORKER_ROLE", _ROLE, "the name of the workers' role"),
-        worker_disk=env.number("WORKER_DISK", 8, 1, 16384, "the root disk in GB"),
-        home_disk=env.number("HOME_DISK", 0, 0, 16384, "the home disk in GB, 0 for none"),
-        owner=env.required("OWNER", "who answers for the machines; it becomes their Owner tag"),
-        authenticator=env.matching(
-            "AUTHENTICATOR", _WORD, f"a JupyterHub authenticator, like {SHARED_PASSWORD}"
-        ),
-        authenticator_options=_options(env),
-        subdomain_host=_subdomain_host(env),
-        users_file=env.file("USERS_FILE"),
-        allow_all=env.yes_or_no("ALLOW_ALL"),
-        report_period=timedelta(seconds=env.number("REPORT_PERIOD", 30, 1, 3600, "seconds")),
-        read_interval=timedelta(seconds=env.number("READ_INTERVAL", 5, 1, 300, "seconds")),
-        wanted_interval=timedelta(seconds=env.number("WANTED_INTERVAL", 60, 1, 300, "seconds")),
-        answer_limit=timedelta(seconds=env.number("ANSWER_LIMIT", 240, 10, 500, "seconds")),
-        extra_config=env.file("EXTRA_CONFIG"),
-        named_servers=env.number("NAMED_SERVERS", 3, 0, 100, "named servers per user, 0 for none"),
-    )
+def from_document(document: Mapping[str, Any]) -> Settings:
+    """The settings in a file's content. Raises SettingsError: a line for each wrong value, with its key and the fix."""
+    values, wrong = {}, []
+    for name, key in KEYS.items():
+        found = _value_at(document, key.path)
+        if found in (None, ""):
+            if name not in _OPTIONAL:
+                wrong.append(f"{key.path} is missing: set it to {key.fix}")
+            continue
+        try:
+            values[name] = key.read(found)
+        except (ValueError, TypeError):
+            wrong.append(f"{key.path}: {found!r} is not usable: set it to {key.fix}")
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return _checked_together(Settings(**values))
+
+
+def _value_at(document: Any, path: str) -> Any:
+    for part in path.split("."):
+        document = document.get(part) if isinstance(document, Mapping) else None
+    return document
+
+
+def _checked_together(settings: Settings) -> Settings:
+    """The settings with defaults that depend on others. Raises SettingsError for values that contradict each other."""
     if settings.authenticator == SHARED_PASSWORD and not settings.is_loopback:
         raise SettingsError(
-            f"CLOUDJHUB_AUTHENTICATOR={SHARED_PASSWORD} is for one machine only, but CLOUDJHUB_PUBLIC_URL is"
+            f"login.authenticator: {SHARED_PASSWORD} is for one machine only, but public_url is"
             f" {settings.public_url}: choose an authenticator with real accounts"
         )
-    if not settings.state_dir.is_dir():
-        raise SettingsError(f"CLOUDJHUB_STATE_DIR={settings.state_dir} is no directory: create it")
-    return settings
-
-
-class _Environment:
-    """Variables by their name without the prefix; every refusal names the variable and the mend."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def required(self, name: str, mend: str) -> str:
-        value = self._environ.get(f"CLOUDJHUB_{name}", "").strip()
-        if not value:
-            raise SettingsError(f"CLOUDJHUB_{name} is not set: set it to {mend}")
-        return value
-
-    def optional(self, name: str) -> str:
-        return self._environ.get(f"CLOUDJHUB_{name}", "").strip()
-
-    def matching(self, name: str, pattern: re.Pattern[str], mend: str) -> str:
-        value = self.required(name, mend)
-        if not pattern.match(value):
-            raise SettingsError(f"CLOUDJHUB_{name}={value!r} is not usable: set it to {mend}")
-        return value
-
-    def matching_or_none(self, name: str, pattern: re.Pattern[str], mend: str) -> str:
-        return self.matching(name, pattern, mend) if self._environ.get(f"CLOUDJHUB_{name}") else ""
-
-    def listed(self, name: str, pattern: re.Pattern[str], mend: str) -> tuple[str, ...]:
-        values = tuple(part.strip() for part in self.required(name, mend).split(","))
-        if not all(pattern.match(value) for value in values):
-            raise SettingsError(
-                f"CLOUDJHUB_{name}={','.join(values)!r} is not usable: set it to {mend}, with commas between"
-            )
-        return tuple(dict.fromkeys(values))
-
-    def number(self, name: str, default: int, least: int, most: int, mend: str) -> int:
-        value = self._environ.get(f"CLOUDJHUB_{name}", "").strip() or str(default)
-        if not re.fullmatch(r"\d{1,9}", value, re.ASCII) or not least <= int(value) <= most:
-            raise SettingsError(
-                f"CLOUDJHUB_{name}={value!r} is not usable: set it to {mend}, from {least} to {most}"
-            )
-        return int(value)
-
-    def yes_or_no(self, name: str) -> bool:
-        value = self._environ.get(f"CLOUDJHUB_{name}", "no").strip()
-        if value not in ("yes", "no"):
-            raise SettingsError(f"CLOUDJHUB_{name}={value!r} is not usable: set it to yes or no")
-        return value == "yes"
-
-    def file(self, name: str) -> Path | None:
-        value = self._environ.get(f"CLOUDJHUB_{name}", "").strip()
-        if not value:
-            return None
-        if not Path(value).is_file():
-            raise SettingsError(
-                f"CLOUDJHUB_{name}={value}: there is no such file: create it or unset the variable"
-            )
-        return Path(value)
-
-
-def _checked(env: _Environment, name: str, mend: str, is_good: Callable[[str], bool]) -> str:
-    value = env.required(name, mend)
-    if not is_good(value):
-        raise SettingsError(f"CLOUDJHUB_{name}={value!r} is not usable: set it to {mend}")
-    return value
-
-
-def _public_url(env: _Environment) -> str:
-    return _checked(
-        env, "PUBLIC_URL", "the address in the browser, like https://hub.example", _is_public_url
-    ).rstrip("/")
-
-
-def _is_public_url(value: str) -> bool:
-    parts = urlsplit(value)
-    plain = parts.path in ("", "/") and not parts.query and not parts.fragment
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
-
-
-def _options(env: _Environment) -> dict[str, Any]:
-    text = env.optional("AUTHENTICATOR_OPTIONS")
+    host = urlsplit(settings.public_url).hostname or ""
+    if settings.subdomains and ("." not in host or _is_address(host)):
+        raise SettingsError(f"subdomains: {host} has no subdomains: set public_url to a domain, or remove it")
     try:
-        told = json.loads(text or "{}")
-    except ValueError as error:
-        raise SettingsError(
-            f"CLOUDJHUB_AUTHENTICATOR_OPTIONS is no JSON ({error}): set it to an object of options"
-        ) from error
-    if not isinstance(told, dict):
-        raise SettingsError("CLOUDJHUB_AUTHENTICATOR_OPTIONS is no JSON object: set it to one of options")
-    try:
-        return checked(env.required("AUTHENTICATOR", "a JupyterHub authenticator"), told)
+        options = checked(settings.authenticator, settings.authenticator_options)
     except SettingsError as error:
-        raise SettingsError(f"CLOUDJHUB_AUTHENTICATOR_OPTIONS: {error}") from error
+        raise SettingsError(f"login.options: {error}") from error
+    name = settings.hub_name or f"cloudjhub-{settings.cluster}"
+    return replace(settings, hub_name=name, authenticator_options=options)
 
 
-def _subdomain_host(env: _Environment) -> str:
-    """JupyterHub takes it apart from the public URL; with us it can only be the same, which must be a domain's."""
-    value = env.optional("SUBDOMAIN_HOST").rstrip("/")
-    if value and (value != _public_url(env) or not _is_domain(urlsplit(value).hostname or "")):
-        raise SettingsError(
-            f"CLOUDJHUB_SUBDOMAIN_HOST={value!r} is not usable: set it to CLOUDJHUB_PUBLIC_URL, which has to have a"
-            " domain name, or unset it"
-        )
-    return value
-
-
-def _is_domain(host: str) -> bool:
-    return "." in host and not _is_address(host)
-
-
-def _address(env: _Environment) -> str:
-    return _checked(env, "PRIVATE_ADDRESS", "the manager's IPv4 address in the VPC", _is_address)
-
-
-def _is_address(value: str) -> bool:
+def _is_address(host: str) -> bool:
     try:
-        return ip_address(value).version == 4
+        ip_address(host)
     except ValueError:
         return False
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _region(environ: Mapping[str, str]) -> str:
-    value = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
-    if not _REGION.match(value):
-        raise SettingsError(
-            f"AWS_DEFAULT_REGION={value!r} is not usable: set it to the cluster's region, like us-east-1"
-        )
-    return value
+    return True

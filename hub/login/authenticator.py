@@ -32,7 +32,7 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
     base = _find(name)
     if issubclass(base, SHARED) and not hub.settings.is_loopback:
         raise SettingsError(
-            f"CLOUDJHUB_AUTHENTICATOR={name} is for one machine only, but CLOUDJHUB_PUBLIC_URL is"
+            f"login.authenticator: {name} is for one machine only, but public_url is"
             f" {hub.settings.public_url}: choose an authenticator with real accounts"
         )
 
@@ -80,7 +80,7 @@ def _find(name: str) -> type[Authenticator]:
         imported: type[Authenticator] = import_item(choice.path if choice else name)
     except ImportError as error:
         raise SettingsError(
-            f"CLOUDJHUB_AUTHENTICATOR={name}: JupyterHub knows no such authenticator: install its package"
+            f"login.authenticator: JupyterHub has no authenticator {name}: install its package"
         ) from error
     return imported
 

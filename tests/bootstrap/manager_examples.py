@@ -18,17 +18,17 @@ CONFIG = ManagerConfig(
     public_url="https://hub.example",
     private_address="10.77.0.10",
     https=Https.SELF_SIGNED,
-    worker_types=("t3.medium", "t3.large"),
-    worker_subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
-    worker_group="sg-0123456789abcdef0",
-    worker_role="cloudjhub-spring-worker",
-    worker_disk=16,
-    home_disk=5,
-    named_servers=3,
-    authenticator="native",
-    report_period=60,
-    read_interval=5,
-    answer_limit=240,
+    workers={
+        "types": ["t3.medium", "t3.large"],
+        "subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+        "group": "sg-0123456789abcdef0",
+        "role": "cloudjhub-spring-worker",
+        "disk": 16,
+        "home_disk": 5,
+        "named_servers": 3,
+    },
+    login={"authenticator": "native", "allow_all": False, "options": {}},
+    timing={"report_period": 60, "read_interval": 5, "answer_limit": 240},
 )
 
 

@@ -2,22 +2,25 @@
 
 import json
 import shlex
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
+from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Https
+from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 from bootstrap.machines.manager.commands import hub_command, proxy_command
 from bootstrap.machines.manager.config import ManagerConfig
-from bootstrap.machines.manager.environment import environment_file, hub_variables
-from bootstrap.machines.manager_request import LIMIT, user_data
-from hub.config.settings import from_environment
+from bootstrap.machines.manager.system import environment_file
+from bootstrap.machines.manager_request import LIMIT, manager_config, user_data
+from hub.config.settings import Settings, from_document
 from tests.bootstrap.manager_examples import CONFIG, config
 
 
 def test_the_configuration_survives_json() -> None:
-    told = config(authenticator_options={"allowed": ["a", "b"]}, https=Https.OWN)
+    told = config(login={"authenticator": "github", "options": {"allowed": ["a", "b"]}}, https=Https.OWN)
     assert ManagerConfig.from_json(told.to_json()) == told
 
 
@@ -43,22 +46,67 @@ def test_user_data_is_cloud_config_that_runs_no_shell() -> None:
 
 def test_too_much_user_data_is_refused_here() -> None:
     with pytest.raises(ValueError, match="EC2 takes"):
-        user_data(config(authenticator_options={"key": "x" * LIMIT}))
+        user_data(config(login={"options": {"key": "x" * LIMIT}}))
 
 
-def test_the_hub_reads_what_is_written_for_it(tmp_path: Path) -> None:
-    told = config(worker_image="ami-0123456789abcdef0", allow_all=True)
-    hub = from_environment(hub_variables(told, tmp_path))
-    assert (hub.cluster, hub.public_url, hub.private_address) == (
-        "spring",
-        "https://hub.example",
-        "10.77.0.10",
+def test_every_setting_of_the_hub_arrives_there() -> None:
+    """From the cluster's settings through the manager's file, with other values than the defaults."""
+    cluster = ClusterSettings(
+        cluster="spring",
+        region="eu-central-1",
+        owner="Dr. Who, physics",
+        network=Network(name="n"),
+        workers=Workers(
+            types=("m7i.large",), disk=20, home_disk=7, image="ami-0123456789abcdef0", named_servers=1
+        ),
+        manager=Manager(domain="hub.example", subdomains=True),
+        login=Login(authenticator="native", options={"minimum_password_length": 12}, allow_all=True),
+        timing=Timing(
+            report_period=timedelta(seconds=90),
+            read_interval=timedelta(seconds=7),
+            answer_limit=timedelta(seconds=300),
+        ),
     )
-    assert (hub.types, hub.subnets, hub.group) == (told.worker_types, told.worker_subnets, told.worker_group)
-    assert (hub.worker_disk, hub.home_disk, hub.named_servers) == (16, 5, 3)
-    assert hub.owner == "Dr. Who, physics"
-    assert hub.allow_all
-    assert hub.state_dir == tmp_path
+    place = {"ManagerAddress": "10.77.0.10", "WorkerGroup": "sg-0123456789abcdef0"}
+    subnets = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
+    network = BuiltNetwork("vpc-1", "subnet-manager", subnets)
+    config = manager_config(
+        cluster,
+        place=place,
+        network=network,
+        bucket="b",
+        bundle="k",
+        state_volume="vol-1",
+        secret_versions={},
+    )
+    assert from_document(json.loads(config.to_json())) == Settings(
+        cluster="spring",
+        hub_name="cloudjhub-spring",
+        region="eu-central-1",
+        owner="Dr. Who, physics",
+        public_url="https://hub.example",
+        private_address="10.77.0.10",
+        subdomains=True,
+        types=("m7i.large",),
+        subnets=subnets,
+        group="sg-0123456789abcdef0",
+        role="cloudjhub-spring-worker",
+        image="ami-0123456789abcdef0",
+        worker_disk=20,
+        home_disk=7,
+        named_servers=1,
+        authenticator="native",
+        authenticator_options={
+            "minimum_password_length": 12,
+            "allowed_failed_logins": 5,
+            "seconds_before_next_try": 600,
+            "requests": False,
+        },
+        allow_all=True,
+        report_period=timedelta(seconds=90),
+        read_interval=timedelta(seconds=7),
+        answer_limit=timedelta(seconds=300),
+    )
 
 
 @pytest.mark.parametrize(

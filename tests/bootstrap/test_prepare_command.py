@@ -55,10 +55,7 @@ class Course(Built):
             region=REGION,
             bucket=BUCKET,
             bundle=current().key,
-            worker_types=("t3.medium", "t3.large"),
-            worker_subnets=(self.subnet,),
-            worker_group=group,
-            worker_role="cloudjhub-spring-worker",
+            workers={**CONFIG.workers, "subnets": [self.subnet], "group": group},
         )
         self.manager = ""
         self.launch_manager(user_data(self.config))
@@ -141,7 +138,7 @@ def test_a_dry_run_says_who_would_get_one_and_what_that_costs(course: Course) ->
     assert "would prepare cleo" in said
     assert "bob" in said
     assert "has a machine: it is stopped" in said
-    disks = 2 * (CONFIG.worker_disk + CONFIG.home_disk) * 0.08
+    disks = 2 * (CONFIG.workers["disk"] + CONFIG.workers["home_disk"]) * 0.08
     assert f"${disks:.2f} a month" in said
     rows = json.loads(course.run(workers, "prepare", "--all", "--dry-run", "--json").stdout)
     assert [(one["worker"], one["outcome"]) for one in rows] == [
@@ -305,7 +302,7 @@ def test_those_with_a_machine_in_whatever_state_are_left_alone() -> None:
 def test_the_hubs_settings_are_the_managers_own(course: Course) -> None:
     """Not those in cluster.yaml, which may have been edited since."""
     assert config_in(user_data(course.config)) == course.config
-    settings = hub_settings(course.site, manager_config(course.site))
+    settings = hub_settings(manager_config(course.site))
     assert (settings.subnets, settings.types) == ((course.subnet,), ("t3.medium", "t3.large"))
     assert settings.owner == course.config.owner != course.site.settings.owner
 
@@ -340,7 +337,7 @@ def test_a_manager_that_tells_nothing_known_is_refused(course: Course) -> None:
 
 
 def test_it_launches_as_the_hub_does_and_looks_first(course: Course) -> None:
-    settings = hub_settings(course.site, course.config)
+    settings = hub_settings(course.config)
 
     async def twice() -> list[str | None]:
         hub = AsHub(course.site, settings, "t3.medium", lambda: NOW)
@@ -369,7 +366,7 @@ def test_a_recorded_one_is_asked_to_stop_unless_it_is_used(course: Course) -> No
     one = course.worker("ada", minutes=-3)
 
     async def stop() -> None:
-        hub = AsHub(course.site, hub_settings(course.site, course.config), "t3.medium", lambda: NOW)
+        hub = AsHub(course.site, hub_settings(course.config), "t3.medium", lambda: NOW)
         await hub.ask_to_stop(one)
         hub.close()
 

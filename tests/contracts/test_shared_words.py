@@ -3,7 +3,7 @@
 from bootstrap.config.settings import Timing
 from bootstrap.worker import facts
 from bootstrap.worker.settings import DEFAULT_REPORT_PERIOD
-from hub.config.settings import from_environment
+from hub.config.settings import from_document
 from hub.drain import verdict
 from hub.spawn import launch_request
 from hub.users import names, operator_settings
@@ -34,5 +34,5 @@ def test_hub_reads_the_scopes_that_the_table_has_attributes_for() -> None:
 
 def test_who_is_not_told_how_often_workers_report_takes_it_for_the_same() -> None:
     """An alarm on shorter periods than the reports' never rings."""
-    told = {settings(WHOLE).report_period, from_environment(GOOD).report_period}
+    told = {settings(WHOLE).report_period, from_document(GOOD).report_period}
     assert told | {DEFAULT_REPORT_PERIOD} == {Timing().report_period}

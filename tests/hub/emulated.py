@@ -1,5 +1,6 @@
 """An emulated AWS with what a hub needs, a real proxy and a real hub as processes, on addresses of their own."""
 
+import json
 import os
 import secrets
 import socket
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import boto3
 import requests
 
+from hub.config.settings import CONFIG_VARIABLE
 from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -46,11 +48,12 @@ def free_port(address: str) -> int:
 
 @dataclass
 class Emulated:
-    """The emulated account; `environ` is what a hub in it runs with."""
+    """The emulated account; a hub in it runs with `config`, the manager's file, and `environ`."""
 
     endpoint: str
     directory: Path
     environ: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     network: str = NETWORK
@@ -86,7 +89,8 @@ class Emulated:
         state.mkdir(exist_ok=True)
         users = self.directory / "users"
         users.write_text("alice\nboss admin\n")
-        self.environ = self._environ(
+        self.environ = self._environ()
+        self.config = self._config(
             public_port, image, [one["Subnet"]["SubnetId"] for one in subnets], group, users
         )
 
@@ -106,7 +110,7 @@ class Emulated:
         for name, value in self.secrets.items():
             ssm.put_parameter(Name=f"/cloudjhub/{CLUSTER}/{name}", Value=value, Type="SecureString")
 
-    def _environ(self, port: int, image: str, subnets: list[str], group: str, users: Path) -> dict[str, str]:
+    def _environ(self) -> dict[str, str]:
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -114,29 +118,38 @@ class Emulated:
             "AWS_SECRET_ACCESS_KEY": "hub",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": self.endpoint,
-            "CLOUDJHUB_WANTED_INTERVAL": "1",
             "PYTHONPATH": str(REPOSITORY),
-            "CLOUDJHUB_CLUSTER": CLUSTER,
-            "CLOUDJHUB_HUB_NAME": HUB_NAME,
-            "CLOUDJHUB_PUBLIC_URL": f"http://{self.network}.0.1:{port}",
-            "CLOUDJHUB_PRIVATE_ADDRESS": self.hub_address,
-            "CLOUDJHUB_STATE_DIR": str(self.directory / "state"),
-            "CLOUDJHUB_WORKER_IMAGE": image,
-            "CLOUDJHUB_WORKER_TYPES": "t3.medium",
-            "CLOUDJHUB_WORKER_SUBNETS": ",".join(subnets),
-            "CLOUDJHUB_WORKER_GROUP": group,
-            "CLOUDJHUB_WORKER_ROLE": ROLE,
-            "CLOUDJHUB_HOME_DISK": "3",
-            "CLOUDJHUB_OWNER": "tests",
-            "CLOUDJHUB_AUTHENTICATOR": "shared-password",
-            "CLOUDJHUB_USERS_FILE": str(users),
-            "CLOUDJHUB_ALLOW_ALL": "yes",
-            "CLOUDJHUB_READ_INTERVAL": "1",
+            CONFIG_VARIABLE: str(self.directory / "manager.json"),
+        }
+
+    def _config(self, port: int, image: str, subnets: list[str], group: str, users: Path) -> dict[str, Any]:
+        return {
+            "cluster": CLUSTER,
+            "region": "us-east-1",
+            "owner": "tests",
+            "public_url": f"http://{self.network}.0.1:{port}",
+            "private_address": self.hub_address,
+            "workers": {
+                "image": image,
+                "types": ["t3.medium"],
+                "subnets": subnets,
+                "group": group,
+                "role": ROLE,
+                "home_disk": 3,
+            },
+            "login": {"authenticator": "shared-password", "allow_all": True},
+            "timing": {"read_interval": 1},
+            "hub": {
+                "name": HUB_NAME,
+                "state_dir": str(self.directory / "state"),
+                "users_file": str(users),
+                "wanted_interval": 1,
+            },
         }
 
     @property
     def public_url(self) -> str:
-        return self.environ["CLOUDJHUB_PUBLIC_URL"]
+        return str(self.config["public_url"])
 
     @property
     def proxy_url(self) -> str:
@@ -170,6 +183,7 @@ class Emulated:
     def start_hub(self) -> None:
         """Starts the real hub; one that runs is killed before, as by a crash."""
         self.kill_hub()
+        Path(self.environ[CONFIG_VARIABLE]).write_text(json.dumps(self.config))
         command = [
             sys.executable,
             "-m",

@@ -51,7 +51,7 @@ def test_our_handlers_come_with_it() -> None:
 
 
 def test_unknown_authenticator_is_named() -> None:
-    with pytest.raises(SettingsError, match="CLOUDJHUB_AUTHENTICATOR=nobody"):
+    with pytest.raises(SettingsError, match=r"login\.authenticator: JupyterHub has no authenticator nobody"):
         authenticator("nobody")
 
 

@@ -55,12 +55,8 @@ def provider() -> Iterator[Provider]:
 
 def start(hub: Emulated, name: str, options: dict[str, Any], **more: str) -> None:
     """Starts the hub with this authenticator, for those on the list only."""
-    hub.environ |= {
-        "CLOUDJHUB_AUTHENTICATOR": name,
-        "CLOUDJHUB_AUTHENTICATOR_OPTIONS": json.dumps(options),
-        "CLOUDJHUB_ALLOW_ALL": "no",
-        **more,
-    }
+    hub.config["login"] = {"authenticator": name, "options": options, "allow_all": False}
+    hub.environ |= more
     hub.start_hub()
 
 
@@ -147,7 +143,7 @@ def callback(hub: Emulated, browser: requests.Session, name: str) -> requests.Re
     """Presses `log in`, and comes back as somebody whom the provider knows."""
     asked = browser.get(f"{hub.public_url}/hub/oauth_login", allow_redirects=False, timeout=20)
     query = parse_qs(urlsplit(asked.headers["Location"]).query)
-    if hub.environ["CLOUDJHUB_AUTHENTICATOR"] == "github":
+    if hub.config["login"]["authenticator"] == "github":
         assert query["scope"] == ["read:org"]  # else GitHub tells of public members only
     assert query["redirect_uri"] == [f"{hub.public_url}/hub/oauth_callback"]
     back = {"code": f"code of {name}", "state": query["state"][0]}

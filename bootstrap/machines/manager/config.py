@@ -32,24 +32,13 @@ class ManagerConfig:
     subdomains: bool = False
     nat_range: str = ""
     """The network that the manager forwards to the internet for, as CIDR; empty where it forwards nothing."""
-    worker_image: str = ""
-    """An image that is used as it is; empty where the settings table names the one that was built."""
-    worker_types: tuple[str, ...]
-    worker_subnets: tuple[str, ...]
-    worker_group: str
-    worker_role: str
-    worker_disk: int
-    home_disk: int
-    named_servers: int
-    authenticator: str
-    authenticator_options: Mapping[str, Any] = field(default_factory=dict)
-    allow_all: bool = False
+    workers: Mapping[str, Any]
+    """What the hub reads of this section of `cluster.yaml`, with the workers' subnets, group and role."""
+    login: Mapping[str, Any]
+    timing: Mapping[str, Any]
     secret_versions: Mapping[str, int] = field(default_factory=dict)
     """How often each secret of the authenticator was set: the hub reads them when it starts, so that a changed one is
     a reason for another manager."""
-    report_period: int
-    read_interval: int
-    answer_limit: int
 
     def to_json(self) -> str:
         """Equal settings make equal text."""
@@ -62,8 +51,7 @@ class ManagerConfig:
         known = {one.name for one in fields(cls)}
         if not isinstance(found, dict) or set(found) - known:
             raise ValueError("not a manager's configuration")
-        lists = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
-        return cls(**{**found, **lists, "https": Https(found["https"])})
+        return cls(**{**found, "https": Https(found["https"])})
 
 
 VENV = Path("/opt/cloudjhub")
@@ -72,7 +60,6 @@ SOURCES = VENV / "bundle"
 HUB_STATIC = VENV / "share/jupyterhub/static"
 NODE_LINK = VENV / "libexec/node"
 SETTINGS = Path("/etc/cloudjhub")
-HUB_ENVIRONMENT = SETTINGS / "hub.env"
 CADDYFILE = SETTINGS / "Caddyfile"
 NAT_RULES = SETTINGS / "nat.nft"
 STATE = Path("/var/lib/cloudjhub")

@@ -20,7 +20,6 @@ from bootstrap.machines.manager.config import (
     CADDY_USER,
     CADDYFILE,
     CONFIG_PATH,
-    HUB_ENVIRONMENT,
     HUB_STATE,
     HUB_USER,
     NAT_RULES,
@@ -32,7 +31,6 @@ from bootstrap.machines.manager.config import (
     UNITS,
     ManagerConfig,
 )
-from bootstrap.machines.manager.environment import environment_file, hub_variables
 from bootstrap.machines.manager.system import Run, SetupError, run
 from bootstrap.machines.manager.units import CERTIFICATE, MOUNT, NAT, PACKAGED_CADDY, nat_rules, units
 
@@ -56,7 +54,6 @@ def write_files(config: ManagerConfig) -> None:
     """Units and what they read, without any secret."""
     for name, text in units(config).items():
         system.write_file(UNITS / name, text)
-    system.write_file(HUB_ENVIRONMENT, environment_file(hub_variables(config, HUB_STATE)))
     if config.https is not Https.NONE:
         system.write_file(CADDYFILE, caddyfile(config))
     if config.nat_range:
@@ -84,7 +81,7 @@ def place_secrets(config: ManagerConfig) -> None:
     """The proxy's token and Caddy's key, in memory. The hub reads its own secrets itself."""
     ssm = boto3.client("ssm", region_name=config.region)
     [token] = secrets.read_parameters(ssm, config.cluster, secrets.PROXY_TOKEN)
-    system.write_file(PROXY_ENVIRONMENT, environment_file({"CONFIGPROXY_AUTH_TOKEN": token}), 0o600)
+    system.write_file(PROXY_ENVIRONMENT, system.environment_file({"CONFIGPROXY_AUTH_TOKEN": token}), 0o600)
     if config.https in (Https.OWN, Https.SELF_SIGNED):
         secrets.place_certificate(config.cluster, config.region)
 

@@ -5,7 +5,7 @@ import os
 import pwd
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bootstrap.machines.manager.config import HUB_STATE, HUB_USER, LABEL, PROXY_USER
@@ -113,3 +113,18 @@ def format_if_blank(disk: Path, run: Run = run) -> None:
         raise SetupError(f"{disk} holds something that is not cloudJHub's state: attach the right volume")
     run(["mkfs.ext4", "-q", "-L", LABEL, str(disk)])
     run(["udevadm", "settle"])
+
+
+def environment_file(variables: Mapping[str, str]) -> str:
+    """The variables as systemd's EnvironmentFile= reads them: it expands nothing between double quotes.
+
+    Raises ValueError for a value that spans lines.
+    """
+    broken = [name for name, value in variables.items() if "\n" in value or "\r" in value]
+    if broken:
+        raise ValueError(f"{', '.join(broken)}: a value spans lines")
+    return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(variables.items()))
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -10,7 +10,6 @@ from bootstrap.machines.manager.config import (
     CADDY_USER,
     CADDYFILE,
     CONFIG_PATH,
-    HUB_ENVIRONMENT,
     HUB_STATE,
     HUB_USER,
     LABEL,
@@ -35,6 +34,7 @@ from bootstrap.machines.manager.unit_text import (
     command_line,
     unit,
 )
+from hub.config.settings import CONFIG_VARIABLE
 
 SETUP, HUB, PROXY = "cloudjhub-setup.service", "cloudjhub-hub.service", "cloudjhub-proxy.service"
 CADDY, JOURNAL, NAT = "cloudjhub-caddy.service", "cloudjhub-journal.service", "cloudjhub-nat.service"
@@ -65,7 +65,7 @@ def packages(config: ManagerConfig) -> list[str]:
 
 def units(config: ManagerConfig) -> dict[str, str]:
     """Every unit by its name, the set-up's own apart: user data brings that."""
-    found = {MOUNT: mount_unit(), PROXY: proxy_unit(config), HUB: hub_unit(), JOURNAL: journal_unit()}
+    found = {MOUNT: mount_unit(), PROXY: proxy_unit(config), HUB: hub_unit(config), JOURNAL: journal_unit()}
     if config.https is not Https.NONE:
         found[CADDY] = caddy_unit()
     if config.https is Https.OWN:
@@ -109,7 +109,7 @@ def setup_unit(config: ManagerConfig) -> str:
     )
 
 
-def hub_unit() -> str:
+def hub_unit(config: ManagerConfig) -> str:
     """JupyterHub. Nothing binds the proxy to it: users work on while it restarts."""
     return unit(
         {
@@ -122,7 +122,8 @@ def hub_unit() -> str:
                 ("User", HUB_USER),
                 ("WorkingDirectory", str(HUB_STATE)),
                 *_SOURCES,
-                ("EnvironmentFile", str(HUB_ENVIRONMENT)),
+                ("Environment", f"{CONFIG_VARIABLE}={CONFIG_PATH}"),
+                ("Environment", f"AWS_DEFAULT_REGION={config.region}"),
                 ("ExecStart", command_line(hub_command(PYTHON, SOURCES))),
                 *ALWAYS,
                 *HARDENING,

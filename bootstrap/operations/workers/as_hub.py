@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import datetime
 
 from bootstrap.aws import instances
@@ -14,14 +15,13 @@ from bootstrap.errors import Interrupted, NotBuilt, Refused
 from bootstrap.machines.bundle import current, files_in
 from bootstrap.machines.image import images
 from bootstrap.machines.manager.config import ManagerConfig
-from bootstrap.machines.manager.environment import hub_variables
 from bootstrap.machines.manager_request import ROLE_MANAGER, config_in
 from bootstrap.operations.workers.booting import Boot, boots
 from bootstrap.operations.workers.listing import Machine, store_of
 from bootstrap.operations.workers.preparing import NEVER_USED, Preparation, Prepared, Wanted
 from bootstrap.operations.workers.stopping import ask_to_stop
 from hub.clients.calls import Calls, Joining, TokenBucket
-from hub.config.settings import Settings, from_environment
+from hub.config.settings import Settings, from_document
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.protocol import Startup
 from hub.spawn.starter import Starter
@@ -34,7 +34,6 @@ WINDOW = 0.5
 """Seconds in which questions are collected: nobody waits for an answer of the next moment."""
 MOST_TOGETHER = 100
 DECIDING = (
-    "bootstrap/machines/manager/environment.py",
     "hub/spawn/launch_request.py",
     "hub/users/names.py",
     "hub/config/settings.py",
@@ -68,10 +67,9 @@ def _asks_the_same(site: Site, config: ManagerConfig) -> bool:
     return files_in(told, DECIDING) == files_in(current().content, DECIDING)
 
 
-def hub_settings(site: Site, config: ManagerConfig) -> Settings:
-    """The settings that the hub of this manager runs with; its state directory apart."""
-    site.directory.mkdir(parents=True, exist_ok=True)
-    return from_environment(hub_variables(config, site.directory))
+def hub_settings(config: ManagerConfig) -> Settings:
+    """The settings that the hub of this manager runs with, except for its state directory."""
+    return from_document(asdict(config))
 
 
 class AsHub:
