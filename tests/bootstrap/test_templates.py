@@ -1,6 +1,7 @@
 """The templates: valid by CloudFormation's own rules, and the tables as the lifecycle app's models want them."""
 
 import json
+import re
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -15,6 +16,7 @@ from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRe
 from tests.bootstrap.templates import BUCKET, NETWORK, ROUTES, ZONES, position, variants
 
 TEMPLATES = variants()
+EC2_DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 BODY_LIMIT = 51_200  # bytes of a template that is not in a bucket
 
 
@@ -28,6 +30,18 @@ def test_cfn_lint_finds_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_is_short_enough_to_be_sent(name: str) -> None:
     assert len(json.dumps(TEMPLATES[name])) < BODY_LIMIT
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_ec2_takes_every_description(name: str) -> None:
+    """Letters, digits, space and these marks; cfn-lint knows the rule for groups alone."""
+    described = [
+        one["Properties"].get("GroupDescription") or one["Properties"]["Description"]
+        for one in TEMPLATES[name]["Resources"].values()
+        if one["Type"].startswith("AWS::EC2::SecurityGroup")
+    ]
+    assert described or not name.startswith("place")
+    assert [text for text in described if not EC2_DESCRIPTION.fullmatch(text)] == []
 
 
 def test_cfn_lint_would_find_a_fault() -> None:

@@ -115,10 +115,10 @@ def _address(position: Position) -> dict[str, Resource]:
 
 def _forwarding(position: Position) -> dict[str, Resource]:
     return {
-        # Groups look at a packet where it enters, wherever it goes from there: the manager's own firewall keeps
-        # workers from its other ports.
+        # A group filters packets where they enter, whatever their destination: this rule also lets workers reach
+        # the manager's other ports. What listens there beside the hub listens on the loopback interface.
         "ForwardedFromWorkers": _ingress(
-            "ManagerGroup", -1, "workers' way to the internet", **_source("WorkerGroup")
+            "ManagerGroup", -1, "traffic of the workers to the internet", **_source("WorkerGroup")
         ),
         "WorkerDefault": resource(
             "EC2::Route",

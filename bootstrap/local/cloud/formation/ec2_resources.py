@@ -1,5 +1,6 @@
 """EC2's resources: networks, groups, addresses."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from bootstrap.local.cloud.formation.provider import (
     tag_list,
 )
 
+DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+"""Of a security group's rule; moto takes any."""
 Adjust = Callable[[Any, str, Properties], None]
 
 
@@ -208,6 +211,11 @@ class Ingress(Unchangeable):
     """A rule of a security group."""
 
     def create(self, client: Client, properties: Properties, tags: Mapping[str, str]) -> Created:
+        if not DESCRIPTION.fullmatch(properties.get("Description", "")):
+            raise ValueError(
+                "Invalid rule description. Valid descriptions are strings less than 256 characters from the following "
+                "set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$* (InvalidParameterValue)"
+            )
         client("ec2").authorize_security_group_ingress(**_rule(properties))
         return Created("|".join(str(value) for value in properties.values()))
 
