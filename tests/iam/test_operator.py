@@ -1,7 +1,9 @@
 """The operator's policies: enough for every call that the commands make, and nothing of another cluster's."""
 
+import inspect
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 from botocore import xform_name
 from botocore.session import Session
+from chalice.awsclient import TypedAWSClient
+from chalice.deploy.planner import PlanStage
 
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.__main__ import main
@@ -43,6 +47,10 @@ OUR_OWN_WORDS = {
     "iam:GetServerCertificate",
     "lambda:Invoke",
 }
+# What Chalice calls only for settings that the lifecycle app does not have.
+NOT_PLANNED = {
+    "lambda:PutFunctionConcurrency",
+}
 PASSED = {"iam:PassedToService": "ec2.amazonaws.com"}
 VIA = {"aws:CalledVia": ["cloudformation.amazonaws.com"]}
 
@@ -73,6 +81,41 @@ def _called() -> Iterator[str]:
 def test_every_call_of_the_commands_is_allowed() -> None:
     called = sorted(set(_called()) - OUR_OWN_WORDS)
     assert len(called) > 60
+    questions = [
+        Question(policies=tuple(POLICIES), action=action, resource="*", any_context=True) for action in called
+    ]
+    results = judge(POLICIES, questions)
+    assert [action for action, result in zip(called, results, strict=True) if result != "Allowed"] == []
+
+
+def _called_by_chalice() -> Iterator[str]:
+    """Actions of `chalice deploy` for functions, their roles, log groups and rules, read off its own source."""
+    planned = (
+        getattr(PlanStage, name)
+        for name in (
+            "_plan_lambdafunction",
+            "_plan_managediamrole",
+            "_plan_loggroup",
+            "_create_cloudwatchevent",
+        )
+    )
+    left = {name for plan in planned for name in re.findall(r"method_name='(\w+)'", inspect.getsource(plan))}
+    seen: set[str] = set()
+    while left:
+        name = left.pop()
+        seen.add(name)
+        source = inspect.getsource(getattr(TypedAWSClient, name))
+        methods = set(re.findall(r"self\.(\w+)\(", source))
+        left |= {one for one in methods if hasattr(TypedAWSClient, one)} - seen
+        for call in calls_in(textwrap.dedent(source)):
+            actions = _operations().get(call, [])
+            if len(actions) == 1:
+                yield actions[0]
+
+
+def test_every_call_of_chalice_is_allowed() -> None:
+    called = sorted(set(_called_by_chalice()) - NOT_PLANNED)
+    assert {"lambda:CreateFunction", "lambda:DeleteFunctionConcurrency", "events:PutTargets"} <= set(called)
     questions = [
         Question(policies=tuple(POLICIES), action=action, resource="*", any_context=True) for action in called
     ]

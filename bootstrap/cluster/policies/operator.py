@@ -232,8 +232,9 @@ def _functions(scope: Scope) -> list[Statement]:
             [
                 f"lambda:{action}"
                 for action in (
-                    "AddPermission", "CreateFunction", "DeleteFunction", "DeleteFunctionEventInvokeConfig",
-                    "GetFunction", "GetFunctionConfiguration", "GetFunctionEventInvokeConfig", "GetPolicy", "ListTags",
+                    "AddPermission", "CreateFunction", "DeleteFunction", "DeleteFunctionConcurrency",
+                    "DeleteFunctionEventInvokeConfig", "GetFunction", "GetFunctionConfiguration",
+                    "GetFunctionEventInvokeConfig", "GetPolicy", "ListTags",
                     "PutFunctionEventInvokeConfig", "RemovePermission", "TagResource", "UntagResource",
                     "UpdateFunctionCode", "UpdateFunctionConfiguration",
                 )
