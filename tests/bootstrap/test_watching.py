@@ -213,6 +213,12 @@ def test_another_cluster_keeps_its_alarms(site: Site) -> None:
     assert list(board.differences(other)) == []
 
 
+def test_searches_quote_the_namespace() -> None:
+    """CloudWatch takes an unquoted name only of letters, digits and slashes: ours may have hyphens."""
+    text = json.dumps(dashboard(replace(SETTINGS, cluster="spring-2"), "us-east-1")).replace('\\"', '"')
+    assert text.count("SEARCH(") == text.count('SEARCH(\'{"cloudjhub/spring-2",InstanceId} ') == 2
+
+
 def test_the_dashboard_shows_metrics_that_exist_in_a_grid() -> None:
     widgets = dashboard(SETTINGS, "us-east-1")["widgets"]
     places = [(w["x"], w["y"]) for w in widgets]

@@ -109,7 +109,8 @@ def _decisions(cluster: str, region: str) -> Widget:
 
 
 def _search(cluster: str, metric: str, stat: str) -> str:
-    found = f'{{{metric_namespace(cluster)},InstanceId}} MetricName="{metric}"'
+    """A search for all workers; names with other characters than letters and digits must be quoted."""
+    found = f'{{"{metric_namespace(cluster)}",InstanceId}} MetricName="{metric}"'
     return f"SEARCH('{found}', '{stat}', {PERIOD})"
 
 
