@@ -1,6 +1,8 @@
 """What an error of AWS means for the operator: one line that says what to do. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -23,6 +25,9 @@ EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 UNKNOWN = ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId")
 NO_TABLE = "ResourceNotFoundException"
 TABLE_CALLS = ("Query", "Scan", "GetItem", "PutItem", "UpdateItem", "BatchGetItem", "BatchWriteItem")
+MISSING = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "404")
+"""Parts of the codes by which the services say that what a call names does not exist."""
+T = TypeVar("T")
 LOG_IN = "run `aws sso login` or `aws configure`, or set AWS_PROFILE"
 
 
@@ -34,6 +39,28 @@ def code_of(error: ClientError) -> str:
 def message_of(error: ClientError) -> str:
     """AWS's own message; "" where it gives none."""
     return str(error.response["Error"].get("Message", ""))
+
+
+def is_missing(error: ClientError) -> bool:
+    """Does AWS say that what the call names does not exist? CloudFormation says it in the message alone."""
+    return any(part in code_of(error) for part in MISSING) or "does not exist" in message_of(error)
+
+
+@contextmanager
+def ignore_missing() -> Iterator[None]:
+    """Ends the block where what a call names does not exist."""
+    try:
+        yield
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+
+
+def if_exists(call: Callable[[], T]) -> T | None:
+    """The call's answer; None where what it names does not exist."""
+    with ignore_missing():
+        return call()
+    return None
 
 
 def meaning(error: Exception, region: str = "that region") -> BootstrapError:

@@ -5,15 +5,15 @@ Whoever terminates says of which cluster: an instance whose tag says otherwise i
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from bootstrap.aws.errors import code_of
+from bootstrap.aws.errors import code_of, if_exists
 from bootstrap.aws.session import Aws
-from bootstrap.aws.site import Tell
+from bootstrap.aws.waiting import Report, polls, repeated, sparing
 from bootstrap.errors import Refused, StepFailed
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
 GENERATIONS = 20
-LOOK_EVERY = 2.0
-TELL_EVERY = 10.0
 GONE = ("shutting-down", "terminated")
 LIVE = ("pending", "running", "stopping", "stopped")
 ENDS_WITHIN = 600.0
-# EC2 does not know a new instance profile for some seconds.
-PROFILE_TRIES = 20
+PROFILE_WITHIN = 40.0
+"""Seconds in which EC2 learns of a new instance profile."""
+DETACHED_WITHIN = 300.0
+"""Seconds until the disk of a terminated instance is free."""
 FILTER_VALUES = 200
 """EC2 takes no more values in a filter."""
 
@@ -51,7 +51,16 @@ def launch(aws: Aws, request: Mapping[str, Any]) -> str:
     for generation in range(GENERATIONS):
         token = client_token(request, generation)
         try:
-            return _run(aws, {**request, "MinCount": 1, "MaxCount": 1, "ClientToken": token})
+            found = repeated(
+                partial(
+                    aws.client("ec2").run_instances,
+                    **{**request, "MinCount": 1, "MaxCount": 1, "ClientToken": token},
+                ),
+                ("InvalidParameterValue",),
+                PROFILE_WITHIN,
+                "Invalid IAM Instance Profile",
+            )
+            return found["Instances"][0]["InstanceId"]
         except ClientError as error:
             if code_of(error) == "IdempotentInstanceTerminated":
                 continue
@@ -73,24 +82,13 @@ def client_token(request: Mapping[str, Any], generation: int) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _run(aws: Aws, request: dict[str, Any]) -> str:
-    for left in range(PROFILE_TRIES - 1, -1, -1):
-        try:
-            return aws.client("ec2").run_instances(**request)["Instances"][0]["InstanceId"]
-        except ClientError as error:
-            if not left or "Invalid IAM Instance Profile" not in str(error):
-                raise
-            time.sleep(LOOK_EVERY)
-    raise AssertionError("the last try returns or raises")
-
-
-def terminate(aws: Aws, ids: Sequence[str], cluster: str, tell: Tell = lambda _: None) -> None:
+def terminate(aws: Aws, ids: Sequence[str], cluster: str, report: Report = lambda _: None) -> None:
     """End these instances of the cluster and wait until they are gone. Those that are gone already do not matter.
 
     Raises Refused, before anything is ended, if one of them is not the cluster's; StepFailed if it takes too long.
     """
     end(aws, ids, cluster)
-    await_gone(aws, ids, tell)
+    await_gone(aws, ids, report)
 
 
 def end(aws: Aws, ids: Sequence[str], cluster: str, *, only_in: Iterable[str] = LIVE) -> list[str]:
@@ -110,71 +108,73 @@ def end(aws: Aws, ids: Sequence[str], cluster: str, *, only_in: Iterable[str] = 
     return ending
 
 
-def await_gone(aws: Aws, ids: Sequence[str], tell: Tell) -> None:
+def await_gone(aws: Aws, ids: Sequence[str], report: Report) -> None:
     """Wait until the instances are terminated. Raises StepFailed if that takes longer than ten minutes."""
-    until = time.monotonic() + ENDS_WITHIN
-    told = time.monotonic()
-    while left := [one["InstanceId"] for one in described(aws, ids) if one["State"]["Name"] != "terminated"]:
-        if time.monotonic() > until:
-            raise StepFailed(f"still not terminated: {', '.join(left)}; look at them in EC2's console")
-        if time.monotonic() - told > TELL_EVERY:
-            tell(f"waiting for {len(left)} of {len(ids)} instances to end")
-            told = time.monotonic()
-        time.sleep(LOOK_EVERY)
+    left, progress = list(ids), sparing(report)
+    for _ in polls(ENDS_WITHIN):
+        left = [one["InstanceId"] for one in described(aws, ids) if one["State"]["Name"] != "terminated"]
+        if not left:
+            return
+        progress(f"waiting for {len(left)} of {len(ids)} instances to terminate")
+    raise StepFailed(f"still not terminated: {', '.join(left)}; check them in EC2's console")
 
 
 def await_state(
-    aws: Aws, instance_id: str, state: str, within: float, tell: Tell, say: Callable[[str, float], str]
+    aws: Aws,
+    instance_id: str,
+    state: str,
+    within: float,
+    report: Report,
+    describe: Callable[[str, float], str],
 ) -> None:
-    """Wait until an instance is in a state; `say` words the state that it is in after so many seconds.
+    """Wait until an instance is in a state; `describe` gives the line for its present state after so many seconds.
 
     Raises StepFailed if it is terminated, or takes longer than `within` seconds.
     """
-    began = time.monotonic()
-    told = began
-    while True:
+    now, progress = "pending", sparing(report)
+    for waited in polls(within):
         found = described(aws, [instance_id])
         now = found[0]["State"]["Name"] if found else "pending"  # EC2 may not know a new one yet
-        waited = time.monotonic() - began
         if now == state:
             return
         if now in GONE:
-            raise StepFailed(f"{instance_id} was terminated by somebody: run the command again")
-        if waited > within:
-            raise StepFailed(f"{instance_id} is still {now} after {within / 60:.0f} minutes, not {state}")
-        if time.monotonic() - told > TELL_EVERY:
-            tell(say(now, waited))
-            told = time.monotonic()
-        time.sleep(LOOK_EVERY)
+            raise StepFailed(f"{instance_id} was terminated meanwhile: run the command again")
+        progress(describe(now, waited))
+    raise StepFailed(f"{instance_id} is still {now} after {within / 60:.0f} minutes, not {state}")
 
 
-def found_by_tags(aws: Aws, cluster: str, role: str, states: Sequence[str] = LIVE) -> "list[InstanceTypeDef]":
-    """A cluster's instances of a role: worker, manager or builder."""
-    pages = (
-        aws.client("ec2")
-        .get_paginator("describe_instances")
-        .paginate(
-            Filters=[
-                {"Name": f"tag:{TAG_CLUSTER}", "Values": [cluster]},
-                {"Name": f"tag:{TAG_ROLE}", "Values": [role]},
-                {"Name": "instance-state-name", "Values": list(states)},
-            ]
-        )
-    )
-    return [one for page in pages for group in page["Reservations"] for one in group["Instances"]]
+def delete_volume(aws: Aws, volume: str) -> None:
+    """Delete a disk, if it is there, as soon as it is detached. Raises StepFailed if it stays in use."""
+    delete = partial(aws.client("ec2").delete_volume, VolumeId=volume)
+    try:
+        if_exists(lambda: repeated(delete, ("VolumeInUse",), DETACHED_WITHIN))
+    except ClientError as error:
+        if code_of(error) != "VolumeInUse":
+            raise
+        raise StepFailed(f"the disk {volume} is still attached: detach it in EC2's console") from error
+
+
+def found_by_tags(
+    aws: Aws, cluster: str, role: str = "", states: Sequence[str] = LIVE
+) -> "list[InstanceTypeDef]":
+    """A cluster's instances of a role (worker, manager or builder); of every role without one."""
+    of_role = {f"tag:{TAG_ROLE}": [role]} if role else {}
+    return _matching(aws, {f"tag:{TAG_CLUSTER}": [cluster], **of_role, "instance-state-name": states})
 
 
 def described(aws: Aws, ids: Sequence[str]) -> "list[InstanceTypeDef]":
-    """What EC2 says of instances; those that it does not know are left out."""
-    found: list[InstanceTypeDef] = []
-    for start in range(0, len(ids), FILTER_VALUES):
-        pages = (
-            aws.client("ec2")
-            .get_paginator("describe_instances")
-            .paginate(Filters=[{"Name": "instance-id", "Values": list(ids[start : start + FILTER_VALUES])}])
-        )
-        found += [one for page in pages for group in page["Reservations"] for one in group["Instances"]]
-    return found
+    """EC2's descriptions of instances; those that it does not know are left out."""
+    chunks = (ids[start : start + FILTER_VALUES] for start in range(0, len(ids), FILTER_VALUES))
+    return [one for chunk in chunks for one in _matching(aws, {"instance-id": chunk})]
+
+
+def _matching(aws: Aws, filters: Mapping[str, Sequence[str]]) -> "list[InstanceTypeDef]":
+    pages = (
+        aws.client("ec2")
+        .get_paginator("describe_instances")
+        .paginate(Filters=[{"Name": name, "Values": list(values)} for name, values in filters.items()])
+    )
+    return [one for page in pages for group in page["Reservations"] for one in group["Instances"]]
 
 
 def tags_of(described: Mapping[str, Any]) -> dict[str, str]:

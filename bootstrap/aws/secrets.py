@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from bootstrap.aws.errors import code_of
 from lifecycle_app.model.worker import TAG_CLUSTER
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def create(client: "SSMClient", cluster: str, name: str, value: str) -> bool:
             Tags=[{"Key": TAG_CLUSTER, "Value": cluster}],
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ParameterAlreadyExists":
+        if code_of(error) != "ParameterAlreadyExists":
             raise
         return False
     return True

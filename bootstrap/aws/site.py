@@ -1,6 +1,5 @@
 """A cluster at its place: its settings, the account it lives in, and what is built of it already."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +8,6 @@ from bootstrap.aws.scope import Scope
 from bootstrap.aws.session import Aws
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt
-
-Tell = Callable[[str], None]
-"""Takes a line that says what goes on now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

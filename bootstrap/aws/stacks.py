@@ -1,24 +1,24 @@
 """CloudFormation stacks: brought to what a template says, from whatever state an earlier run left them in, or gone."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from bootstrap.aws.errors import if_exists
+from bootstrap.aws.waiting import Report, polls
 from bootstrap.errors import StepFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-Tell = Callable[[str], None]
 Template = dict[str, Any]
 
-FIRST_DELAY, LONGEST_DELAY, PATIENCE = 0.2, 5.0, 3600.0
-"""Seconds: between two looks at a stack, and until we no longer wait for it. NAT gateways take minutes."""
+FIRST_DELAY, LONGEST_DELAY, WITHIN = 0.2, 5.0, 3600.0
+"""Seconds: between two polls of a stack, and until we no longer wait for it. NAT gateways take minutes."""
 STACK = "AWS::CloudFormation::Stack"
 BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 CONSEQUENCES = ("cancelled", "The following resource(s) failed")
@@ -32,7 +32,7 @@ class Next(Enum):
     WAIT = auto()
     UPDATE = auto()
     DISCARD = auto()
-    MEND_BY_HAND = auto()
+    FIX_BY_HAND = auto()
 
 
 def next_of(status: str | None) -> Next:
@@ -45,15 +45,15 @@ def next_of(status: str | None) -> Next:
         ):
             return Next.DISCARD  # it never came up, or is half removed
         case "UPDATE_FAILED" | "UPDATE_ROLLBACK_FAILED" | "IMPORT_ROLLBACK_FAILED":
-            return Next.MEND_BY_HAND
+            return Next.FIX_BY_HAND
         case _ if status.endswith("_IN_PROGRESS"):
             return Next.WAIT
         case _:
             return Next.UPDATE
 
 
-def silent(_words: str) -> None:
-    """Tells nobody."""
+def silent(_line: str) -> None:
+    """Reports nothing."""
 
 
 def apply(
@@ -63,11 +63,11 @@ def apply(
     *,
     tags: Mapping[str, str] | None = None,
     is_protected: bool = False,
-    tell: Tell = silent,
+    report: Report = silent,
 ) -> dict[str, str]:
     """The stack's outputs, after it has been created, or changed where template or tags differ.
 
-    `is_protected`: nobody deletes the stack by mistake. Raises StepFailed with the reason of the first failure.
+    `is_protected`: the stack cannot be deleted by mistake. Raises StepFailed with the reason of the first failure.
     """
     wanted: dict[str, Any] = {
         "StackName": name,
@@ -75,27 +75,27 @@ def apply(
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
         "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
     }
-    stack = settle(client, name, tell)
+    stack = settle(client, name, report)
     if stack is None:
-        stack = _create(client, wanted, is_protected=is_protected, tell=tell)
+        stack = _create(client, wanted, is_protected=is_protected, report=report)
     if _differs(client, stack, template, tags or {}):
-        stack = _update(client, wanted, stack, tell)
+        stack = _update(client, wanted, stack, report)
     if is_protected and not stack.get("EnableTerminationProtection"):
         client.update_termination_protection(StackName=name, EnableTerminationProtection=True)
     return _outputs(stack)
 
 
-def settle(client: "CloudFormationClient", name: str, tell: Tell = silent) -> "StackTypeDef | None":
-    """The stack once nothing is under way in it; None where there is none, or none any longer, for it had failed."""
+def settle(client: "CloudFormationClient", name: str, report: Report = silent) -> "StackTypeDef | None":
+    """The stack once no operation is under way; None where there is none, or its creation had failed."""
     while True:
         stack = current(client, name)
         match next_of(stack["StackStatus"] if stack else None), stack:
             case Next.WAIT, {"StackId": str() as stack_id}:
-                _wait(client, stack_id, tell)
+                _wait(client, stack_id, report)
             case Next.DISCARD, {"StackStatus": status}:
-                tell(f"{name} is {status}: removing what is left of it")
-                remove(client, name, tell)
-            case Next.MEND_BY_HAND, {"StackStatus": status}:
+                report(f"{name} is {status}: removing what is left of it")
+                remove(client, name, report)
+            case Next.FIX_BY_HAND, {"StackStatus": status}:
                 raise StepFailed(
                     f"the stack {name} is {status} ({_reason(client, name)}): in CloudFormation's console choose "
                     "`Continue update rollback`, then run the command again"
@@ -106,16 +106,16 @@ def settle(client: "CloudFormationClient", name: str, tell: Tell = silent) -> "S
                 return None
 
 
-def remove(client: "CloudFormationClient", name: str, tell: Tell = silent) -> None:
+def remove(client: "CloudFormationClient", name: str, report: Report = silent) -> None:
     """Delete the stack, if it is there, and wait until it is gone. What it retains stays. Raises StepFailed."""
     while (stack := current(client, name)) and next_of(stack["StackStatus"]) is Next.WAIT:
-        _wait(client, stack["StackId"], tell)
+        _wait(client, stack["StackId"], report)
     if stack is None:
         return
     if stack.get("EnableTerminationProtection"):
         client.update_termination_protection(StackName=name, EnableTerminationProtection=False)
     client.delete_stack(StackName=name)
-    ended = _wait(client, stack["StackId"], tell)
+    ended = _wait(client, stack["StackId"], report)
     if ended["StackStatus"] != "DELETE_COMPLETE":
         raise StepFailed(
             f"the stack {name} was not removed: {_reason(client, stack['StackId'])}: "
@@ -133,12 +133,8 @@ def outputs(client: "CloudFormationClient", name: str) -> dict[str, str]:
 
 def current(client: "CloudFormationClient", name: str) -> "StackTypeDef | None":
     """The stack of this name, or deleted ones too by id; None where there is none."""
-    try:
-        return client.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
+    found = if_exists(lambda: client.describe_stacks(StackName=name))
+    return found["Stacks"][0] if found else None
 
 
 def template_of(client: "CloudFormationClient", name: str) -> Template:
@@ -148,28 +144,26 @@ def template_of(client: "CloudFormationClient", name: str) -> Template:
 
 
 def _create(
-    client: "CloudFormationClient", wanted: dict[str, Any], *, is_protected: bool, tell: Tell
+    client: "CloudFormationClient", wanted: dict[str, Any], *, is_protected: bool, report: Report
 ) -> "StackTypeDef":
     name = wanted["StackName"]
     try:
         stack_id = client.create_stack(**wanted, EnableTerminationProtection=is_protected)["StackId"]
-    except client.exceptions.AlreadyExistsException:  # somebody else creates the same at this moment
+    except client.exceptions.AlreadyExistsException:  # another operator creates the same at this moment
         stack_id = name
-    return _completed(client, _wait(client, stack_id, tell), ("CREATE_COMPLETE", "UPDATE_COMPLETE"))
+    return _completed(client, _wait(client, stack_id, report), ("CREATE_COMPLETE", "UPDATE_COMPLETE"))
 
 
 def _update(
-    client: "CloudFormationClient", wanted: dict[str, Any], stack: "StackTypeDef", tell: Tell
+    client: "CloudFormationClient", wanted: dict[str, Any], stack: "StackTypeDef", report: Report
 ) -> "StackTypeDef":
     try:
         client.update_stack(**wanted)
     except ClientError as error:
-        if "No updates are to be performed" in str(
-            error
-        ):  # CloudFormation sees no difference in what we wrote
+        if "No updates are to be performed" in str(error):  # what differs has no effect
             return stack
         raise
-    return _completed(client, _wait(client, stack["StackId"], tell), ("UPDATE_COMPLETE",))
+    return _completed(client, _wait(client, stack["StackId"], report), ("UPDATE_COMPLETE",))
 
 
 def _completed(
@@ -179,7 +173,7 @@ def _completed(
         name = stack["StackName"]
         raise StepFailed(
             f"the stack {name} is {stack['StackStatus']}: {_reason(client, stack['StackId'])}: "
-            "mend this and run the command again"
+            "fix this and run the command again"
         )
     return stack
 
@@ -191,29 +185,16 @@ def _differs(
     return has != dict(tags) or template_of(client, stack["StackName"]) != template
 
 
-def _wait(client: "CloudFormationClient", stack_id: str, tell: Tell) -> "StackTypeDef":
+def _wait(client: "CloudFormationClient", stack_id: str, report: Report) -> "StackTypeDef":
     """The stack when its operation has ended, however it did."""
-    end = time.monotonic() + PATIENCE
-    for delay in _delays():
+    for _ in polls(WITHIN, every=FIRST_DELAY, at_most_every=LONGEST_DELAY):
         stack = current(client, stack_id)
         if stack is None:
             raise StepFailed(f"the stack {stack_id} is gone: run the command again")
         if next_of(stack["StackStatus"]) is not Next.WAIT:
             return stack
-        if time.monotonic() > end:
-            break
-        tell(f"{stack['StackName']}: {_progress(client, stack)}")
-        time.sleep(delay)
-    raise StepFailed(
-        f"the stack {stack_id} is still not ready: run the command again, and it goes on waiting"
-    )
-
-
-def _delays() -> Iterator[float]:
-    delay = FIRST_DELAY
-    while True:
-        yield delay
-        delay = min(delay * 1.5, LONGEST_DELAY)
+        report(f"{stack['StackName']}: {_progress(client, stack)}")
+    raise StepFailed(f"the stack {stack_id} is still not ready: run the command again to continue waiting")
 
 
 def _progress(client: "CloudFormationClient", stack: "StackTypeDef") -> str:

@@ -37,7 +37,7 @@ def down(file: Path, dry_run: bool, as_json: bool, with_homes: bool, confirmed: 
     if removals:
         _confirm(site, confirmed, with_homes=with_homes)
         with alone(site), reporting() as reporter:
-            removal.remove_workers(site, reporter.tell_for("workers"), with_homes=with_homes)
+            removal.remove_workers(site, reporter.report_for("workers"), with_homes=with_homes)
             reporter.done("workers")
             building.remove(site, reporter)
     _account(site, as_json=as_json, was_there=bool(removals))

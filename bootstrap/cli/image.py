@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cli.lock import alone
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
 from bootstrap.cli.progress import reporting
@@ -51,7 +52,7 @@ def build(force: bool, file: Path, dry_run: bool, as_json: bool) -> None:
         _show(None if is_built or found is None else found.image, [], as_json=as_json, is_built=is_built)
         return
     with alone(site), reporting() as reporter:
-        tell = reporter.tell_for("image")
+        tell = reporter.report_for("image")
         ready = None if force or found is None or found.state == "pending" else found.image
         built = ready or building.build(site, made_of, utc_now(), tell, again=force)
         done = _take(site, built, tell)
@@ -88,7 +89,7 @@ def as_document(one: WorkerImage, used: Mapping[str, int], chosen: str | None) -
     }
 
 
-def _take(site: Site, built: str, tell: Tell) -> list[Aged]:
+def _take(site: Site, built: str, tell: Report) -> list[Aged]:
     use(site, built, tell)
     return removal.renew(site, store_of(site), utc_now, tell)
 

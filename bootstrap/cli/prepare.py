@@ -69,7 +69,7 @@ def prepare(
             if not yes:
                 click.confirm(f"Prepare {len(wanted)}?", abort=True, err=as_json)
             with reporting() as reporter:
-                tell = reporter.tell_for("workers")
+                tell = reporter.report_for("workers")
                 done = left + prepare_all(site, settings, kind, wanted, together, utc_now, tell)
                 reporter.done("workers")
     elif not as_json:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from bootstrap.aws.site import Tell
+from bootstrap.aws.waiting import Report
 from bootstrap.errors import Interrupted
 
 
@@ -21,7 +21,7 @@ class StepReporter:
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
 
-    def tell_for(self, step: str) -> Tell:
+    def report_for(self, step: str) -> Report:
         """What the step tells with. It raises Interrupted once `interrupt` was called."""
         if self._progress:
             with self._lock:

@@ -74,7 +74,7 @@ def stop(
             click.confirm(f"Stop all {len(wanted)}?", abort=True, err=as_json)
         if wait:
             with reporting() as reporter:
-                stop_machines(site, wanted, utc_now, reporter.tell_for("workers"))
+                stop_machines(site, wanted, utc_now, reporter.report_for("workers"))
                 reporter.done("workers")
         else:
             ask_to_stop(site, wanted, utc_now())
@@ -101,7 +101,7 @@ def terminate(
         if not yes:
             _confirm(site.cluster if everybody else "", with_home=with_home, err=as_json)
         with reporting() as reporter:
-            terminate_machines(site, wanted, utc_now, reporter.tell_for("workers"), with_home=with_home)
+            terminate_machines(site, wanted, utc_now, reporter.report_for("workers"), with_home=with_home)
             reporter.done("workers")
     if as_json:
         click.echo(json.dumps(_rows(wanted), indent=2))
@@ -137,7 +137,7 @@ def renew(file: Path, as_json: bool, dry_run: bool) -> None:
         done = removal.aged(site, store_of(site))
     else:
         with reporting() as reporter:
-            done = removal.renew(site, store_of(site), utc_now, reporter.tell_for("workers"))
+            done = removal.renew(site, store_of(site), utc_now, reporter.report_for("workers"))
             reporter.done("workers")
     if as_json:
         rows = {one.key: {"instance": one.instance_id, "becomes": one.verdict.name} for one in done}

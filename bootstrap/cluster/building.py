@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Protocol
 
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.access import Access
 from bootstrap.cluster.steps.beginnings import Beginnings
 from bootstrap.cluster.steps.bundle import BundleUpload
@@ -30,7 +31,7 @@ WAVES: Sequence[Wave] = (
 class Reporter(Protocol):
     """Tells the operator how far each step is."""
 
-    def tell_for(self, step: str) -> Tell:
+    def report_for(self, step: str) -> Report:
         """What the step tells with. Raises Interrupted once `interrupt` was called, so that it ends in order."""
         ...
 
@@ -63,10 +64,10 @@ def build(site: Site, reporter: Reporter) -> bool:
     """Bring everything to what the settings say; whether anything had to be changed."""
     changed: list[str] = []
 
-    def apply(step: Step, tell: Tell) -> None:
+    def apply(step: Step, report: Report) -> None:
         if step.changes(site):
             changed.append(step.name)
-            step.apply(site, tell)
+            step.apply(site, report)
 
     for wave in WAVES:
         together(wave, apply, reporter)
@@ -76,15 +77,15 @@ def build(site: Site, reporter: Reporter) -> bool:
 def remove(site: Site, reporter: Reporter) -> None:
     """Remove what the steps built, the last part first."""
     for wave in reversed(WAVES):
-        together(wave, lambda step, tell: step.remove(site, tell), reporter)
+        together(wave, lambda step, report: step.remove(site, report), reporter)
 
 
-def together(wave: Wave, do: Callable[[Step, Tell], None], reporter: Reporter) -> None:
+def together(wave: Wave, do: Callable[[Step, Report], None], reporter: Reporter) -> None:
     """One wave, all its steps at once. A step that fails lets the others end, and then its error is raised."""
 
     def run(step: Step) -> None:
         try:
-            do(step, reporter.tell_for(step.name))
+            do(step, reporter.report_for(step.name))
         except BaseException as error:
             reporter.failed(step.name, error)
             raise

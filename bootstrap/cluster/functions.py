@@ -1,18 +1,14 @@
 """The functions of a cluster as they are at Lambda, and what Chalice made for each: its role, rule and log group."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
-
-from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
+from bootstrap.aws.errors import if_exists, ignore_missing
 from bootstrap.aws.session import Aws
 
 TAG_CONTENT = "cloudjhub:content"
 """Set when everything about the function is as wanted; Chalice takes it away when it begins to change one."""
-NOT_THERE = frozenset({"ResourceNotFoundException", "NoSuchEntity", "NoSuchEntityException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +55,9 @@ def parts(aws: Aws, cluster: str) -> list[str]:
 
 
 def _parts_of(aws: Aws, name: str) -> Iterator[str]:
-    if _is_there(lambda: aws.client("events").describe_rule(Name=names.rule(name))):
+    if if_exists(lambda: aws.client("events").describe_rule(Name=names.rule(name))) is not None:
         yield f"rule {names.rule(name)}"
-    if _is_there(lambda: aws.client("iam").get_role(RoleName=name)):
+    if if_exists(lambda: aws.client("iam").get_role(RoleName=name)) is not None:
         yield f"role {name}"
     if _has_log_group(aws, names.function_log_group(name)):
         yield f"log group {names.function_log_group(name)}"
@@ -70,16 +66,16 @@ def _parts_of(aws: Aws, name: str) -> Iterator[str]:
 def remove(aws: Aws, name: str) -> None:
     """Remove a function with all that Chalice made for it, as far as it is there."""
     events, iam = aws.client("events"), aws.client("iam")
-    with _gone_already():
+    with ignore_missing():
         targets = [target["Id"] for target in events.list_targets_by_rule(Rule=names.rule(name))["Targets"]]
         if targets:
             events.remove_targets(Rule=names.rule(name), Ids=targets)
         events.delete_rule(Name=names.rule(name))
-    with _gone_already():
+    with ignore_missing():
         aws.client("lambda").delete_function(FunctionName=name)
-    with _gone_already():
+    with ignore_missing():
         aws.client("logs").delete_log_group(logGroupName=names.function_log_group(name))
-    with _gone_already():
+    with ignore_missing():
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)
         iam.delete_role(RoleName=name)
@@ -88,20 +84,3 @@ def remove(aws: Aws, name: str) -> None:
 def _has_log_group(aws: Aws, name: str) -> bool:
     found = aws.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     return any(group["logGroupName"] == name for group in found)
-
-
-def _is_there(ask: Callable[[], Any]) -> bool:
-    with _gone_already():
-        ask()
-        return True
-    return False
-
-
-@contextmanager
-def _gone_already() -> Iterator[None]:
-    """What is not there needs no removing."""
-    try:
-        yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in NOT_THERE:
-            raise

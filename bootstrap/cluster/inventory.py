@@ -1,11 +1,12 @@
-"""What exists of a cluster, asked of AWS by tag and by name: what `down` must leave nothing of."""
+"""What exists of a cluster in AWS, found by tag and by name: `down` must leave nothing of it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-from botocore.exceptions import ClientError
+from functools import partial
 
 from bootstrap.aws import names
+from bootstrap.aws.errors import if_exists
+from bootstrap.aws.instances import GONE, found_by_tags, tags_of
 from bootstrap.aws.site import Site
 from lifecycle_app.model.worker import (
     ROLE_WORKER,
@@ -16,13 +17,10 @@ from lifecycle_app.model.worker import (
     idle_alarm_prefix,
 )
 
-GONE_STATES = ("shutting-down", "terminated")
-NOT_THERE = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "404")
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Found:
-    """One resource: what it is in AWS's words, its id or name, and whose home it holds."""
+    """One resource: AWS's term for it, its id or name, and the user whose home it holds."""
 
     kind: str
     name: str
@@ -34,7 +32,7 @@ class Found:
 
 def of_cluster(site: Site) -> list[Found]:
     """Everything of this cluster, sorted; the network, which clusters may share, is not part of it."""
-    return sorted({one for look in LOOKS for one in look(site)})
+    return sorted({one for scan in SCANS for one in scan(site)})
 
 
 def homes(found: Sequence[Found]) -> list[Found]:
@@ -49,54 +47,19 @@ def without_homes(found: Sequence[Found]) -> list[Found]:
 
 def instances(site: Site, role: str) -> list[str]:
     """Ids of the cluster's instances of this role that are not gone."""
-    pages = (
-        site.aws.client("ec2")
-        .get_paginator("describe_instances")
-        .paginate(
-            Filters=[
-                {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
-                {"Name": f"tag:{TAG_ROLE}", "Values": [role]},
-                {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
-            ]
-        )
-    )
-    return [
-        one["InstanceId"]
-        for page in pages
-        for reservation in page["Reservations"]
-        for one in reservation["Instances"]
-    ]
+    return [one["InstanceId"] for one in found_by_tags(site.aws, site.cluster, role)]
 
 
 def _ec2(site: Site) -> Iterator[Found]:
     """Everything in EC2 that carries the cluster's tag. Instances that are gone keep their tags for an hour."""
     ec2 = site.aws.client("ec2")
     ours = [{"Name": "key", "Values": [TAG_CLUSTER]}, {"Name": "value", "Values": [site.cluster]}]
-    gone = _gone_instances(site)
+    gone = {one["InstanceId"] for one in found_by_tags(site.aws, site.cluster, states=GONE)}
     volumes = {volume.name: volume for volume in _home_volumes(site)}
     for page in ec2.get_paginator("describe_tags").paginate(Filters=ours):  # type: ignore[arg-type]
         for tag in page["Tags"]:
             if tag["ResourceId"] not in gone:
                 yield volumes.get(tag["ResourceId"], Found(tag["ResourceType"], tag["ResourceId"]))
-
-
-def _gone_instances(site: Site) -> set[str]:
-    pages = (
-        site.aws.client("ec2")
-        .get_paginator("describe_instances")
-        .paginate(
-            Filters=[
-                {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
-                {"Name": "instance-state-name", "Values": list(GONE_STATES)},
-            ]
-        )
-    )
-    return {
-        one["InstanceId"]
-        for page in pages
-        for reservation in page["Reservations"]
-        for one in reservation["Instances"]
-    }
 
 
 def _home_volumes(site: Site) -> Iterator[Found]:
@@ -112,10 +75,10 @@ def _home_volumes(site: Site) -> Iterator[Found]:
     )
     for page in pages:
         for volume in page["Volumes"]:
-            tags = {tag["Key"]: tag["Value"] for tag in volume.get("Tags", [])}
+            tags = tags_of(volume)
             server = tags.get(TAG_SERVER, "")
             whose = tags.get(TAG_USER, "") + (f"/{server}" if server else "")
-            yield Found("volume", volume["VolumeId"], home_of=whose or "nobody known")
+            yield Found("volume", volume["VolumeId"], home_of=whose or "an unknown user")
 
 
 def _stacks(site: Site) -> Iterator[Found]:
@@ -198,7 +161,7 @@ def _parameters(site: Site) -> Iterator[Found]:
         yield from (Found("parameter", parameter["Name"]) for parameter in page["Parameters"])
 
 
-LOOKS: Sequence[Callable[[Site], Iterator[Found]]] = (
+SCANS: Sequence[Callable[[Site], Iterator[Found]]] = (
     _ec2,
     _stacks,
     _tables,
@@ -215,15 +178,4 @@ LOOKS: Sequence[Callable[[Site], Iterator[Found]]] = (
 
 def _there(kind: str, wanted: Sequence[str], ask: Callable[[str], object]) -> Iterator[Found]:
     """Those of the names for which AWS does not say that there is none."""
-    return (Found(kind, name) for name in wanted if _is_there(ask, name))
-
-
-def _is_there(ask: Callable[[str], object], name: str) -> bool:
-    try:
-        ask(name)
-    except ClientError as error:
-        told = error.response["Error"]
-        if any(word in told["Code"] for word in NOT_THERE) or "does not exist" in told.get("Message", ""):
-            return False
-        raise
-    return True
+    return (Found(kind, name) for name in wanted if if_exists(partial(ask, name)) is not None)

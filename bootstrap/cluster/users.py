@@ -6,6 +6,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
@@ -140,7 +141,7 @@ def _write(site: Site, people: People, version: int) -> bool:
             ExpressionAttributeValues={":version": {"N": str(version)}},
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        if code_of(error) == "ConditionalCheckFailedException":
             return False
         raise _not_built(site, error) from error
     return True
@@ -152,7 +153,7 @@ def _table(site: Site) -> str:
 
 def _not_built(site: Site, error: ClientError) -> Exception:
     """NotBuilt where the table is missing, else the error itself."""
-    if error.response["Error"]["Code"] != "ResourceNotFoundException":
+    if code_of(error) != "ResourceNotFoundException":
         return error
     return NotBuilt(
         f"{site.cluster} has no table {_table(site)} in {site.aws.region}: run `cloudjhub up` first"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from bootstrap.aws.errors import code_of
+from bootstrap.aws.errors import code_of, message_of
 from bootstrap.aws.session import Aws
 from bootstrap.config.choices import Base
 from bootstrap.errors import Refused, SettingsError
@@ -50,7 +50,7 @@ def architecture_of(aws: Aws, types: Sequence[str]) -> str:
     except ClientError as error:
         if code_of(error) != "InvalidInstanceType":
             raise
-        message = error.response["Error"]["Message"]
+        message = message_of(error)
         raise Refused(
             f"workers.types: {message} Region {aws.region} has no such type: name others"
         ) from error

@@ -1,12 +1,12 @@
 """The manager's state disk: found by its tag, created once, attached to the current manager."""
 
-import time
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.session import Aws
+from bootstrap.aws.waiting import polls
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import Refused, StepFailed
 from bootstrap.machines.manager_request import ROLE_STATE, STATE_DEVICE, volume_request
@@ -15,7 +15,7 @@ from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import VolumeTypeDef
 
-LOOK_EVERY, WITHIN = 2.0, 300.0
+WITHIN = 300.0
 
 
 def find(aws: Aws, cluster: str) -> "VolumeTypeDef | None":
@@ -57,39 +57,17 @@ def ensure(aws: Aws, settings: ClusterSettings, zone: str, interface: str) -> st
 
 def attach(aws: Aws, volume: str, instance: str) -> None:
     """Attach the disk to a running manager, as soon as it is free. Raises StepFailed if somebody else keeps it."""
-    end = time.monotonic() + WITHIN
-    while True:
+    holders: list[str] = []
+    for _ in polls(WITHIN):
         [described] = aws.client("ec2").describe_volumes(VolumeIds=[volume])["Volumes"]
         holders = [one["InstanceId"] for one in described["Attachments"] if one["State"] != "detached"]
         if instance in holders:
             return
         if described["State"] == "available" and _is_taken(aws, volume, instance):
             return
-        if time.monotonic() > end:
-            raise StepFailed(
-                f"the state disk {volume} is held by {', '.join(holders) or 'nobody'}: detach it there"
-            )
-        time.sleep(LOOK_EVERY)
-
-
-def delete(aws: Aws, volume: str) -> None:
-    """Delete a disk as soon as it is free; one that is gone does not matter. Raises StepFailed if it stays in use."""
-    end = time.monotonic() + WITHIN
-    while True:
-        try:
-            aws.client("ec2").delete_volume(VolumeId=volume)
-        except ClientError as error:
-            if code_of(error) == "InvalidVolume.NotFound":
-                return
-            if code_of(error) != "VolumeInUse":
-                raise
-            if time.monotonic() > end:
-                raise StepFailed(
-                    f"the state disk {volume} is still attached: detach it in EC2's console"
-                ) from error
-            time.sleep(LOOK_EVERY)
-        else:
-            return
+    raise StepFailed(
+        f"the state disk {volume} is held by {', '.join(holders) or 'no instance'}: detach it there"
+    )
 
 
 def _is_taken(aws: Aws, volume: str, instance: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
-from bootstrap.aws.errors import code_of
+from bootstrap.aws.errors import code_of, ignore_missing
 from bootstrap.aws.site import Site
 from bootstrap.errors import SettingsError
 
@@ -72,14 +72,11 @@ def lines(site: Site, wanted: Mapping[str, str], since: datetime) -> list[Line]:
 def _of_group(site: Site, part: str, group: str, since: datetime) -> Iterator[Line]:
     pages = site.aws.client("logs").get_paginator("filter_log_events")
     alike: Counter[str] = Counter()
-    try:
+    with ignore_missing():
         for page in pages.paginate(logGroupName=group, startTime=int(since.timestamp() * 1000)):
             for event in page["events"]:
                 at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                 yield Line(at, part, printable(event["message"]).rstrip(), _id(event, alike))
-    except ClientError as error:
-        if code_of(error) != "ResourceNotFoundException":
-            raise
 
 
 def _id(event: "FilteredLogEventTypeDef", alike: Counter[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.config.policy import NEVER, field
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
@@ -47,7 +48,7 @@ def texts(site: Site) -> dict[str, str]:
     try:
         items = [item for page in pages for item in page["Items"]]
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+        if code_of(error) == "ResourceNotFoundException":
             raise NotBuilt(
                 f"the cluster {site.cluster} has no settings yet: run `cloudjhub up` first"
             ) from error
@@ -70,7 +71,7 @@ def write(site: Site, scope: str, before: str | None, after: Document) -> None:
     try:
         site.aws.client("dynamodb").update_item(**request)
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        if code_of(error) == "ConditionalCheckFailedException":
             raise StepFailed(f"somebody else has just changed {scope}: look at it and try again") from error
         raise
 

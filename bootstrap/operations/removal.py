@@ -12,7 +12,8 @@ from typing import Any
 
 from bootstrap.aws import instances
 from bootstrap.aws.instances import tags_of, terminate
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster import building, inventory
 from bootstrap.cluster.inventory import instances as tagged_instances
 from bootstrap.cluster.steps.step import Change, Kind
@@ -44,17 +45,17 @@ def removals(site: Site, *, with_homes: bool) -> dict[str, list[Change]]:
     return {**({"workers": workers} if workers else {}), **building.removals(site)}
 
 
-def remove_workers(site: Site, tell: Tell, *, with_homes: bool) -> None:
+def remove_workers(site: Site, report: Report, *, with_homes: bool) -> None:
     """Terminate the cluster's workers, and delete their home disks only if told to."""
     found = tagged_instances(site, ROLE_WORKER)
     if found:
-        tell(f"terminating {len(found)} workers")
+        report(f"terminating {len(found)} workers")
         terminate(site.aws, found, site.cluster)
     _remove_idle_alarms(site)
     if with_homes:
         for home in inventory.homes(inventory.of_cluster(site)):
-            tell(f"deleting {home}")
-            site.aws.client("ec2").delete_volume(VolumeId=home.name)
+            report(f"deleting {home}")
+            instances.delete_volume(site.aws, home.name)
 
 
 def _remove_idle_alarms(site: Site) -> None:
@@ -144,20 +145,20 @@ def has_own_home(worker: Worker, instance: Mapping[str, Any]) -> bool:
     )
 
 
-def renew(site: Site, store: WorkerStore, clock: Clock, tell: Tell) -> list[Aged]:
+def renew(site: Site, store: WorkerStore, clock: Clock, report: Report) -> list[Aged]:
     """Terminate the stopped machines with an older image, and say what became of all. Raises NotBuilt."""
     done: list[Aged] = []
     ended: list[Aged] = []
     found = aged(site, store)
     for number, one in enumerate(found, 1):
         if one.verdict is Verdict.RENEW:
-            tell(f"{one.key}: its machine {one.instance_id} goes ({number} of {len(found)})")
+            report(f"{one.key}: its machine {one.instance_id} goes ({number} of {len(found)})")
             if end_stopped(site, store, one.key, one.instance_id, WHY, clock):
                 ended.append(one)
             else:
                 one = replace(one, verdict=Verdict.TAKEN)
         done.append(one)
-    instances.await_gone(site.aws, [one.instance_id for one in ended], tell)
+    instances.await_gone(site.aws, [one.instance_id for one in ended], report)
     for one in ended:
         # A login that waits for the claim goes on at once, though EC2's event be late or lost.
         gone = Machine(key=one.key, instance_id=one.instance_id, state=State.TERMINATED)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bootstrap.aws.errors import code_of, message_of
 from bootstrap.aws.site import Site
 from bootstrap.preflight import (
     credentials,
@@ -48,12 +49,12 @@ def _asked(topic: str, one: Check, site: Site) -> list[Problem]:
     try:
         return list(one(site))
     except ClientError as error:
-        code, operation = error.response["Error"]["Code"], error.operation_name
+        code, operation = code_of(error), error.operation_name
         if code in FORBIDDEN:
             return [
                 warning(f"cannot check {topic}: {site.aws.caller} may not call {operation}: allow it that")
             ]
-        message = error.response["Error"].get("Message", "")
+        message = message_of(error)
         return [warning(f"cannot check {topic}: {operation} answers {code}: {message}: try again")]
     except BotoCoreError as error:
         return [warning(f"cannot check {topic}: {error}: try again")]

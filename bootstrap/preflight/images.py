@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.config.instance_types import architecture
 from bootstrap.errors import Refused, SettingsError
@@ -32,7 +33,7 @@ def problems(site: Site) -> Iterator[Problem]:
         except (Refused, SettingsError) as refusal:
             yield Problem(str(refusal))
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ParameterNotFound":
+            if code_of(error) != "ParameterNotFound":
                 raise
             yield Problem(
                 f"AWS has no {wanted.base} image in {site.aws.region}: set `{wanted.setting}` to an AMI's id"

@@ -6,6 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.errors import NotBuilt
 from bootstrap.preflight.problem import Problem
@@ -100,9 +101,9 @@ def bucket(site: Site) -> Iterator[Problem]:
     try:
         site.aws.client("s3").head_bucket(Bucket=name)
     except ClientError as error:
-        if error.response["Error"]["Code"] in OTHERS:
+        if code_of(error) in OTHERS:
             yield Problem(f"the bucket {name} belongs to somebody else: choose another `cluster`")
-        elif error.response["Error"]["Code"] != "404":
+        elif code_of(error) != "404":
             raise
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.preflight.problem import Problem, warning
 
@@ -67,7 +68,7 @@ def problems(site: Site) -> Iterator[Problem]:
         source = _principal(site, caller)
         denied = [name for need in needs(site) for name in _denied(site, source, need)]
     except ClientError as error:
-        if error.response["Error"]["Code"] not in CANNOT_ASK:
+        if code_of(error) not in CANNOT_ASK:
             raise
         yield from judge_tries(caller, {name: _tried(one) for name, one in _tries(site).items()})
         return
@@ -147,7 +148,7 @@ def _tried(call: Callable[[], object]) -> str:
     try:
         call()
     except ClientError as error:
-        return error.response["Error"]["Code"]
+        return code_of(error)
     return WOULD_SUCCEED
 
 

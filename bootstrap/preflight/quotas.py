@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.config.choices import Egress
 from bootstrap.preflight.problem import Problem, warning
@@ -144,7 +145,7 @@ def _quota(site: Site, service: str, code: str) -> float:
     try:
         found = client.get_service_quota(ServiceCode=service, QuotaCode=code)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchResourceException":
+        if code_of(error) != "NoSuchResourceException":
             raise
         return client.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
     return found["Quota"]["Value"]

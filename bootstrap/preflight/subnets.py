@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.cluster.templates.network import subnet_ranges
 from bootstrap.preflight.problem import Problem, warning
@@ -160,7 +161,7 @@ def _existing(site: Site) -> Iterator[Problem]:
     try:
         ec2.describe_vpcs(VpcIds=[network.vpc])
     except ClientError as error:
-        if not error.response["Error"]["Code"].startswith("InvalidVpcID"):
+        if not code_of(error).startswith("InvalidVpcID"):
             raise
         yield Problem(f"there is no VPC {network.vpc} in {site.aws.region}: set `network.vpc` or `region`")
         return

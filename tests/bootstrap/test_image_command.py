@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cli.image import image
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.image import building, images
@@ -27,7 +28,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Built]:
         yield made
 
 
-def registered(site: Site, made_of: Any, now: datetime, tell: Tell, *, again: bool = False) -> str:
+def registered(site: Site, made_of: Any, now: datetime, tell: Report, *, again: bool = False) -> str:
     tell(f"building {made_of.content}{' again' * again}")
     tags = {TAG_CLUSTER: site.cluster, TAG_ROLE: ROLE_IMAGE, TAG_CONTENT: made_of.content}
     ec2 = site.aws.client("ec2")

@@ -15,7 +15,8 @@ import pytest
 
 from bootstrap import __main__
 from bootstrap.aws.session import Aws
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cli.lock import alone
 from bootstrap.cli.progress import reporting
 from bootstrap.cluster import building
@@ -55,7 +56,7 @@ class Endless:
         self._presses = presses
         self.ended: BaseException | None = None
 
-    def apply(self, _site: Site, tell: Tell) -> None:
+    def apply(self, _site: Site, tell: Report) -> None:
         until = time.monotonic() + LONG
         self._together.wait(LONG)
         time.sleep(0.1)  # until those who started us wait
@@ -76,7 +77,7 @@ class Endless:
     def removals(self, _site: Site) -> list[Change]:
         return []
 
-    def remove(self, site: Site, tell: Tell) -> None: ...
+    def remove(self, site: Site, tell: Report) -> None: ...
 
 
 def test_ctrl_c_ends_every_step_that_is_under_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,8 +31,8 @@ from tests.bootstrap.templates import variants
         ("ROLLBACK_COMPLETE", Next.DISCARD),
         ("ROLLBACK_FAILED", Next.DISCARD),
         ("DELETE_FAILED", Next.DISCARD),
-        ("UPDATE_FAILED", Next.MEND_BY_HAND),
-        ("UPDATE_ROLLBACK_FAILED", Next.MEND_BY_HAND),
+        ("UPDATE_FAILED", Next.FIX_BY_HAND),
+        ("UPDATE_ROLLBACK_FAILED", Next.FIX_BY_HAND),
     ],
 )
 def test_what_follows_from_a_state(status: str | None, follows: Next) -> None:

@@ -27,7 +27,7 @@ TOKYO = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Built]:
-    monkeypatch.setattr(stopping, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(stopping, "POLL_EVERY", 0.01)
     with built(monkeypatch, tmp_path) as made:
         yield made
 

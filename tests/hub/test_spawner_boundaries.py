@@ -234,7 +234,7 @@ async def test_a_machine_that_goes_down_each_time_is_tried_so_often(
     with pytest.raises(StartFailed) as failed:
         await case.spawner.start()
     assert failed.value.jupyterhub_message == (
-        "Your machine goes down each time it is started. Tell your administrator."
+        "Your machine goes down each time it is started. Report your administrator."
     )
     assert failed.value.reason == "start"
     assert len(case.startup.outcomes) == 1

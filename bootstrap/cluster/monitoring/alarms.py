@@ -26,7 +26,7 @@ Alarm = dict[str, Any]
 
 
 def alarms(settings: ClusterSettings, topic: str) -> list[Alarm]:
-    """All alarms of a cluster; `topic` is the ARN that they tell, "" for nobody."""
+    """All alarms of a cluster; `topic` is the ARN that they report, "" for nobody."""
     found = [_dead_letters(settings.cluster)]
     found += [_errors(settings.cluster, handler) for handler in names.HANDLERS]
     found += [_throttles(settings.cluster, handler) for handler in names.HANDLERS]

@@ -4,9 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from bootstrap.aws import names
+from bootstrap.aws.errors import if_exists
 from bootstrap.aws.site import Site
 from bootstrap.cluster.monitoring.alarms import Alarm, alarms, differs
 from bootstrap.cluster.monitoring.dashboard import dashboard
@@ -63,10 +62,6 @@ def _existing(site: Site) -> dict[str, Any]:
 
 def _body(site: Site) -> Any:
     """The dashboard's body, or None where there is no dashboard."""
-    try:
-        answer = site.aws.client("cloudwatch").get_dashboard(DashboardName=names.dashboard(site.cluster))
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("ResourceNotFound", "DashboardNotFoundError"):
-            return None
-        raise
-    return json.loads(answer["DashboardBody"])
+    cloudwatch = site.aws.client("cloudwatch")
+    found = if_exists(lambda: cloudwatch.get_dashboard(DashboardName=names.dashboard(site.cluster)))
+    return json.loads(found["DashboardBody"]) if found else None

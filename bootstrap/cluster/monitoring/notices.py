@@ -3,9 +3,8 @@
 import json
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from bootstrap.aws import names
+from bootstrap.aws.errors import if_exists
 from bootstrap.aws.scope import Scope
 from bootstrap.aws.site import Site
 from lifecycle_app.model.worker import TAG_CLUSTER
@@ -84,12 +83,9 @@ def remove(site: Site) -> None:
 
 
 def _attributes(site: Site) -> dict[str, str] | None:
-    try:
-        return site.aws.client("sns").get_topic_attributes(TopicArn=topic_arn(site.scope))["Attributes"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("NotFound", "NotFoundException"):
-            return None
-        raise
+    sns = site.aws.client("sns")
+    found = if_exists(lambda: sns.get_topic_attributes(TopicArn=topic_arn(site.scope)))
+    return found["Attributes"] if found else None
 
 
 def _can_end(subscription: str) -> bool:

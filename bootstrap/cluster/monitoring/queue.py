@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from bootstrap.aws import names
+from bootstrap.aws.errors import if_exists
 from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import repeated
 from bootstrap.cluster.monitoring.failures import (
     invoke_config,
     queue_attributes,
@@ -16,7 +17,8 @@ from bootstrap.cluster.monitoring.failures import (
     with_patience,
 )
 
-NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+KNOWN_WITHIN = 60.0
+"""Seconds in which Lambda learns of a new queue, and of a role's right to send to it."""
 
 
 def differences(site: Site) -> Iterator[str]:
@@ -48,7 +50,10 @@ def apply(site: Site) -> None:
         sqs.set_queue_attributes(QueueUrl=url, Attributes=queue_attributes(scope))  # type: ignore[arg-type]
     for handler in names.HANDLERS:
         if _invoke_config(site, handler) != invoke_config(scope, handler):
-            site.aws.client("lambda").put_function_event_invoke_config(**invoke_config(scope, handler))
+            put = partial(
+                site.aws.client("lambda").put_function_event_invoke_config, **invoke_config(scope, handler)
+            )
+            repeated(put, ("InvalidParameterValueException",), KNOWN_WITHIN)
         targets = _targets(site, handler)
         wanted: Any = with_patience(scope, handler, targets)
         if targets != wanted:
@@ -57,14 +62,9 @@ def apply(site: Site) -> None:
 
 def find(site: Site) -> str | None:
     """The queue's URL, if there is one."""
-    try:
-        return site.aws.client("sqs").get_queue_url(QueueName=names.dead_letter_queue(site.cluster))[
-            "QueueUrl"
-        ]
-    except ClientError as error:
-        if error.response["Error"]["Code"] in NO_QUEUE:
-            return None
-        raise
+    sqs = site.aws.client("sqs")
+    found = if_exists(lambda: sqs.get_queue_url(QueueName=names.dead_letter_queue(site.cluster)))
+    return found["QueueUrl"] if found else None
 
 
 def remove(site: Site) -> None:
@@ -92,12 +92,10 @@ def _has(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
 def _invoke_config(site: Site, handler: str) -> dict[str, Any]:
     """As `failures.invoke_config` has it; {} where nothing is set."""
     name = names.function(site.cluster, handler)
-    try:
-        found = site.aws.client("lambda").get_function_event_invoke_config(FunctionName=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            return {}
-        raise
+    client = site.aws.client("lambda")
+    found = if_exists(lambda: client.get_function_event_invoke_config(FunctionName=name))
+    if found is None:
+        return {}
     failed = found.get("DestinationConfig", {}).get("OnFailure", {})
     return {
         "FunctionName": name,
@@ -108,10 +106,6 @@ def _invoke_config(site: Site, handler: str) -> dict[str, Any]:
 
 
 def _targets(site: Site, handler: str) -> list[dict[str, Any]]:
-    try:
-        answer = site.aws.client("events").list_targets_by_rule(Rule=rule_name(site.scope, handler))
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            return []
-        raise
-    return [dict(target) for target in answer["Targets"]]
+    events = site.aws.client("events")
+    found = if_exists(lambda: events.list_targets_by_rule(Rule=rule_name(site.scope, handler)))
+    return [dict(target) for target in found["Targets"]] if found else []

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from bootstrap.aws import names, stacks
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.stack_changes import stack_changes
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.cluster.templates.access import access_template
@@ -25,16 +26,16 @@ class Access:
         client = site.aws.client("cloudformation")
         return stack_changes(client, _stack(site), template, {TAG_CLUSTER: site.cluster})
 
-    def apply(self, site: Site, tell: Tell) -> None:
+    def apply(self, site: Site, report: Report) -> None:
         client = site.aws.client("cloudformation")
-        stacks.apply(client, _stack(site), _wanted(site), tags={TAG_CLUSTER: site.cluster}, tell=tell)
+        stacks.apply(client, _stack(site), _wanted(site), tags={TAG_CLUSTER: site.cluster}, report=report)
 
     def removals(self, site: Site) -> list[Change]:
         there = stacks.current(site.aws.client("cloudformation"), _stack(site))
         return [Change(Kind.REMOVE, f"stack {_stack(site)}", "roles and instance profiles")] if there else []
 
-    def remove(self, site: Site, tell: Tell) -> None:
-        stacks.remove(site.aws.client("cloudformation"), _stack(site), tell)
+    def remove(self, site: Site, report: Report) -> None:
+        stacks.remove(site.aws.client("cloudformation"), _stack(site), report)
 
 
 def _stack(site: Site) -> str:

@@ -1,15 +1,14 @@
 """The bundle of what machines run of this repository, in the cluster's bucket."""
 
-from botocore.exceptions import ClientError
-
 from bootstrap.aws import names
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.errors import if_exists
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.machines import bundle
 
 KEPT = 3
 """So many bundles stay: a machine that was just launched may still fetch the one before."""
-GONE = ("404", "NoSuchKey", "NoSuchBucket")
 
 
 class BundleUpload:
@@ -27,10 +26,10 @@ class BundleUpload:
             )
         ]
 
-    def apply(self, site: Site, tell: Tell) -> None:
+    def apply(self, site: Site, report: Report) -> None:
         packed = bundle.current()
         if not _has(site, packed.key):
-            tell("uploading the bundle")
+            report("uploading the bundle")
             site.aws.client("s3").put_object(
                 Bucket=names.bucket(site.cluster, site.aws), Key=packed.key, Body=packed.content
             )
@@ -41,19 +40,14 @@ class BundleUpload:
         found = _newest_first(site)
         return [Change(Kind.REMOVE, f"{len(found)} bundles", "from the bucket")] if found else []
 
-    def remove(self, site: Site, tell: Tell) -> None:
-        tell("removing the bundles")
+    def remove(self, site: Site, report: Report) -> None:
+        report("removing the bundles")
         _delete(site, _newest_first(site))
 
 
 def _has(site: Site, key: str) -> bool:
-    try:
-        site.aws.client("s3").head_object(Bucket=names.bucket(site.cluster, site.aws), Key=key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in GONE:
-            return False
-        raise
-    return True
+    s3, bucket = site.aws.client("s3"), names.bucket(site.cluster, site.aws)
+    return if_exists(lambda: s3.head_object(Bucket=bucket, Key=key)) is not None
 
 
 def _newest_first(site: Site) -> list[str]:
@@ -61,12 +55,7 @@ def _newest_first(site: Site) -> list[str]:
     pages = s3.get_paginator("list_objects_v2").paginate(
         Bucket=names.bucket(site.cluster, site.aws), Prefix=bundle.PREFIX
     )
-    try:
-        found = [one for page in pages for one in page.get("Contents", [])]
-    except ClientError as error:
-        if error.response["Error"]["Code"] in GONE:
-            return []
-        raise
+    found = if_exists(lambda: [one for page in pages for one in page.get("Contents", [])]) or []
     return [one["Key"] for one in sorted(found, key=lambda one: one["LastModified"], reverse=True)]
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from bootstrap.aws import names, stacks
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.errors import if_exists, ignore_missing
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.stack_changes import stack_changes
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.cluster.templates.data import data_template
@@ -39,17 +39,17 @@ class Data:
             return [Change(Kind.CHANGE, f"stack {_stack(site)}", "is protected from deletion again")]
         return found
 
-    def apply(self, site: Site, tell: Tell) -> None:
+    def apply(self, site: Site, report: Report) -> None:
         client = site.aws.client("cloudformation")
-        if stacks.settle(client, _stack(site), tell) is None:
-            _clear_leftovers(site, tell)
+        if stacks.settle(client, _stack(site), report) is None:
+            _clear_leftovers(site, report)
         stacks.apply(
             client,
             _stack(site),
             _wanted(site),
             tags={TAG_CLUSTER: site.cluster},
             is_protected=True,
-            tell=tell,
+            report=report,
         )
 
     def removals(self, site: Site) -> list[Change]:
@@ -65,13 +65,13 @@ class Data:
             found.append(Change(Kind.REMOVE, f"stack {_stack(site)}", "with the manager's log"))
         return found
 
-    def remove(self, site: Site, tell: Tell) -> None:
+    def remove(self, site: Site, report: Report) -> None:
         if _has_bucket(site):
-            tell("emptying the bucket")
+            report("emptying the bucket")
             _empty_bucket(site)
-        stacks.remove(site.aws.client("cloudformation"), _stack(site), tell)
+        stacks.remove(site.aws.client("cloudformation"), _stack(site), report)
         for table in _tables(site):
-            tell(f"deleting the table {names.table(site.cluster, table)}")
+            report(f"deleting the table {names.table(site.cluster, table)}")
             _delete_table(site, table)
 
 
@@ -83,7 +83,7 @@ def _wanted(site: Site) -> Template:
     return data_template(site.cluster, names.bucket(site.cluster, site.aws))
 
 
-def _clear_leftovers(site: Site, tell: Tell) -> None:
+def _clear_leftovers(site: Site, report: Report) -> None:
     """Tables outlive their stack. Empty ones, of a stack that never came up, go; others are somebody's records."""
     found = list(_tables(site))
     full = [names.table(site.cluster, one) for one in found if _has_items(site, one)]
@@ -93,7 +93,7 @@ def _clear_leftovers(site: Site, tell: Tell) -> None:
             "remove them, or give the cluster another name"
         )
     for table in found:
-        tell(f"deleting the empty table {names.table(site.cluster, table)}")
+        report(f"deleting the empty table {names.table(site.cluster, table)}")
         _delete_table(site, table)
 
 
@@ -101,11 +101,9 @@ def _tables(site: Site) -> Iterator[str]:
     """Those of the cluster's tables that there are."""
     client = site.aws.client("dynamodb")
     for table in TABLES:
-        try:
+        with ignore_missing():
             client.describe_table(TableName=names.table(site.cluster, table))
-        except client.exceptions.ResourceNotFoundException:
-            continue
-        yield table
+            yield table
 
 
 def _has_items(site: Site, table: str) -> bool:
@@ -127,13 +125,8 @@ def _delete_table(site: Site, table: str) -> None:
 
 
 def _has_bucket(site: Site) -> bool:
-    try:
-        site.aws.client("s3").head_bucket(Bucket=names.bucket(site.cluster, site.aws))
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "404":
-            return False
-        raise
-    return True
+    s3, bucket = site.aws.client("s3"), names.bucket(site.cluster, site.aws)
+    return if_exists(lambda: s3.head_bucket(Bucket=bucket)) is not None
 
 
 def _empty_bucket(site: Site) -> None:

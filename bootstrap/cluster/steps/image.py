@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from bootstrap.aws import instances, names
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.machines.base_images import (
     architecture_of,
@@ -40,17 +41,17 @@ class WorkerImage:
             return [Change(kind, "worker image", detail)]
         return [] if made.image == chosen else [Change(kind, "worker image", f"{made.image}; {EFFECT}")]
 
-    def apply(self, site: Site, tell: Tell) -> None:
+    def apply(self, site: Site, report: Report) -> None:
         if site.settings.workers.image:
-            use(site, own_image(site), tell)
+            use(site, own_image(site), report)
             return
         made_of = building.wanted(site)
         made = images.of_content(site.aws, site.cluster, made_of.content)
         if made is None or made.state == "pending":
-            use(site, building.build(site, made_of, datetime.now(UTC), tell), tell)
+            use(site, building.build(site, made_of, datetime.now(UTC), report), report)
         else:
-            building.remove_builders(site, tell)
-            use(site, made.image, tell)
+            building.remove_builders(site, report)
+            use(site, made.image, report)
 
     def removals(self, site: Site) -> list[Change]:
         found = images.images(site.aws, site.cluster)
@@ -62,9 +63,9 @@ class WorkerImage:
             for one in found
         ] + [Change(Kind.REMOVE, f"image builder {one['InstanceId']}") for one in builders]
 
-    def remove(self, site: Site, tell: Tell) -> None:
-        building.remove_builders(site, tell)
-        images.remove_all(site.aws, site.cluster, tell)
+    def remove(self, site: Site, report: Report) -> None:
+        building.remove_builders(site, report)
+        images.remove_all(site.aws, site.cluster, report)
 
 
 def own_image(site: Site) -> str:
@@ -76,9 +77,9 @@ def own_image(site: Site) -> str:
     return workers.image
 
 
-def use(site: Site, image: str, tell: Tell) -> None:
+def use(site: Site, image: str, report: Report) -> None:
     """Launch workers of this image from now on, and remove what is too old to go back to."""
     if images.current(site.aws, site.cluster) != image:
         images.choose(site.aws, site.cluster, image)
-        tell(f"workers are launched of {image} from now on")
-    images.prune(site.aws, site.cluster, tell)
+        report(f"workers are launched of {image} from now on")
+    images.prune(site.aws, site.cluster, report)

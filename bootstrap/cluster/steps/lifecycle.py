@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from bootstrap.aws import names, secrets
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster import chalice, functions
 from bootstrap.cluster.monitoring import board, notices, queue
 from bootstrap.cluster.monitoring.failures import function_arn
@@ -33,23 +34,23 @@ class Lifecycle:
             changes.append(Change(Kind.CHANGE, "alarms and retries", _short(other)))
         return changes
 
-    def apply(self, site: Site, tell: Tell) -> None:
+    def apply(self, site: Site, report: Report) -> None:
         files = _files(site)
         content = chalice.content_hash(files)
         found = functions.existing(site.aws, site.cluster)
         wanted = names.functions(site.cluster)
         if not _is_complete(found, wanted, content):
-            _deploy(site, tell, files)
+            _deploy(site, report, files)
             for name in sorted(set(found) - set(wanted)):
-                tell(f"removing {name}, which this release has no more")
+                report(f"removing {name}, which this release has no more")
                 functions.remove(site.aws, name)
-        tell("setting retries, alarms and the dashboard")
+        report("setting retries, alarms and the dashboard")
         queue.apply(site)
         request = notices.apply(site)
         board.apply(site)
         functions.mark(site.aws, [function_arn(site.scope, name) for name in names.HANDLERS], content)
         if request:
-            tell(request)
+            report(request)
 
     def removals(self, site: Site) -> list[Change]:
         left = [*board.parts(site), *functions.parts(site.aws, site.cluster)]
@@ -59,13 +60,13 @@ class Lifecycle:
             left.append(f"queue {names.dead_letter_queue(site.cluster)}")
         return [Change(Kind.REMOVE, part) for part in left]
 
-    def remove(self, site: Site, tell: Tell) -> None:
+    def remove(self, site: Site, report: Report) -> None:
         """First what would ring when the functions go."""
-        tell("removing alarms and dashboard")
+        report("removing alarms and dashboard")
         board.remove(site)
         notices.remove(site)
         for name in _all_names(site):
-            tell(f"removing {name}")
+            report(f"removing {name}")
             functions.remove(site.aws, name)
         queue.remove(site)
 
@@ -104,8 +105,8 @@ def _is_complete(found: dict[str, functions.Function], wanted: Sequence[str], co
     return set(found) == set(wanted) and {one.content for one in found.values()} == {content}
 
 
-def _deploy(site: Site, tell: Tell, files: dict[str, bytes]) -> None:
-    tell("deploying the functions with chalice")
+def _deploy(site: Site, report: Report, files: dict[str, bytes]) -> None:
+    report("deploying the functions with chalice")
     project = site.directory / "lifecycle"
     # Not part of `files`, whose hash tells whether to deploy: it may differ from operator to operator.
     chalice.write_files(project, {**files, **chalice.files(chalice.REPOSITORY / "app.py")})

@@ -1,12 +1,12 @@
 """The manager: one machine at the cluster's own address, with the disk that holds its state."""
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bootstrap.aws import instances, names, secrets
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report, polls, sparing
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, StepFailed
@@ -27,10 +27,10 @@ from hub.config.authenticators import secrets_of
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
-PATIENCE = timedelta(minutes=15)
+WITHIN = timedelta(minutes=15)
 """Until the hub of a new machine answers: packages, the proxy and, with Let's Encrypt, a certificate come first."""
 RUNS_WITHIN = timedelta(minutes=10)
-LOOK_EVERY, TELL_EVERY = 2.0, 15.0
+REPORT_EVERY = 15.0
 CONSOLE_LINES = 15
 REPLACED = "users' browsers lose the connection for about three minutes; no worker stops"
 
@@ -50,8 +50,8 @@ class ManagerMachine:
 
     name = "manager"
 
-    def __init__(self, patience: timedelta = PATIENCE) -> None:
-        self._patience = patience
+    def __init__(self, within: timedelta = WITHIN) -> None:
+        self._within = within
 
     def changes(self, site: Site) -> list[Change]:
         kind = site.settings.manager.type
@@ -70,14 +70,14 @@ class ManagerMachine:
             return [Change(Kind.CHANGE, "manager", f"its hub does not answer: {why}; it is waited for")]
         return []
 
-    def apply(self, site: Site, tell: Tell) -> None:
+    def apply(self, site: Site, report: Report) -> None:
         zone = _zone(site)
         volume = state_volume.ensure(site.aws, site.settings, zone, site.place()["ManagerInterface"])
         plan = _plan(site, volume, zone)
-        instance = self._machine(site, plan, tell)
-        _await_running(site, instance, tell)
+        instance = self._machine(site, plan, report)
+        _await_running(site, instance, report)
         state_volume.attach(site.aws, volume, instance)
-        self._await_hub(site, plan.config, instance, tell)
+        self._await_hub(site, plan.config, instance, report)
 
     def removals(self, site: Site) -> list[Change]:
         machines = [Change(Kind.REMOVE, f"manager {one['InstanceId']}") for one in _existing(site)]
@@ -87,43 +87,42 @@ class ManagerMachine:
         ]
         return machines + disks
 
-    def remove(self, site: Site, tell: Tell) -> None:
+    def remove(self, site: Site, report: Report) -> None:
         if found := [one["InstanceId"] for one in _existing(site)]:
-            tell("ending the manager")
-            instances.terminate(site.aws, found, site.cluster, tell)
+            report("ending the manager")
+            instances.terminate(site.aws, found, site.cluster, report)
         for disk in state_volume.every(site.aws, site.cluster):
-            state_volume.delete(site.aws, disk["VolumeId"])
+            instances.delete_volume(site.aws, disk["VolumeId"])
 
-    def _machine(self, site: Site, plan: Plan, tell: Tell) -> str:
+    def _machine(self, site: Site, plan: Plan, report: Report) -> str:
         """The id of the one manager, launched or started if need be."""
         found = _existing(site)
         right = [one for one in found if instances.tags_of(one).get(TAG_CONTENT) == plan.content]
         wrong = [one["InstanceId"] for one in found if one not in right[:1]]
         if wrong:
-            tell(f"replacing the manager {', '.join(wrong)}: {REPLACED}")
-            instances.terminate(site.aws, wrong, site.cluster, tell)
+            report(f"replacing the manager {', '.join(wrong)}: {REPLACED}")
+            instances.terminate(site.aws, wrong, site.cluster, report)
         if not right:
-            tell("launching the manager")
+            report("launching the manager")
             return instances.launch(site.aws, _request(site, plan))
         instance = right[0]["InstanceId"]
         if right[0]["State"]["Name"] in ("stopping", "stopped"):
-            tell(f"starting the manager {instance}")
-            _await(site, instance, "stopped", tell)
+            report(f"starting the manager {instance}")
+            _await(site, instance, "stopped", report)
             instances.start(site.aws, instance)
         return instance
 
-    def _await_hub(self, site: Site, config: ManagerConfig, instance: str, tell: Tell) -> None:
+    def _await_hub(self, site: Site, config: ManagerConfig, instance: str, report: Report) -> None:
         """Return when the hub answers. Raises StepFailed with what the machine's console says."""
         address = site.place().get("PublicAddress", "")
-        began = told = time.monotonic()
-        while why := _silence(site):
-            now = time.monotonic()
-            if now - began > self._patience.total_seconds():
-                raise StepFailed(_unanswered(site, config, instance, why))
-            if now - told > TELL_EVERY:
-                tell(f"waiting for the hub at {config.public_url}: {why}{_dns_advice(config, address, why)}")
-                told = now
-            time.sleep(LOOK_EVERY)
+        progress, why = sparing(report, REPORT_EVERY), ""
+        for _ in polls(self._within.total_seconds()):
+            why = _silence(site)
+            if not why:
+                return
+            advice = _dns_advice(config, address, why)
+            progress(f"waiting for the hub at {config.public_url}: {why}{advice}")
+        raise StepFailed(_unanswered(site, config, instance, why))
 
 
 def _silence(site: Site) -> str:
@@ -175,17 +174,17 @@ def _zone(site: Site) -> str:
     return found["AvailabilityZone"]
 
 
-def _await_running(site: Site, instance: str, tell: Tell) -> None:
-    _await(site, instance, "running", tell)
+def _await_running(site: Site, instance: str, report: Report) -> None:
+    _await(site, instance, "running", report)
 
 
-def _await(site: Site, instance: str, state: str, tell: Tell) -> None:
+def _await(site: Site, instance: str, state: str, report: Report) -> None:
     instances.await_state(
         site.aws,
         instance,
         state,
         RUNS_WITHIN.total_seconds(),
-        tell,
+        report,
         lambda now, waited: f"the manager {instance} is {now} for {waited:.0f} s",
     )
 

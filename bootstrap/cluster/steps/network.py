@@ -3,7 +3,8 @@
 from typing import Any
 
 from bootstrap.aws import names, stacks
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.neighbours import other_clusters
 from bootstrap.cluster.steps.stack_changes import stack_changes
 from bootstrap.cluster.steps.step import Change, Kind
@@ -28,14 +29,16 @@ class NetworkStep:
         _refuse_to_disturb(site, template)
         return stack_changes(site.aws.client("cloudformation"), _stack(site), template, _tags(site))
 
-    def apply(self, site: Site, tell: Tell) -> None:
+    def apply(self, site: Site, report: Report) -> None:
         if not site.settings.network.is_ours:
             return
         template = _wanted(site)
         _refuse_to_disturb(site, template)
         if site.settings.network.egress is not Egress.MANAGER:
-            _end_forwarding(site, tell)
-        stacks.apply(site.aws.client("cloudformation"), _stack(site), template, tags=_tags(site), tell=tell)
+            _end_forwarding(site, report)
+        stacks.apply(
+            site.aws.client("cloudformation"), _stack(site), template, tags=_tags(site), report=report
+        )
 
     def removals(self, site: Site) -> list[Change]:
         if not site.settings.network.is_ours or not stacks.current(
@@ -46,13 +49,13 @@ class NetworkStep:
             [] if _users(site) else [Change(Kind.REMOVE, f"stack {_stack(site)}", "no cluster is left in it")]
         )
 
-    def remove(self, site: Site, tell: Tell) -> None:
+    def remove(self, site: Site, report: Report) -> None:
         if not site.settings.network.is_ours:
             return
         if users := _users(site):
-            tell(f"the network {site.settings.network.name} stays: {', '.join(users)} use it")
+            report(f"the network {site.settings.network.name} stays: {', '.join(users)} use it")
             return
-        stacks.remove(site.aws.client("cloudformation"), _stack(site), tell)
+        stacks.remove(site.aws.client("cloudformation"), _stack(site), report)
 
 
 def _stack(site: Site) -> str:
@@ -134,13 +137,13 @@ def _egress_of(template: Template) -> Any:
 ASPECTS = {"cidr": _cidr_of, "egress": _egress_of}
 
 
-def _end_forwarding(site: Site, tell: Tell) -> None:
+def _end_forwarding(site: Site, report: Report) -> None:
     """Where this cluster's manager is the workers' way out, that route must go before the new one can come."""
     present = _present(site)
     if not present or _egress_of(present) != Egress.MANAGER:
         return
     client, place = site.aws.client("cloudformation"), names.stack(site.cluster, "place")
     if stacks.outputs(client, place):
-        tell("the manager ends forwarding: workers are without internet until the new way is there")
+        report("the manager ends forwarding: workers are without internet until the new way is there")
         template = without_forwarding(stacks.template_of(client, place))
-        stacks.apply(client, place, template, tags={TAG_CLUSTER: site.cluster}, tell=tell)
+        stacks.apply(client, place, template, tags={TAG_CLUSTER: site.cluster}, report=report)

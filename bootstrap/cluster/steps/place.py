@@ -1,7 +1,8 @@
 """The cluster's place in its network: groups, and the addresses that its manager keeps."""
 
 from bootstrap.aws import names, stacks
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.neighbours import other_clusters
 from bootstrap.cluster.steps.stack_changes import stack_changes
 from bootstrap.cluster.steps.step import Change, Kind
@@ -30,17 +31,17 @@ class Place:
         client = site.aws.client("cloudformation")
         return stack_changes(client, _stack(site), template, {TAG_CLUSTER: site.cluster})
 
-    def apply(self, site: Site, tell: Tell) -> None:
+    def apply(self, site: Site, report: Report) -> None:
         client = site.aws.client("cloudformation")
-        stacks.apply(client, _stack(site), _wanted(site), tags={TAG_CLUSTER: site.cluster}, tell=tell)
+        stacks.apply(client, _stack(site), _wanted(site), tags={TAG_CLUSTER: site.cluster}, report=report)
 
     def removals(self, site: Site) -> list[Change]:
         if not stacks.current(site.aws.client("cloudformation"), _stack(site)):
             return []
         return [Change(Kind.REMOVE, f"stack {_stack(site)}", "the manager's public address is given back")]
 
-    def remove(self, site: Site, tell: Tell) -> None:
-        stacks.remove(site.aws.client("cloudformation"), _stack(site), tell)
+    def remove(self, site: Site, report: Report) -> None:
+        stacks.remove(site.aws.client("cloudformation"), _stack(site), report)
 
 
 def _stack(site: Site) -> str:

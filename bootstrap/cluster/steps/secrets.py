@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from bootstrap.aws import secrets
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
@@ -31,8 +32,8 @@ class Secrets:
             what = tls.Wanted.CREATE
         return [*changes, CERTIFICATES[what]] if what in CERTIFICATES else changes
 
-    def apply(self, site: Site, tell: Tell) -> None:
-        tell("storing secrets in Parameter Store")
+    def apply(self, site: Site, report: Report) -> None:
+        report("storing secrets in Parameter Store")
         secrets.ensure(site.aws.client("ssm"), site.cluster)
         tls.ensure(site, datetime.now(UTC))
 
@@ -40,6 +41,6 @@ class Secrets:
         found = secrets.names(site.aws.client("ssm"), site.cluster)
         return [Change(Kind.REMOVE, f"{len(found)} secrets", "from Parameter Store")] if found else []
 
-    def remove(self, site: Site, tell: Tell) -> None:
-        tell("removing the secrets")
+    def remove(self, site: Site, report: Report) -> None:
+        report("removing the secrets")
         secrets.remove(site.aws.client("ssm"), site.cluster)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 
 
 class Kind(StrEnum):
@@ -34,7 +35,7 @@ class Step(Protocol):
         """What `apply` would do. Reads only; works before the steps ahead of it are built."""
         ...
 
-    def apply(self, site: Site, tell: Tell) -> None:
+    def apply(self, site: Site, report: Report) -> None:
         """Bring it to what the settings say."""
         ...
 
@@ -42,6 +43,6 @@ class Step(Protocol):
         """What `remove` would do. Reads only."""
         ...
 
-    def remove(self, site: Site, tell: Tell) -> None:
+    def remove(self, site: Site, report: Report) -> None:
         """Remove it, if it is there, as far as it is this cluster's own."""
         ...

@@ -1,15 +1,15 @@
 """Builds the workers' image: a builder sets itself up and powers off, its disk becomes the image, and it is ended."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from bootstrap.aws import instances, names
-from bootstrap.aws.instances import LOOK_EVERY, tags_of
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.instances import tags_of
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report, polls
 from bootstrap.errors import StepFailed
 from bootstrap.machines import bundle
 from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
@@ -37,7 +37,7 @@ def wanted(site: Site) -> Recipe:
     return recipe(site.settings, base, bundle.current(), names.bucket(site.cluster, site.aws))
 
 
-def build(site: Site, made_of: Recipe, now: datetime, tell: Tell, *, again: bool = False) -> str:
+def build(site: Site, made_of: Recipe, now: datetime, tell: Report, *, again: bool = False) -> str:
     """The id of a new image that can be launched; its builder is gone, whatever happens.
 
     A machine or an image that an interrupted run left is taken up again, or removed where it does not fit any more;
@@ -59,7 +59,7 @@ def build(site: Site, made_of: Recipe, now: datetime, tell: Tell, *, again: bool
     return image
 
 
-def remove_builders(site: Site, tell: Tell, *, but_of: str = "") -> None:
+def remove_builders(site: Site, tell: Report, *, but_of: str = "") -> None:
     """End builders that runs before this one left, those that build this content apart."""
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     left = [one["InstanceId"] for one in found if not but_of or tags_of(one).get(TAG_CONTENT) != but_of]
@@ -69,7 +69,7 @@ def remove_builders(site: Site, tell: Tell, *, but_of: str = "") -> None:
 
 
 @contextmanager
-def _builder(site: Site, made_of: Recipe, tell: Tell) -> Iterator[str]:
+def _builder(site: Site, made_of: Recipe, tell: Report) -> Iterator[str]:
     remove_builders(site, tell, but_of=made_of.content)
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     if found:
@@ -86,22 +86,20 @@ def _builder(site: Site, made_of: Recipe, tell: Tell) -> Iterator[str]:
     instances.await_gone(site.aws, [builder], tell)
 
 
-def _set_up(site: Site, builder: str, tell: Tell) -> dict[str, str]:
+def _set_up(site: Site, builder: str, tell: Report) -> dict[str, str]:
     """The versions that the builder tells of, once it has powered itself off."""
 
     def words(state: str, waited: float) -> str:
         return f"the builder {builder} installs what workers need ({waited / 60:.0f} min, {state})"
 
     instances.await_state(site.aws, builder, "stopped", SET_UP_WITHIN, tell, words)
-    told, console = None, ""
-    until = time.monotonic() + CONSOLE_WITHIN
-    while told is None:
+    console = ""
+    for _ in polls(CONSOLE_WITHIN):
         console = site.aws.client("ec2").get_console_output(InstanceId=builder).get("Output", "")
-        told = outcome(console)
-        if told is None and time.monotonic() > until:
-            raise _failed(site, console, "the builder stopped without saying what it holds")
-        if told is None:
-            time.sleep(LOOK_EVERY)
+        if told := outcome(console):
+            break
+    else:
+        raise _failed(site, console, "the builder stopped without saying what it holds")
     if told.versions is None:
         raise _failed(site, console, f"the builder could not be set up: {told.failure}")
     return told.versions

@@ -1,19 +1,19 @@
 """The cluster's worker images, and which one the hub launches."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import instances, names
-from bootstrap.aws.errors import code_of
-from bootstrap.aws.instances import LOOK_EVERY, TELL_EVERY, tags_of
+from bootstrap.aws.errors import code_of, if_exists
+from bootstrap.aws.instances import tags_of
 from bootstrap.aws.session import Aws
-from bootstrap.aws.site import Tell
+from bootstrap.aws.waiting import Report, polls, repeated, sparing
 from bootstrap.errors import NotBuilt, StepFailed
 from bootstrap.machines.image.request import ROLE_IMAGE, TAG_CONTENT, versions_in
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SCOPE = "image"
 KEPT = 2
 AVAILABLE_WITHIN = 3600.0
+RELEASED_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,26 +75,21 @@ def choose(aws: Aws, cluster: str, image: str) -> None:
         raise NotBuilt(f"the tables of {cluster} do not exist: run `cloudjhub up` first") from error
 
 
-def await_available(aws: Aws, image: str, tell: Tell) -> None:
+def await_available(aws: Aws, image: str, tell: Report) -> None:
     """Wait until an image can be launched. Raises StepFailed if it never can, or takes more than an hour."""
-    began = told = time.monotonic()
-    while True:
+    progress, state, reason = sparing(tell), "pending", ""
+    for waited in polls(AVAILABLE_WITHIN):
         found = aws.client("ec2").describe_images(
             Filters=[{"Name": "image-id", "Values": [image]}]  # EC2 may not know a new one by its id yet
         )["Images"]
         state = found[0]["State"] if found else "pending"
+        reason = found[0].get("StateReason", {}).get("Message", "") if found else ""
         if state == "available":
             return
-        waited = time.monotonic() - began
-        if state != "pending" or waited > AVAILABLE_WITHIN:
-            reason = found[0].get("StateReason", {}).get("Message", "") if found else ""
-            raise StepFailed(
-                f"the image {image} is {state} after {waited / 60:.0f} min, not available {reason}".strip()
-            )
-        if time.monotonic() - told > TELL_EVERY:
-            tell(f"EC2 copies the disk into image {image} ({waited / 60:.0f} min)")
-            told = time.monotonic()
-        time.sleep(LOOK_EVERY)
+        if state != "pending":
+            break
+        progress(f"EC2 copies the disk into image {image} ({waited / 60:.0f} min)")
+    raise StepFailed(f"the image {image} is {state}, not available: {reason or 'EC2 gives no reason'}")
 
 
 def used_by_workers(aws: Aws, cluster: str) -> Counter[str]:
@@ -106,23 +102,27 @@ def superfluous(found: Sequence[WorkerImage], used: set[str], kept: int = KEPT) 
     return [one for one in found[kept:] if one.image not in used and one.state != "pending"]
 
 
-def prune(aws: Aws, cluster: str, tell: Tell) -> None:
+def prune(aws: Aws, cluster: str, tell: Report) -> None:
     """Remove the images that are neither in use nor among the newest, with the snapshots of removed ones."""
     used = {*used_by_workers(aws, cluster)}
     if chosen := current(aws, cluster):
         used.add(chosen)
     for one in superfluous(images(aws, cluster), used):
         tell(f"removing the old image {one.image}")
-        aws.client("ec2").deregister_image(ImageId=one.image)
+        _deregister(aws, one.image)
     remove_snapshots(aws, cluster)
 
 
-def remove_all(aws: Aws, cluster: str, tell: Tell) -> None:
+def remove_all(aws: Aws, cluster: str, tell: Report) -> None:
     """Remove every image that the cluster built. Machines that were launched of them do not mind."""
     for one in images(aws, cluster):
         tell(f"removing the image {one.image}")
-        aws.client("ec2").deregister_image(ImageId=one.image)
+        _deregister(aws, one.image)
     remove_snapshots(aws, cluster)
+
+
+def _deregister(aws: Aws, image: str) -> None:
+    aws.client("ec2").deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
 
 
 def remove_snapshots(aws: Aws, cluster: str) -> None:
@@ -141,7 +141,13 @@ def remove_snapshots(aws: Aws, cluster: str) -> None:
     for page in pages:
         for snapshot in page["Snapshots"]:
             if snapshot["SnapshotId"] not in needed:
-                ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
+                _delete_snapshot(aws, snapshot["SnapshotId"])
+
+
+def _delete_snapshot(aws: Aws, snapshot: str) -> None:
+    """EC2 holds a snapshot for some seconds after its image was deregistered."""
+    delete = partial(aws.client("ec2").delete_snapshot, SnapshotId=snapshot)
+    if_exists(lambda: repeated(delete, ("InvalidSnapshot.InUse",), RELEASED_WITHIN))
 
 
 def _filters(cluster: str) -> "list[FilterTypeDef]":

@@ -5,13 +5,14 @@ import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError
 from cryptography import x509
 
 from bootstrap.aws import names
+from bootstrap.aws.errors import if_exists, ignore_missing
 from bootstrap.aws.site import Site
 from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.config.choices import Https
@@ -22,7 +23,6 @@ from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 LOOKS_BACK = timedelta(days=1)
 ERRORS = '?"ERROR " ?"Task timed out" ?"[ERROR]"'
 LONGEST_MESSAGE = 160
-NOT_THERE = ("ResourceNotFoundException", "NoSuchEntity", "NoSuchEntityException")
 CONNECTS_WITHIN = 5.0
 
 
@@ -48,14 +48,15 @@ def clock_skew(site: Site, now: datetime) -> timedelta:
 
 def last_run(site: Site, function: str) -> datetime | None:
     """When a function last wrote to its log; None if it never did."""
-    try:
-        found = site.aws.client("logs").describe_log_streams(
-            logGroupName=names.function_log_group(function), orderBy="LastEventTime", descending=True, limit=1
-        )["logStreams"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in NOT_THERE:
-            raise
-        return None
+    describe = partial(
+        site.aws.client("logs").describe_log_streams,
+        logGroupName=names.function_log_group(function),
+        orderBy="LastEventTime",
+        descending=True,
+        limit=1,
+    )
+    answer = if_exists(describe)
+    found = answer["logStreams"] if answer else []
     # Which of the two is newer depends on how far CloudWatch has come.
     newest = max(
         (max(one.get("lastIngestionTime", 0), one.get("lastEventTimestamp", 0)) for one in found), default=0
@@ -65,11 +66,9 @@ def last_run(site: Site, function: str) -> datetime | None:
 
 def deployed(site: Site, function: str) -> datetime | None:
     """When a function's code or settings were last deployed; None where there is no such function."""
-    try:
-        found = site.aws.client("lambda").get_function_configuration(FunctionName=function)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in NOT_THERE:
-            raise
+    client = site.aws.client("lambda")
+    found = if_exists(lambda: client.get_function_configuration(FunctionName=function))
+    if found is None:
         return None
     return datetime.strptime(found["LastModified"], "%Y-%m-%dT%H:%M:%S.%f%z")
 
@@ -85,12 +84,7 @@ def last_error(site: Site, function: str, now: datetime) -> str:
             startTime=int((now - LOOKS_BACK).timestamp() * 1000),
         )
     )
-    try:
-        events = [event for page in pages for event in page["events"]]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in NOT_THERE:
-            raise
-        return ""
+    events = if_exists(lambda: [event for page in pages for event in page["events"]])
     if not events:
         return ""
     newest = max(events, key=lambda event: event["timestamp"])
@@ -149,15 +143,11 @@ def found_policies(site: Site, roles: Sequence[str]) -> dict[str, Any]:
 
 def _inline_policy(site: Site, role: str) -> Any:
     iam = site.aws.client("iam")
-    try:
+    with ignore_missing():
         policies = iam.list_role_policies(RoleName=role)["PolicyNames"]
-        if len(policies) != 1:
-            return None
-        return _document(iam.get_role_policy(RoleName=role, PolicyName=policies[0])["PolicyDocument"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in NOT_THERE:
-            raise
-        return None
+        if len(policies) == 1:
+            return _document(iam.get_role_policy(RoleName=role, PolicyName=policies[0])["PolicyDocument"])
+    return None
 
 
 def _document(text: Any) -> Any:

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from datetime import datetime
 
 from bootstrap.aws import instances
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.errors import Interrupted, NotBuilt, Refused
 from bootstrap.machines.bundle import current, files_in
 from bootstrap.machines.image import images
@@ -167,7 +168,7 @@ def prepare_all(
     wanted: Sequence[Wanted],
     at_once: int,
     utc_now: Callable[[], datetime],
-    tell: Tell,
+    report: Report,
 ) -> list[Prepared]:
     """What became of each. The first Ctrl-C stops what was launched; at the second, raises Interrupted that names what
     is left to run.
@@ -175,7 +176,7 @@ def prepare_all(
     # What the hub logs for its administrator, the operator is told with each worker's outcome.
     logging.getLogger("hub").addHandler(logging.NullHandler())
     hub = AsHub(site, settings, instance_type, utc_now)
-    preparation = Preparation(hub, at_once, tell, turn=hub.turn, pause=hub.pause, clock=hub.clock)
+    preparation = Preparation(hub, at_once, report, turn=hub.turn, pause=hub.pause, clock=hub.clock)
     try:
         return asyncio.run(preparation.run(wanted))
     except KeyboardInterrupt as interrupt:

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from botocore.exceptions import ClientError
-
 from bootstrap.aws import instances
-from bootstrap.aws.errors import code_of
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.errors import if_exists
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report
 from bootstrap.errors import Refused, StepFailed
 from bootstrap.operations.workers.claiming import Clock, Why, end_stopped
 from bootstrap.operations.workers.listing import Machine, store_of
@@ -19,13 +18,14 @@ from lifecycle_app.model.transitions import with_state
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, State, Worker
 
 TRIES = 5
-NO_VOLUME = "InvalidVolume.NotFound"
 WHY = Why("terminated", "the operator terminates its machine")
 
 Step = Callable[[Worker], Worker]
 
 
-def terminate(site: Site, machines: Sequence[Machine], clock: Clock, tell: Tell, *, with_home: bool) -> None:
+def terminate(
+    site: Site, machines: Sequence[Machine], clock: Clock, report: Report, *, with_home: bool
+) -> None:
     """Stop those that run, terminate what is stopped then, and say so in the records: the next login launches anew,
     with the old home.
 
@@ -36,16 +36,16 @@ def terminate(site: Site, machines: Sequence[Machine], clock: Clock, tell: Tell,
         _refuse_strange_homes(site, machines)
     else:
         _refuse_homes_on_root_disks(machines)
-    stop(site, machines, clock, tell)
+    stop(site, machines, clock, report)
     ended = [one.instance_id for one in machines if one.instance_id and _end(site, one, clock)]
-    tell(f"terminating {len(ended)} workers")
-    instances.await_gone(site.aws, ended, tell)
+    report(f"terminating {len(ended)} workers")
+    instances.await_gone(site.aws, ended, report)
     gone = [one for one in machines if not one.instance_id or _is_gone(site, one.instance_id)]
     for machine in gone:
         mark_terminated(store_of(site), machine, clock)
     if with_home:
         for machine in gone:
-            _delete_home(site, machine, clock, tell)
+            _delete_home(site, machine, clock, report)
     left = sorted({one.key for one in machines} - {one.key for one in gone})
     if left:
         raise StepFailed(
@@ -118,22 +118,18 @@ def _home_tags(site: Site, machine: Machine) -> dict[str, str] | None:
     """None where there is no home disk, or no more."""
     if machine.home_volume is None:
         return None
-    try:
-        found = site.aws.client("ec2").describe_volumes(VolumeIds=[machine.home_volume])["Volumes"]
-    except ClientError as error:
-        if code_of(error) == NO_VOLUME:
-            return None
-        raise
+    ec2, ids = site.aws.client("ec2"), [machine.home_volume]
+    found = if_exists(lambda: ec2.describe_volumes(VolumeIds=ids)["Volumes"])
     return instances.tags_of(found[0]) if found else None
 
 
-def _delete_home(site: Site, machine: Machine, clock: Clock, tell: Tell) -> None:
+def _delete_home(site: Site, machine: Machine, clock: Clock, report: Report) -> None:
     volume = machine.home_volume
     if volume is None:
         return
     if _home_tags(site, machine) is not None:
-        tell(f"deleting {volume}, the home of {machine.key}")
-        site.aws.client("ec2").delete_volume(VolumeId=volume)
+        report(f"deleting {volume}, the home of {machine.key}")
+        instances.delete_volume(site.aws, volume)
 
     def forget(worker: Worker) -> Worker:
         if worker.home_volume != volume or worker.state is not State.TERMINATED:

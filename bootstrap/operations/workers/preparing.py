@@ -14,8 +14,9 @@ from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bootstrap.aws.errors import code_of
 from bootstrap.aws.instances import MENDS
-from bootstrap.aws.site import Tell
+from bootstrap.aws.waiting import Report
 from bootstrap.errors import BootstrapError
 from bootstrap.operations.workers.booting import Boot
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
@@ -97,7 +98,7 @@ class Preparation:
         self,
         cloud: Cloud,
         at_once: int,
-        tell: Tell,
+        report: Report,
         *,
         turn: Callable[[], Awaitable[None]],
         pause: Callable[[float], Awaitable[None]],
@@ -105,7 +106,7 @@ class Preparation:
     ) -> None:
         self._cloud = cloud
         self._slots = asyncio.Semaphore(at_once)
-        self._tell = tell
+        self._report = report
         self._turn = turn
         self._pause = pause
         self._clock = clock
@@ -127,7 +128,7 @@ class Preparation:
             await asyncio.wait(tasks)
         except asyncio.CancelledError:
             self._closed, self._ends_early = INTERRUPTED, True
-            self._tell(
+            self._report(
                 f"launching no more, and stopping the {len(self._running)} that run; Ctrl-C again leaves them to run"
             )
             await asyncio.wait(tasks)
@@ -160,7 +161,7 @@ class Preparation:
         )
         if not is_its_own and not self._closed:
             self._closed = words
-            self._tell(f"launching no more: {words}")
+            self._report(f"launching no more: {words}")
         return words
 
     async def _boot_and_stop(self, key: str, instance_id: str) -> Prepared:
@@ -244,7 +245,7 @@ class Preparation:
 
     def _enter(self, key: str, phase: str) -> None:
         self._phases[key] = phase
-        self._tell(progress(self._phases))
+        self._report(progress(self._phases))
 
 
 def verdict(before: Worker, now: Worker, given_up: Entry | None) -> tuple[Outcome, str] | None:
@@ -280,8 +281,7 @@ def progress(phases: dict[str, str]) -> str:
 
 def reason_in(error: StartError) -> str:
     """Why a launch was refused, with the mend, in words for the operator. Pure."""
-    response = getattr(error.__cause__, "response", None)
-    code = str(response["Error"]["Code"]) if response else ""
+    code = code_of(error.__cause__) if isinstance(error.__cause__, ClientError) else ""
     if code in MENDS:
         return f"AWS launches none ({code}): {MENDS[code]}"
     return f"{error} ({code})" if code else str(error)

@@ -1,11 +1,11 @@
 """Asking the lifecycle app to stop workers. Nobody else stops one: only the app respects a login that is under way."""
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from bootstrap.aws.site import Site, Tell
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import Report, polls
 from bootstrap.errors import StepFailed
 from bootstrap.operations.workers.listing import Machine, store_of
 from hub.clients.lifecycle import stop_entry
@@ -15,7 +15,7 @@ ENTRIES_A_CALL = 10
 """PutEvents' limit."""
 STOPS_WITHIN = 420.0
 """Seconds: a drain, EC2's own stop of a busy machine, and one retry of Lambda's."""
-LOOK_EVERY = 2.0
+POLL_EVERY = 2.0
 
 Clock = Callable[[], datetime]
 
@@ -40,23 +40,21 @@ def ask_to_stop(site: Site, machines: Sequence[Machine], now: datetime, *, unles
             raise StepFailed(f"EventBridge did not take every stop request, try again: {answer['Entries']}")
 
 
-def stop(site: Site, machines: Sequence[Machine], clock: Clock, tell: Tell) -> None:
+def stop(site: Site, machines: Sequence[Machine], clock: Clock, report: Report) -> None:
     """Ask for it, and wait until all are stopped. Raises StepFailed that names those that go on running."""
     asked = running(machines)
     if asked:
-        tell(f"asking for {len(asked)} to stop")
+        report(f"asking for {len(asked)} to stop")
         ask_to_stop(site, asked, clock())
-    await_stopped(site, [one for one in machines if one in asked or one.state == State.STOPPING], tell)
+    await_stopped(site, [one for one in machines if one in asked or one.state == State.STOPPING], report)
 
 
-def await_stopped(site: Site, machines: Sequence[Machine], tell: Tell) -> None:
+def await_stopped(site: Site, machines: Sequence[Machine], report: Report) -> None:
     """Until their records say that they cost nothing more."""
     store, left = store_of(site), [one.key for one in machines]
-    until = time.monotonic() + STOPS_WITHIN
-    while left := [key for key in left if (worker := store.get(key)) is not None and worker.state.costs]:
-        if time.monotonic() > until:
-            raise StepFailed(
-                f"still not stopped: {', '.join(left)}: `cloudjhub logs stop_requested` tells why"
-            )
-        tell(f"waiting for {len(left)} of {len(machines)} to stop")
-        time.sleep(LOOK_EVERY)
+    for _ in polls(STOPS_WITHIN, every=POLL_EVERY):
+        left = [key for key in left if (worker := store.get(key)) is not None and worker.state.costs]
+        if not left:
+            return
+        report(f"waiting for {len(left)} of {len(machines)} to stop")
+    raise StepFailed(f"still not stopped: {', '.join(left)}: `cloudjhub logs stop_requested` says why")

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bootstrap.aws.errors import code_of
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.formation.kinds import KINDS
 from bootstrap.local.cloud.formation.model import STACK_TYPE, Made, Stack, StackEvent, Template
@@ -244,6 +245,5 @@ class Engine:
 
 
 def _is_gone(error: Exception) -> bool:
-    """Somebody else deleted it: CloudFormation takes that for done."""
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    return any(word in code for word in ("NotFound", "NoSuch", "NoSuchEntity"))
+    """CloudFormation treats a resource that was deleted by another caller as deleted."""
+    return isinstance(error, ClientError) and any(part in code_of(error) for part in ("NotFound", "NoSuch"))
