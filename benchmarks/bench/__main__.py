@@ -70,10 +70,10 @@ def _head(began_at: datetime, load: float, given: argparse.Namespace) -> str:
 Written by `{command}` (`make bench`) on {began_at:%Y-%m-%d %H:%M} UTC.
 The machine: {report.machine()}; its load average when it began: {load:.1f}.
 
-Seconds depend on the machine and on what else it does; ratios and counts hardly do. What must not grow again (calls,
-the package) is asserted by `tests/scenarios/test_counts.py`.
+Seconds depend on the machine and its other load; ratios and counts hardly do. What must not grow (calls, the package)
+is asserted by `tests/scenarios/test_counts.py`.
 
-Beside what people would use instead, with plots: [one sweep](peers.md), [a term of stops](traces.md), and
+Comparisons with the alternatives, with plots: [one sweep](peers.md), [a term of stops](traces.md), and
 [a class that logs in](storm.md). The steps of a login on real machines: [login path](login-path.md).
 """
 

@@ -80,7 +80,7 @@ def measure_calls(cloud: LocalCloud, visitors: Sequence[Visitor]) -> Section:
     many = f"{len(visitors)} later logins at once"
     return Section(
         title="Calls per login",
-        words="What the hub asks of AWS, from Start until JupyterLab is ready. The records are read for all servers "
+        words="The hub's calls to AWS, from Start until JupyterLab is ready. The records are read for all servers "
         "together, see below; that reader is not counted here.",
         rows=tuple(
             Row(what=f"{what}: {service}", value=counting.words(made), target=target)
@@ -153,15 +153,15 @@ def _against_bare(first: Sequence[Measured], again: Sequence[Measured], boot_tim
         rows += [
             measured(f"{name}: bare start of the server", alone, 2, "s"),
             measured(f"{name}: from Start to usable", whole, 2, "s"),
-            measured(f"{name} less the boot time, as a ratio", ratios(whole.less(boot_time), alone), 3,
+            measured(f"{name} minus the boot time, as a ratio", ratios(whole.less(boot_time), alone), 3,
                      at_most=TARGET),
         ]  # fmt: skip
     return Section(
         title="From Start to a usable JupyterLab",
         words="Usable: `/user/<name>/lab` and its kernel specs answer through the proxy. The bare start is the very "
         "command and environment that a worker runs, in a new home for a first login and in a used one for a later "
-        "login, until the same two answer. Both are measured in turns, and each ratio is of two neighbours. "
-        f"The emulated machine is pending for {boot_time:g} s (`--boot-time`), which is no work of ours.",
+        "login, until the same two answer. Both are measured alternately, and each ratio is of two consecutive "
+        f"values. The emulated machine is pending for {boot_time:g} s (`--boot-time`), which is not our work.",
         rows=tuple(rows),
     )
 
@@ -180,11 +180,11 @@ def _stages(first: Sequence[Measured], again: Sequence[Measured]) -> Section:
 
 def _parts(logins: Sequence[Measured]) -> dict[str, Sample]:
     return {
-        "asking AWS for the machine": sample(one.login.booting for one in logins),
+        "the request to AWS for the machine": sample(one.login.booting for one in logins),
         "pending, and the boot client until it has its environment": sample(
             one.login.fetched - one.login.booting for one in logins
         ),
-        "the server until it says that it runs": sample(one.up - one.login.fetched for one in logins),
+        "the server until it reports that it runs": sample(one.up - one.login.fetched for one in logins),
         "until the hub has noticed": sample(one.login.answers - one.up for one in logins),
         "until Lab is usable through the proxy": sample(
             one.login.usable - one.login.answers for one in logins

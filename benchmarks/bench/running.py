@@ -69,7 +69,7 @@ def _memory_section(memory: Sequence[tuple[float, float]]) -> Section:
         ]
     return Section(
         title="Memory of the hub",
-        words="Of a hub that has had logins before. Per server: the slope over all counts, by least squares.",
+        words="For a hub that has had logins before. Per server: the slope over all counts, by least squares.",
         rows=tuple(rows),
     )
 
@@ -99,7 +99,7 @@ def _calls_section(quiet: Calls, busy: Calls, servers: int, window: float) -> Se
     return Section(
         title="Calls per minute while nothing happens",
         words=f"Counted over {window:.0f} s each. Locally the hub reads the records every second, workers report "
-        "every 10 s, and each schedule of the lifecycle app has a minute; on AWS it is 5 s, half a minute, and 1, 5 "
-        "and 15 minutes.",
+        "every 10 s, and each schedule of the lifecycle app runs every minute; on AWS it is 5 s, half a minute, and "
+        "1, 5 and 15 minutes.",
         rows=tuple(rows),
     )

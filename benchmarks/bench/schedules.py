@@ -27,11 +27,14 @@ def section() -> Section:
         title="Lambda invocations",
         words="Derived from the schedules and rules of the app, not measured.",
         rows=(
-            Row(what="per hour and cluster, whatever runs", value=f"{sum(hourly.values()):g} ({named})"),
-            Row(what="more per worker and hour", value="0"),
             Row(
-                what="more per run of a worker, from start to stop",
-                value=f"{STATES + STOP} ({STATES} state changes, {STOP} alarm or request to stop)",
+                what="per hour and cluster, independent of what runs",
+                value=f"{sum(hourly.values()):g} ({named})",
+            ),
+            Row(what="additionally per worker and hour", value="0"),
+            Row(
+                what="additionally per run of a worker, from start to stop",
+                value=f"{STATES + STOP} ({STATES} state changes, {STOP} alarm or stop request)",
             ),
         ),
     )

@@ -272,7 +272,7 @@ def measure() -> Section:
     rows = [
         Row(
             what=f"{records:,} workers, {SAME_DUE} due",
-            value=f"{sum(cost['dynamodb'].values())} requests of DynamoDB that read {cost['items_read']} items,"
+            value=f"{sum(cost['dynamodb'].values())} DynamoDB requests that read {cost['items_read']} items,"
             f" {sum(cost['cloudwatch'].values())} GetMetricData, {cost['cpu']:.1f} s CPU, {cost['megabytes']:.0f} MB",
         )
         for records, cost in same.items()
@@ -297,8 +297,8 @@ def measure() -> Section:
         title="One sweep",
         words="`python -m benchmarks.bench.sweeps --records N --due M`: the real function's code, its records in "
         "Amazon's "
-        "DynamoDB Local, the hub a server of its own, EC2 and CloudWatch lean ones in memory. Requests are counted as "
-        "they leave the process.",
+        "DynamoDB Local, the hub a separate server, EC2 and CloudWatch lean in-memory versions. Requests are "
+        "counted as they leave the process.",
         rows=tuple(rows),
     )
 

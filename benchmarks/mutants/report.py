@@ -11,19 +11,18 @@ HEAD = """# Mutants
 Written by `make mutants` on {at:%Y-%m-%d}, with mutmut {version}. The reasons are in
 `benchmarks/mutants/survivors.toml`.
 
-A mutant is the code with one thing changed: `<` for `<=`, `and` for `or`, an argument or a `case` left out, `None`
-for a value. The tests are run against each; one that no test notices survives. **{killed} of {total} mutants are
+A mutant is the code with one change: `<` for `<=`, `and` for `or`, an argument or a `case` left out, `None`
+for a value. The tests are run against each; a mutant that no test notices survives. **{killed} of {total} mutants are
 killed, {rate:.1%}.** The command fails below {least:.0%}, and when one survives that is not explained below.
 
-Mutated is what decides who is stopped and what is written about it: the core of `lifecycle_app`, its `service`, and
-`hub/spawn/spawner.py`. A mutant is tried by the tests that run its function, out of those that need no emulator
-(`[tool.mutmut]` in `pyproject.toml`).
+The code that decides which worker is stopped, and that records it, is mutated: the model and the use cases of
+`lifecycle_app`, and `hub/spawn/spawner.py`. A mutant is tried by the tests that run its function, of those that need
+no emulator (`[tool.mutmut]` in `pyproject.toml`).
 
-Not mutated, by configuration: lines that begin a call of the log, and `ports.py`, which does nothing. Not mutated
-either, because mutmut cannot: the values of constants and the defaults of fields, the text in f-strings, and what a
-decorator holds. Properties are mutated all the same: `benchmarks/mutants/staging.py` writes them so that mutmut can.
-What
-is told to users and kept in the history is mutated, and its words are tested.
+Not mutated, by configuration: lines that begin a log call, and `ports.py`, which does nothing. Not mutated, because
+mutmut cannot: the values of constants and the defaults of fields, the text in f-strings, and arguments of
+decorators. Properties are mutated: `benchmarks/mutants/staging.py` rewrites them so that mutmut can. Messages to users
+and in the history are mutated, and their text is tested.
 
 """
 

@@ -56,8 +56,8 @@ def growth(comparison: Comparison) -> Section:
         ]
     return Section(
         title="Growth",
-        words=f"With {small.running:,} and with {large.running:,} that run, the same {small.due:,} of them due; "
-        "and the second as a multiple of the first.",
+        words=f"With {small.running:,} and with {large.running:,} running workers, the same {small.due:,} of them "
+        f"due; and the second as a multiple of the first.",
         rows=tuple(rows),
     )
 
@@ -78,7 +78,7 @@ def _fleets(comparison: Comparison) -> list[tuple[Fleet, dict[str, Costs]]]:
 def _sweep(fleet: Fleet, costs: dict[str, Costs]) -> Table:
     return Table(
         title=f"One sweep: {fleet.words}",
-        words="Stops take no time. Each stopped exactly those that were due.",
+        words="Stops take no time. Each sweep stopped exactly the workers that were due.",
         head=("", "calls", "of which", "CPU", "memory", "took"),
         lines=tuple(
             (
@@ -99,8 +99,8 @@ def _items(of: Costs) -> str:
 
 
 def _slow(comparison: Comparison) -> Table:
-    words = """Nobody else runs. What takes so long is the hub's answer to each stop: its drain handler's, or to the
-        DELETE of a server. cloud-custodian asks no hub; with it StopInstances takes so long, once for all."""
+    words = """No other worker runs. The delay is in the hub's answer to each stop: its drain handler's, or to the
+        DELETE of a server. cloud-custodian does not use a hub; there StopInstances has the delay, once for all."""
     return Table(
         title=f"{comparison.slow_fleet.due:,} due, each stop {comparison.stop_seconds:g} s",
         words=flow(words),
@@ -114,9 +114,10 @@ def _slow(comparison: Comparison) -> Table:
 
 def _latest() -> Table:
     words = f"""Timeout {TIMEOUT.total_seconds():,.0f} s. Derived from each rule, not measured: if nothing fails, and
-        without the time that sweep and stop take. What each rule does in a term of made-up people, and how much sooner
-        our alarm mostly is than our sweep: [traces](traces.md). cloud-custodian's is the latest stop of a machine that
-        nobody uses; it goes by CPU and mostly stops before the timeout, people at work among them."""
+        without the time that sweep and stop take. What each rule does in a term of simulated people, and how much
+        earlier our alarm usually is than our sweep: [traces](traces.md). cloud-custodian's is the latest stop of an
+        unused machine; it uses CPU figures and usually stops before the timeout, including machines of people at
+        work."""
     return Table(
         title="The latest stop after the last activity",
         words=flow(words),
@@ -129,34 +130,34 @@ def _latest() -> Table:
 
 
 def _head(comparison: Comparison, command: str, made_on: str, pictures: str) -> str:
-    fleet = f"""The same fleet for everybody: {USERS_FOR_EACH_THAT_RUNS} users for each worker that runs, as many
-        due in every size. Each sweep runs in a process of its own and is measured there: CPU seconds of the sweep
-        without its imports, and the most memory that the process had, imports included. Calls are counted by whoever
-        answers them, ours where they leave the process."""
+    fleet = f"""The same fleet for all: {USERS_FOR_EACH_THAT_RUNS} users for each running worker, the same number due
+        in every size. Each sweep runs in a separate process and is measured there: CPU seconds of the sweep without its
+        imports, and the peak memory of the process, imports included. Calls are counted by the server that answers
+        them, ours where they leave the process."""
     who = [
         f"""**{OURS}**: `python -m benchmarks.bench.sweeps --records USERS --running RUNNING --due DUE`, the real
 function's
-        code, its records in Amazon's DynamoDB Local. EC2 and CloudWatch are in its own process: what they do to answer
-        is in its CPU and memory, what sending ten to thirty requests to them would cost is not.""",
+        code, its records in Amazon's DynamoDB Local. EC2 and CloudWatch are in its own process: their work is
+        included in its CPU and memory, the cost of sending ten to thirty requests to them is not.""",
         """**jupyterhub-idle-culler** 2.0.0: its `cull_idle` with default options and `timeout` 3600, against a hub that
         pages users by 50 as JupyterHub 6 does by default.""",
         f"""**cloud-custodian** c7n 0.9.53: `custodian run` with `instance-uptime`, the filter `metrics` (CPUUtilization
-        below {CPU_BELOW_PERCENT}% over an hour) and `stop`, against an EC2 that tells of 1,000 instances a page, the
-        most that EC2 does.""",
-        """**cloudJHub (before)**: a model of its calls, not its code, which no package index has: the hub's users, a
-        DescribeInstances for each user for whom the hub knows of no server, one after the other, and ten stops at a
-        time by the hub.""",
+        below {CPU_BELOW_PERCENT}% over an hour) and `stop`, against an EC2 that returns 1,000 instances a page, EC2's
+        maximum.""",
+        """**cloudJHub (before)**: a model of its calls, not its code, which is in no package index: the hub's users,
+            one DescribeInstances after the other for each user without a server in the hub, and ten stops at a time by
+            the hub.""",
     ]
-    stands_in = """What stands in for hub and AWS answers at once, tells less of an instance than EC2 does, and does
-        none of the hub's own work for a page or a stop. So the seconds are not those of a real cloud; what can be
-        compared is the number of calls, the CPU, and how they grow."""
+    stands_in = """The substitutes for hub and AWS answer at once, return fewer attributes of an instance than EC2,
+        and do none of the hub's own work for a page or a stop. So the seconds are not those of a real cloud; the number
+        of calls, the CPU, and their growth can be compared."""
     ours = """Ours makes more calls for each worker that is due: it reads and writes its record twice, asks the hub,
-        stops the instance and records why. It makes none for those that are not due. What those that run report is read
-        once a minute by another function, `record_activity`, whose work does grow with them ([scaling](scaling.md));
-        the peers' sweep is all that they have."""
+        stops the instance and records why. It makes none for workers that are not due. Another function,
+        `record_activity`, reads the reports of all running workers once a minute, and its work does grow with them
+        ([scaling](scaling.md)); the peers have nothing but their sweep."""
     return "\n\n".join(
         [
-            "# One sweep beside its peers",
+            "# One sweep compared with its peers",
             flow(f"Written by `{command}`. {made_on}"),
             flow(fleet),
             "\n".join(flow(f"- {words}", "  ") for words in who),
@@ -218,15 +219,15 @@ def rules(timeout: timedelta) -> Sequence[Rule]:
             name="cloud-custodian",
             known_within=5 * MINUTE,
             every=5 * MINUTE,
-            because="EC2 tells CPUUtilization by five minutes (300 s); run every 5 minutes (300 s): it has no interval"
-            " of its own",
+            because="EC2 reports CPUUtilization every five minutes (300 s); run every 5 minutes (300 s): it has no "
+            "interval of its own",
             source="0.9.53, filter `metrics` with a window of the timeout; EC2's basic monitoring",
         ),
         Rule(
             name="cloudJHub (before)",
             known_within=timedelta(0),
             every=5 * MINUTE,
-            because="it looks every 300 s",
+            because="it runs every 300 s",
             source="its culler's interval, `docs/seed-capabilities.md`",
         ),
     )

@@ -14,18 +14,18 @@ HEAD = """# A class logs in at once
 Written by `python -m benchmarks.storm --report` (`make storm`) on {at:%Y-%m-%d %H:%M} UTC. The machine: {machine};
 its load average when it began: {load:.1f}. All processes share its cores.
 
-The real JupyterHub with the real configuration and spawner, the real configurable-http-proxy, and before it Caddy
-with a manager's own file, by HTTPS, against a lean AWS that answers EC2's own protocol with EC2's token buckets
+The real JupyterHub with the real configuration and spawner, the real configurable-http-proxy, and in front of it Caddy
+with a manager's own file, by HTTPS, against a lean AWS that speaks EC2's own protocol with EC2's token buckets
 (StartInstances and RunInstances: 5 at once, 2 a second). The records are written by the lifecycle app's own code,
-0.3 to 1.5 s after each change. Each user is a browser that was never here before: login page with scripts and
-styles, password, progress page and its events, OAuth to the server. Each machine listens at a private address of
-its own once it has booted (2 to 5 s), has proved who it is by STS, has fetched its environment and has started its
-server (1 to 2 s). AWS answers at once; what real machines and calls take longer comes on top for anybody's system.
+0.3 to 1.5 s after each change. Each user is a browser with an empty cache: login page with scripts and
+styles, password, progress page and its events, OAuth to the server. Each machine listens at its own private address
+once it has booted (2 to 5 s), has proved its identity by STS, has fetched its environment and has started its
+server (1 to 2 s). AWS answers at once; the additional time of real machines and calls is the same for any system.
 
 *Overhead* is the time from sending the password to JupyterLab, without the machine's boot and the server's start.
-*Step* is the longest that one step of the hub's event loop took, by which it blocks all others; below 100 ms it is not
-told. *Late* is the longest lateness of a tick that is due every 10 ms, and how much of it the loop used a core: many
-steps that are ready at once make it late too, and so does a core that others use.
+*Step* is the longest step of the hub's event loop, which blocks all others; below 100 ms it is not
+shown. *Late* is the longest delay of a tick that is due every 10 ms, and how much of it the loop used a core: many
+steps that are ready at once delay it too, and so does a core that other programs use.
 """
 
 
@@ -85,8 +85,8 @@ def storms_of(storms: Sequence[Figures]) -> list[str]:
         "|---|" + "---|" * 14,
         *(line(one) for one in storms),
         "",
-        "To be reached with stopped machines: nobody fails, no duplicate, at most 0.05 StartInstances and no"
-        " DescribeInstances per login, no step over 100 ms, p95 of the overhead at most 2 s.",
+        "Goals with stopped machines: no failed login, no duplicate, at most 0.05 StartInstances and no "
+        "DescribeInstances per login, no step over 100 ms, p95 of the overhead at most 2 s.",
         "",
         "| storm | CPU of hub | proxy | lean AWS | machines | users | other programs |",
         "|---|---|---|---|---|---|---|",
@@ -116,10 +116,10 @@ def first_logins(storms: Sequence[Figures]) -> list[str]:
         told = [places for places in one.places if places]
         falling = sum(all(a > b for a, b in pairwise(p)) for p in told)
         rows.append(
-            f"{title(one)}: {one.machines:,} machines for {one.storm.users:,} users. {len(told):,} users were told a"
-            f" place in the queue, {falling:,} of them places that only went down; the furthest place was"
-            f" {max((p[0] for p in told), default=0)}. Nobody was overtaken by more than {one.overtaken} who came"
-            " half a second or more later."
+            f"{title(one)}: {one.machines:,} machines for {one.storm.users:,} users. {len(told):,} users saw a "
+            f"place in the queue, {falling:,} of them places that only went down; the highest place was"
+            f" {max((p[0] for p in told), default=0)}. No user was overtaken by more than {one.overtaken} users who "
+            f"came half a second or more later."
         )
     return ["## First logins", "", *rows, ""] if rows else []
 
@@ -128,13 +128,13 @@ def _quiet(quiets: Sequence[Quiet]) -> list[str]:
     if not quiets:
         return []
     rows = [
-        "## Servers that run",
+        "## Running servers",
         "",
-        "A hub that was restarted with so many running servers, after it has taken them up; poll() of each every 5 s,"
-        " and the records read every 5 s. The CPU is all that the hub uses. To be reached: 1 query for each interval,"
-        " 1 ms.",
+        "A hub that was restarted with this number of running servers, after it has adopted them; poll() of each "
+        "every 5 s, and the records read every 5 s. The CPU is the hub's total. Goals: 1 query for each interval, 1 "
+        "ms.",
         "",
-        "| servers | taken up after | DynamoDB queries per interval | EC2 calls | CPU per round"
+        "| servers | adopted after | DynamoDB queries per interval | EC2 calls | CPU per round"
         " | CPU per server and round | longest block | memory |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -152,12 +152,12 @@ def _models(models: Sequence[tuple[str, Outcome]]) -> list[str]:
     rows = [
         "## cloudJHub, modelled",
         "",
-        "Its libraries no longer run: a model of its call pattern "
-        "(`benchmarks/storm/cloudjhub_model.py` says what is in it)"
-        " in virtual time against the same buckets. Its constants were chosen so that 100 users come near to what was"
-        " seen of the real one (last after 101 s, 2,753 calls of StartInstances); 500 follow from that (seen: 315 s,"
-        " 24,482, 3,696 Describe). Of 500 first logins 310 were seen to fail; the model, which knows no blocked event"
-        " loop, shows fewer.",
+        "Its libraries no longer run: this is a model of its call pattern "
+        "(`benchmarks/storm/cloudjhub_model.py` describes it) in virtual time against the same buckets. Its "
+        "constants were chosen so that 100 users come close to what was observed of the real one (last after 101 s, "
+        "2,753 calls of StartInstances); the figures for 500 follow from that (observed: 315 s, 24,482, 3,696 "
+        "Describe). Of 500 first logins 310 failed in reality; the model, which has no blocked event loop, shows "
+        "fewer.",
         "",
         "| case | failed | StartInstances | RunInstances | DescribeInstances | last after |",
         "|---|---|---|---|---|---|",

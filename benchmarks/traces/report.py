@@ -30,12 +30,12 @@ PARTS: tuple[tuple[str, str, Callable[[Delays], float]], ...] = (
     ("report", f"the worker reports each {REPORT_PERIOD:.0f} s", lambda delays: delays.report),
     (
         "window",
-        f"the alarm's periods move on by {SHORT_ALARMS_EVERY.seconds} s: until they hold that report no longer",
+        f"the alarm's periods move on by {SHORT_ALARMS_EVERY.seconds} s: until they no longer contain that report",
         lambda delays: delays.window,
     ),
     (
         "evaluation",
-        f"CloudWatch evaluates them each {SHORT_ALARMS_EVERY.seconds} s, at a second that nobody can choose",
+        f"CloudWatch evaluates them each {SHORT_ALARMS_EVERY.seconds} s, at a second that cannot be chosen",
         lambda delays: delays.evaluation,
     ),
     ("delivery", "EventBridge and the function's start", lambda delays: delays.delivery),
@@ -61,32 +61,33 @@ def _head(terms: Sequence[Term], command: str) -> str:
     soonest, latest = ours.DELIVERY
     rules = [
         f"""**ours**: the product's `decide`, its CloudWatch queries and alarm, reports each {REPORT_PERIOD:.0f} s,
-        CloudWatch's evaluation as the local cloud has it, each {SHORT_ALARMS_EVERY.seconds} s, the hub's drain
-        verdict; asked by the alarm (delivered within {soonest:.0f} to {latest:.0f} s, {ours.ALARMS_LOST:.0%} lost) and
-        by the sweep every five minutes.""",
-        "**perfect oracle**: stops exactly at the timeout after the last true sign of work. The bound.",
-        """**jupyterhub-idle-culler** 2.0.0 with `timeout` 3600 and its default `cull_every`, half of that; it goes
-        by what JupyterHub 6 knows, from the proxy and from single-user servers, every five minutes.""",
-        """**cloudJHub (before)**: a model of its call pattern: a look every 300 s, by the activity that its hub had
-        from the proxy.""",
+        CloudWatch's evaluation as in the local cloud, each {SHORT_ALARMS_EVERY.seconds} s, the hub's drain verdict;
+        triggered by the alarm (delivered within {soonest:.0f} to {latest:.0f} s, {ours.ALARMS_LOST:.0%} lost) and by
+        the sweep every five minutes.""",
+        "**perfect oracle**: stops exactly at the timeout after the last true activity. The lower bound.",
+        """**jupyterhub-idle-culler** 2.0.0 with `timeout` 3600 and its default `cull_every`, half of that; it uses
+            what JupyterHub 6 knows, from the proxy and from single-user servers, every five minutes.""",
+        """**cloudJHub (before)**: a model of its call pattern: a check every 300 s, by the activity that its hub had
+            from the proxy.""",
         """**cloud-custodian** c7n 0.9.53: `instance-uptime` over an hour, and the filter `metrics` on EC2's
-        CPUUtilization, average over an hour below 5 % (or 2 %), every five minutes. How much CPU a typing person
-        uses is an assumption that decides here: 4 to 5 % of the machine.""",
-        "The peers' stops take no time, and nothing of theirs fails.",
+        CPUUtilization, average over an hour below 5 % (or 2 %), every five minutes. The CPU that a typing person uses
+        is the decisive assumption here: 4 to 5 % of the machine.""",
+        "The peers' stops take no time and never fail.",
     ]
     return "\n\n".join(
         [
-            "# Work lost and money burnt",
+            "# Work lost and money wasted",
             _flow(
-                f"""Written by `make traces` (`{command}`). Made-up people, real decisions, virtual time: the same
-                seed gives the same page. {groups}."""
+                f"""Written by `make traces` (`{command}`). Simulated people, real decisions, virtual time: the same
+                    seed gives the same page. {groups}."""
             ),
             _flow(
-                """Each person's trace holds the truth: every action, every cell and terminal program, when a tab
-                was open. Every rule sees of it what it can see in reality, runs over the same traces, and is judged
-                by the truth. A stopped machine is started by the next thing that its person does. All rules have
-                the same timeout, an hour. The habits, each with its reason, are in `benchmarks/traces/habits.py`; none
-                was measured at a real site: they are good for comparing rules, not for foretelling a bill."""
+                """Each person's trace contains the truth: every action, every cell and terminal program, when a tab
+                    was open. Every rule sees the part of it that it can see in reality, runs over the same traces,
+                    and is
+                    judged by the truth. A stopped machine is started by the next action of its user. All rules have the
+                    same timeout, an hour. The habits, each with its reason, are in `benchmarks/traces/habits.py`; none
+                    was measured at a real site: they are suitable for comparing rules, not for predicting a bill."""
             ),
             _bullets(rules),
         ]
@@ -116,7 +117,7 @@ def _money(term: Term) -> str:
         "idle machine-hours",
         "machine-hours",
         "$ a month",
-        "beside the oracle",
+        "relative to the oracle",
         "logins that waited",
     )
     rows = [
@@ -144,14 +145,14 @@ def _remarks(term: Term) -> str:
         [
             f"Killed while working: {_verdict(us.killed_working == 0)} (target 0).",
             _early(us),
-            f"""Machines and watching them beside the oracle's machines: {ratio:.3f}, {_verdict(ratio <= BOUND)}
+            f"""Machines and watching them relative to the oracle's machines: {ratio:.3f}, {_verdict(ratio <= BOUND)}
             (target ≤ {BOUND}). Watching costs at most ${watching(REPORT_PERIOD):.4f} for each hour of a machine: all
-            {METRICS} metrics have data in it, and AWS's free million of reports is used up ([idleness](idleness.md)).
+            {METRICS} metrics have data, and AWS's free million of reports is used up ([idleness](idleness.md)).
             With it the bill is ${watched:,.2f} a month. Disks, ${DISKS * term.people:,.2f} a month, are the same
             under every rule.""",
-            f"""{stuck} of our stops ended a cell that waited for `input()` or looped, a day after its person had gone
-            (`busy_allowance`). Work that is wanted takes at most 20 h here: what runs longer than the allowance
-            without a person is stopped by policy.""",
+            f"""{stuck} of our stops ended a cell that waited for `input()` or looped, a day after its user had left
+                (`busy_allowance`). Useful work takes at most 20 h here: what runs longer than the allowance without a
+                person is stopped by policy.""",
         ]
     )
 
@@ -179,8 +180,8 @@ def _late(term: Term) -> str:
         if tally.late
     ]
     words = _flow(
-        """From the last sign of work to StopInstances, less the timeout. Stops that killed somebody at work, and
-        those that a stuck program had put off, are not in this table."""
+        """From the last activity to StopInstances, minus the timeout. Stops that killed work, and those that a stuck
+            program had delayed, are not in this table."""
     )
     return words + "\n\n" + _table(head, rows)
 
@@ -190,8 +191,8 @@ def _precision(term: Term) -> str:
     soon, latest = share_within(alarm, SOON), max(us.late)
     early = f", by at most {us.early:.0f} s, see above" if us.killed_within else ""
     words = _flow(
-        f"""Ours, {len(us.late):,} stops, {len(alarm):,} of them by alarm (for the others the sweep came sooner, or
-        the alarm was lost):"""
+        f"""Ours, {len(us.late):,} stops, {len(alarm):,} of them by alarm (for the others the sweep came first, or the
+            alarm was lost):"""
     )
     targets = [
         f"never before the timeout: {_verdict(not us.killed_within)}{early};",
@@ -208,7 +209,7 @@ def _parts(term: Term) -> str:
     parts = [(name, words, *_spread([part(one) for one in delays])) for name, words, part in PARTS]
     return "\n\n".join(
         [
-            "Where the time goes in a stop by alarm, one after the other:",
+            "The consecutive delays in a stop by alarm:",
             _table(("delay", "because", "mean", "95 %", "most"), parts),
         ]
     )
@@ -226,7 +227,7 @@ def _variants(term: Term) -> str:
         "latest stop",
         "machines, $ a month",
         "and watching",
-        "beside the oracle",
+        "relative to the oracle",
     )
     compared = [
         (f"reports each {REPORT_PERIOD:.0f} s, as above", term.ours, REPORT_PERIOD),
@@ -234,8 +235,8 @@ def _variants(term: Term) -> str:
     ]
     words = _flow(
         """The same people with other alarms. By CloudWatch's documentation an alarm's periods move on at each
-        evaluation; if they kept to the clock's, alarms would ring later. With reports each minute, alarms and reports
-        are cheaper, and machines run on for longer."""
+            evaluation; if they followed the clock's, alarms would fire later. With reports each minute, alarms and
+            reports are cheaper, and machines run longer."""
     )
     return words + "\n\n" + _table(head, [_compared(term, *one) for one in compared])
 
@@ -264,16 +265,16 @@ def _spread(values: Sequence[float]) -> tuple[str, str, str]:
 def _foot() -> str:
     attention = f"{ATTENTION / MINUTE:.0f} minutes"
     counted = [
-        f"""**Killed while working**: useful work runs when the stop comes, or its person did something less than
+        f"""**Killed while working**: useful work runs when the stop comes, or its user did something less than
         {attention} before.""",
-        "**Killed within the timeout**: not that, but less than an hour after the last true sign of work.",
-        f"""**Idle machine-hours**: billed, while no useful work ran and nobody had done anything for {attention};
+        "**Killed within the timeout**: not that, but less than an hour after the last true activity.",
+        f"""**Idle machine-hours**: billed, while no useful work ran and the user had done nothing for {attention};
         the boot is not idle.""",
         f"""**Dollars a month**: {MACHINE} at ${PER_HOUR[MACHINE]} an hour from `running` to StopInstances (at least
         {LEAST_SECONDS_BILLED} s a run; `pending` and `stopping` are free), times {HOURS_A_MONTH} hours a month,
-        divided by the hours of the term and the two days after it. Machines only, unless watching is named.""",
-        "**Logins that waited**: found their machine stopped; a person's first login is left out.",
-        "Work that was killed is gone: it costs no more, which makes a rule that kills look cheaper than it is.",
+        divided by the hours of the term and the two days after it. Machines only, unless watching is mentioned.""",
+        "**Logins that waited**: found their machine stopped; a user's first login is left out.",
+        "Killed work costs nothing more, which makes a rule that kills look cheaper than it is.",
     ]
     return "## What is counted\n\n" + _bullets(counted)
 

@@ -39,7 +39,7 @@ class Variant:
 
 VARIANTS = (
     Variant(
-        f"reports each {REPORT_PERIOD:.0f} s, if CloudWatch kept to the clock's half minutes",
+        f"reports each {REPORT_PERIOD:.0f} s, if CloudWatch followed the clock's half minutes",
         is_rolling=False,
     ),
     Variant("reports each 60 s", period=MINUTE),
