@@ -18,7 +18,7 @@ from bootstrap.machines.image import setup
 log = logging.getLogger(__name__)
 
 
-def run(machine: Machine) -> int:
+def build_image(machine: Machine) -> int:
     """Set the machine up as `bootstrap.machines.image.setup` does, as far as there is a system to set up."""
     try:
         setup.say(setup.last_words(set_up(machine)), str(machine.root / "console"))

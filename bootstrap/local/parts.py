@@ -12,7 +12,7 @@ from bootstrap.local import cloud_client, environment, processes, programs
 from bootstrap.local.settings import LocalSettings
 
 READY_WITHIN = 90.0
-LOOK_EVERY = 0.1
+POLL_EVERY = 0.1
 
 
 def start_cloud(settings: LocalSettings) -> processes.Part:
@@ -72,4 +72,4 @@ def _await(settings: LocalSettings, part: processes.Part, is_ready: Callable[[],
             raise StepFailed(
                 f"the {part.name} did not answer within {READY_WITHIN:.0f} s, see {log}:\n{processes.tail(log)}"
             )
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_EVERY)

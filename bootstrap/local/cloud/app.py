@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bootstrap.local.cloud import base_images, bucket_policies, instance_processes, persistence
+from bootstrap.local.cloud import base_images, instance_processes
+from bootstrap.local.cloud.bucket_policies import judge_by_bucket_policies
+from bootstrap.local.cloud.persistence import read_snapshot, take_snapshot, write_snapshot
 from bootstrap.local.cloud.account import Account
 from bootstrap.local.cloud.alarm_watch import AlarmWatch
 from bootstrap.local.cloud.buckets import Buckets
@@ -60,7 +62,7 @@ class Cloud:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._snapshot = settings.state_dir / "cloud.snapshot"
         self.emulator = Emulator(settings.account, settings.region)
-        bucket_policies.mend()
+        judge_by_bucket_policies()
         self.faults = Faults()
         self.calls = CallLog()
         self.disks = Disks(settings.state_dir)
@@ -85,7 +87,7 @@ class Cloud:
         False if it ended because a part of it failed.
         """
         server = Server(self._settings.address, self._settings.port, self._front.answer)
-        left = instance_processes.end_leftovers(self._settings.state_dir)
+        left = instance_processes.end_instances(self._settings.state_dir)
         if left:
             log.warning("ended what was left running of %s", ", ".join(left))
         threads = [
@@ -200,7 +202,7 @@ class Cloud:
     def _resume(self) -> None:
         settings = self._settings
         self._resumed: Mapping[str, Any] = (
-            persistence.restore(self._snapshot, settings.account, settings.region) or {}
+            read_snapshot(self._snapshot, settings.account, settings.region) or {}
         )
         machines: list[Machine] = self._resumed.get("machines", [])
         self.machines.by_id.update((machine.instance_id, machine) for machine in machines)
@@ -236,8 +238,8 @@ class Cloud:
                 "images": self.room.machinery.images,
                 "events": self.events.pending(),
             }
-            content = persistence.snapshot(settings.account, settings.region, ours)
-        persistence.store(self._snapshot, content)
+            content = take_snapshot(settings.account, settings.region, ours)
+        write_snapshot(self._snapshot, content)
 
 
 def _machinery(settings: Settings, paths: MetadataPaths) -> Machinery:

@@ -19,6 +19,6 @@ def permission(bucket: Any, action: str, resource: str) -> PermissionResult:
     return PermissionResult(judged.is_action_permitted(action, resource))
 
 
-def mend() -> None:
+def judge_by_bucket_policies() -> None:
     """Make moto judge by it."""
     FakeBucket.get_permission = permission

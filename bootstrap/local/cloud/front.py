@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from bootstrap.local.cloud import imds, signatures, tags, wire
+from bootstrap.local.cloud import imds, signatures, wire
 from bootstrap.local.cloud.asked import Account, asked
 from bootstrap.local.cloud.calls import CallLog
 from bootstrap.local.cloud.control import PREFIX, Control
@@ -19,6 +19,7 @@ from bootstrap.local.cloud.identities import Identities
 from bootstrap.local.cloud.imds import MetadataService
 from bootstrap.local.cloud.messages import AwsError, Request, Response, text
 from bootstrap.local.cloud.signatures import Identity
+from bootstrap.local.cloud.tags import forget_tags
 from bootstrap.local.cloud.throttle import Throttle
 from bootstrap.local.cloud.wire import Call
 
@@ -124,7 +125,7 @@ class Front:
             return self._caller_identity(call, identity)
         handler = self._handlers.get((call.service, call.action))
         response = handler(call) if handler else self._emulator.ask(call.service, call.request)
-        tags.forget(self._emulator, call, response)
+        forget_tags(self._emulator, call, response)
         if not call.action.startswith(READS) or call.action == "AssumeRole":
             self._changed()
         return response

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-MARKER = "CLOUDJHUB_INSTANCE"
+INSTANCE_MARKER = "CLOUDJHUB_INSTANCE"
 KILL_WAIT = 5.0
 
 
@@ -44,7 +44,7 @@ def end(processes: Iterable[psutil.Process], grace: timedelta) -> bool:
     return not alive
 
 
-def end_leftovers(state_dir: Path) -> list[str]:
+def end_instances(state_dir: Path) -> list[str]:
     """Kills what an earlier cloud on this state directory left running; ids of the instances concerned."""
     left = by_instance(state_dir)
     for processes in left.values():
@@ -63,7 +63,7 @@ def cpu_seconds(processes: Iterable[psutil.Process]) -> dict[tuple[int, float], 
 
 
 def _marked(state_dir: Path) -> Iterator[tuple[psutil.Process, str]]:
-    start = f"{MARKER}={state_dir}:".encode()
+    start = f"{INSTANCE_MARKER}={state_dir}:".encode()
     for pid in psutil.pids():
         try:
             variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")

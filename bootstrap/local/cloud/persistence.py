@@ -22,7 +22,7 @@ PICKLED = ("ec2", "dynamodb", "s3", "iam", "sts", "cloudwatch")
 PARAMETERS = "ssm"
 
 
-def snapshot(account: str, region: str, ours: Mapping[str, Any]) -> bytes:
+def take_snapshot(account: str, region: str, ours: Mapping[str, Any]) -> bytes:
     """moto's state and ours as one object, so that what refers to each other still does.
 
     Used under the emulator's lock.
@@ -34,7 +34,7 @@ def snapshot(account: str, region: str, ours: Mapping[str, Any]) -> bytes:
     return header + pickle.dumps({"backends": backends, "parameters": parameters, "ours": dict(ours)})
 
 
-def store(path: Path, content: bytes) -> None:
+def write_snapshot(path: Path, content: bytes) -> None:
     """Writes beside the old file and puts the new one in its place; only the owner may read it."""
     fresh = path.with_suffix(".new")
     with contextlib.suppress(FileNotFoundError):
@@ -47,7 +47,7 @@ def store(path: Path, content: bytes) -> None:
     fresh.replace(path)
 
 
-def restore(path: Path, account: str, region: str) -> Mapping[str, Any] | None:
+def read_snapshot(path: Path, account: str, region: str) -> Mapping[str, Any] | None:
     """Puts moto's state back and returns ours; None without a snapshot. Raises StartupError if it cannot be used."""
     try:
         content = path.read_bytes()

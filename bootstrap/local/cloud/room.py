@@ -221,7 +221,7 @@ def launch_environment(machinery: Machinery, instance_id: str, home: Path) -> di
         "AWS_ENDPOINT_URL_EVENTBRIDGE": machinery.events_endpoint,
         "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": machinery.events_endpoint,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{machinery.endpoint}{machinery.metadata_path(instance_id)}",
-        instance_processes.MARKER: instance_processes.marker(machinery.state_dir, instance_id),
+        instance_processes.INSTANCE_MARKER: instance_processes.marker(machinery.state_dir, instance_id),
     }
 
 

@@ -11,7 +11,7 @@ KEPT = "DeleteTags"
 RESOURCE_ID = re.compile(r"[a-z]+-[0-9a-f]{8,17}")
 
 
-def forget(emulator: Emulator, call: Call, response: Response) -> None:
+def forget_tags(emulator: Emulator, call: Call, response: Response) -> None:
     """After a call that has ended resources. Used under the emulator's lock."""
     if (
         call.service != "ec2"
