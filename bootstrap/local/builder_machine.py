@@ -10,8 +10,7 @@ from importlib import metadata
 
 import boto3
 
-from bootstrap.local.cloud.room import POWER_OFF
-from bootstrap.local.machine import Machine
+from bootstrap.local.machine import POWER_OFF, Machine
 from bootstrap.machines.fetch import fetch
 from bootstrap.machines.image import setup
 

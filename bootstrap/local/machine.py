@@ -18,6 +18,9 @@ from typing import Protocol, cast
 
 log = logging.getLogger(__name__)
 
+POWER_OFF = 111
+"""The exit status with which a guest asks for its shutdown: `poweroff` would be this machine's."""
+
 KINDS = {
     "etc/cloudjhub/image.json": "bootstrap.local.builder_machine",
     "etc/cloudjhub/manager.json": "bootstrap.local.manager_machine",

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bootstrap.local.cloud import base_images, instance_processes
-from bootstrap.local.cloud.bucket_policies import judge_by_bucket_policies
-from bootstrap.local.cloud.persistence import read_snapshot, take_snapshot, write_snapshot
+from bootstrap.local.cloud import instance_processes
 from bootstrap.local.cloud.account import Account
 from bootstrap.local.cloud.alarm_watch import AlarmWatch
+from bootstrap.local.cloud.base_images import publish
+from bootstrap.local.cloud.bucket_policies import judge_by_bucket_policies
 from bootstrap.local.cloud.buckets import Buckets
 from bootstrap.local.cloud.calls import CallLog
 from bootstrap.local.cloud.cloudwatch import CloudWatch
@@ -36,6 +36,7 @@ from bootstrap.local.cloud.machines import Machine, Machines
 from bootstrap.local.cloud.messages import Response
 from bootstrap.local.cloud.metrics import MetricStore
 from bootstrap.local.cloud.monitor import Monitor
+from bootstrap.local.cloud.persistence import read_snapshot, take_snapshot, write_snapshot
 from bootstrap.local.cloud.plans import boot_plan
 from bootstrap.local.cloud.room import Machinery, Room
 from bootstrap.local.cloud.rules import State
@@ -148,7 +149,7 @@ class Cloud:
         )  # fmt: skip
         self.room.on_power_off = self._power_off
         images = Images(emulator, self.room, machines, self._lifecycle, time.time, settings.image_time)
-        base_images.publish(emulator, images)
+        publish(emulator, images)
         control = Control(
             emulator,
             machines,

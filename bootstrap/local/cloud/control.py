@@ -23,7 +23,7 @@ from bootstrap.local.cloud.metrics import STANDARD_RESOLUTION, Metric, Sample
 from bootstrap.local.cloud.room import Room
 from bootstrap.local.cloud.rules import State
 
-PREFIX = "/_cloud/"
+CONTROL_PREFIX = "/_cloud/"
 Record = Callable[[Metric, Sample, int], None]
 
 
@@ -55,7 +55,7 @@ class Control:
         self._authorization = f"Bearer {operator_secret}".encode()
 
     def answer(self, request: Request) -> Response:
-        name = request.path.removeprefix(PREFIX)
+        name = request.path.removeprefix(CONTROL_PREFIX)
         served: dict[tuple[str, str], Callable[[Request], Response]] = {
             ("GET", "health"): self._health,
             ("GET", "state"): self._state,
@@ -69,7 +69,7 @@ class Control:
         }
         serve = served.get((request.method, name))
         if serve is None:
-            known = ", ".join(f"{method} {PREFIX}{name}" for method, name in served)
+            known = ", ".join(f"{method} {CONTROL_PREFIX}{name}" for method, name in served)
             return text(404, f"there is no {request.method} {request.path}; there are: {known}")
         if request.method != "GET" and not self._is_operator(request):
             return text(403, "only the operator may do this: send Authorization: Bearer <operator's secret>")

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from bootstrap.local.cloud import imds, signatures, wire
+from bootstrap.local.cloud import signatures, wire
 from bootstrap.local.cloud.asked import Account, asked
 from bootstrap.local.cloud.calls import CallLog
-from bootstrap.local.cloud.control import PREFIX, Control
+from bootstrap.local.cloud.control import CONTROL_PREFIX, Control
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.identities import Identities
-from bootstrap.local.cloud.imds import MetadataService
+from bootstrap.local.cloud.imds import METADATA_PREFIX, MetadataService
 from bootstrap.local.cloud.messages import AwsError, Request, Response, text
 from bootstrap.local.cloud.signatures import Identity
 from bootstrap.local.cloud.tags import forget_tags
@@ -59,10 +59,10 @@ class Front:
 
     def answer(self, request: Request) -> Response:
         path = urlsplit(request.target).path
-        if path.startswith((PREFIX, imds.PREFIX)):
+        if path.startswith((CONTROL_PREFIX, METADATA_PREFIX)):
             if "origin" in request.headers:
                 return text(403, "not for web pages")
-            serve = self._control if path.startswith(PREFIX) else self._metadata
+            serve = self._control if path.startswith(CONTROL_PREFIX) else self._metadata
             return serve.answer(request)
         return self._answer_aws(request)
 

@@ -19,7 +19,7 @@ from bootstrap.local.cloud.messages import Request, Response, text
 from bootstrap.local.cloud.plans import profile_role, user_data
 from bootstrap.local.cloud.rules import State
 
-PREFIX = "/_imds/"
+METADATA_PREFIX = "/_imds/"
 LONGEST_TTL = 21600
 TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
 TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105 - a header's name
@@ -35,7 +35,7 @@ class MetadataPaths:
 
     def of(self, instance_id: str) -> str:
         key = hmac.digest(self._secret, f"metadata of {instance_id}".encode(), "sha256").hex()
-        return f"{PREFIX}{instance_id}/{key}/"
+        return f"{METADATA_PREFIX}{instance_id}/{key}/"
 
     def is_of(self, instance_id: str, path: str) -> bool:
         """Whether a request's path is within the instance's own."""
@@ -65,7 +65,7 @@ class MetadataService:
         self._credentials: dict[tuple[str, str], SessionCredentials] = {}
 
     def answer(self, request: Request) -> Response:
-        instance_id, _, rest = request.path.removeprefix(PREFIX).partition("/")
+        instance_id, _, rest = request.path.removeprefix(METADATA_PREFIX).partition("/")
         _key, _, rest = rest.partition("/")
         version, _, path = rest.partition("/")
         with self._emulator.lock:

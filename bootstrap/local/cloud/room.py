@@ -15,12 +15,11 @@ from bootstrap.local.cloud import instance_processes
 from bootstrap.local.cloud.disks import Disks
 from bootstrap.local.cloud.messages import UserDataError
 from bootstrap.local.cloud.plans import BootPlan
+from bootstrap.local.machine import POWER_OFF
 
 log = logging.getLogger(__name__)
 
 WORKER_COMMAND = ("{python}", "-m", "bootstrap.worker.boot", "--config", "{root}/etc/cloudjhub/worker.json")
-POWER_OFF = 111
-"""The exit status by which what an instance runs asks for its shutdown, since `poweroff` would be this machine's."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -1,10 +1,13 @@
 """Which calls are one too many."""
 
-from bootstrap.local.cloud import wire
+from typing import TYPE_CHECKING
+
 from bootstrap.local.cloud.buckets import CLOUDWATCH, RESOURCES, Buckets, request_rate
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.messages import AwsError
-from bootstrap.local.cloud.wire import Call
+
+if TYPE_CHECKING:
+    from bootstrap.local.cloud.wire import Call
 
 TARGETS = ("Filter.", "InstanceId.", "VolumeId.", "MaxResults", "NextToken", "ImageId.", "SubnetId.")
 
@@ -16,7 +19,7 @@ class Throttle:
         self._buckets = buckets
         self._faults = faults
 
-    def judge(self, call: Call) -> None:
+    def judge(self, call: "Call") -> None:
         """Takes the call's tokens. Raises AwsError when there are too few."""
         if call.service == "ec2":
             self._judge_ec2(call)
@@ -25,7 +28,7 @@ class Throttle:
             if rate is not None and not self._buckets.take("cloudwatch", call.action, rate):
                 raise AwsError("Throttling", "Rate exceeded")
 
-    def _judge_ec2(self, call: Call) -> None:
+    def _judge_ec2(self, call: "Call") -> None:
         is_targeted = any(name.startswith(TARGETS) for name in call.form)
         rate = request_rate(call.action, is_targeted=is_targeted)
         kind = "targeted" if is_targeted else "request"
@@ -42,11 +45,11 @@ def _bucket(action: str) -> str:
     return "reads" if action.startswith(("Describe", "Get", "List")) else action
 
 
-def _resources(call: Call) -> int:
+def _resources(call: "Call") -> int:
     if call.action == "RunInstances":
         count = call.form.get("MaxCount", "1")
         return int(count) if count.isdigit() else 1
-    return len(wire.parameters(call).get("InstanceIds", []))
+    return sum(name.startswith("InstanceId.") for name in call.form)
 
 
 def _exceeded() -> AwsError:
