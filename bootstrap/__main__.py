@@ -22,7 +22,7 @@ from bootstrap.cli.up import up
 from bootstrap.cli.users import users
 from bootstrap.cli.workers import workers
 from bootstrap.errors import BootstrapError, Interrupted, Refused, SettingsError
-from bootstrap.local.commands import local
+from bootstrap.local.cli import local
 from hub.errors import HubPartError
 from lifecycle_app.errors import LifecycleError
 

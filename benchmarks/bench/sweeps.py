@@ -25,7 +25,7 @@ from botocore.httpsession import URLLib3Session
 
 from benchmarks.bench.report import Row, Section, verdict
 from benchmarks.peers.installed import peak_megabytes
-from bootstrap.local.cloud import rules
+from bootstrap.local.cloud.ec2 import rules
 from lifecycle_app.adapters.cloudwatch import CloudWatch
 from lifecycle_app.adapters.ec2 import Ec2, StopsTogether
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubClient

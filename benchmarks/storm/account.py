@@ -20,8 +20,8 @@ from botocore.exceptions import ClientError
 from benchmarks.storm import settings, wire
 from benchmarks.storm.records import Records
 from benchmarks.storm.settings import CLUSTER, Storm
-from bootstrap.local.cloud.buckets import Buckets
-from bootstrap.local.cloud.rules import State
+from bootstrap.local.cloud.ec2.rules import State
+from bootstrap.local.cloud.gateway.throttling import Buckets
 from lifecycle_app.adapters.ec2 import Ec2
 from lifecycle_app.errors import CloudError, EventRefused, NotNow
 from lifecycle_app.model.events import StateChange

@@ -15,8 +15,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bootstrap.local.cloud.buckets import Buckets
-from bootstrap.local.cloud.rules import State
+from bootstrap.local.cloud.ec2.rules import State
+from bootstrap.local.cloud.gateway.throttling import Buckets
 from hub.spawn.launch_request import Image, Order, Place, run_request
 from tests.hub.fakes import SETTINGS
 from tests.simulation.ec2 import LeanEC2, Machine

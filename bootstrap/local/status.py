@@ -1,18 +1,17 @@
-"""What a running local cloud tells of itself: to its operator, to scripts and to the live view."""
+"""What a running local cloud shows of itself to its operator, to scripts and to the live view: users, workers, logs."""
 
 import json
 import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import requests
 
 from bootstrap.aws import secrets
-from bootstrap.local import cloud_client, cluster, environment
-from bootstrap.local.ages import age
+from bootstrap.local import cluster, environment
 from bootstrap.local.settings import LocalSettings
 from bootstrap.local.supervisor import running_file, running_supervisor
 from lifecycle_app.adapters.store import WorkerStore
@@ -121,7 +120,7 @@ The local cloud is ready:  {told["url"]}
 
 def snapshot(settings: LocalSettings) -> dict[str, Any]:
     """Everything that the live view shows, ready for JSON: times in ISO 8601, UTC."""
-    cloud = cloud_client.state(settings)
+    cloud = environment.state(settings)
     store = WorkerStore(settings.cluster) if settings.with_cluster else None
     return {
         "url": settings.public_url,
@@ -181,3 +180,50 @@ def _hub_answers(settings: LocalSettings) -> bool:
         return requests.get(f"{settings.public_url}/hub/api/", timeout=2).ok
     except (requests.ConnectionError, requests.Timeout):
         return False
+
+
+def age(seconds: float) -> str:
+    """Seconds in words as short as they can be."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+FUNCTIONS = "lambda"
+GROUPS = "/aws/lambda/"
+KEPT = timedelta(hours=1)
+# Lambda's own lines around what a function tells.
+FRAME = ("START RequestId:", "END RequestId:", "REPORT RequestId:")
+
+
+def files(state_dir: Path) -> dict[str, Path]:
+    """The log files by the name of the part, or the id of the instance."""
+    return {
+        log.stem: log for folder in ("log", "console") for log in sorted((state_dir / folder).glob("*.log"))
+    }
+
+
+def told_by_functions(client: "CloudWatchLogsClient", now: datetime, lines: int) -> list[str]:
+    """The newest lines that the functions logged within the last hour, oldest first."""
+    since = int((now - KEPT).timestamp() * 1000)
+    events: list[tuple[int, str, str]] = []
+    for group in client.describe_log_groups(logGroupNamePrefix=GROUPS)["logGroups"]:
+        name = group["logGroupName"]
+        for page in client.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=since):
+            events += [_told(name, event) for event in page["events"]]
+    told = sorted((one for one in events if not one[2].startswith(FRAME)), key=lambda one: one[0])
+    return [f"{_clock(at)} {name}: {words}" for at, name, words in told[-lines:]]
+
+
+def _told(group: str, event: Any) -> tuple[int, str, str]:
+    return event["timestamp"], group.removeprefix(GROUPS), event["message"].rstrip()
+
+
+def _clock(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%H:%M:%S}"

@@ -3,11 +3,15 @@
 import json
 import logging
 import os
+import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import boto3
 import psutil
+import requests
 from rich.console import Console
 
 from bootstrap.cli.options import site_of
@@ -15,8 +19,8 @@ from bootstrap.cli.progress import StepReporter
 from bootstrap.cluster import building
 from bootstrap.cluster.templates.network import WORKER_PORT, subnet_ranges
 from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
-from bootstrap.local import cloud_client, cluster, parts, processes
-from bootstrap.local.manager_machine import HELD
+from bootstrap.local import cluster, environment, processes
+from bootstrap.local.cloud.hypervisor.manager import HELD
 from bootstrap.local.settings import LocalSettings, is_free, listening, remember
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import policies
@@ -52,10 +56,10 @@ class Supervisor:
     def _start(self) -> None:
         settings = self._settings
         self._tell("starting EC2, DynamoDB and their like, and Lambda and EventBridge")
-        self._parts["cloud"] = parts.start_cloud(settings)
-        self._parts["events"] = parts.start_events(settings)
-        parts.await_cloud(settings, self._parts["cloud"])
-        parts.await_events(settings, self._parts["events"])
+        self._parts["cloud"] = start_cloud(settings)
+        self._parts["events"] = start_events(settings)
+        await_cloud(settings, self._parts["cloud"])
+        await_events(settings, self._parts["events"])
         if settings.with_cluster:
             self._build()
         write_running(settings, ready=True)
@@ -75,13 +79,13 @@ class Supervisor:
                 if not self._parts[name].is_running:
                     log = self._settings.log(name)
                     raise StepFailed(f"the {name} ended by itself, see {log}:\n{processes.tail(log)}")
-            faults = cloud_client.state(self._settings)["faults"]
+            faults = environment.state(self._settings)["faults"]
             self._apply_hub_fault(down="hub-down" in faults)
             self._apply_sweep_fault(off="sweep-off" in faults)
 
     def _apply_hub_fault(self, *, down: bool) -> None:
         """The manager's machine looks for a file on its state disk."""
-        for manager in cloud_client.instances_of(self._settings, ROLE_MANAGER):
+        for manager in environment.instances_of(self._settings, ROLE_MANAGER):
             held = self._settings.home(manager["instance_id"]) / HELD
             if down:
                 held.touch()
@@ -184,3 +188,67 @@ def running_supervisor(state_dir: Path) -> psutil.Process | None:
         return process if abs(process.create_time() - told["started"]) < 1 else None
     except (FileNotFoundError, psutil.NoSuchProcess, ValueError, KeyError):
         return None
+
+
+READY_WITHIN = 90.0
+POLL_EVERY = 0.1
+
+
+def start_cloud(settings: LocalSettings) -> processes.Part:
+    """EC2, DynamoDB and their like, with the machine room."""
+    seconds = {
+        "boot-time": settings.boot_time,
+        "stop-time": settings.stop_time,
+        "metrics-period": settings.report_period,
+    }
+    command = [
+        sys.executable, "-m", "bootstrap.local.cloud",
+        "--address", settings.cloud_address, "--state-dir", str(settings.state_dir),
+        "--events-endpoint", settings.events_url,
+    ]  # fmt: skip
+    for name, value in seconds.items():
+        command += [f"--{name}", str(value.total_seconds())]
+    variables = {
+        **environment.surroundings(),
+        **environment.endpoints(settings),
+        "CLOUDJHUB_LOCAL_SECRET": environment.operator_secret(settings.state_dir),
+    }
+    return processes.start("cloud", command, variables, settings.log("cloud"), settings.state_dir)
+
+
+def start_events(settings: LocalSettings) -> processes.Part:
+    """Lambda and EventBridge."""
+    command = [processes.ministack(), "-P", str(Path(__file__).with_name("emulate_lambda.py"))]
+    return processes.start(
+        "events", command, environment.emulated_lambda(settings), settings.log("events"), settings.state_dir
+    )
+
+
+def await_cloud(settings: LocalSettings, part: processes.Part) -> None:
+    """Return when the cloud process answers."""
+    _await(settings, part, lambda: environment.is_healthy(settings))
+
+
+def await_events(settings: LocalSettings, part: processes.Part) -> None:
+    """Return when ministack answers."""
+    _await(settings, part, lambda: _answers(f"{settings.events_url}/_ministack/health"))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except (requests.ConnectionError, requests.Timeout):
+        return False
+
+
+def _await(settings: LocalSettings, part: processes.Part, is_ready: Callable[[], bool]) -> None:
+    log = settings.log(part.name)
+    end = time.monotonic() + READY_WITHIN
+    while not is_ready():
+        if not part.is_running:
+            raise StepFailed(f"the {part.name} did not start, see {log}:\n{processes.tail(log)}")
+        if time.monotonic() > end:
+            raise StepFailed(
+                f"the {part.name} did not answer within {READY_WITHIN:.0f} s, see {log}:\n{processes.tail(log)}"
+            )
+        time.sleep(POLL_EVERY)

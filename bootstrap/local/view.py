@@ -14,8 +14,8 @@ from rich.text import Text
 
 from bootstrap.errors import NotRunning
 from bootstrap.local import status
-from bootstrap.local.ages import age
 from bootstrap.local.settings import LocalSettings
+from bootstrap.local.status import age
 
 REFRESH_EVERY = 1.0
 COLOURS = {"running": "green", "pending": "yellow", "stopping": "yellow", "stopped": "dim"}

@@ -22,7 +22,7 @@ from bootstrap.cluster.steps.step import Kind
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing
 from bootstrap.errors import StepFailed
-from bootstrap.local import programs
+from bootstrap.local import processes
 from tests.local_cloud.cloud_process import (
     ACCOUNT,
     EVENTS_ADDRESS,
@@ -40,7 +40,7 @@ SETTINGS = ClusterSettings(
     cluster="spring", region=REGION, owner="me", network=Network(name="spring"), manager=HUB
 )
 EVENTS = ("LAMBDA", "EVENTBRIDGE", "CLOUDWATCH_LOGS", "SQS", "SNS")
-EMULATOR = Path(programs.__file__).with_name("emulate_lambda.py")
+EMULATOR = Path(processes.__file__).with_name("emulate_lambda.py")
 
 
 def silently(_: str) -> None:
@@ -76,7 +76,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 def start_ministack(directory: Path, port: int, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     with (directory / "ministack.log").open("ab") as log:
         return subprocess.Popen(
-            [programs.ministack(), "-P", str(EMULATOR)],
+            [processes.ministack(), "-P", str(EMULATOR)],
             env={
                 "PATH": os.environ["PATH"],
                 **environment,

@@ -24,7 +24,7 @@ from bootstrap.cluster.steps.step import Kind
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 from bootstrap.errors import Interrupted, Refused, StepFailed
-from bootstrap.local.manager_machine import HELD
+from bootstrap.local.cloud.hypervisor.manager import HELD
 from bootstrap.machines import state_volume
 from tests.local_cloud.cloud_process import (
     ACCOUNT,
@@ -40,7 +40,7 @@ from tests.local_cloud.conftest import QUICK
 
 BASE = "ami-0ba5e000000000001"
 MACHINE = [
-    "{python}", "-m", "bootstrap.local.machine", "--root", "{root}", "--home", "{home}",
+    "{python}", "-m", "bootstrap.local.cloud.hypervisor.guest", "--root", "{root}", "--home", "{home}",
     "--instance-id", "{instance_id}", "--address", "{address}",
 ]  # fmt: skip
 

@@ -20,7 +20,7 @@ from bootstrap.cluster.monitoring.alarms import alarms, silence
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.cluster.monitoring.failures import PATIENCE, invoke_config, queue_policy, with_patience
 from bootstrap.config.settings import ClusterSettings, Network, Timing
-from bootstrap.local.cloud.alarms import AlarmState, Condition, MissingData, evaluate
+from bootstrap.local.cloud.cloudwatch.alarms import AlarmState, Condition, MissingData, evaluate
 from lifecycle_app.model.worker import idle_alarm_prefix
 
 SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")

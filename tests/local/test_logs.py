@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from bootstrap.local.logs import files, told_by_functions
+from bootstrap.local.status import files, told_by_functions
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bootstrap.local.manager_log import ManagerLog
+from bootstrap.local.cloud.hypervisor.manager import ManagerLog
 from bootstrap.machines.manager.journal import Shipper
 
 SAYS = "import sys; print('one', flush=True); print('two \\xff', file=sys.stderr); print('no end', end='')"

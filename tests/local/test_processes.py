@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from bootstrap.local import processes
-from bootstrap.local.cloud import instance_processes
 
 OBEYS = "import time; print('ready', flush=True); time.sleep(600)"
 IGNORES = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {OBEYS}"
@@ -50,7 +49,7 @@ def test_a_process_that_is_gone_has_ended() -> None:
 
 def test_leftovers_are_the_parts_and_instances_of_this_state_directory_only(tmp_path: Path) -> None:
     part = {processes.MARKER: str(tmp_path)}
-    instance = {instance_processes.INSTANCE_MARKER: instance_processes.marker(tmp_path, "i-1")}
+    instance = {processes.INSTANCE_MARKER: processes.marker(tmp_path, "i-1")}
     stranger = {processes.MARKER: f"{tmp_path}-other"}
     with (
         running(OBEYS, **part) as one,

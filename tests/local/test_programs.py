@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import MissingProgram
-from bootstrap.local import programs
+from bootstrap.local import processes
 from tests.scenarios import chromium
 
 
@@ -28,10 +28,10 @@ def test_the_machines_node_is_used_where_it_is_new_enough(
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     if used:
-        assert programs.node() == str(node)
+        assert processes.node() == str(node)
     else:
         with pytest.raises(MissingProgram, match="run `make setup`"):
-            programs.node()
+            processes.node()
 
 
 def test_without_node_the_packages_own_is_called_directly(
@@ -42,14 +42,14 @@ def test_without_node_the_packages_own_is_called_directly(
     package.write_text("")
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert programs.node() == str(package.parent / "bin" / "node")
+    assert processes.node() == str(package.parent / "bin" / "node")
 
 
-@pytest.mark.parametrize("find", [programs.proxy, programs.ministack])
+@pytest.mark.parametrize("find", [processes.proxy, processes.ministack])
 def test_what_setup_installs_is_named_where_it_is_missing(
     find: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(processes, "REPOSITORY", tmp_path)
     with pytest.raises(MissingProgram, match="run `make setup`"):
         find()  # type: ignore[operator]  # either of the two functions
 

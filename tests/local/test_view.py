@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from bootstrap.local.ages import age
+from bootstrap.local.status import age
 from bootstrap.local.view import render
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bootstrap.local.cloud.alarms import AlarmState, Condition, MissingData, evaluate, reason
+from bootstrap.local.cloud.cloudwatch.alarms import AlarmState, Condition, MissingData, evaluate, reason
 
 OK, ALARM, INSUFFICIENT = AlarmState.OK, AlarmState.ALARM, AlarmState.INSUFFICIENT_DATA
 RETAIN = None

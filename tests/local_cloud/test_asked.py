@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.local.cloud.asked import Account, Asked, asked
+from bootstrap.local.cloud.gateway.call_log import Account, Asked, asked
 from tests.local_cloud.cloud_process import SECRET, CloudProcess
 
 TAGS = {"i-1": {"cloudjhub:cluster": "dev"}, "vol-1": {"cloudjhub:role": "worker"}}

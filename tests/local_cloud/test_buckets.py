@@ -2,7 +2,7 @@
 
 import pytest
 
-from bootstrap.local.cloud.buckets import (
+from bootstrap.local.cloud.gateway.throttling import (
     DESCRIBE,
     DESCRIBE_ALL,
     OTHER_CHANGES,

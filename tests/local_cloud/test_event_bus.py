@@ -12,7 +12,7 @@ import boto3
 import pytest
 import requests
 
-from bootstrap.local import programs
+from bootstrap.local import processes
 from bootstrap.local.cloud.events import EventBridge, alarm_event, instance_event
 from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, free_port, until
 
@@ -37,7 +37,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     with Path(directory, "log").open("wb") as log:
         process = subprocess.Popen(
-            [programs.ministack(), "-m", "ministack"], env=environment, cwd=directory, stdout=log, stderr=log
+            [processes.ministack(), "-m", "ministack"], env=environment, cwd=directory, stdout=log, stderr=log
         )
     until(lambda: is_up(endpoint), "ministack")
     yield endpoint

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bootstrap.local.cloud.room import POWER_OFF
+from bootstrap.local.cloud.hypervisor.guest import POWER_OFF
 from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink, until
 from tests.local_cloud.conftest import QUICK
 
@@ -169,7 +169,7 @@ def test_a_base_image_waits_for_what_its_user_data_says(cloud: CloudProcess) -> 
 
     def says() -> bool:
         output = cloud.client("ec2").get_console_output(InstanceId=instance_id)["Output"]
-        return "does nothing" in output
+        return "nothing to do" in output
 
     until(says, "the machine to tell")
     cloud.client("ec2").stop_instances(InstanceIds=[instance_id])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.local import parts, programs
+from bootstrap.local import processes, supervisor
 from tests.local_cloud.cloud_process import (
     ACCOUNT,
     EVENTS_ADDRESS,
@@ -53,10 +53,10 @@ def services(cloud: CloudProcess, tmp_path_factory: pytest.TempPathFactory) -> I
         "CLOUDJHUB_LOCAL_METRICS_PERIOD": "0.5",
         "TMPDIR": str(directory),
     }
-    script = Path(parts.__file__).with_name("emulate_lambda.py")
+    script = Path(supervisor.__file__).with_name("emulate_lambda.py")
     with Path(directory, "log").open("wb") as log:
         process = subprocess.Popen(
-            [programs.ministack(), "-P", script], env=environment, cwd=directory, stdout=log, stderr=log
+            [processes.ministack(), "-P", script], env=environment, cwd=directory, stdout=log, stderr=log
         )
     until(lambda: is_up(endpoint), "ministack")
     yield endpoint

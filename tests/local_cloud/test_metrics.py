@@ -2,7 +2,7 @@
 
 import pytest
 
-from bootstrap.local.cloud.metrics import (
+from bootstrap.local.cloud.cloudwatch.metrics import (
     HIGH_RESOLUTION,
     KEPT,
     STANDARD_RESOLUTION,

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import requests
 
-from bootstrap.local.cloud.instance_processes import by_instance
+from bootstrap.local.processes import by_instance
 from tests.local_cloud.cloud_process import SECRET, CloudProcess, until
 
 TELL_ENVIRONMENT = [

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from bootstrap.local.cloud.messages import AwsError
-from bootstrap.local.cloud.rules import State, judge_ids, not_found, starts, stops, terminates
+from bootstrap.local.cloud.ec2.rules import State, judge_ids, not_found, starts, stops, terminates
+from bootstrap.local.cloud.errors import AwsError
 
 ID = "i-0123456789abcdef0"
 REFUSED = None

@@ -9,9 +9,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from bootstrap.local.cloud.messages import AwsError, Request
-from bootstrap.local.cloud.signatures import Identity, judge
-from bootstrap.local.cloud.wire import read_authorization
+from bootstrap.local.cloud.errors import AwsError, Request
+from bootstrap.local.cloud.gateway.authentication import Identity, judge
+from bootstrap.local.cloud.gateway.wire import read_authorization
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, SECRET, CloudProcess
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -4,8 +4,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from bootstrap.local.cloud.messages import UserDataError
-from bootstrap.local.cloud.user_data import FileToWrite, files_to_write
+from bootstrap.local.cloud.errors import UserDataError
+from bootstrap.local.cloud.hypervisor.disks import FileToWrite, files_to_write
 
 
 def cloud_config(*lines: str) -> bytes:

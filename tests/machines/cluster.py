@@ -15,8 +15,8 @@ from bootstrap.aws.site import Site
 from bootstrap.cluster.building import steps
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
-from bootstrap.local import environment, parts
-from bootstrap.local.cloud.base_images import PUBLISHED
+from bootstrap.local import environment, supervisor
+from bootstrap.local.cloud.ec2.images import PUBLISHED
 from bootstrap.local.settings import REGION, LocalSettings
 from tests.machines import play, volumes
 from tests.machines.base import base_root
@@ -116,8 +116,8 @@ def running_cluster(directory: Path) -> Iterator[Cluster]:
         for name, value in environment.operator(local).items():
             patch.setenv(name, value)
         for start, await_answer in (
-            (parts.start_cloud, parts.await_cloud),
-            (parts.start_events, parts.await_events),
+            (supervisor.start_cloud, supervisor.await_cloud),
+            (supervisor.start_events, supervisor.await_events),
         ):
             part = start(local)
             ends.callback(part.end)

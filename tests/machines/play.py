@@ -16,7 +16,7 @@ from types import FrameType
 
 import requests
 
-from bootstrap.local.machine import POWER_OFF
+from bootstrap.local.cloud.hypervisor.guest import POWER_OFF
 from tests.machines import volumes
 from tests.machines.inside import init_of, inside
 

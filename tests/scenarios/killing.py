@@ -5,7 +5,7 @@ from typing import Any
 import psutil
 import requests
 
-from bootstrap.local.cloud import instance_processes
+from bootstrap.local import processes
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from lifecycle_app.model.worker import TAG_ROLE
 from tests.scenarios.cloud import LocalCloud
@@ -47,7 +47,7 @@ def programs(cloud: LocalCloud) -> dict[str, psutil.Process]:
 
 def crash(cloud: LocalCloud, instance_id: str) -> None:
     """SIGKILL for all that runs on an instance; the instance itself runs on, and does nothing."""
-    mine = instance_processes.of_instance(cloud.state_dir, instance_id)
+    mine = processes.of_instance(cloud.state_dir, instance_id)
     for process in mine:
         process.kill()
     psutil.wait_procs(mine)

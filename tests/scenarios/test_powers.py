@@ -77,7 +77,7 @@ def question(role: str, one: Mapping[str, Any]) -> Question:
 
 def test_every_call_that_was_made_is_granted(cloud: LocalCloud, asked: list[dict[str, Any]]) -> None:
     assert not [one for one in asked if "unknown" in one], (
-        "bootstrap/local/cloud/asked.py does not know these calls"
+        "bootstrap/local/cloud/gateway/call_log.py does not know these calls"
     )
     answers = judge(deployed(cloud), [question(one["role"], one) for one in asked])
     refused = [(one, answer) for one, answer in zip(asked, answers, strict=True) if answer != "Allowed"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bootstrap.local.cloud.alarms import AlarmState, Condition, MissingData, evaluate
+from bootstrap.local.cloud.cloudwatch.alarms import AlarmState, Condition, MissingData, evaluate
 
 MINUTE = 60
 DAY = 24 * 60 * MINUTE

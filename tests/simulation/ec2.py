@@ -14,10 +14,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bootstrap.local.cloud import buckets, rules
-from bootstrap.local.cloud.messages import AwsError
-from bootstrap.local.cloud.rules import State
-from bootstrap.local.cloud.tokens import ClientTokens, fingerprint, judge_token
+from bootstrap.local.cloud.ec2 import rules
+from bootstrap.local.cloud.ec2.rules import ClientTokens, State, fingerprint, judge_token
+from bootstrap.local.cloud.errors import AwsError
+from bootstrap.local.cloud.gateway import throttling
 
 DESCRIBED_AFTER = timedelta(seconds=2)
 """So long EC2 does not tell of a new instance, and tells the old state of a changed one."""
@@ -65,7 +65,7 @@ class LeanEC2:
     boot_time: Callable[[], timedelta] = lambda: timedelta(seconds=20)
     stop_time: Callable[[], timedelta] = lambda: timedelta(seconds=30)
     lag: timedelta = DESCRIBED_AFTER
-    limits: buckets.Buckets | None = None
+    limits: throttling.Buckets | None = None
     fail: Callable[[str], None] = lambda _action: None
     """Raises what a call of this action is to fail with."""
     by_id: dict[str, Machine] = field(default_factory=dict)
@@ -217,10 +217,10 @@ class LeanEC2:
             raise refusal("RequestLimitExceeded", action, "Request limit exceeded.")
         self.fail(action)
 
-    def _has_tokens(self, limits: buckets.Buckets, action: str, resources: int) -> bool:
-        if not limits.take("request", action, buckets.request_rate(action, is_targeted=True)):
+    def _has_tokens(self, limits: throttling.Buckets, action: str, resources: int) -> bool:
+        if not limits.take("request", action, throttling.request_rate(action, is_targeted=True)):
             return False
-        rate = buckets.RESOURCES.get(action)
+        rate = throttling.RESOURCES.get(action)
         return rate is None or limits.take("resource", action, rate, resources)
 
     def _found(self, instance_ids: Sequence[str]) -> list[Machine]:

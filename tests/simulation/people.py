@@ -5,7 +5,7 @@ import random
 from contextlib import suppress
 from datetime import timedelta
 
-from bootstrap.local.cloud.rules import State
+from bootstrap.local.cloud.ec2.rules import State
 from tests.simulation.workers import Process
 from tests.simulation.world import World
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from bootstrap.local.cloud.rules import State
+from bootstrap.local.cloud.ec2.rules import State
 from lifecycle_app.model.policy import Policy
 from tests.simulation.people import Person
 from tests.simulation.world import World

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bootstrap.local.cloud.rules import State
+from bootstrap.local.cloud.ec2.rules import State
 from hub.drain.verdict import Mode, Request
 from lifecycle_app import use_cases
 from lifecycle_app.adapters.cloudwatch import CloudWatch

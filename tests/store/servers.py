@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
-from bootstrap.local.programs import node
+from bootstrap.local.processes import node
 from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 
 HERE = Path(__file__).parent

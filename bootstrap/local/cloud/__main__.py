@@ -4,7 +4,7 @@ import logging
 import signal
 import sys
 
-from bootstrap.local.cloud.messages import StartupError
+from bootstrap.local.cloud.errors import StartupError
 from bootstrap.local.cloud.settings import prepare_emulator, read_settings
 
 FAILED = 1

@@ -1,16 +1,19 @@
-"""What an account may do: its quotas, and IAM's simulator, which moto does not have."""
+"""What an account may do: its quotas, IAM's simulator and bucket policies, as far as moto lacks or misjudges them."""
 
+import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.s3.models import FakeBucket
 
-from bootstrap.local.cloud import wire
+from bootstrap.local.cloud.ec2.launching import VCPU_LIMIT
 from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.errors import AwsError, Response
 from bootstrap.local.cloud.faults import Faults
-from bootstrap.local.cloud.launching import VCPU_LIMIT
-from bootstrap.local.cloud.messages import AwsError, Response
+from bootstrap.local.cloud.gateway import wire
+from bootstrap.local.cloud.gateway.wire import Call
 from bootstrap.local.cloud.settings import OPERATOR_KEY
-from bootstrap.local.cloud.wire import Call
 
 TRIED_DRY = ("AllocateAddress", "CreateVpc")
 VCPUS = "L-1216C47A"
@@ -101,3 +104,21 @@ def _decision(policies: list[IAMPolicy] | None, action: str, resource: str) -> s
     if PermissionResult.DENIED in results:
         return "explicitDeny"
     return "allowed" if PermissionResult.PERMITTED in results else "implicitDeny"
+
+
+ONLY_UNENCRYPTED = {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def permission(bucket: Any, action: str, resource: str) -> PermissionResult:
+    """What the bucket's policy says of a call. On a loopback address nobody listens: traffic counts as encrypted."""
+    if bucket.policy is None:
+        return PermissionResult.NEUTRAL
+    policy = json.loads(bucket.policy)
+    applying = [one for one in policy["Statement"] if one.get("Condition") != ONLY_UNENCRYPTED]
+    judged = IAMPolicy(json.dumps({**policy, "Statement": applying}))
+    return PermissionResult(judged.is_action_permitted(action, resource))
+
+
+def judge_by_bucket_policies() -> None:
+    """Make moto judge by it."""
+    FakeBucket.get_permission = permission

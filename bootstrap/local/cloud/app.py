@@ -8,44 +8,35 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bootstrap.local.cloud import instance_processes
-from bootstrap.local.cloud.account import Account
-from bootstrap.local.cloud.alarm_watch import AlarmWatch
-from bootstrap.local.cloud.base_images import publish
-from bootstrap.local.cloud.bucket_policies import judge_by_bucket_policies
-from bootstrap.local.cloud.buckets import Buckets
-from bootstrap.local.cloud.calls import CallLog
-from bootstrap.local.cloud.cloudwatch import CloudWatch
-from bootstrap.local.cloud.control import Control
-from bootstrap.local.cloud.disks import Disks
-from bootstrap.local.cloud.ec2 import Ec2
-from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local import processes
+from bootstrap.local.cloud.account import Account, judge_by_bucket_policies
+from bootstrap.local.cloud.cloudwatch.alarm_watch import AlarmWatch
+from bootstrap.local.cloud.cloudwatch.api import CloudWatch
+from bootstrap.local.cloud.cloudwatch.metrics import MetricStore, Monitor
+from bootstrap.local.cloud.ec2.api import Ec2, Volumes
+from bootstrap.local.cloud.ec2.images import Images, publish
+from bootstrap.local.cloud.ec2.instances import Machine, Machines, boot_plan
+from bootstrap.local.cloud.ec2.launching import Launching
+from bootstrap.local.cloud.ec2.lifecycle import Lifecycle, Statuses
+from bootstrap.local.cloud.ec2.rules import ClientTokens, State
+from bootstrap.local.cloud.emulator import Emulator, read_snapshot, take_snapshot, write_snapshot
+from bootstrap.local.cloud.errors import Response
 from bootstrap.local.cloud.events import EventBridge, Events, instance_event
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.formation.api import Formation
 from bootstrap.local.cloud.formation.clients import clients
 from bootstrap.local.cloud.formation.engine import Engine
-from bootstrap.local.cloud.front import Front
-from bootstrap.local.cloud.http import Server
-from bootstrap.local.cloud.identities import Identities
-from bootstrap.local.cloud.images import Images
-from bootstrap.local.cloud.imds import MetadataPaths, MetadataService
-from bootstrap.local.cloud.launching import Launching
-from bootstrap.local.cloud.lifecycle import Lifecycle
-from bootstrap.local.cloud.machines import Machine, Machines
-from bootstrap.local.cloud.messages import Response
-from bootstrap.local.cloud.metrics import MetricStore
-from bootstrap.local.cloud.monitor import Monitor
-from bootstrap.local.cloud.persistence import read_snapshot, take_snapshot, write_snapshot
-from bootstrap.local.cloud.plans import boot_plan
-from bootstrap.local.cloud.room import Machinery, Room
-from bootstrap.local.cloud.rules import State
+from bootstrap.local.cloud.gateway.authentication import Identities
+from bootstrap.local.cloud.gateway.call_log import CallLog
+from bootstrap.local.cloud.gateway.control import Control
+from bootstrap.local.cloud.gateway.front import Front
+from bootstrap.local.cloud.gateway.server import Server
+from bootstrap.local.cloud.gateway.throttling import Buckets, Throttle
+from bootstrap.local.cloud.gateway.wire import Call
+from bootstrap.local.cloud.hypervisor.disks import Disks
+from bootstrap.local.cloud.hypervisor.host import Machinery, Room
+from bootstrap.local.cloud.hypervisor.metadata import MetadataPaths, MetadataService
 from bootstrap.local.cloud.settings import OPERATOR_KEY, Settings
-from bootstrap.local.cloud.statuses import Statuses
-from bootstrap.local.cloud.throttle import Throttle
-from bootstrap.local.cloud.tokens import ClientTokens
-from bootstrap.local.cloud.volumes import Volumes
-from bootstrap.local.cloud.wire import Call
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +79,7 @@ class Cloud:
         False if it ended because a part of it failed.
         """
         server = Server(self._settings.address, self._settings.port, self._front.answer)
-        left = instance_processes.end_instances(self._settings.state_dir)
+        left = processes.end_instances(self._settings.state_dir)
         if left:
             log.warning("ended what was left running of %s", ", ".join(left))
         threads = [
@@ -141,7 +132,7 @@ class Cloud:
         )
         cloudwatch = CloudWatch(emulator, self.metrics, self._watch, time.time)
         self._monitor = Monitor(
-            emulator, machines, cloudwatch, settings.state_dir, time.time, settings.metrics_period
+            emulator, machines, cloudwatch.record, settings.state_dir, time.time, settings.metrics_period
         )
         metadata = MetadataService(
             emulator, machines, self.identities, self._metadata_paths,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bootstrap.local.cloud.messages import CloudError
+from bootstrap.local.cloud.errors import CloudError
 
 DESCRIPTIONS = {
     "capacity": "InsufficientInstanceCapacity on run and start (for instance_types, if given)",

@@ -1,0 +1,280 @@
+"""The commands of `python -m bootstrap local`, and how their options are written."""
+
+import json
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import boto3
+import click
+from rich.console import Console
+
+from bootstrap.errors import NotRunning, SettingsError, StepFailed
+from bootstrap.local import environment, processes, status, view
+from bootstrap.local.settings import REPORT_PERIOD, LocalSettings, free_network, remembered
+from bootstrap.local.status import FUNCTIONS, files, told_by_functions
+from bootstrap.local.supervisor import (
+    ENDS_WITHIN,
+    Supervisor,
+    refuse_second,
+    running_file,
+    running_supervisor,
+)
+
+
+class Duration(click.ParamType[Any]):
+    """Seconds, or a number with s, m or h."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
+        if match is None or not float(match[1]):
+            self.fail(f"{value!r} is no duration: give seconds, or 90s, 3m, 1h", param, ctx)
+        return timedelta(seconds=float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]])
+
+
+class Assignment(click.ParamType[Any]):
+    """name=value"""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        name, equals, text = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r} is no name=value", param, ctx)
+        return name, text
+
+
+DEFAULT_STATE_DIR = Path(".local")
+DEFAULT_PORT = 8000
+READY_WITHIN = 180.0
+
+state_dir_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_STATE_DIR,
+    show_default=True,
+    help="Where this local cloud keeps its files; one for each that runs side by side.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+@click.group()
+def local() -> None:
+    """The whole system on this machine. AWS is emulated; hub and notebooks are real."""
+
+
+@local.command()
+@state_dir_option
+@click.option(
+    "--port",
+    type=click.IntRange(1024, 65535),
+    help="The hub's port on 127.0.0.1 [default: 8000, or as before].",
+)
+@click.option(
+    "--idle-timeout", type=Duration(), default="3m", show_default=True, help="Stop a worker after this long."
+)
+@click.option(
+    "--policy",
+    type=Assignment(),
+    multiple=True,
+    help="Another setting of the idle policy, for example busy_allowance=600.",
+)
+@click.option(
+    "--boot-time", type=Duration(), default="1s", show_default=True, help="How long an instance is pending."
+)
+@click.option(
+    "--stop-time", type=Duration(), default="1s", show_default=True, help="How long an instance is stopping."
+)
+@click.option(
+    "--empty",
+    is_flag=True,
+    help="An AWS account without a cluster, in which to try `cloudjhub init`, `plan` and `up`.",
+)
+@click.option("--detach", is_flag=True, help="Return when it is ready; end it with `down`.")
+@json_option
+def up(
+    state_dir: Path, port: int | None, idle_timeout: timedelta, policy: tuple[tuple[str, str], ...],
+    boot_time: timedelta, stop_time: timedelta, empty: bool, detach: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Start it, and show who runs. Shown is since when, how idle, and what was decided and why."""
+    state_dir = state_dir.resolve()
+    state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir.chmod(0o700)
+    known = remembered(state_dir)
+    settings = LocalSettings(
+        state_dir=state_dir,
+        port=port or known.get("port", DEFAULT_PORT),
+        network=known.get("network") or free_network(),
+        idle_timeout=_whole_periods(idle_timeout),
+        policy=policy,
+        boot_time=boot_time,
+        stop_time=stop_time,
+        with_cluster=not empty,
+    )
+    settings.policy_document()
+    environment.adopt(settings)
+    if detach:
+        _start_detached(settings)
+        click.echo(status.ready_text(settings, as_json=as_json))
+    else:
+        _run(settings, as_json=as_json)
+
+
+def _whole_periods(idle_timeout: timedelta) -> timedelta:
+    """CloudWatch counts idleness in whole report periods."""
+    if idle_timeout < REPORT_PERIOD or idle_timeout % REPORT_PERIOD:
+        raise SettingsError(
+            f"--idle-timeout {idle_timeout.total_seconds():.0f}s: give a multiple of {REPORT_PERIOD.seconds} s"
+        )
+    return idle_timeout
+
+
+def _run(settings: LocalSettings, *, as_json: bool) -> None:
+    """Run in the foreground until Ctrl-C or SIGTERM, then end cleanly."""
+    logging.basicConfig(filename=settings.state_dir / "supervisor.log", level=logging.INFO)
+    quiet = as_json or not sys.stdout.isatty()
+    supervisor = Supervisor(settings, Console(quiet=as_json))
+    asked = threading.Event()
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            return
+        asked.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    try:
+        supervisor.up()
+        click.echo(status.ready_text(settings, as_json=as_json))
+        if quiet:
+            supervisor.watch(asked)
+        else:
+            view.follow(settings, lambda: supervisor.watch(asked), asked)
+    except KeyboardInterrupt:
+        if not as_json:
+            click.echo("\nending the local cloud; the users' files stay")
+    finally:
+        asked.set()  # a signal from here on must not interrupt the ending
+        supervisor.down()
+
+
+def _start_detached(settings: LocalSettings) -> None:
+    refuse_second(settings.state_dir)
+    options = ["--state-dir", str(settings.state_dir), "--port", str(settings.port)]
+    options += ["--idle-timeout", str(settings.idle_timeout.total_seconds())]
+    options += ["--boot-time", str(settings.boot_time.total_seconds())]
+    options += ["--stop-time", str(settings.stop_time.total_seconds())]
+    options += [] if settings.with_cluster else ["--empty"]
+    for name, value in settings.policy:
+        options += ["--policy", f"{name}={value}"]
+    log = settings.state_dir / "up.log"
+    log.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "bootstrap", "local", "up", *options]
+    started = processes.start("supervisor", command, os.environ, log, settings.state_dir)
+    try:
+        _await_ready(settings.state_dir, started, log)
+    except BaseException:  # Ctrl-C too: whoever stops waiting does not want it any more
+        started.end(grace=ENDS_WITHIN)
+        raise
+
+
+def _await_ready(state_dir: Path, started: processes.Part, log: Path) -> None:
+    end = time.monotonic() + READY_WITHIN
+    while not status.is_ready(state_dir):
+        if not started.is_running:
+            raise StepFailed(
+                processes.tail(log).rpartition("cloudjhub: ")[2] or f"it did not start, see {log}"
+            )
+        if time.monotonic() > end:
+            raise StepFailed(f"it was not ready within {READY_WITHIN:.0f} s, see {log}")
+        time.sleep(0.1)
+
+
+@local.command()
+@state_dir_option
+def down(state_dir: Path) -> None:
+    """End it, or clean up after a crash; the users' files stay."""
+    state_dir = state_dir.resolve()
+    supervisor = running_supervisor(state_dir)
+    in_order = supervisor is not None and processes.end_patiently(supervisor, ENDS_WITHIN)
+    left = processes.end_leftovers(state_dir)
+    running_file(state_dir).unlink(missing_ok=True)
+    if supervisor is not None and not in_order:
+        click.echo(
+            f"the local cloud in {state_dir} did not end within {ENDS_WITHIN:.0f} s and was killed; its files stay"
+        )
+    elif supervisor is not None:
+        click.echo(f"the local cloud in {state_dir} has ended; its files stay")
+    elif left:
+        click.echo(f"ended {left} processes that a crash had left")
+    else:
+        click.echo(f"nothing runs in {state_dir}")
+
+
+@local.command("status")
+@state_dir_option
+@json_option
+def show_status(state_dir: Path, as_json: bool) -> None:
+    """Who runs, since when, how idle, what was decided and why."""
+    settings = _running_settings(state_dir)
+    if as_json:
+        click.echo(json.dumps(status.snapshot(settings), indent=2))
+    else:
+        view.show(settings)
+
+
+@local.command()
+@state_dir_option
+@click.argument("part", default="")
+@click.option("--lines", default=40, show_default=True, help="How many lines of each.")
+def logs(state_dir: Path, part: str, lines: int) -> None:
+    """The logs of a part, of an instance, or of all. PART: cloud, events, hub, proxy, lambda, i-..."""
+    state_dir = state_dir.resolve()
+    found = files(state_dir)
+    if part and part not in {*found, FUNCTIONS}:
+        raise SettingsError(f"there is no log of {part!r}: take one of {', '.join([*found, FUNCTIONS])}")
+    for name, log in found.items():
+        if part in {"", name}:
+            click.echo(click.style(f"== {name}: {log}", bold=True))
+            click.echo(processes.tail(log, lines))
+    # The emulator forgets what the functions told when it ends.
+    if part == FUNCTIONS or (not part and status.is_ready(state_dir)):
+        _running_settings(state_dir)
+        click.echo(click.style(f"== {FUNCTIONS}", bold=True))
+        click.echo("\n".join(told_by_functions(boto3.client("logs"), datetime.now(UTC), lines)))
+
+
+@local.command()
+@state_dir_option
+@click.argument("name")
+@click.argument("switch", type=click.Choice(["on", "off"]))
+def fault(state_dir: Path, name: str, switch: str) -> None:
+    """Switch the fault NAME on or off."""
+    environment.set_fault(_running_settings(state_dir), name, on=switch == "on")
+    click.echo(f"{name} is {switch}")
+
+
+def _running_settings(state_dir: Path) -> LocalSettings:
+    state_dir = state_dir.resolve()
+    settings = status.running_settings(state_dir)
+    if settings is None:
+        raise NotRunning(
+            f"no local cloud runs in {state_dir}: start it with `make local`, or name its --state-dir"
+        )
+    environment.adopt(settings)
+    return settings

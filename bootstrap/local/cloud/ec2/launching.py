@@ -1,0 +1,207 @@
+"""RunInstances as EC2 does it: tokens, limits, capacity and disks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.responses._base_response import EC2BaseResponse
+
+from bootstrap.local.cloud.ec2.images import Images
+from bootstrap.local.cloud.ec2.instances import Machines
+from bootstrap.local.cloud.ec2.lifecycle import Lifecycle
+from bootstrap.local.cloud.ec2.rules import COSTING, ClientTokens, State, fingerprint, judge_token
+from bootstrap.local.cloud.emulator import Emulator, with_form
+from bootstrap.local.cloud.errors import AwsError, Response
+from bootstrap.local.cloud.faults import Faults
+from bootstrap.local.cloud.gateway import wire
+from bootstrap.local.cloud.gateway.wire import Call
+
+DEFAULT_TYPE = "m1.small"
+VCPU_LIMIT = 5
+TRANSFORMERS = {
+    path: change
+    for path, change in EC2BaseResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER.items()
+    if "State" not in path
+}
+
+
+class Launching:
+    """Launches instances. Used under the emulator's lock."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        machines: Machines,
+        lifecycle: Lifecycle,
+        images: Images,
+        faults: Faults,
+        tokens: ClientTokens,
+    ) -> None:
+        self._emulator = emulator
+        self._machines = machines
+        self._lifecycle = lifecycle
+        self._images = images
+        self._faults = faults
+        self._tokens = tokens
+
+    def run(self, call: Call, asked: Mapping[str, Any]) -> Response:
+        """Launches, or answers again what the same token launched before. Raises AwsError."""
+        ec2 = self._emulator.backend("ec2")
+        count = _count(asked)
+        token, zone = asked.get("ClientToken", ""), self._zone(asked)
+        judge_token(token)
+        print_ = fingerprint(call.form)
+        if token and (earlier := self._tokens.find(token, zone, print_)):
+            return self._again(call, earlier)
+        if not asked.get("DryRun"):
+            self._judge_room(asked, count, zone)
+        response = self._emulator.ask(call.service, with_form(call.request, _form(call.form, count)))
+        if response.status >= 400:
+            return response
+        reservation = list(ec2.reservations.values())[-1]
+        for instance in reservation.instances:
+            self._complete(instance, asked)
+            self._lifecycle.launch(instance, self._images.root_size(str(instance.image_id)))
+            self._lend(instance.id, asked)
+        if token:
+            ids = [instance.id for instance in reservation.instances]
+            self._tokens.remember(token, zone, print_, reservation.id, ids)
+        return wire.answer(call, reservation, TRANSFORMERS)
+
+    def judge_limits(self, instance_types: list[str], zone: str, *, starting: bool) -> None:
+        """Raises AwsError when these cannot run now: no capacity, or above the account's vCPU limit."""
+        for instance_type in instance_types:
+            if self._faults.hits("capacity", instance_type):
+                raise _no_capacity(instance_type, zone, starting=starting)
+        running = [str(one.instance.instance_type) for one in self._machines if one.state in COSTING]
+        wanted = sum(map(vcpus, [*running, *instance_types]))
+        if self._faults.is_on("vcpu-limit") and wanted > VCPU_LIMIT:
+            raise _over_limit()
+
+    def _zone(self, asked: Mapping[str, Any]) -> str:
+        for interface in self._lent(asked):
+            return str(interface.subnet.availability_zone)
+        subnet_id = asked.get("SubnetId") or _interface_subnet(asked)
+        if subnet_id:
+            subnet = next((one for one in self._subnets() if one.id == subnet_id), None)
+            if subnet is None:
+                raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
+            return str(subnet.availability_zone)
+        return str(asked.get("Placement", {}).get("AvailabilityZone") or f"{self._emulator.region}a")
+
+    def _lend(self, instance_id: str, asked: Mapping[str, Any]) -> None:
+        """A network interface that was there before outlasts its instance."""
+        for interface in self._lent(asked):
+            interface.delete_on_termination = False
+        self._machines.by_id[instance_id].lent_interfaces = frozenset(_interfaces(asked))
+
+    def _lent(self, asked: Mapping[str, Any]) -> list[Any]:
+        enis = self._emulator.backend("ec2").enis
+        return [enis[one] for one in _interfaces(asked) if one in enis]
+
+    def _subnets(self) -> list[Any]:
+        zones = self._emulator.backend("ec2").subnets.values()
+        return [subnet for subnets in zones for subnet in subnets.values()]
+
+    def _judge_room(self, asked: Mapping[str, Any], count: int, zone: str) -> None:
+        instance_type = asked.get("InstanceType", DEFAULT_TYPE)
+        if instance_type not in INSTANCE_TYPES:
+            raise AwsError("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
+        self.judge_limits([instance_type] * count, zone, starting=False)
+        disks = asked.get("BlockDeviceMappings", [])
+        self._images.judge_launch(str(asked.get("ImageId", "")), INSTANCE_TYPES[instance_type], disks)
+        for interface in self._lent(asked):
+            if interface.status == "in-use":
+                raise AwsError("InvalidNetworkInterface.InUse", f"Interface: [{interface.id}] in use.")
+        subnet_id = asked.get("SubnetId") or _interface_subnet(asked)
+        for subnet in self._subnets():
+            if subnet.id == subnet_id and subnet.available_ip_address_count < count:
+                message = (
+                    f"There are not enough free addresses in subnet '{subnet_id}' "
+                    "to satisfy the requested number of instances."
+                )
+                raise AwsError("InsufficientFreeAddressesInSubnet", message)
+
+    def _again(self, call: Call, earlier: tuple[str, list[str]]) -> Response:
+        reservation_id, instance_ids = earlier
+        machines = [self._machines.by_id.get(one) for one in instance_ids]
+        gone = [
+            one for one in machines if one is None or one.state in (State.SHUTTING_DOWN, State.TERMINATED)
+        ]
+        if gone:
+            message = "The client token you have provided is associated with an already terminated instance."
+            raise AwsError("IdempotentInstanceTerminated", message)
+        return wire.answer(call, self._emulator.backend("ec2").reservations[reservation_id], TRANSFORMERS)
+
+    def _complete(self, instance: Any, asked: Mapping[str, Any]) -> None:
+        """What moto leaves out: termination protection, the root disk's fate, the profiles of all."""
+        ec2 = self._emulator.backend("ec2")
+        instance.disable_api_termination = bool(asked.get("DisableApiTermination"))
+        instance.disable_api_stop = bool(asked.get("DisableApiStop"))
+        root = instance.root_device_name
+        for mapping in asked.get("BlockDeviceMappings", []):
+            disk = mapping.get("Ebs", {})
+            if mapping.get("DeviceName") == root and "DeleteOnTermination" not in disk:
+                instance.block_device_mapping[root].delete_on_termination = True
+        profile = asked.get("IamInstanceProfile")
+        if profile and instance.id not in ec2.iam_instance_profile_associations:
+            ec2.associate_iam_instance_profile(
+                instance_id=instance.id,
+                iam_instance_profile_name=profile.get("Name"),
+                iam_instance_profile_arn=profile.get("Arn"),
+            )
+
+
+def vcpus(instance_type: str) -> int:
+    """vCPUs of an instance type."""
+    return int(INSTANCE_TYPES[instance_type]["VCpuInfo"]["DefaultVCpus"])
+
+
+def _count(asked: Mapping[str, Any]) -> int:
+    """EC2 launches the largest number that it has room for."""
+    minimum, maximum = int(asked.get("MinCount", 1)), int(asked.get("MaxCount", 1))
+    if minimum < 1 or maximum < 1:
+        raise AwsError(
+            "InvalidParameterValue", "Value (0) for parameter minCount is invalid. Minimum value is 1."
+        )
+    if minimum > maximum:
+        message = (
+            f"Value ({minimum}) for parameter minCount is invalid. Must be less than or equal to maxCount."
+        )
+        raise AwsError("InvalidParameterCombination", message)
+    return maximum
+
+
+def _form(form: Mapping[str, str], count: int) -> dict[str, str]:
+    """moto launches MinCount instances."""
+    return {**form, "MinCount": str(count), "MaxCount": str(count)}
+
+
+def _interface_subnet(asked: Mapping[str, Any]) -> str | None:
+    interfaces = asked.get("NetworkInterfaces", [])
+    return next((one["SubnetId"] for one in interfaces if "SubnetId" in one), None)
+
+
+def _interfaces(asked: Mapping[str, Any]) -> list[str]:
+    """Ids of the network interfaces that exist already."""
+    given = asked.get("NetworkInterfaces", [])
+    return [one["NetworkInterfaceId"] for one in given if "NetworkInterfaceId" in one]
+
+
+def _no_capacity(instance_type: str, zone: str, *, starting: bool) -> AwsError:
+    if starting:
+        return AwsError("InsufficientInstanceCapacity", "Insufficient capacity.", 500)
+    message = (
+        f"We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested "
+        f"({zone}). Our system will be working on provisioning additional capacity."
+    )
+    return AwsError("InsufficientInstanceCapacity", message, 500)
+
+
+def _over_limit() -> AwsError:
+    message = (
+        f"You have requested more vCPU capacity than your current vCPU limit of {VCPU_LIMIT} allows for the instance "
+        "bucket that the specified instance type belongs to. "
+        "Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
+    )
+    return AwsError("VcpuLimitExceeded", message)

@@ -1,0 +1,140 @@
+"""Where requests come in: control and metadata by their path, everything else is a signed AWS call."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from bootstrap.local.cloud.ec2.api import forget_tags
+from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.errors import AwsError, Request, Response, text
+from bootstrap.local.cloud.faults import Faults
+from bootstrap.local.cloud.gateway import authentication, wire
+from bootstrap.local.cloud.gateway.authentication import Identities, Identity
+from bootstrap.local.cloud.gateway.call_log import Account, CallLog, asked
+from bootstrap.local.cloud.gateway.control import CONTROL_PREFIX, Control
+from bootstrap.local.cloud.gateway.throttling import Throttle
+from bootstrap.local.cloud.gateway.wire import Call
+from bootstrap.local.cloud.hypervisor.metadata import METADATA_PREFIX, MetadataService
+
+log = logging.getLogger(__name__)
+
+INSTANCE_ID = re.compile(r"InstanceId(\.\d+)?")
+GLOBAL_REGION = "us-east-1"
+"""Every account has it; the global services are signed for it."""
+READS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "Head", "Assume")
+Handler = Callable[[Call, Identity], Response]
+
+
+class Front:
+    """Answers every request of the cloud's address."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        identities: Identities,
+        throttle: Throttle,
+        faults: Faults,
+        handlers: Mapping[tuple[str, str], Callable[[Call], Response]],
+        metadata: MetadataService,
+        control: Control,
+        calls: CallLog,
+        changed: Callable[[], None],
+    ) -> None:
+        self._emulator = emulator
+        self._identities = identities
+        self._throttle = throttle
+        self._faults = faults
+        self._handlers = handlers
+        self._metadata = metadata
+        self._control = control
+        self._calls = calls
+        self._changed = changed
+
+    def answer(self, request: Request) -> Response:
+        path = urlsplit(request.target).path
+        if path.startswith((CONTROL_PREFIX, METADATA_PREFIX)):
+            if "origin" in request.headers:
+                return text(403, "not for web pages")
+            serve = self._control if path.startswith(CONTROL_PREFIX) else self._metadata
+            return serve.answer(request)
+        return self._answer_aws(request)
+
+    def _answer_aws(self, request: Request) -> Response:
+        started = time.perf_counter()
+        call = wire.read_call(request)
+        try:
+            with self._emulator.lock:
+                identity = self._identify(call)
+                call = replace(call, principal=identity.principal)
+                self._note(call)
+                response = self._carry_out(call, identity)
+        except AwsError as error:
+            response = wire.refuse(call, error)
+        except Exception:
+            log.exception("%s:%s failed in the emulator", call.service, call.action)
+            message = f"The local cloud cannot do {call.action} like this; its log tells why."
+            response = wire.refuse(call, AwsError("InternalError", message, 500))
+        self._calls.add(
+            at=time.time(),
+            principal=call.principal,
+            service=call.service,
+            action=call.action,
+            error=wire.error_code(response),
+            took=time.perf_counter() - started,
+            instances=tuple(value for name, value in call.form.items() if INSTANCE_ID.fullmatch(name)),
+        )
+        return response
+
+    def _identify(self, call: Call) -> Identity:
+        if call.authorization is None:
+            raise authentication.unsigned(call.service)
+        service, region = call.authorization.service, call.authorization.region
+        if region not in (self._emulator.region, GLOBAL_REGION):
+            raise authentication.unknown_key(service)  # as of a region that the account has not enabled
+        if self._faults.is_on("expired-credentials"):
+            raise authentication.expired(service)
+        identity = self._identities.find(call.authorization.key)
+        authentication.judge(call.request, call.authorization, identity, datetime.now(UTC))
+        if identity is None:
+            raise authentication.unknown_key(call.authorization.service)
+        return identity
+
+    def _note(self, call: Call) -> None:
+        """Keeps what IAM would be asked. Users are the operator's; only roles are somebody's part."""
+        role, _, session = call.principal.partition("/")
+        if not session:
+            return
+        ec2 = self._emulator.backend("ec2")
+        where = Account(self._emulator.account, self._emulator.region, lambda name: ec2.tags.get(name, {}))
+        try:
+            questions = asked(call.service, call.action, _parameters(call), where)
+        except (KeyError, TypeError, ValueError):
+            questions = None
+        self._calls.add_asked(role, f"{call.service}:{call.action}", questions)
+
+    def _carry_out(self, call: Call, identity: Identity) -> Response:
+        self._throttle.judge(call)
+        if (call.service, call.action) == ("sts", "GetCallerIdentity"):
+            return self._caller_identity(call, identity)
+        handler = self._handlers.get((call.service, call.action))
+        response = handler(call) if handler else self._emulator.ask(call.service, call.request)
+        forget_tags(self._emulator, call, response)
+        if not call.action.startswith(READS) or call.action == "AssumeRole":
+            self._changed()
+        return response
+
+    def _caller_identity(self, call: Call, identity: Identity) -> Response:
+        account = self._emulator.account
+        return wire.answer(call, {"UserId": identity.user_id, "Account": account, "Arn": identity.arn})
+
+
+def _parameters(call: Call) -> Mapping[str, Any]:
+    if call.service != "s3":
+        return wire.parameters(call)
+    bucket, _, key = call.request.path.strip("/").partition("/")
+    return {"Bucket": bucket, "Key": unquote(key)}

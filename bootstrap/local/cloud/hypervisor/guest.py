@@ -1,0 +1,100 @@
+"""What an instance of a base image runs in the local cloud, in place of an operating system with cloud-init.
+
+    python -m bootstrap.local.cloud.hypervisor.guest --root DIR --home DIR --instance-id ID --address ADDRESS
+
+The hypervisor has already written the user data below the root directory; the files there decide what the machine does:
+build an image (here), run the manager (`manager.py`), or nothing. What an image builder would install is this machine's
+own Python environment, in which the workers of the local cloud run.
+"""
+
+import argparse
+import json
+import logging
+import platform
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import boto3
+
+from bootstrap.machines.fetch import fetch
+from bootstrap.machines.image import setup
+from bootstrap.machines.manager.config import CONFIG_PATH
+
+log = logging.getLogger(__name__)
+
+POWER_OFF = 111
+"""The exit status with which a guest asks for its shutdown: `poweroff` would be this machine's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """An instance as its programs see it: `root` is its root disk, `home` its second disk where it has one."""
+
+    root: Path
+    home: Path
+    instance_id: str
+    address: str
+
+    def path(self, absolute: str) -> Path:
+        """Where a file of the machine is on this one."""
+        return self.root / absolute.lstrip("/")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bootstrap.local.cloud.hypervisor.guest")
+    for name in ("root", "home"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("instance-id", "address"):
+        parser.add_argument(f"--{name}", required=True)
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    return run(Machine(**vars(parser.parse_args(arguments))))
+
+
+def run(machine: Machine) -> int:
+    """Do what the user data is for; the exit status, POWER_OFF to shut the machine down."""
+    if machine.path(setup.CONFIG).exists():
+        return build_image(machine)
+    if machine.path(str(CONFIG_PATH)).exists():
+        from bootstrap.local.cloud.hypervisor import manager
+
+        return manager.run(machine)
+    log.info("the user data has no configuration of a manager or an image builder: nothing to do")
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    return 0
+
+
+def build_image(machine: Machine) -> int:
+    """Set the machine up as `bootstrap.machines.image.setup` does, except for what needs a system of its own."""
+    try:
+        setup.say(setup.last_words(set_up(machine)), str(machine.root / "console"))
+    except Exception as error:  # as in the real one: whatever the cause, the machine must not keep running
+        log.exception("the set-up failed")
+        setup.say(f"{setup.FAILED}{error}", str(machine.root / "console"))
+    return POWER_OFF
+
+
+def set_up(machine: Machine) -> dict[str, str]:
+    """Fetch and check the bundle with the builder's role; the versions in the image. Raises whatever goes wrong."""
+    config = json.loads(machine.path(setup.CONFIG).read_text())
+    bundle = machine.path(setup.BUNDLE)
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    fetch(boto3.client("s3", region_name=config["region"]), config["bucket"], config["bundle"], bundle)
+    units = [f"bootstrap/worker/systemd/{unit}" for unit in setup.UNITS]
+    for needed in ("bootstrap/worker/image-requirements.txt", *units):
+        if not (bundle / needed).is_file():
+            raise setup.SetupFailed(f"the bundle lacks {needed}")
+    return {**_versions(), "python": platform.python_version(), "system": "local cloud"}
+
+
+def _versions() -> dict[str, str]:
+    """The versions of the installed packages that an image reports; nbgrader is optional."""
+    here = {one.metadata["Name"].lower(): one.version for one in metadata.distributions()}
+    return {name: here[name] for name in setup.TOLD if name in here}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

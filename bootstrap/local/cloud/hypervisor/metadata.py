@@ -1,0 +1,178 @@
+"""The instance metadata service, version 2, of every running instance.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html
+
+On AWS only the instance itself reaches its metadata. All of ours share one loopback address, so each is told a path
+of its own that cannot be guessed from its id: /_imds/<instance id>/<key>/.
+"""
+
+import hmac
+import json
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from bootstrap.local.cloud.ec2.instances import Machine, Machines, profile_role, user_data
+from bootstrap.local.cloud.ec2.rules import State
+from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.errors import Request, Response, text
+from bootstrap.local.cloud.gateway.authentication import Identities, SessionCredentials
+
+METADATA_PREFIX = "/_imds/"
+LONGEST_TTL = 21600
+TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"
+TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105 - a header's name
+ROLES = "meta-data/iam/security-credentials/"
+UP = (State.RUNNING, State.STOPPING, State.SHUTTING_DOWN)
+
+
+class MetadataPaths:
+    """The paths of instances' metadata; the same after a resume, for the operator's secret makes them."""
+
+    def __init__(self, operator_secret: str) -> None:
+        self._secret = operator_secret.encode()
+
+    def of(self, instance_id: str) -> str:
+        key = hmac.digest(self._secret, f"metadata of {instance_id}".encode(), "sha256").hex()
+        return f"{METADATA_PREFIX}{instance_id}/{key}/"
+
+    def is_of(self, instance_id: str, path: str) -> bool:
+        """Whether a request's path is within the instance's own."""
+        own = self.of(instance_id)
+        return hmac.compare_digest(path[: len(own)].encode(), own.encode())
+
+
+class MetadataService:
+    """Answers metadata requests. Takes the emulator's lock itself."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        machines: Machines,
+        identities: Identities,
+        paths: MetadataPaths,
+        lifetime: timedelta,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._emulator = emulator
+        self._machines = machines
+        self._identities = identities
+        self._paths = paths
+        self._lifetime = lifetime
+        self._now = now
+        self._tokens: dict[str, tuple[str, datetime]] = {}
+        self._credentials: dict[tuple[str, str], SessionCredentials] = {}
+
+    def answer(self, request: Request) -> Response:
+        instance_id, _, rest = request.path.removeprefix(METADATA_PREFIX).partition("/")
+        _key, _, rest = rest.partition("/")
+        version, _, path = rest.partition("/")
+        with self._emulator.lock:
+            machine = self._machines.by_id.get(instance_id)
+            if machine is None or not self._is_reached(machine, request) or version != "latest":
+                return text(404, "Not Found")
+            if path == "api/token":
+                return self._issue_token(request, machine)
+            if not self._is_admitted(request, machine):
+                return text(401, "Unauthorized")
+            content = self._content(machine, path)
+        return text(404, "Not Found") if content is None else _found(content)
+
+    def _is_reached(self, machine: Machine, request: Request) -> bool:
+        """Whether something of the instance may still run and ask, and asks by its own path."""
+        is_up = machine.state in UP and not machine.is_dead
+        return is_up and self._paths.is_of(machine.instance_id, request.path)
+
+    def _issue_token(self, request: Request, machine: Machine) -> Response:
+        if request.method != "PUT":
+            return text(405, "Method Not Allowed")
+        if "x-forwarded-for" in request.headers:
+            return text(403, "Forbidden")
+        ttl = request.headers.get(TTL_HEADER, "")
+        if not ttl.isdigit() or not 1 <= int(ttl) <= LONGEST_TTL:
+            return text(400, "Bad Request")
+        now = self._now()
+        self._tokens = {token: held for token, held in self._tokens.items() if held[1] > now}
+        token = secrets.token_urlsafe(40)
+        self._tokens[token] = (machine.instance_id, now + timedelta(seconds=int(ttl)))
+        return Response(200, token.encode(), (("Content-Type", "text/plain"), (TTL_HEADER, ttl)))
+
+    def _is_admitted(self, request: Request, machine: Machine) -> bool:
+        holder, until = self._tokens.get(request.headers.get(TOKEN_HEADER, ""), ("", self._now()))
+        return holder == machine.instance_id and until > self._now()
+
+    def _content(self, machine: Machine, path: str) -> str | bytes | None:
+        if path.startswith(ROLES):
+            return self._credentials_document(machine, path.removeprefix(ROLES))
+        return _plain_content(machine, self._emulator.account, self._emulator.region).get(path)
+
+    def _credentials_document(self, machine: Machine, role: str) -> str | None:
+        own = profile_role(machine.instance, self._emulator.backend("iam"))
+        if own is None or role not in ("", own):
+            return None
+        if not role:
+            return own
+        credentials = self._fresh_credentials(machine.instance_id, role)
+        if credentials is None:
+            return None
+        return json.dumps(
+            {
+                "Code": "Success",
+                "LastUpdated": _moment(credentials.issued_at),
+                "Type": "AWS-HMAC",
+                "AccessKeyId": credentials.key,
+                "SecretAccessKey": credentials.secret,
+                "Token": credentials.token,
+                "Expiration": _moment(credentials.expires_at),
+            }
+        )
+
+    def _fresh_credentials(self, instance_id: str, role: str) -> SessionCredentials | None:
+        """The instance's credentials, replaced well before they expire."""
+        held = self._credentials.get((instance_id, role))
+        if held is not None and held.expires_at - self._now() > self._lifetime / 2:
+            return held
+        self._identities.forget_expired(self._now())
+        fresh = self._identities.assume(role, instance_id, self._lifetime)
+        if fresh is not None:
+            self._credentials[instance_id, role] = fresh
+        return fresh
+
+
+def _plain_content(machine: Machine, account: str, region: str) -> dict[str, str | bytes]:
+    instance = machine.instance
+    zone = str(instance.availability_zone)
+    document = {
+        "accountId": account,
+        "architecture": str(instance.architecture),
+        "availabilityZone": zone,
+        "imageId": str(instance.image_id),
+        "instanceId": machine.instance_id,
+        "instanceType": str(instance.instance_type),
+        "pendingTime": _moment(instance.launch_time.replace(tzinfo=UTC)),
+        "privateIp": str(instance.private_ip_address),
+        "region": region,
+        "version": "2017-09-30",
+    }
+    content: dict[str, str | bytes] = {
+        "meta-data/instance-id": machine.instance_id,
+        "meta-data/instance-type": str(instance.instance_type),
+        "meta-data/ami-id": str(instance.image_id),
+        "meta-data/local-ipv4": str(instance.private_ip_address),
+        "meta-data/local-hostname": str(instance.private_dns_name),
+        "meta-data/placement/availability-zone": zone,
+        "meta-data/placement/region": region,
+        "dynamic/instance-identity/document": json.dumps(document, indent=2),
+    }
+    if given := user_data(instance):
+        content["user-data"] = given
+    return content
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _found(content: str | bytes) -> Response:
+    body = content.encode() if isinstance(content, str) else content
+    return Response(200, body, (("Content-Type", "text/plain"),))
