@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.local.cloud.errors import AwsError, Request
 from bootstrap.local.cloud.gateway.authentication import Identity, judge
-from bootstrap.local.cloud.gateway.wire import read_authorization
+from bootstrap.local.cloud.wire import read_authorization
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, SECRET, CloudProcess
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -7,13 +7,13 @@ from typing import Any
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import FakeBucket
 
+from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.launching import VCPU_LIMIT
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError, Response
 from bootstrap.local.cloud.faults import Faults
-from bootstrap.local.cloud.gateway import wire
-from bootstrap.local.cloud.gateway.wire import Call
 from bootstrap.local.cloud.settings import OPERATOR_KEY
+from bootstrap.local.cloud.wire import Call
 
 TRIED_DRY = ("AllocateAddress", "CreateVpc")
 VCPUS = "L-1216C47A"

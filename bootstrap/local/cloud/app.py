@@ -30,13 +30,13 @@ from bootstrap.local.cloud.gateway.authentication import Identities
 from bootstrap.local.cloud.gateway.call_log import CallLog
 from bootstrap.local.cloud.gateway.control import Control
 from bootstrap.local.cloud.gateway.front import Front
+from bootstrap.local.cloud.gateway.metadata import MetadataPaths, MetadataService
 from bootstrap.local.cloud.gateway.server import Server
 from bootstrap.local.cloud.gateway.throttling import Buckets, Throttle
-from bootstrap.local.cloud.gateway.wire import Call
 from bootstrap.local.cloud.hypervisor.disks import Disks
 from bootstrap.local.cloud.hypervisor.host import Machinery, Room
-from bootstrap.local.cloud.hypervisor.metadata import MetadataPaths, MetadataService
 from bootstrap.local.cloud.settings import OPERATOR_KEY, Settings
+from bootstrap.local.cloud.wire import Call
 
 log = logging.getLogger(__name__)
 

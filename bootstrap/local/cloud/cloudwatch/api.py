@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
+from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.cloudwatch.alarm_watch import AlarmWatch, state_detail
 from bootstrap.local.cloud.cloudwatch.alarms import AlarmState
 from bootstrap.local.cloud.cloudwatch.metrics import (
@@ -18,8 +19,7 @@ from bootstrap.local.cloud.cloudwatch.metrics import (
 )
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError, Response
-from bootstrap.local.cloud.gateway import wire
-from bootstrap.local.cloud.gateway.wire import Call
+from bootstrap.local.cloud.wire import Call
 
 MOST_QUERIES = 500
 MOST_DATA = 1000

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2 import rules
 from bootstrap.local.cloud.ec2.instances import Machine, Machines, home_volume, root_volume
 from bootstrap.local.cloud.ec2.launching import Launching
@@ -13,9 +14,8 @@ from bootstrap.local.cloud.ec2.lifecycle import Lifecycle, Statuses
 from bootstrap.local.cloud.ec2.rules import CODES, State
 from bootstrap.local.cloud.emulator import Emulator, with_form
 from bootstrap.local.cloud.errors import AwsError, Response
-from bootstrap.local.cloud.gateway import wire
-from bootstrap.local.cloud.gateway.wire import Call
 from bootstrap.local.cloud.hypervisor.host import Room
+from bootstrap.local.cloud.wire import Call
 
 Handler = Callable[[Call], Response]
 

@@ -14,14 +14,14 @@ from moto.ec2.models.amis import Ami
 from moto.ec2.utils import random_ami_id
 from moto.ssm.models import Parameter
 
+from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.instances import Machines, root_volume
 from bootstrap.local.cloud.ec2.lifecycle import ROOT_SIZE, Lifecycle
 from bootstrap.local.cloud.ec2.rules import State
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError, Response
-from bootstrap.local.cloud.gateway import wire
-from bootstrap.local.cloud.gateway.wire import Call
 from bootstrap.local.cloud.hypervisor.host import Room
+from bootstrap.local.cloud.wire import Call
 
 PENDING, AVAILABLE = "pending", "available"
 IMAGEABLE = (State.RUNNING, State.STOPPED)

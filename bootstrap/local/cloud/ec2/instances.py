@@ -11,6 +11,7 @@ from moto.ec2.models.instances import InstanceState, StateReason
 
 from bootstrap.local.cloud.ec2.rules import CODES, State, judge_ids, not_found
 from bootstrap.local.cloud.emulator import Emulator
+from bootstrap.local.cloud.hypervisor.host import BootPlan
 
 Announce = Callable[[str, State, float], None]
 """Told of every change: instance id, new state, epoch seconds."""
@@ -150,18 +151,6 @@ class Machines:
 def show(instance: Any, state: State) -> None:
     """Makes moto show this state."""
     instance._state = InstanceState(str(state), CODES[state])
-
-
-@dataclass(frozen=True, slots=True)
-class BootPlan:
-    """Everything that booting an instance needs. `home_volume` is its first disk beside the root."""
-
-    instance_id: str
-    image_id: str
-    address: str
-    user_data: bytes
-    root_volume: str
-    home_volume: str | None
 
 
 def boot_plan(machine: Machine) -> BootPlan:

@@ -6,6 +6,7 @@ from typing import Any
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.responses._base_response import EC2BaseResponse
 
+from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.images import Images
 from bootstrap.local.cloud.ec2.instances import Machines
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle
@@ -13,8 +14,7 @@ from bootstrap.local.cloud.ec2.rules import COSTING, ClientTokens, State, finger
 from bootstrap.local.cloud.emulator import Emulator, with_form
 from bootstrap.local.cloud.errors import AwsError, Response
 from bootstrap.local.cloud.faults import Faults
-from bootstrap.local.cloud.gateway import wire
-from bootstrap.local.cloud.gateway.wire import Call
+from bootstrap.local.cloud.wire import Call
 
 DEFAULT_TYPE = "m1.small"
 VCPU_LIMIT = 5

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError, Response
 from bootstrap.local.cloud.formation.engine import Engine
 from bootstrap.local.cloud.formation.kinds import KINDS
 from bootstrap.local.cloud.formation.model import Stack, Template
 from bootstrap.local.cloud.formation.resolving import creation_order
-from bootstrap.local.cloud.gateway import wire
-from bootstrap.local.cloud.gateway.wire import Call
+from bootstrap.local.cloud.wire import Call
 
 Handler = Callable[[Call], Response]
 

@@ -1,2 +1,3 @@
-"""How requests come in: the HTTP server, who signed a request and whether rightly, AWS's wire protocols, API rates,
-the record of calls, and the control API. What a call does belongs to its service's package."""
+"""How requests come in: the HTTP server, who signed a request and whether rightly, API rates, the record of calls, and
+the two endpoints beside AWS's API: the control API and instance metadata. What a call does belongs to its service's
+package."""

@@ -16,8 +16,8 @@ from botocore.credentials import Credentials
 
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError, Request
-from bootstrap.local.cloud.gateway.wire import Authorization
 from bootstrap.local.cloud.settings import OPERATOR_KEY
+from bootstrap.local.cloud.wire import Authorization
 
 ALLOWED_SKEW = timedelta(minutes=15)
 UNHASHED = ("UNSIGNED-PAYLOAD", "STREAMING-")

@@ -20,8 +20,8 @@ from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError, Request, Response, as_json, text
 from bootstrap.local.cloud.faults import Faults, UnknownFaultError
 from bootstrap.local.cloud.gateway.call_log import CallLog
+from bootstrap.local.cloud.gateway.metadata import MetadataPaths
 from bootstrap.local.cloud.hypervisor.host import Room
-from bootstrap.local.cloud.hypervisor.metadata import MetadataPaths
 
 CONTROL_PREFIX = "/_cloud/"
 

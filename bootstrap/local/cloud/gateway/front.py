@@ -9,17 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.api import forget_tags
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError, Request, Response, text
 from bootstrap.local.cloud.faults import Faults
-from bootstrap.local.cloud.gateway import authentication, wire
+from bootstrap.local.cloud.gateway import authentication
 from bootstrap.local.cloud.gateway.authentication import Identities, Identity
 from bootstrap.local.cloud.gateway.call_log import Account, CallLog, asked
 from bootstrap.local.cloud.gateway.control import CONTROL_PREFIX, Control
+from bootstrap.local.cloud.gateway.metadata import METADATA_PREFIX, MetadataService
 from bootstrap.local.cloud.gateway.throttling import Throttle
-from bootstrap.local.cloud.gateway.wire import Call
-from bootstrap.local.cloud.hypervisor.metadata import METADATA_PREFIX, MetadataService
+from bootstrap.local.cloud.wire import Call
 
 log = logging.getLogger(__name__)
 

@@ -84,7 +84,7 @@ class Buckets:
 
 
 if TYPE_CHECKING:
-    from bootstrap.local.cloud.gateway.wire import Call
+    from bootstrap.local.cloud.wire import Call
 
 TARGETS = ("Filter.", "InstanceId.", "VolumeId.", "MaxResults", "NextToken", "ImageId.", "SubnetId.")
 

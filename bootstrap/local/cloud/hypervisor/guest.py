@@ -14,12 +14,13 @@ import platform
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import boto3
 
+from bootstrap.local.cloud.hypervisor import manager
+from bootstrap.local.cloud.hypervisor.manager import Machine
 from bootstrap.machines.fetch import fetch
 from bootstrap.machines.image import setup
 from bootstrap.machines.manager.config import CONFIG_PATH
@@ -28,20 +29,6 @@ log = logging.getLogger(__name__)
 
 POWER_OFF = 111
 """The exit status with which a guest asks for its shutdown: `poweroff` would be this machine's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """An instance as its programs see it: `root` is its root disk, `home` its second disk where it has one."""
-
-    root: Path
-    home: Path
-    instance_id: str
-    address: str
-
-    def path(self, absolute: str) -> Path:
-        """Where a file of the machine is on this one."""
-        return self.root / absolute.lstrip("/")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,8 +46,6 @@ def run(machine: Machine) -> int:
     if machine.path(setup.CONFIG).exists():
         return build_image(machine)
     if machine.path(str(CONFIG_PATH)).exists():
-        from bootstrap.local.cloud.hypervisor import manager
-
         return manager.run(machine)
     log.info("the user data has no configuration of a manager or an image builder: nothing to do")
     signal.sigwait({signal.SIGTERM, signal.SIGINT})

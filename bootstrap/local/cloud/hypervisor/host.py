@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bootstrap.local import processes
-from bootstrap.local.cloud.ec2.instances import BootPlan
 from bootstrap.local.cloud.errors import UserDataError
 from bootstrap.local.cloud.hypervisor.disks import Disks
 from bootstrap.local.cloud.hypervisor.guest import POWER_OFF
@@ -21,6 +20,18 @@ log = logging.getLogger(__name__)
 
 WORKER_COMMAND = ("{python}", "-m", "bootstrap.worker.boot", "--config", "{root}/etc/cloudjhub/worker.json")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class BootPlan:
+    """Everything that booting an instance needs. `home_volume` is its first disk beside the root."""
+
+    instance_id: str
+    image_id: str
+    address: str
+    user_data: bytes
+    root_volume: str
+    home_volume: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

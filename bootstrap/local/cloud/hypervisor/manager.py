@@ -20,7 +20,6 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.local import processes
-from bootstrap.local.cloud.hypervisor.guest import Machine
 from bootstrap.machines.fetch import TARGET, DamagedError, fetch
 from bootstrap.machines.manager import secrets
 from bootstrap.machines.manager.commands import hub_command, proxy_command
@@ -31,6 +30,20 @@ from hub.config.settings import CONFIG_VARIABLE
 CURSOR = Path("/var/lib/cloudjhub-journal/cursor")
 LAST_WORDS = 3.0
 """Seconds for what is not sent yet when the machine ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """An instance as its programs see it: `root` is its root disk, `home` its second disk where it has one."""
+
+    root: Path
+    home: Path
+    instance_id: str
+    address: str
+
+    def path(self, absolute: str) -> Path:
+        """Where a file of the machine is on this one."""
+        return self.root / absolute.lstrip("/")
 
 
 class ManagerLog:
