@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import click
 
-from bootstrap.cli.options import file_option, yes_option
+from bootstrap.cli.options import NameValue, file_option, yes_option
 from bootstrap.cli.questions import Answers, Question, get, option_questions, option_value, put, questions
 from bootstrap.cluster import users as kept
 from bootstrap.config import migration
@@ -61,20 +61,6 @@ FLAGS: Mapping[str, tuple[str, Any, str]] = {
 LISTS = ("network.worker_subnets", "workers.types")
 
 
-class NamedValue(click.ParamType[Any]):
-    """NAME=VALUE"""
-
-    name = "NAME=VALUE"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        name, equals, text = str(value).partition("=")
-        if not equals or not name or "." in name:
-            self.fail(f"{value!r} is no NAME=VALUE, like client_id=abc", param, ctx)
-        return name, text
-
-
 def _flagged(command: Any) -> Any:
     """The command with an option for each of the flags, named by its key."""
     for key, (flag, kind, words) in reversed(list(FLAGS.items())):
@@ -90,7 +76,7 @@ def _flagged(command: Any) -> Any:
     "--option",
     "options",
     multiple=True,
-    type=NamedValue(),
+    type=NameValue("client_id=abc"),
     help="An option of the authenticator, NAME=VALUE; several values with ; between; may be repeated.",
 )
 @click.option("--admin", "admins", multiple=True, help="A user who administers the hub; may be repeated.")
@@ -210,7 +196,7 @@ def _check(question: Question, value: Any, file: Path) -> None:
     except WrongSetting as error:
         if error.key == "login.options":  # which are asked for next
             return
-        raise click.UsageError(error.words) from error
+        raise click.UsageError(error.message) from error
 
 
 def _number(given: str) -> float | str:
@@ -232,7 +218,7 @@ def _accepted(answers: Answers, file: Path) -> ClusterSettings:
     except WrongSetting as error:
         key = error.key.rstrip("0123456789").rstrip(".")  # of one in a list, the list's
         flag = "--option" if key.startswith("login.options") else FLAGS[key][0] if key in FLAGS else key
-        raise SettingsError(f"{flag}: {error.words}" if flag else error.words) from error
+        raise SettingsError(f"{flag}: {error.message}" if flag else error.message) from error
 
 
 def _settings(answers: Answers, file: Path) -> ClusterSettings:

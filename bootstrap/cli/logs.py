@@ -9,11 +9,8 @@ from pathlib import Path
 import click
 
 from bootstrap.aws.site import Site
-from bootstrap.cli.options import file_option, json_option, site_of
-from bootstrap.config.document import Scalar
-from bootstrap.config.values import duration
+from bootstrap.cli.options import Duration, file_option, json_option, site_of
 from bootstrap.errors import Interrupted, NotBuilt, SettingsError
-from bootstrap.operations.arguments import Argument
 from bootstrap.operations.logs import Line, console, groups, lines, news
 from bootstrap.operations.workers.choosing import chosen
 from bootstrap.operations.workers.listing import machines
@@ -29,11 +26,13 @@ OVERLAP = timedelta(seconds=30)
 @click.command()
 @click.argument("part", required=False)
 @click.argument("name", required=False)
-@click.option("--since", default="1h", show_default=True, help="How far back: 10m, 1h, 2d.")
+@click.option("--since", type=Duration(), default="1h", show_default=True, help="How far back: 10m, 1h, 2d.")
 @click.option("--follow", is_flag=True, help="Go on showing what is logged, until Ctrl-C.")
 @file_option
 @json_option
-def logs(part: str | None, name: str | None, since: str, follow: bool, file: Path, as_json: bool) -> None:
+def logs(
+    part: str | None, name: str | None, since: timedelta, follow: bool, file: Path, as_json: bool
+) -> None:
     """What manager, functions and workers' machines say.
 
     PART is manager, lifecycle (all functions) or a function like sweep; without one, all of these are shown.
@@ -46,7 +45,7 @@ def logs(part: str | None, name: str | None, since: str, follow: bool, file: Pat
     if name is not None:
         _show_console(site, name)
         return
-    start = datetime.now(UTC) - min(duration(Scalar(Argument("--since"), since)), OLDEST)
+    start = datetime.now(UTC) - min(since, OLDEST)
     wanted = groups(site.cluster, part)
     try:
         _show(site, wanted, start, follow=follow, as_json=as_json)

@@ -1,6 +1,8 @@
-"""What the commands' options have in common."""
+"""The options that commands have in common, and how durations and names with values are written in them."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +11,7 @@ import click
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.config.reading import read_settings
+from bootstrap.config.values import duration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,6 +29,41 @@ file_option = click.option(
     show_envvar=True,
     help="The cluster's settings.",
 )  # fmt: skip
+
+
+class Duration(click.ParamType[Any]):
+    """Seconds, or 90s, 15m, 1h, 2d, 1h30m."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The duration; click asks again or ends with a usage error for anything else."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class NameValue(click.ParamType[Any]):
+    """NAME=VALUE; `example` is shown where it is written otherwise."""
+
+    name = "NAME=VALUE"
+
+    def __init__(self, example: str) -> None:
+        self.example = example
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Name and value, without spaces around them."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"\s*([\w-]+)\s*=(.*)", str(value), re.DOTALL)
+        if match is None:
+            self.fail(f"{value!r}: write NAME=VALUE, like {self.example}", param, ctx)
+        return match[1], match[2].strip()
 
 
 def site_of(file: Path) -> Site:

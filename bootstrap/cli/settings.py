@@ -8,11 +8,10 @@ from pathlib import Path
 import click
 
 from bootstrap.aws.site import Site
-from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
+from bootstrap.cli.options import NameValue, dry_run_option, file_option, json_option, site_of
 from bootstrap.cluster.users import accepted
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations import policies
-from bootstrap.operations.arguments import Assignment
 from bootstrap.operations.workers.keeping import keep, moment
 from bootstrap.operations.workers.listing import store_of
 from lifecycle_app.model.messages import length
@@ -51,7 +50,7 @@ def get(scope: str | None, file: Path, as_json: bool) -> None:
 
 
 @settings.command("set")
-@click.argument("arguments", metavar="[NAME=VALUE]...", nargs=-1)
+@click.argument("assignments", type=NameValue("idle_timeout=90m"), metavar="[NAME=VALUE]...", nargs=-1)
 @click.option("--user", help="For this user alone.")
 @click.option("--group", help="For this group; of several groups the most generous value holds.")
 @click.option("--unset", multiple=True, metavar="NAME", help="Take back what is set here; may be repeated.")
@@ -59,7 +58,7 @@ def get(scope: str | None, file: Path, as_json: bool) -> None:
 @dry_run_option
 @json_option
 def set_(
-    arguments: tuple[str, ...],
+    assignments: tuple[tuple[str, str], ...],
     user: str | None,
     group: str | None,
     unset: tuple[str, ...],
@@ -73,18 +72,17 @@ def set_(
     """
     user = accepted(user) if user else None
     scope = _scope(user, group)
-    assignments = [Assignment.read(argument) for argument in arguments]
-    keeping = [one for one in assignments if one.name == KEEP_UNTIL]
-    fields = [one for one in assignments if one.name != KEEP_UNTIL]
-    if not arguments and not unset:
+    keeping = [text for name, text in assignments if name == KEEP_UNTIL]
+    fields = [one for one in assignments if one[0] != KEEP_UNTIL]
+    if not assignments and not unset:
         raise SettingsError("say what to set, like idle_timeout=90m, or what to --unset")
     if keeping and not user:
         raise SettingsError(f"{KEEP_UNTIL} is for one user: add --user")
     site = site_of(file)
     if fields or unset:
         _change(site, scope, fields, unset, dry_run=dry_run, as_json=as_json)
-    for one in keeping:
-        _keep(site, user or "", one.text, dry_run=dry_run, as_json=as_json)
+    for text in keeping:
+        _keep(site, user or "", text, dry_run=dry_run, as_json=as_json)
 
 
 def _scope(user: str | None, group: str | None) -> str:
@@ -96,7 +94,7 @@ def _scope(user: str | None, group: str | None) -> str:
 
 
 def _change(
-    site: Site, scope: str, fields: Sequence[Assignment], unset: Sequence[str], *, dry_run: bool, as_json: bool
+    site: Site, scope: str, fields: Sequence[tuple[str, str]], unset: Sequence[str], *, dry_run: bool, as_json: bool
 ) -> None:  # fmt: skip
     before = policies.texts(site)
     document = policies.changed(before.get(scope), fields, unset)

@@ -1,14 +1,13 @@
-"""A YAML file as text, lists and tables that know their place in it.
+"""A YAML file as texts, lists and tables, and the line of each key.
 
-Nothing is guessed from how a value looks: whether `no`, `012` or `1:30` is text or a number is for the reader of its
-key to say, so YAML 1.1's surprises cannot happen. Anchors, tags and keys given twice are refused.
+Nothing is guessed from how a value looks: whether `no`, `012` or `1:30` is a text or a number depends on the setting,
+so YAML 1.1's surprises cannot happen. Anchors, tags and duplicate keys are refused.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -20,101 +19,80 @@ LONGEST_QUOTED = 60
 LONGEST_KEY = 100
 DEEPEST = 20
 
+KeyPath = tuple[str | int, ...]
+"""Where a value is: keys of tables and indexes of lists, from the top of the file."""
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something stands: `key` with dots, like `workers.disk`; "" for the whole file."""
 
-    file: Path
-    line: int
-    key: str = ""
+class Plain(str):
+    """A text without quotes: it may be meant as a number, true or false."""
 
-    def below(self, name: str, line: int) -> Place:
-        return Place(self.file, line, f"{self.key}.{name}" if self.key else name)
-
-    def wrong(self, message: str) -> WrongSetting:
-        """The error that names file, line and key."""
-        return WrongSetting(self, message)
+    __slots__ = ()
 
 
 class WrongSetting(SettingsError):
-    """What is wrong at a place; `words` is that alone, `key` the setting."""
+    """A wrong setting: `key` names it, `message` says what is wrong without the place in the file."""
 
-    def __init__(self, place: Place, words: str) -> None:
-        where = f"{place.file}, line {place.line}"
-        super().__init__(": ".join(part for part in (where, place.key, words) if part))
-        self.key = place.key
-        self.words = words
-
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """A text as it is written; `is_plain` if it is not in quotes."""
-
-    place: Place
-    text: str
-    is_plain: bool = True
-
-    @property
-    def is_empty(self) -> bool:
-        """Is there nothing after the key?"""
-        return not self.text or (self.is_plain and self.text in ("~", "null"))
+    def __init__(self, where: str, key: str, message: str) -> None:
+        super().__init__(": ".join(part for part in (where, key, message) if part))
+        self.key = key
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    place: Place
-    items: tuple[Value, ...]
+class Document:
+    """What a file holds. Texts are str or `Plain`; what has no value is None."""
+
+    file: Path
+    values: dict[str, Any]
+    lines: dict[KeyPath, int]
+
+    def line(self, path: KeyPath) -> int:
+        """The line of a key; of the section it would be in, if it is not in the file."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def wrong(self, path: KeyPath, message: str) -> WrongSetting:
+        """The error that names file, line and key."""
+        key = ".".join(str(part + 1) if isinstance(part, int) else part for part in path)
+        return WrongSetting(f"{self.file}, line {self.line(path)}", key, message)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    place: Place
-    entries: dict[str, Value] = field(default_factory=dict)
-
-
-Value = Scalar | Listing | Table
-
-
-def parse(content: bytes, file: Path) -> Table:
-    """What the file holds; an empty table for an empty file. Raises SettingsError."""
-    top = Place(file, 1)
+def parse(content: bytes, file: Path) -> Document:
+    """What the file holds; no values for an empty file. Raises SettingsError."""
+    found = Document(file, {}, {})
     if len(content) > LARGEST:
-        raise SettingsError(f"{file} has more than {LARGEST // 1024} KB: it is no settings file")
+        raise SettingsError(f"{file} is larger than {LARGEST // 1024} KB: it is not a settings file")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise Place(file, line).wrong("not UTF-8 text: save the file as UTF-8") from error
+        found.lines[()] = content.count(b"\n", 0, error.start) + 1
+        raise found.wrong((), "not UTF-8 text: save the file as UTF-8") from error
     try:
         node = yaml.compose(text, Loader=_Composer)
-        value = Scalar(top, "") if node is None else _value(node, top, 0)
+        value = None if node is None else _value(node, (), found)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1 if mark else 1)
-        raise place.wrong(f"not YAML: {error.problem or error.context}".replace("\n", " ")) from error
+        found.lines[()] = mark.line + 1 if mark else 1
+        message = f"not YAML: {error.problem or error.context}".replace("\n", " ")
+        raise found.wrong((), message) from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise Place(file, line).wrong(
-            "not YAML: there is a character in it that cannot be printed"
-        ) from error
-    except (
-        ValueError,
-        OverflowError,
-        RecursionError,
-    ) as error:  # an impossible \U escape; brackets without end
+        found.lines[()] = text.count("\n", 0, error.position) + 1
+        raise found.wrong((), "not YAML: it contains a character that cannot be printed") from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        # An impossible \U escape; brackets without end.
         raise SettingsError(
-            f"{file}: not YAML: {type(error).__name__}: begin again with `cloudjhub init`"
+            f"{file}: not YAML: {type(error).__name__}: write a new file with `cloudjhub init`"
         ) from error
-    if isinstance(value, Scalar) and value.is_empty:
-        return Table(top)
-    if not isinstance(value, Table):
-        raise top.wrong("must hold lines like `cluster: physics`: begin with `cloudjhub init`")
-    return value
+    if value is not None and not isinstance(value, dict):
+        raise found.wrong((), "must hold lines like `cluster: physics`: write one with `cloudjhub init`")
+    found.values.update(value or {})
+    return found
 
 
-def quoted(text: str) -> str:
-    """A text for an error: on one line, not too long."""
+def quoted(value: object) -> str:
+    """A value for an error: on one line, not too long."""
+    text = str(value)
     return ascii(text if len(text) <= LONGEST_QUOTED else text[:LONGEST_QUOTED] + "...")
 
 
@@ -136,42 +114,45 @@ class _Composer(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _value(node: yaml.Node, place: Place, depth: int) -> Value:
-    if depth > DEEPEST:
-        raise place.wrong("nested too deeply")
-    if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rpartition(":")[2] not in (
-        "str",
-        "seq",
-        "map",
-    ):
-        raise place.wrong(f"the tag {quoted(node.tag)} is not understood: leave it out")
+def _value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
+    """A node's value; the lines of what is below it are added to the document."""
+    if len(path) > DEEPEST:
+        raise document.wrong(path, "nested too deeply")
+    namespace, _, kind = node.tag.rpartition(":")
+    if namespace != "tag:yaml.org,2002" or kind not in ("str", "seq", "map"):
+        raise document.wrong(path, f"the tag {quoted(node.tag)} is not understood: leave it out")
     if isinstance(node, yaml.ScalarNode):
-        text = node.value.rstrip("\n")  # that a block ends with
-        if not text.isprintable():
-            raise place.wrong("has an invisible character or a line break in it: write it on one line")
-        return Scalar(place, text, is_plain=node.style is None)
+        return _text(node, path, document)
     if isinstance(node, yaml.SequenceNode):
-        items = (
-            _value(item, place.below(str(n), _line(item)), depth + 1) for n, item in enumerate(node.value, 1)
-        )
-        return Listing(place, tuple(items))
-    return _table(node, place, depth)
+        for index, item in enumerate(node.value):
+            document.lines[*path, index] = _line(item)
+        return [_value(item, (*path, index), document) for index, item in enumerate(node.value)]
+    return _table(node, path, document)
 
 
-def _table(node: yaml.Node, place: Place, depth: int) -> Table:
-    entries: dict[str, Value] = {}
+def _text(node: yaml.ScalarNode, path: KeyPath, document: Document) -> str | None:
+    text = node.value.rstrip("\n")  # that a block ends with
+    is_plain = node.style is None
+    if not text.isprintable():
+        raise document.wrong(path, "has an invisible character or a line break in it: write it on one line")
+    if not text or (is_plain and text in ("~", "null")):
+        return None
+    return Plain(text) if is_plain else str(text)
+
+
+def _table(node: yaml.Node, path: KeyPath, document: Document) -> dict[str, Any]:
+    table: dict[str, Any] = {}
     for key, value in node.value:
         line = _line(key)
-        if (
-            not isinstance(key, yaml.ScalarNode)
-            or not 0 < len(key.value) <= LONGEST_KEY
-            or not key.value.isprintable()
-        ):
-            raise Place(place.file, line, place.key).wrong("a key must be a word followed by a colon")
-        if key.value in entries:
-            raise place.below(key.value, line).wrong("given twice: remove one of the two lines")
-        entries[key.value] = _value(value, place.below(key.value, line), depth + 1)
-    return Table(place, entries)
+        name = key.value if isinstance(key, yaml.ScalarNode) else ""
+        if not 0 < len(name) <= LONGEST_KEY or not name.isprintable():
+            document.lines[path] = line
+            raise document.wrong(path, "a key must be a word followed by a colon")
+        document.lines[*path, name] = line
+        if name in table:
+            raise document.wrong((*path, name), "given twice: remove one of the two lines")
+        table[name] = _value(value, (*path, name), document)
+    return table
 
 
 def _line(node: yaml.Node) -> int:

@@ -1,44 +1,96 @@
 """The idle policy in cluster.yaml: the fields of `lifecycle_app.model.policy`, with durations as people write them."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from bootstrap.config.document import Listing, Scalar, Table, Value, suggestion
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    with_config,
+)
+from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
+
+from bootstrap.config.document import Plain
 from bootstrap.config.values import duration, free
-from lifecycle_app.model.policy import READERS, read
+from bootstrap.errors import SettingsError
+from lifecycle_app.model.policy import read
 
 NEVER = "never"
+
+
+def _seconds(value: Any) -> Any:
+    return int(duration(value).total_seconds()) if isinstance(value, str) else value
+
+
+def _limit(value: Any) -> Any:
+    return None if value in (None, NEVER) else _seconds(value)
+
+
+def _signals(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list like [interaction, work, load]")  # noqa: TRY004 -- pydantic takes ValueErrors
+    return list(map(free, value))
+
+
+def _checked(value: Any, info: ValidationInfo) -> Any:
+    """The value, if the lifecycle app's own rules accept it."""
+    for problem in read(json.dumps({info.field_name: value})).problems:
+        raise ValueError(problem.removeprefix(f"{info.field_name}: "))
+    return value
+
+
+Seconds = Annotated[Any, BeforeValidator(_seconds), AfterValidator(_checked)]
+Limit = Annotated[Any, BeforeValidator(_limit), AfterValidator(_checked)]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class IdlePolicy(TypedDict, total=False):
+    """The policy as JSON: durations in seconds, None for never."""
+
+    idle_timeout: Annotated[Seconds, Field(description="a machine that is not used for this long is stopped")]
+    busy_allowance: Annotated[
+        Limit, Field(description="how long a program may run on without its user; never: no limit")
+    ]
+    max_lifetime: Annotated[Limit, Field(description="a machine is stopped after this long in any case")]
+    signals: Annotated[
+        Any,
+        BeforeValidator(_signals),
+        AfterValidator(_checked),
+        Field(description="what counts as activity"),
+    ]
+    start_grace: Annotated[
+        Seconds, Field(description="a machine is not stopped for this long after its start")
+    ]
+    hung_after: Annotated[
+        Seconds, Field(description="without report and CPU for this long it counts as hung")
+    ]
+    hung_cpu: Annotated[
+        Any,
+        BeforeValidator(free),
+        AfterValidator(_checked),
+        Field(description="percent of CPU below which a machine does nothing"),
+    ]
+
+
 DURATIONS = ("idle_timeout", "busy_allowance", "max_lifetime", "start_grace", "hung_after")
-ENDLESS = tuple(name for name in DURATIONS if name in ("busy_allowance", "max_lifetime"))
+
+_policy = TypeAdapter(IdlePolicy)
 
 
-def policy(value: Value) -> dict[str, Any]:
-    """The policy's JSON object: durations in seconds, None for never. Raises SettingsError."""
-    if isinstance(value, Scalar) and value.is_empty:
-        return {}
-    if not isinstance(value, Table):
-        raise value.place.wrong("must hold indented lines below it, like `idle_timeout: 1h`")
-    found: dict[str, Any] = {}
-    for name, entry in value.entries.items():
-        if name not in READERS:
-            raise entry.place.wrong(f"there is no such setting: {suggestion(name, list(READERS))}")
-        found[name] = field(name, entry)
-    return found
+def field(name: str, text: str) -> Any:
+    """The JSON value of one field, written as on the command line: durations with a unit, signals with commas.
 
-
-def field(name: str, value: Value) -> Any:
-    """The JSON value of one field of the policy, checked by the lifecycle app's own rules."""
-    found = _plain(name, value)
-    for problem in read(json.dumps({name: found})).problems:
-        raise value.place.wrong(problem.removeprefix(f"{name}: "))
-    return found
-
-
-def _plain(name: str, value: Value) -> Any:
-    if name in DURATIONS:
-        if name in ENDLESS and isinstance(value, Scalar) and (value.is_empty or value.text == NEVER):
-            return None
-        return int(duration(value).total_seconds())
-    if name == "signals" and not isinstance(value, Listing):
-        raise value.place.wrong("must be a list like [interaction, work, load]")
-    return free(value)
+    Raises SettingsError.
+    """
+    if name in DURATIONS and text.isdigit():
+        raise SettingsError(f"{name}={text}: give a unit: {name}={text}s, {text}m or {text}h")
+    given = [word.strip() for word in text.strip("[]").split(",")] if name == "signals" else Plain(text)
+    try:
+        return _policy.validate_python({name: given})[name]  # type: ignore[literal-required]
+    except ValidationError as error:
+        raise SettingsError(f"{name}: {error.errors()[0]['ctx']['error']}") from error

@@ -1,57 +1,27 @@
-"""cluster.yaml, read strictly: whatever is unknown, misspelt or contradictory is one line that names the mend."""
+"""cluster.yaml, read strictly: what is unknown, misspelt or wrong is one line with the place and what to do."""
 
-import re
 from collections.abc import Mapping
+from dataclasses import is_dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bootstrap.config import checks
-from bootstrap.config.choices import Base, Egress, Https
-from bootstrap.config.document import LARGEST, Scalar, Table, Value, parse, suggestion
-from bootstrap.config.instance_types import INSTANCE_TYPE
-from bootstrap.config.login import authenticator, options
-from bootstrap.config.policy import policy
-from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
-from bootstrap.config.values import (
-    Reader,
-    address,
-    address_range,
-    decimal,
-    duration_between,
-    flag,
-    listed,
-    matching,
-    one_of,
-    path,
-    tag_value,
-    unless_empty,
-    whole,
-)
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from bootstrap.config.contradictions import contradictions
+from bootstrap.config.document import LARGEST, Document, KeyPath, WrongSetting, parse, quoted, suggestion
+from bootstrap.config.settings import ClusterSettings, fields_of
+from bootstrap.config.values import NOT_A_NUMBER, duration_text
 from bootstrap.errors import SettingsError
-from lifecycle_app.model.worker import CLUSTER_NAME
 
-LARGEST_DISK = 16384
-HOURS_OF_A_MONTH = 744
+UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
+OUT_OF_BOUNDS = (NOT_A_NUMBER, "greater_than_equal", "less_than_equal")
+KINDS = {int: "a whole number", float: "a number", timedelta: "a duration"}
 
-_NAME_MEND = "a letter and up to 31 lower-case letters, digits and hyphens"
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]\Z")
-_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]([a-z]|(-[a-z]+)+-[0-9][a-z])\Z")
-_AMI = re.compile(r"ami-[0-9a-f]{8,17}\Z")
-_VPC = re.compile(r"vpc-[0-9a-f]{8,17}\Z")
-_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}\Z")
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
-_PACKAGE = re.compile(r"[A-Za-z0-9][^#]*\Z")
-_RATE = re.compile(
-    r"rate\((1 (minute|hour|day)|(?!0|1 )[0-9]{1,5} (minutes|hours|days))\)\Z|cron\([^()]{11,100}\)\Z"
-)
-
-_cluster_name = matching(CLUSTER_NAME, _NAME_MEND)
-_subnet = matching(_SUBNET, "a subnet's id, like subnet-0123456789abcdef0")
-_image = matching(_AMI, "an AMI's id, like ami-0123456789abcdef0")
-_schedule = matching(_RATE, "a schedule as EventBridge writes it, like rate(5 minutes) or rate(1 minute)")
-_instance_type = matching(INSTANCE_TYPE, "an instance type like t3.medium")
+_settings = TypeAdapter(ClusterSettings)
 
 
 def read_settings(file: Path) -> ClusterSettings:
@@ -72,133 +42,113 @@ def read_settings(file: Path) -> ClusterSettings:
 
 def settings_in(content: bytes, file: Path) -> ClusterSettings:
     """The settings in the content of `file`. Raises SettingsError."""
-    top = parse(content, file)
-    found = _read(top, _readers(file.parent), required=("cluster", "region", "owner"))
-    found.setdefault("network", Network(name=""))
-    found.setdefault("login", Login(users_file=file.parent / Login().users_file))
-    if not found["network"].name:
-        found["network"] = checks.named(found["network"], found["cluster"])
-    settings = ClusterSettings(**found)
-    checks.check(settings, top)
-    return settings
+    document = parse(content, file)
+    given = {"network": {}, "login": {}, **_without_empty(document.values, ClusterSettings)}
+    try:
+        found = _settings.validate_python(given, context={"directory": file.parent})
+    except ValidationError as error:
+        raise _first(error, document) from error
+    if not found.network.name:
+        found = replace(found, network=replace(found.network, name=found.cluster))
+    for path, message in contradictions(found, document.lines):
+        raise document.wrong(path, message)
+    return found
 
 
-def _readers(directory: Path) -> dict[str, Reader[Any]]:
-    return {
-        "cluster": _cluster_name,
-        "region": matching(_REGION, "a region of AWS, like us-east-1"),
-        "owner": tag_value,
-        "users": whole(1, 100_000, "how many users are expected"),
-        "hours": decimal(0, HOURS_OF_A_MONTH, "how many hours a month a user works"),
-        "alerts": unless_empty(matching(_EMAIL, "an e-mail address"), ""),
-        "network": _section(Network, NETWORK, name=""),
-        "workers": _section(Workers, WORKERS),
-        "manager": _section(Manager, _manager(directory)),
-        "login": _section(Login, _login(directory), users_file=directory / Login().users_file),
-        "timing": _section(Timing, TIMING),
-        "policy": policy,
-    }
+def _without_empty(given: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """What is given, without what has no value where the default is empty: there it means the default."""
+    kept = {}
+    for name, value in given.items():
+        field = fields_of(kind).get(name)
+        if field is None:
+            kept[name] = value
+        elif value is not None:
+            is_section = is_dataclass(field.annotation) and isinstance(value, dict)
+            kept[name] = _without_empty(value, field.annotation) if is_section else value
+        elif not _may_be_empty(field):
+            kept[name] = None
+    return kept
 
 
-def _base(value: Value) -> str:
-    if isinstance(value, Scalar) and (value.text in list(Base) or _AMI.match(value.text)):
-        return value.text
-    return matching(_AMI, f"{', '.join(Base)} or an AMI's id, like ami-0123456789abcdef0")(value)
+def _may_be_empty(field: FieldInfo) -> bool:
+    default = field.get_default(call_default_factory=True, validated_data={})
+    return is_dataclass(field.annotation) or default in ("", None, (), {})
 
 
-NETWORK: Mapping[str, Reader[Any]] = {
-    "name": _cluster_name,
-    "cidr": address_range,
-    "zones": listed(matching(_ZONE, "a zone of the region, like us-east-1a")),
-    "egress": one_of(Egress),
-    "vpc": unless_empty(matching(_VPC, "a VPC's id, like vpc-0123456789abcdef0"), ""),
-    "manager_subnet": unless_empty(_subnet, ""),
-    "worker_subnets": listed(_subnet),
-}
-
-WORKERS: Mapping[str, Reader[Any]] = {
-    "types": listed(_instance_type),
-    "disk": whole(1, LARGEST_DISK, "the root disk in GB"),
-    "home_disk": whole(0, LARGEST_DISK, "the home disk in GB, 0 for none"),
-    "base": _base,
-    "image": unless_empty(_image, ""),
-    "packages": listed(matching(_PACKAGE, "a Python package as pip names it, like pandas or pandas==2.2.3")),
-    "named_servers": whole(0, 100, "how many more servers a user may have, 0 for none"),
-}
-
-TIMING: Mapping[str, Reader[Any]] = {
-    "report_period": duration_between(1, 3600),
-    "read_interval": duration_between(1, 300),
-    "answer_limit": duration_between(10, 500),
-    "record_schedule": _schedule,
-    "sweep_schedule": _schedule,
-    "reconcile_schedule": _schedule,
-}
+def _first(error: ValidationError, document: Document) -> WrongSetting:
+    """The first of pydantic's errors in the order of the file; in a line, an unknown key before its value."""
+    errors = [(_path(one), one) for one in error.errors(include_url=False)]
+    path, first = min(errors, key=lambda one: (document.line(one[0]), one[1]["type"] not in UNKNOWN))
+    if first["type"] == "missing":
+        return document.wrong(
+            (), f"{path[-1]} is missing: add a line `{path[-1]}: ...`, or write a file with `cloudjhub init`"
+        )
+    return document.wrong(path, _message(path, first))
 
 
-def _manager(directory: Path) -> dict[str, Reader[Any]]:
-    return {
-        "type": _instance_type,
-        "disk": whole(1, LARGEST_DISK, "the root disk in GB"),
-        "state_disk": whole(1, LARGEST_DISK, "the disk of the hub's database in GB"),
-        "base": _base,
-        "domain": unless_empty(
-            matching(_DOMAIN, "the hub's name in the DNS in lower case, like hub.example.org"), ""
-        ),
-        "port": whole(1, 65535, "the port"),
-        "https": one_of(Https),
-        "email": unless_empty(matching(_EMAIL, "an e-mail address"), ""),
-        "certificate": unless_empty(path(directory), None),
-        "key": unless_empty(path(directory), None),
-        "subdomains": flag,
-        "private_address": unless_empty(address, ""),
-    }
+def _path(error: ErrorDetails) -> KeyPath:
+    """Where an error is; pydantic marks errors of a mapping's keys."""
+    return tuple(part for part in error["loc"] if part != "[key]")
 
 
-def _login(directory: Path) -> dict[str, Reader[Any]]:
-    return {
-        "authenticator": authenticator,
-        "options": options,
-        "allow_all": flag,
-        "users_file": path(directory),
-    }
+def _message(path: KeyPath, error: ErrorDetails) -> str:
+    """What is wrong and what to do."""
+    kind, given = error["type"], error["input"]
+    if kind in UNKNOWN:
+        return f"there is no such setting: {_meant(path)}"
+    if kind == "value_error":
+        return str(error["ctx"]["error"])
+    if given is None:
+        return "is empty: give it a value or remove the line"
+    if kind in ("dataclass_type", "dict_type", "mapping_type"):
+        return f"must hold indented lines below it{_with_keys(path)}"
+    if isinstance(given, list | dict):
+        return "must be one value, not a list or further lines below it"
+    field = _field(path)
+    if field is not None and kind == "enum" and isinstance(field.annotation, type):
+        known = [str(one) for one in field.annotation if issubclass(field.annotation, StrEnum)]
+        return f"{quoted(given)} is unknown: {suggestion(str(given), known)}"
+    if field is not None and kind in OUT_OF_BOUNDS:
+        return f"{quoted(error['input'])} is not usable: set it to {_bounds(field)}"
+    return error["msg"]
 
 
-def _section(kind: type[Any], readers: Mapping[str, Reader[Any]], **defaults: Any) -> Reader[Any]:
-    """A reader of a table; what is not in it has the default of the class, or of `defaults` before that."""
-
-    def read(value: Value) -> Any:
-        if isinstance(value, Scalar) and value.is_empty:
-            return kind(**defaults)
-        if not isinstance(value, Table):
-            raise value.place.wrong(f"must hold indented lines below it, with {', '.join(readers)}")
-        return kind(**{**defaults, **_read(value, readers)})
-
-    return read
+def _bounds(field: FieldInfo) -> str:
+    """Like "a whole number from 1 to 100, without quotes"."""
+    least, most = (
+        next(getattr(one, name) for one in field.metadata if hasattr(one, name)) for name in ("ge", "le")
+    )
+    if isinstance(least, timedelta):
+        least, most = duration_text(least), duration_text(most)
+    return f"{KINDS[field.annotation]} from {least} to {most}, without quotes"  # type: ignore[index]
 
 
-def _read(table: Table, readers: Mapping[str, Reader[Any]], required: tuple[str, ...] = ()) -> dict[str, Any]:
-    for name, value in table.entries.items():
-        if name not in readers:
-            raise value.place.wrong(f"there is no such setting: {_known(name, readers)}")
-    for name in required:
-        if name not in table.entries:
-            raise table.place.wrong(
-                f"{name} is missing: add a line `{name}: ...`, or begin with `cloudjhub init`"
-            )
-    return {name: readers[name](value) for name, value in table.entries.items()}
+def _field(path: KeyPath) -> FieldInfo | None:
+    """The declaration of the setting at a place, if there is one."""
+    kind: Any = ClusterSettings
+    field = None
+    for part in path:
+        field = fields_of(kind).get(str(part))
+        if field is None:
+            return None
+        kind = field.annotation
+    return field
 
 
-def _known(name: str, readers: Mapping[str, Reader[Any]]) -> str:
-    """The setting that was meant: one that stands here, or one of the same name that stands elsewhere."""
-    sections = {
-        "network": NETWORK,
-        "workers": WORKERS,
-        "manager": _manager(Path()),
-        "login": _login(Path()),
-        "timing": TIMING,
-    }
-    elsewhere = [section for section, known in sections.items() if name in known]
+def _with_keys(path: KeyPath) -> str:
+    field = _field(path)
+    known = fields_of(field.annotation) if field else {}
+    return f", with {', '.join(known)}" if known else ", like `name: value`"
+
+
+def _meant(path: KeyPath) -> str:
+    """The setting that was meant: one of this section, or one of the same name in another one."""
+    *above, name = path
+    section = _field(tuple(above))
+    elsewhere = [
+        other for other, field in fields_of(ClusterSettings).items()
+        if is_dataclass(field.annotation) and name in fields_of(field.annotation)
+    ]  # fmt: skip
     if elsewhere:
-        return f"{name} belongs below {' or '.join(f'`{section}:`' for section in elsewhere)}"
-    return suggestion(name, list(readers))
+        return f"{name} belongs below {' or '.join(f'`{other}:`' for other in elsewhere)}"
+    return suggestion(str(name), list(fields_of(section.annotation if section else ClusterSettings)))

@@ -1,5 +1,6 @@
-"""Readers of single values: each takes what stands in the file and returns it as its key needs it, or raises
-SettingsError with the mend.
+"""The types of single settings: what cluster.yaml may say, and the message where it says something else.
+
+A validator takes a text as it is in the file, or a value that Python code has made already, which it lets through.
 """
 
 import re
@@ -9,232 +10,239 @@ from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-from bootstrap.config.document import Listing, Scalar, Table, Value, quoted, suggestion
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
 
-T = TypeVar("T")
-Reader = Callable[[Value], T]
+from bootstrap.config.choices import Base
+from bootstrap.config.document import Plain, quoted, suggestion
+from lifecycle_app.model.worker import CLUSTER_NAME
 
+LARGEST_DISK = 16384
 LONGEST_TAG = 256
 RANGES = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"))
+NOT_A_NUMBER = "not_a_number"
+"""The type of the error whose message names the setting's bounds."""
 
-_WHOLE = re.compile(r"(0|[1-9][0-9]{0,14})\Z")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,14})\Z")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?\Z")
 _DURATION = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?\Z")
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 # What one reader of YAML takes for a number or a yes, and another for text.
 _AMBIGUOUS = re.compile(
     r"[-+]?[0-9][0-9_]*|[-+]?[0-9._]*[0-9]e[-+]?[0-9]+|0[xob][0-9a-f_]+|y|n|yes|no|on|off", re.I
 )
 
-
-def scalar(value: Value) -> Scalar:
-    """A value that is neither list nor table, and not empty."""
-    if not isinstance(value, Scalar):
-        raise value.place.wrong("must be one value, not a list or further lines below it")
-    if value.is_empty:
-        raise value.place.wrong("is empty: give it a value or remove the line")
-    return value
+# The letter after the generation's number is the processor's: g for Graviton, as in t4g, m7gd and im4gn. The one
+# before it is the family's: g4dn has Intel's.
+_GRAVITON = re.compile(r"(a1|[a-z]+\d+g[a-z]*|mac2.*)\.")
+ARM, X86 = "arm64", "x86_64"
 
 
-def text(value: Value) -> str:
-    """Any text on one line."""
-    return scalar(value).text
+def architecture(instance_type: str) -> str:
+    """EC2's name of the processor's architecture, x86_64 or arm64, by the name of the instance type."""
+    return ARM if _GRAVITON.match(instance_type) else X86
 
 
-def matching(pattern: re.Pattern[str], mend: str) -> Reader[str]:
-    """A text that the whole of `pattern` matches; `mend` says how it should look."""
-
-    def read(value: Value) -> str:
-        given = scalar(value)
-        if not pattern.match(given.text):
-            raise given.place.wrong(f"{quoted(given.text)} is not usable: set it to {mend}")
-        return given.text
-
-    return read
-
-
-def unless_empty(reader: Reader[T], default: T) -> Reader[T]:
-    """The default where nothing stands after the key."""
-
-    def read(value: Value) -> T:
-        return default if isinstance(value, Scalar) and value.is_empty else reader(value)
-
-    return read
-
-
-def whole(least: int, most: int, what: str) -> Reader[int]:
-    """A whole number in decimal digits."""
-
-    def read(value: Value) -> int:
-        given = scalar(value)
-        if not given.is_plain or not _WHOLE.match(given.text) or not least <= int(given.text) <= most:
-            raise given.place.wrong(
-                f"{quoted(given.text)} is not usable: set it to {what},"
-                f" a whole number from {least} to {most} without quotes"
-            )
-        return int(given.text)
-
-    return read
-
-
-def decimal(least: float, most: float, what: str) -> Reader[float]:
-    """A number in decimal digits."""
-
-    def read(value: Value) -> float:
-        given = scalar(value)
-        if not given.is_plain or not _DECIMAL.match(given.text) or not least <= float(given.text) <= most:
-            raise given.place.wrong(
-                f"{quoted(given.text)} is not usable: set it to {what},"
-                f" a number from {least:g} to {most:g} without quotes"
-            )
-        return float(given.text)
-
-    return read
-
-
-def flag(value: Value) -> bool:
-    """true or false."""
-    given = scalar(value)
-    if given.text not in ("true", "false"):
-        raise given.place.wrong(f"{quoted(given.text)} is not usable: set it to true or false")
-    return given.text == "true"
-
-
-def duration(value: Value) -> timedelta:
-    """Seconds, or a number with s, m, h or d, or several of these like 1h30m."""
-    given = scalar(value)
-    if _WHOLE.match(given.text) and int(given.text) < 10**9:
-        return timedelta(seconds=int(given.text))
-    match = _DURATION.match(given.text)
-    if not match:
-        raise given.place.wrong(
-            f"{quoted(given.text)} is no duration: write seconds, or 90s, 15m, 1h, 2d, 1h30m"
-        )
+def duration(value: str) -> timedelta:
+    """Seconds, or a number with s, m, h or d, or several of these like 1h30m. Raises ValueError."""
+    if re.fullmatch(r"0|[1-9][0-9]{0,8}", value):
+        return timedelta(seconds=int(value))
+    match = _DURATION.match(value)
+    if not match or not value:
+        raise ValueError(f"{quoted(value)} is not a duration: write seconds, or 90s, 15m, 1h, 2d, 1h30m")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     try:
         return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     except OverflowError:
-        raise given.place.wrong(f"{quoted(given.text)} is too long") from None
+        raise ValueError(f"{quoted(value)} is too long") from None
 
 
-def duration_between(least: int, most: int) -> Reader[timedelta]:
-    """A duration of so many seconds."""
-
-    def read(value: Value) -> timedelta:
-        found = duration(value)
-        if not least <= found.total_seconds() <= most:
-            raise value.place.wrong(f"must be from {least} to {most} seconds")
-        return found
-
-    return read
+def duration_text(value: timedelta) -> str:
+    """Like 90s or 1h: in the largest unit that gives a whole number."""
+    seconds = int(value.total_seconds())
+    unit, size = next(((unit, size) for unit, size in _UNITS if seconds % size == 0), _UNITS[-1])
+    return f"{seconds // size}{unit}" if seconds else "0s"
 
 
-def one_of(kind: type[StrEnum]) -> Reader[Any]:
-    """A member of an enum, by its value."""
+def free(value: Any) -> Any:
+    """A value of any type: text, number, true, false, list or table, where all readers of YAML agree which it is.
 
-    def read(value: Value) -> StrEnum:
-        given = scalar(value)
+    Raises ValueError where they do not.
+    """
+    if isinstance(value, dict):
+        return {name: free(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [free(item) for item in value]
+    if not isinstance(value, Plain):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    if _WHOLE.match(value):
+        return int(value)
+    if _DECIMAL.match(value):
+        return float(Decimal(value))
+    if _AMBIGUOUS.fullmatch(value):
+        raise ValueError(
+            f'{value} could be a text or not: write "{value}" in quotes, true or false, or a plain number'
+        )
+    return str(value)
+
+
+def _read(reader: Callable[[str], Any]) -> BeforeValidator:
+    """A text by its reader, which raises ValueError; anything else as it is."""
+    return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
+
+
+def _like(pattern: str, what: str) -> AfterValidator:
+    """A text that the whole pattern matches; `what` says how it should look."""
+    compiled = re.compile(rf"(?:{pattern})\Z")
+
+    def check(text: str) -> str:
+        if text and not compiled.match(text):
+            raise ValueError(f"{quoted(text)} is not usable: set it to {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+def one_of(kind: type[StrEnum]) -> AfterValidator:
+    """A text that is a member's value."""
+
+    def check(text: str) -> str:
         known = [member.value for member in kind]
-        if given.text not in known:
-            raise given.place.wrong(f"{quoted(given.text)} is unknown: {suggestion(given.text, known)}")
-        return kind(given.text)
+        if text not in known:
+            raise ValueError(f"{quoted(text)} is unknown: {suggestion(text, known)}")
+        return text
 
-    return read
-
-
-def listed(reader: Reader[T]) -> Reader[tuple[T, ...]]:
-    """A list without repetition; a single value is a list of one; nothing is the empty list."""
-
-    def read(value: Value) -> tuple[T, ...]:
-        if isinstance(value, Scalar):
-            return () if value.is_empty else (reader(value),)
-        if isinstance(value, Table):
-            raise value.place.wrong("must be a list like [first, second]")
-        found = [(item, reader(item)) for item in value.items]
-        seen: list[T] = []
-        for item, one in found:
-            if one in seen:
-                raise item.place.wrong("is in the list twice: remove one")
-            seen.append(one)
-        return tuple(seen)
-
-    return read
+    return AfterValidator(check)
 
 
-def path(directory: Path) -> Reader[Path]:
-    """A file's path, relative to the settings' directory; `~` is the operator's home."""
+def _number(pattern: re.Pattern[str], kind: type[int | float]) -> BeforeValidator:
+    def read(text: str) -> int | float:
+        if not isinstance(text, Plain) or not pattern.match(text):
+            raise PydanticCustomError(NOT_A_NUMBER, "not a number")
+        return kind(text)
 
-    def read(value: Value) -> Path:
-        given = scalar(value)
-        # Of `./~`, which is no home, Path would make `~`.
-        if not given.text.startswith("~"):
-            return directory / given.text
-        try:
-            return Path(given.text).expanduser()
-        except RuntimeError:
-            raise given.place.wrong(
-                f"{quoted(given.text)}: nobody has this home directory: write the path out"
-            ) from None
-
-    return read
+    return _read(read)
 
 
-def address_range(value: Value) -> IPv4Network:
-    """A range that a VPC may have and that no other network of the internet has."""
-    given = scalar(value)
-    mend = "set it to a private range like 10.77.0.0/16, of size /16 to /24"
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"{quoted(text)} is not usable: set it to true or false")
+    return text == "true"
+
+
+def _listed(value: Any) -> Any:
+    """A single value is a list of one; nothing is the empty list."""
+    if value is None:
+        return ()
+    if isinstance(value, dict):
+        raise ValueError("must be a list like [first, second]")  # noqa: TRY004 -- pydantic takes ValueErrors
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _distinct(found: tuple[Any, ...]) -> tuple[Any, ...]:
+    for index, one in enumerate(found):
+        if one in found[:index]:
+            raise ValueError(f"{one} is in the list twice: remove one")
+    return found
+
+
+def _path(value: Any, info: ValidationInfo) -> Any:
+    """A path as it is in a file of the directory that validation is told; `~` is the operator's home."""
+    if not info.context or not isinstance(value, str | Path):
+        return value
+    # Of `./~`, which is no home, Path would make `~`.
+    if not str(value).startswith("~"):
+        return info.context["directory"] / value
     try:
-        asked = IPv4Interface(given.text)
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{quoted(value)}: no user has this home directory: write the path out") from None
+
+
+def _address_range(text: str) -> IPv4Network:
+    """A range that a VPC may have and that no other network of the internet has."""
+    fix = "set it to a private range like 10.77.0.0/16, of size /16 to /24"
+    try:
+        given = IPv4Interface(text)
     except ValueError:
-        raise given.place.wrong(f"{quoted(given.text)} is no range of addresses: {mend}") from None
-    network = asked.network
+        raise ValueError(f"{quoted(text)} is not an address range: {fix}") from None
+    network = given.network
     if not 16 <= network.prefixlen <= 24 or not any(network.subnet_of(known) for known in RANGES):
-        raise given.place.wrong(f"{quoted(given.text)} is not usable: {mend}")
-    if asked.ip != network.network_address:
-        raise given.place.wrong(f"{asked} is an address within a range: set it to {network}")
+        raise ValueError(f"{quoted(text)} is not usable: {fix}")
+    if given.ip != network.network_address:
+        raise ValueError(f"{given} is an address within a range: set it to {network}")
     return network
 
 
-def address(value: Value) -> str:
-    """An IPv4 address."""
-    given = scalar(value)
+def _address(text: str) -> str:
     try:
-        return str(IPv4Address(given.text))
+        return str(IPv4Address(text))
     except ValueError:
-        raise given.place.wrong(
-            f"{quoted(given.text)} is no IPv4 address: set it to one like 10.77.0.10"
-        ) from None
+        raise ValueError(f"{quoted(text)} is not an IPv4 address: set it to one like 10.77.0.10") from None
 
 
-def tag_value(value: Value) -> str:
-    """What may stand in a tag of AWS."""
-    given = scalar(value)
-    bad = [c for c in given.text if not (c.isalnum() or c in " +-=._:/@")]
-    if bad or len(given.text) > LONGEST_TAG or given.text != given.text.strip():
+def _tag_value(text: str) -> str:
+    bad = [c for c in text if not (c.isalnum() or c in " +-=._:/@")]
+    if bad or len(text) > LONGEST_TAG or text != text.strip():
         why = f"cannot have {quoted(bad[0])} in it" if bad else "is too long or has spaces around it"
-        raise given.place.wrong(f"{why}: use up to {LONGEST_TAG} letters, digits, spaces and + - = . _ : / @")
-    return given.text
+        raise ValueError(f"{why}: use up to {LONGEST_TAG} letters, digits, spaces and + - = . _ : / @")
+    return text
 
 
-def free(value: Value) -> Any:
-    """A value whose type only its user knows: text, number, true, false, list or table, where all agree which it is."""
-    if isinstance(value, Table):
-        return {name: free(entry) for name, entry in value.entries.items()}
-    if isinstance(value, Listing):
-        return [free(item) for item in value.items]
-    if not value.is_plain:
-        return value.text
-    if value.is_empty:
-        return None
-    if value.text in ("true", "false"):
-        return value.text == "true"
-    if _WHOLE.match(value.text) or (value.text.startswith("-") and _WHOLE.match(value.text[1:])):
-        return int(value.text)
-    if _DECIMAL.match(value.text):
-        return float(Decimal(value.text))
-    if _AMBIGUOUS.fullmatch(value.text):
-        raise value.place.wrong(
-            f'{value.text} could be a text or not: write "{value.text}" in quotes, true or false, or a plain number'
-        )
-    return value.text
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_AMI = r"ami-[0-9a-f]{8,17}"
+
+Whole = Annotated[int, _number(_WHOLE, int)]
+Number = Annotated[float, _number(_DECIMAL, float)]
+Disk = Annotated[Whole, Field(ge=1, le=LARGEST_DISK)]
+Flag = Annotated[bool, _read(_flag)]
+Duration = Annotated[timedelta, _read(duration)]
+File = Annotated[Path, BeforeValidator(_path)]
+AddressRange = Annotated[IPv4Network, _read(_address_range)]
+Address = Annotated[str, _read(_address)]
+TagValue = Annotated[str, _read(_tag_value)]
+Listed = (BeforeValidator(_listed), AfterValidator(_distinct))
+ClusterName = Annotated[
+    str,
+    _like(CLUSTER_NAME.pattern, "a letter and up to 31 lower-case letters, digits and hyphens"),
+]
+Region = Annotated[str, _like(r"[a-z]{2}(-[a-z]+)+-[0-9]", "a region of AWS, like us-east-1")]
+Zone = Annotated[
+    str,
+    _like(r"[a-z]{2}(-[a-z]+)+-[0-9]([a-z]|(-[a-z]+)+-[0-9][a-z])", "a zone of the region, like us-east-1a"),
+]
+Email = Annotated[str, _like(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
+Vpc = Annotated[str, _like(r"vpc-[0-9a-f]{8,17}", "a VPC's id, like vpc-0123456789abcdef0")]
+Subnet = Annotated[str, _like(r"subnet-[0-9a-f]{8,17}", "a subnet's id, like subnet-0123456789abcdef0")]
+Image = Annotated[str, _like(_AMI, "an AMI's id, like ami-0123456789abcdef0")]
+BaseSystem = Annotated[
+    str,
+    _like(
+        "|".join([*map(re.escape, Base), _AMI]),
+        f"{', '.join(Base)} or an AMI's id, like ami-0123456789abcdef0",
+    ),
+]
+InstanceType = Annotated[
+    str, _like(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\.[a-z0-9]+(-[a-z0-9]+)*", "an instance type like t3.medium")
+]
+Package = Annotated[
+    str, _like(r"[A-Za-z0-9][^#]*", "a Python package as pip names it, like pandas or pandas==2.2.3")
+]
+Domain = Annotated[
+    str,
+    _like(
+        rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*",
+        "the hub's name in the DNS in lower case, like hub.example.org",
+    ),
+]
+Schedule = Annotated[
+    str,
+    _like(
+        r"rate\((1 (minute|hour|day)|(?!0|1 )[0-9]{1,5} (minutes|hours|days))\)|cron\([^()]{11,100}\)",
+        "a schedule as EventBridge writes it, like rate(5 minutes) or rate(1 minute)",
+    ),
+]

@@ -1,11 +1,11 @@
-"""Settings as the text of a cluster.yaml that a newcomer can edit: every key is there, with what it is for.
+"""Settings as the text of a cluster.yaml that a newcomer can edit: every key is there, with its description.
 
-What has its default value stands as a comment, unless it is among the first things that people change.
+What has its default value is a comment, unless it is among the first things that people change.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -14,23 +14,34 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic.fields import FieldInfo
 
-from bootstrap.config.explanations import LOGIN, MANAGER, NETWORK, POLICY, TIMING, TOP, WORKERS, Explained
-from bootstrap.config.policy import DURATIONS, NEVER
-from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
+from bootstrap.config.policy import DURATIONS, NEVER, IdlePolicy
+from bootstrap.config.settings import (
+    SHOWN,
+    ClusterSettings,
+    Login,
+    Manager,
+    Network,
+    Timing,
+    Workers,
+    fields_of,
+)
+from bootstrap.config.values import duration_text
 from lifecycle_app.model.policy import Level, Policy
 
 HEADING = """\
 # A cloudJHub cluster. `cloudjhub plan` shows what these settings would build and what it costs a month;
-# `cloudjhub up` builds it, or changes what is there. A line behind a # is not read: it shows what holds without it.
+# `cloudjhub up` builds it, or changes what is there. A line after a # is not read: it shows the default, or an example.
 """
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._][\w/.@+ ()=<>~-]*\Z", re.ASCII)
 _RESOLVER = yaml.resolver.Resolver()
 _TEXT_TAG = "tag:yaml.org,2002:str"
-_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-_NOTHING = ClusterSettings(cluster="", region="", owner="", network=Network(name=""))
 _EXISTING = ("name", "vpc", "manager_subnet", "worker_subnets")
+_SECTIONS = {
+    "network": Network, "workers": Workers, "manager": Manager, "login": Login, "policy": IdlePolicy, "timing": Timing,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,46 +52,43 @@ class _Line:
 
 def text(settings: ClusterSettings, directory: Path) -> str:
     """The file's text, for a file in `directory`: paths in it become relative."""
-    network = settings.network
-    explained = [one for one in NETWORK if network.is_ours or one.key in _EXISTING]
-    sections = [
-        _section("network", explained, network, Network(name=""), directory),
-        _section("workers", WORKERS, settings.workers, Workers(), directory),
-        _section("manager", MANAGER, settings.manager, Manager(), directory),
-        _section("login", LOGIN, settings.login, Login(users_file=directory / Login().users_file), directory),
-        _policy(settings.policy),
-        _section("timing", TIMING, settings.timing, Timing(), directory),
+    top = [
+        _line(name, field, getattr(settings, name), directory)
+        for name, field in fields_of(ClusterSettings).items()
+        if name not in _SECTIONS
     ]
-    return "\n".join([HEADING, _aligned(_lines(TOP, settings, _NOTHING, directory)), *sections])
-
-
-def _section(name: str, explained: Iterable[Explained], given: Any, default: Any, directory: Path) -> str:
-    return f"{name}:\n{_aligned(_lines(explained, given, default, directory, indent='  '))}"
-
-
-def _lines(
-    explained: Iterable[Explained], given: Any, default: Any, directory: Path, indent: str = ""
-) -> list[_Line]:
-    lines = []
-    for one in explained:
-        value = getattr(given, one.key)
-        is_default = value == getattr(default, one.key)
-        shown = one.example if is_default and one.example else _value(value, directory)
-        mark = "# " if is_default and not one.is_shown else ""
-        lines.append(_Line(f"{indent}{mark}{one.key}: {shown}", one.comment))
-    return lines
-
-
-def _policy(given: Mapping[str, Any]) -> str:
-    default = Policy()
-    lines = []
-    for one in POLICY:
-        if one.key in given:
-            shown, mark = _policy_value(one.key, given[one.key]), ""
+    written = [HEADING, _aligned(top)]
+    for section, kind in _SECTIONS.items():
+        fields = fields_of(kind)
+        if section == "policy":
+            lines = [_policy_line(name, field, settings.policy) for name, field in fields.items()]
         else:
-            shown, mark = _policy_value(one.key, _as_json(getattr(default, one.key))), "# "
-        lines.append(_Line(f"  {mark}{one.key}: {shown}", one.comment))
-    return f"policy:\n{_aligned(lines)}"
+            given = getattr(settings, section)
+            lines = [
+                _line(name, field, getattr(given, name), directory, "  ")
+                for name, field in fields.items()
+                if section != "network" or settings.network.is_ours or name in _EXISTING
+            ]
+        written.append(f"{section}:\n{_aligned(lines)}")
+    return "\n".join(written)
+
+
+def _line(name: str, field: FieldInfo, value: Any, directory: Path, indent: str = "") -> _Line:
+    default = field.get_default(call_default_factory=True, validated_data={})
+    is_default = value == (directory / default if isinstance(default, Path) else default)
+    shown = field.examples[0] if is_default and field.examples else _value(value, directory)
+    mark = "" if field.json_schema_extra == SHOWN or not is_default else "# "
+    return _Line(f"{indent}{mark}{name}: {shown}", field.description or "")
+
+
+def _policy_line(name: str, field: FieldInfo, given: Mapping[str, Any]) -> _Line:
+    mark = "" if name in given else "# "
+    value = given[name] if name in given else _as_json(getattr(Policy(), name))
+    if name in DURATIONS:
+        shown = NEVER if value is None else duration_text(timedelta(seconds=value))
+    else:
+        shown = _value(value, Path())
+    return _Line(f"  {mark}{name}: {shown}", field.description or "")
 
 
 def _as_json(value: Any) -> Any:
@@ -90,19 +98,6 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, frozenset):
         return [Level(level).name.lower() for level in sorted(value)]
     return value
-
-
-def _policy_value(key: str, value: Any) -> str:
-    if key in DURATIONS:
-        return NEVER if value is None else duration(timedelta(seconds=value))
-    return _value(value, Path())
-
-
-def duration(value: timedelta) -> str:
-    """Like 90s or 1h: in the largest unit that gives a whole number."""
-    seconds = int(value.total_seconds())
-    unit, size = next(((unit, size) for unit, size in _UNITS if seconds % size == 0), _UNITS[-1])
-    return f"{seconds // size}{unit}" if seconds else "0s"
 
 
 def _value(value: Any, directory: Path) -> str:
@@ -120,7 +115,7 @@ def _value(value: Any, directory: Path) -> str:
                 else f"{Decimal(repr(value)):f}"
             )
         case timedelta():
-            return duration(value)
+            return duration_text(value)
         case Path():
             return _text(_relative(value, directory))
         case Mapping():

@@ -1,9 +1,8 @@
-"""The commands of `python -m bootstrap local`, and how their options are written."""
+"""The commands of `python -m bootstrap local`."""
 
 import json
 import logging
 import os
-import re
 import signal
 import sys
 import threading
@@ -11,12 +10,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import boto3
 import click
 from rich.console import Console
 
+from bootstrap.cli.options import Duration, NameValue
+from bootstrap.config.values import duration_text
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
 from bootstrap.local import environment, processes, status, view
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings, free_network, remembered
@@ -28,35 +28,6 @@ from bootstrap.local.supervisor import (
     running_file,
     running_supervisor,
 )
-
-
-class Duration(click.ParamType[Any]):
-    """Seconds, or a number with s, m or h."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
-        if match is None or not float(match[1]):
-            self.fail(f"{value!r} is no duration: give seconds, or 90s, 3m, 1h", param, ctx)
-        return timedelta(seconds=float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]])
-
-
-class Assignment(click.ParamType[Any]):
-    """name=value"""
-
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        name, equals, text = str(value).partition("=")
-        if not equals or not name:
-            self.fail(f"{value!r} is no name=value", param, ctx)
-        return name, text
-
 
 DEFAULT_STATE_DIR = Path(".local")
 DEFAULT_PORT = 8000
@@ -89,7 +60,7 @@ def local() -> None:
 )
 @click.option(
     "--policy",
-    type=Assignment(),
+    type=NameValue("busy_allowance=600"),
     multiple=True,
     help="Another setting of the idle policy, for example busy_allowance=600.",
 )
@@ -176,9 +147,9 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
 def _start_detached(settings: LocalSettings) -> None:
     refuse_second(settings.state_dir)
     options = ["--state-dir", str(settings.state_dir), "--port", str(settings.port)]
-    options += ["--idle-timeout", str(settings.idle_timeout.total_seconds())]
-    options += ["--boot-time", str(settings.boot_time.total_seconds())]
-    options += ["--stop-time", str(settings.stop_time.total_seconds())]
+    options += ["--idle-timeout", duration_text(settings.idle_timeout)]
+    options += ["--boot-time", duration_text(settings.boot_time)]
+    options += ["--stop-time", duration_text(settings.stop_time)]
     options += [] if settings.with_cluster else ["--empty"]
     for name, value in settings.policy:
         options += ["--policy", f"{name}={value}"]

@@ -14,7 +14,6 @@ from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.config.policy import NEVER, field
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
-from bootstrap.operations.arguments import Assignment
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.policy import CLUSTER_SCOPE, READERS, SIGNALS, Policy, policy_for, read, scopes
 from lifecycle_app.model.worker import State, Worker
@@ -80,14 +79,13 @@ def _table(site: Site) -> str:
     return names.table(site.cluster, "settings")
 
 
-def changed(before: str | None, assignments: Sequence[Assignment], unset: Sequence[str]) -> Document:
+def changed(before: str | None, assignments: Sequence[tuple[str, str]], unset: Sequence[str]) -> Document:
     """What a scope says afterwards. What it said and nobody can use is left out. Raises SettingsError."""
     given = json.loads(before) if before and not _is_damaged(before) else {}
     document = {name: value for name, value in given.items() if not read(json.dumps({name: value})).problems}
-    for assignment in assignments:
-        _known(assignment.name)
-        value = assignment.value(is_list=assignment.name == "signals")
-        document[assignment.name] = field(assignment.name, value)
+    for name, text in assignments:
+        known = _known(name)
+        document[known] = field(known, text)
     for name in unset:
         document.pop(_known(name), None)
     return document

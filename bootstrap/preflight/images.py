@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
-from bootstrap.config.instance_types import architecture
+from bootstrap.config.values import architecture
 from bootstrap.errors import Refused, SettingsError
 from bootstrap.machines.base_images import base_image, judge_disk
 from bootstrap.preflight.problem import Problem

@@ -10,7 +10,7 @@ from bootstrap.machines.manager.config import ManagerConfig
 CONFIG = ManagerConfig(
     cluster="spring",
     region="us-east-1",
-    owner="Dr. Who, physics",
+    owner="Dr. Who: physics",
     bucket="cloudjhub-spring-123456789012-us-east-1",
     bundle=f"bundle/{'0' * 64}.tar.gz",
     log_group="/cloudjhub/spring/manager",
@@ -40,7 +40,7 @@ def settings(**manager: Any) -> ClusterSettings:
     return ClusterSettings(
         cluster="spring",
         region="us-east-1",
-        owner="Dr. Who, physics",
+        owner="Dr. Who: physics",
         network=Network(name="n"),
         manager=Manager(**manager),
     )

@@ -88,3 +88,10 @@ def test_what_machines_run_is_whole(module: str, tmp_path: Path) -> None:
     # -I: neither the working directory nor PYTHONPATH; the checkout is found after the bundle, if it is installed.
     run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip().startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize("program", ["setup", "install_packages", "journal", "secrets"])
+def test_what_a_manager_runs_needs_no_pydantic(program: str) -> None:
+    """It belongs to the operator's command line: bootstrap/requirements.txt is not installed on machines."""
+    script = f"import sys; sys.modules['pydantic'] = None; import bootstrap.machines.manager.{program}"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=bundle.REPOSITORY, timeout=60)

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from bootstrap.config.choices import Https
 from bootstrap.config.document import parse
-from bootstrap.config.instance_types import architecture
 from bootstrap.config.reading import read_settings, settings_in
 from bootstrap.config.settings import ClusterSettings, Network
-from bootstrap.config.values import free
+from bootstrap.config.values import architecture, free
 from bootstrap.config.writing import text
 from bootstrap.errors import SettingsError
 from tests.bootstrap.cluster_settings import DIRECTORY, FILE, clusters
@@ -116,7 +115,7 @@ def test_what_is_no_duration(written: str) -> None:
      ("[a, {b: 1}]", ["a", {"b": 1}]), ('"yes"', "yes")],
 )  # fmt: skip
 def test_options_have_the_type_that_everybody_sees(written: str, found: object) -> None:
-    assert free(parse(f"option: {written}".encode(), FILE)) == {"option": found}
+    assert free(parse(f"option: {written}".encode(), FILE).values) == {"option": found}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +154,7 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
         ("network: {cidr: 10.77.0.0/15}", "of size /16 to /24"),
         ("network: {cidr: 10.77.0.0/25}", "of size /16 to /24"),
         ("network: {cidr: 10.77.3.0/16}", "set it to 10.77.0.0/16"),
-        ("network: {cidr: 10.77/16}", "no range of addresses"),
+        ("network: {cidr: 10.77/16}", "not an address range"),
         ("network: {cidr: 127.77.0.0/16}", None),
         ("network: {zones: [us-east-1a]}", "two zones or more"),
         ("network: {zones: [us-east-1a, us-east-1a]}", "twice"),
@@ -178,7 +177,7 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
         ("workers: {image: ami-12345678, base: al2023}", "without a base"),
         ("workers: {image: ami-12345678, packages: pandas}", "ready image"),
         ("workers: {packages: [--index-url=http://evil]}", "a Python package"),
-        ("manager: {base: al2023}", "Debian's kind"),
+        ("manager: {base: al2023}", "based on Debian"),
         ("manager: {https: lets-encrypt}", "set manager.domain"),
         ("manager: {https: lets-encrypt, domain: 10.0.0.1}", "names only"),
         ("manager: {https: own-certificate, domain: a.org}", "manager.certificate"),
@@ -195,7 +194,7 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
         ("login: {authenticator: github, options: {client_id: a, clientid: b}}", "no option 'clientid'"),
         ("login: {options: {minimum_password_length: 4}}", "from 8 to 72"),
         ("login: {authenticator: gihub}", r"did you mean github\?"),
-        ("login: {authenticator: shared-password}", "everybody's password"),
+        ("login: {authenticator: shared-password}", "share one password"),
         ("login: {authenticator: shared-password}\nmanager: {domain: 127.0.0.1, https: none}", None),
         ("login: {users_file: ~nobody-has-this-name/users}", "home directory"),
         ("timing: {report_period: 45s}", "whole minutes"),
@@ -257,7 +256,7 @@ def test_a_directory_is_no_file(tmp_path: Path) -> None:
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "cluster.yaml"
     file.write_bytes(b"#" * 300_000)
-    with pytest.raises(SettingsError, match="no settings file"):
+    with pytest.raises(SettingsError, match="not a settings file"):
         read_settings(file)
 
 

@@ -80,12 +80,14 @@ def test_the_ways_to_the_internet() -> None:
 
 
 def test_the_egress_of_an_existing_network_is_its_own_bill() -> None:
-    network = Network(name="", vpc="vpc-1", manager_subnet="subnet-1", worker_subnets=("subnet-2",))
+    network = Network(
+        name="", vpc="vpc-11111111", manager_subnet="subnet-11111111", worker_subnets=("subnet-22222222",)
+    )
     assert not [item for item in monthly(replace(SAMPLE, network=network)) if "NAT" in item.name]
 
 
 def test_a_custom_image_and_homes_on_the_root_disk_cost_nothing_of_their_own() -> None:
-    workers = Workers(types=("t3.medium",), disk=8, home_disk=0, image="ami-1")
+    workers = Workers(types=("t3.medium",), disk=8, home_disk=0, image="ami-11111111")
     names = [item.name for item in monthly(replace(SAMPLE, workers=workers))]
     assert "home disks" not in names
     assert "worker images" not in names
@@ -113,9 +115,12 @@ def test_the_table_shows_the_sum_and_whose_prices_these_are() -> None:
     assert "us-east-1" not in render(monthly(SAMPLE))
 
 
-def test_an_empty_class_costs_the_manager_and_the_gateway() -> None:
-    settings: ClusterSettings = replace(SAMPLE, users=0)
-    assert total(monthly(settings)) == pytest.approx(15.18 + 3.65 + 1.12 + 36.5 + 0.8 + 0.7, abs=0.1)
+def test_a_class_of_one_who_never_comes_costs_the_manager_the_gateway_and_its_disks() -> None:
+    settings: ClusterSettings = replace(SAMPLE, users=1, hours=0)
+    disks, gateway = 0.64 + 0.24, 36.5 + 0.225
+    assert total(monthly(settings)) == pytest.approx(
+        15.18 + 3.65 + 1.12 + gateway + 0.8 + 0.7 + disks, abs=0.1
+    )
 
 
 def test_every_alarm_of_the_clusters_own_is_counted() -> None:
@@ -155,7 +160,7 @@ def test_an_alarm_on_periods_of_less_than_a_minute_costs_thrice_as_much(seconds:
 def test_reports_cost_beyond_the_first_million(
     settings: ClusterSettings, hours: float, paid_for: int
 ) -> None:
-    items = monthly(replace(settings, users=1, hours=hours))
+    items = monthly(replace(settings, users=50, hours=hours / 50))
     watched = hours * watched_hour(settings.timing.report_period, 3, Prices(), Assumptions())
     paid = dollars(items, "metrics and idle alarms") - watched
     assert paid == pytest.approx(paid_for * 0.01 / 1000)

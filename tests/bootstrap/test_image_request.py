@@ -99,9 +99,9 @@ def test_the_builder(made_of: Recipe) -> None:
         (
             Network(
                 name="n",
-                vpc="vpc-1",
-                manager_subnet="subnet-m",
-                worker_subnets=("s",),
+                vpc="vpc-11111111",
+                manager_subnet="subnet-11111111",
+                worker_subnets=("subnet-22222222",),
                 egress=Egress.MANAGER,
             ),
             "subnet-a",

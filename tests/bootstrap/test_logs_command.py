@@ -60,8 +60,9 @@ def test_a_part_that_there_is_not_is_told_of(cluster: Built) -> None:
         cluster.run(logs, "sweeep")
     with pytest.raises(SettingsError, match="worker NAME"):
         cluster.run(logs, "worker")
-    with pytest.raises(SettingsError, match="--since"):
-        cluster.run(logs, "--since", "yesterday")
+    refused = cluster.run(logs, "--since", "yesterday")
+    assert refused.exit_code == 2
+    assert "'--since': 'yesterday' is not a duration: write seconds, or 90s, 15m" in refused.stderr
 
 
 def test_every_part_has_its_group() -> None:

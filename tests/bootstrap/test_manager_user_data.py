@@ -54,7 +54,7 @@ def test_every_setting_of_the_hub_arrives_there() -> None:
     cluster = ClusterSettings(
         cluster="spring",
         region="eu-central-1",
-        owner="Dr. Who, physics",
+        owner="Dr. Who: physics",
         network=Network(name="n"),
         workers=Workers(
             types=("m7i.large",), disk=20, home_disk=7, image="ami-0123456789abcdef0", named_servers=1
@@ -83,7 +83,7 @@ def test_every_setting_of_the_hub_arrives_there() -> None:
         cluster="spring",
         hub_name="cloudjhub-spring",
         region="eu-central-1",
-        owner="Dr. Who, physics",
+        owner="Dr. Who: physics",
         public_url="https://hub.example",
         private_address="10.77.0.10",
         subdomains=True,

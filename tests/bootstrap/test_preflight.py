@@ -294,7 +294,10 @@ def test_a_network_and_subnets_that_there_are_not(
     cloud: CloudProcess, settings: ClusterSettings, existing: dict[str, str]
 ) -> None:
     nowhere = Network(
-        name="", vpc="vpc-0123456789abcdef0", manager_subnet="subnet-1", worker_subnets=("subnet-2",)
+        name="",
+        vpc="vpc-0123456789abcdef0",
+        manager_subnet="subnet-11111111",
+        worker_subnets=("subnet-22222222",),
     )
     assert "there is no VPC vpc-0123456789abcdef0 in us-east-1: set `network.vpc` or `region`" in refusals(
         cloud, replace(settings, network=nowhere)

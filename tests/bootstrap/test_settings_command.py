@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.cli.options import NameValue
 from bootstrap.cli.settings import settings
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
 from bootstrap.operations import policies
-from bootstrap.operations.arguments import Assignment
 from lifecycle_app.model.worker import State
 from tests.bootstrap.clusters import NOW, Built, built
 
@@ -23,14 +23,16 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Built]:
 
 
 def changed(before: str | None, *arguments: str, unset: tuple[str, ...] = ()) -> dict[str, object]:
-    return policies.changed(before, [Assignment.read(argument) for argument in arguments], unset)
+    return policies.changed(
+        before, [NameValue("a=b").convert(argument, None, None) for argument in arguments], unset
+    )
 
 
 @pytest.mark.parametrize(
     ("argument", "document"),
     [
         ("idle_timeout=90m", {"idle_timeout": 5400}),
-        ("idle_timeout=5400", {"idle_timeout": 5400}),
+        ("idle_timeout=1h30m", {"idle_timeout": 5400}),
         ("busy_allowance=never", {"busy_allowance": None}),
         ("max_lifetime=2d", {"max_lifetime": 172800}),
         ("hung_cpu=2.5", {"hung_cpu": 2.5}),
@@ -47,10 +49,11 @@ def test_a_value_is_written_as_people_write_it(argument: str, document: dict[str
     [
         ("idle_timeot=1h", "did you mean idle_timeout"),
         ("colour=red", "there are idle_timeout"),
-        ("idle_timeout", "write name=value"),
+        ("idle_timeout=30", "give a unit: idle_timeout=30s, 30m or 30h"),
+        ("start_grace=0", "give a unit"),
         ("idle_timeout=soon", "90s, 15m, 1h"),
-        ("idle_timeout=0", "from 1 to"),
-        ("idle_timeout=never", "no duration"),
+        ("idle_timeout=0s", "from 1 to"),
+        ("idle_timeout=never", "not a duration"),
         ("hung_cpu=200", "percentage"),
         ("signals=dance", "unknown signal"),
         ("idle_timeout=9999d", "from 1 to"),

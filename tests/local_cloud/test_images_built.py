@@ -78,7 +78,7 @@ def site(cloud: CloudProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     aws = Aws(REGION)
     network = Network(
         name="n",
-        vpc="vpc-1",
+        vpc="vpc-11111111",
         manager_subnet=cloud.subnets["a"],
         worker_subnets=(cloud.subnets["a"], cloud.subnets["b"]),
     )

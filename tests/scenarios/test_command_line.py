@@ -109,7 +109,7 @@ def test_a_busy_port_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["up", "--idle-timeout", "soon"], "'soon' is no duration"),
+        (["up", "--idle-timeout", "soon"], "'soon' is not a duration"),
         (["up", "--idle-timeout", "15s"], "give a multiple of 10 s"),
         (["up", "--policy", "busy_allowance"], "is no name=value"),
         (["up", "--policy", "busy_allowance=long"], "give the value as JSON"),

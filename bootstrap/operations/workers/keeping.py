@@ -4,10 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bootstrap.config.document import Scalar
 from bootstrap.config.values import duration
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
-from bootstrap.operations.arguments import Argument
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.worker import State, Worker
@@ -22,14 +20,19 @@ def moment(text: str, now: datetime) -> datetime | None:
     if text == NO_LONGER:
         return None
     # Years beyond the calendar's end are cut before they are added.
-    until = _instant(text) or now + min(
-        duration(Scalar(Argument("keep_until"), text)), LONGEST + timedelta(days=1)
-    )
+    until = _instant(text) or now + min(_duration(text), LONGEST + timedelta(days=1))
     if until <= now:
         raise SettingsError(f"keep_until: {text} is over: give a time that is to come, or `{NO_LONGER}`")
     if until > now + LONGEST:
         raise SettingsError(f"keep_until: {text} is too far off: at most {LONGEST.days} days")
     return until
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise SettingsError(f"keep_until: {error}") from error
 
 
 def _instant(text: str) -> datetime | None:

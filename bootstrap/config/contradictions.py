@@ -1,0 +1,138 @@
+"""Settings that are right alone but contradict each other."""
+
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Address, ip_address
+
+from bootstrap.config.choices import Authenticator, Base, Https
+from bootstrap.config.document import KeyPath
+from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Workers
+from bootstrap.config.values import architecture
+from hub.config.authenticators import checked
+from hub.errors import SettingsError as OptionWrong
+
+FEWEST_ZONES = 2
+SHORT_PERIODS = (1, 5, 10, 20, 30)
+"""Seconds: the periods below a minute that CloudWatch knows."""
+
+Contradiction = tuple[KeyPath, str]
+"""The setting to change, with the message."""
+
+
+def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Iterator[Contradiction]:
+    """Every contradiction; `given` are the keys that are in the file."""
+    if settings.network.is_ours:
+        yield from _network(settings)
+    else:
+        yield from _existing_network(settings.network, given)
+    yield from _workers(settings.workers, given)
+    yield from _manager(settings.manager)
+    yield from _certificate(settings.manager)
+    yield from _login(settings.login, settings.manager)
+    seconds = int(settings.timing.report_period.total_seconds())
+    if seconds not in SHORT_PERIODS and seconds % 60:
+        yield ("timing", "report_period"), "must be 1, 5, 10, 20 or 30 seconds or whole minutes"
+
+
+def _network(settings: ClusterSettings) -> Iterator[Contradiction]:
+    network = settings.network
+    for name in ("manager_subnet", "worker_subnets"):
+        if getattr(network, name):
+            yield ("network", name), "needs the VPC that it lies in: set network.vpc too"
+    if 0 < len(network.zones) < FEWEST_ZONES:
+        yield ("network", "zones"), "must be two zones or more; without this line the first two are taken"
+    for zone in network.zones:
+        if not zone.startswith(settings.region):
+            yield ("network", "zones"), f"{zone} is not in the region {settings.region}"
+    address = settings.manager.private_address
+    if address and IPv4Address(address) not in network.cidr:
+        yield ("manager", "private_address"), f"{address} is not in the network {network.cidr}"
+
+
+def _existing_network(network: Network, given: Collection[KeyPath]) -> Iterator[Contradiction]:
+    for name, fix in (
+        ("manager_subnet", "the public subnet for the manager"),
+        ("worker_subnets", "a list of the subnets for workers"),
+    ):
+        if not getattr(network, name):
+            yield ("network", "vpc"), f"an existing VPC needs its subnets too: set network.{name} to {fix}"
+    for name in ("cidr", "zones", "egress"):
+        if ("network", name) in given:
+            yield ("network", name), "an existing VPC has its own: remove this line, or network.vpc"
+
+
+def _workers(workers: Workers, given: Collection[KeyPath]) -> Iterator[Contradiction]:
+    if not workers.types:
+        yield ("workers", "types"), "must name a type, like t3.medium"
+    kinds: dict[str, str] = {}
+    for one in workers.types:
+        kinds.setdefault(architecture(one), one)
+    if len(kinds) > 1:
+        both = " and ".join(f"{one} is {kind}" for kind, one in kinds.items())
+        yield ("workers", "types"), f"one image cannot run on all of them ({both}): keep to one architecture"
+    if workers.image and ("workers", "base") in given:
+        yield ("workers", "image"), "is used as it is, without a base: remove workers.base or workers.image"
+    if workers.image and workers.packages:
+        yield ("workers", "packages"), "nothing is installed into a ready image: remove this or workers.image"
+
+
+def _manager(manager: Manager) -> Iterator[Contradiction]:
+    if manager.base == Base.AMAZON_LINUX:
+        yield (
+            ("manager", "base"),
+            f"the manager needs {Base.UBUNTU} or an AMI based on Debian or Ubuntu: set it to one of these",
+        )
+    if manager.https is Https.NONE and not is_loopback(manager.domain):
+        yield (
+            ("manager", "https"),
+            f"passwords would cross the internet unencrypted: set it to {Https.SELF_SIGNED},"
+            f" or to {Https.LETS_ENCRYPT} with a domain",
+        )
+    if manager.https is Https.LETS_ENCRYPT and not is_public_name(manager.domain):
+        yield (
+            ("manager", "https"),
+            f"Let's Encrypt certifies names only: set manager.domain, or https to {Https.SELF_SIGNED}",
+        )
+    if manager.subdomains and (not manager.domain or _is_address(manager.domain)):
+        yield ("manager", "subdomains"), "needs a domain with a wildcard DNS record: set manager.domain"
+
+
+def _certificate(manager: Manager) -> Iterator[Contradiction]:
+    for name in ("certificate", "key"):
+        is_given = getattr(manager, name) is not None
+        if manager.https is Https.OWN and not is_given:
+            yield ("manager", "https"), f"needs your PEM file: set manager.{name} to its path"
+        if manager.https is not Https.OWN and is_given:
+            yield (
+                ("manager", name),
+                f"is used with `https: {Https.OWN}` only: set that, or remove this line",
+            )
+
+
+def _login(login: Login, manager: Manager) -> Iterator[Contradiction]:
+    if login.authenticator == Authenticator.SHARED_PASSWORD and not is_loopback(manager.domain):
+        yield (
+            ("login", "authenticator"),
+            f"all users would share one password: set it to {Authenticator.NATIVE} or another with real accounts",
+        )
+    try:
+        checked(login.authenticator, login.options)
+    except OptionWrong as error:
+        yield ("login", "options"), str(error)
+
+
+def is_loopback(domain: str) -> bool:
+    """Can only this machine reach it?"""
+    return domain == "localhost" or (_is_address(domain) and ip_address(domain).is_loopback)
+
+
+def is_public_name(domain: str) -> bool:
+    """A name that the DNS of the internet can have."""
+    return "." in domain and not _is_address(domain)
+
+
+def _is_address(domain: str) -> bool:
+    try:
+        ip_address(domain)
+    except ValueError:
+        return False
+    return True
