@@ -166,7 +166,7 @@ def unexplained(story: Story) -> Iterator[Violation]:
                 "reasons", f"{run.worker} ({run.instance_id}) was stopped, and nothing says why", call.at
             )
     for entry in story.history:
-        if not (entry.reason and entry.words):
+        if not (entry.reason and entry.message):
             yield Violation("reasons", f"{entry.kind} of {entry.key} without a reason", entry.at)
 
 

@@ -17,6 +17,7 @@ from benchmarks.soak.trouble import Trouble
 from benchmarks.soak.watching import Watch, workers
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings
 from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import read
 from lifecycle_app.model.policy import CLUSTER_SCOPE, Policy, policy_for
 from lifecycle_app.model.worker import State
 from tests.scenarios.cloud import LocalCloud
@@ -140,7 +141,7 @@ def history(cloud: LocalCloud, worker: str) -> Iterable[Entry]:
             at=datetime.fromisoformat(str(row["at"]).partition("#")[0]),
             kind=Kind(row["kind"]),
             reason=str(row["reason"]),
-            words=str(row["words"]),
+            message=read(str(row["words"])),
             instance_id=str(row["instance_id"]),
             evidence=json.loads(str(row["evidence"])) if row.get("evidence") else {},
         )

@@ -1,6 +1,6 @@
 """Our rule: the product's own decisions, queries, alarm and drain, asked at the moments at which something asks them.
 
-The code that decides is the real one: `decide`, `next_look`, `CloudWatch.evidence` (which turns datapoints into
+The code that decides is the real one: `decide`, `next_check`, `CloudWatch.evidence` (which turns datapoints into
 evidence), the alarm's request, the local cloud's `evaluate`, the hub's `verdict`. Left out is what these moments do not
 depend on: the records' table, and everything that fails.
 """
@@ -24,7 +24,7 @@ from lifecycle_app.adapters.cloudwatch import (
     looked_back,
     query_period,
 )
-from lifecycle_app.model.decision import Action, Decision, decide, next_look
+from lifecycle_app.model.decision import Action, Decision, decide, next_check
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.policy import Level, Policy
 from lifecycle_app.model.transitions import with_life
@@ -197,7 +197,7 @@ class Ours:
         """By what record_activity has written in the minutes before."""
         now = moment(at)
         blank = Evidence(period=self._period)
-        return next_look(self._record(known, now), blank, self._policy, now) <= now
+        return next_check(self._record(known, now), blank, self._policy, now) <= now
 
     def _asked(self, known: _Known, look: _Look) -> Stop | None:
         takes = self._random.uniform(*FUNCTION)

@@ -22,7 +22,7 @@ from bootstrap.operations.workers.keeping import moment
 from bootstrap.operations.workers.listing import Machine, machines, store_of
 from bootstrap.operations.workers.stopping import ask_to_stop, running
 from bootstrap.operations.workers.stopping import stop as stop_machines
-from lifecycle_app.model.messages import length
+from lifecycle_app.model.messages import Time, length, text
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
 COLUMNS = ("worker", "state", "idle", "what was seen last", "type", "image", "$ this month", "")
@@ -151,6 +151,10 @@ def told(when: datetime) -> str:
     return when.astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
+def _in_local_time(time: Time) -> str:
+    return told(time.at) if time.is_clock else f"at {told(time.at)}"
+
+
 def _rows(wanted: Sequence[Machine]) -> list[dict[str, Any]]:
     """Whom a command concerns, for scripts."""
     return [
@@ -202,7 +206,7 @@ def as_document(machine: Machine, now: datetime) -> dict[str, Any]:
         "since": _iso(machine.since),
         "idle": None if idle is None else int(idle.total_seconds()),
         "last_activity": _iso(machine.last_activity),
-        "evidence": machine.evidence,
+        "evidence": text(machine.message),
         "instance_type": machine.instance_type,
         "image": machine.image,
         "home_volume": machine.home_volume,
@@ -228,7 +232,7 @@ def _table(found: Sequence[Machine], now: datetime) -> Table:
             one.key,
             one.state,
             "" if idle is None else length(max(idle, timedelta(0))),
-            one.evidence,
+            text(one.message, _in_local_time),
             one.instance_type,
             one.image,
             "?" if one.cost is None else f"{one.cost:.2f}",

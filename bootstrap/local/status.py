@@ -15,7 +15,8 @@ from bootstrap.local import cluster, environment
 from bootstrap.local.settings import LocalSettings
 from bootstrap.local.supervisor import running_file, running_supervisor
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.model.history import Entry
+from lifecycle_app.model.history import Entry, sentence
+from lifecycle_app.model.messages import joined, text
 from lifecycle_app.model.worker import Worker
 
 EVER = datetime.fromtimestamp(0, UTC)
@@ -144,7 +145,7 @@ def worker_row(worker: Worker) -> dict[str, Any]:
         "type": worker.instance_type,
         "last_activity": _iso(worker.last_activity),
         "idle_since": _iso(max(filter(None, (worker.started_at, worker.last_activity)), default=None)),
-        "evidence": worker.evidence,
+        "evidence": text(worker.message),
         "due_at": _iso(worker.due_at),
         "stop_reason": worker.stop_reason,
         "seconds_run": worker.seconds_run,
@@ -167,7 +168,7 @@ def decision_row(entry: Entry) -> dict[str, Any]:
         "at": _iso(entry.at),
         "kind": str(entry.kind),
         "reason": entry.reason,
-        "words": entry.words,
+        "words": joined(sentence(entry)),
     }
 
 

@@ -19,7 +19,7 @@ from bootstrap.cluster.inventory import instances as tagged_instances
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.image import images
-from bootstrap.operations.workers.claiming import Clock, Why, end_stopped
+from bootstrap.operations.workers.claiming import Clock, end_stopped
 from bootstrap.operations.workers.ending import mark_terminated
 from bootstrap.operations.workers.listing import Machine
 from lifecycle_app.adapters.store import WorkerStore
@@ -69,7 +69,7 @@ def _remove_idle_alarms(site: Site) -> None:
             cloudwatch.delete_alarms(AlarmNames=alarms[start : start + ALARMS_A_CALL])
 
 
-WHY = Why("renewed", "its machine is replaced, for there is a newer image")
+RENEWED = "renewed"
 
 
 class Verdict(StrEnum):
@@ -153,7 +153,7 @@ def renew(site: Site, store: WorkerStore, clock: Clock, report: Report) -> list[
     for number, one in enumerate(found, 1):
         if one.verdict is Verdict.RENEW:
             report(f"{one.key}: its machine {one.instance_id} goes ({number} of {len(found)})")
-            if end_stopped(site, store, one.key, one.instance_id, WHY, clock):
+            if end_stopped(site, store, one.key, one.instance_id, RENEWED, clock):
                 ended.append(one)
             else:
                 one = replace(one, verdict=Verdict.TAKEN)

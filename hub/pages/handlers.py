@@ -112,4 +112,4 @@ class WorkersHandler(BaseHandler):  # type: ignore[misc]  # JupyterHub publishes
     async def get(self) -> None:
         """The page."""
         await self.reader.loaded()
-        self.finish(await self.render_template("workers.html", workers=self.pages.everybody()))
+        self.finish(await self.render_template("workers.html", workers=self.pages.all_workers()))

@@ -15,6 +15,7 @@ from pynamodb.expressions.update import Action
 from lifecycle_app.adapters.tables import COSTS, HistoryRecord, SettingRecord, WorkerRecord, bound
 from lifecycle_app.errors import BadRecord, RecordConflict, StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import read, stored
 from lifecycle_app.model.worker import EPOCH, Census, Worker
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class WorkerStore:
             day=entry.day,
             kind=entry.kind.value,
             reason=entry.reason,
-            words=entry.words,
+            words=stored(entry.message),
             instance_id=entry.instance_id,
             evidence=dict(entry.evidence),
             seconds=entry.seconds,
@@ -189,7 +190,7 @@ class WorkerStore:
             "started_at": worker.started_at,
             "last_activity": worker.last_activity,
             "last_interaction": worker.last_interaction,
-            "evidence": worker.evidence or None,
+            "evidence": stored(worker.message) or None,
             "due_at": worker.due_at,
             "claimed_until": worker.claimed_until,
             "stop_reason": worker.stop_reason,
@@ -247,7 +248,7 @@ def _worker(record: WorkerRecord) -> Worker:
         started_at=record.started_at,
         last_activity=record.last_activity,
         last_interaction=record.last_interaction,
-        evidence=record.evidence or "",
+        message=read(record.evidence or ""),
         due_at=record.due_at if is_looked_at else None,
         claimed_until=record.claimed_until,
         stop_reason=record.stop_reason,
@@ -269,7 +270,7 @@ def _entry(record: HistoryRecord) -> Entry:
             at=datetime.fromisoformat(at),
             kind=Kind(kind),
             reason=record.reason,
-            words=record.words,
+            message=read(record.words),
             instance_id=record.instance_id,
             evidence=record.evidence or {},
             seconds=record.seconds,

@@ -1,7 +1,4 @@
-"""A decision about a worker, as a value: what is to be done, why, and how the hub is asked for it.
-
-Whether a worker may go on running. Pure: the same worker, evidence, policy and time give the same answer.
-"""
+"""Whether a worker may go on running. Pure: the same worker, evidence, policy and time give the same decision."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lifecycle_app.model.evidence import Evidence
-from lifecycle_app.model.messages import clock, length
+from lifecycle_app.model.messages import Message, Value, message
 from lifecycle_app.model.policy import Level, Policy
 from lifecycle_app.model.worker import State, Worker
 
@@ -24,7 +21,7 @@ class Action(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why, in one word."""
+    """Why: the codes that records and the history hold."""
 
     NOT_RUNNING = "not-running"
     KEPT = "kept"
@@ -42,39 +39,38 @@ class Reason(StrEnum):
 
 
 class Drain(StrEnum):
-    """How the hub is asked to let go of the server."""
+    """What may keep the hub from releasing the server."""
 
     IDLE = "idle"
-    """Not if there was any sign of life."""
+    """Any activity."""
     UNATTENDED = "unattended"
-    """Work may be running, but not if there was a person."""
+    """A user's activity; work may go on."""
     REGARDLESS = "regardless"
-    """Whatever the worker does. A login that is under way is respected even so."""
+    """Nothing that the worker does, only a login that is under way."""
 
 
 class Insist(StrEnum):
-    """When a hub that refuses is asked once more, to let go regardless of the worker."""
+    """When a hub that refuses is asked once more, to release the server regardless of the worker."""
 
     NEVER = "never"
     IF_MUTE = "if-mute"
-    """If the worker does not tell what goes on in it."""
+    """If the worker does not report what goes on in it."""
     IF_DEAD = "if-dead"
     """If the worker does not answer at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do about a worker, and why, as it is logged and kept.
+    """What to do about a worker, and why, as it is logged and stored.
 
-    A stop also says how to ask the hub (`drain`, `insist`), from when on a sign of life forbids it (`since`) and which
-    level `counts` as one, and whether the evidence is enough to stop it `alone`, without the hub, should the hub be
-    down. `even_silent`: also if the hub has no server there and the worker does not answer, so that nobody has told
-    that it does nothing.
+    A stop also says how to ask the hub (`drain`, `insist`), since when activity forbids it (`since`), which level
+    `counts` as activity, and whether the evidence is enough to stop it `alone`, without the hub, should the hub be
+    down. `even_silent`: also if the hub has no server there and the worker does not answer, so that it may be working.
     """
 
     action: Action
     reason: Reason
-    words: str
+    message: Message
     due_at: datetime | None
     evidence: Mapping[str, object] = field(default_factory=dict)
     drain: Drain = Drain.IDLE
@@ -86,7 +82,7 @@ class Decision:
 
 
 MUTE_AFTER = timedelta(hours=24)
-"""So long a worker may run of which nothing is heard at all, where the policy sets no end to work."""
+"""A worker that does not report at all may run for so long, where the policy sets no end to work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,38 +95,45 @@ class _Case:
     now: datetime
     started: datetime
     life: datetime
+    """The newest activity that counts by the policy, of whatever kind; the start where there was none."""
     person: datetime
+    """The newest activity of a user; the start where there was none."""
 
     @property
     def lived(self) -> bool:
-        """Was there any sign of life in this run?"""
+        """Was there any activity in this run?"""
         return self.life > self.started
 
     @property
     def is_in_use(self) -> bool:
-        """Was there a sign of life within the idle timeout?"""
+        """Was there activity within the idle timeout?"""
         return self.now < self.life + self.policy.idle_timeout
 
     @property
     def is_unattended(self) -> bool:
-        """Has nobody been seen for longer than work without a person may go on?"""
+        """Has no user been seen for longer than work may go on without one?"""
         allowance = self.policy.busy_allowance
         return allowance is not None and self.now >= self.person + allowance
+
+    @property
+    def last_used(self) -> dict[str, Value]:
+        """When a user was last seen, or else when it started, as a message's value."""
+        return {"last_used": self.person} if self.person > self.started else {"started": self.started}
 
     def covered(self, since: datetime) -> bool:
         return self.evidence.covers(since, self.now)
 
     @property
     def was_heard(self) -> bool:
-        """Has it told anything in this run?"""
+        """Has it reported anything in this run?"""
         return self.lived or bool(self.evidence.reports)
 
 
 def decide(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
-    """What to do about the worker; the first rule that has something to say decides."""
+    """What to do about the worker: the first rule that applies decides."""
     if worker.state is not State.RUNNING and not worker.is_abandoned(now):
-        words = f"it is {worker.state}"
-        return Decision(action=Action.KEEP, reason=Reason.NOT_RUNNING, words=words, due_at=worker.due_at)
+        why = message(Reason.NOT_RUNNING, state=worker.state.value)
+        return Decision(action=Action.KEEP, reason=Reason.NOT_RUNNING, message=why, due_at=worker.due_at)
     case = _case(worker, evidence, policy, now)
     return (
         _held(case)
@@ -145,12 +148,11 @@ def decide(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) ->
 
 
 def requested(worker: Worker, by: str, requested_at: datetime) -> Decision:
-    """The decision to stop a worker because somebody pressed Stop; it needs no idleness."""
+    """The decision to stop a worker because a user or administrator pressed Stop, idle or not."""
     return Decision(
         action=Action.STOP,
         reason=Reason.STOP_REQUESTED,
-        # Not at the sentence's beginning, which is written large: a name is not.
-        words=f"a stop was asked for by {by} at {clock(requested_at)}",
+        message=message(Reason.STOP_REQUESTED, by=by),
         due_at=worker.due_at,
         evidence={"requested_by": by, "requested_at": requested_at.isoformat()},
         drain=Drain.REGARDLESS,
@@ -159,9 +161,9 @@ def requested(worker: Worker, by: str, requested_at: datetime) -> Decision:
     )
 
 
-def next_look(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> datetime:
-    """The first moment at which the worker might be stopped, should nothing happen until then."""
-    return _next_look(_case(worker, evidence, policy, now))
+def next_check(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> datetime:
+    """When the worker may be stopped at the earliest, if nothing happens until then."""
+    return _next_check(_case(worker, evidence, policy, now))
 
 
 def _case(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> _Case:
@@ -171,7 +173,7 @@ def _case(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> 
     return _Case(worker, evidence, policy, now, started=started, life=life, person=person)
 
 
-def _next_look(case: _Case) -> datetime:
+def _next_check(case: _Case) -> datetime:
     policy = case.policy
     stops = [case.life + policy.idle_timeout]
     if policy.busy_allowance is not None:
@@ -184,9 +186,9 @@ def _next_look(case: _Case) -> datetime:
 def _held(case: _Case) -> Decision | None:
     keep_until = case.worker.keep_until
     if keep_until is not None and case.now < keep_until:
-        return _keep(case, Reason.KEPT, f"it is to be kept until {clock(keep_until)}")
+        return _keep(case, Reason.KEPT, until=keep_until)
     if case.now < case.started + case.policy.start_grace:
-        return _keep(case, Reason.STARTING, f"it runs only since {clock(case.started)}")
+        return _keep(case, Reason.STARTING, started=case.started)
     return None
 
 
@@ -194,42 +196,42 @@ def _outlived(case: _Case) -> Decision | None:
     lifetime = case.policy.max_lifetime
     if lifetime is None or case.now < case.started + lifetime:
         return None
-    words = f"it has run for {length(case.now - case.started)}, and may for {length(lifetime)}"
     # A login of the last minutes is not cut off: the user would see a server end that has just come up.
     since = case.now - case.policy.start_grace
-    return _stop(case, Reason.MAX_LIFETIME, words, since, drain=Drain.REGARDLESS, alone=True)
+    why = message(Reason.MAX_LIFETIME, ran=case.now - case.started, limit=lifetime)
+    return _stop(case, Reason.MAX_LIFETIME, why, since, drain=Drain.REGARDLESS, alone=True)
 
 
 def _left_by_hub(case: _Case) -> Decision | None:
     since = case.now - case.policy.start_grace
     if case.evidence.hub_server is not False or case.life > since:
         return None
-    words = f"the hub has no server on it, and there was no sign of life since {clock(case.life)}"
-    told = case.covered(since)
-    return _stop(case, Reason.NO_SERVER, words, since, alone=told, even_silent=told)
+    seen: dict[str, Value] = {"last_activity": case.life} if case.lived else {"started": case.started}
+    covered = case.covered(since)
+    why = message(Reason.NO_SERVER, **seen)
+    return _stop(case, Reason.NO_SERVER, why, since, alone=covered, even_silent=covered)
 
 
 def _in_use(case: _Case) -> Decision | None:
     if not case.is_in_use or case.is_unattended:
         return None
     if case.life > case.person:
-        return _keep(case, Reason.BUSY, f"it worked until {clock(case.life)}")
-    what = "somebody used it until" if case.lived else "it was started at"
-    return _keep(case, Reason.ACTIVE, f"{what} {clock(case.person)}")
+        return _keep(case, Reason.BUSY, last_busy=case.life)
+    return _keep(case, Reason.ACTIVE, **case.last_used)
 
 
 def _unattended(case: _Case) -> Decision | None:
-    """Without a person neither work nor what nobody can tell of keeps it up for ever."""
+    """Without a user, neither work nor unknown activity keeps it running without end."""
     allowance = case.policy.busy_allowance
     alone = case.covered(case.now - case.policy.idle_timeout)
     if allowance is None or not case.is_unattended or (alone and not case.is_in_use):
         return None
-    what = "it works" if case.is_in_use else "its reports do not tell what it does"
-    words = f"{what}, and nobody used it since {clock(case.person)}, longer than {length(allowance)}"
+    last_busy = case.life if case.is_in_use else None
+    gaps = None if case.is_in_use else True
     return _stop(
         case,
         Reason.BUSY_TOO_LONG,
-        words,
+        message(Reason.BUSY_TOO_LONG, limit=allowance, last_busy=last_busy, gaps=gaps, **case.last_used),
         case.now - allowance,
         drain=Drain.UNATTENDED,
         insist=Insist.IF_MUTE,
@@ -238,15 +240,14 @@ def _unattended(case: _Case) -> Decision | None:
 
 
 def _mute(case: _Case) -> Decision | None:
-    """Where work may go on for ever, a worker of which nobody can tell that it works may not."""
+    """Where work may go on without end, a worker that does not report any may not."""
     heard = _newest(case.life, case.evidence.last_report)
     if case.policy.busy_allowance is not None or not case.evidence.is_silent(case.now):
         return None
     if case.now < heard + MUTE_AFTER:
         return None
-    words = f"no report and no sign of life since {clock(heard)}, longer than {length(MUTE_AFTER)}"
-    since = case.now - MUTE_AFTER
-    return _stop(case, Reason.MUTE, words, since, drain=Drain.UNATTENDED, insist=Insist.IF_MUTE, alone=False)
+    why, since = message(Reason.MUTE, limit=MUTE_AFTER, last_heard=heard), case.now - MUTE_AFTER
+    return _stop(case, Reason.MUTE, why, since, drain=Drain.UNATTENDED, insist=Insist.IF_MUTE, alone=False)
 
 
 def _hung(case: _Case) -> Decision | None:
@@ -257,32 +258,30 @@ def _hung(case: _Case) -> Decision | None:
     # Without EC2's own figures nothing is known: silence alone stops nobody.
     if not cpu or max(cpu) >= policy.hung_cpu:
         return None
-    most = f"at most {max(cpu):.1f} % CPU in {length(policy.hung_after)}"
-    words = f"no report since {clock(silent_since)}, and {most}"
-    # Not alone: only the hub can tell whether it answers, and a worker that cannot report need not be dead.
-    return _stop(case, Reason.HUNG, words, case.now - policy.hung_after, insist=Insist.IF_DEAD, alone=False)
+    why = message(Reason.HUNG, since=silent_since, cpu=max(cpu), limit=policy.hung_after)
+    # Not alone: only the hub can find out whether it answers, and a worker that cannot report need not be dead.
+    return _stop(case, Reason.HUNG, why, case.now - policy.hung_after, insist=Insist.IF_DEAD, alone=False)
 
 
 def _unused(case: _Case) -> Decision:
     since = case.now - case.policy.idle_timeout
     alone = case.covered(since)
-    seen = "no sign of life" if case.lived else "nobody came, and no sign of life"
-    told = "its reports tell of all that time" if alone else "its reports do not tell of all that time"
-    words = f"{seen} since {clock(case.life)}, longer than {length(case.policy.idle_timeout)}; {told}"
     reason = Reason.IDLE if case.lived else Reason.NEVER_CONNECTED
+    seen: dict[str, Value] = {"last_busy": case.life} if case.life > case.person else case.last_used
+    why = message(reason, timeout=case.policy.idle_timeout, gaps=None if alone else True, **seen)
     # One that was never heard of has no server; one that fell silent may be cut off, and work.
-    return _stop(case, reason, words, since, alone=alone, even_silent=alone or not case.was_heard)
+    return _stop(case, reason, why, since, alone=alone, even_silent=alone or not case.was_heard)
 
 
-def _keep(case: _Case, reason: Reason, words: str) -> Decision:
-    due_at, facts = _next_look(case), _facts(case)
-    return Decision(action=Action.KEEP, reason=reason, words=words, due_at=due_at, evidence=facts)
+def _keep(case: _Case, reason: Reason, **values: Value) -> Decision:
+    why, due_at, facts = message(reason, **values), _next_check(case), _facts(case)
+    return Decision(action=Action.KEEP, reason=reason, message=why, due_at=due_at, evidence=facts)
 
 
 def _stop(
     case: _Case,
     reason: Reason,
-    words: str,
+    why: Message,
     since: datetime,
     *,
     drain: Drain = Drain.IDLE,
@@ -293,7 +292,7 @@ def _stop(
     return Decision(
         action=Action.STOP,
         reason=reason,
-        words=words,
+        message=why,
         due_at=case.worker.due_at,
         evidence=_facts(case),
         drain=drain,

@@ -1,7 +1,4 @@
-"""What was decided and what happened, as it is kept for the administrator.
-
-What an instance costs: US dollars an hour, Linux on demand, us-east-1 (AWS Price List, November 2026).
-"""
+"""The history of workers: decisions, stops and runs, and what a run costs."""
 
 from __future__ import annotations
 
@@ -10,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from lifecycle_app.model.messages import Message, Part, parts
+
 
 class Kind(StrEnum):
-    """What an entry tells of."""
+    """What an entry records."""
 
     DECISION = "decision"
     """The reason why a worker is kept or stopped has changed."""
@@ -23,20 +22,20 @@ class Kind(StrEnum):
     RUN = "run"
     """A run has ended; with its seconds and cost."""
     REPAIR = "repair"
-    """The record was put right."""
+    """The record was corrected."""
     REPORT = "report"
-    """Something is wrong that only an administrator can put right."""
+    """Something is wrong that only an administrator can fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of a worker's history. `evidence` holds what JSON can."""
+    """One entry of a worker's history. `evidence` is what JSON can hold."""
 
     key: str
     at: datetime
     kind: Kind
     reason: str
-    words: str
+    message: Message
     instance_id: str
     evidence: Mapping[str, object] = field(default_factory=dict)
     seconds: int | None = None
@@ -49,13 +48,23 @@ class Entry:
 
     @property
     def sort_key(self) -> str:
-        """Unique within a worker's history, and the same when the same thing is told again."""
+        """Unique within a worker's history, and the same when the same thing is recorded again."""
         return f"{self.at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}#{self.kind}:{self.reason}"
 
     @property
     def day(self) -> str:
         """The UTC day it happened on, as 2026-11-23."""
         return self.at.strftime("%Y-%m-%d")
+
+
+PREFIXES = {Kind.STOP: "stopped: ", Kind.RELEASE: "not stopped: ", Kind.DECISION: "kept: "}
+
+
+def sentence(entry: Entry) -> list[Part]:
+    """What an entry says, as one sentence that begins with what was done, without capital and full stop."""
+    found, prefix = parts(entry.message), PREFIXES.get(entry.kind, "")
+    is_said = str(found[0]).startswith(prefix.partition(":")[0]) if found else True
+    return found if is_said else [prefix, *found]
 
 
 PER_HOUR = {
@@ -81,6 +90,7 @@ PER_HOUR = {
     "m7g.large": 0.0816,
     "m7g.xlarge": 0.1632,
 }
+"""US dollars an hour, Linux on demand, us-east-1 (AWS Price List, November 2026)."""
 LEAST_SECONDS_BILLED = 60
 
 

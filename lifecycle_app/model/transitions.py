@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from lifecycle_app.model.messages import NOTHING, Message
 from lifecycle_app.model.worker import Instance, State, Worker
 
 LEASE = timedelta(minutes=5)
@@ -84,7 +85,7 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
         stop_reason=worker.stop_reason if state in (State.STOPPING, State.STOPPED) else None,
         due_at=_due(state, at),
         # What was seen in an earlier run says nothing of the one that begins.
-        evidence="" if state is State.PENDING else worker.evidence,
+        message=NOTHING if state is State.PENDING else worker.message,
         seconds_run=worker.seconds_run + seconds,
     )
 
@@ -104,7 +105,7 @@ def with_facts(worker: Worker, instance: Instance) -> Worker:
     )
 
 
-def with_claim(worker: Worker, reason: str, words: str, now: datetime) -> Worker:
+def with_claim(worker: Worker, reason: str, message: Message, now: datetime) -> Worker:
     """The worker claimed: it still runs, but a login waits."""
     until = now + LEASE
     return replace(
@@ -113,12 +114,12 @@ def with_claim(worker: Worker, reason: str, words: str, now: datetime) -> Worker
         claimed_until=until,
         due_at=until,
         stop_reason=reason,
-        evidence=words,
+        message=message,
     )
 
 
 def with_release(
-    worker: Worker, decided: str, words: str, due_at: datetime, hub_odd_since: datetime | None = None
+    worker: Worker, decided: str, message: Message, due_at: datetime, hub_odd_since: datetime | None = None
 ) -> Worker:
     """The worker as before the claim."""
     return replace(
@@ -128,7 +129,7 @@ def with_release(
         hub_odd_since=hub_odd_since,
         stop_reason=None,
         decided=decided,
-        evidence=words,
+        message=message,
         due_at=due_at,
     )
 

@@ -1,9 +1,4 @@
-"""The record of a worker: what is known of one user's instance. Times are aware UTC datetimes.
-
-An instance as EC2 describes it.
-
-What is recorded of all workers, good and bad.
-"""
+"""A worker's record, and its instance as EC2 describes it. Times are aware UTC datetimes."""
 
 from __future__ import annotations
 
@@ -13,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from lifecycle_app.errors import BadRecord
+from lifecycle_app.model.messages import NOTHING, Message
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 """Before everything that is recorded."""
@@ -109,8 +105,8 @@ class Worker:
     """The newest sign of life that counts by the worker's policy."""
     last_interaction: datetime | None = None
     """The newest sign of a person."""
-    evidence: str = ""
-    """What last showed life, or what the last decision rests on, in words."""
+    message: Message = NOTHING
+    """The activity seen last, or why it was kept or stopped."""
     due_at: datetime | None = None
     """When somebody should look at it next."""
     claimed_until: datetime | None = None

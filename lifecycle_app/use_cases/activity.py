@@ -1,4 +1,4 @@
-"""Recording the newest signs of life of every running worker."""
+"""The newest activity of every running worker, written to the records."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import partial
 
 from lifecycle_app.concurrency import handfuls
 from lifecycle_app.errors import BadRecord, HubError, RecordConflict
-from lifecycle_app.model.decision import next_look
+from lifecycle_app.model.decision import next_check
 from lifecycle_app.model.evidence import Evidence
-from lifecycle_app.model.messages import clock
+from lifecycle_app.model.messages import Message, message
 from lifecycle_app.model.policy import Level, Policy, policy_for
 from lifecycle_app.model.transitions import with_due, with_life
 from lifecycle_app.model.worker import State, Worker
@@ -22,11 +22,11 @@ from lifecycle_app.use_cases.records import policy_texts
 log = logging.getLogger(__name__)
 
 LOOK_BACK = timedelta(minutes=15)
-"""Reports older than this were seen by an earlier pass; decisions look at the whole time anyway."""
+"""Reports older than this were seen by an earlier pass; decisions consider the whole time anyway."""
 
 
 def record_activity(service: Service, now: datetime) -> dict[str, int]:
-    """Writes what has changed of the running workers' life, groups and due times, and counts it."""
+    """Writes what has changed of the running workers' activity, groups and due times, and counts it."""
     running = [worker for worker in service.store.costing() if worker.state is State.RUNNING]
     if not running:
         return {"running": 0, "written": 0}
@@ -44,21 +44,21 @@ def _observed(worker: Worker, evidence: Evidence, texts: Mapping[str, str], now:
     policy = policy_for(worker.user, worker.groups, texts)
     life, person = evidence.last_life(policy.lowest_level), evidence.last_life(Level.INTERACTION)
     alive = with_life(worker, _not_after(now, life), _not_after(now, person))
-    due_at = next_look(alive, evidence, policy, now)
+    due_at = next_check(alive, evidence, policy, now)
     # Once it is due, every pass would find another time in the past: it stays due since when it was.
     overdue = due_at <= now and worker.due_at is not None and worker.due_at <= now
     due = alive if overdue else with_due(alive, due_at)
     if due.last_activity is None or due.last_activity == worker.last_activity:
         return due
-    return replace(due, evidence=_words(due.last_activity, due, policy))
+    return replace(due, message=_last_seen(due.last_activity, due, policy))
 
 
 def _groups(service: Service) -> dict[str, tuple[str, ...]]:
-    """The groups of those who have servers; nothing if the hub cannot tell. Its idea of activity is not asked."""
+    """The groups of users with servers, as far as the hub answers. Its own notion of activity is not used."""
     try:
         users = service.hub.active_users()
     except HubError as error:
-        log.warning("groups stay as they are: %s", error)
+        log.warning("groups are not updated: %s", error)
         return {}
     return {user.name: user.groups for user in users if user.groups is not None}
 
@@ -67,7 +67,7 @@ def _write(service: Service, worker: Worker) -> int:
     try:
         service.store.put(worker, service.clock())
     except RecordConflict:
-        log.info("worker %s: changed by somebody else, left for the next pass", worker.key)
+        log.info("worker %s: changed meanwhile, left for the next pass", worker.key)
         return 0
     except BadRecord as bad:
         log.error("%s", bad)
@@ -76,12 +76,12 @@ def _write(service: Service, worker: Worker) -> int:
 
 
 def _not_after(now: datetime, at: datetime | None) -> datetime | None:
-    """A period that has not ended yet is told of by its end, which lies in the future."""
+    """A period that has not ended yet is reported by its end, which lies in the future."""
     return None if at is None else min(at, now)
 
 
-def _words(life: datetime, worker: Worker, policy: Policy) -> str:
-    if life == worker.last_interaction:
-        return f"somebody used it until {clock(life)}"
-    kinds = "work" if policy.lowest_level >= Level.WORK else "work or load"
-    return f"{kinds} until {clock(life)}"
+def _last_seen(at: datetime, worker: Worker, policy: Policy) -> Message:
+    if at == worker.last_interaction:
+        return message("active", last_used=at)
+    activity = "work" if policy.lowest_level >= Level.WORK else "work or load"
+    return message("busy", activity=activity, last_busy=at)

@@ -1,4 +1,4 @@
-"""EC2 against the records and the hub: mends what can be mended, reports the rest, guesses nothing."""
+"""Compares EC2 with the records and the hub: fixes what can be fixed, reports the rest, guesses nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lifecycle_app.adapters.cloudwatch import IdleAlarm
 from lifecycle_app.errors import BadRecord, CloudError, EventRefused, HubError, RecordConflict
 from lifecycle_app.model.decision import Decision, Drain, decide
 from lifecycle_app.model.history import Kind
-from lifecycle_app.model.messages import clock
+from lifecycle_app.model.messages import Message, message
 from lifecycle_app.model.policy import Level
 from lifecycle_app.model.reconciliation import (
     Ambiguous,
@@ -32,21 +32,21 @@ from lifecycle_app.model.reconciliation import (
 from lifecycle_app.model.transitions import LEASE, with_due, with_facts
 from lifecycle_app.model.worker import Instance, State, Worker
 from lifecycle_app.use_cases.ports import Service
-from lifecycle_app.use_cases.records import change, policy_of, tell, tell_bad
-from lifecycle_app.use_cases.states import adopt, apply_state, see_to_alarm
+from lifecycle_app.use_cases.records import add_entry, change, policy_of, report_bad_record
+from lifecycle_app.use_cases.states import adopt, apply_state, ensure_alarm
 from lifecycle_app.use_cases.stop import force
 from lifecycle_app.use_cases.triggers import settle
 
 log = logging.getLogger(__name__)
 
 DUPLICATE_KEPT = timedelta(minutes=30)
-"""So long a second instance of a worker may run, for whoever launched it."""
+"""A second instance of a worker may run for so long, for whoever launched it."""
 
 Step = tuple[str, Callable[[], object]]
 
 
 def reconcile(service: Service, now: datetime, is_time_left: Callable[[], bool]) -> dict[str, int]:
-    """Compares EC2, records, alarms and hub, mends or reports what differs, and counts it.
+    """Compares EC2, records, alarms and hub, fixes or reports what differs, and counts it.
 
     What is left undone for lack of time is found again the next time.
     """
@@ -59,7 +59,7 @@ def reconcile(service: Service, now: datetime, is_time_left: Callable[[], bool])
             step()
             done[name] += 1
         except (CloudError, EventRefused, RecordConflict, BadRecord) as error:
-            log.error("%s not mended: %s", name, error)
+            log.error("%s not fixed: %s", name, error)
             done["failed"] += 1
     return dict(done)
 
@@ -67,20 +67,20 @@ def reconcile(service: Service, now: datetime, is_time_left: Callable[[], bool])
 def _steps(service: Service, now: datetime) -> Iterator[Step]:
     census = service.store.census()
     for bad in census.bad:
-        yield "bad-record", partial(tell_bad, service, bad, now)
+        yield "bad-record", partial(report_bad_record, service, bad, now)
     instances = _described(service, census.workers)
-    # Of an instance whose worker's record is bad nobody can tell whether it is an orphan, or what its alarm is for.
+    # Where a worker's record is bad, its instance may be an orphan or not, and its alarm may be needed or not.
     unclear = [instance for instance in instances if instance.key in census.bad_keys]
     known = [instance for instance in instances if instance.key not in census.bad_keys]
     for finding in findings(census.workers, known, now):
-        yield type(finding).__name__.lower(), partial(_mend, service, finding, now)
+        yield type(finding).__name__.lower(), partial(_fix, service, finding, now)
     workers = service.store.census().workers
     yield from _alarm_steps(service, workers, {instance.instance_id for instance in unclear})
     yield from _server_steps(service, workers)
 
 
 def _described(service: Service, workers: Sequence[Worker]) -> list[Instance]:
-    """The cluster's instances, by their tags, and those of the records whose tags have faded."""
+    """The cluster's instances by their tags, and those of the records that EC2 lists without tags."""
     tagged = service.cloud.workers()
     seen = {instance.instance_id for instance in tagged}
     missing = [
@@ -90,14 +90,14 @@ def _described(service: Service, workers: Sequence[Worker]) -> list[Instance]:
     return tagged + [instance for instance in found if instance.cluster == service.cluster]
 
 
-def _mend(service: Service, finding: Finding, now: datetime) -> None:
+def _fix(service: Service, finding: Finding, now: datetime) -> None:
     match finding:
         case Orphan(instance):
             _adopt(service, instance, now)
         case Missed(worker, instance):
-            words = f"EC2 says {instance.state}, the record said {worker.state}: no event had told"
+            why = message("missed", state=instance.state.value, recorded=worker.state.value)
             if apply_state(service, worker, instance, instance.state, now, now) == "recorded":
-                tell(service, worker, Kind.REPAIR, f"missed-{instance.state}", words, now)
+                add_entry(service, worker, Kind.REPAIR, f"missed-{instance.state}", why, now)
         case Outdated(worker, instance):
             _refresh(service, worker, instance)
         case Stuck(worker, must_end):
@@ -105,8 +105,7 @@ def _mend(service: Service, finding: Finding, now: datetime) -> None:
         case Unwatched(worker):
             _watch(service, worker)
         case Undescribed(worker):
-            words = f"EC2 does not tell of {worker.instance_id}; its record is kept"
-            _report(service, worker, "undescribed", words, worker.state_at)
+            _report(service, worker, "undescribed", message("undescribed", instance=worker.instance_id))
         case Ambiguous(instances):
             for instance in instances:
                 log.error(
@@ -121,12 +120,12 @@ def _adopt(service: Service, instance: Instance, now: datetime) -> None:
     try:
         worker = adopt(service, instance, instance.launched_at if lives_since_launch else now, now)
     except BadRecord as bad:  # one that the index of all workers does not show
-        tell_bad(service, bad, now)
+        report_bad_record(service, bad, now)
         return
     if worker is not None:
-        words = f"{instance.instance_id} has this worker's tags and was in no record"
-        tell(service, worker, Kind.REPAIR, "orphan", words, now)
-        see_to_alarm(service, worker, worker.state)
+        why = message("orphan", instance=instance.instance_id)
+        add_entry(service, worker, Kind.REPAIR, why.code, why, now)
+        ensure_alarm(service, worker, worker.state)
     else:
         _end_duplicate(service, instance)
 
@@ -134,8 +133,8 @@ def _adopt(service: Service, instance: Instance, now: datetime) -> None:
 def _end_duplicate(service: Service, instance: Instance) -> None:
     """Stops an instance that no record has, if its worker has another one, and the hub no server on this one.
 
-    It is only stopped: nobody guesses which of the two has the user's files. No claim is written, because a login uses
-    the recorded instance; the hub is told of one, to compare the clocks.
+    It is only stopped, because either of the two may have the user's files. No claim is written, because a login uses
+    the recorded instance; the drain request carries one, so that the hub can compare the clocks.
     """
     worker, now = service.store.get(instance.key), service.clock()
     if instance.state is not State.RUNNING or now - instance.launched_at < DUPLICATE_KEPT:
@@ -146,12 +145,14 @@ def _end_duplicate(service: Service, instance: Instance) -> None:
     try:
         answer = service.hub.drain(twin, Drain.IDLE, now - DUPLICATE_KEPT, Level.LOAD)
     except HubError as error:
-        log.warning("worker %s: its second instance %s is left: %s", twin.key, twin.instance_id, error)
+        log.warning(
+            "worker %s: its second instance %s is left running: %s", twin.key, twin.instance_id, error
+        )
         return
     if answer.drained or answer.evidence.get("instance_id", twin.instance_id) != twin.instance_id:
         service.cloud.stop(twin.instance_id)
-        words = f"a second instance of this worker, which has {worker.instance_id}, without a server on it"
-        tell(service, twin, Kind.STOP, "duplicate", words, now)
+        why = message("duplicate", instance=twin.instance_id, recorded=worker.instance_id)
+        add_entry(service, twin, Kind.STOP, why.code, why, now)
 
 
 def _refresh(service: Service, worker: Worker, instance: Instance) -> None:
@@ -159,7 +160,7 @@ def _refresh(service: Service, worker: Worker, instance: Instance) -> None:
         return with_facts(current, instance) if current.instance_id == instance.instance_id else current
 
     change(service, worker.key, step)
-    log.info("worker %s (%s): its address, type or home is told anew", worker.key, worker.instance_id)
+    log.info("worker %s (%s): its address, type or home is updated", worker.key, worker.instance_id)
 
 
 def _watch(service: Service, worker: Worker) -> None:
@@ -167,27 +168,27 @@ def _watch(service: Service, worker: Worker) -> None:
         return with_due(current, service.clock()) if is_unwatched(current) else current
 
     change(service, worker.key, step)
-    log.info("worker %s (%s): looked at from now on, no sweep did", worker.key, worker.instance_id)
+    log.info("worker %s (%s): it had no due time: the next sweep checks it", worker.key, worker.instance_id)
 
 
 def _unstick(service: Service, worker: Worker, must_end: bool) -> None:
-    words = f"{worker.state} since {clock(worker.state_at)}"
     if must_end:
-        force(service, worker, f"{words}: stopped by force", service.clock())
+        force(service, worker, service.clock())
     else:
-        _report(service, worker, f"stuck-{worker.state}", words, worker.state_at)
+        why = message("stuck", state=worker.state.value, since=worker.state_at)
+        _report(service, worker, f"stuck-{worker.state}", why)
 
 
-def _report(service: Service, worker: Worker, reason: str, words: str, since: datetime) -> None:
-    """Tells the administrator; told under the time since when it is so, it is kept once only."""
-    tell(service, worker, Kind.REPORT, reason, words, since)
+def _report(service: Service, worker: Worker, reason: str, why: Message) -> None:
+    """Reports it to the administrator, under the time since when it is so: then it is stored only once."""
+    add_entry(service, worker, Kind.REPORT, reason, why, worker.state_at)
 
 
 def _alarm_steps(service: Service, workers: Sequence[Worker], unclear: Collection[str]) -> Iterator[Step]:
     alarms = service.metrics.idle_alarms()
     for worker in workers:
         if worker.state is State.RUNNING and not _has_its_alarm(service, worker, alarms):
-            yield "lost-alarm", partial(see_to_alarm, service, worker, worker.state)
+            yield "lost-alarm", partial(ensure_alarm, service, worker, worker.state)
     running = {worker.instance_id for worker in workers if worker.state.costs}
     stray = sorted(set(alarms) - running - set(unclear))
     if stray:
@@ -203,7 +204,7 @@ def _server_steps(service: Service, workers: Sequence[Worker]) -> Iterator[Step]
     try:
         users = service.hub.active_users()
     except HubError as error:
-        log.warning("the hub's servers are not compared: %s", error)
+        log.warning("the hub's servers are not checked: %s", error)
         return
     servers = {key for user in users for key in user.servers}
     if not servers:
@@ -218,7 +219,7 @@ def _settle_without_server(service: Service, worker: Worker) -> None:
 
 
 def _without_server(service: Service, worker: Worker, now: datetime) -> Decision:
-    """What to do about a worker that the hub knows no server on: nobody can come back to it unnoticed."""
+    """What to do about a worker on which the hub has no server: no user can return to it unnoticed."""
     policy = policy_of(service, worker)
     evidence = service.metrics.evidence(worker.instance_id, policy, now)
     return decide(worker, replace(evidence, hub_server=False), policy, now)

@@ -1,15 +1,16 @@
-"""Reading a record, deciding on it and writing it, again if somebody else was faster; and telling of it."""
+"""Changes to records, retried if something else changed them meanwhile, and entries in the history."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lifecycle_app.errors import BadRecord, RecordConflict
 from lifecycle_app.model.decision import Decision
 from lifecycle_app.model.history import Entry, Kind, cost
+from lifecycle_app.model.messages import Message, message, text
 from lifecycle_app.model.policy import Policy, policy_for, problems, scopes
 from lifecycle_app.model.transitions import run_seconds
 from lifecycle_app.model.worker import State, Worker
@@ -24,8 +25,8 @@ NOTHING: Mapping[str, object] = {}
 def change(service: Service, key: str, step: Callable[[Worker], Worker]) -> Worker | None:
     """The record after `step` has been applied to it as it is now; None if there is none.
 
-    `step` returns the worker it got if there is nothing to do. It is called again whenever somebody else
-    wrote the record in between. Raises RecordConflict if that happens time and again.
+    `step` returns the worker it got if there is nothing to do. It is called again whenever the record was written
+    in between. Raises RecordConflict if that happens again and again.
     """
     for _ in range(TRIES):
         worker = service.store.get(key)
@@ -37,12 +38,12 @@ def change(service: Service, key: str, step: Callable[[Worker], Worker]) -> Work
         try:
             return service.store.put(changed, service.clock())
         except RecordConflict:
-            log.info("worker %s: its record was changed by somebody else, reading it again", key)
-    raise RecordConflict(f"record of {key} is changed all the time")
+            log.info("worker %s: its record was changed meanwhile, reading it again", key)
+    raise RecordConflict(f"record of {key} keeps changing")
 
 
 def policy_of(service: Service, worker: Worker) -> Policy:
-    """The worker's policy. What cannot be used of it is told to the administrator, once in each run."""
+    """The worker's policy. What cannot be used of it is reported to the administrator, once in each run."""
     return policies_of(service, [worker])[worker.instance_id]
 
 
@@ -52,63 +53,64 @@ def policy_texts(service: Service, workers: Iterable[Worker]) -> dict[str, str]:
 
 
 def policies_of(service: Service, workers: Sequence[Worker]) -> dict[str, Policy]:
-    """The workers' policies by instance, as `policy_of` tells each."""
+    """The workers' policies by instance, as `policy_of` gives each."""
     texts = policy_texts(service, workers)
     for worker in workers:
         wrong = problems(worker.user, worker.groups, texts)
         if wrong:
-            words = (
-                "; ".join(wrong) + ": what this may have meant to set is at least as generous as by default"
+            since = worker.started_at or worker.state_at
+            add_entry(
+                service,
+                worker,
+                Kind.REPORT,
+                "bad-policy",
+                message("bad-policy", detail="; ".join(wrong)),
+                since,
             )
-            tell(service, worker, Kind.REPORT, "bad-policy", words, worker.started_at or worker.state_at)
     return {worker.instance_id: policy_for(worker.user, worker.groups, texts) for worker in workers}
 
 
-def tell(
+def add_entry(
     service: Service,
     worker: Worker,
     kind: Kind,
     reason: str,
-    words: str,
+    why: Message,
     now: datetime,
     evidence: Mapping[str, object] = NOTHING,
 ) -> None:
-    """Logs what happened to a worker, and keeps it in its history with its evidence."""
-    log.info("worker %s (%s): %s %s: %s", worker.key, worker.instance_id, kind, reason, words)
+    """Logs what happened to a worker, and adds it to its history with its evidence."""
+    log.info("worker %s (%s): %s %s: %s", worker.key, worker.instance_id, kind, reason, text(why))
     service.store.add_history(
         Entry(
             key=worker.key,
             at=now,
             kind=kind,
             reason=reason,
-            words=words,
+            message=why,
             instance_id=worker.instance_id,
             evidence=evidence,
         )
     )
 
 
-def tell_bad(service: Service, bad: BadRecord, now: datetime) -> None:
-    """Names a record that cannot be used to the administrator, in the log and once a day in the worker's history."""
+def report_bad_record(service: Service, bad: BadRecord, now: datetime) -> None:
+    """Reports a record that cannot be used: in the log, and once a day in the worker's history."""
     log.error("%s", bad)
-    words = (
-        f"{bad}. Nobody stops or starts its machine until the item is put right in the table"
-        f" cloudjhub-{service.cluster}-workers, or deleted there: then it is made anew from what EC2 tells"
-    )
     service.store.add_history(
         Entry(
             key=bad.key,
             at=now.replace(hour=0, minute=0, second=0, microsecond=0),
             kind=Kind.REPORT,
             reason="bad-record",
-            words=words,
+            message=message("bad-record", detail=str(bad), table=f"cloudjhub-{service.cluster}-workers"),
             instance_id=bad.instance_id,
         )
     )
 
 
-def tell_run(service: Service, worker: Worker, state: State, at: datetime) -> None:
-    """Keeps the run that ends with this state, if one does; telling it twice changes nothing."""
+def add_run(service: Service, worker: Worker, state: State, at: datetime) -> None:
+    """Adds the run that ends with this state, if one does, to the history; adding it twice changes nothing."""
     seconds = run_seconds(worker, state, at)
     if seconds is None:
         return
@@ -119,7 +121,7 @@ def tell_run(service: Service, worker: Worker, state: State, at: datetime) -> No
             at=at,
             kind=Kind.RUN,
             reason=worker.stop_reason or "stopped",
-            words=f"ran for {seconds} s" + (f", about ${price:.4f}" if price is not None else ""),
+            message=message("run", ran=timedelta(seconds=seconds), cost=price),
             instance_id=worker.instance_id,
             seconds=seconds,
             cost=price,
@@ -128,7 +130,7 @@ def tell_run(service: Service, worker: Worker, state: State, at: datetime) -> No
 
 
 def keep(service: Service, worker: Worker, decision: Decision, now: datetime) -> None:
-    """Lets the worker run until it is due again. Only a new reason goes into the history."""
+    """Keeps the worker running until it is due again. Only a new reason goes into the history."""
 
     def step(current: Worker) -> Worker:
         is_other = current.instance_id != worker.instance_id or current.state is not worker.state
@@ -143,9 +145,9 @@ def keep(service: Service, worker: Worker, decision: Decision, now: datetime) ->
             hub_odd_since=None,
             due_at=decision.due_at,
             decided=decision.reason,
-            evidence=decision.words,
+            message=decision.message,
         )
 
     change(service, worker.key, step)
     if worker.decided != decision.reason:
-        tell(service, worker, Kind.DECISION, decision.reason, decision.words, now, decision.evidence)
+        add_entry(service, worker, Kind.DECISION, decision.reason, decision.message, now, decision.evidence)

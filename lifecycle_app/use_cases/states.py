@@ -1,4 +1,4 @@
-"""Recording what EC2 says of instances."""
+"""The states of instances as EC2 reports them, brought into the records."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import logging
 from datetime import datetime, timedelta
 
 from lifecycle_app.errors import ForeignEvent, NotNow, OtherCluster
-from lifecycle_app.model.decision import next_look
+from lifecycle_app.model.decision import next_check
 from lifecycle_app.model.events import StateChange
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.history import Kind
-from lifecycle_app.model.messages import clock
+from lifecycle_app.model.messages import message
 from lifecycle_app.model.transitions import created, is_news, moved, with_due, with_facts, with_state
 from lifecycle_app.model.worker import Instance, State, Worker
 from lifecycle_app.use_cases.ports import Service
-from lifecycle_app.use_cases.records import change, policy_of, tell, tell_run
+from lifecycle_app.use_cases.records import add_entry, add_run, change, policy_of
 
 log = logging.getLogger(__name__)
 
-BEGINNINGS = (State.PENDING, State.RUNNING)
+FIRST_STATES = (State.PENDING, State.RUNNING)
 DESCRIBED_WITHIN = timedelta(minutes=2)
-"""So long EC2 may not find an instance that it has just launched."""
+"""EC2 may not list an instance for so long after its launch."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 def record_state(service: Service, event: StateChange, now: datetime) -> str:
-    """Records the state if it is news, sees to the idle alarm, and says in a word what was done.
+    """Records the state if it is news, keeps the idle alarm in step, and returns in a word what was done.
 
-    Raises ForeignEvent or OtherCluster if the instance is none of the cluster's workers, and NotNow while EC2 itself
+    Raises ForeignEvent or OtherCluster if the instance is not one of the cluster's workers, and NotNow while EC2 itself
     does not know it yet.
     """
     known = service.store.by_instance(event.instance_id)
-    instance = _described(service, event) if event.state in BEGINNINGS else None
+    instance = _described(service, event) if event.state in FIRST_STATES else None
     if known is None:
         if instance is None:
             _refuse_if_too_early(service, event, now)
-            raise ForeignEvent(f"{event.instance_id} is {event.state}, but is no worker that is known here")
+            raise ForeignEvent(f"{event.instance_id} is {event.state}, but is not a worker of this cluster")
         known = adopt(service, instance, event.at, now)
     if known is None or known.instance_id != event.instance_id:
         return "duplicate"
@@ -45,7 +45,7 @@ def record_state(service: Service, event: StateChange, now: datetime) -> str:
 def apply_state(
     service: Service, known: Worker, instance: Instance | None, state: State, at: datetime, now: datetime
 ) -> str:
-    """Brings the record to the state that the instance had at that time, unless it is no news."""
+    """Brings the record to the state that the instance had at that time, unless the record is newer."""
     news = False
 
     def step(worker: Worker) -> Worker:
@@ -53,7 +53,7 @@ def apply_state(
         news = worker.instance_id == known.instance_id and is_news(worker, state, at)
         if not news:
             return worker
-        tell_run(service, worker, state, at)
+        add_run(service, worker, state, at)
         changed = with_state(worker, state, at, now)
         return _due(service, with_facts(changed, instance) if instance else changed, now)
 
@@ -63,7 +63,7 @@ def apply_state(
     log.info(
         "worker %s (%s): %s at %s%s", worker.key, worker.instance_id, state, at, "" if news else ", known"
     )
-    see_to_alarm(service, worker, state)
+    ensure_alarm(service, worker, state)
     return "recorded" if news else "known"
 
 
@@ -80,21 +80,19 @@ def adopt(service: Service, instance: Instance, at: datetime, now: datetime) -> 
     if worker.state is not State.TERMINATED and not _is_gone(service, worker, now):
         report_duplicate(service, worker, instance)
         return None
-    tell_run(service, worker, State.TERMINATED, at)
+    add_run(service, worker, State.TERMINATED, at)
     return service.store.put(_due(service, moved(worker, instance, at), now), service.clock())
 
 
 def report_duplicate(service: Service, worker: Worker, instance: Instance) -> None:
-    """Tells the administrator of a second instance of a worker, once: nobody guesses which is the right one."""
-    words = (
-        f"{instance.instance_id}, started {clock(instance.launched_at)}, has the tags of "
-        f"this worker too, which has {worker.instance_id}; terminate the one that is not wanted"
-    )
-    tell(service, worker, Kind.REPORT, "duplicate", words, instance.launched_at)
+    """Reports a second instance of a worker to the administrator, once: which one to keep is not guessed."""
+    launched = instance.launched_at
+    why = message("duplicate", instance=instance.instance_id, launched=launched, recorded=worker.instance_id)
+    add_entry(service, worker, Kind.REPORT, why.code, why, launched)
 
 
-def see_to_alarm(service: Service, worker: Worker, state: State) -> None:
-    """Puts the idle alarm of an instance that runs, removes that of one that does not.
+def ensure_alarm(service: Service, worker: Worker, state: State) -> None:
+    """Creates the idle alarm of an instance that runs, deletes that of one that does not.
 
     Also when the state was known: the first time it may have failed after the record was written.
     """
@@ -105,18 +103,18 @@ def see_to_alarm(service: Service, worker: Worker, state: State) -> None:
 
 
 def _due(service: Service, worker: Worker, now: datetime) -> Worker:
-    """The worker with the moment at which it may be stopped for the first time, if it runs."""
+    """The worker with the time at which it may first be stopped, if it runs."""
     if worker.state is not State.RUNNING:
         return worker
     policy = policy_of(service, worker)
-    return with_due(worker, next_look(worker, Evidence(period=policy.idle_timeout), policy, now))
+    return with_due(worker, next_check(worker, Evidence(period=policy.idle_timeout), policy, now))
 
 
 def _refuse_if_too_early(service: Service, event: StateChange, now: datetime) -> None:
-    """An event may come before DescribeInstances tells of the instance; then nobody knows whose it is."""
-    is_new = event.state in BEGINNINGS and now - event.at < DESCRIBED_WITHIN
+    """An event may come before DescribeInstances lists the instance; until then its owner is unknown."""
+    is_new = event.state in FIRST_STATES and now - event.at < DESCRIBED_WITHIN
     if is_new and not service.cloud.knows(event.instance_id):
-        raise NotNow(f"EC2 does not tell of {event.instance_id} yet")
+        raise NotNow(f"EC2 does not list {event.instance_id} yet")
 
 
 def _described(service: Service, event: StateChange) -> Instance | None:
@@ -129,7 +127,7 @@ def _described(service: Service, event: StateChange) -> Instance | None:
 
 
 def _is_gone(service: Service, worker: Worker, now: datetime) -> bool:
-    """Is the instance terminated? EC2 knows of such for an hour at least, and of new ones after a while."""
+    """Is the instance terminated? EC2 lists those for at least an hour, and new ones after a while."""
     found = service.cloud.named([worker.instance_id])
     if not found:
         return now - worker.state_at > FORGOTTEN_AFTER

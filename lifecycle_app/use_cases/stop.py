@@ -15,7 +15,7 @@ from lifecycle_app.adapters.hub_client import DrainAnswer
 from lifecycle_app.errors import CloudError, HubAnswerOdd, HubUnreachable, StopRejected
 from lifecycle_app.model.decision import Decision, Drain, Insist, Reason
 from lifecycle_app.model.history import Kind
-from lifecycle_app.model.messages import clock
+from lifecycle_app.model.messages import Message, message, text
 from lifecycle_app.model.policy import Level
 from lifecycle_app.model.transitions import (
     hub_odd_since,
@@ -26,54 +26,53 @@ from lifecycle_app.model.transitions import (
 )
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases.ports import Service
-from lifecycle_app.use_cases.records import change, tell
+from lifecycle_app.use_cases.records import add_entry, change
 
 log = logging.getLogger(__name__)
 
 HUB_USELESS_AFTER = timedelta(hours=1)
-"""A hub that gives no plain answer for so long is as good as down: its certificate, its token or the hub itself is
-broken, and must not keep everybody's machine up until somebody notices."""
+"""A hub that gives no usable answer for so long counts as down: its certificate, its token or the hub itself is broken,
+and must not keep all machines running until an administrator notices."""
 
 
 def stop(service: Service, worker: Worker, decision: Decision, now: datetime) -> str:
-    """Stops the worker if the hub lets go of it, and says in a word how that went.
+    """Stops the worker if the hub releases it, and returns in a word how that went.
 
     Raises RecordConflict if the record was changed since `worker` was read: decide again.
     """
-    claimed = service.store.put(with_claim(worker, decision.reason, decision.words, now), service.clock())
-    log.info("worker %s (%s): claimed: %s", claimed.key, claimed.instance_id, decision.words)
+    claimed = service.store.put(with_claim(worker, decision.reason, decision.message, now), service.clock())
+    log.info("worker %s (%s): claimed: %s", claimed.key, claimed.instance_id, text(decision.message))
     try:
         answer = _drain(service, claimed, decision, decision.since or now)
     except HubUnreachable as error:
         if not decision.alone:
-            return _release(service, claimed, decision, "hub-down", f"the hub is down: {error}", now)
+            return _release(service, claimed, decision, message("hub-down", detail=str(error)), now)
         answer = DrainAnswer(True, f"the hub is down, the evidence decides: {error}")
     except HubAnswerOdd as error:
-        words = f"the hub's answer is no answer: {error}"
-        if not (_is_useless(service, claimed, words, now) and decision.alone):
-            return _release(service, claimed, decision, "hub-odd", words, now)
-        answer = DrainAnswer(True, f"{words}; this lasts, and the evidence decides")
+        if not (_is_useless(service, claimed, str(error), now) and decision.alone):
+            return _release(service, claimed, decision, message("hub-odd", detail=str(error)), now)
+        answer = DrainAnswer(True, f"no usable answer for an hour, the evidence decides: {error}")
     if not answer.drained:
-        return _release(service, claimed, decision, "refused", answer.reason, now, answer)
+        return _release(service, claimed, decision, message("refused", detail=answer.reason), now, answer)
     return _stop_drained(service, claimed, decision, answer, now)
 
 
 def _drain(service: Service, worker: Worker, decision: Decision, since: datetime) -> DrainAnswer:
     answer = service.hub.drain(worker, decision.drain, since, decision.counts)
     if answer.drained and answer.evidence.get("answers") is False and not decision.even_silent:
-        return replace(answer, drained=False, reason=f"nobody knows what it does: {answer.reason}")
+        return replace(answer, drained=False, reason=f"it may be working: {answer.reason}")
     if answer.drained:
         return answer
     if _may_insist(decision.insist, answer):
         return service.hub.drain(worker, Drain.REGARDLESS, since, decision.counts)
     if decision.reason is Reason.HUNG:
-        words = f"its reports do not come, and it uses no CPU, but it answers the hub: {answer.reason}"
-        tell(service, worker, Kind.REPORT, "no-reports", words, worker.started_at or worker.state_at)
+        why, since = message("no-reports", detail=answer.reason), worker.started_at or worker.state_at
+        add_entry(service, worker, Kind.REPORT, why.code, why, since)
     return answer
 
 
 def _may_insist(insist: Insist, answer: DrainAnswer) -> bool:
-    """A worker that cannot report need not be dead: as long as it answers the hub, people may be using it."""
+    """A worker that cannot report need not be dead: while it answers the hub, its user may be using it."""
     is_mute = "observed_at" not in answer.evidence
     match insist:
         case Insist.NEVER:
@@ -86,12 +85,13 @@ def _may_insist(insist: Insist, answer: DrainAnswer) -> bool:
             assert_never(insist)
 
 
-def _is_useless(service: Service, claimed: Worker, words: str, now: datetime) -> bool:
-    """Has the hub given no plain answer for so long that somebody must be told?"""
+def _is_useless(service: Service, claimed: Worker, error: str, now: datetime) -> bool:
+    """Has the hub given no usable answer for so long that an administrator should know?"""
     since = hub_odd_since(claimed, now)
     if now - since < HUB_USELESS_AFTER:
         return False
-    tell(service, claimed, Kind.REPORT, "hub-odd", f"since {clock(since)} {words}", since)
+    why = message("hub-odd", since=since, detail=error)
+    add_entry(service, claimed, Kind.REPORT, why.code, why, since)
     return True
 
 
@@ -101,27 +101,26 @@ def _stop_drained(
     try:
         service.cloud.stop(claimed.instance_id)
     except StopRejected as error:
-        return _release(service, claimed, decision, "rejected", str(error), now)
+        return _release(service, claimed, decision, message("rejected", detail=str(error)), now)
     except CloudError as error:
-        # It may be stopping. The claim makes logins wait until an event, or the end of the lease, tells.
-        words = f"nobody knows whether EC2 stops it: {error}"
-        tell(service, claimed, Kind.REPORT, "stop-unknown", words, now, decision.evidence)
-        return "stop-unknown"
+        # It may be stopping. Because of the claim, logins wait for an event or for the end of the lease.
+        why = message("stop-unknown", detail=str(error))
+        add_entry(service, claimed, Kind.REPORT, why.code, why, now, decision.evidence)
+        return why.code
     change(service, claimed.key, lambda current: _accepted(current, claimed, now))
     facts = {**decision.evidence, "hub": answer.reason, "worker": dict(answer.evidence)}
-    tell(service, claimed, Kind.STOP, decision.reason, decision.words, now, facts)
+    add_entry(service, claimed, Kind.STOP, decision.reason, decision.message, now, facts)
     return "stopped"
 
 
-def force(service: Service, worker: Worker, words: str, now: datetime) -> str:
-    """Stops by force what takes too long to stop, and says in a word how that went.
+def force(service: Service, worker: Worker, now: datetime) -> str:
+    """Stops by force what takes too long to stop, and returns in a word how that went.
 
-    The claim keeps a user who waits for the end of the stop from starting the instance between the last look at it
-    and the force. Raises RecordConflict if the record was changed since `worker` was read, or CloudError.
+    The claim keeps a user who waits for the end of the stop from starting the instance between the last check and the
+    forced stop. Raises RecordConflict if the record was changed since `worker` was read, or CloudError.
     """
-    claimed = service.store.put(
-        with_claim(worker, worker.stop_reason or "forced", words, now), service.clock()
-    )
+    why = message("forced", state=worker.state.value, since=worker.state_at)
+    claimed = service.store.put(with_claim(worker, worker.stop_reason or why.code, why, now), service.clock())
     try:
         found = service.cloud.named([worker.instance_id])
         if not found or found[0].state is not State.STOPPING:
@@ -132,8 +131,8 @@ def force(service: Service, worker: Worker, words: str, now: datetime) -> str:
         _unclaim(service, claimed, worker)
         raise
     change(service, claimed.key, lambda current: _accepted(current, claimed, now))
-    tell(service, claimed, Kind.STOP, "forced", words, now)
-    return "forced"
+    add_entry(service, claimed, Kind.STOP, why.code, why, now)
+    return why.code
 
 
 def _unclaim(service: Service, claimed: Worker, before: Worker) -> None:
@@ -152,28 +151,27 @@ def _release(
     service: Service,
     claimed: Worker,
     decision: Decision,
-    why: str,
-    words: str,
+    why: Message,
     now: datetime,
     answer: DrainAnswer | None = None,
 ) -> str:
-    """Gives the claim up, keeping what the hub saw. Only a new reason goes into the history."""
-    decided = f"{decision.reason}: {why}"
+    """Gives the claim up and records what the hub saw. Only a new reason goes into the history."""
+    decided = f"{decision.reason}: {why.code}"
     activity, interaction = _seen(answer, decision, now)
-    odd_since = hub_odd_since(claimed, now) if why == "hub-odd" else None
+    odd_since = hub_odd_since(claimed, now) if why.code == "hub-odd" else None
 
     def step(current: Worker) -> Worker:
         if not _is_ours(current, claimed):
             return current
         alive = with_life(current, activity, interaction)
-        return with_release(alive, decided, words, now, odd_since)
+        return with_release(alive, decided, why, now, odd_since)
 
     change(service, claimed.key, step)
-    log.info("worker %s (%s): released: %s", claimed.key, claimed.instance_id, words)
+    log.info("worker %s (%s): released: %s", claimed.key, claimed.instance_id, text(why))
     if claimed.decided != decided:
-        facts = {**decision.evidence, "why": why, "worker": dict(answer.evidence) if answer else {}}
-        tell(service, claimed, Kind.RELEASE, decision.reason, f"not stopped: {words}", now, facts)
-    return why
+        facts = {**decision.evidence, "why": why.code, "worker": dict(answer.evidence) if answer else {}}
+        add_entry(service, claimed, Kind.RELEASE, decision.reason, why, now, facts)
+    return why.code
 
 
 def _is_ours(current: Worker, claimed: Worker) -> bool:
@@ -183,7 +181,7 @@ def _is_ours(current: Worker, claimed: Worker) -> bool:
 def _seen(
     answer: DrainAnswer | None, decision: Decision, now: datetime
 ) -> tuple[datetime | None, datetime | None]:
-    """The last life and the last interaction that the worker told the hub of; work only where it counts."""
+    """The last activity and interaction that the worker reported to the hub; work only where it counts."""
     if answer is None:
         return None, None
     interaction = _moment(answer.evidence.get("last_interaction"), now)

@@ -105,7 +105,7 @@ def settle(service: Service, worker: Worker, decide_on: Decide, asked_by: str, n
             return "kept"
         except RecordConflict:
             log.info("worker %s: changed while somebody decided about it, deciding again", current.key)
-    raise RecordConflict(f"record of {worker.key} is changed all the time")
+    raise RecordConflict(f"record of {worker.key} keeps changing")
 
 
 def by_evidence(service: Service, worker: Worker, now: datetime) -> Decision:

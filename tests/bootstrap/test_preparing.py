@@ -27,6 +27,7 @@ from hub.spawn.protocol import Startup
 from hub.spawn.starter import Starter
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import plain
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, Clock, FakeEC2, FakeStore, calls, refusal, worker
 
@@ -126,7 +127,7 @@ def release(record: Worker, why: str, words: str) -> Entry:
         at=NOON,
         kind=Kind.RELEASE,
         reason="stop-requested",
-        words=words,
+        message=plain(words),
         instance_id=record.instance_id,
         evidence={"why": why},
     )
@@ -337,7 +338,7 @@ def test_a_stop_that_was_given_up_is_known_though_a_sweep_has_decided_since(
     told = verdict(BEFORE, replace(BEFORE, decided="starting"), release(BEFORE, why, "words"))
     assert told
     assert told[0] is outcome
-    assert told[1].startswith("words")
+    assert told[1].startswith("not stopped: words")
 
 
 def test_the_last_release_is_of_this_machine_and_of_a_stop_that_was_asked_for() -> None:
@@ -347,7 +348,7 @@ def test_the_last_release_is_of_this_machine_and_of_a_stop_that_was_asked_for() 
         replace(ours, reason="idle"),
         replace(ours, kind=Kind.STOP),
     ]
-    assert last_release([*others, ours, replace(ours, words="older")], BEFORE.instance_id) == ours
+    assert last_release([*others, ours, replace(ours, message=plain("older"))], BEFORE.instance_id) == ours
     assert last_release(others, BEFORE.instance_id) is None
 
 

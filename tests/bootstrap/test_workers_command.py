@@ -19,6 +19,7 @@ from bootstrap.operations.workers.keeping import kept, moment
 from bootstrap.operations.workers.listing import days_of_month, joined
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import plain
 from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.clusters import NOW, REGION, Built, built
 
@@ -64,7 +65,7 @@ def requests_seen() -> Any:
 
 def test_records_and_machines_are_listed_together(cluster: Built) -> None:
     active = NOW - timedelta(minutes=10)
-    alice = cluster.worker("alice", last_activity=active, evidence="somebody used it")
+    alice = cluster.worker("alice", last_activity=active, message=plain("somebody used it"))
     cluster.worker("bob", state=State.STOPPED)
     orphan = cluster.instance("carol")
     cluster.instance("dave", cluster="autumn")
@@ -88,7 +89,9 @@ def test_the_list_for_people_tells_the_same(cluster: Built) -> None:
 
 
 def entry(key: str, cost: float | None) -> Entry:
-    return Entry(key=key, at=TOKYO, kind=Kind.RUN, reason="idle", words="", instance_id="i", cost=cost)
+    return Entry(
+        key=key, at=TOKYO, kind=Kind.RUN, reason="idle", message=plain(""), instance_id="i", cost=cost
+    )
 
 
 def record(key: str, **fields: Any) -> Worker:

@@ -84,9 +84,9 @@ def throttled(code: str, status: int = 400) -> dict[str, Any]:
     return {"Error": {"Code": code, "Message": "Rate exceeded"}, "status": status}
 
 
-HOLE = "not stopped: the hub is down"
+HOLE = "not stopped: JupyterHub could not be reached"
 PART = "i-0a11ce: CloudWatch tells a part of its reports only"
-LIVES = "somebody used it until"
+LIVES = "last used at"
 REPORTS: list[tuple[str, Spoil, str]] = [
     ("no data at all", of_alice(lambda one: one | {"Timestamps": [], "Values": []}), HOLE),
     ("no answer to one query", of_alice(lambda _: None), PART),

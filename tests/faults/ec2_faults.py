@@ -174,7 +174,7 @@ FAILURES = (
     ("502", 502),
     ("504", 504),
 )
-KEPT, NOBODY_KNOWS = "its record is kept", "nobody knows whether EC2 stops it"
+KEPT, NOBODY_KNOWS = "its record is kept", "EC2 did not answer"
 BY_HAND: list[tuple[str, Callable[[Scene], object], State, str]] = [
     ("terminated by hand", put("terminated"), State.TERMINATED, "missed-terminated"),
     ("shutting down by hand", put("shutting-down"), State.TERMINATED, "missed-terminated"),
@@ -197,7 +197,7 @@ EC2 = [
     *(Fault(name, partial(by_hand, change, state), words) for name, change, state, words in BY_HAND),
     Fault("stuck stopping", partial(stuck, 11 * MINUTE, False), "stuck-stopping"),
     Fault("stuck stopping for long", partial(stuck, 21 * MINUTE, True), "stopped by force"),
-    Fault("NotFound just after create", not_found_yet, "does not tell of i-0e41 yet"),
+    Fault("NotFound just after create", not_found_yet, "does not list i-0e41 yet"),
     Fault("describe: throttled", partial(not_described, refusing_all), "DescribeInstances: RequestLimitExceeded"),
     Fault("describe: unreadable", partial(not_described, garbage), "DescribeInstances: NoAnswer"),
     Fault("describe: empty", partial(not_described, lambda _, __: {}), KEPT),

@@ -124,10 +124,14 @@ STATES: list[tuple[str, Change, str]] = [
     ("an instance id of 256 KB", detail(**{"instance-id": "i-" + BIG}), "instance-id is too long"),
     ("an instance id in another script", detail(**{"instance-id": "i-٠١٢"}), "no instance id"),
     ("an instance id with a wildcard", detail(**{"instance-id": "i-*"}), "no instance id"),
-    ("an instance that is nobody's", detail(**{"instance-id": STRANGER}), "no worker that is known here"),
-    ("the manager's own instance", detail(**{"instance-id": MANAGER}), "no worker that is known here"),
-    ("the end of the manager", detail(**{"instance-id": MANAGER, "state": "stopped"}), "no worker"),
-    ("an instance that EC2 does not know", detail(**{"instance-id": "i-0ff"}), "no worker that is known"),
+    ("an instance that is nobody's", detail(**{"instance-id": STRANGER}), "not a worker of this cluster"),
+    ("the manager's own instance", detail(**{"instance-id": MANAGER}), "not a worker of this cluster"),
+    ("the end of the manager", detail(**{"instance-id": MANAGER, "state": "stopped"}), "not a worker"),
+    (
+        "an instance that EC2 does not know",
+        detail(**{"instance-id": "i-0ff"}),
+        "not a worker of this cluster",
+    ),
 ]
 ALARMS: list[tuple[str, Change, str]] = [
     ("no alarm's name", detail(alarmName=None), "alarmName is missing"),
@@ -144,7 +148,7 @@ ALARMS: list[tuple[str, Change, str]] = [
 REQUESTS: list[tuple[str, Change, str]] = [
     ("another cluster's request", detail(cluster="other"), "stop requested in cluster 'other'"),
     ("a cluster of 256 KB", detail(cluster=BIG), "cluster is too long"),
-    ("no worker", detail(worker=None), "worker is missing"),
+    ("not a worker", detail(worker=None), "worker is missing"),
     ("a worker of 256 KB", detail(worker=BIG), "worker is too long"),
     ("a worker that is none", detail(worker="/x" + "y" * 500), "not a user name: ''"),
     ("a worker with another's name", detail(worker="bob"), "void"),
@@ -186,7 +190,7 @@ EVENTS = [
     Fault(
         "idle_alarm: of an instance that no record has",
         lambda: sent("idle_alarm", alarm_of(MANAGER)),
-        "no worker",
+        "not a worker",
     ),
 ]
 

@@ -255,13 +255,15 @@ HUB = [
     Fault("hub: redirect to a login", partial(redirected, "302 Found"), "302"),
     Fault("hub: redirect that keeps the method", partial(redirected, "307 Temporary Redirect"), "307"),
     Fault("hub: a changed certificate", certificate_changed, "certificate"),
-    Fault("hub: down", partial(down, api=NOBODY), "the hub is down"),
+    Fault("hub: down", partial(down, api=NOBODY), "JupyterHub could not be reached"),
     *(
-        Fault(f"hub: {status} of the proxy", partial(gateway, status), "the hub is down")
+        Fault(f"hub: {status} of the proxy", partial(gateway, status), "JupyterHub could not be reached")
         for status in GATEWAYS
     ),
     Fault(
-        "hub: a name that is not known", partial(elsewhere_asked, "http://hub.invalid/hub/api"), "no answer"
+        "hub: a name that is not known",
+        partial(elsewhere_asked, "http://hub.invalid/hub/api"),
+        "no usable answer",
     ),
     *(Fault(f"users: {name}", partial(listed, answer), words) for name, answer, words in LISTS),
     Fault("users: the next page on another host", elsewhere, ""),

@@ -10,6 +10,8 @@ from lifecycle_app.adapters.cloudwatch import CloudWatch
 from lifecycle_app.adapters.ec2 import Ec2
 from lifecycle_app.adapters.hub_client import HubClient
 from lifecycle_app.adapters.hub_session import session
+from lifecycle_app.model.history import sentence
+from lifecycle_app.model.messages import joined, text
 from lifecycle_app.model.worker import Worker
 from lifecycle_app.use_cases import Service
 from tests.faults.hostile_hub import Answer, Asked, HostileHub, hostile_hub, letting_go, told, users_page
@@ -47,8 +49,10 @@ class Scene:
     def told_of(self, key: str) -> str:
         """All that was recorded or logged about a worker, and about everybody."""
         worker = self.store.get(key)
-        kept = [f"{entry.kind} {entry.reason}: {entry.words}" for entry in self.store.history(key)]
-        return "\n".join([worker.evidence if worker else "", *kept, *self.log])
+        kept = [
+            f"{entry.kind} {entry.reason}: {joined(sentence(entry))}" for entry in self.store.history(key)
+        ]
+        return "\n".join([text(worker.message) if worker else "", *kept, *self.log])
 
 
 def plain(asked: Asked) -> Iterator[bytes]:

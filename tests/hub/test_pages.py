@@ -1,20 +1,24 @@
-"""What pages tell, in words."""
+"""What pages show of workers."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment, FileSystemLoader
 
 from hub.clients.lifecycle import Reader
-from hub.pages.texts import Line, Pages, Told, told
+from hub.pages import texts
+from hub.pages.texts import Pages, Summary, summary
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import Time, joined, message, plain
 from lifecycle_app.model.worker import State
 from tests.hub.fakes import NOON, FakeStore, calls, worker
 
-STOP = Entry(
-    key="ada", at=NOON, kind=Kind.STOP, reason="idle", words="no activity for 60 min", instance_id="i-1"
-)
+TEMPLATES = Path(texts.__file__).parent / "templates"
+IDLE = message("idle", timeout=timedelta(hours=1), last_used=NOON - timedelta(hours=1))
+STOP = Entry(key="ada", at=NOON, kind=Kind.STOP, reason="idle", message=IDLE, instance_id="i-1")
 
 
 class Store(FakeStore):
@@ -32,57 +36,77 @@ def pages(store: Any) -> tuple[Pages, Reader]:
 @pytest.mark.parametrize(
     ("changes", "headline"),
     [
-        ({"state": State.STOPPED}, "Stopped at 2026-11-23 12:00 UTC"),
-        ({"state": State.STOPPING}, "Being stopped since 2026-11-23 12:00 UTC"),
-        ({"state": State.STOPPING, "claimed_until": NOON}, "Being looked at since 2026-11-23 12:00 UTC"),
-        ({"state": State.TERMINATED}, "The machine was removed at 2026-11-23 12:00 UTC"),
-        ({"state": State.PENDING}, "Starting since 2026-11-23 12:00 UTC"),
+        ({"state": State.STOPPED}, "Stopped at 2026-11-23 12:00:00 UTC"),
+        ({"state": State.STOPPING}, "Stopping since 2026-11-23 12:00:00 UTC"),
+        (
+            {"state": State.STOPPING, "claimed_until": NOON},
+            "About to be stopped, unless it is used (since 2026-11-23 12:00:00 UTC)",
+        ),
+        ({"state": State.TERMINATED}, "The machine was removed at 2026-11-23 12:00:00 UTC"),
+        ({"state": State.PENDING}, "Starting since 2026-11-23 12:00:00 UTC"),
         (
             {"state": State.RUNNING, "started_at": NOON - timedelta(hours=1)},
-            "Running since 2026-11-23 11:00 UTC",
+            "Running since 2026-11-23 11:00:00 UTC",
         ),
     ],
 )
 def test_headline(changes: dict[str, Any], headline: str) -> None:
-    assert told("ada", worker(**changes), []).headline.startswith(headline)
+    assert joined(list(summary("ada", worker(**changes), []).headline)) == headline
 
 
-async def test_stopped_server_tells_why_and_what_was_before() -> None:
-    store = Store(
-        worker(
-            state=State.STOPPED,
-            stop_reason="idle",
-            evidence="no activity for 60 min",
-            instance_type="t3.medium",
-        )
-    )
+async def test_stopped_server_shows_why_and_what_was_before() -> None:
+    store = Store(worker(state=State.STOPPED, stop_reason="idle", message=IDLE, instance_type="t3.medium"))
     about = await pages(store)[0].about("ada")
-    assert about.reason == "No activity for 60 min"
+    last_used = Time(NOON - timedelta(hours=1))
+    assert list(about.reason) == ["Not used for ", "1 hour", " (last used ", last_used, ")"]
     assert about.machine == "t3.medium i-00000001 us-east-1a"
-    assert about.history == (Line(at="2026-11-23 12:00 UTC", words="No activity for 60 min"),)
+    assert [line.at for line in about.history] == [Time(NOON, True)]
+    assert list(about.history[0].parts) == [
+        "Stopped: ",
+        "not used for ",
+        "1 hour",
+        " (last used ",
+        last_used,
+        ")",
+    ]
 
 
-async def test_a_machine_that_somebody_else_stopped_is_not_given_our_last_words_as_the_reason() -> None:
-    about = await pages(Store(worker(state=State.STOPPED, evidence="a busy kernel")))[0].about("ada")
-    assert about.reason == ""
+async def test_a_machine_that_someone_else_stopped_is_not_shown_our_last_message_as_the_reason() -> None:
+    about = await pages(Store(worker(state=State.STOPPED, message=IDLE)))[0].about("ada")
+    assert about.reason == ()
 
 
-async def test_user_without_a_machine_is_told_nothing() -> None:
-    assert await pages(FakeStoreWithoutHistory())[0].about("ada", "gpu") == Told(worker="ada/gpu")
+async def test_user_without_a_machine_is_shown_nothing() -> None:
+    assert await pages(FakeStoreWithoutHistory())[0].about("ada", "gpu") == Summary(worker="ada/gpu")
 
 
 class FakeStoreWithoutHistory(FakeStore):
-    """Nobody has a history."""
+    """No user has a history."""
 
     def history(self, key: str, limit: int) -> list[Entry]:
         return []
 
 
 async def test_page_is_shown_when_records_cannot_be_read() -> None:
-    store = Store(worker(state=State.STOPPED, stop_reason="idle", evidence="no activity"))
+    store = Store(worker(state=State.STOPPED, stop_reason="idle", message=plain("no activity")))
     shown, reader = pages(store)
     await reader.read()
     store.problems = [StoreUnavailable("down")]
     about = await shown.about("ada")
-    assert (about.reason, about.history) == ("No activity", ())
-    assert [one.worker for one in shown.everybody()] == ["ada"]
+    assert (list(about.reason), about.history) == (["No activity"], ())
+    assert [one.worker for one in shown.all_workers()] == ["ada"]
+
+
+async def test_times_are_elements_that_are_right_without_a_script_too() -> None:
+    """And whatever a reason says is text, not HTML."""
+    why = message("refused", detail="<b>somebody</b>")
+    store = Store(worker(state=State.STOPPED, stop_reason="idle", message=why))
+    about = await pages(store)[0].about("ada")
+    page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True).get_template("last_stop.html")
+    shown = page.render(about=about)
+    assert 'Stopped <time datetime="2026-11-23T12:00:00+00:00">at 2026-11-23 12:00 UTC</time>' in shown
+    assert '<time datetime="2026-11-23T12:00:00+00:00" data-clock>2026-11-23 12:00 UTC</time></td>' in shown
+    assert (
+        '(last used <time datetime="2026-11-23T11:00:00+00:00">at 2026-11-23 11:00 UTC</time>)</td>' in shown
+    )
+    assert "&lt;b&gt;somebody&lt;/b&gt;" in shown

@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import TAG_USER, State, Worker
 from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, PUBLIC, Emulated, eventually, free_port
@@ -188,19 +189,19 @@ def test_server_is_let_go_only_when_nothing_happened_and_the_page_says_why(
     assert drain(hub, "dora", machine, "idle", asked)["drained"]
     assert machine.asked_with[-1] == f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"
     assert not browser.server().get("ready")
-    reason = "no activity for 60 minutes"
-    store.put(record(machine, "dora", State.STOPPED, stop_reason="idle", evidence=reason), now())
+    why = message("idle", timeout=timedelta(hours=1), last_used=now() - timedelta(hours=1))
+    store.put(record(machine, "dora", State.STOPPED, stop_reason="idle", message=why), now())
     store.add_history(
         Entry(
-            key="dora", at=now(), kind=Kind.STOP, reason="idle", words=reason, instance_id=machine.instance_id
+            key="dora", at=now(), kind=Kind.STOP, reason="idle", message=why, instance_id=machine.instance_id
         )
     )
     page = browser.page("/user/dora/lab")
     assert page.status_code == 424
-    assert "No activity for 60 minutes" in page.text
-    assert "Stopped at" in page.text
+    assert "Not used for 1 hour (last used <time datetime=" in page.text
+    assert "Stopped <time datetime=" in page.text
     assert 'href="/hub/spawn/dora' in page.text
-    assert "No activity for 60 minutes" in browser.page("/hub/home").text
+    assert "Not used for 1 hour (last used <time datetime=" in browser.page("/hub/home").text
     assert "Stop Requested" not in hub.log("hub")
 
 

@@ -3,12 +3,11 @@
 from typing import Any
 
 from lifecycle_app.model.history import Entry, Kind
-from tests.lifecycle.examples import ALICE, NOON
+from lifecycle_app.model.messages import Message, message
+from tests.lifecycle.examples import ALICE, HOUR, NOON
 from tests.lifecycle.fakes import World
 
-IDLE_WORDS = (
-    "no sign of life since 2026-11-23 11:00:00 UTC, longer than 60 min; its reports tell of all that time"
-)
+IDLE = message("idle", timeout=HOUR, last_used=NOON - HOUR)
 IDLE_FACTS = {
     "started_at": "2026-11-23T10:00:00+00:00",
     "last_life": "2026-11-23T11:00:00+00:00",
@@ -31,7 +30,7 @@ def last(world: World) -> Entry:
     return lines(world)[-1]
 
 
-def entry(kind: Kind, reason: str, words: str, **more: Any) -> Entry:
+def entry(kind: Kind, reason: str, why: Message, **more: Any) -> Entry:
     """A line of Alice's history at noon, without evidence."""
     facts: dict[str, Any] = {"key": "alice", "at": NOON, "instance_id": ALICE}
-    return Entry(kind=kind, reason=reason, words=words, **(facts | more))
+    return Entry(kind=kind, reason=reason, message=why, **(facts | more))

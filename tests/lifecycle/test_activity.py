@@ -8,6 +8,7 @@ import pytest
 from lifecycle_app.adapters.hub_client import HubUser
 from lifecycle_app.errors import BadRecord, RecordConflict
 from lifecycle_app.model.evidence import Report
+from lifecycle_app.model.messages import plain, text
 from lifecycle_app.model.policy import Level
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import record_activity
@@ -22,7 +23,7 @@ def test_a_new_sign_of_life_is_written_with_the_next_due_time(world: World) -> N
     worker = world.record()
     assert worker.last_interaction == worker.last_activity == NOON - MINUTE
     assert worker.due_at == NOON - MINUTE + HOUR
-    assert worker.evidence == "somebody used it until 2026-11-23 11:59:00 UTC"
+    assert text(worker.message) == "last used at 2026-11-23 11:59:00 UTC"
 
 
 def test_nothing_new_is_not_written(world: World) -> None:
@@ -37,7 +38,7 @@ def test_work_is_no_interaction(world: World) -> None:
     record_activity(world.service, NOON)
     worker = world.record()
     assert (worker.last_activity, worker.last_interaction) == (NOON - MINUTE, NOON - HOUR)
-    assert worker.evidence == "work or load until 2026-11-23 11:59:00 UTC"
+    assert text(worker.message) == "last work or load at 2026-11-23 11:59:00 UTC"
 
 
 def test_a_period_that_has_not_ended_is_known_up_to_now(world: World) -> None:
@@ -125,7 +126,7 @@ def test_life_is_told_by_what_may_have_been_it(world: World, signals: str, words
     world.store.settings["cluster"] = f'{{"signals": {signals}}}'
     world.metrics.reports[ALICE] = reports(Level.WORK, NOON - MINUTE, NOON)
     record_activity(world.service, NOON)
-    assert world.record().evidence == f"{words} until 2026-11-23 12:00:00 UTC"
+    assert text(world.record().message) == f"last {words} at 2026-11-23 12:00:00 UTC"
 
 
 def test_where_only_people_count_nothing_else_is_told(world: World) -> None:
@@ -134,7 +135,7 @@ def test_where_only_people_count_nothing_else_is_told(world: World) -> None:
     assert record_activity(world.service, NOON)["written"] == 0
     world.metrics.reports[ALICE] = reports(Level.INTERACTION, NOON - MINUTE, NOON)
     record_activity(world.service, NOON)
-    assert world.record().evidence == "somebody used it until 2026-11-23 12:00:00 UTC"
+    assert text(world.record().message) == "last used at 2026-11-23 12:00:00 UTC"
 
 
 @pytest.mark.parametrize(("back", "seen"), [(LOOK_BACK, True), (LOOK_BACK + SECOND, False)])
@@ -145,10 +146,12 @@ def test_only_reports_of_the_last_minutes_are_asked_for(world: World, back: time
 
 def test_life_that_is_known_is_not_told_again(world: World) -> None:
     """What a decision has written as the evidence stays, until there is newer life."""
-    world.store.put(replace(world.record(), evidence="words", last_activity=NOON, due_at=NOON + MINUTE), NOON)
+    world.store.put(
+        replace(world.record(), message=plain("words"), last_activity=NOON, due_at=NOON + MINUTE), NOON
+    )
     world.metrics.reports[ALICE] = reports(Level.INTERACTION, NOON - MINUTE, NOON)
     record_activity(world.service, NOON)
-    assert world.record().evidence == "words"
+    assert world.record().message == plain("words")
     assert world.record().last_interaction == NOON
 
 

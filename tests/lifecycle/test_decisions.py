@@ -14,10 +14,11 @@ from lifecycle_app.model.decision import (
     Insist,
     Reason,
     decide,
-    next_look,
+    next_check,
     requested,
 )
 from lifecycle_app.model.evidence import Evidence, Report
+from lifecycle_app.model.messages import message, text
 from lifecycle_app.model.policy import Level, Policy
 from lifecycle_app.model.worker import State, Worker
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, SECOND, a_worker, quiet, reports
@@ -57,7 +58,7 @@ def test_a_sign_of_life_only_the_record_knows_counts_too() -> None:
 def test_nobody_ever_connected() -> None:
     decision = decide(a_worker(last_activity=NOON - 9 * HOUR), quiet(), Policy(), NOON)
     assert (decision.action, decision.reason) == (Action.STOP, Reason.NEVER_CONNECTED)
-    assert "nobody came" in decision.words
+    assert text(decision.message) == "JupyterLab was never opened (started at 2026-11-23 10:00:00 UTC)"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_what_nobody_can_tell_of_keeps_it_no_longer_than_work(
     assert (decision.insist is Insist.IF_MUTE) is (reason in (Reason.BUSY_TOO_LONG, Reason.MUTE))
     if reason is Reason.BUSY_TOO_LONG:
         assert not decision.alone
-        assert "do not tell what it does" in decision.words
+        assert text(decision.message).endswith("its activity reports do not cover all of that time")
 
 
 def test_without_a_busy_allowance_work_keeps_it_for_ever() -> None:
@@ -271,15 +272,13 @@ def test_a_kept_worker_is_due_when_it_may_first_be_stopped() -> None:
         (Policy(start_grace=5 * HOUR), NOON + 3 * HOUR),
     ]:
         assert decide(worker, evidence, policy, NOON).due_at == due
-        assert next_look(worker, evidence, policy, NOON) == due
+        assert next_check(worker, evidence, policy, NOON) == due
 
 
 def test_a_decision_explains_itself() -> None:
     evidence = replace(ended(Level.WORK, NOON - HOUR), details={"BusyKernels": 1.0})
     decision = decide(a_worker(), evidence, Policy(), NOON)
-    assert decision.words == (
-        "no sign of life since 2026-11-23 11:00:00 UTC, longer than 60 min; its reports tell of all that time"
-    )
+    assert text(decision.message) == "not used for 1 hour (last busy at 2026-11-23 11:00:00 UTC)"
     assert decision.evidence == {
         "started_at": "2026-11-23T10:00:00+00:00",
         "last_life": "2026-11-23T11:00:00+00:00",
@@ -335,17 +334,18 @@ def facts(**changes: Any) -> dict[str, object]:
     return blank | changes
 
 
-def kept(reason: Reason, words: str, due_at: datetime, **seen: Any) -> Decision:
-    return Decision(action=Action.KEEP, reason=reason, words=words, due_at=due_at, evidence=facts(**seen))
+def kept(reason: Reason, values: dict[str, Any], due_at: datetime, **seen: Any) -> Decision:
+    why = message(reason, **values)
+    return Decision(action=Action.KEEP, reason=reason, message=why, due_at=due_at, evidence=facts(**seen))
 
 
 def stopped(
-    reason: Reason, words: str, since: datetime, seen: dict[str, Any] | None = None, **how: Any
+    reason: Reason, values: dict[str, Any], since: datetime, seen: dict[str, Any] | None = None, **how: Any
 ) -> Decision:
     return Decision(
         action=Action.STOP,
         reason=reason,
-        words=words,
+        message=message(reason, **values),
         due_at=NOON - HOUR,
         evidence=facts(**(seen or {})),
         since=since,
@@ -362,14 +362,14 @@ WHOLE = {"last_report": "2026-11-23T12:00:00+00:00", "reports": 120}
         (
             a_worker(keep_until=NOON + 3 * HOUR),
             NOTHING,
-            kept(Reason.KEPT, "it is to be kept until 2026-11-23 15:00:00 UTC", NOON + 3 * HOUR),
+            kept(Reason.KEPT, {"until": NOON + 3 * HOUR}, NOON + 3 * HOUR),
         ),
         (
             a_worker(started_at=NOON - 9 * MINUTE),
             NOTHING,
             kept(
                 Reason.STARTING,
-                "it runs only since 2026-11-23 11:51:00 UTC",
+                {"started": NOON - 9 * MINUTE},
                 NOON + 51 * MINUTE,
                 started_at="2026-11-23T11:51:00+00:00",
             ),
@@ -379,7 +379,7 @@ WHOLE = {"last_report": "2026-11-23T12:00:00+00:00", "reports": 120}
             NOTHING,
             kept(
                 Reason.ACTIVE,
-                "it was started at 2026-11-23 11:49:00 UTC",
+                {"started": NOON - 11 * MINUTE},
                 NOON + 49 * MINUTE,
                 started_at="2026-11-23T11:49:00+00:00",
             ),
@@ -389,7 +389,7 @@ WHOLE = {"last_report": "2026-11-23T12:00:00+00:00", "reports": 120}
             NOTHING,
             kept(
                 Reason.ACTIVE,
-                "somebody used it until 2026-11-23 11:01:00 UTC",
+                {"last_used": NOON - 59 * MINUTE},
                 NOON + MINUTE,
                 last_life="2026-11-23T11:01:00+00:00",
                 last_interaction="2026-11-23T11:01:00+00:00",
@@ -400,7 +400,7 @@ WHOLE = {"last_report": "2026-11-23T12:00:00+00:00", "reports": 120}
             NOTHING,
             kept(
                 Reason.BUSY,
-                "it worked until 2026-11-23 11:01:00 UTC",
+                {"last_busy": NOON - 59 * MINUTE},
                 NOON + MINUTE,
                 last_life="2026-11-23T11:01:00+00:00",
             ),
@@ -416,7 +416,10 @@ def test_what_goes_on_is_due_again_and_tells_why(
 
 def test_what_does_not_run_stays_due_when_it_was() -> None:
     assert decide(a_worker(state=State.STOPPED), quiet(), Policy(), NOON) == Decision(
-        action=Action.KEEP, reason=Reason.NOT_RUNNING, words="it is stopped", due_at=NOON - HOUR
+        action=Action.KEEP,
+        reason=Reason.NOT_RUNNING,
+        message=message("not-running", state="stopped"),
+        due_at=NOON - HOUR,
     )
 
 
@@ -429,7 +432,7 @@ def test_what_does_not_run_stays_due_when_it_was() -> None:
             Policy(max_lifetime=HOUR),
             stopped(
                 Reason.MAX_LIFETIME,
-                "it has run for 120 min, and may for 60 min",
+                {"ran": 2 * HOUR, "limit": HOUR},
                 NOON - 10 * MINUTE,
                 WHOLE,
                 drain=Drain.REGARDLESS,
@@ -442,7 +445,7 @@ def test_what_does_not_run_stays_due_when_it_was() -> None:
             Policy(),
             stopped(
                 Reason.NO_SERVER,
-                "the hub has no server on it, and there was no sign of life since 2026-11-23 10:00:00 UTC",
+                {"started": NOON - 2 * HOUR},
                 NOON - 10 * MINUTE,
                 WHOLE | {"hub_server": False},
                 alone=True,
@@ -454,7 +457,7 @@ def test_what_does_not_run_stays_due_when_it_was() -> None:
             Policy(),
             stopped(
                 Reason.NO_SERVER,
-                "the hub has no server on it, and there was no sign of life since 2026-11-23 10:00:00 UTC",
+                {"started": NOON - 2 * HOUR},
                 NOON - 10 * MINUTE,
                 {"hub_server": False},
                 alone=False,
@@ -467,8 +470,7 @@ def test_what_does_not_run_stays_due_when_it_was() -> None:
             Policy(),
             stopped(
                 Reason.IDLE,
-                "no sign of life since 2026-11-23 11:00:00 UTC, longer than 60 min; "
-                "its reports tell of all that time",
+                {"timeout": HOUR, "last_used": NOON - HOUR},
                 NOON - HOUR,
                 WHOLE | {"last_life": ELEVEN, "last_interaction": ELEVEN, "BusyKernels": 1.0},
                 alone=True,
@@ -480,8 +482,7 @@ def test_what_does_not_run_stays_due_when_it_was() -> None:
             Policy(signals=frozenset({Level.WORK})),
             stopped(
                 Reason.NEVER_CONNECTED,
-                "nobody came, and no sign of life since 2026-11-23 10:00:00 UTC, longer than 60 min; "
-                "its reports do not tell of all that time",
+                {"timeout": HOUR, "started": NOON - 2 * HOUR, "gaps": True},
                 NOON - HOUR,
                 counts=Level.WORK,
                 alone=False,
@@ -493,7 +494,7 @@ def test_what_does_not_run_stays_due_when_it_was() -> None:
             Policy(),
             stopped(
                 Reason.HUNG,
-                "no report since 2026-11-23 10:00:00 UTC, and at most 2.9 % CPU in 30 min",
+                {"since": NOON - 2 * HOUR, "cpu": 2.94, "limit": 30 * MINUTE},
                 NOON - 30 * MINUTE,
                 {"cpu": [0.4, 2.94]},
                 insist=Insist.IF_DEAD,
@@ -514,7 +515,7 @@ def test_work_without_a_person_ends_after_the_allowance() -> None:
     working = Evidence(period=MINUTE, reports=reports(Level.WORK, NOON - 2 * HOUR, NOON))
     assert decide(a_worker(), working, Policy(busy_allowance=2 * HOUR), NOON) == stopped(
         Reason.BUSY_TOO_LONG,
-        "it works, and nobody used it since 2026-11-23 10:00:00 UTC, longer than 120 min",
+        {"limit": 2 * HOUR, "started": NOON - 2 * HOUR, "last_busy": NOON},
         NOON - 2 * HOUR,
         WHOLE | {"last_life": "2026-11-23T12:00:00+00:00"},
         drain=Drain.UNATTENDED,
@@ -526,8 +527,7 @@ def test_work_without_a_person_ends_after_the_allowance() -> None:
 def test_what_nobody_can_tell_of_ends_after_the_allowance() -> None:
     assert decide(a_worker(), NOTHING, Policy(busy_allowance=2 * HOUR), NOON) == stopped(
         Reason.BUSY_TOO_LONG,
-        "its reports do not tell what it does, and nobody used it since 2026-11-23 10:00:00 UTC, "
-        "longer than 120 min",
+        {"limit": 2 * HOUR, "started": NOON - 2 * HOUR, "gaps": True},
         NOON - 2 * HOUR,
         drain=Drain.UNATTENDED,
         insist=Insist.IF_MUTE,
@@ -539,7 +539,7 @@ def test_a_mute_worker_is_stopped_where_work_may_go_on_for_ever() -> None:
     worker = a_worker(started_at=NOON - MUTE_AFTER)
     assert decide(worker, NOTHING, FOR_EVER, NOON) == stopped(
         Reason.MUTE,
-        "no report and no sign of life since 2026-11-22 12:00:00 UTC, longer than 1440 min",
+        {"limit": DAY, "last_heard": NOON - DAY},
         NOON - MUTE_AFTER,
         {"started_at": "2026-11-22T12:00:00+00:00"},
         drain=Drain.UNATTENDED,
@@ -567,7 +567,7 @@ def test_a_request_stops_whatever_the_worker_does() -> None:
     assert requested(a_worker(), "boss", NOON) == Decision(
         action=Action.STOP,
         reason=Reason.STOP_REQUESTED,
-        words="a stop was asked for by boss at 2026-11-23 12:00:00 UTC",
+        message=message("stop-requested", by="boss"),
         due_at=NOON - HOUR,
         evidence={"requested_by": "boss", "requested_at": "2026-11-23T12:00:00+00:00"},
         drain=Drain.REGARDLESS,

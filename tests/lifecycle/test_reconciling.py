@@ -11,6 +11,7 @@ from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.errors import BadRecord, StopRejected
 from lifecycle_app.model.decision import Drain
 from lifecycle_app.model.history import Kind
+from lifecycle_app.model.messages import message, plain, text
 from lifecycle_app.model.policy import Level, Policy
 from lifecycle_app.model.reconciliation import SETTLES_IN
 from lifecycle_app.model.transitions import LEASE, STOP_TAKES, with_claim, with_stop_accepted
@@ -69,7 +70,7 @@ def test_events_under_way_are_waited_for(world: World) -> None:
 
 
 def test_a_stop_that_ec2_lost_runs_again_and_is_due(world: World) -> None:
-    claimed = with_claim(world.record(), "idle", "words", NOON - HOUR)
+    claimed = with_claim(world.record(), "idle", plain("words"), NOON - HOUR)
     world.store.put(with_stop_accepted(claimed, NOON - HOUR), NOON)
     assert reconciled(world)["missed"] == 1
     worker = world.record()
@@ -79,7 +80,7 @@ def test_a_stop_that_ec2_lost_runs_again_and_is_due(world: World) -> None:
 
 
 def test_a_claim_that_holds_is_not_touched(world: World) -> None:
-    world.store.put(with_claim(world.record(), "idle", "words", NOON), NOON)
+    world.store.put(with_claim(world.record(), "idle", plain("words"), NOON), NOON)
     before = world.record()
     assert reconciled(world, NOON + SECOND) == {}
     assert world.record() == before
@@ -352,15 +353,15 @@ def test_a_missed_state_is_told_and_its_facts_taken(world: World) -> None:
     )
     world.cloud.add(an_instance(launched_at=NOON - 30 * MINUTE, address="10.0.1.99"))
     assert reconciled_a_second_later(world) == {"missed": 1}
-    words = "EC2 says running, the record said stopped: no event had told"
-    assert lines(world) == [entry(Kind.REPAIR, "missed-running", words)]
+    why = message("missed", state="running", recorded="stopped")
+    assert lines(world) == [entry(Kind.REPAIR, "missed-running", why)]
     worker = world.record()
     assert (worker.address, worker.started_at, worker.due_at) == ("10.0.1.99", NOON, NOON + HOUR)
     assert worker.changed_at == NOON + SECOND
 
 
 def test_the_end_of_an_abandoned_claims_instance_is_recorded(world: World) -> None:
-    world.store.put(with_claim(world.record(), "idle", "words", NOON - HOUR), NOON)
+    world.store.put(with_claim(world.record(), "idle", plain("words"), NOON - HOUR), NOON)
     world.cloud.set_state(ALICE, State.STOPPED)
     assert reconciled_a_second_later(world) == {"missed": 1}
     assert (world.record().state, world.record().claimed_until) == (State.STOPPED, None)
@@ -383,8 +384,8 @@ def test_an_orphan_is_in_its_state_since_its_launch_only_if_it_lives(
     world.hub.users.append(HubUser("bob", (), frozenset({"bob"})))
     assert reconciled_a_second_later(world)["orphan"] == 1
     assert (world.record("bob").state, world.record("bob").state_at) == (state, at)
-    words = f"{BOB} has this worker's tags and was in no record"
-    assert lines(world, "bob")[0] == entry(Kind.REPAIR, "orphan", words, instance_id=BOB, key="bob")
+    why = message("orphan", instance=BOB)
+    assert lines(world, "bob")[0] == entry(Kind.REPAIR, "orphan", why, instance_id=BOB, key="bob")
     assert (BOB in world.metrics.alarms) is (state is State.RUNNING)
 
 
@@ -416,14 +417,11 @@ def test_a_second_instance_is_drained_and_told_whole(world: World) -> None:
     assert world.hub.counted == [Level.LOAD]
     assert world.cloud.stops == [BOB]
     launched = NOON - DUPLICATE_KEPT - MINUTE
-    report = (
-        f"{BOB}, started 2026-11-23 11:29:00 UTC, has the tags of this worker too, which has {ALICE}; "
-        "terminate the one that is not wanted"
-    )
-    words = f"a second instance of this worker, which has {ALICE}, without a server on it"
+    report = message("duplicate", instance=BOB, launched=launched, recorded=ALICE)
+    why = message("duplicate", instance=BOB, recorded=ALICE)
     assert lines(world) == [
         entry(Kind.REPORT, "duplicate", report, at=launched),
-        entry(Kind.STOP, "duplicate", words, instance_id=BOB, at=NOON + SECOND),
+        entry(Kind.STOP, "duplicate", why, instance_id=BOB, at=NOON + SECOND),
     ]
     assert world.record() == before
 
@@ -510,7 +508,9 @@ def test_what_is_stuck_is_told_since_when(world: World, state: State, taken: tim
     world.store.put(stuck, NOON)
     world.cloud.set_state(ALICE, state)
     assert reconciled_a_second_later(world)["stuck"] == 1
-    assert lines(world) == [entry(Kind.REPORT, f"stuck-{state}", told, at=NOON - taken)]
+    why = message("stuck", state=state.value, since=NOON - taken)
+    assert lines(world) == [entry(Kind.REPORT, f"stuck-{state}", why, at=NOON - taken)]
+    assert text(why) == told
 
 
 def test_what_is_forced_is_told_since_when(world: World) -> None:
@@ -519,15 +519,15 @@ def test_what_is_forced_is_told_since_when(world: World) -> None:
     )
     world.cloud.set_state(ALICE, State.STOPPING)
     assert reconciled_a_second_later(world)["stuck"] == 1
-    words = "stopping since 2026-11-23 11:00:00 UTC: stopped by force"
-    assert lines(world) == [entry(Kind.STOP, "forced", words, at=NOON + SECOND)]
+    why = message("forced", state="stopping", since=NOON - HOUR)
+    assert lines(world) == [entry(Kind.STOP, "forced", why, at=NOON + SECOND)]
 
 
 def test_a_record_that_ec2_does_not_tell_of_is_told_since_when(world: World) -> None:
     world.cloud.instances.clear()
     assert reconciled_a_second_later(world)["undescribed"] == 1
-    words = f"EC2 does not tell of {ALICE}; its record is kept"
-    assert lines(world) == [entry(Kind.REPORT, "undescribed", words, at=NOON - 2 * HOUR)]
+    why = message("undescribed", instance=ALICE)
+    assert lines(world) == [entry(Kind.REPORT, "undescribed", why, at=NOON - 2 * HOUR)]
 
 
 @pytest.mark.parametrize(

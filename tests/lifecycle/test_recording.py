@@ -8,6 +8,7 @@ from lifecycle_app.adapters.cloudwatch import idle_alarm
 from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, OtherCluster
 from lifecycle_app.model.events import StateChange
 from lifecycle_app.model.history import Kind
+from lifecycle_app.model.messages import message, plain, text
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.transitions import LEASE, with_claim, with_stop_accepted
 from lifecycle_app.model.worker import State
@@ -124,7 +125,7 @@ def test_a_second_instance_of_a_worker_is_told_of_once_and_not_taken(world: Worl
         assert came(world, state, second) == "duplicate"
     assert world.record().instance_id == ALICE
     assert world.store.told("alice") == ["duplicate"]
-    assert BOB in world.store.history("alice")[0].words
+    assert BOB in text(world.store.history("alice")[0].message)
 
 
 def test_a_new_instance_takes_the_record_of_one_that_is_gone(world: World) -> None:
@@ -155,13 +156,13 @@ def test_an_event_of_an_instance_the_record_has_left_is_ignored(world: World) ->
 
 
 def test_news_that_the_instance_runs_does_not_break_a_claim(world: World) -> None:
-    world.store.put(with_claim(world.record(), "idle", "words", NOON), NOON)
+    world.store.put(with_claim(world.record(), "idle", plain("words"), NOON), NOON)
     came(world, State.RUNNING, 1, ALICE)
     assert world.record().is_claimed(NOON + LEASE - SECOND)
 
 
 def test_an_instance_that_ends_by_itself_during_a_claim(world: World) -> None:
-    world.store.put(with_claim(world.record(), "idle", "words", NOON), NOON)
+    world.store.put(with_claim(world.record(), "idle", plain("words"), NOON), NOON)
     came(world, State.STOPPING, 1, ALICE)
     assert (world.record().state, world.record().claimed_until) == (State.STOPPING, None)
 
@@ -196,7 +197,7 @@ def test_what_ec2_tells_with_a_state_is_recorded(watched: World) -> None:
 
 
 def test_a_stop_that_ec2_lost_is_no_end_of_a_run(watched: World) -> None:
-    claimed = with_claim(watched.record(), "idle", "words", NOON - HOUR)
+    claimed = with_claim(watched.record(), "idle", plain("words"), NOON - HOUR)
     watched.store.put(with_stop_accepted(claimed, NOON - HOUR), NOON)
     assert came_a_second_ago(watched, State.RUNNING, 1) == "recorded"
     assert watched.store.told("alice", Kind.RUN) == []
@@ -229,10 +230,10 @@ def test_a_late_event_neither_puts_nor_removes_an_alarm(
 def test_an_event_of_nobody_says_why_it_is_refused(watched: World) -> None:
     with pytest.raises(ForeignEvent) as foreign:
         came_a_second_ago(watched, State.STOPPED, 0, BOB)
-    assert str(foreign.value) == f"{BOB} is stopped, but is no worker that is known here"
+    assert str(foreign.value) == f"{BOB} is stopped, but is not a worker of this cluster"
     with pytest.raises(NotNow) as early:
         came_a_second_ago(watched, State.PENDING, 0, BOB)
-    assert str(early.value) == f"EC2 does not tell of {BOB} yet"
+    assert str(early.value) == f"EC2 does not list {BOB} yet"
     watched.cloud.add(an_instance(instance_id=BOB, cluster="other"))
     with pytest.raises(OtherCluster) as other:
         came_a_second_ago(watched, State.PENDING, 0, BOB)
@@ -254,7 +255,7 @@ def test_a_running_instance_takes_the_record_of_one_that_is_gone(watched: World)
     assert worker == watched.record()
     assert (worker.instance_id, worker.due_at, worker.changed_at) == (BOB, NOON + HOUR, NOON + SECOND)
     assert lines(watched) == [
-        entry(Kind.RUN, "idle", "ran for 7200 s, about $0.0832", seconds=7200, cost=0.0832)
+        entry(Kind.RUN, "idle", message("run", ran=2 * HOUR, cost=0.0832), seconds=7200, cost=0.0832)
     ]
 
 

@@ -13,13 +13,14 @@ from lifecycle_app.model.decision import Drain, requested
 from lifecycle_app.model.events import IdleAlarm, StateChange, StopRequest
 from lifecycle_app.model.evidence import Report
 from lifecycle_app.model.history import Kind
+from lifecycle_app.model.messages import message, plain, text
 from lifecycle_app.model.policy import Level
 from lifecycle_app.model.transitions import LEASE, STOP_TAKES, with_claim
 from lifecycle_app.model.worker import Instance, State, Worker
 from lifecycle_app.use_cases import idle_alarm, record_state, stop_requested, sweep
 from lifecycle_app.use_cases.stop import HUB_USELESS_AFTER, force, stop
 from lifecycle_app.use_cases.triggers import by_evidence
-from tests.lifecycle.entries import IDLE_FACTS, IDLE_WORDS, entry, last, lines
+from tests.lifecycle.entries import IDLE, IDLE_FACTS, entry, last, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
 from tests.lifecycle.fakes import World
 
@@ -122,7 +123,7 @@ def test_a_login_during_the_stop_is_let_through(world: World) -> None:
     assert worker.state_at == NOON - 2 * HOUR
     assert world.cloud.stops == []
     assert world.store.told("alice", Kind.RELEASE) == ["idle"]
-    assert "pending spawn" in world.store.history("alice")[0].words
+    assert "pending spawn" in text(world.store.history("alice")[0].message)
 
 
 def test_a_worker_that_fell_silent_is_not_stopped_because_it_does_not_answer(world: World) -> None:
@@ -135,7 +136,7 @@ def test_a_worker_that_fell_silent_is_not_stopped_because_it_does_not_answer(wor
     world.metrics.reports[ALICE] = told[:-4]
     assert swept(world) == {"refused": 1}
     assert (world.cloud.stops, world.record().state) == ([], State.RUNNING)
-    assert "nobody knows what it does" in world.store.history("alice")[0].words
+    assert "it may be working" in text(world.store.history("alice")[0].message)
     world.metrics.reports[ALICE] = told
     assert swept(world) == {"stopped": 1}
 
@@ -346,7 +347,7 @@ def test_work_is_stopped_after_the_busy_allowance_only(world: World) -> None:
 
 
 def test_a_claim_whose_holder_is_gone_is_taken_over_when_its_lease_ends(world: World) -> None:
-    crashed = with_claim(world.record(), "idle", "words", NOON)
+    crashed = with_claim(world.record(), "idle", plain("words"), NOON)
     world.store.put(crashed, NOON)
     assert idle_alarm(world.service, RING, NOON + LEASE - SECOND) == "held"
     assert swept(world, NOON + LEASE - SECOND) == {}
@@ -356,7 +357,7 @@ def test_a_claim_whose_holder_is_gone_is_taken_over_when_its_lease_ends(world: W
 
 
 def test_a_claim_whose_holder_is_gone_is_dropped_if_the_user_is_back(world: World) -> None:
-    world.store.put(with_claim(world.record(), "idle", "words", NOON), NOON)
+    world.store.put(with_claim(world.record(), "idle", plain("words"), NOON), NOON)
     world.metrics.reports[ALICE] += reports(Level.INTERACTION, NOON, NOON + 3 * MINUTE)
     assert swept(world, NOON + LEASE) == {"kept": 1}
     worker = world.record()
@@ -368,7 +369,7 @@ def test_a_stop_that_ec2_refuses_is_released_and_told(world: World) -> None:
     assert swept(world) == {"rejected": 1}
     worker = world.record()
     assert (worker.state, worker.claimed_until) == (State.RUNNING, None)
-    assert "RequestLimitExceeded" in world.store.history("alice")[0].words
+    assert "RequestLimitExceeded" in text(world.store.history("alice")[0].message)
     world.cloud.stop_error = None
     assert swept(world, NOON + SECOND) == {"stopped": 1}
 
@@ -460,7 +461,7 @@ def test_a_typo_in_a_policy_is_told_once_and_keeps_nobody_up_for_ever(world: Wor
         assert swept(world, NOON + n * SECOND) == {"refused": 1}
     (report,) = [entry for entry in world.store.history("alice") if entry.kind is Kind.REPORT]
     assert report.reason == "bad-policy"
-    assert "policy of cluster: idle_timeout: must be a number of seconds" in report.words
+    assert "policy of cluster: idle_timeout: must be a number of seconds" in text(report.message)
     world.hub.answers = lambda _, __: DrainAnswer(True, "idle")
     assert swept(world, NOON + 3 * SECOND) == {"stopped": 1}
 
@@ -513,14 +514,14 @@ def test_a_stop_is_told_with_all_that_it_rests_on(world: World) -> None:
     world.now = NOON + SECOND
     assert idle_alarm(world.service, RING, NOON) == "stopped"
     facts = IDLE_FACTS | {"asked_by": "alarm", "hub": "nothing", "worker": {"observed_at": 5}}
-    assert last(world) == entry(Kind.STOP, "idle", IDLE_WORDS, evidence=facts)
+    assert last(world) == entry(Kind.STOP, "idle", IDLE, evidence=facts)
     assert world.record() == replace(
         before,
         state=State.STOPPING,
         state_at=NOON,
         version=before.version + 2,
         changed_at=NOON + SECOND,
-        evidence=IDLE_WORDS,
+        message=IDLE,
         due_at=NOON + STOP_TAKES,
         stop_reason="idle",
         decided="idle",
@@ -553,22 +554,22 @@ def test_a_claim_is_whole_while_the_hub_is_asked(world: World) -> None:
     world.hub.answers = look
     assert idle_alarm(world.service, RING, NOON) == "stopped"
     claimed = replace(
-        with_claim(before, "idle", IDLE_WORDS, NOON), version=before.version + 1, changed_at=NOON + SECOND
+        with_claim(before, "idle", IDLE, NOON), version=before.version + 1, changed_at=NOON + SECOND
     )
     assert seen == [(claimed, claimed)]
 
 
 RELEASES = [
     ("refused", "somebody came", {"answers": True}),
-    ("hub-down", "the hub is down: nobody listens", {}),
-    ("hub-odd", "the hub's answer is no answer: 500 Internal Server Error", {}),
+    ("hub-down", "nobody listens", {}),
+    ("hub-odd", "500 Internal Server Error", {}),
     ("rejected", "StopInstances: X: no", {}),
 ]
 
 
-@pytest.mark.parametrize(("why", "words", "told"), RELEASES, ids=[why for why, _, _ in RELEASES])
+@pytest.mark.parametrize(("why", "detail", "told"), RELEASES, ids=[why for why, _, _ in RELEASES])
 def test_a_release_leaves_the_record_as_before_and_tells_why(
-    world: World, why: str, words: str, told: dict[str, object]
+    world: World, why: str, detail: str, told: dict[str, object]
 ) -> None:
     world.hub.answers = lambda _, __: DrainAnswer(why != "refused", "somebody came", told)
     world.hub.is_down, world.hub.is_odd = why == "hub-down", why == "hub-odd"
@@ -583,14 +584,14 @@ def test_a_release_leaves_the_record_as_before_and_tells_why(
         version=before.version + 2,
         changed_at=NOON + SECOND,
         decided=f"idle: {why}",
-        evidence=words,
+        message=message(why, detail=detail),
         due_at=NOON,
         hub_odd_since=NOON if why == "hub-odd" else None,
     )
     facts = IDLE_FACTS | {"last_report": "2026-11-23T11:30:00+00:00", "reports": 34, "asked_by": "alarm"}
     assert last(world).kind is Kind.RELEASE
     assert last(world).reason == "idle"
-    assert last(world).words == f"not stopped: {words}"
+    assert last(world).message == message(why, detail=detail)
     assert last(world).at == NOON
     assert last(world).evidence == facts | {"why": why, "worker": told}
 
@@ -632,10 +633,8 @@ def test_a_confirmation_does_not_touch_what_somebody_else_has_done(
 def test_a_stop_without_an_answer_is_reported_whole(world: World) -> None:
     world.cloud.stop_error = CloudError("StopInstances", "NoAnswer", "read timeout")
     assert idle_alarm(world.service, RING, NOON) == "stop-unknown"
-    words = "nobody knows whether EC2 stops it: StopInstances: NoAnswer: read timeout"
-    assert last(world) == entry(
-        Kind.REPORT, "stop-unknown", words, evidence=IDLE_FACTS | {"asked_by": "alarm"}
-    )
+    why = message("stop-unknown", detail="StopInstances: NoAnswer: read timeout")
+    assert last(world) == entry(Kind.REPORT, "stop-unknown", why, evidence=IDLE_FACTS | {"asked_by": "alarm"})
 
 
 def test_without_the_hub_the_evidence_is_named_as_what_decided(world: World) -> None:
@@ -650,10 +649,12 @@ def test_a_useless_hub_is_reported_since_when(world: World) -> None:
     odd = replace(world.record(), hub_odd_since=NOON - HOUR)
     world.store.put(odd, NOON)
     assert idle_alarm(world.service, RING, NOON) == "stopped"
-    what = "the hub's answer is no answer: 500 Internal Server Error"
+    why = message("hub-odd", since=NOON - HOUR, detail="500 Internal Server Error")
     report, stopped = lines(world)
-    assert report == entry(Kind.REPORT, "hub-odd", f"since 2026-11-23 11:00:00 UTC {what}", at=NOON - HOUR)
-    assert stopped.evidence["hub"] == f"{what}; this lasts, and the evidence decides"
+    assert report == entry(Kind.REPORT, "hub-odd", why, at=NOON - HOUR)
+    assert stopped.evidence["hub"] == (
+        "no usable answer for an hour, the evidence decides: 500 Internal Server Error"
+    )
 
 
 def test_a_useless_hub_is_reported_even_if_nobody_can_be_stopped_without_it(world: World) -> None:
@@ -699,9 +700,8 @@ def test_a_worker_that_answers_without_reports_is_reported_once_a_run(
     world.store.put(replace(world.record(), started_at=started_at, state_at=NOON - 3 * HOUR), NOON)
     world.hub.answers = lambda _, __: DrainAnswer(False, "HTTP 404", {"answers": True})
     assert idle_alarm(world.service, RING, NOON) == "refused"
-    words = "its reports do not come, and it uses no CPU, but it answers the hub: HTTP 404"
     (report,) = [one for one in world.store.history("alice") if one.kind is Kind.REPORT]
-    assert report == entry(Kind.REPORT, "no-reports", words, at=at)
+    assert report == entry(Kind.REPORT, "no-reports", message("no-reports", detail="HTTP 404"), at=at)
 
 
 def test_only_a_hung_worker_is_reported_for_its_missing_reports(world: World) -> None:
@@ -782,13 +782,14 @@ def test_a_force_is_claimed_and_told_whole(stuck: World, reason: str | None, cla
         stop_it(instance_id, force=force)
 
     stuck.cloud.stop = look  # type: ignore[method-assign]
-    assert force(stuck.service, before, "words", NOON) == "forced"
+    assert force(stuck.service, before, NOON) == "forced"
+    why = message("forced", state="stopping", since=NOON - HOUR)
     claimed = replace(
-        with_claim(before, claim, "words", NOON), version=before.version + 1, changed_at=NOON + SECOND
+        with_claim(before, claim, why, NOON), version=before.version + 1, changed_at=NOON + SECOND
     )
     assert seen == [claimed]
     assert stuck.cloud.forced == [ALICE]
-    assert last(stuck) == entry(Kind.STOP, "forced", "words")
+    assert last(stuck) == entry(Kind.STOP, "forced", why)
     assert stuck.record() == replace(
         claimed,
         version=before.version + 2,
@@ -806,7 +807,7 @@ def test_what_does_not_stop_any_more_is_not_forced(stuck: World, state: State | 
     else:
         stuck.cloud.set_state(ALICE, state)
     before = stuck.record()
-    assert force(stuck.service, before, "words", NOON) == "not-stopping"
+    assert force(stuck.service, before, NOON) == "not-stopping"
     assert stuck.cloud.stops == []
     assert stuck.record() == replace(before, version=before.version + 2, changed_at=NOON + SECOND)
 
@@ -821,7 +822,7 @@ def test_a_force_that_comes_to_nothing_leaves_what_others_wrote(stuck: World) ->
         return [replace(one, state=State.STOPPED) for one in named(instance_ids)]
 
     stuck.cloud.named = ended  # type: ignore[method-assign]
-    assert force(stuck.service, stuck.record(), "words", NOON) == "not-stopping"
+    assert force(stuck.service, stuck.record(), NOON) == "not-stopping"
     assert [stuck.record()] == written
 
 
@@ -841,6 +842,6 @@ def test_a_hub_without_a_server_there_does_not_speak_for_a_worker_that_does_not_
     decision = replace(by_evidence(world.service, world.record(), NOON), even_silent=even_silent)
     assert stop(world.service, world.record(), decision, NOON) == outcome
     if outcome == "refused":
-        assert last(world).words == "not stopped: nobody knows what it does: no server there"
+        assert text(last(world).message) == "it may be working: no server there"
         assert last(world).evidence["worker"] == told
     assert len(world.hub.asked) == 1

@@ -13,6 +13,7 @@ import pytest
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import message, plain
 from lifecycle_app.model.worker import State, Worker
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker
 from tests.lifecycle.fakes import MemoryStore
@@ -35,7 +36,7 @@ WHOLE = Worker(
     started_at=datetime(2026, 11, 23, 9, 0, 0, 123457, tzinfo=UTC),
     last_activity=NOON - MINUTE,
     last_interaction=NOON - HOUR,
-    evidence="words",
+    message=plain("words"),
     due_at=NOON + MINUTE,
     claimed_until=NOON + 2 * MINUTE,
     stop_reason="idle",
@@ -103,7 +104,7 @@ def test_a_field_that_is_emptied_is_gone(store: Store) -> None:
 def test_a_record_somebody_else_wrote_is_not_overwritten(store: Store, version: int) -> None:
     written = store.put(WHOLE, NOON)
     with pytest.raises(RecordConflict):
-        store.put(replace(written, version=version, evidence="mine"), NOON)
+        store.put(replace(written, version=version, message=plain("mine")), NOON)
     assert store.get(WHOLE.key) == written
 
 
@@ -131,7 +132,7 @@ def test_of_fifty_writers_at_once_exactly_one_wins_each_version(store: Store) ->
     with ThreadPoolExecutor(WRITERS) as pool:
         for version in range(1, ROUNDS + 1):
             counted = replace(known, seconds_run=known.seconds_run + 1)
-            wanted = [replace(counted, evidence=f"{writer}") for writer in range(WRITERS)]
+            wanted = [replace(counted, message=plain(f"{writer}")) for writer in range(WRITERS)]
             won = [one for one in pool.map(write, wanted) if one is not None]
             assert [one.version for one in won] == [version]
             assert won == [store.get("alice")]
@@ -172,7 +173,7 @@ def an_entry(**changes: Any) -> Entry:
         "at": NOON,
         "kind": Kind.RUN,
         "reason": "idle",
-        "words": "ran for 60 s",
+        "message": message("run", ran=MINUTE, cost=0.000693),
         "instance_id": ALICE,
         "evidence": {"reports": 60, "cpu": [0.5], "hub_server": None},
         "seconds": 60,

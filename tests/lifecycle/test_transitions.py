@@ -6,6 +6,7 @@ from itertools import permutations
 
 import pytest
 
+from lifecycle_app.model.messages import plain
 from lifecycle_app.model.transitions import (
     LEASE,
     START_TAKES,
@@ -66,23 +67,23 @@ def test_of_the_same_second_only_what_follows_is_news(known: State, state: State
 @pytest.mark.parametrize(("state", "news"), [(P, False), (R, False), (G, True), (S, True)])
 def test_a_claim_is_no_word_of_ec2(state: State, news: bool) -> None:
     """The instance's own last word was `running`: a stop in that very second is news."""
-    worker = with_claim(a_worker(state_at=NOON), "idle", "words", NOON)
+    worker = with_claim(a_worker(state_at=NOON), "idle", plain("words"), NOON)
     assert is_news(worker, state, NOON) is news
 
 
 def test_a_claim_keeps_everything_but_who_may_use_the_worker() -> None:
     worker = a_worker(decided="active")
-    claimed = with_claim(worker, "idle", "words", NOON)
+    claimed = with_claim(worker, "idle", plain("words"), NOON)
     assert (claimed.state, claimed.claimed_until, claimed.due_at) == (G, NOON + LEASE, NOON + LEASE)
     assert claimed.is_claimed(NOON + LEASE - SECOND)
     assert not claimed.is_abandoned(NOON + LEASE - SECOND)
     assert claimed.is_abandoned(NOON + LEASE)
-    released = with_release(claimed, "idle: refused", "somebody came", NOON)
-    assert released == replace(worker, decided="idle: refused", evidence="somebody came", due_at=NOON)
+    released = with_release(claimed, "idle: refused", plain("somebody came"), NOON)
+    assert released == replace(worker, decided="idle: refused", message=plain("somebody came"), due_at=NOON)
 
 
 def test_a_claim_outlives_the_news_that_the_instance_runs() -> None:
-    claimed = with_claim(a_worker(state_at=NOON), "idle", "words", NOON)
+    claimed = with_claim(a_worker(state_at=NOON), "idle", plain("words"), NOON)
     told = with_state(claimed, R, NOON + SECOND, NOON + SECOND)
     assert told == replace(claimed, state_at=NOON + SECOND)
     late = NOON + LEASE
@@ -91,7 +92,7 @@ def test_a_claim_outlives_the_news_that_the_instance_runs() -> None:
 
 def test_an_accepted_stop_is_older_than_the_events_it_causes() -> None:
     now = NOON + 0.7 * SECOND
-    accepted = with_stop_accepted(with_claim(a_worker(), "idle", "words", now), now)
+    accepted = with_stop_accepted(with_claim(a_worker(), "idle", plain("words"), now), now)
     assert (accepted.state, accepted.claimed_until, accepted.decided) == (G, None, "idle")
     assert accepted.due_at == now + STOP_TAKES
     assert is_news(accepted, G, NOON)
@@ -116,7 +117,7 @@ def test_a_run_is_counted_once() -> None:
 
 
 def test_a_stop_that_ec2_lost_does_not_end_the_run() -> None:
-    accepted = with_stop_accepted(with_claim(a_worker(), "idle", "words", NOON), NOON)
+    accepted = with_stop_accepted(with_claim(a_worker(), "idle", plain("words"), NOON), NOON)
     again = with_state(accepted, R, NOON + 5 * MINUTE, NOON + 5 * MINUTE)
     assert (again.state, again.started_at) == (R, NOON - 2 * HOUR)
 
@@ -180,7 +181,11 @@ def test_naive_times_are_refused() -> None:
 
 
 RAN = a_worker(
-    evidence="words", stop_reason="idle", hub_odd_since=NOON - HOUR, claimed_until=NOON - HOUR, seconds_run=5
+    message=plain("words"),
+    stop_reason="idle",
+    hub_odd_since=NOON - HOUR,
+    claimed_until=NOON - HOUR,
+    seconds_run=5,
 )
 LATER = NOON + MINUTE
 
@@ -190,7 +195,7 @@ def changed(worker: Worker, state: State) -> Worker:
 
 
 @pytest.mark.parametrize(
-    ("state", "started_at", "stop_reason", "due_at", "evidence", "seconds"),
+    ("state", "started_at", "stop_reason", "due_at", "said", "seconds"),
     [
         (P, None, None, LATER + START_TAKES, "", 5),
         (R, LATER, None, LATER, "words", 5),
@@ -204,7 +209,7 @@ def test_each_state_of_ec2_makes_one_record(
     started_at: datetime | None,
     stop_reason: str | None,
     due_at: datetime | None,
-    evidence: str,
+    said: str,
     seconds: int,
 ) -> None:
     assert changed(RAN, state) == replace(
@@ -216,7 +221,7 @@ def test_each_state_of_ec2_makes_one_record(
         started_at=started_at,
         stop_reason=stop_reason,
         due_at=due_at,
-        evidence=evidence,
+        message=plain(said),
         seconds_run=seconds,
     )
 
@@ -224,7 +229,7 @@ def test_each_state_of_ec2_makes_one_record(
 @pytest.mark.parametrize("state", [P, R])
 @pytest.mark.parametrize(("now", "holds"), [(NOON + LEASE - SECOND, True), (NOON + LEASE, False)])
 def test_only_a_claim_that_holds_outlives_the_news(state: State, now: datetime, holds: bool) -> None:
-    claimed = with_claim(a_worker(), "idle", "words", NOON)
+    claimed = with_claim(a_worker(), "idle", plain("words"), NOON)
     told = with_state(claimed, state, LATER, now)
     assert (told == replace(claimed, state_at=LATER)) is holds
     assert told.state is (G if holds else state)
@@ -232,7 +237,7 @@ def test_only_a_claim_that_holds_outlives_the_news(state: State, now: datetime, 
 
 @pytest.mark.parametrize("state", [G, S, T])
 def test_a_claim_does_not_outlive_the_end_of_its_instance(state: State) -> None:
-    claimed = with_claim(a_worker(), "idle", "words", NOON)
+    claimed = with_claim(a_worker(), "idle", plain("words"), NOON)
     assert changed(claimed, state).state is state
     assert changed(claimed, state).claimed_until is None
 
@@ -269,7 +274,7 @@ def test_after_its_end_an_instance_has_no_news_in_the_same_second(state: State) 
 
 
 def test_an_accepted_stop_is_whole() -> None:
-    claimed = replace(with_claim(a_worker(), "idle", "words", NOON), hub_odd_since=NOON)
+    claimed = replace(with_claim(a_worker(), "idle", plain("words"), NOON), hub_odd_since=NOON)
     now = NOON + 0.7 * SECOND
     assert with_stop_accepted(claimed, now) == replace(
         claimed,
@@ -286,17 +291,18 @@ def test_an_accepted_stop_is_whole() -> None:
 
 def test_a_claim_and_its_release_are_whole() -> None:
     worker = a_worker(decided="active")
-    assert with_claim(worker, "idle", "words", NOON) == replace(
+    assert with_claim(worker, "idle", plain("words"), NOON) == replace(
         worker,
         state=G,
         claimed_until=NOON + LEASE,
         due_at=NOON + LEASE,
         stop_reason="idle",
-        evidence="words",
+        message=plain("words"),
     )
-    released = with_release(with_claim(worker, "idle", "words", NOON), "idle: hub-odd", "odd", LATER, NOON)
+    claimed = with_claim(worker, "idle", plain("words"), NOON)
+    released = with_release(claimed, "idle: hub-odd", plain("odd"), LATER, NOON)
     assert released == replace(
-        worker, decided="idle: hub-odd", evidence="odd", due_at=LATER, hub_odd_since=NOON
+        worker, decided="idle: hub-odd", message=plain("odd"), due_at=LATER, hub_odd_since=NOON
     )
 
 
@@ -330,7 +336,7 @@ def test_a_move_keeps_all_that_is_known_of_the_user() -> None:
         groups=("staff",),
         stop_reason="idle",
         decided="idle",
-        evidence="words",
+        message=plain("words"),
     )
     taken = an_instance(instance_id=BOB, launched_at=NOON, home_volume="vol-1", zone="us-east-1b")
     assert moved(old, taken, NOON) == Worker(

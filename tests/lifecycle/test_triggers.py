@@ -11,11 +11,12 @@ from lifecycle_app.model.decision import Reason
 from lifecycle_app.model.events import IdleAlarm, StopRequest
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.history import Kind
+from lifecycle_app.model.messages import message, plain, text
 from lifecycle_app.model.policy import Level, Policy
 from lifecycle_app.model.transitions import LEASE, with_claim
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import idle_alarm, stop_requested, sweep
-from lifecycle_app.use_cases.records import TRIES, change, keep, policy_of, tell_bad, tell_run
+from lifecycle_app.use_cases.records import TRIES, add_run, change, keep, policy_of, report_bad_record
 from lifecycle_app.use_cases.triggers import LAUNCH_TOLD_WITHIN, REQUEST_IS_NEW, by_evidence, settle
 from tests.lifecycle.entries import IDLE_FACTS, entry, last, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
@@ -31,12 +32,12 @@ def always() -> bool:
 
 def test_a_claim_taken_anew_is_not_broken_by_who_decided_to_keep(world: World) -> None:
     """Two take over an abandoned claim: one claims it while the other, who saw a person, decides to keep it."""
-    world.store.put(with_claim(world.record(), "idle", "words", NOON), NOON)
+    world.store.put(with_claim(world.record(), "idle", plain("words"), NOON), NOON)
     now, tell = NOON + LEASE, world.metrics.evidence
     world.metrics.reports[ALICE] += reports(Level.INTERACTION, NOON, now)
 
     def meanwhile(instance_id: str, policy: Policy, at: datetime) -> Evidence:
-        world.store.put(with_claim(world.record(), "max-lifetime", "rival", now), now)
+        world.store.put(with_claim(world.record(), "max-lifetime", plain("rival"), now), now)
         return tell(instance_id, policy, at)
 
     world.metrics.evidence = meanwhile  # type: ignore[method-assign,assignment]
@@ -60,7 +61,7 @@ def test_a_keep_is_whole_and_told_with_its_evidence(world: World) -> None:
     before = world.store.put(replace(world.record(), hub_odd_since=NOON - HOUR), NOON)
     world.now = NOON + SECOND
     assert idle_alarm(world.service, RING, NOON) == "kept"
-    words = "somebody used it until 2026-11-23 12:00:00 UTC"
+    why = message("active", last_used=NOON)
     assert world.record() == replace(
         before,
         version=before.version + 1,
@@ -68,11 +69,11 @@ def test_a_keep_is_whole_and_told_with_its_evidence(world: World) -> None:
         hub_odd_since=None,
         due_at=NOON + HOUR,
         decided=Reason.ACTIVE,
-        evidence=words,
+        message=why,
     )
     noon = "2026-11-23T12:00:00+00:00"
     facts = IDLE_FACTS | {"last_life": noon, "last_interaction": noon, "reports": 60, "asked_by": "alarm"}
-    assert last(world) == entry(Kind.DECISION, "active", words, evidence=facts)
+    assert last(world) == entry(Kind.DECISION, "active", why, evidence=facts)
 
 
 def test_who_is_gone_is_not_decided_about(world: World) -> None:
@@ -100,7 +101,7 @@ def test_a_record_that_changes_all_the_time_is_given_up(
         return
     with pytest.raises(RecordConflict) as given_up:
         idle_alarm(world.service, RING, NOON)
-    assert str(given_up.value) == "record of alice is changed all the time"
+    assert str(given_up.value) == "record of alice keeps changing"
     assert world.cloud.stops == []
 
 
@@ -120,7 +121,7 @@ def test_a_change_is_tried_again_and_given_up(world: World, fails: int, done: bo
         return
     with pytest.raises(RecordConflict) as given_up:
         change(world.service, "alice", lambda worker: replace(worker, zone="z"))
-    assert str(given_up.value) == "record of alice is changed all the time"
+    assert str(given_up.value) == "record of alice keeps changing"
 
 
 def test_nobody_s_record_is_changed_for_nothing(world: World) -> None:
@@ -137,25 +138,26 @@ def test_a_bad_policy_is_reported_once_a_run(world: World, started_at: datetime 
     assert policy_of(world.service, worker).idle_timeout == 2 * HOUR
     words = (
         "policy of cluster: not a JSON object; policy of group/staff: not a JSON object; "
-        "policy of user/alice: hung_cpu: must be a percentage from 0 to 100, not 'x': "
-        "what this may have meant to set is at least as generous as by default"
+        "policy of user/alice: hung_cpu: must be a percentage from 0 to 100, not 'x'"
     )
-    assert last(world) == entry(Kind.REPORT, "bad-policy", words, at=at)
+    assert last(world) == entry(Kind.REPORT, "bad-policy", message("bad-policy", detail=words), at=at)
 
 
 @pytest.mark.parametrize(
     ("kind", "reason", "words", "cost"),
     [
-        ("t3.medium", "idle", "ran for 7200 s, about $0.0832", 0.0832),
-        ("x9.huge", None, "ran for 7200 s", None),
+        ("t3.medium", "idle", "ran for 2 hours, about $0.0832", 0.0832),
+        ("x9.huge", None, "ran for 2 hours", None),
     ],
 )
 def test_a_run_is_told_with_its_cost(
     world: World, kind: str, reason: str | None, words: str, cost: float | None
 ) -> None:
-    tell_run(world.service, a_worker(instance_type=kind, stop_reason=reason), State.STOPPED, NOON)
-    assert last(world) == replace(entry(Kind.RUN, reason or "stopped", words), seconds=7200, cost=cost)
-    tell_run(world.service, a_worker(key="bob", started_at=None), State.STOPPED, NOON)
+    add_run(world.service, a_worker(instance_type=kind, stop_reason=reason), State.STOPPED, NOON)
+    why = message("run", ran=2 * HOUR, cost=cost)
+    assert last(world) == replace(entry(Kind.RUN, reason or "stopped", why), seconds=7200, cost=cost)
+    assert text(why) == words
+    add_run(world.service, a_worker(key="bob", started_at=None), State.STOPPED, NOON)
     assert world.store.history("bob") == []
 
 
@@ -256,15 +258,16 @@ def test_a_bad_record_of_one_worker_is_counted_and_the_others_are_seen_to(world:
 def test_a_bad_record_is_told_once_a_day_with_its_mend(world: World) -> None:
     for hours in (0, 1):
         bad = BadRecord("bob", "state is missing", BOB)
-        tell_bad(world.service, bad, NOON + hours * HOUR)
-    words = (
-        "the record of bob cannot be used: state is missing. Nobody stops or starts its machine until the item is put"
-        " right in the table cloudjhub-test-workers, or deleted there: then it is made anew from what EC2 tells"
+        report_bad_record(world.service, bad, NOON + hours * HOUR)
+    why = message(
+        "bad-record",
+        detail="the record of bob cannot be used: state is missing",
+        table="cloudjhub-test-workers",
     )
     midnight = NOON.replace(hour=0)
     assert lines(world, "bob") == [
-        entry(Kind.REPORT, "bad-record", words, key="bob", instance_id=BOB, at=midnight)
+        entry(Kind.REPORT, "bad-record", why, key="bob", instance_id=BOB, at=midnight)
     ]
     odd = NOON.replace(hour=1, minute=2, second=3, microsecond=4)
-    tell_bad(world.service, BadRecord("carol", "x"), odd)
+    report_bad_record(world.service, BadRecord("carol", "x"), odd)
     assert lines(world, "carol")[0].at == midnight

@@ -25,6 +25,7 @@ from bootstrap.operations.removal import Verdict
 from bootstrap.operations.workers.listing import store_of
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
+from lifecycle_app.model.messages import plain
 from lifecycle_app.model.transitions import created, with_claim
 from lifecycle_app.model.worker import Instance, State, Worker
 from tests.local_cloud.cloud_process import KEY, REGION, SECRET, CloudProcess, EventSink, until
@@ -362,14 +363,14 @@ def test_a_login_that_was_faster_keeps_its_machine(
     cloud.await_state(alice, "running")
     record = store.get("alice")
     assert record is not None
-    assert (record.state, record.claimed_until, record.evidence) == (State.STOPPED, None, worker.evidence)
+    assert (record.state, record.claimed_until, record.message) == (State.STOPPED, None, worker.message)
 
 
 def test_what_somebody_else_decides_about_is_left(
     site: Site, cloud: CloudProcess, aged: tuple[WorkerStore, str, Worker]
 ) -> None:
     store, alice, worker = aged
-    claim = with_claim(worker, "forced", "", utc_now())
+    claim = with_claim(worker, "forced", plain(""), utc_now())
     [one] = removal.renew(site, store, utc_now, changing(lambda: store.put(claim, utc_now()), "goes"))
     assert one.verdict is Verdict.TAKEN
     assert cloud.instance(alice)["state"] == "stopped"

@@ -37,8 +37,8 @@ def test_a_user_works_is_stopped_when_idle_and_finds_the_file_again(
         assert cloud.stopped_by("alice") == {"alarm"}
 
     page.goto(f"{cloud.url}/user/alice/lab")
-    expect(page.locator("#worker-headline")).to_contain_text("Stopped at")
-    expect(page.locator("#worker-reason")).to_contain_text("No sign of life since")
+    expect(page.locator("#worker-headline")).to_contain_text("Stopped")
+    expect(page.locator("#worker-reason")).to_contain_text("Not used for")
     shoot(page, screenshots / "4-stopped-says-why.png")
     page.get_by_role("button", name="Launch Server").click()
     await_lab(page, screenshots, "5-progress-again.png")

@@ -13,6 +13,7 @@ from lifecycle_app.adapters.hub_client import HubUser
 from lifecycle_app.errors import EventRefused, NotNow
 from lifecycle_app.model.events import StateChange
 from lifecycle_app.model.history import Kind
+from lifecycle_app.model.messages import plain
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.transitions import with_claim
 from lifecycle_app.model.worker import Instance, State
@@ -71,7 +72,7 @@ def _twin(world: World, number: int) -> None:
 
 def _abandoned(world: World, number: int) -> None:
     key = f"user{number}"
-    world.store.workers[key] = with_claim(world.store.workers[key], "idle", "it was idle", NOON - HOUR)
+    world.store.workers[key] = with_claim(world.store.workers[key], "idle", plain("it was idle"), NOON - HOUR)
     world.cloud.set_state(instance_id(number), State.STOPPED)
 
 

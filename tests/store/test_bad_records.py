@@ -18,6 +18,7 @@ import pytest
 
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.history import Kind
+from lifecycle_app.model.messages import text
 from lifecycle_app.model.policy import Level
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import reconcile, record_activity, sweep
@@ -139,7 +140,9 @@ def test_bad_records_hide_no_other(cluster: Cluster, caplog: pytest.LogCaptureFi
     told = [entry for entry in store.history_of_day("2026-11-23") if entry.kind is Kind.REPORT]
     assert Counter(entry.key for entry in told) == once
     assert {entry.reason for entry in told} == {"bad-record"}
-    assert all("until the item is put right in the table cloudjhub-test-workers" in e.words for e in told)
+    assert all(
+        "until you correct the item in the table cloudjhub-test-workers" in text(e.message) for e in told
+    )
 
     caplog.clear()
     assert sweep(service, lambda: True)["stopped"] == len(cluster.unwatched)

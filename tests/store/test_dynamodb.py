@@ -8,6 +8,7 @@ import pytest
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import plain
 from tests.lifecycle.examples import ALICE, HOUR, NOON, a_worker
 from tests.store import servers
 
@@ -26,13 +27,19 @@ def store(full: WorkerStore) -> WorkerStore:
 
 def an_entry(**evidence: object) -> Entry:
     return Entry(
-        key="alice", at=NOON, kind=Kind.RUN, reason="idle", words="", instance_id=ALICE, evidence=evidence
+        key="alice",
+        at=NOON,
+        kind=Kind.RUN,
+        reason="idle",
+        message=plain(""),
+        instance_id=ALICE,
+        evidence=evidence,
     )
 
 
 def test_many_records_come_in_many_pages(store: WorkerStore) -> None:
     for n in range(150):
-        store.put(a_worker(key=f"u{n:03}", instance_id=f"i-{n}", evidence="x" * 10_000), NOON)
+        store.put(a_worker(key=f"u{n:03}", instance_id=f"i-{n}", message=plain("x" * 10_000)), NOON)
     assert len(store.costing()) == len(store.everybody()) == len(store.census().workers) == 150
 
 
@@ -62,7 +69,7 @@ def test_two_clusters_do_not_share_their_tables(store: WorkerStore) -> None:
 def test_what_dynamodb_does_not_take_is_the_trouble_of_one_record(store: WorkerStore) -> None:
     """An item has 400 KB at most; the store can be asked for all others."""
     with pytest.raises(BadRecord, match="the record of alice cannot be used: DynamoDB does not take it"):
-        store.put(a_worker(evidence="x" * 500_000), NOON)
+        store.put(a_worker(message=plain("x" * 500_000)), NOON)
     with pytest.raises(BadRecord):
         store.add_history(an_entry(told="x" * 500_000))
     bob = store.put(a_worker(key="bob", instance_id="i-b"), NOON)

@@ -78,7 +78,7 @@ def claim(race: Race) -> None:
     def step(read: Worker) -> Worker | None:
         decision = decide(read, QUIET, POLICY, NOON)
         return (
-            with_claim(read, decision.reason, decision.words, NOON)
+            with_claim(read, decision.reason, decision.message, NOON)
             if decision.action is Action.STOP
             else None
         )

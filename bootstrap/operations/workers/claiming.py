@@ -4,13 +4,14 @@ waits until the machine is gone, and gets a new one.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bootstrap.aws import instances
 from bootstrap.aws.site import Site
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
+from lifecycle_app.model.messages import message
 from lifecycle_app.model.transitions import with_claim
 from lifecycle_app.model.worker import State, Worker
 
@@ -21,21 +22,15 @@ ACTS_WITHIN = timedelta(minutes=1)
 Clock = Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
-    """What the record tells of an ended machine: `reason` for programs, `words` for people."""
-
-    reason: str
-    words: str
-
-
-def end_stopped(site: Site, store: WorkerStore, key: str, instance_id: str, why: Why, clock: Clock) -> bool:
+def end_stopped(
+    site: Site, store: WorkerStore, key: str, instance_id: str, reason: str, clock: Clock
+) -> bool:
     """Claim the worker, look once more, terminate; False, with all as before, if somebody was faster."""
     before, now = store.get(key), clock()
     if before is None or before.instance_id != instance_id or before.state is not State.STOPPED:
         return False
     try:
-        claimed = store.put(with_claim(before, why.reason, why.words, now), now)
+        claimed = store.put(with_claim(before, reason, message(reason), now), now)
     except RecordConflict:
         return False
     # If the call fails, the machine may be ending all the same: the claim stays, and makes logins wait until an event

@@ -9,7 +9,7 @@ from bootstrap.aws.errors import if_exists
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.errors import Refused, StepFailed
-from bootstrap.operations.workers.claiming import Clock, Why, end_stopped
+from bootstrap.operations.workers.claiming import Clock, end_stopped
 from bootstrap.operations.workers.listing import Machine, store_of
 from bootstrap.operations.workers.stopping import stop
 from lifecycle_app.adapters.store import WorkerStore
@@ -18,7 +18,7 @@ from lifecycle_app.model.transitions import with_state
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, State, Worker
 
 TRIES = 5
-WHY = Why("terminated", "the operator terminates its machine")
+TERMINATED = "terminated"
 
 Step = Callable[[Worker], Worker]
 
@@ -60,7 +60,7 @@ def _end(site: Site, machine: Machine, clock: Clock) -> bool:
     if worker is None or worker.instance_id != machine.instance_id:
         # No login is led to a machine of which no record tells.
         return bool(instances.end(site.aws, [machine.instance_id], site.cluster, only_in=(State.STOPPED,)))
-    return end_stopped(site, store, machine.key, machine.instance_id, WHY, clock)
+    return end_stopped(site, store, machine.key, machine.instance_id, TERMINATED, clock)
 
 
 def mark_terminated(store: WorkerStore, machine: Machine, clock: Clock) -> None:

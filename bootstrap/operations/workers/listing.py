@@ -11,6 +11,7 @@ from bootstrap.aws.site import Site
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry, Kind, cost
+from lifecycle_app.model.messages import NOTHING, Message
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_SERVER, TAG_USER, State, Worker, worker_key
 
 NO_RECORD = "EC2 has it, but no record: `cloudjhub logs reconcile` tells what is done about it"
@@ -29,7 +30,8 @@ class Machine:
     """EC2's own word where EC2 tells of it, otherwise the record's."""
     since: datetime | None = None
     last_activity: datetime | None = None
-    evidence: str = ""
+    message: Message = NOTHING
+    """The activity seen last, or why it was kept or stopped."""
     instance_type: str = ""
     image: str = ""
     home_volume: str | None = None
@@ -93,7 +95,7 @@ def _recorded(worker: Worker, instance: Mapping[str, Any] | None, spent: float |
         state=instance["State"]["Name"] if instance else str(worker.state),
         since=worker.started_at or worker.state_at,
         last_activity=worker.last_activity,
-        evidence=worker.evidence,
+        message=worker.message,
         instance_type=worker.instance_type,
         image=instance.get("ImageId", "") if instance else "",
         home_volume=worker.home_volume,

@@ -22,7 +22,8 @@ from bootstrap.operations.workers.booting import Boot
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
 from hub.errors import CloudBusy, NoAddresses, NoCapacity, RecordUnclear, StartError
 from lifecycle_app.errors import BadRecord, StoreUnavailable
-from lifecycle_app.model.history import Entry
+from lifecycle_app.model.history import Entry, sentence
+from lifecycle_app.model.messages import joined
 from lifecycle_app.model.worker import State, Worker
 
 BOOTS_WITHIN = 1200.0
@@ -260,9 +261,9 @@ def verdict(before: Worker, now: Worker, given_up: Entry | None) -> tuple[Outcom
         case State.RUNNING if _began_anew(before.started_at, now.started_at):
             return Outcome.IN_USE, "it was stopped, and its user started it again"
         case State.RUNNING if given_up and given_up.evidence.get("why") == REFUSED:
-            return Outcome.IN_USE, given_up.words
+            return Outcome.IN_USE, joined(sentence(given_up))
         case State.RUNNING if given_up:
-            return Outcome.RUNNING, f"{given_up.words}; {NEVER_USED}"
+            return Outcome.RUNNING, f"{joined(sentence(given_up))}; {NEVER_USED}"
         case _:
             return None
 

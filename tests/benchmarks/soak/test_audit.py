@@ -11,6 +11,7 @@ from benchmarks.bench.counting import HUB, LIFECYCLE, WORKER
 from benchmarks.soak.audit import audit
 from benchmarks.soak.story import Call, Crash, Deed, Episode, Record, Seen, Stay, Story
 from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import plain
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import State
 
@@ -37,7 +38,7 @@ def stop_call(seconds: float, instance: str, caller: str = LIFECYCLE, error: str
 
 
 def entry(seconds: float, worker: str, instance: str, reason: str, **more: Any) -> Entry:
-    fields = {"kind": Kind.STOP, "words": f"because it is {reason}"} | more
+    fields: dict[str, Any] = {"kind": Kind.STOP, "message": plain(f"because it is {reason}")} | more
     return Entry(key=worker, at=at(seconds), reason=reason, instance_id=instance, **fields)
 
 
