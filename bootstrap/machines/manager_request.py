@@ -19,7 +19,7 @@ from bootstrap.machines.address import public_url
 from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.manager import install_packages
 from bootstrap.machines.manager.config import CONFIG_PATH, UNITS, ManagerConfig
-from bootstrap.machines.manager.units import FETCH, INSTALL_PACKAGES, SETUP, packages, setup_unit
+from bootstrap.machines.manager.services import FETCH, INSTALL_PACKAGES, SETUP, packages, unit
 from hub.config.settings import PATHS
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_NAME, TAG_OWNER, TAG_ROLE
 
@@ -170,7 +170,7 @@ def user_data(config: ManagerConfig) -> str:
             _file(CONFIG_PATH, config.to_json()),
             _file(FETCH, Path(fetch.__file__).read_text(encoding="utf-8")),
             _file(INSTALL_PACKAGES, Path(install_packages.__file__).read_text(encoding="utf-8")),
-            _file(UNITS / SETUP, setup_unit(config)),
+            _file(UNITS / SETUP, unit(SETUP, config)),
         ],
         # A list is run without a shell.
         "runcmd": [

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bootstrap.machines.address import hub_answers
 from bootstrap.machines.certificate import Pair, self_signed
-from bootstrap.machines.manager.caddy import ADMIN, caddyfile
 from bootstrap.machines.manager.config import CADDY_STATE, CERTIFICATE, HUB_STATIC, KEY
+from bootstrap.machines.manager.services import CADDY_ADMIN, caddyfile
 from tests.bootstrap.manager_examples import config
 from tests.hub.emulated import REPOSITORY, free_port
 
@@ -50,7 +50,7 @@ def caddy(directory: Path, host: str, backend: str, https: int = 0) -> Iterator[
     text = caddyfile(config(public_url=f"https://{host}:{ports[0]}")).replace("127.0.0.1:8000", backend)
     for path, place in ((CERTIFICATE, "certificate.pem"), (KEY, "key.pem"), (CADDY_STATE, "state")):
         text = text.replace(str(path), str(directory / place))
-    text = text.replace(str(HUB_STATIC), str(STATIC)).replace(ADMIN, f"unix/{directory}/admin.sock")
+    text = text.replace(str(HUB_STATIC), str(STATIC)).replace(CADDY_ADMIN, f"unix/{directory}/admin.sock")
     text = text.replace("{\n", f"{{\n\tdefault_bind {host}\n\thttp_port {ports[1]}\n", 1)
     (directory / "Caddyfile").write_text(text)
     command = [CADDY, "run", "--adapter", "caddyfile", "--config", str(directory / "Caddyfile")]

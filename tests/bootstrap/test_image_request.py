@@ -147,7 +147,7 @@ def changed(directory: Path, file: str) -> Path:
         ("bootstrap/worker/systemd/cloudjhub-worker.service", True),
         ("hub/spawn/spawner.py", False),
         ("lifecycle_app/model/worker.py", False),
-        ("bootstrap/machines/manager/units.py", False),
+        ("bootstrap/machines/manager/services.py", False),
     ],
 )
 def test_only_what_is_baked_in_asks_for_a_new_image(

@@ -18,8 +18,8 @@ import requests
 from bootstrap.config.choices import Https
 from bootstrap.machines.address import hub_answers
 from bootstrap.machines.certificate import self_signed
-from bootstrap.machines.manager.caddy import caddyfile
 from bootstrap.machines.manager.config import CERTIFICATE, KEY, ManagerConfig
+from bootstrap.machines.manager.services import caddyfile
 from tests.bootstrap.front import CADDY, STATIC, Front, caddy, wait_for
 from tests.bootstrap.manager_examples import config
 from tests.hub.emulated import free_port
@@ -37,6 +37,8 @@ pytestmark = pytest.mark.skipif(not CADDY, reason="Caddy is not installed")
         config(public_url="https://203.0.113.7:8443"),
         config(https=Https.OWN, subdomains=True),
         config(https=Https.LETS_ENCRYPT, email="me@hub.example"),
+        config(https=Https.LETS_ENCRYPT, email='a"#b@hub.example'),
+        config(https=Https.LETS_ENCRYPT),
     ],
 )
 def test_caddy_understands_it_without_a_warning(told: ManagerConfig, tmp_path: Path) -> None:
@@ -52,6 +54,9 @@ def test_caddy_understands_it_without_a_warning(told: ManagerConfig, tmp_path: P
 def test_only_lets_encrypt_has_caddy_fetch_a_certificate() -> None:
     assert "email me@x.example" in caddyfile(config(https=Https.LETS_ENCRYPT, email="me@x.example"))
     assert "tls /" not in caddyfile(config(https=Https.LETS_ENCRYPT))
+    assert "email" not in caddyfile(config(https=Https.LETS_ENCRYPT))
+    with pytest.raises(ValueError, match="braces"):
+        caddyfile(config(https=Https.LETS_ENCRYPT, email="{$HOME}@x.example"))
     for https in (Https.OWN, Https.SELF_SIGNED):
         assert f"tls {CERTIFICATE} {KEY}" in caddyfile(config(https=https))
 

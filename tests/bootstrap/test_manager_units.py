@@ -3,17 +3,20 @@
 import shutil
 import subprocess
 from configparser import RawConfigParser
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bootstrap.config.choices import Https
-from bootstrap.machines.manager import units
+from bootstrap.machines.manager import services as units
 from bootstrap.machines.manager.config import ManagerConfig
-from bootstrap.machines.manager.unit_text import command_line, unit
+from bootstrap.machines.manager.services import command_line
 from tests.bootstrap.manager_examples import config
 
-EVERYTHING = config(https=Https.OWN, nat_range="10.77.0.0/16")
+RENDERED = Path(__file__).with_name("rendered")
+
+EVERYTHING = config(https=Https.OWN, nat_range="10.77.0.0/16", subdomains=True)
 SERVICES = (units.HUB, units.PROXY, units.CADDY, units.JOURNAL)
 
 
@@ -30,7 +33,7 @@ def parsed(text: str) -> RawConfigParser:
         (config(https=Https.NONE, public_url="http://127.0.0.1:8000"), set()),
         (config(), {units.CADDY}),
         (config(https=Https.LETS_ENCRYPT), {units.CADDY}),
-        (config(https=Https.OWN), {units.CADDY, units.CERTIFICATE, units.CERTIFICATE_TIMER}),
+        (config(https=Https.OWN), {units.CADDY, units.CERTIFICATE_UNIT, units.CERTIFICATE_TIMER}),
         (config(nat_range="10.0.0.0/16"), {units.CADDY, units.NAT}),
     ],
 )
@@ -40,7 +43,7 @@ def test_a_manager_has_the_units_that_it_needs(told: ManagerConfig, more: set[st
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
-    texts = {**units.units(EVERYTHING), units.SETUP: units.setup_unit(EVERYTHING)}
+    texts = {**units.units(EVERYTHING), units.SETUP: units.unit(units.SETUP, EVERYTHING)}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     paths = [str(tmp_path / name) for name in texts]
@@ -97,9 +100,27 @@ def test_each_word_of_a_command_stays_itself(words: list[str], line: str) -> Non
     assert command_line(words) == line
 
 
-def test_a_value_cannot_begin_another_line() -> None:
-    with pytest.raises(ValueError, match="spans lines"):
-        unit({"Service": (("User", "a\nExecStart=/bin/sh"),)})
+@pytest.mark.parametrize("value", ["a\nExecStart=/bin/sh", "a\rb", "a\x00"])
+def test_a_value_cannot_begin_another_line(value: str) -> None:
+    with pytest.raises(ValueError, match=r"cloudjhub-hub\.service: region has more than one line"):
+        units.units(replace(EVERYTHING, region=value))
+
+
+def test_every_file_is_exactly_as_expected() -> None:
+    """Whole texts: a change of a template is seen here as it will be on the manager."""
+    texts = {
+        **units.units(EVERYTHING),
+        units.SETUP: units.unit(units.SETUP, EVERYTHING),
+        "Caddyfile": units.caddyfile(EVERYTHING),
+        "nat.nft": units.nat_rules(EVERYTHING),
+    }
+    expected = {path.name: path.read_text() for path in RENDERED.iterdir()}
+    assert texts == expected
+
+
+def test_every_template_is_used() -> None:
+    names = {*units.units(EVERYTHING), units.SETUP, "Caddyfile", "nat.nft", "hardening.conf"}
+    assert {path.name for path in units.TEMPLATES.iterdir()} == names
 
 
 def test_only_what_workers_begin_is_forwarded() -> None:

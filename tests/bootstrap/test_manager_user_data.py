@@ -11,8 +11,8 @@ import yaml
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
-from bootstrap.machines.manager.commands import hub_command, proxy_command
 from bootstrap.machines.manager.config import ManagerConfig
+from bootstrap.machines.manager.services import hub_command, proxy_command
 from bootstrap.machines.manager.system import environment_file
 from bootstrap.machines.manager_request import LIMIT, manager_config, user_data
 from hub.config.settings import Settings, from_document

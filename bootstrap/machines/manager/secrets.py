@@ -23,8 +23,8 @@ from bootstrap.machines.manager.config import (
     TLS,
     ManagerConfig,
 )
+from bootstrap.machines.manager.services import CADDY
 from bootstrap.machines.manager.system import SetupError
-from bootstrap.machines.manager.units import CADDY
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -14,7 +14,6 @@ import boto3
 
 from bootstrap.config.choices import Https
 from bootstrap.machines.manager import secrets, system
-from bootstrap.machines.manager.caddy import caddyfile
 from bootstrap.machines.manager.config import (
     CADDY_STATE,
     CADDY_USER,
@@ -31,8 +30,16 @@ from bootstrap.machines.manager.config import (
     UNITS,
     ManagerConfig,
 )
+from bootstrap.machines.manager.services import (
+    CERTIFICATE_UNIT,
+    MOUNT,
+    NAT,
+    PACKAGED_CADDY,
+    caddyfile,
+    nat_rules,
+    units,
+)
 from bootstrap.machines.manager.system import Run, SetupError, run
-from bootstrap.machines.manager.units import CERTIFICATE, MOUNT, NAT, PACKAGED_CADDY, nat_rules, units
 
 Step = tuple[str, Callable[[], object]]
 
@@ -89,7 +96,7 @@ def place_secrets(config: ManagerConfig) -> None:
 def start_services(config: ManagerConfig, run: Run) -> None:
     """They wait for the end of this program, which is a unit too; so nobody waits for them here."""
     wanted = [name for name in units(config) if name.endswith((".service", ".timer"))]
-    wanted = [name for name in wanted if name != CERTIFICATE]
+    wanted = [name for name in wanted if name != CERTIFICATE_UNIT]
     if config.https is not Https.NONE:
         run(["systemctl", "disable", "--now", PACKAGED_CADDY])
     run(["systemctl", "enable", *wanted])

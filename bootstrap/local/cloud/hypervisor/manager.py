@@ -22,9 +22,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bootstrap.local import processes
 from bootstrap.machines.fetch import TARGET, DamagedError, fetch
 from bootstrap.machines.manager import secrets
-from bootstrap.machines.manager.commands import hub_command, proxy_command
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
 from bootstrap.machines.manager.journal import WAITING, Entry, Shipper, batches, entry_of
+from bootstrap.machines.manager.services import hub_command, proxy_command
 from hub.config.settings import CONFIG_VARIABLE
 
 CURSOR = Path("/var/lib/cloudjhub-journal/cursor")
