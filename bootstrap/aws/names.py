@@ -1,5 +1,6 @@
 """The names of a cluster's parts in AWS. Everything is found by these names and by the cluster's tag."""
 
+import hashlib
 from typing import Protocol
 
 STACKS = ("data", "place", "access")
@@ -9,6 +10,9 @@ MACHINE_ROLES = ("manager", "worker", "builder")
 """The roles of instances, each with an instance profile; Chalice creates one for each function."""
 HANDLERS = ("record_state", "idle_alarm", "record_activity", "sweep", "stop_requested", "reconcile")
 """The functions in app.py."""
+
+LONGEST_BUCKET = 63
+"""Characters: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
 
 class Location(Protocol):
@@ -37,8 +41,16 @@ def table(cluster: str, name: str) -> str:
 
 
 def bucket(cluster: str, location: Location) -> str:
-    """Account and region make it unique: bucket names are global."""
-    return f"cloudjhub-{cluster}-{location.account}-{location.region}"
+    """Account and region make it unique: bucket names are global.
+
+    Of a cluster whose name is too long, the name's beginning and a hash of the whole.
+    """
+    suffix = f"-{location.account}-{location.region}"
+    room = LONGEST_BUCKET - len("cloudjhub-") - len(suffix)
+    if len(cluster) > room:
+        digest = hashlib.sha256(cluster.encode()).hexdigest()[:8]
+        cluster = f"{cluster[: room - len(digest) - 1]}-{digest}"
+    return f"cloudjhub-{cluster}{suffix}"
 
 
 def log_group(cluster: str) -> str:
