@@ -62,6 +62,7 @@ def _unanswered(abort: click.Abort) -> BootstrapError:
 
 
 @click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cloudjhub", prog_name=PROGRAM, message="%(prog)s %(version)s")
 def cli() -> None:
     """JupyterHub on AWS: an instance for every user, started at login, stopped when idle."""
 

@@ -17,7 +17,7 @@ from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Authenticator
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations.workers.listing import store_of
-from hub.config.authenticators import SIGN_UP_KEY
+from hub.config.authenticators import SIGN_UP_KEY, lets_others_in
 from hub.users.names import People, sign_up_code
 from lifecycle_app.model.worker import State, Worker
 
@@ -81,11 +81,11 @@ def add(
 @dry_run_option
 @json_option
 def remove(names: tuple[str, ...], file: Path, dry_run: bool, as_json: bool) -> None:
-    """Shut users out: they are logged out, and may not log in again. Their machines and files are kept."""
+    """Remove users: they are logged out and cannot log in again. Their machines and files are kept."""
     if not names:
-        raise SettingsError("nobody is named: write their names behind `users remove`")
-    change = kept.removing(names)
+        raise SettingsError("no user is named: write names after `users remove`")
     site = site_of(file)
+    change = kept.removing(names, lambda name: _may_be_elsewhere(site, name))
     before, after = (
         _previewed(kept.read_people(site), change) if dry_run else kept.change_people(site, change)
     )
@@ -141,6 +141,13 @@ def _sign_up_key(site: Site) -> str:
             f"{site.cluster} has no key for sign-up codes in {site.aws.region}: run `cloudjhub up` first"
         )
     return found[SIGN_UP_KEY]
+
+
+def _may_be_elsewhere(site: Site, name: str) -> bool:
+    """Can somebody who is not in the list log in under this name, or is there a machine of this name?"""
+    login = site.settings.login
+    is_open = login.allow_all or lets_others_in(login.authenticator, login.options)
+    return is_open or any(worker.user == name for worker in store_of(site).everybody())
 
 
 def rows(people: People, workers: Iterable[Worker]) -> list[dict[str, Any]]:

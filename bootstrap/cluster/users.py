@@ -1,6 +1,7 @@
 """Who belongs to a cluster, in the scope `users` of its settings table. The hub looks there every minute."""
 
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -69,12 +70,20 @@ def adding(given: Iterable[str], admin: bool | None) -> Callable[[People], Peopl
     return change
 
 
-def removing(given: Iterable[str]) -> Callable[[People], People]:
-    """The change that shuts these out."""
+def removing(given: Iterable[str], is_known: Callable[[str], bool]) -> Callable[[People], People]:
+    """The change that removes these. `is_known` is asked about names that are not in the list of users; the change
+    raises SettingsError for those that it does not know.
+    """
     removed = [accepted(name) for name in given]
 
     def change(people: People) -> People:
         for name in removed:
+            if name not in people.users | people.removed and not is_known(name):
+                near = get_close_matches(name, people.users)
+                raise SettingsError(
+                    f"there is no user {name!r}, no user was removed: "
+                    + (f"did you mean {' or '.join(near)}?" if near else "see `cloudjhub users list`")
+                )
             people = people.without(name)
         return people
 

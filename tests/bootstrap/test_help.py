@@ -1,9 +1,11 @@
 """The help that an operator reads on a terminal of 80 columns."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from bootstrap.__main__ import cli
 
@@ -13,6 +15,11 @@ def groups(group: click.Group, path: str) -> Iterator[tuple[str, click.Group]]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from groups(command, f"{path} {name}")
+
+
+def test_the_version_is_printed() -> None:
+    result = CliRunner().invoke(cli, ["--version"])
+    assert result.output == f"cloudjhub {version('cloudjhub')}\n"
 
 
 @pytest.mark.parametrize(("path", "group"), [*groups(cli, "cloudjhub")])

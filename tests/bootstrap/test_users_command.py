@@ -98,6 +98,31 @@ def test_users_are_removed_and_can_come_back(site: Site) -> None:
     assert users.read_people(site).removed == frozenset()
 
 
+def test_an_unknown_user_is_not_removed(site: Site) -> None:
+    refused = run(site, users_group, "remove", "bob", "adda")
+    assert "there is no user 'adda', no user was removed: did you mean ada?" in error(refused, SettingsError)
+    refused = run(site, users_group, "remove", "nobodyhere", "--dry-run")
+    assert "see `cloudjhub users list`" in error(refused, SettingsError)
+    assert users.read_people(site).users == {"ada", "bob"}
+
+
+def test_who_has_a_machine_or_is_removed_already_is_known(site: Site) -> None:
+    store_of(site).put(worker("zoe/gpu", State.STOPPED), NOW)
+    assert lines(site, "remove", "zoe") == ["removed zoe"]
+    assert lines(site, "remove", "zoe") == ["nothing to change"]
+
+
+@pytest.mark.parametrize(
+    "login",
+    ["{allow_all: true}", "{authenticator: github, options: {client_id: abc, allowed_organizations: [uni]}}"],
+)
+def test_where_others_can_log_in_any_name_can_be_removed(login: str, tmp_path: Path) -> None:
+    with emulated_aws():
+        site = site_in(tmp_path, f"login: {login}\n")
+        build_tables(site)
+        assert lines(site, "remove", "eve") == ["removed eve"]
+
+
 @pytest.mark.parametrize("words", [("add", "carol"), ("remove", "bob")])
 def test_a_dry_run_changes_nothing(site: Site, words: tuple[str, ...]) -> None:
     before = users.read_people(site)
