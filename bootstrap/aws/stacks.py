@@ -4,16 +4,17 @@ import json
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from bootstrap.aws.errors import if_exists
+from bootstrap.aws.errors import DENIED, code_of, if_exists
 from bootstrap.aws.waiting import Report, polls
 from bootstrap.errors import StepFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_cloudformation.type_defs import ResourceChangeTypeDef, StackTypeDef
 
 Template = dict[str, Any]
 
@@ -21,6 +22,8 @@ FIRST_DELAY, LONGEST_DELAY, WITHIN = 0.2, 5.0, 3600.0
 """Seconds: between two polls of a stack, and until we no longer wait for it. NAT gateways take minutes."""
 STACK = "AWS::CloudFormation::Stack"
 BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
+NO_CHANGES = ("No updates are to be performed", "didn't contain changes")
+"""What CloudFormation says of a template that changes nothing."""
 CONSEQUENCES = ("cancelled", "The following resource(s) failed")
 """What CloudFormation says of resources and stacks that fail because another one failed."""
 
@@ -69,20 +72,24 @@ def apply(
 
     `is_protected`: the stack cannot be deleted by mistake. Raises StepFailed with the reason of the first failure.
     """
-    wanted: dict[str, Any] = {
-        "StackName": name,
-        "TemplateBody": json.dumps(template),
-        "Capabilities": ["CAPABILITY_NAMED_IAM"],
-        "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
-    }
+    wanted = _request(name, template, tags or {})
     stack = settle(client, name, report)
     if stack is None:
         stack = _create(client, wanted, is_protected=is_protected, report=report)
-    if _differs(client, stack, template, tags or {}):
+    if differs(client, stack, template, tags or {}):
         stack = _update(client, wanted, stack, report)
     if is_protected and not stack.get("EnableTerminationProtection"):
         client.update_termination_protection(StackName=name, EnableTerminationProtection=True)
     return _outputs(stack)
+
+
+def _request(name: str, template: Template, tags: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "StackName": name,
+        "TemplateBody": json.dumps(template),
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
 
 
 def settle(client: "CloudFormationClient", name: str, report: Report = silent) -> "StackTypeDef | None":
@@ -137,6 +144,42 @@ def current(client: "CloudFormationClient", name: str) -> "StackTypeDef | None":
     return found["Stacks"][0] if found else None
 
 
+def preview(
+    client: "CloudFormationClient", name: str, template: Template, tags: Mapping[str, str]
+) -> "list[ResourceChangeTypeDef] | None":
+    """What an update to this template would do to each resource; None where the caller may not ask.
+
+    CloudFormation answers by a change set, which is deleted once it is read. Raises StepFailed.
+    """
+    try:
+        change_set = client.create_change_set(
+            **_request(name, template, tags), ChangeSetName=f"cloudjhub-{uuid4()}", ChangeSetType="UPDATE"
+        )["Id"]
+    except ClientError as error:
+        if code_of(error) in DENIED:
+            return None
+        raise
+    try:
+        return _changes_in(client, name, change_set)
+    finally:
+        client.delete_change_set(StackName=name, ChangeSetName=change_set)
+
+
+def _changes_in(client: "CloudFormationClient", name: str, change_set: str) -> "list[ResourceChangeTypeDef]":
+    """The changes of a change set as soon as they are known."""
+    for _ in polls(WITHIN, every=FIRST_DELAY, at_most_every=LONGEST_DELAY):
+        describe = client.get_paginator("describe_change_set")
+        pages = list(describe.paginate(StackName=name, ChangeSetName=change_set))
+        status, reason = pages[0]["Status"], pages[0].get("StatusReason", "")
+        if status == "CREATE_COMPLETE":
+            return [one["ResourceChange"] for page in pages for one in page["Changes"]]
+        if status == "FAILED" and any(part in reason for part in NO_CHANGES):
+            return []
+        if status == "FAILED":
+            raise StepFailed(f"CloudFormation cannot tell what would change: {reason}")
+    raise StepFailed(f"the change set {change_set} is not ready: run the command again")
+
+
 def template_of(client: "CloudFormationClient", name: str) -> Template:
     """The template that the stack has now."""
     body: Any = client.get_template(StackName=name)["TemplateBody"]
@@ -160,7 +203,7 @@ def _update(
     try:
         client.update_stack(**wanted)
     except ClientError as error:
-        if "No updates are to be performed" in str(error):  # what differs has no effect
+        if NO_CHANGES[0] in str(error):  # what differs has no effect
             return stack
         raise
     return _completed(client, _wait(client, stack["StackId"], report), ("UPDATE_COMPLETE",))
@@ -178,9 +221,10 @@ def _completed(
     return stack
 
 
-def _differs(
+def differs(
     client: "CloudFormationClient", stack: "StackTypeDef", template: Template, tags: Mapping[str, str]
 ) -> bool:
+    """Has the stack another template, or other tags?"""
     has = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
     return has != dict(tags) or template_of(client, stack["StackName"]) != template
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from bootstrap.aws.stacks import Next, next_of
-from bootstrap.cluster.steps.stack_changes import IMMUTABLE, resource_changes
+from bootstrap.cluster.steps.stack_changes import UNKNOWN, changes_in, compared
 from bootstrap.cluster.steps.step import Change, Kind
+from bootstrap.local.cloud.formation.change_sets import recreation, resource_changes
 from tests.bootstrap.templates import variants
 
 
@@ -70,19 +71,40 @@ def subnet(**properties: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_changes_between_two_templates(
-    before: dict[str, Any], after: dict[str, Any], change: Change
-) -> None:
-    assert resource_changes(before, after) == [change]
-    assert resource_changes(after, after) == []
+def test_what_a_change_set_says(before: dict[str, Any], after: dict[str, Any], change: Change) -> None:
+    assert preview(before, after) == [change]
+    assert preview(after, after) == []
 
 
-def test_of_every_kind_it_is_known_what_cannot_change() -> None:
-    kinds = {one["Type"] for template in variants().values() for one in template["Resources"].values()}
-    always_in_place = {
-        "AWS::EC2::EIP",
-        "AWS::EC2::InternetGateway",
-        "AWS::EC2::VPCGatewayAttachment",
-        "AWS::S3::BucketPolicy",
+def preview(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
+    found: Any = resource_changes(before, after)
+    return changes_in(found)
+
+
+def test_what_refers_to_a_replaced_resource_may_be_replaced_too() -> None:
+    routes = {
+        "Type": "AWS::EC2::SubnetRouteTableAssociation",
+        "Properties": {"SubnetId": {"Ref": "S"}, "RouteTableId": "rtb-1"},
     }
-    assert kinds - set(IMMUTABLE) == always_in_place
+    assert preview({"S": subnet(), "R": routes}, {"S": subnet(CidrBlock="10.0.1.0/24"), "R": routes}) == [
+        Change(Kind.CHANGE, "R", "AWS::EC2::SubnetRouteTableAssociation: SubnetId; may be replaced"),
+        Change(Kind.REPLACE, "S", "AWS::EC2::Subnet: CidrBlock"),
+    ]
+
+
+def test_without_a_change_set_a_plan_compares_the_templates() -> None:
+    before = {"S": subnet(), "T": subnet()}
+    after = {"S": subnet(CidrBlock="10.0.1.0/24"), "U": subnet()}
+    assert compared(before, after) == [
+        Change(Kind.CHANGE, "S", f"AWS::EC2::Subnet: CidrBlock{UNKNOWN}"),
+        Change(Kind.REMOVE, "T", "AWS::EC2::Subnet"),
+        Change(Kind.CREATE, "U", "AWS::EC2::Subnet"),
+    ]
+    assert compared(after, after) == []
+
+
+def test_the_schema_of_every_resource_is_known() -> None:
+    types = {one["Type"] for template in variants().values() for one in template["Resources"].values()}
+    assert {resource_type for resource_type in types if recreation(resource_type)} == types - {
+        "AWS::EC2::InternetGateway"
+    }

@@ -35,8 +35,9 @@ def _stacks(scope: Scope) -> list[Statement]:
             [
                 f"cloudformation:{action}"
                 for action in (
-                    "CreateStack", "DeleteStack", "DescribeStackEvents", "DescribeStackResources", "DescribeStacks",
-                    "GetTemplate", "TagResource", "UntagResource", "UpdateStack", "UpdateTerminationProtection",
+                    "CreateChangeSet", "CreateStack", "DeleteChangeSet", "DeleteStack", "DescribeChangeSet",
+                    "DescribeStackEvents", "DescribeStackResources", "DescribeStacks", "GetTemplate", "TagResource",
+                    "UntagResource", "UpdateStack", "UpdateTerminationProtection",
                 )
             ],
             [scope.arn("cloudformation", stack) for stack in (*own, shared)],

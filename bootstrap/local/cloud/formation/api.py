@@ -9,9 +9,10 @@ from uuid import uuid4
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError, Response
+from bootstrap.local.cloud.formation.change_sets import resource_changes
 from bootstrap.local.cloud.formation.engine import Engine
 from bootstrap.local.cloud.formation.kinds import KINDS
-from bootstrap.local.cloud.formation.model import Stack, Template
+from bootstrap.local.cloud.formation.model import ChangeSet, Stack, Template
 from bootstrap.local.cloud.formation.resolving import creation_order
 from bootstrap.local.cloud.wire import Call
 
@@ -27,12 +28,17 @@ class Formation:
     def __init__(self, emulator: Emulator, engine: Engine) -> None:
         self._emulator = emulator
         self._engine = engine
+        self._change_sets: dict[str, ChangeSet] = {}
+        """By ARN. Not kept when the cloud ends: they are read at once."""
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
+            "CreateChangeSet": self._create_change_set,
             "CreateStack": self._create,
+            "DeleteChangeSet": self._delete_change_set,
             "UpdateStack": self._update,
             "DeleteStack": self._delete,
+            "DescribeChangeSet": self._describe_change_set,
             "DescribeStacks": self._describe,
             "DescribeStackEvents": self._events,
             "DescribeStackResources": self._resources,
@@ -61,16 +67,10 @@ class Formation:
 
     def _update(self, call: Call) -> Response:
         asked = wire.parameters(call)
-        stack = self._require(asked["StackName"])
-        if stack.status not in CHANGEABLE:
-            raise _invalid(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
+        stack = self._changeable(asked["StackName"])
         template = _read_template(asked)
         tags = _tags(asked) if "Tags" in asked else stack.tags
-        if (template["Resources"], template.get("Outputs"), tags) == (
-            stack.template["Resources"],
-            stack.template.get("Outputs"),
-            stack.tags,
-        ):
+        if not _differs(stack, template, tags):
             raise _invalid("No updates are to be performed.")
         stack.previous, stack.previous_tags = stack.template, stack.tags
         stack.template, stack.tags = template, tags
@@ -138,6 +138,49 @@ class Formation:
         stack.is_protected = bool(asked["EnableTerminationProtection"])
         return wire.answer(call, {"StackId": stack.id})
 
+    def _create_change_set(self, call: Call) -> Response:
+        asked = wire.parameters(call)
+        stack, name = self._changeable(asked["StackName"]), asked["ChangeSetName"]
+        template = _read_template(asked)
+        made = ChangeSet(
+            id=f"arn:aws:cloudformation:{self._emulator.region}:{self._emulator.account}:changeSet/{name}/{uuid4()}",
+            name=name,
+            stack=stack,
+            differs=_differs(stack, template, _tags(asked) if "Tags" in asked else stack.tags),
+            changes=resource_changes(stack.template["Resources"], template["Resources"]),
+        )
+        self._change_sets[made.id] = made
+        return wire.answer(call, {"Id": made.id, "StackId": stack.id})
+
+    def _describe_change_set(self, call: Call) -> Response:
+        made = self._change_sets.get(wire.parameters(call)["ChangeSetName"])
+        if made is None:
+            raise AwsError("ChangeSetNotFound", "ChangeSet does not exist")
+        reason = "The submitted information didn't contain changes."
+        described = {
+            "ChangeSetId": made.id,
+            "ChangeSetName": made.name,
+            "StackId": made.stack.id,
+            "StackName": made.stack.name,
+            "Changes": [{"Type": "Resource", "ResourceChange": one} for one in made.changes],
+            **(
+                {"Status": "CREATE_COMPLETE"}
+                if made.differs
+                else {"Status": "FAILED", "StatusReason": reason}
+            ),
+        }
+        return wire.answer(call, described)
+
+    def _delete_change_set(self, call: Call) -> Response:
+        self._change_sets.pop(wire.parameters(call)["ChangeSetName"], None)
+        return wire.answer(call, {})
+
+    def _changeable(self, name: str) -> Stack:
+        stack = self._require(name)
+        if stack.status not in CHANGEABLE:
+            raise _invalid(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
+        return stack
+
     def _require(self, name: str) -> Stack:
         stack = self._engine.stacks.get(name) or self._named(name)
         if stack is None:
@@ -150,6 +193,15 @@ class Formation:
             if name in (stack.name, stack.id) and stack.status != "DELETE_COMPLETE":
                 return stack
         return None
+
+
+def _differs(stack: Stack, template: Template, tags: dict[str, str]) -> bool:
+    """Would an update do anything? A new description alone does not."""
+    return (template["Resources"], template.get("Outputs"), tags) != (
+        stack.template["Resources"],
+        stack.template.get("Outputs"),
+        stack.tags,
+    )
 
 
 def _as_described(stack: Stack) -> dict[str, Any]:

@@ -36,6 +36,17 @@ class StackEvent:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """What an update of a stack would do: `changes` as ResourceChange has it; `differs`: is there anything to do?"""
+
+    id: str
+    name: str
+    stack: "Stack"
+    differs: bool
+    changes: list[dict[str, Any]]
+
+
 @dataclass(slots=True)
 class Stack:
     """A stack; `template` is the one it has or is brought to, `previous` the one it falls back to."""

@@ -48,10 +48,11 @@ def resolve(value: Any, resources: Mapping[str, Made], pseudo: Mapping[str, str]
 def _needed_by(definition: Mapping[str, Any]) -> set[str]:
     depends = definition.get("DependsOn", [])
     stated: Sequence[str] = [depends] if isinstance(depends, str) else depends
-    return {*stated, *_names_in(definition.get("Properties", {}))}
+    return {*stated, *names_in(definition.get("Properties", {}))}
 
 
-def _names_in(value: Any) -> Iterator[str]:
+def names_in(value: Any) -> Iterator[str]:
+    """The resources that a value refers to."""
     match value:
         case {"Ref": str(name)} if not name.startswith(PSEUDO):
             yield name
@@ -61,10 +62,10 @@ def _names_in(value: Any) -> Iterator[str]:
             yield from (name for name, _ in IN_TEXT.findall(text) if not name.startswith(PSEUDO))
         case dict():
             for one in value.values():
-                yield from _names_in(one)
+                yield from names_in(one)
         case list():
             for one in value:
-                yield from _names_in(one)
+                yield from names_in(one)
 
 
 def _referred(name: str, resources: Mapping[str, Made], pseudo: Mapping[str, str]) -> str:
