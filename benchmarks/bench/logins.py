@@ -18,8 +18,9 @@ from benchmarks.bench import counting
 from benchmarks.bench.counting import HUB, LIFECYCLE, Calls, state
 from benchmarks.bench.report import Row, Sample, Section, measured, ratios, sample
 from benchmarks.bench.visitor import Login, Visitor, visitor
-from tests.scenarios.cloud import PATIENCE, LocalCloud
-from tests.scenarios.conftest import free_port
+from tests.scenarios.cloud import LocalCloud
+from tests.shared.addresses import free_port
+from tests.shared.waiting import PATIENCE
 
 TARGET = 1.3
 QUIET = 1.0

@@ -24,8 +24,8 @@ from benchmarks.bench.report import Sample, Section, markdown, measured, ratios,
 from benchmarks.bench.visitor import USABLE
 from bootstrap.machines.image.setup import SLOW
 from bootstrap.worker.server import JUPYTER_CONFIG
-from tests.scenarios.cloud import PATIENCE
-from tests.scenarios.conftest import free_port
+from tests.shared.addresses import free_port
+from tests.shared.waiting import PATIENCE
 
 TOKEN = "a-token"
 PREFIX = "/user/bench/"

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.soak.audit import audit
 from benchmarks.soak.report import table
 from benchmarks.soak.running import Size, soak
-from tests.scenarios.conftest import free_port
+from tests.shared.addresses import free_port
 
 
 def main() -> int:

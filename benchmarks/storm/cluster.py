@@ -18,7 +18,9 @@ import requests
 
 from benchmarks.storm.settings import CLUSTER, GROUP, HUB_NAME, IMAGE, ROLE, SUBNETS, Storm
 from tests.bootstrap.front import caddy, wait_for
-from tests.hub.emulated import REPOSITORY, Emulated, eventually, free_port
+from tests.hub.emulated import REPOSITORY, Emulated
+from tests.shared.addresses import free_port
+from tests.shared.waiting import until
 
 SECRETS = (
     "lifecycle-token",
@@ -177,7 +179,7 @@ def running(wanted: Storm, directory: Path) -> Iterator[Cluster]:
         for name in ("account", "machines"):
             begun.append(_python(cluster, name))
             cluster.processes[name] = psutil.Process(begun[-1].pid)
-            eventually(lambda: _answers(storm))
+            until(lambda: _answers(storm))
         backend = storm.proxy.rpartition("/")[2]
         host = backend.partition(":")[0]
         with (

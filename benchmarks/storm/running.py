@@ -13,7 +13,7 @@ from benchmarks.storm.cluster import Cluster, running
 from benchmarks.storm.settings import CLUSTER, Storm
 from hub.config.settings import WORKER_PORT
 from hub.identity import worker_token
-from tests.hub.emulated import eventually
+from tests.shared.waiting import until
 
 ROUND = 5.0
 """Seconds between two polls of a server, and between two reads of the records: the hub's default."""
@@ -48,7 +48,7 @@ def measure(servers: int, rounds: float) -> Quiet:
         with running(storm, directory) as cluster:
             began = time.time()
             cluster.restart_hub(lambda: _populate(cluster, servers))
-            eventually(lambda: _active(cluster) == servers, 300)
+            until(lambda: _active(cluster) == servers)
             ready = time.time() - began
             time.sleep(SETTLED)
             return _watched(cluster, servers, rounds, ready)

@@ -10,7 +10,6 @@ from moto import mock_aws
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.config.reading import read_settings
-from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 
 FILE_TEXT = "cluster: test\nregion: us-east-1\nowner: Ada\n"
 USERS = "ada admin\nbob\n"
@@ -33,9 +32,3 @@ def site_in(directory: Path, more: str = "") -> Site:
     (directory / "users").write_text(USERS)
     settings = read_settings(directory / "cluster.yaml")
     return Site(settings=settings, aws=Aws(settings.region), directory=directory / "state")
-
-
-def build_tables(site: Site) -> None:
-    """The tables alone, without the rest of their stack."""
-    for model, table in ((WorkerRecord, "workers"), (HistoryRecord, "history"), (SettingRecord, "settings")):
-        bound(model, site.cluster, table, site.aws.region).create_table(billing_mode="PAY_PER_REQUEST")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,17 @@ from bootstrap.aws.site import Site
 from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.errors import BootstrapError
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 from lifecycle_app.model.worker import State, Worker, split
+from tests.shared.tables import create_tables
 
 REGION = "eu-west-1"
 NOW = datetime.now(UTC).replace(microsecond=0)
 FILE = f"cluster: spring\nregion: {REGION}\nowner: me\n"
 
 
-@cache
 def an_image() -> str:
-    """An image to launch from. moto lists hundreds, always the same, and takes its time."""
-    return str(boto3.client("ec2", region_name=REGION).describe_images()["Images"][0]["ImageId"])
+    """A new image to launch from."""
+    return str(boto3.client("ec2", region_name=REGION).register_image(Name="base")["ImageId"])
 
 
 class Built:
@@ -45,13 +43,7 @@ class Built:
             aws=Aws(REGION),
             directory=directory,
         )
-        for model, table in (
-            (WorkerRecord, "workers"),
-            (HistoryRecord, "history"),
-            (SettingRecord, "settings"),
-        ):
-            made = bound(model, "spring", table, REGION)
-            made.create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+        create_tables("spring", REGION)
         self.store = WorkerStore("spring", region=REGION)
         self.ec2 = boto3.client("ec2", region_name=REGION)
 

@@ -15,7 +15,8 @@ from bootstrap.machines.certificate import Pair, self_signed
 from bootstrap.machines.manager.config import CADDY_STATE, CERTIFICATE, HUB_STATIC, KEY
 from bootstrap.machines.manager.services import CADDY_ADMIN, caddyfile
 from tests.bootstrap.manager_examples import config
-from tests.hub.emulated import REPOSITORY, free_port
+from tests.hub.emulated import REPOSITORY
+from tests.shared.addresses import free_port
 
 CADDY = shutil.which("caddy", path=f"{REPOSITORY}/build/caddy/usr/bin") or shutil.which("caddy") or ""
 STATIC = Path(sys.prefix) / "share/jupyterhub/static"

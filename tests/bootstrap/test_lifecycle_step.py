@@ -23,17 +23,10 @@ from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing
 from bootstrap.errors import StepFailed
 from bootstrap.local import processes
-from tests.local_cloud.cloud_process import (
-    ACCOUNT,
-    EVENTS_ADDRESS,
-    KEY,
-    REGION,
-    SECRET,
-    CloudProcess,
-    free_port,
-    until,
-)
+from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, CloudProcess
 from tests.local_cloud.test_event_bus import is_up
+from tests.shared.addresses import free_port
+from tests.shared.waiting import until
 
 HUB = Manager(domain="127.0.0.1", port=9, https=Https.NONE)  # nobody answers there
 SETTINGS = ClusterSettings(
@@ -197,7 +190,7 @@ def test_an_event_that_fails_three_times_is_kept_in_the_queue(site: Site) -> Non
         bodies = [json.loads(message["Body"]) for message in messages]
         return [one for one in bodies if one["requestPayload"].get("detail") == detail]
 
-    [failed] = until(kept, "the event in the queue", patience=60)
+    [failed] = until(kept, "the event in the queue")
     assert failed["requestContext"]["condition"] == "RetriesExhausted"
 
 

@@ -22,7 +22,7 @@ from bootstrap.machines.manager.config import CERTIFICATE, KEY, ManagerConfig
 from bootstrap.machines.manager.services import caddyfile
 from tests.bootstrap.front import CADDY, STATIC, Front, caddy, wait_for
 from tests.bootstrap.manager_examples import config
-from tests.hub.emulated import free_port
+from tests.shared.addresses import free_port
 
 HOST = "127.178.0.1"
 UPLOAD = 30 * 1024 * 1024

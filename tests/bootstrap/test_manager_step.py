@@ -26,17 +26,10 @@ from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, 
 from bootstrap.errors import Interrupted, Refused, StepFailed
 from bootstrap.local.cloud.hypervisor.manager import HELD
 from bootstrap.machines import state_volume
-from tests.local_cloud.cloud_process import (
-    ACCOUNT,
-    KEY,
-    NETWORK,
-    SECRET,
-    CloudProcess,
-    EventSink,
-    free_port,
-    until,
-)
+from tests.local_cloud.cloud_process import ACCOUNT, KEY, NETWORK, SECRET, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
+from tests.shared.addresses import free_port
+from tests.shared.waiting import until
 
 BASE = "ami-0ba5e000000000001"
 MACHINE = [

@@ -10,7 +10,8 @@ from bootstrap.aws.site import Site
 from bootstrap.cluster import users
 from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
 from hub.users.names import People
-from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
+from tests.bootstrap.aws_in_process import emulated_aws, site_in
+from tests.shared.tables import create_tables
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def unbuilt(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def site(unbuilt: Site) -> Site:
-    build_tables(unbuilt)
+    create_tables(unbuilt.cluster, unbuilt.aws.region)
     return unbuilt
 
 

@@ -17,7 +17,8 @@ from bootstrap.aws.site import Site
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Workers
 from bootstrap.machines.certificate import self_signed
-from tests.local_cloud.cloud_process import ACCOUNT, KEY, REGION, SECRET, CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import ACCOUNT, KEY, REGION, SECRET, CloudProcess, EventSink
+from tests.shared.waiting import until
 
 READS = ("Describe", "Get", "Head", "List", "Simulate")
 DRY = ("CreateVpc", "AllocateAddress")
@@ -325,7 +326,7 @@ def test_the_name_is_taken_by_another_owner(
         )
     ]
     ec2 = cloud.client("ec2")
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = ec2.register_image(Name="base")["ImageId"]
     launched = ec2.run_instances(
         ImageId=image, InstanceType="t3.small", MinCount=1, MaxCount=1, SubnetId=existing["public"],
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],

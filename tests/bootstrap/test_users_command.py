@@ -21,8 +21,9 @@ from bootstrap.machines.manager_request import content
 from bootstrap.operations.workers.listing import store_of
 from hub.users.names import People, is_code_of
 from lifecycle_app.model.worker import State, Worker
-from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
+from tests.bootstrap.aws_in_process import emulated_aws, site_in
 from tests.bootstrap.manager_examples import CONFIG
+from tests.shared.tables import create_tables
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -31,7 +32,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 def site(tmp_path: Path) -> Iterator[Site]:
     with emulated_aws():
         site = site_in(tmp_path)
-        build_tables(site)
+        create_tables(site.cluster, site.aws.region)
         users.ensure_people(site)
         yield site
 
@@ -119,7 +120,7 @@ def test_who_has_a_machine_or_is_removed_already_is_known(site: Site) -> None:
 def test_where_others_can_log_in_any_name_can_be_removed(login: str, tmp_path: Path) -> None:
     with emulated_aws():
         site = site_in(tmp_path, f"login: {login}\n")
-        build_tables(site)
+        create_tables(site.cluster, site.aws.region)
         assert lines(site, "remove", "eve") == ["removed eve"]
 
 

@@ -6,18 +6,18 @@ import secrets
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 import requests
 
 from hub.config.settings import CONFIG_VARIABLE
-from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
+from tests.shared.tables import create_tables
+from tests.shared.waiting import until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLUSTER, ROLE, HUB_NAME = "emulated", "cloudjhub-emulated-worker", "hub.emulated"
@@ -25,25 +25,6 @@ NETWORK = "127.191"
 HUB_ADDRESS = f"{NETWORK}.0.10"
 PUBLIC = f"{NETWORK}.0.1"
 PROXY_SCRIPT = REPOSITORY / "hub/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
-
-T = TypeVar("T")
-
-
-def eventually(check: Callable[[], T | None], seconds: float = 60) -> T:
-    """What `check` returns, as soon as it is true."""
-    end = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
-    return found
-
-
-def free_port(address: str) -> int:
-    """A port that nobody uses there."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -95,12 +76,7 @@ class Emulated:
         )
 
     def _make_tables(self) -> None:
-        for record, kind in (
-            (WorkerRecord, "workers"),
-            (HistoryRecord, "history"),
-            (SettingRecord, "settings"),
-        ):
-            bound(record, CLUSTER, kind).create_table(wait=True, billing_mode="PAY_PER_REQUEST")
+        create_tables(CLUSTER)
 
     def _make_secrets(self) -> None:
         names = ("lifecycle-token", "hub/worker-token-key", "hub/cookie-secret", "hub/proxy-token")
@@ -174,7 +150,7 @@ class Emulated:
                 command, env=environ, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
             )
         try:
-            eventually(lambda: _listens(self.hub_address, 8001))
+            until(lambda: _listens(self.hub_address, 8001))
             yield
         finally:
             process.kill()
@@ -195,7 +171,7 @@ class Emulated:
             self.process = subprocess.Popen(
                 command, env=self.environ, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
             )
-        eventually(self._hub_answers)
+        until(self._hub_answers)
 
     def kill_hub(self) -> None:
         """Kills the hub, if it runs."""

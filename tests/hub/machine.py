@@ -10,7 +10,8 @@ import requests
 from botocore.credentials import ReadOnlyCredentials
 
 from bootstrap.worker.environment import signed_proof
-from tests.hub.emulated import HUB_ADDRESS, HUB_NAME, ROLE, Emulated, eventually
+from tests.hub.emulated import HUB_ADDRESS, HUB_NAME, ROLE, Emulated
+from tests.shared.waiting import until
 
 ENVIRONMENT = f"http://{HUB_ADDRESS}:8081/hub/api/cloudjhub/environment"
 
@@ -49,7 +50,7 @@ class Machine:
         }
         self.status = 200
         self.asked_with: list[str] = []
-        self.environment = eventually(lambda: self._environment(emulated))
+        self.environment = until(lambda: self._environment(emulated))
         self._server = ThreadingHTTPServer((address, 8888), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()

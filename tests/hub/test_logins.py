@@ -13,8 +13,10 @@ from moto.server import ThreadedMotoServer
 
 from hub.users.names import sign_up_code
 from tests.hub.browser import Browser
-from tests.hub.emulated import CLUSTER, Emulated, eventually, free_port
+from tests.hub.emulated import CLUSTER, Emulated
 from tests.hub.provider import KEY, YES, Provider
+from tests.shared.addresses import free_port
+from tests.shared.waiting import until
 
 NETWORK = "127.192"
 PASSWORD = "correct horse battery"
@@ -247,4 +249,4 @@ def test_lti(hub: Emulated, provider: Provider) -> None:
     assert launch(hub, provider, "gina@school.example", aud="another") in (400, 401)
     assert launch(hub, provider, "gina@school.example", iss="https://elsewhere.example") in (400, 401)
     assert launch(hub, provider, "gina@school.example", nonce="used") == 400
-    eventually(lambda: "User logged in: gina@school.example" in hub.log("hub"))
+    until(lambda: "User logged in: gina@school.example" in hub.log("hub"))

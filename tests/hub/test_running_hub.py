@@ -16,8 +16,10 @@ from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import TAG_USER, State, Worker
 from tests.hub.browser import Browser
-from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, PUBLIC, Emulated, eventually, free_port
+from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, PUBLIC, Emulated
 from tests.hub.machine import Machine, fetch, proof_of
+from tests.shared.addresses import free_port
+from tests.shared.waiting import until
 
 API = f"http://{HUB_ADDRESS}:8081/hub/api"
 HOSTILE = "$(touch x);'\"& `id` | *"
@@ -75,7 +77,7 @@ def instances_of(emulated: Emulated, user: str) -> list[dict[str, Any]]:
 
 def boot(emulated: Emulated, user: str, machines: list[Machine]) -> Machine:
     """Boots the user's instance as soon as there is one."""
-    instance = eventually(lambda: instances_of(emulated, user))[0]
+    instance = until(lambda: instances_of(emulated, user))[0]
     machine = Machine(emulated, instance["InstanceId"], instance["PrivateIpAddress"])
     machines.append(machine)
     return machine
@@ -113,7 +115,7 @@ def spawned(hub: Emulated, user: str, machines: list[Machine]) -> tuple[Browser,
     assert browser.log_in(user).status_code == 302
     browser.page("/hub/spawn")
     machine = boot(hub, user, machines)
-    eventually(lambda: browser.server().get("ready"))
+    until(lambda: browser.server().get("ready"))
     return browser, machine
 
 
@@ -152,7 +154,7 @@ def test_killed_hub_knows_its_servers_again(
     browser, machine = spawned(hub, "bob", machines)
     store.put(record(machine, "bob", State.RUNNING), now())
     hub.start_hub()
-    eventually(lambda: browser.server().get("ready"))
+    until(lambda: browser.server().get("ready"))
     assert browser.page("/user/bob/api").json() == {"version": "2"}
     assert len(instances_of(hub, "bob")) == 1
     headers = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
@@ -163,12 +165,12 @@ def test_hub_killed_during_a_start_finds_the_instance_again(hub: Emulated, machi
     browser = Browser(hub.public_url)
     browser.log_in("carol")
     browser.page("/hub/spawn")
-    eventually(lambda: instances_of(hub, "carol"))
+    until(lambda: instances_of(hub, "carol"))
     hub.start_hub()
     browser.page("/hub/spawn")
-    eventually(lambda: browser.server().get("pending") == "spawn")
+    until(lambda: browser.server().get("pending") == "spawn")
     boot(hub, "carol", machines)
-    eventually(lambda: browser.server().get("ready"))
+    until(lambda: browser.server().get("ready"))
     assert len(instances_of(hub, "carol")) == 1
 
 
@@ -213,11 +215,11 @@ def test_login_during_a_claim_waits_and_goes_on_with_the_same_instance(
     claim = {"claimed_until": now() + timedelta(minutes=5), "address": machine_address(hub, "emil")}
     claimed = store.put(record(machine, "emil", State.STOPPING, **claim), now())
     browser.page("/hub/spawn")
-    refused = eventually(lambda: drain(hub, "emil", machine, "regardless", now()))
+    refused = until(lambda: drain(hub, "emil", machine, "regardless", now()))
     assert not refused["drained"]
     assert browser.server()["pending"] == "spawn"
     store.put(replace(claimed, state=State.RUNNING, claimed_until=None), now())
-    eventually(lambda: browser.server().get("ready"))
+    until(lambda: browser.server().get("ready"))
     assert len(instances_of(hub, "emil")) == 1
 
 
@@ -233,7 +235,7 @@ def test_hub_killed_before_it_attached_the_home_serves_nobody_without_it(
     store.put(record(machine, "femi", State.RUNNING, **known), now())
     hub.start_hub()
     browser.page("/hub/spawn")
-    eventually(lambda: browser.server().get("ready"))
+    until(lambda: browser.server().get("ready"))
     attachments = ec2.describe_volumes(VolumeIds=[home])["Volumes"][0]["Attachments"]
     assert [one["InstanceId"] for one in attachments] == [machine.instance_id]
 
@@ -247,7 +249,7 @@ def test_stopped_instance_is_started_again(
     ec2.stop_instances(InstanceIds=[machine.instance_id])
     store.put(record(machine, "fred", State.STOPPED, address=machine_address(hub, "fred")), now())
     browser.page("/hub/spawn")
-    eventually(lambda: browser.server().get("ready"))
+    until(lambda: browser.server().get("ready"))
     assert [one["State"]["Name"] for one in instances_of(hub, "fred")] == ["running"]
 
 
@@ -258,7 +260,7 @@ def test_stop_asks_by_an_event_and_stops_nothing_itself(
     boss = Browser(hub.public_url)
     assert boss.log_in("boss", hub.secrets["hub/admin-password"]).status_code == 302
     assert boss.api("DELETE", "/users/gina/server").status_code in (202, 204)
-    eventually(lambda: f"gina: boss asked for a stop of {machine.instance_id}" in hub.log("hub"))
+    until(lambda: f"gina: boss asked for a stop of {machine.instance_id}" in hub.log("hub"))
     assert [one["State"]["Name"] for one in instances_of(hub, "gina")] == ["running"]
     assert not browser.server().get("ready")
 
@@ -267,9 +269,9 @@ def test_stop_while_the_machine_boots_asks_for_the_stop_of_that_machine(hub: Emu
     browser = Browser(hub.public_url)
     browser.log_in("mona")
     browser.page("/hub/spawn")
-    instance = eventually(lambda: instances_of(hub, "mona"))[0]["InstanceId"]
+    instance = until(lambda: instances_of(hub, "mona"))[0]["InstanceId"]
     assert browser.api("DELETE", "/users/mona/server").status_code in (202, 204)
-    eventually(lambda: f"mona: mona asked for a stop of {instance}" in hub.log("hub"))
+    until(lambda: f"mona: mona asked for a stop of {instance}" in hub.log("hub"))
     assert not browser.server().get("pending")
 
 
@@ -394,9 +396,9 @@ def test_named_server_has_its_own_instance_beside_the_default_one(
 ) -> None:
     browser, machine = spawned(hub, "lea", machines)
     assert browser.api("POST", "/users/lea/servers/gpu").status_code in (201, 202)
-    second = eventually(lambda: instances_of(hub, "lea")[1:])[0]
+    second = until(lambda: instances_of(hub, "lea")[1:])[0]
     machines.append(Machine(hub, second["InstanceId"], second["PrivateIpAddress"]))
-    eventually(lambda: browser.server("gpu").get("ready"))
+    until(lambda: browser.server("gpu").get("ready"))
     assert machines[-1].environment["JUPYTERHUB_SERVICE_PREFIX"] == "/user/lea/gpu/"
     assert machines[-1].environment["JUPYTERHUB_API_TOKEN"] != machine.environment["JUPYTERHUB_API_TOKEN"]
 
@@ -449,7 +451,7 @@ def test_user_with_a_machine_keeps_the_name_by_which_it_is_found(
     store.put(replace(worker, key="rosa/gpu", instance_id="i-0000bbbb"), now())
     answer = boss.api("PATCH", "/users/quinn", json={"name": "queen"})
     assert (answer.status_code, "has a machine" in answer.json()["message"]) == (409, True)
-    eventually(lambda: "rosa/gpu" in boss.page("/hub/workers").text)
+    until(lambda: "rosa/gpu" in boss.page("/hub/workers").text)
     assert boss.api("PATCH", "/users/rosa", json={"name": "rose"}).status_code == 409
     user = Browser(hub.public_url)
     user.log_in("quinn")
@@ -472,11 +474,11 @@ def set_scope(hub: Emulated, scope: str, text: str) -> None:
 def test_image_that_the_operator_sets_is_launched_from_then_on(hub: Emulated) -> None:
     image = hub.client("ec2").register_image(Name="newer", RootDeviceName="/dev/xvda")["ImageId"]
     set_scope(hub, "image", image)
-    eventually(lambda: f"launched from {image} from now on" in hub.log("hub"))
+    until(lambda: f"launched from {image} from now on" in hub.log("hub"))
     browser = Browser(hub.public_url)
     browser.log_in("nora")
     browser.page("/hub/spawn")
-    (instance,) = eventually(lambda: instances_of(hub, "nora"))
+    (instance,) = until(lambda: instances_of(hub, "nora"))
     assert instance["ImageId"] == image
 
 
@@ -485,19 +487,19 @@ def test_users_are_promoted_demoted_and_removed_while_the_hub_runs(
 ) -> None:
     browser, machine = spawned(hub, "olga", machines)
     set_scope(hub, "users", '{"users": {"olga": {"admin": true}, "boss": {"admin": true}}}')
-    eventually(lambda: browser.page("/hub/workers").ok)
+    until(lambda: browser.page("/hub/workers").ok)
     set_scope(hub, "users", '{"users": {"olga": {}, "boss": {"admin": true}}}')
-    eventually(lambda: browser.page("/hub/workers").status_code == 403)
+    until(lambda: browser.page("/hub/workers").status_code == 403)
 
     set_scope(hub, "users", '{"users": {"boss": {"admin": true}}, "removed": ["olga"]}')
-    eventually(lambda: browser.page("/hub/home").url.startswith(f"{hub.public_url}/hub/login"))
-    eventually(lambda: f"asked for a stop of {machine.instance_id}" in hub.log("hub"))
+    until(lambda: browser.page("/hub/home").url.startswith(f"{hub.public_url}/hub/login"))
+    until(lambda: f"asked for a stop of {machine.instance_id}" in hub.log("hub"))
     assert Browser(hub.public_url).log_in("olga").status_code == 403
     token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
     assert requests.get(f"{API}/users/olga", headers=token, timeout=20).status_code in (403, 404)
 
     set_scope(hub, "users", '{"users": {"olga": {}, "boss": {"admin": true}}}')
-    eventually(lambda: Browser(hub.public_url).log_in("olga").status_code == 302)
+    until(lambda: Browser(hub.public_url).log_in("olga").status_code == 302)
 
 
 def test_removed_user_stays_out_when_the_hub_restarts(hub: Emulated) -> None:

@@ -6,18 +6,14 @@ from contextlib import contextmanager
 import pytest
 from moto import mock_aws
 
-from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
+from tests.shared.tables import create_tables
 
 
 @contextmanager
-def emulated_aws() -> Iterator[None]:
+def emulated_aws(*, with_tables: bool = True) -> Iterator[None]:
     """AWS with nothing in it but the tables of cluster `test`."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        for model, table in (
-            (WorkerRecord, "workers"),
-            (HistoryRecord, "history"),
-            (SettingRecord, "settings"),
-        ):
-            bound(model, "test", table).create_table(billing_mode="PAY_PER_REQUEST")
+        if with_tables:
+            create_tables("test")
         yield

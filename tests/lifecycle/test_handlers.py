@@ -75,7 +75,7 @@ def test_with_nobody_there_nothing_is_done() -> None:
 @pytest.mark.usefixtures("aws")
 def test_an_instance_that_runs_gets_its_record_and_its_alarm() -> None:
     client = boto3.client("ec2")
-    image = client.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    image = client.register_image(Name="base")["ImageId"]
     tags = {
         "cloudjhub:cluster": "test",
         "cloudjhub:role": "worker",

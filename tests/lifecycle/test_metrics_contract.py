@@ -35,28 +35,31 @@ def metrics(request: pytest.FixtureRequest) -> Iterator[Metrics]:
         memory.cpu[ALICE] = (1.5, 0.5)
         yield memory
         return
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
-        for report in SEEN:
-            publish(client, "cloudjhub/test", "Activity", report.level, report.at + 20 * SECOND)
-        for minutes, percent in ((20, 1.5), (10, 0.5)):
-            publish(client, "AWS/EC2", "CPUUtilization", percent, NOON - minutes * MINUTE)
-        publish(client, "cloudjhub/test", "BusyKernels", 2, NOON - 5 * MINUTE)
+        activity(client, *((report.level, report.at + 20 * SECOND) for report in SEEN))
+        publish(client, "AWS/EC2", "CPUUtilization", (1.5, NOON - 20 * MINUTE), (0.5, NOON - 10 * MINUTE))
+        publish(client, "cloudjhub/test", "BusyKernels", (2, NOON - 5 * MINUTE))
         yield CloudWatch(client, "test", MINUTE)
 
 
-def publish(client: Any, namespace: str, name: str, value: float, at: object) -> None:
-    client.put_metric_data(
-        Namespace=namespace,
-        MetricData=[
-            {
-                "MetricName": name,
-                "Dimensions": [{"Name": "InstanceId", "Value": ALICE}],
-                "Timestamp": at,
-                "Value": float(value),
-            }
-        ],
-    )
+def publish(client: Any, namespace: str, name: str, *values: tuple[float, datetime]) -> None:
+    """Alice's values of a metric with their times, as many to a call as CloudWatch takes."""
+    data = [
+        {
+            "MetricName": name,
+            "Dimensions": [{"Name": "InstanceId", "Value": ALICE}],
+            "Timestamp": at,
+            "Value": float(value),
+        }
+        for value, at in values
+    ]
+    for first in range(0, len(data), 1000):
+        client.put_metric_data(Namespace=namespace, MetricData=data[first : first + 1000])
+
+
+def activity(client: Any, *values: tuple[float, datetime]) -> None:
+    publish(client, "cloudjhub/test", "Activity", *values)
 
 
 def test_the_newest_reports_of_many(metrics: Metrics) -> None:
@@ -79,10 +82,9 @@ def test_all_that_is_known_of_one(metrics: Metrics) -> None:
 
 
 def test_reports_keep_to_whole_periods_whenever_they_are_asked_for() -> None:
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
-        for report in SEEN:
-            publish(client, "cloudjhub/test", "Activity", report.level, report.at + 20 * SECOND)
+        activity(client, *((report.level, report.at + 20 * SECOND) for report in SEEN))
         found = CloudWatch(client, "test", MINUTE).newest([ALICE], NOON - 130 * SECOND, NOON - SECOND)
         assert found[ALICE].reports == SEEN[-3:]
 
@@ -102,23 +104,23 @@ def test_alarms_come_and_go(metrics: Metrics) -> None:
 
 
 def test_details_explain() -> None:
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
         for n, kernels in enumerate([1, 3, 2]):
-            publish(client, "cloudjhub/test", "BusyKernels", kernels, NOON - (n + 1) * MINUTE)
+            publish(client, "cloudjhub/test", "BusyKernels", (kernels, NOON - (n + 1) * MINUTE))
         evidence = CloudWatch(client, "test", MINUTE).evidence(ALICE, Policy(), NOON)
         assert evidence.details == {"BusyKernels": 3.0}
 
 
 def test_a_thousand_workers_take_three_calls() -> None:
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
         calls: list[int] = []
         client.meta.events.register(
             "provide-client-params.cloudwatch.GetMetricData",
             lambda params, **_: calls.append(len(params["MetricDataQueries"])),
         )
-        publish(client, "cloudjhub/test", "Activity", 3, NOON - MINUTE)
+        activity(client, (3, NOON - MINUTE))
         ids = [f"i-{n}" for n in range(1000)] + [ALICE]
         found = CloudWatch(client, "test", MINUTE).newest(ids, NOON - 5 * MINUTE, NOON)
         assert calls == [500, 500, 1]
@@ -129,16 +131,16 @@ def test_a_thousand_workers_take_three_calls() -> None:
     ("value", "level"), [(-4.0, Level.QUIET), (2.9, Level.WORK), (99.0, Level.INTERACTION)]
 )
 def test_a_forged_figure_is_a_level_all_the_same(value: float, level: Level) -> None:
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
-        publish(client, "cloudjhub/test", "Activity", value, NOON - MINUTE)
+        activity(client, (value, NOON - MINUTE))
         (report,) = CloudWatch(client, "test", MINUTE).evidence(ALICE, Policy(), NOON).reports
         assert report.level is level
 
 
 def test_another_clusters_alarms_are_not_ours() -> None:
     """The name of one cluster may begin like another's alarms."""
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
         CloudWatch(client, "test-idle", MINUTE).put_idle_alarm(ALICE, Policy())
         assert CloudWatch(client, "test", MINUTE).idle_alarms() == {}
@@ -149,7 +151,7 @@ def test_another_clusters_alarms_are_not_ours() -> None:
 )
 def test_an_alarm_that_somebody_has_changed_suits_nobody(changes: dict[str, Any]) -> None:
     """It is found all the same, and set anew."""
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
         request = alarm_request("test", ALICE, idle_alarm(Policy(), MINUTE))
         client.put_metric_alarm(**request | {"DatapointsToAlarm": 1} | changes)
@@ -237,10 +239,8 @@ HALF = 30 * SECOND
 
 def reported(client: Any, last_life: datetime, quiet_for: timedelta, *, lost: Sequence[int] = ()) -> None:
     """Reports each half a minute: a person's last, and quiet ones afterwards, but for the lost ones."""
-    publish(client, "cloudjhub/test", "Activity", 3, last_life)
-    for n in range(1, quiet_for // HALF + 1):
-        if n not in lost:
-            publish(client, "cloudjhub/test", "Activity", 0, last_life + n * HALF)
+    quiet = (last_life + n * HALF for n in range(1, quiet_for // HALF + 1) if n not in lost)
+    activity(client, (3, last_life), *((0, at) for at in quiet))
 
 
 @pytest.mark.parametrize("second", [0, 5, 9, 10, 19, 20, 24, 29])
@@ -248,7 +248,7 @@ def test_who_looks_when_a_short_alarm_rings_finds_the_timeout_over(second: int) 
     """CloudWatch evaluates it each ten seconds, over half-minutes that end just then."""
     policy, told = Policy(idle_timeout=5 * MINUTE), NOON + second * SECOND
     rings = NOON + 5 * MINUTE + (second // 10 + 1) * 10 * SECOND
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
         reported(client, told, 5 * MINUTE)
         evidence = CloudWatch(client, "test", HALF).evidence(ALICE, policy, rings)
@@ -270,7 +270,7 @@ def test_who_looks_when_a_short_alarm_rings_finds_the_timeout_over(second: int) 
 def test_holes_are_measured_by_what_is_asked_for(
     timeout: timedelta, lost: Sequence[int], is_covered: bool
 ) -> None:
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
         reported(client, NOON - timeout + 10 * SECOND, timeout, lost=lost)
         evidence = CloudWatch(client, "test", HALF).evidence(ALICE, Policy(idle_timeout=timeout), NOON)
@@ -279,7 +279,7 @@ def test_holes_are_measured_by_what_is_asked_for(
 
 def test_life_that_is_known_by_the_minute_ends_with_its_minute() -> None:
     """With its first half a worker would be stopped before the timeout."""
-    with emulated_aws():
+    with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
         reported(client, NOON - 4 * HOUR + 50 * SECOND, 4 * HOUR)
         found = CloudWatch(client, "test", HALF)

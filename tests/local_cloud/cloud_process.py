@@ -3,12 +3,10 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,9 @@ import boto3
 import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from tests.shared.addresses import free_port
+from tests.shared.waiting import PATIENCE, until
 
 NETWORK = f"127.{100 + os.getpid() % 150}"
 """Two test runs on one machine keep out of each other's way."""
@@ -27,26 +28,9 @@ ACCOUNT = "123456789012"
 KEY = "local-operator"
 SECRET = "a-secret-for-tests"
 IMAGE = "ami-0c1d0b0000000000a"
-PATIENCE = 30.0
 
 SERVE_HOME = [sys.executable, "-m", "http.server", "8888", "--bind", "{address}", "--directory", "{home}"]
 """A stand-in for a worker: shows the instance's home on its address."""
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """The condition's first true result; fails when it takes too long."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if result := condition():
-            return result
-        time.sleep(0.02)
-    raise AssertionError(f"waited in vain for {what}")
-
-
-def free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 class EventSink:

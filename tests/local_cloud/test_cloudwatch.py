@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_cloud.cloud_process import CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import CloudProcess, EventSink
+from tests.shared.waiting import until
 
 NAMESPACE = "cloudjhub/local"
 
@@ -160,7 +161,7 @@ def test_an_alarm_goes_off_once_and_its_event_says_why(cloud: CloudProcess, even
     assert len(events.alarms("idle-i-idle")) == 1
 
     report(cloud, "i-idle", 3, seconds=10)
-    until(lambda: described(cloud, "idle-i-idle")["StateValue"] == "OK", "the end of the alarm", patience=45)
+    until(lambda: described(cloud, "idle-i-idle")["StateValue"] == "OK", "the end of the alarm")
     until(lambda: len(events.alarms("idle-i-idle")) == 2, "its event")
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_cloud.cloud_process import CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import CloudProcess, EventSink
+from tests.shared.waiting import until
 
 LAG = 1.0
 

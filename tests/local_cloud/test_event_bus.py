@@ -14,7 +14,9 @@ import requests
 
 from bootstrap.local import processes
 from bootstrap.local.cloud.events import EventBridge, alarm_event, instance_event
-from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, free_port, until
+from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET
+from tests.shared.addresses import free_port
+from tests.shared.waiting import until
 
 INSTANCE = "i-0123456789abcdef0"
 ARN = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{INSTANCE}"

@@ -11,7 +11,8 @@ import pytest
 
 from bootstrap.local.cloud.events import Event, Events, instance_event
 from bootstrap.local.cloud.faults import Faults
-from tests.local_cloud.cloud_process import CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import CloudProcess, EventSink
+from tests.shared.waiting import until
 
 
 class Bus:

@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bootstrap.local.cloud.hypervisor.guest import POWER_OFF
-from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
+from tests.shared.waiting import until
 
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{}/hvm/ebs-gp3/ami-id"
 AMAZON = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"

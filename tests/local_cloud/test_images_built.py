@@ -24,12 +24,13 @@ from bootstrap.operations import removal
 from bootstrap.operations.removal import Verdict
 from bootstrap.operations.workers.listing import store_of
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
 from lifecycle_app.model.messages import plain
 from lifecycle_app.model.transitions import created, with_claim
 from lifecycle_app.model.worker import Instance, State, Worker
-from tests.local_cloud.cloud_process import KEY, REGION, SECRET, CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import KEY, REGION, SECRET, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
+from tests.shared.tables import create_tables
+from tests.shared.waiting import until
 
 HOME = {
     "DeviceName": "/dev/sdf",
@@ -99,8 +100,7 @@ def site(cloud: CloudProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(bundle, "current", lambda: packed)
     aws.client("s3").create_bucket(Bucket=bucket)
     aws.client("s3").put_object(Bucket=bucket, Key=packed.key, Body=packed.content)
-    for model, table in ((WorkerRecord, "workers"), (HistoryRecord, "history"), (SettingRecord, "settings")):
-        bound(model, site.cluster, table, REGION).create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+    create_tables(site.cluster, REGION)
     return site
 
 

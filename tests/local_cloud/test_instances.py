@@ -4,7 +4,8 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from tests.local_cloud.cloud_process import CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import CloudProcess, EventSink
+from tests.shared.waiting import until
 
 NOWHERE = "i-0123456789abcdef0"
 

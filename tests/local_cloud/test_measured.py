@@ -13,17 +13,10 @@ from typing import Any
 import pytest
 
 from bootstrap.local import processes, supervisor
-from tests.local_cloud.cloud_process import (
-    ACCOUNT,
-    EVENTS_ADDRESS,
-    KEY,
-    REGION,
-    SECRET,
-    CloudProcess,
-    free_port,
-    until,
-)
+from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, CloudProcess
 from tests.local_cloud.test_event_bus import client, is_up
+from tests.shared.addresses import free_port
+from tests.shared.waiting import until
 
 CODE = """
 def run(event, context):
@@ -137,5 +130,4 @@ def test_a_queue_with_messages_rings(cloud: CloudProcess, services: str) -> None
     until(
         lambda: cloudwatch.describe_alarms(AlarmNamePrefix="waits", StateValue="ALARM")["MetricAlarms"],
         "the alarm",
-        patience=90,
     )

@@ -12,8 +12,9 @@ import pytest
 import requests
 
 from bootstrap.local.processes import by_instance
-from tests.local_cloud.cloud_process import ADDRESS, SECRET, CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import ADDRESS, SECRET, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
+from tests.shared.waiting import until
 
 
 @pytest.fixture

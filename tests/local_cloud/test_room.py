@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from bootstrap.local.processes import by_instance
-from tests.local_cloud.cloud_process import SECRET, CloudProcess, until
+from tests.local_cloud.cloud_process import SECRET, CloudProcess
+from tests.shared.waiting import until
 
 TELL_ENVIRONMENT = [
     sys.executable,

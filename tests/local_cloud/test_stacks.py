@@ -22,7 +22,8 @@ from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Workers
 from bootstrap.errors import Refused, StepFailed
 from lifecycle_app.model.worker import TAG_CLUSTER
-from tests.local_cloud.cloud_process import KEY, NETWORK, REGION, SECRET, CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import KEY, NETWORK, REGION, SECRET, CloudProcess, EventSink
+from tests.shared.waiting import until
 
 CIDR = IPv4Network(f"{NETWORK}.64.0/18")
 STEPS: tuple[Step, ...] = (NetworkStep(), Data(), Place(), Access())

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_cloud.cloud_process import CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import CloudProcess, EventSink
+from tests.shared.waiting import until
 
 NOWHERE = "i-0123456789abcdef0"
 

@@ -3,7 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_cloud.cloud_process import CloudProcess, until
+from tests.local_cloud.cloud_process import CloudProcess
+from tests.shared.waiting import until
 
 
 def test_the_sixth_start_in_a_row_is_refused(cloud: CloudProcess) -> None:

@@ -6,7 +6,8 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from tests.local_cloud.cloud_process import CloudProcess, until
+from tests.local_cloud.cloud_process import CloudProcess
+from tests.shared.waiting import until
 
 
 def home_disk(kept: bool) -> dict[str, object]:

@@ -19,10 +19,9 @@ import requests
 from bootstrap.local.status import worker_row
 from lifecycle_app.adapters.store import WorkerStore
 from tests.scenarios.person import Person
+from tests.shared.waiting import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 600.0
-"""Seconds until a wait is given up: never reached by what works, on however slow a machine."""
 POLL_EVERY = 0.5
 KEPT_FOR = 3600.0
 

@@ -1,7 +1,6 @@
 """One local cloud for all scenarios, with an idle timeout of seconds, and one browser."""
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.scenarios import chromium
-from tests.scenarios.cloud import PATIENCE, REPOSITORY, LocalCloud
+from tests.scenarios.cloud import REPOSITORY, LocalCloud
+from tests.shared.addresses import free_port
+from tests.shared.waiting import PATIENCE
 
 IDLE_TIMEOUT = "40s"
 # Long enough for somebody to come back while the machine stops.
@@ -25,12 +26,6 @@ QUIET = [
     "--disable-quic",
     "--disable-gpu",
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.scenarios.cloud import PATIENCE, REPOSITORY, LocalCloud, taking_addresses
-from tests.scenarios.conftest import free_port
+from tests.scenarios.cloud import REPOSITORY, LocalCloud, taking_addresses
+from tests.shared.addresses import free_port
+from tests.shared.waiting import PATIENCE
 
 pytestmark = pytest.mark.cloud
 

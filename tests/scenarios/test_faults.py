@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.cloud import PATIENCE, LocalCloud
+from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.person import Person, SpawnFailed
+from tests.shared.waiting import PATIENCE
 
 pytestmark = pytest.mark.cloud
 

@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from tests.scenarios.account import Account, Cluster
-from tests.scenarios.conftest import free_port
 from tests.scenarios.killing import crash, power_off
 from tests.scenarios.person import Person
+from tests.shared.addresses import free_port
 
 pytestmark = pytest.mark.cloud
 
@@ -34,6 +34,8 @@ home = pathlib.Path.home()
 """
 REAP = """
 import hashlib, json, pathlib
+from tests.shared.addresses import free_port
+from tests.shared.waiting import until
 home = pathlib.Path.home()
 mine = ["data.bin", "empty", "thesis/figures/one.txt", ".settings", "año 2026 «Ω».txt", "run.sh", "latest"]
 print(json.dumps({

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.account import Account, Cluster
-from tests.scenarios.conftest import free_port
 from tests.scenarios.everything import everything
+from tests.shared.addresses import free_port
 
 pytestmark = pytest.mark.cloud
 HERE = Path(__file__).parent

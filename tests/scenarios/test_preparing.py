@@ -13,7 +13,8 @@ from benchmarks.bench import counting
 from benchmarks.bench.counting import HUB, OPERATOR
 from benchmarks.bench.logins import calls_of
 from benchmarks.bench.visitor import visitor
-from tests.scenarios.cloud import PATIENCE, REPOSITORY, LocalCloud
+from tests.scenarios.cloud import REPOSITORY, LocalCloud
+from tests.shared.waiting import PATIENCE
 
 pytestmark = pytest.mark.cloud
 

@@ -21,11 +21,12 @@ import websocket
 from playwright.sync_api import Page
 
 from lifecycle_app.model.worker import TAG_USER
-from tests.scenarios.cloud import PATIENCE, LocalCloud
+from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.events import alarm_event
 from tests.scenarios.killing import HUB, PROXY, control, kill
 from tests.scenarios.lab import await_lab, log_in, shoot
 from tests.scenarios.person import Person, SpawnFailed
+from tests.shared.waiting import PATIENCE
 
 pytestmark = pytest.mark.cloud
 

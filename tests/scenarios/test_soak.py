@@ -10,7 +10,7 @@ from benchmarks.soak.audit import audit, stops
 from benchmarks.soak.report import table
 from benchmarks.soak.running import Size, soak
 from benchmarks.soak.story import Deed
-from tests.scenarios.conftest import free_port
+from tests.shared.addresses import free_port
 
 pytestmark = pytest.mark.cloud
 SEED = int(os.environ.get("SEED", "1"))

@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 from hub.spawn.launch_request import Image, Order, Place, run_request
 from lifecycle_app.adapters.ec2 import worker_instance
 from tests.hub.fakes import SETTINGS
-from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink, until
+from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
+from tests.shared.waiting import until
 from tests.simulation.ec2 import LeanEC2
 
 NOWHERE = "i-0123456789abcdef0"

@@ -15,12 +15,11 @@ from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
 from bootstrap.local.processes import node
-from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
+from tests.shared.tables import TABLES, create_tables
 
 HERE = Path(__file__).parent
 JARS = HERE.parents[1] / "build/dynamodb-local"
 CLUSTER = "test"
-TABLES = ((WorkerRecord, "workers"), (HistoryRecord, "history"), (SettingRecord, "settings"))
 KINDS = ("moto", "dynalite", "dynamodb-local")
 
 
@@ -49,8 +48,7 @@ def used(endpoint: str) -> Iterator[None]:
         else:
             stack.enter_context(mock_aws())
             _one_at_a_time(patch)
-        for model, table in TABLES:
-            bound(model, CLUSTER, table).create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+        create_tables(CLUSTER)
         yield
 
 

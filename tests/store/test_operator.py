@@ -14,8 +14,9 @@ from bootstrap.operations.removal import Verdict
 from bootstrap.operations.workers.listing import BAD_RECORD, joined, machines
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE, TAG_USER
-from tests.bootstrap.aws_in_process import build_tables, emulated_aws, site_in
+from tests.bootstrap.aws_in_process import emulated_aws, site_in
 from tests.lifecycle.examples import HOUR, NOON, a_worker
+from tests.shared.tables import create_tables
 from tests.store.items import item_of
 
 BAD = BadRecord("bob", "state is missing", "i-0b0b", "vol-1")
@@ -56,7 +57,7 @@ def test_doctor_reads_it_from_the_table_and_calls_no_home_of_it_free(tmp_path: P
     """A home disk that no record has may be deleted, says doctor; one of a bad record may not."""
     with emulated_aws():
         site = site_in(tmp_path)
-        build_tables(site)
+        create_tables(site.cluster, site.aws.region)
         client: Any = boto3.client("dynamodb", region_name="us-east-1")
         volume = home_disk(site.aws.client("ec2"))
         item = {**item_of(a_worker(home_volume=volume)), "state": {"S": "on"}}

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from .places import JUPYTER_ADDRESS, MOTO_ADDRESS, Jupyter, free_port
+from tests.shared.addresses import free_port
+
+from .places import JUPYTER_ADDRESS, MOTO_ADDRESS, Jupyter
 
 PERIOD = 1
 

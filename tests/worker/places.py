@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 import time
 import uuid
@@ -14,22 +13,14 @@ from typing import Any, TypeVar
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from tests.shared.waiting import PATIENCE
+
 T = TypeVar("T")
 
 JUPYTER_ADDRESS = "127.77.99.1"
 MOTO_ADDRESS = "127.77.99.2"
 HUB_ADDRESS = "127.77.99.3"
 WORKER_ADDRESS = "127.77.99.4"
-
-# Far beyond what anything here takes: reached only if it never comes.
-PATIENCE = 40.0
-
-
-def free_port(address: str) -> int:
-    with socket.socket() as listener:
-        listener.bind((address, 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def until(look: Callable[[], Awaitable[T]], is_it: Callable[[T], bool]) -> T:

@@ -16,10 +16,12 @@ import psutil
 import pytest
 
 from bootstrap.worker.boot import LONGEST_RESTART, exit_words, restart_pause
+from tests.shared.addresses import free_port
+from tests.shared.waiting import PATIENCE
 
 from .conftest import PERIOD, CloudWatch
 from .fake_hub import INSTANCE, SERVER_TOKEN, FakeHub, running
-from .places import HUB_ADDRESS, PATIENCE, WORKER_ADDRESS, Jupyter, free_port, until
+from .places import HUB_ADDRESS, WORKER_ADDRESS, Jupyter, until
 
 # 409 is what a hub answers whose spawner does not wait yet, 503 a hub that restarts.
 REFUSALS = [(503, {}), (409, {"Retry_After": "0"})]

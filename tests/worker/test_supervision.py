@@ -6,7 +6,9 @@ from pathlib import Path
 
 import psutil
 
-from .places import PATIENCE, until
+from tests.shared.waiting import PATIENCE
+
+from .places import until
 
 STUBBORN = "trap '' TERM HUP; echo $$ > {file}; while :; do sleep 1; done"
 
@@ -55,6 +57,7 @@ AT_EACH_STEP = """
 import signal, sys
 from datetime import timedelta
 from bootstrap.worker.server import Signals
+from tests.shared.waiting import PATIENCE
 
 signals = Signals()
 signals.install()
