@@ -27,7 +27,7 @@ async def test_login_neither_starts_nor_launches_and_calls_the_administrator() -
     """At once: trying again does not mend it."""
     case = Case(worker(state=State.STOPPED))
     case.store.problems = [BAD]
-    with pytest.raises(RecordUnclear, match=r"cannot be understood.*Report your administrator") as told:
+    with pytest.raises(RecordUnclear, match=r"cannot be understood.*administrator") as told:
         await case.bring_up()
     assert case.operations() == case.noted == []
     assert case.store.problems == []
