@@ -10,8 +10,8 @@ HubPartError
 │   ├── InstanceGone     EC2 does not know the instance
 │   ├── CloudBusy        EC2 still throttles after many tries
 │   ├── CloudRefused     EC2 refused for another reason, or cannot be reached
-│   ├── RecordsSilent    the workers' records cannot be read
-│   └── RecordUnclear    the worker's record can be read, but not understood
+│   ├── RecordsUnavailable    the workers' records cannot be read
+│   └── RecordUnusable    the worker's record can be read, but not understood
 ├── IdentityError        an answer to a worker that asks for its environment
 │   ├── NotProven        it did not prove which instance it is
 │   ├── NotOurWorker     it is an instance, but not a worker of this cluster
@@ -79,13 +79,13 @@ class CloudRefused(StartError):
     label = "refused"
 
 
-class RecordsSilent(StartError):
+class RecordsUnavailable(StartError):
     """The workers' records cannot be read, so that nobody knows what the instance is doing."""
 
     label = "records"
 
 
-class RecordUnclear(StartError):
+class RecordUnusable(StartError):
     """The worker's record cannot be understood, so that nobody knows which instance it has."""
 
     label = "record"

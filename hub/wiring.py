@@ -18,9 +18,9 @@ from hub.errors import SettingsError
 from hub.identity import Identities
 from hub.pages.texts import Pages
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.parts import Parts
-from hub.spawn.protocol import Startup
-from hub.spawn.starter import Starter
+from hub.spawn.launcher import Launcher
+from hub.spawn.protocol import StartProtocol
+from hub.spawn.spawner import Parts
 from hub.users.names import People, from_file
 from hub.users.operator_settings import Wanted
 from lifecycle_app.adapters.store import WorkerStore
@@ -41,11 +41,11 @@ def build(settings: Settings, token_key: str) -> Hub:
     session = boto3.Session(region_name=settings.region)
     calls = Calls(ThreadPoolExecutor(THREADS, thread_name_prefix="aws"))
     ec2 = session.client("ec2", config=QUICK)
-    store = WorkerStore(settings.cluster, on_bad=BadRecords().name)
+    store = WorkerStore(settings.cluster, on_bad=BadRecords().log)
     known = from_file(settings.users_file) if settings.users_file else People()
     wanted = Wanted(store.wanted, calls, image=settings.image, known=known, every=settings.wanted_interval)
     wanted.read_at_start()
-    starter = Starter(ec2, calls)
+    launcher = Launcher(ec2, calls)
     instances = Instances(ec2, calls, settings)
     homes = Homes(instances)
     reader = Reader(store.changed_since, calls, interval=settings.read_interval)
@@ -55,8 +55,10 @@ def build(settings: Settings, token_key: str) -> Hub:
         store=store,
         wanted=wanted,
         calls=calls,
-        starter=starter,
-        startup=Startup(store.get, calls, starter, instances, homes, settings, _now, wanted.image_now),
+        launcher=launcher,
+        protocol=StartProtocol(
+            store.get, calls, launcher, instances, homes, settings, _now, wanted.image_now
+        ),
         homes=homes,
         reader=reader,
         stops=StopRequests(session.client("events", config=QUICK), calls, settings.cluster),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import requests
 
-from hub.spawn import progress
+from hub.spawn import start
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.person import TIMEOUT, Person, SpawnFailed
 
@@ -37,9 +37,9 @@ class Visitor(Person):
         for path in USABLE:
             self.lab("GET", path).raise_for_status()
         return Login(
-            booting=steps[progress.BOOTING],
-            fetched=steps[progress.FETCHED],
-            answers=steps[progress.ANSWERS],
+            booting=steps[start.BOOTING],
+            fetched=steps[start.FETCHED],
+            answers=steps[start.ANSWERED],
             usable=time.monotonic() - clock,
             began=began,
         )

@@ -16,8 +16,8 @@ from lifecycle_app.model.worker import EPOCH, Worker
 
 log = logging.getLogger(__name__)
 
-# The index is eventually consistent, and a record bears the time at which its writer began: at most two minutes before.
 OVERLAP = timedelta(minutes=5)
+"""The index is eventually consistent, and a record has the time at which its writer began, up to two minutes before."""
 MOST_KEPT = 50_000
 FIRST_LOAD = timedelta(seconds=15)
 
@@ -27,22 +27,22 @@ def _now() -> datetime:
 
 
 class BadRecords:
-    """Names each record that cannot be used once, not every few seconds; and again if something else is wrong."""
+    """Logs each record that cannot be used once, not every few seconds; and again when its problem changes."""
 
     def __init__(self) -> None:
-        self._named: dict[str, str] = {}
+        self._logged: dict[str, str] = {}
 
-    def name(self, bad: BadRecord) -> None:
-        """Names it in the log, if that is news."""
-        if self._named.get(bad.key) != bad.problem:
-            self._named[bad.key] = bad.problem
+    def log(self, bad: BadRecord) -> None:
+        """Logs it, unless that was done before."""
+        if self._logged.get(bad.key) != bad.problem:
+            self._logged[bad.key] = bad.problem
             log.error("%s", bad)
 
 
 class Reader:
-    """An in-memory copy of the records, brought up to date every `interval`.
+    """An in-memory copy of the records, updated every `interval`.
 
-    A failed read changes nothing: what is not known stays as it was, and is never taken for stopped.
+    A failed read changes nothing: a worker that is not known is never taken for stopped.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Reader:
         self._first = asyncio.Event()
 
     async def loaded(self) -> bool:
-        """Starts the reading, if need be, and waits for the first copy; False if it takes too long."""
+        """Starts reading, if necessary, and waits for the first copy; False if that takes too long."""
         if self._task is None:
             self._task = asyncio.ensure_future(self._read_on())
         try:
@@ -85,14 +85,14 @@ class Reader:
         worker = self._workers.get(key) if key is not None else None
         return worker if worker and worker.instance_id == instance_id else None
 
-    def everybody(self) -> list[Worker]:
-        """All workers as last read, by name."""
+    def all(self) -> list[Worker]:
+        """All workers as last read, sorted by key."""
         return sorted(self._workers.values(), key=lambda worker: worker.key)
 
     async def read(self) -> None:
-        """Takes in what changed since the last time. Raises StoreUnavailable."""
+        """Reads what has changed since the last time. Raises StoreUnavailable."""
         newest = max((worker.changed_at for worker in self._workers.values()), default=None)
-        # A record whose time is to come must not hide all that changes until then.
+        # A record with a time in the future must not hide all changes until then.
         since = min(newest, self._now()) - OVERLAP if newest else EPOCH
         for worker in await self._calls.read(lambda: self._changed_since(since)):
             self._take(worker)
@@ -100,7 +100,7 @@ class Reader:
         self._first.set()
 
     async def close(self) -> None:
-        """Ends the reading."""
+        """Stops reading."""
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -110,13 +110,13 @@ class Reader:
             try:
                 await self.read()
             except StoreUnavailable as error:
-                log.warning("workers' records cannot be read, going on with what is known: %s", error)
+                log.warning("the workers' records cannot be read, going on with the last copy: %s", error)
             except Exception:
-                log.exception("workers' records cannot be read, going on with what is known")
+                log.exception("the workers' records cannot be read, going on with the last copy")
             await asyncio.sleep(self._interval.total_seconds())
 
     def _take(self, worker: Worker) -> None:
-        """An index may still show an older version. A record made anew counts from 1 again, but is changed later."""
+        """An index may still return an older version. A record created again counts from 1, but has a later time."""
         old = self._workers.get(worker.key)
         if old and worker.version < old.version and worker.changed_at <= old.changed_at:
             return
@@ -126,7 +126,7 @@ class Reader:
         self._by_instance[worker.instance_id] = worker.key
 
     def _forget_surplus(self) -> None:
-        """Forgets the longest unchanged ones of those that do not run; for them nobody asks every few seconds."""
+        """Forgets the workers that are not running and have not changed for the longest time."""
         surplus = len(self._workers) - self._most_kept
         if surplus <= 0:
             return
@@ -153,7 +153,7 @@ def stop_entry(
     *,
     unless_used: bool = False,
 ) -> dict[str, Any]:
-    """The PutEvents entry that asks for a stop; `unless_used`: not if its user has a server there by then."""
+    """The PutEvents entry that requests a stop; `unless_used`: not if its user has a server there by then."""
     detail: dict[str, Any] = {
         "cluster": cluster,
         "worker": worker,
@@ -175,14 +175,14 @@ class StopRequests:
         self._cluster = cluster
 
     async def send(self, worker: str, instance_id: str, requested_by: str, now: datetime) -> None:
-        """Asks for a stop of this instance. Raises StopNotSent."""
+        """Requests the stop of this instance. Raises StopNotSent."""
         entry: Any = stop_entry(self._cluster, worker, instance_id, requested_by, now)
         try:
             answer = await self._calls.call("PutEvents", lambda: self._events.put_events(Entries=[entry]))
         except (ClientError, CloudBusy, CloudRefused) as error:
             raise StopNotSent(
-                f"{worker}: the stop of {instance_id} could not be asked for: {error}"
+                f"{worker}: the stop of {instance_id} could not be requested: {error}"
             ) from error
         if answer["FailedEntryCount"]:
             raise StopNotSent(f"{worker}: the stop of {instance_id} was not accepted: {answer['Entries']}")
-        log.info("%s: %s asked for a stop of %s", worker, requested_by, instance_id)
+        log.info("%s: stop of %s requested by %s", worker, instance_id, requested_by)

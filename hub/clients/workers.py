@@ -1,4 +1,4 @@
-"""Asks workers' servers at their private addresses, never through the proxy, which would count as activity."""
+"""Requests to workers' servers at their private addresses, never through the proxy, which would count as activity."""
 
 import asyncio
 import json
@@ -13,11 +13,12 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from hub.config.settings import WORKER_PORT
 from hub.errors import WorkerSilent
 
-# The port of one booting machine is tried so often; of many together no more often than so many times a second.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+"""Seconds between two probes of one booting instance."""
 PROBES_A_SECOND = 100
+"""Of all booting instances together."""
 AT_ONCE = 128
-"""Connections: a sweep has a hundred drained at the same time, and nobody's answer may wait behind another's."""
+"""Connections: a sweep drains a hundred servers at the same time, and none may wait behind another."""
 CONNECT = timedelta(seconds=2)
 ANSWER = timedelta(seconds=5)
 LARGEST_ANSWER = 256 * 1024
@@ -35,21 +36,21 @@ def base_url(user: str, server: str) -> str:
 
 
 def pause(waiting: int) -> float:
-    """Seconds between two tries of one port while so many servers are waited for."""
+    """Seconds between two probes of one port while this many servers are waited for."""
     return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, waiting / PROBES_A_SECOND))
 
 
 class Workers:
-    """Talks to workers' servers."""
+    """Probes workers' servers, and asks them about their activity."""
 
     def __init__(self) -> None:
-        # Apart from each other, so that many machines that boot keep no question waiting.
+        # Two clients, so that many booting instances do not delay a drain.
         self._probes: AsyncHTTPClient | None = None
-        self._questions: AsyncHTTPClient | None = None
+        self._activities: AsyncHTTPClient | None = None
         self._waiting = 0
 
     async def wait_for(self, url: str) -> None:
-        """Returns as soon as a server answers at `url`. The caller sets the limit."""
+        """Returns as soon as a server answers at `url`. The caller sets the time limit."""
         self._waiting += 1
         try:
             while not await self._answers(url + "api"):
@@ -58,25 +59,25 @@ class Workers:
             self._waiting -= 1
 
     async def activity(self, url: str, token: str) -> Mapping[str, Any]:
-        """What goes on in a worker just now, freshly observed by its reporter. Raises WorkerSilent."""
-        heard: list[str] = []
+        """What a worker's reporter observes now. Raises WorkerSilent."""
+        headers: list[str] = []
         request = HTTPRequest(
             f"{url}cloudjhub/activity?no_track_activity=1",
             headers={"Authorization": f"token {token}"},
-            header_callback=heard.append,
+            header_callback=headers.append,
             connect_timeout=CONNECT.total_seconds(),
             request_timeout=ANSWER.total_seconds(),
             follow_redirects=False,
         )
         try:
-            self._questions = self._questions or _client()
-            answer = await self._questions.fetch(request)
-            told = json.loads(answer.body)
+            self._activities = self._activities or _client()
+            answer = await self._activities.fetch(request)
+            reported = json.loads(answer.body)
         except Exception as error:  # tornado raises what the socket raises, besides its own
-            raise WorkerSilent(str(error), answers=bool(heard)) from error
-        if not isinstance(told, dict):
-            raise WorkerSilent("its answer is not what its reporter sends", answers=True)
-        return told
+            raise WorkerSilent(str(error), answers=bool(headers)) from error
+        if not isinstance(reported, dict):
+            raise WorkerSilent("its answer is not a report", answers=True)
+        return reported
 
     async def _answers(self, url: str) -> bool:
         request = HTTPRequest(url, connect_timeout=1, request_timeout=3, follow_redirects=False)

@@ -1,4 +1,4 @@
-"""The drain request: the lifecycle app asks the hub to let go of a server that it wants to stop."""
+"""The drain request: before it stops an instance, the lifecycle app asks the hub to release the server on it."""
 
 import asyncio
 import json
@@ -25,8 +25,7 @@ from hub.drain.verdict import (
 )
 from hub.errors import WorkerSilent
 from hub.identity import worker_token
-from hub.spawn.parts import WithParts
-from hub.spawn.spawner import WorkerSpawner
+from hub.spawn.spawner import WithParts, WorkerSpawner
 from lifecycle_app.model.worker import Worker, split
 
 log = logging.getLogger(__name__)
@@ -39,37 +38,37 @@ Stop = Callable[[Any, str], Awaitable["asyncio.Future[None]"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """What came of asking a worker."""
+class WorkerAnswer:
+    """What asking a worker about its activity resulted in."""
 
-    seen: Observation | None = None
-    silence: str = ""
+    observation: Observation | None = None
+    problem: str = ""
     """Why there is no observation."""
     answers: bool = False
-    """Was there an answer at all, with whatever HTTP status?"""
+    """Was there an answer, with whatever HTTP status?"""
 
 
 class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """Lets go of a server that the lifecycle app wants to stop, if nothing speaks against it."""
+    """Releases a server that the lifecycle app wants to stop, unless something speaks against it."""
 
     async def post(self) -> None:
         """Answers {"worker", "instance_id", "drained", "reason", "evidence"}."""
         if not self.has_scope(DRAIN_SCOPE):
-            raise web.HTTPError(403, f"this needs the scope {DRAIN_SCOPE}")
+            raise web.HTTPError(403, f"This needs the scope {DRAIN_SCOPE}.")
         try:
             request = parse_request(self.get_json_body(), self.parts.now())
         except ValueError as error:
             raise web.HTTPError(400, str(error)) from error
-        said = await self._drain(request)
+        decided = await self._drain(request)
         log.info(
             "%s: drain of %s (%s): %s: %s",
             request.worker,
             request.instance_id,
             request.mode,
-            said.drained,
-            said.reason,
+            decided.drained,
+            decided.reason,
         )
-        self.write(json.dumps(answer_to(request, said)))
+        self.write(json.dumps(response(request, decided)))
 
     async def _drain(self, request: Request) -> Verdict:
         spawner = self._spawner(request.worker)
@@ -80,20 +79,13 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
         refused = refusal_before_asking(request, _server(spawner))
         if refused:
             return refused
-        heard = await self._observed(request, spawner)
-        # From here to the mark that it is being stopped nothing else runs in the hub's event loop.
+        answer = await self._ask(request, spawner)
+        # From here until the server is marked as stopping nothing else runs in the hub's event loop.
         spawner = self._spawner(request.worker)
-        said = verdict(request, _server(spawner), heard.seen, heard.silence, answers=heard.answers)
-        if said.drained and spawner is not None and spawner.active:
-            if spawner.given_up:
-                return replace(said, reason="the user's login waits for the machine to be started again")
-            if spawner.pending:
-                return replace(said, drained=False, reason=f"the user's server is pending {spawner.pending}")
-            return await let_go(spawner, said, self.stop_single_user)
-        return said
+        return await released(request, _server(spawner), answer, spawner, self.stop_single_user)
 
     def _spawner(self, worker: str) -> WorkerSpawner | None:
-        """The hub's object for a server that is active or has something pending; None if there is none."""
+        """The hub's object for a server that is active or pending; None if there is none."""
         name, server = split(worker)
         user = self.find_user(name)
         if user is None or server not in user.spawners:
@@ -101,70 +93,83 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
         spawner: WorkerSpawner = user.spawners[server]
         return spawner
 
-    async def _observed(self, request: Request, spawner: WorkerSpawner | None) -> Heard:
+    async def _ask(self, request: Request, spawner: WorkerSpawner | None) -> WorkerAnswer:
         if request.mode is Mode.REGARDLESS:
-            return Heard()
-        address = spawner.address if spawner else ""
+            return WorkerAnswer()
+        address = spawner.instance.address if spawner else ""
         if not address:
             known: Worker | None = self.parts.reader.by_instance(request.instance_id)
             address = (known.address or "") if known else ""
         if not address:
-            return Heard(silence="its address is not known")
+            return WorkerAnswer(problem="its address is not known")
         key, cluster = self.parts.token_key, self.parts.settings.cluster
         token = worker_token(key, cluster, request.worker, request.instance_id)
         url = server_url(address, base_url(*split(request.worker)))
         try:
-            told = await self.parts.workers.activity(url, token)
+            reported = await self.parts.workers.activity(url, token)
         except WorkerSilent as error:
-            return Heard(silence=str(error), answers=error.answers)
-        return understood(told, request.instance_id, self.parts.now())
+            return WorkerAnswer(problem=str(error), answers=error.answers)
+        return parse_answer(reported, request.instance_id, self.parts.now())
 
 
-def answer_to(request: Request, said: Verdict) -> dict[str, Any]:
-    """The answer as the lifecycle app takes it: it tells which worker it is about."""
+def response(request: Request, decided: Verdict) -> dict[str, Any]:
+    """The JSON body for the lifecycle app, which checks worker and instance."""
     return {
         "worker": request.worker,
         "instance_id": request.instance_id,
-        "drained": said.drained,
-        "reason": said.reason,
-        "evidence": dict(said.evidence),
+        "drained": decided.drained,
+        "reason": decided.reason,
+        "evidence": dict(decided.evidence),
     }
 
 
-def understood(told: Mapping[str, Any], instance_id: str, now: datetime) -> Heard:
-    """What the answer of a worker's server says, if it is one that can be used."""
-    if told.get("instance_id") != instance_id:
-        return Heard(silence="another machine has its address", answers=True)
+def parse_answer(reported: Mapping[str, Any], instance_id: str, now: datetime) -> WorkerAnswer:
+    """The observation in what a worker's server reported, if it can be used."""
+    if reported.get("instance_id") != instance_id:
+        return WorkerAnswer(problem="another instance has its address", answers=True)
     try:
-        return Heard(seen=parse_observation(told, now), answers=True)
+        return WorkerAnswer(observation=parse_observation(reported, now), answers=True)
     except ValueError as error:
-        return Heard(silence=str(error), answers=True)
+        return WorkerAnswer(problem=str(error), answers=True)
 
 
-async def let_go(spawner: WorkerSpawner, said: Verdict, stop: Stop) -> Verdict:
-    """The verdict, after the hub has let go of the server; or a refusal, if that does not work or takes too long.
+async def released(
+    request: Request,
+    server: Server | None,
+    answer: WorkerAnswer,
+    spawner: WorkerSpawner | None,
+    stop: Stop,
+) -> Verdict:
+    """The verdict, after the hub has released the server if it agrees."""
+    decided = verdict(request, server, answer.observation, answer.problem, answers=answer.answers)
+    if not decided.drained or spawner is None or not spawner.active:
+        return decided
+    if spawner.given_up:
+        return replace(decided, reason="the user's login waits for the machine to be started again")
+    if spawner.pending:
+        return replace(decided, drained=False, reason=f"the user's server is pending {spawner.pending}")
+    return await release(spawner, decided, stop)
 
-    The mark that nobody wants the machine stopped stays as long as the stop is under way, or it would end as the
-    user's own.
+
+async def release(spawner: WorkerSpawner, decided: Verdict, stop: Stop) -> Verdict:
+    """The verdict, after JupyterHub has stopped the server; or a refusal, if that fails or takes too long.
+
+    The server stays marked as released while the stop is under way, or it would end as its user's own stop.
     """
-    spawner.let_go = True
+    spawner.is_released = True
     stopping = await stop(spawner.user, spawner.name)
     if not stopping.done():
-        stopping.add_done_callback(lambda _: _keep(spawner))
-        return replace(said, drained=False, reason="the proxy is slow to remove the server's route")
-    if _keep(spawner):
-        return replace(said, drained=False, reason="the server's route could not be removed from the proxy")
-    return said
-
-
-def _keep(spawner: WorkerSpawner) -> bool:
-    """Is the server still there after its stop? Then it is the user's again."""
-    spawner.let_go = not spawner.active
-    return bool(spawner.active)
+        stopping.add_done_callback(lambda _: _is_kept(spawner))
+        return replace(decided, drained=False, reason="the proxy is slow to remove the server's route")
+    if _is_kept(spawner):
+        return replace(
+            decided, drained=False, reason="the server's route could not be removed from the proxy"
+        )
+    return decided
 
 
 def _server(spawner: WorkerSpawner | None) -> Server | None:
-    """The server as it is in this moment."""
+    """The server as it is at this moment."""
     if spawner is None:
         return None
     started = spawner.orm_spawner.started
@@ -172,6 +177,12 @@ def _server(spawner: WorkerSpawner | None) -> Server | None:
         pending="spawn" if spawner.is_starting else spawner.pending,
         active=bool(spawner.active),
         started=started.replace(tzinfo=UTC) if started else None,
-        instance_id=spawner.instance_id,
-        is_given_up=bool(spawner.given_up) and spawner.given_up == spawner.instance_id,
+        instance_id=spawner.instance.id,
+        is_given_up=bool(spawner.given_up) and spawner.given_up == spawner.instance.id,
     )
+
+
+def _is_kept(spawner: WorkerSpawner) -> bool:
+    """Is the server still there after its stop? Then it is its user's again."""
+    spawner.is_released = not spawner.active
+    return bool(spawner.active)

@@ -1,4 +1,4 @@
-"""Whether the hub lets go of a server that the lifecycle app wants to stop. Decided here, done by the handler."""
+"""Whether the hub releases a server that the lifecycle app wants to stop. Decided here, done by the handler."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,57 +6,57 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-# What a worker tells that is kept as evidence.
+# What of a worker's report is kept as evidence.
 FIGURES = ("busy_kernels", "busy_terminals", "cpu_percent", "level")
 LARGEST_FIGURE = 1e12
-MOST_WORDS, LONGEST_WORDS = 5, 200
+MOST_DETAILS, LONGEST_DETAIL = 5, 200
 LEVELS = ("quiet", "load", "work", "interaction")
 LOAD, WORK, INTERACTION = 1, 2, 3
-# With its clock further off than this, nobody can tell when anything happened, be it a worker's or the lifecycle app's.
 MOST_SKEW = timedelta(minutes=2)
+"""If the clock of a worker or of the lifecycle app is further off, its times prove nothing."""
 
 
 class Mode(StrEnum):
-    """How much a stop respects what goes on in a worker."""
+    """How much a stop respects the activity on a worker."""
 
     IDLE = "idle"
-    """Only if nothing has happened since."""
+    """Only if there was no activity since."""
     UNATTENDED = "unattended"
-    """Work may run, but nobody may have done anything since."""
+    """Work may run, but the user may have done nothing since."""
     REGARDLESS = "regardless"
     """The worker is not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the lifecycle app asks for."""
+    """A drain request of the lifecycle app."""
 
     worker: str
     instance_id: str
     since: datetime
     mode: Mode
     counts: int = LOAD
-    """The lowest level that counts as life in mode idle. A person always counts."""
+    """The lowest level that counts as activity in mode idle. What a person does always counts."""
     skew: timedelta = timedelta(0)
     """How far the lifecycle app's clock is ahead of the hub's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """The user's server as the hub knows it in this moment."""
+    """The user's server as the hub knows it at this moment."""
 
     pending: str | None
-    """JupyterHub's word for what is under way: spawn, stop, check, rename."""
+    """What is pending in JupyterHub: spawn, stop, check, rename."""
     active: bool
     started: datetime | None
     instance_id: str
     is_given_up: bool = False
-    """Has the pending start waited in vain for its machine's answer, and asked for its stop itself?"""
+    """Has the pending start requested the stop of its instance itself, because it did not answer?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What the worker told about itself just now; times by the hub's clock."""
+    """What the worker has just reported about itself; times by the hub's clock."""
 
     last_interaction: datetime | None
     last_work: datetime | None
@@ -68,7 +68,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether to let go, and why."""
+    """Whether to release the server, and why."""
 
     drained: bool
     reason: str
@@ -78,10 +78,10 @@ class Verdict:
 def parse_request(body: object, now: datetime) -> Request:
     """The request in a JSON body, which came at `now`. Raises ValueError that names the field.
 
-    What the lifecycle app's clock would call later than the hub's is shifted into the hub's: then it cannot hide life.
+    If the lifecycle app's clock is ahead, its times are shifted to the hub's: then they cannot hide activity.
     """
     if not isinstance(body, dict):
-        raise ValueError("the body is no object")  # noqa: TRY004 -- a wrong request, not a wrong program
+        raise ValueError("the body is not an object")  # noqa: TRY004 -- a wrong request, not a wrong program
     for name in ("worker", "instance_id"):
         if not isinstance(body.get(name), str) or not body[name]:
             raise ValueError(f"{name} is missing")
@@ -89,9 +89,9 @@ def parse_request(body: object, now: datetime) -> Request:
     try:
         mode = Mode(str(body.get("mode")))
     except ValueError as error:
-        raise ValueError("there is no such mode") from error
+        raise ValueError("the mode is unknown") from error
     skew = claimed_at - now
-    # Who asks for a stop does so by the hub's own clock.
+    # A user's request to stop has the hub's own time.
     is_ahead = mode is not Mode.REGARDLESS and timedelta(0) < skew <= MOST_SKEW
     return Request(
         worker=body["worker"],
@@ -103,27 +103,27 @@ def parse_request(body: object, now: datetime) -> Request:
     )
 
 
-def parse_observation(told: Mapping[str, Any], now: datetime) -> Observation:
-    """The observation in a worker's answer, which came at `now`. Its times are shifted into the hub's clock.
+def parse_observation(reported: Mapping[str, Any], now: datetime) -> Observation:
+    """The observation in a worker's report, which came at `now`. Its times are shifted to the hub's clock.
 
     Raises ValueError for one that is not complete.
     """
-    level = _level(told.get("level"), least=0, what="the worker's level")
-    observed_at = _time(told, "observed_at")
+    level = _level(reported.get("level"), least=0, what="the worker's level")
+    observed_at = _time(reported, "observed_at")
     if observed_at is None:
-        raise ValueError("the worker does not tell when it looked")
+        raise ValueError("the worker's report has no observed_at")
     shift = now - observed_at
     try:
         happened = {
-            name: at + shift for name in ("last_interaction", "last_work") if (at := _time(told, name))
+            name: at + shift for name in ("last_interaction", "last_work") if (at := _time(reported, name))
         }
     except OverflowError as error:
-        raise ValueError("the worker tells a time beyond all times") from error
+        raise ValueError("the worker reports an impossible time") from error
     return Observation(
         last_interaction=happened.get("last_interaction"),
         last_work=happened.get("last_work"),
         level=level,
-        evidence=_evidence(told, {**happened, "observed_at": now}),
+        evidence=_evidence(reported, {**happened, "observed_at": now}),
         skew=shift,
     )
 
@@ -150,41 +150,41 @@ def refusal_before_asking(request: Request, server: Server | None) -> Verdict | 
 def verdict(
     request: Request,
     server: Server | None,
-    seen: Observation | None,
-    silence: str = "",
+    observation: Observation | None,
+    problem: str = "",
     *,
     answers: bool = False,
 ) -> Verdict:
-    """The decision, from the server as it is now and what the worker told.
+    """The decision, from the server as it is now and what the worker reported.
 
-    `silence` says why it told nothing; `answers` whether it answered all the same. One that answers but cannot tell
-    is up, and somebody may be at work on it.
+    `problem` says why there is no observation; `answers` whether the worker answered anyway. One that answers is up,
+    and may be in use.
     """
     refused = refusal_before_asking(request, server)
     if refused:
         return refused
     if request.mode is Mode.REGARDLESS:
-        return Verdict(drained=True, reason="let go without asking the worker")
-    if seen is None:
-        return _without_a_word(server, silence, {"answers": answers})
-    life = _life_since(request, seen)
-    evidence = {**seen.evidence, "answers": True}
-    if life:
-        return _refused(life, evidence)
-    if abs(seen.skew) > MOST_SKEW:
-        # What its clock shows of life may be so; what it does not show may have been before the clock was set.
-        return _without_a_word(
-            server, f"the worker's clock is off by {_seconds(seen.skew)}", {"answers": True}
+        return Verdict(drained=True, reason="released without asking the worker")
+    if observation is None:
+        return _unobserved(server, problem, {"answers": answers})
+    activity = _activity_since(request, observation)
+    evidence = {**observation.evidence, "answers": True}
+    if activity:
+        return _refused(activity, evidence)
+    if abs(observation.skew) > MOST_SKEW:
+        # Activity that it reports may be real; activity that it does not report may be from before its clock was set.
+        return _unobserved(
+            server, f"the worker's clock is off by {_seconds(observation.skew)}", {"answers": True}
         )
-    words = "nothing has happened since" if request.mode is Mode.IDLE else "nobody has done anything since"
-    return Verdict(drained=True, reason=words, evidence=evidence)
+    reason = "no activity since" if request.mode is Mode.IDLE else "the user has done nothing since"
+    return Verdict(drained=True, reason=reason, evidence=evidence)
 
 
-def _without_a_word(server: Server | None, silence: str, evidence: Mapping[str, bool]) -> Verdict:
+def _unobserved(server: Server | None, problem: str, evidence: Mapping[str, bool]) -> Verdict:
     if evidence["answers"]:
-        return _refused(f"the worker answers, but does not tell what goes on in it: {silence}", evidence)
+        return _refused(f"the worker answers, but does not report its activity: {problem}", evidence)
     if server is not None and server.active:
-        return _refused(f"the worker cannot be asked: {silence}", evidence)
+        return _refused(f"the worker cannot be asked: {problem}", evidence)
     return Verdict(
         drained=True,
         reason="the hub has no server there, and the worker does not answer",
@@ -192,17 +192,18 @@ def _without_a_word(server: Server | None, silence: str, evidence: Mapping[str, 
     )
 
 
-def _life_since(request: Request, seen: Observation) -> str | None:
-    if seen.last_interaction and seen.last_interaction > request.since:
-        return f"somebody did something at {seen.last_interaction:%H:%M:%S}"
-    if seen.level >= INTERACTION:
-        return "somebody is doing something just now"
+def _activity_since(request: Request, observation: Observation) -> str | None:
+    used, worked = observation.last_interaction, observation.last_work
+    if used and used > request.since:
+        return f"used at {used:%H:%M:%S}"
+    if observation.level >= INTERACTION:
+        return "being used now"
     if request.mode is Mode.UNATTENDED:
         return None
-    if seen.level >= request.counts:
-        return f"there is {LEVELS[seen.level]} on it just now"
-    if request.counts <= WORK and seen.last_work and seen.last_work > request.since:
-        return f"it worked at {seen.last_work:%H:%M:%S}"
+    if observation.level >= request.counts:
+        return f"{LEVELS[observation.level]} on it now"
+    if request.counts <= WORK and worked and worked > request.since:
+        return f"work ran at {worked:%H:%M:%S}"
     return None
 
 
@@ -217,40 +218,40 @@ def _refused(reason: str, evidence: Mapping[str, Any]) -> Verdict:
 def _moment(body: Mapping[str, Any], name: str) -> datetime:
     value = body.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{name} is no time in epoch seconds")  # noqa: TRY004 -- a wrong request, not a wrong program
+        raise ValueError(f"{name} is not a time in epoch seconds")  # noqa: TRY004 -- a wrong request, not a wrong program
     try:
         return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise ValueError(f"{name} is no possible time") from error
+        raise ValueError(f"{name} is not a possible time") from error
 
 
-def _time(told: Mapping[str, Any], name: str) -> datetime | None:
-    value = told.get(name)
+def _time(reported: Mapping[str, Any], name: str) -> datetime | None:
+    value = reported.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"the worker's {name} is no time")  # noqa: TRY004 -- its mistake, not ours
+        raise ValueError(f"the worker's {name} is not a time")  # noqa: TRY004 -- its mistake, not ours
     try:
         return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise ValueError(f"the worker's {name} is no time") from error
+        raise ValueError(f"the worker's {name} is not a time") from error
 
 
 def _level(value: object, *, least: int, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < len(LEVELS):
-        raise ValueError(f"{what} is no level from {least} to {len(LEVELS) - 1}")
+        raise ValueError(f"{what} is not a level from {least} to {len(LEVELS) - 1}")
     return value
 
 
-def _evidence(told: Mapping[str, Any], times: Mapping[str, datetime]) -> dict[str, Any]:
-    """What goes into the history. A user can make a worker tell anything, so that only so much is kept."""
-    details = told.get("details")
-    words = (
-        [one[:LONGEST_WORDS] for one in details if isinstance(one, str)] if isinstance(details, list) else []
+def _evidence(reported: Mapping[str, Any], times: Mapping[str, datetime]) -> dict[str, Any]:
+    """What goes into the history. A user can make a worker report anything, so the size is limited."""
+    details = reported.get("details")
+    texts = (
+        [one[:LONGEST_DETAIL] for one in details if isinstance(one, str)] if isinstance(details, list) else []
     )
-    kept = {name: told[name] for name in FIGURES if _is_figure(told.get(name))}
+    kept = {name: reported[name] for name in FIGURES if _is_figure(reported.get(name))}
     seconds = {name: at.timestamp() for name, at in times.items()}
-    return {**kept, **seconds, "details": words[:MOST_WORDS]}
+    return {**kept, **seconds, "details": texts[:MOST_DETAILS]}
 
 
 def _is_figure(value: object) -> bool:

@@ -13,8 +13,7 @@ from hub.clients.lifecycle import Reader
 from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
 from hub.pages.texts import Pages
-from hub.spawn.parts import Parts, WithParts
-from hub.spawn.spawner import WorkerSpawner
+from hub.spawn.spawner import Parts, WithParts, WorkerSpawner
 from hub.users.handlers import ServerHandler, SpawnPage, UserHandler
 from lifecycle_app.errors import RecordError
 
@@ -83,14 +82,12 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
     async def _spawner_on(self, instance_id: str) -> WorkerSpawner:
         for user in self.users.values():
             for spawner in user.spawners.values():
-                if getattr(spawner, "instance_id", "") == instance_id and (
-                    spawner.is_starting or spawner.active
-                ):
+                if spawner.instance.id == instance_id and (spawner.is_starting or spawner.active):
                     if self.parts.homes.is_missing(instance_id):
                         raise NotReady("the home disk is not attached yet")
                     found: WorkerSpawner = spawner
                     return found
-        if self.parts.starter.is_any_launching():
+        if self.parts.launcher.is_any_launching():
             raise NotReady("machines are being launched just now")
         worker = self.parts.reader.by_instance(instance_id)
         if worker is None:

@@ -57,7 +57,7 @@ class Pages:
 
     def all_workers(self) -> list[Summary]:
         """All workers as last read, for the administrator."""
-        return [summary(worker.key, worker, []) for worker in self._reader.everybody()]
+        return [summary(worker.key, worker, []) for worker in self._reader.all()]
 
 
 def summary(key: str, worker: Worker | None, entries: list[Entry]) -> Summary:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from hub.clients.calls import Calls, Joining, code_of
+from hub.clients.calls import Calls, Coalescer, code_of
 from hub.config.settings import Settings
 from hub.errors import CloudRefused, InstanceGone, StartError
 from hub.spawn.launch_request import HOME_DEVICE, Image, Place
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 WINDOW = 0.05
 MOST_FILTER_VALUES = 200
 ALIVE = ["pending", "running", "stopping", "stopped"]
-# The volume is still on its way from one instance to the other, or the instance has not come up yet.
+# The volume is still being detached from another instance, or the instance is not running yet.
 ATTACH_LATER = frozenset(
     {"IncorrectState", "IncorrectInstanceState", "VolumeInUse", "InvalidInstanceID.NotFound"}
 )
@@ -49,33 +49,35 @@ class Instances:
         self._ec2 = ec2
         self._calls = calls
         self._settings = settings
-        self._finds = Joining[str, Known | None](self._find_together, window=window, most=MOST_FILTER_VALUES)
-        self._looks = Joining[str, Known](self._look_together, window=window, most=MOST_FILTER_VALUES)
+        self._finds = Coalescer[str, Known | None](self._find_batch, window=window, most=MOST_FILTER_VALUES)
+        self._descriptions = Coalescer[str, Known](
+            self._describe_batch, window=window, most=MOST_FILTER_VALUES
+        )
         self._places: tuple[Place, ...] = ()
         self._images: dict[str, Image] = {}
 
     async def find(self, worker: str) -> Known | None:
         """A worker's instance by its tags, if it has one that is not terminated. Raises StartError."""
-        return await self._finds.ask(worker)
+        return await self._finds.request(worker)
 
-    async def look(self, instance_id: str) -> Known:
-        """An instance as EC2 sees it. Raises InstanceGone if EC2 does not find it, or another StartError."""
-        return await self._looks.ask(instance_id)
+    async def describe(self, instance_id: str) -> Known:
+        """An instance as EC2 describes it. Raises InstanceGone if EC2 does not find it, or another StartError."""
+        return await self._descriptions.request(instance_id)
 
     async def places(self) -> tuple[Place, ...]:
-        """The worker subnets with their zones, asked once. Raises StartError."""
+        """The worker subnets with their zones, read once. Raises StartError."""
         if not self._places:
             self._places = await self._read("worker subnets", self._read_places)
         return self._places
 
     async def image(self, image_id: str) -> Image:
-        """An image with its root device, asked once for each. Raises StartError if there is none."""
+        """An image with its root device, read once for each. Raises StartError if it does not exist."""
         if image_id not in self._images:
             self._images[image_id] = await self._read("worker image", lambda: self._read_image(image_id))
         return self._images[image_id]
 
     async def attach_home(self, volume: str, instance_id: str) -> None:
-        """Attaches a home disk, as soon as both it and the instance are ready for that. Raises StartError."""
+        """Attaches a home disk, once it and the instance are ready. Raises StartError."""
         for _ in range(ATTACH_TRIES):
             try:
                 await self._calls.call(f"AttachVolume of {volume}", lambda: self._attach(volume, instance_id))
@@ -93,27 +95,27 @@ class Instances:
         raise CloudRefused("Your home disk is still in use elsewhere. Tell your administrator.")
 
     async def _has(self, instance_id: str, volume: str) -> bool:
-        """Is it this very instance that uses the disk? An earlier AttachVolume's answer may have been lost."""
+        """Does this very instance use the disk? The answer of an earlier AttachVolume may have been lost."""
         try:
-            return volume in (await self.look(instance_id)).volumes
+            return volume in (await self.describe(instance_id)).volumes
         except InstanceGone:
             return False
 
     def _attach(self, volume: str, instance_id: str) -> None:
         self._ec2.attach_volume(Device=HOME_DEVICE, InstanceId=instance_id, VolumeId=volume)
 
-    async def _find_together(self, workers: Sequence[str]) -> dict[str, Known | Exception | None]:
+    async def _find_batch(self, workers: Sequence[str]) -> dict[str, Known | Exception | None]:
         users = sorted({filter_value(split(worker)[0]) for worker in workers})
-        found = await self._describe(_filters(self._settings.cluster, users))
+        found = await self._describe_instances(_filters(self._settings.cluster, users))
         return {worker: _newest(worker, found) for worker in workers}
 
-    async def _look_together(self, instance_ids: Sequence[str]) -> dict[str, Known | Exception]:
-        found = await self._describe([{"Name": "instance-id", "Values": list(instance_ids)}])
+    async def _describe_batch(self, instance_ids: Sequence[str]) -> dict[str, Known | Exception]:
+        found = await self._describe_instances([{"Name": "instance-id", "Values": list(instance_ids)}])
         known = {instance["InstanceId"]: known_from(instance) for instance in found}
-        gone = InstanceGone("AWS does not know the machine any more.")
+        gone = InstanceGone("Your machine no longer exists at AWS.")
         return {one: known.get(one, gone) for one in instance_ids}
 
-    async def _describe(self, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    async def _describe_instances(self, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
         def pages() -> list[dict[str, Any]]:
             paginator: Any = self._ec2.get_paginator("describe_instances")
             answers = paginator.paginate(Filters=filters, PaginationConfig={"PageSize": 1000})
@@ -128,14 +130,14 @@ class Instances:
         except ClientError as error:
             log.error("%s: %s", what, error)
             raise CloudRefused(
-                f"AWS does not tell the hub about its machines ({code_of(error)}). Tell your administrator."
+                f"AWS refused the hub's request ({code_of(error)}). Tell your administrator."
             ) from error
 
     def _read_places(self) -> tuple[Place, ...]:
-        wanted = list(self._settings.subnets)
-        subnets = self._ec2.describe_subnets(SubnetIds=wanted)["Subnets"]
+        ids = list(self._settings.subnets)
+        subnets = self._ec2.describe_subnets(SubnetIds=ids)["Subnets"]
         zones = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets}
-        return tuple(Place(subnet=subnet, zone=zones[subnet]) for subnet in wanted)
+        return tuple(Place(subnet=subnet, zone=zones[subnet]) for subnet in ids)
 
     def _read_image(self, image_id: str) -> Image:
         images = self._ec2.describe_images(ImageIds=[image_id])["Images"]
@@ -159,7 +161,7 @@ def filter_value(name: str) -> str:
 
 
 def _newest(worker: str, instances: Sequence[dict[str, Any]]) -> Known | None:
-    """The worker's own instance: filters are wider than names. Of two the newer one; reconciling reports the other."""
+    """The worker's own instance: filters match more names. Of two the newer one; reconciliation reports the other."""
     own = [instance for instance in instances if _worker_of(instance) == worker]
     if len(own) > 1:
         log.error("%s has %s instances: %s", worker, len(own), ", ".join(one["InstanceId"] for one in own))
@@ -173,21 +175,21 @@ def _worker_of(instance: dict[str, Any]) -> str | None:
 
 
 class Homes:
-    """Attaches home disks. What is not attached yet, or could not be, is kept by instance."""
+    """Attaches home disks, and knows of each instance whether its disk is still missing."""
 
     def __init__(self, instances: Instances) -> None:
         self._instances = instances
         self._attaching: dict[str, asyncio.Task[None]] = {}
 
-    def see_to(self, worker: Worker | None, known: Known) -> None:
-        """Begins to attach the worker's home disk, if this instance of it lacks it; after a failure, tries again."""
+    def ensure(self, worker: Worker | None, known: Known) -> None:
+        """Begins to attach the worker's home disk, if this instance lacks it; after a failure, tries again."""
         if worker and worker.home_volume and lacks_home(worker, known):
             self.attach(worker.key, worker.home_volume, known.instance_id)
         elif not self._is_under_way(known.instance_id):
             self._attaching.pop(known.instance_id, None)
 
     def attach(self, key: str, volume: str, instance_id: str) -> None:
-        """Begins to attach a home disk, if that is not under way already."""
+        """Begins to attach a home disk, if that is not already under way."""
         if self._is_under_way(instance_id):
             return
         log.info("%s: attaching home disk %s to %s", key, volume, instance_id)
@@ -195,14 +197,14 @@ class Homes:
         self._attaching[instance_id] = task
 
         def done(task: "asyncio.Task[None]") -> None:
-            """A failed one stays until the next login."""
+            """A failed one is kept until the next login."""
             if not task.cancelled() and task.exception() is None and self._attaching.get(instance_id) is task:
                 del self._attaching[instance_id]
 
         task.add_done_callback(done)
 
     def is_missing(self, instance_id: str) -> bool:
-        """Is the home disk still on its way to this instance, or could it not be attached?"""
+        """Is the home disk not attached to this instance yet, or could it not be attached?"""
         return instance_id in self._attaching
 
     async def wait_for(self, instance_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The requests that make a worker, as pure functions of what is wanted."""
+"""RunInstances requests for workers, as pure functions of an order and the settings."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """What a worker is launched from."""
+    """The AMI that a worker is launched from."""
 
     id: str
     root_device: str
@@ -43,24 +43,24 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A worker that is to be launched."""
+    """A worker to launch."""
 
     worker: str
     instance_type: str
     image: Image
     previous: str | None = None
-    """The instance it had before, which is gone."""
+    """The instance that it had before, which no longer exists."""
     home_volume: str | None = None
-    """The home disk it had before, which is attached after the launch instead of making a new one."""
+    """The home disk that it had before, which is attached after the launch instead of creating a new one."""
     home_zone: str = ""
 
 
 def requests_for(
     order: Order, settings: Settings, places: Sequence[Place], generation: int = 0
 ) -> list[dict[str, Any]]:
-    """RunInstances requests in the order in which to try them: the wished type in every zone, then the other types.
+    """RunInstances requests in the order in which to try them: the chosen type in every zone, then the other types.
 
-    Workers spread over the zones by their name. An old home disk binds its worker to the disk's zone.
+    Workers are spread over the zones by their names. A home disk binds its worker to the disk's zone.
     """
     usable = [place for place in places if not order.home_volume or place.zone == order.home_zone]
     turn = int(client_token({"worker": order.worker}, None, 0), 16) % max(len(usable), 1)
@@ -123,7 +123,7 @@ def worker_tags(worker: str, settings: Settings, zone: str) -> list[dict[str, st
 
 
 def user_data(settings: Settings) -> str:
-    """The workers' cloud-config: no secret in it, and the same for all of them. JSON is YAML."""
+    """The workers' cloud-config: without secrets, and the same for all of them. JSON is YAML."""
     config = {
         "cluster": settings.cluster,
         "hub_api": settings.hub_api,

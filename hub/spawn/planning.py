@@ -8,14 +8,14 @@ from typing import Any, assert_never
 
 from lifecycle_app.model.worker import State, Worker
 
-# An event's time has whole seconds, and clocks differ a little.
 TOLERANCE = timedelta(seconds=2)
-# For so long a record may still tell of the time before the server was last seen alive.
+"""An event's time has whole seconds, and clocks differ a little."""
 RECORD_LAGS = timedelta(minutes=1)
-# For so long EC2 may not find an instance that it has just launched.
+"""How long a record may still describe the time before the server was last seen alive."""
 YOUNG = timedelta(minutes=5)
-# For so long after a stop was accepted EC2 may still say that the instance runs.
+"""How long EC2 may not find an instance that it has just launched."""
 STOP_SHOWS = timedelta(minutes=3)
+"""How long after it has accepted a stop EC2 may still report the instance as running."""
 
 
 class Step(StrEnum):
@@ -26,16 +26,16 @@ class Step(StrEnum):
     START = "start"
     """It is stopped: start it."""
     ADOPT = "adopt"
-    """It runs or boots already: use it."""
+    """It is running or booting: use it."""
     WAIT = "wait"
-    """Somebody is stopping it or deciding about that: read again."""
-    LOOK = "look"
-    """Whoever was deciding about it is gone: ask EC2 what it does."""
+    """It is being stopped, or that is being decided: read the record again."""
+    CHECK = "check"
+    """A claim on it was abandoned: ask EC2 for its state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """An instance, as the record or EC2 tells it."""
+    """An instance, as the record or EC2 describes it."""
 
     instance_id: str
     state: State
@@ -43,7 +43,7 @@ class Known:
     zone: str = ""
     volumes: frozenset[str] = frozenset()
     is_fresh: bool = False
-    """Has EC2 just accepted to run it?"""
+    """Has EC2 just accepted its start or launch?"""
 
 
 def next_step(worker: Worker | None, now: datetime) -> Step:
@@ -51,12 +51,12 @@ def next_step(worker: Worker | None, now: datetime) -> Step:
     if worker is None:
         return Step.LAUNCH
     if worker.is_abandoned(now):
-        return Step.LOOK
+        return Step.CHECK
     return _step_in(worker.state)
 
 
 def step_for(known: Known) -> Step:
-    """The step for an instance as EC2 tells it."""
+    """The step for an instance as EC2 describes it."""
     return _step_in(known.state)
 
 
@@ -74,13 +74,13 @@ def _step_in(state: State) -> Step:
             assert_never(state)
 
 
-def step_after_look(worker: Worker | None, looked: Known, now: datetime) -> Step:
-    """The step for an instance as EC2 tells it, which the record may outweigh.
+def step_after_check(worker: Worker | None, described: Known, now: datetime) -> Step:
+    """The step for an instance as EC2 describes it, which the record may outweigh.
 
-    While a stop of it is under way, its state says nothing: the stop may still land on what is started or used now.
+    While a stop is under way, its state proves nothing: the stop may still hit what is started or used now.
     """
-    step = step_for(looked)
-    if step is Step.LAUNCH or worker is None or worker.instance_id != looked.instance_id:
+    step = step_for(described)
+    if step is Step.LAUNCH or worker is None or worker.instance_id != described.instance_id:
         return step
     if worker.is_claimed(now):
         return Step.WAIT
@@ -91,7 +91,7 @@ def step_after_look(worker: Worker | None, looked: Known, now: datetime) -> Step
 
 
 def lacks_home(worker: Worker | None, known: Known) -> bool:
-    """Has the worker a home disk that is not attached to this instance, as far as is known?"""
+    """Has the worker a home disk that is not attached to this instance, as far as known?"""
     if worker is None or worker.home_volume is None or worker.home_volume in known.volumes:
         return False
     return worker.instance_id != known.instance_id or not worker.home_attached
@@ -105,8 +105,8 @@ def is_young(worker: Worker, now: datetime) -> bool:
 def is_gone(worker: Worker | None, instance_id: str, alive_at: datetime | None) -> bool:
     """Is the server on this instance certainly down?
 
-    `alive_at` is when it was last known to be up: what the record says of the time before does not count. Without a
-    record nothing is known, and unknown is not down. A claimed worker still runs.
+    `alive_at` is when it was last known to be up: a record of the time before does not count. Without a record nothing
+    is known, and unknown is not down. A claimed worker still runs.
     """
     if worker is None:
         return False
@@ -120,9 +120,9 @@ def is_gone(worker: Worker | None, instance_id: str, alive_at: datetime | None) 
 
 
 def is_doubtful(worker: Worker | None, instance_id: str, alive_at: datetime | None, now: datetime) -> bool:
-    """Does the record keep saying that the server is down, of a time that does not count?
+    """Does the record keep saying that the server is down, at a time that does not count?
 
-    The machine may have gone down within the tolerance, or the events that would tell were lost: EC2 can tell.
+    The instance may have stopped within the tolerance, or its events were lost: EC2 knows.
     """
     if alive_at is None or now < alive_at + RECORD_LAGS:
         return False

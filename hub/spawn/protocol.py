@@ -1,4 +1,7 @@
-"""Brings a worker's instance up: the start protocol, from the record to an instance that boots."""
+"""The start protocol: from a worker's record to an instance that boots.
+
+Each round reads the record, decides on the next step, and takes it, until there is an instance to use.
+"""
 
 import itertools
 import logging
@@ -8,11 +11,11 @@ from datetime import datetime
 
 from hub.clients.calls import Calls, Say
 from hub.config.settings import Settings
-from hub.errors import InstanceGone, NotStartable, RecordsSilent, RecordUnclear, StartError
+from hub.errors import InstanceGone, NotStartable, RecordsUnavailable, RecordUnusable, StartError
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launch_request import Order, requests_for
-from hub.spawn.planning import YOUNG, Known, Step, is_young, next_step, step_after_look, step_for
-from hub.spawn.starter import Starter
+from hub.spawn.launcher import Launcher
+from hub.spawn.planning import YOUNG, Known, Step, is_young, next_step, step_after_check, step_for
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.worker import State, Worker
 
@@ -21,27 +24,38 @@ log = logging.getLogger(__name__)
 Note = Callable[[Known], None]
 
 WAIT = 1.0
-# So many waits after which EC2 itself is asked, since an event may have been lost.
-LOOK_EVERY = 15
+CHECK_EVERY = 15
+"""Waits after which EC2 itself is asked, since an event may have been lost."""
 RECORD_TRIES = 5
+BEING_STOPPED = "Your machine is being stopped. It starts again as soon as it has stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What one caller wants: `say` and `note` get each message, and the instance as soon as its id is known."""
+
+    key: str
+    instance_type: str
+    say: Say
+    note: Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Begun:
-    """A launch that was tried and of which no instance is known yet."""
+    """A launch that was tried, whose instance is not known yet."""
 
     image: str
     at: datetime
 
 
-class Startup:
+class StartProtocol:
     """Finds, starts or launches workers' instances. `get` reads one record consistently."""
 
     def __init__(
         self,
         get: Callable[[str], Worker | None],
         calls: Calls,
-        starter: Starter,
+        launcher: Launcher,
         instances: Instances,
         homes: Homes,
         settings: Settings,
@@ -50,7 +64,7 @@ class Startup:
     ) -> None:
         self._get = get
         self._calls = calls
-        self._starter = starter
+        self._launcher = launcher
         self._instances = instances
         self._homes = homes
         self._settings = settings
@@ -59,37 +73,34 @@ class Startup:
         self._begun: dict[str, _Begun] = {}
 
     async def bring_up(
-        self, key: str, instance_type: str, say: Say, note: Note, looked: Known | None = None
+        self, key: str, instance_type: str, say: Say, note: Note, described: Known | None = None
     ) -> Known:
-        """The worker's instance, pending or running. `note` hears of it as soon as its id is known.
+        """The worker's instance, pending or running. `note` gets it as soon as its id is known.
 
-        `looked` is what EC2 told of it, if the record is not to be trusted. Takes as long as it takes: the caller sets
-        the limit. Raises StartError.
+        `described` is what EC2 said of it, if the record is not to be trusted. Has no time limit: the caller sets one.
+        Raises StartError.
         """
-        for waits in itertools.count():
+        request = _Request(key, instance_type, say, note)
+        for waits in itertools.count(1):
             worker = await self._record(key)
-            now = self._now()
-            step = step_after_look(worker, looked, now) if looked else next_step(worker, now)
-            known = looked or (_known(worker) if worker else None)
-            looked = None
-            if step is Step.LAUNCH or known is None:
-                return await self._find_or_launch(key, worker, instance_type, say, note)
-            if step in (Step.ADOPT, Step.START):
-                self._homes.see_to(worker, known)
+            known, step = self._decide(worker, described)
+            if known is None or step is Step.LAUNCH:
+                return await self._find_or_launch(request, worker)
+            if step in (Step.ADOPT, Step.START):  # before the instance can fetch its environment
+                self._homes.ensure(worker, known)
             note(known)
-            if step is Step.ADOPT:
-                say(f"Your machine {known.instance_id} is running already")
-                return await self._with_address(key, known)
-            if step is Step.START:
-                started, looked = await self._start(key, known, worker, say)
-                if started:
-                    return started
-                continue
-            if step is Step.LOOK or (waits % LOOK_EVERY == LOOK_EVERY - 1 and not _is_claimed(worker, now)):
-                looked = await self._look(key, known.instance_id)
-            if looked is None or step_after_look(worker, looked, self._now()) is Step.WAIT:
-                say("Your machine is being stopped just now; it starts again as soon as that is done")
-                await self._calls.pause(WAIT)
+            match step:
+                case Step.ADOPT:
+                    return await self._adopt(request, known)
+                case Step.START:
+                    started, described = await self._start(request, worker, known)
+                    if started:
+                        return started
+                case _:
+                    must_check = step is Step.CHECK or (
+                        waits % CHECK_EVERY == 0 and not self._is_claimed(worker)
+                    )
+                    described = await self._wait(request, worker, known, must_check=must_check)
         raise AssertionError("itertools.count never ends")
 
     async def launch_if_none(self, key: str, instance_type: str, say: Say) -> Known | None:
@@ -99,80 +110,102 @@ class Startup:
         worker = await self._record(key)
         if next_step(worker, self._now()) is not Step.LAUNCH or await self._instances.find(key):
             return None
-        return await self._launch(key, worker, instance_type, say, lambda _: None)
+        return await self._launch(_Request(key, instance_type, say, lambda _: None), worker)
 
-    async def look(self, key: str, instance_id: str) -> Known | None:
-        """The worker's instance as EC2 sees it; None if nothing can be told. Raises StartError."""
-        return await self._look(key, instance_id)
+    async def describe(self, key: str, instance_id: str) -> Known | None:
+        """The worker's instance as EC2 describes it; None if EC2 cannot say yet. Raises StartError."""
+        try:
+            return await self._instances.describe(instance_id)
+        except InstanceGone:
+            return self._gone_unless_young(await self._record(key), instance_id)
+
+    def _decide(self, worker: Worker | None, described: Known | None) -> tuple[Known | None, Step]:
+        """The instance to act on, if one is known, and the next step."""
+        if described:
+            return described, step_after_check(worker, described, self._now())
+        return _known(worker), next_step(worker, self._now())
+
+    async def _adopt(self, request: _Request, known: Known) -> Known:
+        request.say(f"Your machine {known.instance_id} is already running")
+        return await self._with_address(request.key, known)
 
     async def _start(
-        self, key: str, known: Known, worker: Worker | None, say: Say
+        self, request: _Request, worker: Worker | None, known: Known
     ) -> tuple[Known | None, Known | None]:
-        """The started instance, or what EC2 tells of one that could not be started."""
-        say(f"Asking AWS to start your machine {known.instance_id}")
+        """The started instance; or, if it could not be started, what EC2 says of it."""
+        request.say(f"Starting your machine {known.instance_id}")
         try:
-            await self._starter.start(known.instance_id)
+            await self._launcher.start(known.instance_id)
         except NotStartable:
             await self._calls.pause(WAIT)
-            return None, await self._look(key, known.instance_id)
+            return None, await self.describe(request.key, known.instance_id)
         except InstanceGone:
             await self._calls.pause(WAIT)
-            return None, self._unless_young(worker, known.instance_id)
-        return replace(await self._with_address(key, known), is_fresh=True), None
+            return None, self._gone_unless_young(worker, known.instance_id)
+        return replace(await self._with_address(request.key, known), is_fresh=True), None
 
-    async def _look(self, key: str, instance_id: str) -> Known | None:
-        try:
-            return await self._instances.look(instance_id)
-        except InstanceGone:
-            return self._unless_young(await self._record(key), instance_id)
+    async def _wait(
+        self, request: _Request, worker: Worker | None, known: Known, *, must_check: bool
+    ) -> Known | None:
+        """Waits for the stop of the instance to end; what EC2 says of it, if it had to be asked."""
+        described = await self.describe(request.key, known.instance_id) if must_check else None
+        if described is None or step_after_check(worker, described, self._now()) is Step.WAIT:
+            request.say(BEING_STOPPED)
+            await self._calls.pause(WAIT)
+        return described
 
-    def _unless_young(self, worker: Worker | None, instance_id: str) -> Known | None:
+    def _is_claimed(self, worker: Worker | None) -> bool:
+        return worker is not None and worker.is_claimed(self._now())
+
+    def _gone_unless_young(self, worker: Worker | None, instance_id: str) -> Known | None:
         """What it means that EC2 does not find an instance: for a young one, or one of unknown age, nothing."""
         if worker is None or worker.instance_id != instance_id or is_young(worker, self._now()):
             return None
         log.warning("%s: instance %s is gone", worker.key, instance_id)
         return Known(instance_id=instance_id, state=State.TERMINATED, address=None)
 
-    async def _find_or_launch(
-        self, key: str, worker: Worker | None, instance_type: str, say: Say, note: Note
-    ) -> Known:
-        """An instance of which there is no record yet, or a new one."""
-        while found := await self._instances.find(key):
-            self._homes.see_to(worker, found)
-            note(found)
+    async def _find_or_launch(self, request: _Request, worker: Worker | None) -> Known:
+        """An instance that has no record yet, or a new one."""
+        while found := await self._instances.find(request.key):
+            self._homes.ensure(worker, found)
+            request.note(found)
             match step_for(found):
                 case Step.ADOPT:
-                    say(f"Your machine {found.instance_id} is starting already")
+                    request.say(f"Your machine {found.instance_id} is already starting")
                     return found
                 case Step.START:
-                    started, _ = await self._start(key, found, worker, say)
+                    started, _ = await self._start(request, worker, found)
                     if started:
                         return started
                 case _:
-                    say("Your machine is being stopped just now; it starts again as soon as that is done")
-            await self._calls.pause(WAIT * LOOK_EVERY)
-        return await self._launch(key, worker, instance_type, say, note)
+                    request.say(BEING_STOPPED)
+            await self._calls.pause(WAIT * CHECK_EVERY)
+        return await self._launch(request, worker)
 
-    async def _launch(self, key: str, old: Worker | None, instance_type: str, say: Say, note: Note) -> Known:
+    async def _launch(self, request: _Request, old: Worker | None) -> Known:
         places = await self._instances.places()
-        image = await self._instances.image(await self._image_of(key))
+        image = await self._instances.image(await self._image_of(request.key))
         order = Order(
-            worker=key,
-            instance_type=instance_type,
+            worker=request.key,
+            instance_type=request.instance_type,
             image=image,
             previous=old.instance_id if old else None,
             home_volume=old.home_volume if old else None,
             home_zone=old.zone if old else "",
         )
-        say("Your old machine is gone; asking AWS for a new one" if old else "Asking AWS for a new machine")
-
-        def requests(generation: int) -> list[dict[str, object]]:
-            return requests_for(order, self._settings, places, generation)
-
-        self._begun.setdefault(key, _Begun(image=image.id, at=self._now()))
-        new = await self._starter.launch(key, requests, say)
-        self._begun.pop(key, None)
-        log.info("%s: launched %s, a %s in %s", key, new.instance_id, new.instance_type, new.zone)
+        request.say(
+            "Your old machine no longer exists. Requesting a new one" if old else "Requesting a new machine"
+        )
+        self._begun.setdefault(request.key, _Begun(image=image.id, at=self._now()))
+        new = await self._launcher.launch(
+            request.key,
+            lambda generation: requests_for(order, self._settings, places, generation),
+            request.say,
+        )
+        self._begun.pop(request.key, None)
+        log.info("%s: launched %s, a %s in %s", request.key, new.instance_id, new.instance_type, new.zone)
+        if order.home_volume:
+            self._homes.attach(request.key, order.home_volume, new.instance_id)
         known = Known(
             instance_id=new.instance_id,
             state=State.PENDING,
@@ -180,32 +213,30 @@ class Startup:
             zone=new.zone,
             is_fresh=True,
         )
-        if order.home_volume:
-            self._homes.attach(key, order.home_volume, new.instance_id)
-        note(known)
+        request.note(known)
         return known
 
     async def _image_of(self, key: str) -> str:
-        """The image to launch the worker from. As long as an earlier try may still come to something it stays the
-        same, so that its request and client token do, and EC2 launches one instance for both."""
+        """The image to launch the worker from. While an earlier try may still succeed, the image stays the same, and
+        with it the request and its client token, so that EC2 launches one instance for both."""
         begun = self._begun.get(key)
         if begun and self._now() - begun.at < YOUNG:
             return begun.image
         self._begun.pop(key, None)
         image = await self._image_now()
         if not image:
-            raise StartError("The image for new machines is still being made. Try again in a few minutes.")
+            raise StartError("The image for new machines is still being built. Try again in a few minutes.")
         return image
 
     async def _with_address(self, key: str, known: Known) -> Known:
         while not known.address:
-            seen = await self._look(key, known.instance_id)
-            if seen is None:
+            described = await self.describe(key, known.instance_id)
+            if described is None:
                 await self._calls.pause(WAIT)
-            elif seen.address is None:
-                raise InstanceGone("AWS does not know the machine any more. Try again.")
+            elif described.address is None:
+                raise InstanceGone("Your machine no longer exists at AWS. Try again.")
             else:
-                return seen
+                return described
         return known
 
     async def _record(self, key: str) -> Worker | None:
@@ -214,21 +245,19 @@ class Startup:
                 return await self._calls.read(lambda: self._get(key))
             except BadRecord as error:
                 log.error("%s", error)
-                raise RecordUnclear(
-                    "What is recorded of your machine cannot be understood, so the hub does not touch it, and starts no"
-                    " other: your files are on it. Tell your administrator."
+                raise RecordUnusable(
+                    "The record of your machine is damaged, so the hub neither touches it nor starts another one:"
+                    " your files are on it. Tell your administrator."
                 ) from error
             except StoreUnavailable as error:
-                log.warning("%s: record cannot be read: %s", key, error)
+                log.warning("%s: the record cannot be read: %s", key, error)
                 await self._calls.pause(WAIT * attempt)
-        raise RecordsSilent(
-            "The hub cannot read what your machine is doing, so it does not touch it. Try again in a minute."
+        raise RecordsUnavailable(
+            "The hub cannot read the state of your machine, so it does not touch it. Try again in a minute."
         )
 
 
-def _known(worker: Worker) -> Known:
+def _known(worker: Worker | None) -> Known | None:
+    if worker is None:
+        return None
     return Known(instance_id=worker.instance_id, state=worker.state, address=worker.address, zone=worker.zone)
-
-
-def _is_claimed(worker: Worker | None, now: datetime) -> bool:
-    return worker is not None and worker.is_claimed(now)

@@ -8,8 +8,7 @@ from jupyterhub.scopes import needs_scope
 from jupyterhub.slugs import is_valid_safe_slug
 from tornado import web
 
-from hub.spawn.parts import WithParts
-from hub.spawn.progress import instance_type_in
+from hub.spawn.spawner import WithParts, instance_type_in
 from lifecycle_app.errors import RecordError
 from lifecycle_app.model.worker import worker_key
 
@@ -79,7 +78,7 @@ class UserHandler(WithParts, UserAPIHandler):  # type: ignore[misc]  # JupyterHu
         await self.parts.reader.loaded()
         if any(spawner.active for spawner in user.spawners.values()):
             return True
-        if any(worker.user == user.name for worker in self.parts.reader.everybody()):
+        if any(worker.user == user.name for worker in self.parts.reader.all()):
             return True
         keys = [worker_key(user.name, server) for server in {"", *user.orm_spawners}]
         return bool(

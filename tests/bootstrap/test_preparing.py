@@ -21,10 +21,10 @@ from bootstrap.operations.workers.preparing import (
     verdict,
 )
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
-from hub.errors import CloudBusy, NoCapacity, QuotaReached, RecordUnclear, StartError
+from hub.errors import CloudBusy, NoCapacity, QuotaReached, RecordUnusable, StartError
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.protocol import Startup
-from hub.spawn.starter import Starter
+from hub.spawn.launcher import Launcher
+from hub.spawn.protocol import StartProtocol
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import plain
@@ -218,7 +218,7 @@ async def test_what_all_would_be_refused_ends_the_launching_and_finishes_what_ru
     assert words in done["bob"].words
 
 
-@pytest.mark.parametrize("error", [CloudBusy("too many requests"), RecordUnclear("no record")])
+@pytest.mark.parametrize("error", [CloudBusy("too many requests"), RecordUnusable("no record")])
 async def test_what_one_is_refused_keeps_nobody_else_waiting(error: StartError) -> None:
     cloud = FakeCloud()
     cloud.refuse["ada"] = error
@@ -363,10 +363,10 @@ class Side:
         run = calls(self.clock)
         client = cast(Any, ec2)
         seen = Instances(client, run, SETTINGS, window=0.001)
-        self.startup = Startup(
+        self.startup = StartProtocol(
             store.get,
             run,
-            Starter(client, run),
+            Launcher(client, run),
             seen,
             Homes(seen),
             SETTINGS,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hub.drain.handler import Heard, answer_to, understood
+from hub.drain.handler import WorkerAnswer, parse_answer, response
 from hub.drain.verdict import Mode, Server, parse_request, refusal_before_asking, verdict
 from tests.faults.hostile_hub import Asked, said, told
 from tests.lifecycle.examples import HOUR, NOON
@@ -30,9 +30,11 @@ class RealHub:
             return
         server = Server(pending=None, active=True, started=self.started, instance_id=request.instance_id)
         refused = refusal_before_asking(request, server)
-        heard = Heard() if refused or request.mode is Mode.REGARDLESS else self._heard(request.instance_id)
-        answer = refused or verdict(request, server, heard.seen, heard.silence, answers=heard.answers)
-        yield told(answer_to(request, answer))
+        heard = (
+            WorkerAnswer() if refused or request.mode is Mode.REGARDLESS else self._heard(request.instance_id)
+        )
+        answer = refused or verdict(request, server, heard.observation, heard.problem, answers=heard.answers)
+        yield told(response(request, answer))
 
-    def _heard(self, instance_id: str) -> Heard:
-        return understood(self.tells(), instance_id, self.clock())
+    def _heard(self, instance_id: str) -> WorkerAnswer:
+        return parse_answer(self.tells(), instance_id, self.clock())

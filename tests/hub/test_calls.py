@@ -69,7 +69,7 @@ async def test_booked_turn_is_not_paid_twice() -> None:
     bucket = TokenBucket(burst=1, rate=1)
     for _ in range(3):
         await calls(clock).turn(bucket)
-        await calls(clock).call("it", Flaky(), bucket, booked=True)
+        await calls(clock).call("it", Flaky(), bucket, has_turn=True)
     assert clock.time == 2
 
 

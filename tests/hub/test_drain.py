@@ -139,7 +139,7 @@ def test_only_life_that_counts_keeps_a_machine_and_a_person_always_does(
 def test_refusal_carries_its_evidence() -> None:
     said = verdict(request(), RUNNING, seen(level=2, evidence={"busy_kernels": 1}))
     assert (said.reason, dict(said.evidence)) == (
-        "there is work on it just now",
+        "work on it now",
         {"busy_kernels": 1, "answers": True},
     )
 
@@ -217,7 +217,7 @@ def test_malformed_request_is_refused(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("body", [None, [], "x"])
 def test_body_that_is_no_object_is_refused(body: object) -> None:
-    with pytest.raises(ValueError, match="no object"):
+    with pytest.raises(ValueError, match="not an object"):
         parse_request(body, NOON)
 
 

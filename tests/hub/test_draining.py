@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from hub.drain.handler import answer_to, let_go, understood
+from hub.drain.handler import parse_answer, response
+from hub.drain.handler import release as real_release
 from hub.drain.verdict import Verdict, parse_request
 from tests.hub.fakes import NOON
 
-AGREED = Verdict(drained=True, reason="nothing has happened since")
+AGREED = Verdict(drained=True, reason="no activity since")
 
 
 @dataclass
@@ -20,15 +21,15 @@ class FakeSpawner:
     user: str = "ada"
     name: str = ""
     active: bool = True
-    let_go: bool = False
+    is_released: bool = False
 
 
-async def release(spawner: Any, done: "asyncio.Future[None]") -> Verdict:
+async def released(spawner: Any, done: "asyncio.Future[None]") -> Verdict:
     async def stop(user: str, name: str) -> "asyncio.Future[None]":
-        assert (user, name, spawner.let_go) == ("ada", "", True)
+        assert (user, name, spawner.is_released) == ("ada", "", True)
         return done
 
-    return await let_go(spawner, AGREED, stop)
+    return await real_release(spawner, AGREED, stop)
 
 
 def stopped() -> "asyncio.Future[None]":
@@ -40,26 +41,26 @@ def stopped() -> "asyncio.Future[None]":
 def test_answer_tells_which_worker_it_is_about() -> None:
     moment = NOON.timestamp()
     body = {"worker": "ada", "instance_id": "i-1", "since": moment, "claimed_at": moment, "mode": "idle"}
-    answer = answer_to(parse_request(body, NOON), AGREED)
+    answer = response(parse_request(body, NOON), AGREED)
     assert answer == {
         "worker": "ada",
         "instance_id": "i-1",
         "drained": True,
-        "reason": "nothing has happened since",
+        "reason": "no activity since",
         "evidence": {},
     }
 
 
 async def test_server_is_let_go() -> None:
     spawner = FakeSpawner(active=False)
-    assert await release(spawner, stopped()) is AGREED
-    assert spawner.let_go
+    assert await released(spawner, stopped()) is AGREED
+    assert spawner.is_released
 
 
 async def test_server_whose_route_stays_is_the_users_again() -> None:
     spawner = FakeSpawner()
-    said = await release(spawner, stopped())
-    assert (said.drained, spawner.let_go) == (False, False)
+    said = await released(spawner, stopped())
+    assert (said.drained, spawner.is_released) == (False, False)
 
 
 @pytest.mark.parametrize("active", [True, False])
@@ -67,12 +68,12 @@ async def test_mark_stays_while_the_proxy_is_slow(active: bool) -> None:
     """Without it the stop, when the proxy answers at last, would be sent on as the user's own wish."""
     spawner = FakeSpawner()
     pending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    said = await release(spawner, pending)
-    assert (said.drained, spawner.let_go) == (False, True)
+    said = await released(spawner, pending)
+    assert (said.drained, spawner.is_released) == (False, True)
     spawner.active = active
     pending.set_result(None)
     await asyncio.sleep(0)
-    assert spawner.let_go is not active
+    assert spawner.is_released is not active
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ async def test_mark_stays_while_the_proxy_is_slow(active: bool) -> None:
 )
 def test_answer_that_cannot_be_used_is_an_answer_all_the_same(changes: dict[str, Any]) -> None:
     told = {"instance_id": "i-1", "level": 0, "observed_at": NOON.timestamp()}
-    assert understood(told, "i-1", NOON).seen is not None
-    heard = understood({**told, **changes}, "i-1", NOON)
-    assert (heard.seen, heard.answers) == (None, True)
-    assert heard.silence
+    assert parse_answer(told, "i-1", NOON).observation is not None
+    heard = parse_answer({**told, **changes}, "i-1", NOON)
+    assert (heard.observation, heard.answers) == (None, True)
+    assert heard.problem

@@ -72,7 +72,7 @@ async def test_looks_of_the_same_moment_share_one_describe() -> None:
     ec2 = FakeEC2()
     one, other = launch(ec2, "ada", "shutting-down"), launch(ec2, "bob", "stopped")
     known = instances(ec2)
-    looks = (known.look(one), known.look(other), known.look("i-0000ffff"))
+    looks = (known.describe(one), known.describe(other), known.describe("i-0000ffff"))
     found = await asyncio.gather(*looks, return_exceptions=True)
     states = [getattr(each, "state", type(each)) for each in found]
     assert states == [State.TERMINATED, State.STOPPED, InstanceGone]

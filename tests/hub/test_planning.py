@@ -18,7 +18,7 @@ from hub.spawn.planning import (
     known_from,
     lacks_home,
     next_step,
-    step_after_look,
+    step_after_check,
     step_for,
 )
 from lifecycle_app.model.worker import State, Worker
@@ -37,8 +37,8 @@ SECOND = timedelta(seconds=1)
         (worker(state=State.RUNNING), Step.ADOPT),
         (worker(state=State.STOPPING), Step.WAIT),
         (worker(state=State.STOPPING, claimed_until=NOON + SECOND), Step.WAIT),
-        (worker(state=State.STOPPING, claimed_until=NOON), Step.LOOK),
-        (worker(state=State.STOPPING, claimed_until=NOON - SECOND), Step.LOOK),
+        (worker(state=State.STOPPING, claimed_until=NOON), Step.CHECK),
+        (worker(state=State.STOPPING, claimed_until=NOON - SECOND), Step.CHECK),
     ],
 )
 def test_step_for_a_record(record: Worker | None, step: Step) -> None:
@@ -87,7 +87,7 @@ ACCEPTED = worker(state=State.STOPPING, state_at=NOON - STOP_SHOWS + SECOND)
 def test_what_ec2_says_does_not_outweigh_a_stop_that_is_under_way(
     record: Worker | None, state: State, step: Step
 ) -> None:
-    assert step_after_look(record, looked(state), NOON) is step
+    assert step_after_check(record, looked(state), NOON) is step
 
 
 @pytest.mark.parametrize(

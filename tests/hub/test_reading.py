@@ -24,7 +24,7 @@ async def test_first_read_takes_all_then_only_what_changed_with_an_overlap() -> 
     await known.read()
     await known.read()
     assert store.reads == [EPOCH, NOON + MINUTE - OVERLAP]
-    assert [one.key for one in known.everybody()] == ["ada", "bob"]
+    assert [one.key for one in known.all()] == ["ada", "bob"]
 
 
 async def test_record_that_bears_the_time_at_which_a_slow_writer_began_is_read() -> None:
@@ -91,7 +91,7 @@ async def test_memory_is_bounded_and_who_runs_is_kept() -> None:
     stopped = [worker(f"old{n}", State.STOPPED, changed_at=NOON + n * MINUTE) for n in range(8)]
     known = reader(FakeStore(*stopped, worker("ada"), worker("bob")), most_kept=5)
     await known.read()
-    assert [one.key for one in known.everybody()] == ["ada", "bob", "old5", "old6", "old7"]
+    assert [one.key for one in known.all()] == ["ada", "bob", "old5", "old6", "old7"]
 
 
 async def test_hub_does_not_wait_for_ever_for_the_first_copy(monkeypatch: pytest.MonkeyPatch) -> None:

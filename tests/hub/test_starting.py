@@ -16,15 +16,15 @@ from hub.errors import (
     StartError,
 )
 from hub.spawn.launch_request import Order, Place, requests_for
-from hub.spawn.starter import Starter
+from hub.spawn.launcher import Launcher
 from tests.hub.fakes import IMAGE, SETTINGS, Clock, FakeEC2, calls, refusal
 from tests.simulation.virtual_time import VirtualLoop
 
 PLACES = [Place(subnet=f"subnet-0000000{zone}", zone=f"us-east-1{zone}") for zone in "ab"]
 
 
-def starter(ec2: Any, clock: Clock | None = None) -> Starter:
-    return Starter(ec2, calls(clock), window=0.01)
+def starter(ec2: Any, clock: Clock | None = None) -> Launcher:
+    return Launcher(ec2, calls(clock), window=0.01)
 
 
 def requests(worker: str = "ada") -> Callable[[int], Sequence[Mapping[str, Any]]]:
@@ -36,7 +36,7 @@ def quiet(_: str) -> None:
     """Says nothing."""
 
 
-async def outcomes(started: Starter, ids: Sequence[str]) -> dict[str, str]:
+async def outcomes(started: Launcher, ids: Sequence[str]) -> dict[str, str]:
     answers = await asyncio.gather(*(started.start(one) for one in ids), return_exceptions=True)
     return {one: type(answer).__name__ for one, answer in zip(ids, answers, strict=True)}
 
@@ -107,7 +107,7 @@ async def test_place_in_the_queue_goes_down_until_it_is_ones_turn() -> None:
     started = starter(ec2)
     others = [started.launch(f"user{n}", requests(f"user{n}"), quiet) for n in range(8)]
     await asyncio.gather(*others, started.launch("last", requests("last"), said.append))
-    places = [int(words.split()[4]) for words in said if "queue" in words]
+    places = [int(words.split()[6]) for words in said if "queue" in words]
     assert places == list(range(9, 0, -1))
 
 
@@ -144,7 +144,7 @@ def test_users_who_come_within_a_minute_go_with_each_others_calls_and_wait_littl
 
     loop, ec2, waits = VirtualLoop(), FakeEC2(), list[float]()
 
-    async def come(started: Starter, number: int) -> None:
+    async def come(started: Launcher, number: int) -> None:
         await asyncio.sleep(60 * number / users)
         began = loop.time()
         await started.start(f"i-{number:08x}")
@@ -171,7 +171,7 @@ async def test_launch_without_capacity_goes_to_the_next_zone_then_to_the_next_ty
 @pytest.mark.parametrize(
     ("code", "kind", "tries", "words"),
     [
-        ("InsufficientInstanceCapacity", NoCapacity, 4, "try again in some minutes"),
+        ("InsufficientInstanceCapacity", NoCapacity, 4, "Try again in a few minutes"),
         ("InsufficientFreeAddressesInSubnet", NoAddresses, 4, "worker subnets are full"),
         ("VcpuLimitExceeded", QuotaReached, 1, "quota of vCPUs"),
         ("UnauthorizedOperation", CloudRefused, 1, "UnauthorizedOperation"),

@@ -8,12 +8,12 @@ from typing import Any, cast
 import pytest
 
 from hub.clients.calls import MOST_FAILURES
-from hub.errors import CloudRefused, NoCapacity, RecordsSilent, StartError
+from hub.errors import CloudRefused, NoCapacity, RecordsUnavailable, StartError
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launch_request import Order, Place, run_request
+from hub.spawn.launcher import Launcher
 from hub.spawn.planning import YOUNG, Known
-from hub.spawn.protocol import LOOK_EVERY, RECORD_TRIES, Startup
-from hub.spawn.starter import Starter
+from hub.spawn.protocol import CHECK_EVERY, RECORD_TRIES, StartProtocol
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import (
@@ -42,11 +42,11 @@ class Case:
         self.said: list[str] = []
         self.noted: list[str] = []
         run = calls(self.clock)
-        starter = Starter(ec2, run, window=0.001)
+        starter = Launcher(ec2, run, window=0.001)
         instances = Instances(ec2, run, SETTINGS, window=0.001)
         self.homes = Homes(instances)
         self.image = SETTINGS.image
-        self.startup = Startup(
+        self.startup = StartProtocol(
             self.store.get, run, starter, instances, self.homes, SETTINGS, self.now, self.image_now
         )
 
@@ -162,7 +162,7 @@ async def test_stop_whose_event_was_lost_is_noticed_by_looking() -> None:
     case.launched("stopped")
     assert (await case.bring_up()).is_fresh
     assert case.operations() == ["DescribeInstances", "StartInstances"]
-    assert case.clock.time == LOOK_EVERY - 1
+    assert case.clock.time == CHECK_EVERY - 1
 
 
 async def test_record_that_lags_behind_ec2_is_settled_by_looking() -> None:
@@ -267,7 +267,7 @@ async def test_home_that_an_administrator_has_attached_after_a_failure_is_taken_
 
 async def test_claimed_worker_is_not_used_however_long_ec2_says_that_it_runs() -> None:
     """StopInstances may be on its way all the time: the lease, not EC2, tells when nobody sends it any more."""
-    lease = timedelta(seconds=5 * LOOK_EVERY)
+    lease = timedelta(seconds=5 * CHECK_EVERY)
     case = Case(worker(state=State.STOPPING, claimed_until=NOON + lease))
     case.launched("running")
     await case.bring_up()
@@ -297,7 +297,7 @@ async def test_accepted_stop_that_ec2_does_not_show_yet_is_waited_for() -> None:
     mine = case.launched("running")
 
     def stopped(_: Worker) -> None:
-        if case.clock.time >= 2 * LOOK_EVERY:
+        if case.clock.time >= 2 * CHECK_EVERY:
             case.ec2.instances[mine]["State"] = {"Name": "stopped"}
 
     changing(case, stopped)
@@ -317,7 +317,7 @@ async def test_young_instance_that_ec2_does_not_find_is_not_gone(
     record: Worker | None, known: State | None
 ) -> None:
     case = Case(*([record] if record else []))
-    seen = await case.startup.look("ada", "i-00000001")
+    seen = await case.startup.describe("ada", "i-00000001")
     assert (seen.state if seen else None) is known
 
 
@@ -365,7 +365,7 @@ async def test_record_that_cannot_be_read_is_tried_again_and_then_nothing_is_tou
     case.store.problems = [StoreUnavailable("down")] * (RECORD_TRIES - 1)
     await case.bring_up()
     case.store.problems = [StoreUnavailable("down")] * RECORD_TRIES
-    with pytest.raises(RecordsSilent):
+    with pytest.raises(RecordsUnavailable):
         await case.bring_up()
     assert case.operations() == []
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hub.drain.verdict import Mode, Observation, Request, Server, verdict
-from hub.spawn.planning import Known, Step, next_step, step_after_look
+from hub.spawn.planning import Known, Step, next_step, step_after_check
 from lifecycle_app.adapters.hub_client import DrainAnswer
 from lifecycle_app.errors import CloudError, HubUnreachable
 from lifecycle_app.model.decision import Drain
@@ -63,7 +63,7 @@ class Login:
         if next_step(worker, self.now) is Step.ADOPT:
             return True
         looked = Known(instance_id=ALICE, state=self.world.cloud.instances[ALICE].state, address=None)
-        return step_after_look(worker, looked, self.now) is Step.ADOPT
+        return step_after_check(worker, looked, self.now) is Step.ADOPT
 
     def server(self) -> Server:
         """As the hub sees it: an old server until the login begins, a fresh one after it."""

@@ -84,9 +84,9 @@ def test_a_login_waits_for_a_slow_machine_and_tells_where_it_is(cloud: LocalClou
     events = person.await_ready()
     messages = [event["message"] for event in events]
     steps = [
-        "Asking AWS for a new machine",
+        "Requesting a new machine",
         f"Machine {pending['InstanceId']} is booting",
-        "The machine has booted and starts JupyterLab",
+        "Your machine has booted and is starting JupyterLab",
         "JupyterLab answers",
     ]
     assert [message for message in messages if message in steps] == steps

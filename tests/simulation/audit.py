@@ -84,7 +84,7 @@ class Audit:
         if hub is None or hub.adopted.get(machine.worker) != machine.instance_id:
             return
         spawner = hub.spawners.get(machine.worker)
-        if spawner is None or spawner.let_go:
+        if spawner is None or spawner.is_released:
             return
         if spawner.given_up == machine.instance_id:
             return

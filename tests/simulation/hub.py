@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -19,13 +19,13 @@ from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
 from hub.clients.workers import base_url, server_url
 from hub.config.settings import Settings
-from hub.drain.handler import Heard, let_go, understood
-from hub.drain.verdict import Mode, Request, Server, Verdict, refusal_before_asking, verdict
+from hub.drain.handler import WorkerAnswer, parse_answer, released
+from hub.drain.verdict import Mode, Request, Server, Verdict, refusal_before_asking
 from hub.errors import WorkerSilent
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.protocol import Startup
+from hub.spawn.launcher import Launcher
+from hub.spawn.protocol import StartProtocol
 from hub.spawn.spawner import WorkerSpawner
-from hub.spawn.starter import Starter
 from lifecycle_app.model.worker import split, worker_key
 from tests.simulation.virtual_time import VirtualLoop
 
@@ -86,7 +86,7 @@ class SimulatedSpawner(WorkerSpawner):
     def name(self) -> str:
         return self.server_name
 
-    def _use_token(self) -> None:
+    def use_token(self) -> None:
         self.api_token = self._token()
 
 
@@ -183,21 +183,12 @@ class Hub:
             return refused
         heard = await self._observed(request, spawner)
         spawner = self.spawners.get(request.worker)
-        said = verdict(
-            request, self._server(request.worker), heard.seen, heard.silence, answers=heard.answers
-        )
-        if said.drained and spawner is not None and spawner.active:
-            if spawner.given_up:
-                return replace(said, reason="the user's login waits for the machine to be started again")
-            if spawner.pending:
-                return replace(said, drained=False, reason=f"the user's server is pending {spawner.pending}")
-            return await let_go(spawner, said, self._stop_single_user)
-        return said
+        return await released(request, self._server(request.worker), heard, spawner, self._stop_single_user)
 
     def environment(self, instance_id: str) -> bool:
         """Does the hub give this instance an environment? Only while a spawn waits for it, or its server is known."""
         for spawner in self.spawners.values():
-            if spawner.instance_id == instance_id and (spawner.is_starting or spawner.ready):
+            if spawner.instance.id == instance_id and (spawner.is_starting or spawner.ready):
                 return not self.parts.homes.is_missing(instance_id)
         return False
 
@@ -233,22 +224,22 @@ class Hub:
                 if spawner.ready and await spawner.poll() is not None:
                     await self._stop(key)
 
-    async def _observed(self, request: Request, spawner: Any) -> Heard:
+    async def _observed(self, request: Request, spawner: Any) -> WorkerAnswer:
         if request.mode is Mode.REGARDLESS:
-            return Heard()
-        address = spawner.address if spawner else ""
+            return WorkerAnswer()
+        address = spawner.instance.address if spawner else ""
         if not address:
             known = self.parts.reader.by_instance(request.instance_id)
             address = (known.address or "") if known else ""
         if not address:
-            return Heard(silence="its address is not known")
+            return WorkerAnswer(problem="its address is not known")
         try:
             told = await self.parts.workers.activity(
                 server_url(address, base_url(*split(request.worker))), ""
             )
         except WorkerSilent as error:
-            return Heard(silence=str(error), answers=error.answers)
-        return understood(told, request.instance_id, self._loop.now())
+            return WorkerAnswer(problem=str(error), answers=error.answers)
+        return parse_answer(told, request.instance_id, self._loop.now())
 
     def _server(self, key: str) -> Server | None:
         spawner = self.spawners.get(key)
@@ -258,8 +249,8 @@ class Hub:
             pending="spawn" if spawner.is_starting else spawner.pending,
             active=bool(spawner.active),
             started=self.seats[key].started if key in self.seats else None,
-            instance_id=spawner.instance_id,
-            is_given_up=bool(spawner.given_up) and spawner.given_up == spawner.instance_id,
+            instance_id=spawner.instance.id,
+            is_given_up=bool(spawner.given_up) and spawner.given_up == spawner.instance.id,
         )
 
     def _spawner(self, key: str) -> Any:
@@ -280,22 +271,24 @@ class Hub:
 
     def _parts(self, settings: Settings, ec2: Any, store: Any, workers: Any, send: Any) -> Any:
         calls = Calls(self.threads, clock=self._loop.time)
-        starter, instances = Starter(ec2, calls), Instances(ec2, calls, settings)
+        launcher, instances = Launcher(ec2, calls), Instances(ec2, calls, settings)
         homes = Homes(instances)
         reader = Reader(store.changed_since, calls, interval=settings.read_interval, now=self._loop.now)
 
         async def image_now() -> str:
             return settings.image
 
-        startup = Startup(store.get, calls, starter, instances, homes, settings, self._loop.now, image_now)
+        protocol = StartProtocol(
+            store.get, calls, launcher, instances, homes, settings, self._loop.now, image_now
+        )
         parts = SimpleNamespace(
             settings=settings,
             token_key="key",
-            startup=_Noting(startup, self.adopted),
+            protocol=_Noting(protocol, self.adopted),
             homes=homes,
             workers=workers,
             reader=reader,
-            starter=starter,
+            launcher=launcher,
             stops=SimpleNamespace(send=_sender(settings, calls, send)),
             now=self._loop.now,
         )
@@ -304,16 +297,16 @@ class Hub:
 
 
 class _Noting:
-    """The real Startup; what it lets a login up on is noted, for the audit."""
+    """The real StartProtocol; what it lets a login up on is noted, for the audit."""
 
-    def __init__(self, startup: Startup, adopted: dict[str, str]) -> None:
-        self._startup = startup
+    def __init__(self, protocol: StartProtocol, adopted: dict[str, str]) -> None:
+        self._protocol = protocol
         self._adopted = adopted
-        self.look = startup.look
+        self.describe = protocol.describe
 
     async def bring_up(self, key: str, *args: Any, **more: Any) -> Any:
         self._adopted.pop(key, None)
-        known = await self._startup.bring_up(key, *args, **more)
+        known = await self._protocol.bring_up(key, *args, **more)
         self._adopted[key] = known.instance_id
         return known
 

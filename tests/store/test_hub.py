@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from hub.clients.lifecycle import BadRecords, Reader
-from hub.errors import RecordUnclear
+from hub.errors import RecordUnusable
 from hub.pages.texts import Pages
 from hub.users.names import People
 from hub.users.operator_settings import Wanted
@@ -27,7 +27,7 @@ async def test_login_neither_starts_nor_launches_and_calls_the_administrator() -
     """At once: trying again does not mend it."""
     case = Case(worker(state=State.STOPPED))
     case.store.problems = [BAD]
-    with pytest.raises(RecordUnclear, match=r"cannot be understood.*administrator") as told:
+    with pytest.raises(RecordUnusable, match=r"is damaged.*administrator") as told:
         await case.bring_up()
     assert case.operations() == case.noted == []
     assert case.store.problems == []
@@ -40,7 +40,7 @@ async def test_record_that_turns_bad_while_a_login_waits_ends_the_wait() -> None
     while not case.said:
         await asyncio.sleep(0)
     case.store.problems = [BAD] * 2
-    with pytest.raises(RecordUnclear):
+    with pytest.raises(RecordUnusable):
         await waiting
     assert "RunInstances" not in case.operations()
 
@@ -61,7 +61,7 @@ def test_it_is_named_once_and_again_when_it_is_bad_in_another_way(caplog: pytest
     """The hub reads every five seconds."""
     bad = BadRecords()
     for one in (BAD, BAD, BadRecord("bob", BAD.problem), BAD, BadRecord("ada", "worse"), BAD):
-        bad.name(one)
+        bad.log(one)
     named = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert [line.split()[3] for line in named] == ["ada", "bob", "ada", "ada"]
 

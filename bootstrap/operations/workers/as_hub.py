@@ -21,11 +21,11 @@ from bootstrap.operations.workers.booting import Boot, boots
 from bootstrap.operations.workers.listing import Machine, store_of
 from bootstrap.operations.workers.preparing import NEVER_USED, Preparation, Prepared, Wanted
 from bootstrap.operations.workers.stopping import ask_to_stop
-from hub.clients.calls import Calls, Joining, TokenBucket
+from hub.clients.calls import Calls, Coalescer, TokenBucket
 from hub.config.settings import Settings, from_document
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.protocol import Startup
-from hub.spawn.starter import Starter
+from hub.spawn.launcher import Launcher
+from hub.spawn.protocol import StartProtocol
 from lifecycle_app.model.decision import Reason
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.worker import State, Worker
@@ -36,7 +36,6 @@ WINDOW = 0.5
 MOST_TOGETHER = 100
 DECIDING = (
     "hub/spawn/launch_request.py",
-    "hub/users/names.py",
     "hub/config/settings.py",
     "lifecycle_app/model/worker.py",
 )
@@ -90,18 +89,18 @@ class AsHub:
         ec2 = site.aws.quick_ec2()
         seen = Instances(ec2, calls, settings)
         self._homes = Homes(seen)
-        self._startup = Startup(
+        self._startup = StartProtocol(
             self._store.get,
             calls,
-            Starter(ec2, calls),
+            Launcher(ec2, calls),
             seen,
             self._homes,
             settings,
             utc_now,
             self._image_now,
         )
-        self._boots = Joining[str, Boot](self._boots_together, window=WINDOW, most=MOST_TOGETHER)
-        self._stops = Joining[Worker, None](self._ask_together, window=WINDOW, most=MOST_TOGETHER)
+        self._boots = Coalescer[str, Boot](self._boots_together, window=WINDOW, most=MOST_TOGETHER)
+        self._stops = Coalescer[Worker, None](self._ask_together, window=WINDOW, most=MOST_TOGETHER)
 
     async def turn(self) -> None:
         """Returns when the next launch may be made: who waits before looking decides by what is so then."""
@@ -121,7 +120,7 @@ class AsHub:
         await self._homes.wait_for(instance_id)
 
     async def boot(self, instance_id: str) -> Boot:
-        return await self._boots.ask(instance_id)
+        return await self._boots.request(instance_id)
 
     async def record(self, key: str) -> Worker | None:
         return await self._calls.read(lambda: self._store.get(key))
@@ -131,7 +130,7 @@ class AsHub:
         return last_release(entries, worker.instance_id)
 
     async def ask_to_stop(self, worker: Worker) -> None:
-        await self._stops.ask(worker)
+        await self._stops.request(worker)
 
     def close(self) -> None:
         """Ends the threads, once their calls have."""

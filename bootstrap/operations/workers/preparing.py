@@ -20,7 +20,7 @@ from bootstrap.aws.waiting import Report
 from bootstrap.errors import BootstrapError
 from bootstrap.operations.workers.booting import Boot
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
-from hub.errors import CloudBusy, NoAddresses, NoCapacity, RecordUnclear, StartError
+from hub.errors import CloudBusy, NoAddresses, NoCapacity, RecordUnusable, StartError
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.history import Entry, sentence
 from lifecycle_app.model.messages import joined
@@ -157,7 +157,7 @@ class Preparation:
     def _refused(self, one: Wanted, error: StartError) -> str:
         """Why, for the operator. What would be refused to the others too ends the launching."""
         words = reason_in(error)
-        is_its_own = isinstance(error, CloudBusy | RecordUnclear) or (
+        is_its_own = isinstance(error, CloudBusy | RecordUnusable) or (
             one.home_volume is not None and isinstance(error, NoCapacity | NoAddresses)
         )
         if not is_its_own and not self._closed:

@@ -1,4 +1,4 @@
-"""Starts and launches instances: the one place in which the hub can make a machine run."""
+"""Starts and launches instances: the only module of the hub that makes an instance run."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from hub.clients.calls import Calls, Joining, Queue, Say, TokenBucket, code_of
+from hub.clients.calls import Calls, Coalescer, Queue, Say, TokenBucket, code_of
 from hub.errors import (
     CloudRefused,
     InstanceGone,
@@ -28,23 +28,23 @@ log = logging.getLogger(__name__)
 WINDOW = 0.05
 MOST_AT_ONCE = 200
 CALLS_A_SECOND = 0.7
-"""StartInstances is called no more often while a class logs in, though EC2 would allow 2: whoever comes meanwhile goes
-with the next call, which costs a second of a login, and others in the account find tokens in the bucket."""
+"""How often StartInstances is called while a class logs in, though EC2 would allow 2: users who log in meanwhile are in
+the next call, which costs a login one second, and the account's other callers find tokens in the bucket."""
 MOST_GENERATIONS = 3
 
 # Another zone or type may do better.
 PLACE_REFUSED = frozenset(
     {"InsufficientInstanceCapacity", "Unsupported", "InsufficientFreeAddressesInSubnet"}
 )
-WORDS: Mapping[str, tuple[type[StartError], str]] = {
+MESSAGES: Mapping[str, tuple[type[StartError], str]] = {
     "InsufficientInstanceCapacity": (
         NoCapacity,
-        "AWS has no machine of this kind free just now. Your files are safe; try again in some minutes.",
+        "AWS has no machine of this type available. Your files are safe. Try again in a few minutes.",
     ),
-    "Unsupported": (NoCapacity, "AWS does not have this kind of machine here. Tell your administrator."),
+    "Unsupported": (NoCapacity, "AWS does not offer this machine type here. Tell your administrator."),
     "InsufficientFreeAddressesInSubnet": (
         NoAddresses,
-        "There is no network address left for another machine. Tell your administrator: the worker subnets are full.",
+        "No network address is left for your machine. Tell your administrator: the worker subnets are full.",
     ),
     "VcpuLimitExceeded": (
         QuotaReached,
@@ -54,8 +54,8 @@ WORDS: Mapping[str, tuple[type[StartError], str]] = {
         QuotaReached,
         "The AWS account's quota of instances is used up. Tell your administrator: AWS raises it on request.",
     ),
-    "IncorrectInstanceState": (NotStartable, "The machine is in a state from which it cannot be started."),
-    "InvalidInstanceID.NotFound": (InstanceGone, "AWS does not know the machine any more."),
+    "IncorrectInstanceState": (NotStartable, "Your machine cannot be started in its present state."),
+    "InvalidInstanceID.NotFound": (InstanceGone, "Your machine no longer exists at AWS."),
 }
 
 
@@ -69,27 +69,27 @@ class Launched:
     instance_type: str
 
 
-class Starter:
+class Launcher:
     """Starts stopped instances, many in one call, and launches new ones, one call each."""
 
     def __init__(self, ec2: "EC2Client", calls: Calls, *, window: float = WINDOW) -> None:
         self._ec2 = ec2
         self._calls = calls
         self._start_pace = TokenBucket()
-        self._gathering = TokenBucket(rate=CALLS_A_SECOND)
-        self._starts = Joining[str, None](
-            self._start_together, window=window, most=MOST_AT_ONCE, turn=self._start_turn
+        self._batch_pace = TokenBucket(rate=CALLS_A_SECOND)
+        self._starts = Coalescer[str, None](
+            self._start_batch, window=window, most=MOST_AT_ONCE, turn=self._start_turn
         )
         self._launch_pace = pace = TokenBucket()
         self._queue = Queue(lambda: calls.turn(pace))
         self._launches: dict[str, asyncio.Task[Launched]] = {}
 
     async def start(self, instance_id: str) -> None:
-        """Starts an instance; one that is pending or running already is left as it is.
+        """Starts an instance; one that is already pending or running stays as it is.
 
         Raises NotStartable, InstanceGone, NoCapacity, QuotaReached, CloudBusy, CloudRefused.
         """
-        await self._starts.ask(instance_id)
+        await self._starts.request(instance_id)
 
     async def launch(
         self, worker: str, requests: Callable[[int], Sequence[Mapping[str, Any]]], say: Say
@@ -109,16 +109,18 @@ class Starter:
                     if code_of(error) not in PLACE_REFUSED:
                         break
                     where = f"{request['InstanceType']} in {request['SubnetId']}"
-                    log.warning("%s: %s is not to be had: %s", worker, where, error)
-                    say("AWS has no such machine free there; trying another one")
+                    log.warning("%s: %s is not available: %s", worker, where, error)
+                    say("AWS has no such machine available there. Trying another zone or type")
             if refusal is None:
-                raise CloudRefused("No subnet fits the machine. Tell your administrator.")
+                raise CloudRefused(
+                    "No worker subnet is in the zone of your home disk. Tell your administrator."
+                )
             if code_of(refusal) != "IdempotentInstanceTerminated":
-                raise in_words(refusal, worker) from refusal
-        raise CloudRefused("AWS ends each new machine at once. Tell your administrator.") from refusal
+                raise start_error(refusal, worker) from refusal
+        raise CloudRefused("AWS terminates each new machine at once. Tell your administrator.") from refusal
 
     async def unfinished(self, worker: str) -> Launched | None:
-        """The outcome of a launch that is under way, though nobody waits for it any more; None if there is none."""
+        """The outcome of a pending launch whose caller is gone; None if there is none."""
         task = self._launches.get(worker)
         if task is None:
             return None
@@ -126,7 +128,7 @@ class Starter:
         return None if task.cancelled() or task.exception() else done.pop().result()
 
     def is_launching(self, worker: str) -> bool:
-        """Is a launch of this worker under way?"""
+        """Is a launch of this worker pending?"""
         return worker in self._launches
 
     def is_any_launching(self) -> bool:
@@ -134,18 +136,20 @@ class Starter:
         return bool(self._launches)
 
     async def _start_turn(self) -> None:
-        await self._calls.turn(self._gathering)
+        await self._calls.turn(self._batch_pace)
         await self._calls.turn(self._start_pace)
 
     async def _launch(self, worker: str, request: Mapping[str, Any], say: Say, ticket: int) -> Launched:
-        """One RunInstances. It runs to its end even if its caller goes away, so that its instance is known."""
+        """One RunInstances call. It completes even if its caller is cancelled, so that its instance is known."""
         task = self._launches.get(worker)
         if task is None:
-            await self._queue.wait(ticket, lambda place: say(f"Waiting for AWS: number {place} in the queue"))
+            await self._queue.wait(
+                ticket, lambda place: say(f"Waiting for AWS: you are number {place} in the queue")
+            )
             task = self._launches.get(worker)
         if task is None:
             work = self._calls.call(
-                f"RunInstances for {worker}", lambda: self._run(request), self._launch_pace, booked=True
+                f"RunInstances for {worker}", lambda: self._run(request), self._launch_pace, has_turn=True
             )
             task = asyncio.ensure_future(work)
             self._launches[worker] = task
@@ -161,34 +165,34 @@ class Starter:
             instance_type=instance["InstanceType"],
         )
 
-    async def _start_together(
-        self, instance_ids: Sequence[str], *, booked: bool = True
+    async def _start_batch(
+        self, instance_ids: Sequence[str], *, has_turn: bool = True
     ) -> dict[str, Exception | None]:
-        """Starts them in one call; if one cannot be started, the others still are."""
+        """Starts them in one call. If one cannot be started, the others still are."""
         ids = list(instance_ids)
         try:
             await self._calls.call(
                 f"StartInstances of {len(ids)}",
                 lambda: self._ec2.start_instances(InstanceIds=ids),
                 self._start_pace,
-                booked=booked,
+                has_turn=has_turn,
             )
         except ClientError as error:
             if len(ids) == 1:
-                return {ids[0]: in_words(error, ids[0])}
-            answers: dict[str, Exception | None] = {}
+                return {ids[0]: start_error(error, ids[0])}
+            outcomes: dict[str, Exception | None] = {}
             for part in taken_apart(ids, str(error)):
-                answers.update(await self._start_together(part, booked=False))
-            return answers
+                outcomes.update(await self._start_batch(part, has_turn=False))
+            return outcomes
         return dict.fromkeys(ids)
 
 
-def in_words(error: ClientError, whose: str) -> StartError:
-    """What the user reads; for the administrator it is logged."""
+def start_error(error: ClientError, name: str) -> StartError:
+    """The error with the message that the user reads; AWS's own is logged for the administrator."""
     code = code_of(error)
-    kind, words = WORDS.get(
-        code, (CloudRefused, f"AWS refused to start the machine ({code}). Tell your administrator.")
+    kind, message = MESSAGES.get(
+        code, (CloudRefused, f"AWS refused to start your machine ({code}). Tell your administrator.")
     )
     if kind not in (NotStartable, InstanceGone):
-        log.error("%s cannot be started: %s", whose, error)
-    return kind(words)
+        log.error("%s cannot be started: %s", name, error)
+    return kind(message)

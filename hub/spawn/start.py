@@ -1,0 +1,215 @@
+"""One start of a server: from the login to JupyterLab's first answer, and what its user reads meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from hub.clients.workers import server_url
+from hub.config.settings import WORKER_PORT
+from hub.errors import StartError, StopNotSent
+from hub.spawn.planning import Known, Step, is_gone, step_for
+
+if TYPE_CHECKING:
+    from hub.spawn.spawner import WorkerSpawner
+
+# The progress bar after each real step, in percent; it does not move in between.
+REQUESTED = 5
+KNOWN = 25
+BOOTING = 40
+FETCHED = 70
+ANSWERED = 95
+
+DOUBT_AFTER = timedelta(seconds=20)
+"""An instance that is said to run but has not answered for this long is checked with EC2."""
+CHECK_EVERY = timedelta(seconds=2)
+MOST_ATTEMPTS = 5
+MOST_SILENCES = 2
+STOPPED_FOR_SILENCE = "the hub, because nothing on it answered,"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the progress page; `percent` of 100."""
+
+    percent: int
+    message: str
+
+
+class Progress:
+    """The lines of one start, for any number of readers."""
+
+    def __init__(self) -> None:
+        self._lines: list[Line] = []
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    def add(self, percent: int, message: str) -> None:
+        """Adds a line. A repeated message is added once; the bar never goes back."""
+        if self._lines and self._lines[-1].message == message:
+            return
+        furthest = self._lines[-1].percent if self._lines else 0
+        self._lines.append(Line(max(percent, furthest), message))
+        self._wake()
+
+    def end(self) -> None:
+        """Marks the progress as complete."""
+        self._ended = True
+        self._wake()
+
+    async def follow(self) -> AsyncIterator[Line]:
+        """All lines from the first one, as they are added, until the end."""
+        seen = 0
+        while True:
+            changed = self._changed
+            while seen < len(self._lines):
+                seen += 1
+                yield self._lines[seen - 1]
+            if self._ended:
+                return
+            await changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class Answer(Enum):
+    """How the wait for a server's first answer ended, unless its instance turned out not to run."""
+
+    CAME = "came"
+    TIMED_OUT = "timed out"
+
+
+class Start:
+    """One call of the spawner's `start()`.
+
+    An instance that runs without answering is given up: the hub requests its stop, and this start starts it again.
+    An instance that does not run, whatever was reported, is started again too.
+    """
+
+    def __init__(self, spawner: "WorkerSpawner") -> None:
+        self._spawner = spawner
+        self._parts = spawner.parts
+        self._base_url = spawner.server.base_url
+        self.progress = Progress()
+        self.is_pending = True
+        self.given_up = ""
+        """The instance whose stop this start has requested, until it is started again or the request is withdrawn."""
+        self._silences = 0
+        self._is_withdrawn = False
+
+    async def run(self, limit: float) -> str:
+        """The URL of the server, which answers there already. Raises StartError, or TimeoutError after `limit` s."""
+        try:
+            async with asyncio.timeout(limit):
+                return await self._run()
+        finally:
+            self.is_pending, self.given_up = False, ""
+            self.progress.end()
+
+    def say(self, message: str) -> None:
+        """Adds a line to the progress page."""
+        self.progress.add(KNOWN if self._spawner.instance.id else REQUESTED, message)
+
+    def note(self, known: Known) -> None:
+        """Stores the instance as soon as its id is known, so that it is found if the start is interrupted."""
+        if known.instance_id != self._spawner.instance.id:
+            self.progress.add(KNOWN, f"Your machine is {known.instance_id}")
+        self._spawner.use(known.instance_id, known.address or "", self._parts.now())
+
+    def no_answer(self) -> str:
+        """What the user reads about an instance that never answered."""
+        return (
+            f"Your machine {self._spawner.instance.id} was started, but its server did not answer."
+            " Try again; if that does not help, tell your administrator."
+        )
+
+    async def _run(self) -> str:
+        await self._parts.reader.loaded()
+        described: Known | None = None
+        for _ in range(MOST_ATTEMPTS):
+            known = await self._bring_up(described)
+            described = None
+            match await self._await_answer(known):
+                case Answer.CAME if self._silences and not self._is_withdrawn:
+                    # The requested stop may be under way. From now on the hub refuses it; the record shows if it is.
+                    self.given_up, self._is_withdrawn = "", True
+                case Answer.CAME:
+                    return self._answered()
+                case Answer.TIMED_OUT:
+                    await self._give_up(known)
+                case Known() as described:
+                    self.say("Your machine is not running after all. Starting it again")
+        if self._silences:
+            raise StartError(self.no_answer())
+        raise StartError("Your machine stops each time it is started. Tell your administrator.")
+
+    async def _bring_up(self, described: Known | None) -> Known:
+        """The instance, booting and with its home disk; its server's token is valid from here on."""
+        spawner = self._spawner
+        known = await self._parts.protocol.bring_up(
+            spawner.key, spawner.chosen_type, self.say, self.note, described
+        )
+        self.note(known)
+        spawner.use_token()
+        self.progress.add(BOOTING, f"Machine {known.instance_id} is booting")
+        await self._parts.homes.wait_for(known.instance_id)
+        if known.is_fresh:
+            self.given_up = ""
+        return known
+
+    def _answered(self) -> str:
+        self._spawner.seen_alive()
+        self.progress.add(ANSWERED, "JupyterLab answers")
+        return f"http://{self._spawner.instance.address}:{WORKER_PORT}"
+
+    async def _give_up(self, known: Known) -> None:
+        """Requests the stop of an instance that runs and does not answer. Raises StartError the second time."""
+        self._silences += 1
+        if self._silences == MOST_SILENCES:
+            raise StartError(self.no_answer())
+        self.given_up = known.instance_id
+        self.say("Your machine is running but does not answer. Stopping it and starting it again")
+        try:
+            await self._parts.stops.send(
+                self._spawner.key, known.instance_id, STOPPED_FOR_SILENCE, self._parts.now()
+            )
+        except StopNotSent as error:
+            raise StartError(self.no_answer()) from error
+
+    async def _await_answer(self, known: Known) -> Answer | Known:
+        """How the wait for the server ended; or the instance as EC2 describes it, if it does not run."""
+        url = server_url(self._spawner.instance.address, self._base_url)
+        try:
+            async with asyncio.timeout(self._parts.settings.answer_limit.total_seconds()):
+                return await self._watch(url, known) or Answer.CAME
+        except TimeoutError:
+            return Answer.TIMED_OUT
+
+    async def _watch(self, url: str, known: Known) -> Known | None:
+        """None when the server answers; or its instance as EC2 describes it, as soon as that does not run."""
+        waiting = asyncio.ensure_future(self._parts.workers.wait_for(url))
+        check_after = None if known.is_fresh else self._parts.now() + DOUBT_AFTER
+        try:
+            while not (await asyncio.wait([waiting], timeout=CHECK_EVERY.total_seconds()))[0]:
+                if not self._is_in_doubt(known, check_after):
+                    continue
+                described = await self._parts.protocol.describe(self._spawner.key, known.instance_id)
+                if described and step_for(described) is not Step.ADOPT:
+                    return described
+                if described:
+                    self._spawner.seen_alive()
+                check_after = None if described else self._parts.now() + DOUBT_AFTER
+        finally:
+            waiting.cancel()
+        return None
+
+    def _is_in_doubt(self, known: Known, check_after: datetime | None) -> bool:
+        """May the instance be down, by the records or because it has not answered for long?"""
+        if check_after is not None and self._parts.now() > check_after:
+            return True
+        record = self._parts.reader.get(self._spawner.key)
+        return is_gone(record, known.instance_id, self._spawner.instance.alive_at)
