@@ -172,6 +172,11 @@ class Case:
         found.api_token = user.new_api_token(scopes=["users:activity!user=ada"])
         return found
 
+    def answer(self) -> None:
+        """From now on its server answers, and has the time for that."""
+        self.parts.settings = SETTINGS
+        self.workers.answers.set()
+
     async def progress(self) -> list[str]:
         return [event["message"] async for event in self.spawner.progress()]
 
@@ -252,7 +257,7 @@ async def test_a_machine_that_never_answers_is_stopped_and_started_again_by_the_
     async def send(*request: Any) -> None:
         marks.append(case.spawner.given_up)
         case.stops.sent.append(request)
-        case.workers.answers.set()
+        case.answer()
 
     case.parts.stops = SimpleNamespace(send=send)
     assert await case.spawner.start() == "http://127.77.1.4:8888"
@@ -270,21 +275,21 @@ async def test_a_machine_that_answers_after_its_stop_was_asked_for_is_used_only_
     """The hub may have let go of it already: then the record is claimed, and read after the hub began to refuse."""
     case = cases(RUNNING, taken_up, RUNNING, answer=False)
     case.parts.settings = replace(SETTINGS, answer_limit=timedelta(milliseconds=20))
-    bring_up, let_go = case.protocol.bring_up, []
+    bring_up, released = case.protocol.bring_up, []
 
     async def watched(*wished: Any) -> Known:
-        let_go.append(hub_lets_go(case.spawner))
-        if let_go == [False, True]:
-            case.workers.answers.set()
+        released.append(hub_would_release(case.spawner))
+        if released == [False, True]:
+            case.answer()
         return await bring_up(*wished)
 
     case.protocol.bring_up = watched  # type: ignore[method-assign, assignment]
     assert await case.spawner.start() == "http://127.77.1.4:8888"
-    assert let_go == [False, True, False]
+    assert released == [False, True, False]
     assert case.protocol.outcomes == []
 
 
-def hub_lets_go(spawner: WorkerSpawner) -> bool:
+def hub_would_release(spawner: WorkerSpawner) -> bool:
     """Would the hub agree to a stop of the machine, were it asked in this moment?"""
     request = Request(worker="ada", instance_id="i-00000001", since=NOON, mode=Mode.REGARDLESS)
     server = Server(
@@ -659,12 +664,12 @@ async def test_a_machine_is_marked_as_given_up_until_it_is_started_again_or_answ
     async def see_bring_up(key: str, *more: Any) -> Known:
         keys.append(key)
         seen.append(("bring_up", case.spawner.given_up))
+        if len(case.stops.sent) == 1:
+            case.answer()
         return await bring_up(key, *more)
 
     async def see_wait(url: str) -> None:
         seen.append(("wait", case.spawner.given_up))
-        if len(case.stops.sent) == 1:
-            case.workers.answers.set()
         await wait_for(url)
 
     case.protocol.bring_up, case.workers.wait_for = see_bring_up, see_wait  # type: ignore[method-assign,assignment]
