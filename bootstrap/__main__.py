@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
+from click.shell_completion import get_completion_class
 
 from bootstrap.aws.errors import meaning
-from bootstrap.cli.completion import PROGRAM, VARIABLE, completion
 from bootstrap.cli.doctor import doctor
 from bootstrap.cli.down import down
 from bootstrap.cli.image import image
@@ -25,6 +25,25 @@ from bootstrap.errors import BootstrapError, Interrupted, Refused, SettingsError
 from bootstrap.local.cli import local
 from hub.errors import HubPartError
 from lifecycle_app.errors import LifecycleError
+
+PROGRAM = "cloudjhub"
+VARIABLE = "_CLOUDJHUB_COMPLETE"
+"""Shells set it to ask for completions."""
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the completion script for a shell.
+
+    For bash, write `eval "$(cloudjhub completion bash)"` into ~/.bashrc.
+    """
+    found = get_completion_class(shell)
+    if found is None:
+        raise AssertionError(f"click completes in {shell}")
+    click.echo(found(context.find_root().command, {}, PROGRAM, VARIABLE).source())
+
 
 COMMANDS = (
     *(init, plan, up, status, doctor, open_, users, secrets, settings, workers, image, logs, down),

@@ -20,7 +20,7 @@ from bootstrap.preflight import credentials
 def doctor(file: Path, as_json: bool) -> None:
     """Look for what is wrong, and name the mend of each. Exit code 3: not built; 5: something is wrong."""
     site = site_of(file)
-    if not credentials.problems(site):
+    if not credentials.credential_problems(site):
         require_built(site)
     found = check(site, datetime.now(UTC))
     if as_json:

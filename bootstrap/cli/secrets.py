@@ -28,7 +28,7 @@ def secrets() -> None:
 @file_option
 @dry_run_option
 @json_option
-def set_(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
+def set_secret(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
     """Set client-secret or ldap-password.
 
     Asked for without echo, or read from standard input. The hub reads it when it starts: `up` replaces the manager.
@@ -50,7 +50,7 @@ def set_(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
 @secrets.command("list")
 @file_option
 @json_option
-def list_(file: Path, as_json: bool) -> None:
+def list_secrets(file: Path, as_json: bool) -> None:
     """The names of the secrets, and when each was last set."""
     site = site_of(file)
     dates = kept.dates(site.aws.client("ssm"), site.cluster)

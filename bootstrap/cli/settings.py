@@ -35,7 +35,7 @@ def settings() -> None:
 @click.argument("scope", required=False)
 @file_option
 @json_option
-def get(scope: str | None, file: Path, as_json: bool) -> None:
+def get_policy(scope: str | None, file: Path, as_json: bool) -> None:
     """What is set, and what that comes to. SCOPE: cluster, group/NAME or user/NAME; all of them without one."""
     site = site_of(file)
     found = policies.texts(site)
@@ -57,7 +57,7 @@ def get(scope: str | None, file: Path, as_json: bool) -> None:
 @file_option
 @dry_run_option
 @json_option
-def set_(
+def set_policy(
     assignments: tuple[tuple[str, str], ...],
     user: str | None,
     group: str | None,

@@ -26,8 +26,8 @@ CHECKS: dict[str, Check] = {
     "names": names_taken.problems,
     "the network": subnets.problems,
     "what stays": lasting.problems,
-    "instance types": types.problems,
-    "images": images.problems,
+    "instance types": types.type_problems,
+    "images": images.image_problems,
     "quotas": quotas.problems,
     "login": login.problems,
 }
@@ -38,7 +38,7 @@ def check(site: Site) -> list[Problem]:
 
     Without valid credentials only that is told: nothing else can be asked.
     """
-    found = credentials.problems(site)
+    found = credentials.credential_problems(site)
     if not found:
         found = [problem for topic, one in CHECKS.items() for problem in _asked(topic, one, site)]
     return sorted(dict.fromkeys(found), key=lambda problem: not problem.refuses)

@@ -16,7 +16,7 @@ ELSEWHERE = "us-east-1"
 """A region that every account has, to tell an unknown key from a region that is not enabled."""
 
 
-def problems(site: Site) -> list[Problem]:
+def credential_problems(site: Site) -> list[Problem]:
     """At most one problem: with it nothing else can be asked."""
     region = site.aws.region
     regions = boto3.Session().get_available_regions("ec2")

@@ -25,7 +25,7 @@ class Wanted:
     disk_setting: str
 
 
-def problems(site: Site) -> Iterator[Problem]:
+def image_problems(site: Site) -> Iterator[Problem]:
     for wanted in images(site):
         try:
             found = base_image(site.aws, wanted.base, architecture(wanted.instance_type))

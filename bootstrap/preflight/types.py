@@ -8,7 +8,7 @@ from bootstrap.preflight.problem import Problem
 from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
 
 
-def problems(site: Site) -> Iterator[Problem]:
+def type_problems(site: Site) -> Iterator[Problem]:
     settings = site.settings
     manager_zone, worker_zones = zones(site)
     offered = offers(site, [*settings.workers.types, settings.manager.type])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bootstrap.cli.completion import VARIABLE
+from bootstrap.__main__ import VARIABLE
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -42,7 +42,7 @@ class Checked:
 
 def check(site: Site, now: datetime) -> list[Checked]:
     """Everything, topic by topic. Without valid credentials only that is told."""
-    if unknown := credentials.problems(site):
+    if unknown := credentials.credential_problems(site):
         return [Checked("credentials", [problem.line for problem in unknown])]
     return [Checked(topic, _asked(look, site, now)) for topic, look in LOOKS.items()]
 
