@@ -8,17 +8,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from click.shell_completion import get_completion_class
 
 from bootstrap.aws.errors import meaning
-from bootstrap.cli.doctor import doctor
-from bootstrap.cli.down import down
+from bootstrap.cli.cluster import down, plan, up
 from bootstrap.cli.image import image
-from bootstrap.cli.init import init
-from bootstrap.cli.logs import logs
-from bootstrap.cli.open import open_
-from bootstrap.cli.plan import plan
-from bootstrap.cli.secrets import secrets
-from bootstrap.cli.settings import settings
-from bootstrap.cli.status import status
-from bootstrap.cli.up import up
+from bootstrap.cli.new_cluster.init import init
+from bootstrap.cli.settings import secrets, settings
+from bootstrap.cli.status import doctor, logs, open_, status
 from bootstrap.cli.users import users
 from bootstrap.cli.workers import workers
 from bootstrap.errors import BootstrapError, Interrupted, Refused, SettingsError

@@ -12,9 +12,8 @@ from rich.table import Table
 
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.cli.lock import alone
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
-from bootstrap.cli.progress import reporting
+from bootstrap.cli.progress import alone, reporting
 from bootstrap.cluster.steps.image import use
 from bootstrap.errors import SettingsError
 from bootstrap.machines.image import building, images

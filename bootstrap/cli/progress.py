@@ -1,5 +1,10 @@
-"""Shows how far each step is: a line each that changes in place on a terminal, plain lines elsewhere."""
+"""Running a change: no other command changes the cluster at the same time, and each step's progress is shown.
 
+On a terminal each step is a line that changes in place; elsewhere every report is a line of its own.
+"""
+
+import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +12,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.errors import Interrupted
+from bootstrap.errors import Interrupted, Refused
 
 
 class StepReporter:
@@ -86,3 +92,29 @@ def _reporter() -> Iterator[StepReporter]:
     )
     with Progress(*columns, console=console) as progress:
         yield StepReporter(progress, console)
+
+
+LOCK = "changing.lock"
+
+
+@contextmanager
+def alone(site: Site) -> Iterator[None]:
+    """Change the cluster with no other command of this directory beside. The lock goes with the process, however that
+    ends. Raises Refused at once where another one holds it.
+
+    Operators on different machines are not kept apart: AWS decides between them call by call, and the next `up` mends.
+    """
+    site.directory.mkdir(parents=True, exist_ok=True)
+    with (site.directory / LOCK).open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise Refused(
+                f"another command changes {site.cluster} at this moment (process {lock.read().strip()}): "
+                "wait for its end, then run this one again"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

@@ -1,17 +1,29 @@
-"""`cloudjhub status`: the cluster at a glance."""
+"""`cloudjhub status`, `doctor`, `open` and `logs`: how a running cluster is."""
 
 import json
+import time
+import webbrowser
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from bootstrap.cli.options import file_option, json_option, site_of
-from bootstrap.errors import Unhealthy
-from bootstrap.operations.health.overview import Overview, overview
+from bootstrap.aws.site import Site
+from bootstrap.cli.options import Duration, file_option, json_option, site_of
+from bootstrap.config.choices import Https
+from bootstrap.errors import Interrupted, NotBuilt, SettingsError, Unhealthy
+from bootstrap.machines.address import public_url
+from bootstrap.operations.health.checkup import check
+from bootstrap.operations.health.hub import pair_of
+from bootstrap.operations.health.overview import Overview, overview, require_built
+from bootstrap.operations.logs import Line, console, groups, lines, news
+from bootstrap.operations.workers.choosing import chosen
+from bootstrap.operations.workers.listing import machines
+from bootstrap.preflight import permissions
 
 
 @click.command()
@@ -50,3 +62,120 @@ def _table(found: Overview) -> Table:
     ):
         table.add_row(name, words)
     return table
+
+
+@click.command()
+@file_option
+@json_option
+def doctor(file: Path, as_json: bool) -> None:
+    """Look for what is wrong, and name the mend of each. Exit code 3: not built; 5: something is wrong."""
+    site = site_of(file)
+    if not permissions.credential_problems(site):
+        require_built(site)
+    found = check(site, datetime.now(UTC))
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+    else:
+        for one in found:
+            click.echo(f"{'!' if one.wrong else '✓'} {one.topic}")
+            for line in one.wrong:
+                click.echo(f"    {line}")
+    count = sum(len(one.wrong) for one in found)
+    if count:
+        raise Unhealthy(
+            f"{count} {'thing is' if count == 1 else 'things are'} wrong: mend what is told above"
+        )
+
+
+@click.command("open")
+@file_option
+@click.option("--print", "only_print", is_flag=True, help="Print the address, and open nothing.")
+def open_(file: Path, only_print: bool) -> None:
+    """Open the hub in the browser. Prints its address where there is none."""
+    site = site_of(file)
+    url = public_url(site.settings, site.place())
+    pair = pair_of(site) if site.settings.manager.https is Https.SELF_SIGNED else None
+    if pair:
+        click.echo(
+            "The browser does not know the hub's own certificate: go on only if the SHA-256 fingerprint that it shows"
+            f" is\n  {in_pairs(pair.fingerprint)}",
+            err=True,
+        )
+    if only_print or not webbrowser.open(url):
+        click.echo(url)
+
+
+def in_pairs(fingerprint: str) -> str:
+    """As browsers show it: AB:CD:…"""
+    digits = fingerprint.upper()
+    return ":".join(digits[start : start + 2] for start in range(0, len(digits), 2))
+
+
+WORKER = "worker"
+LOOK_EVERY = 2.0
+OLDEST = timedelta(days=3653)
+"""CloudWatch keeps nothing for longer."""
+OVERLAP = timedelta(seconds=30)
+"""CloudWatch shows lines some seconds after their time, and not in order."""
+
+
+@click.command()
+@click.argument("part", required=False)
+@click.argument("name", required=False)
+@click.option("--since", type=Duration(), default="1h", show_default=True, help="How far back: 10m, 1h, 2d.")
+@click.option("--follow", is_flag=True, help="Go on showing what is logged, until Ctrl-C.")
+@file_option
+@json_option
+def logs(
+    part: str | None, name: str | None, since: timedelta, follow: bool, file: Path, as_json: bool
+) -> None:
+    """What manager, functions and workers' machines say.
+
+    PART is manager, lifecycle (all functions) or a function like sweep; without one, all of these are shown.
+
+    `logs worker NAME` shows the console of a worker's machine.
+    """
+    if (part == WORKER) != (name is not None):
+        raise SettingsError("say `logs worker NAME`, or the one part to show")
+    site = site_of(file)
+    if name is not None:
+        _show_console(site, name)
+        return
+    start = datetime.now(UTC) - min(since, OLDEST)
+    wanted = groups(site.cluster, part)
+    try:
+        _show(site, wanted, start, follow=follow, as_json=as_json)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted("no more is shown") from interrupt
+
+
+def _show(site: Site, wanted: Mapping[str, str], start: datetime, *, follow: bool, as_json: bool) -> None:
+    seen: set[str] = set()
+    while True:
+        found = news(lines(site, wanted, start), seen)
+        for line in found:
+            click.echo(in_json(line) if as_json else in_words(line))
+        if not follow:
+            break
+        start = max(start, datetime.now(UTC) - OVERLAP)
+        time.sleep(LOOK_EVERY)
+    if not seen:
+        click.echo("nothing was logged in that time", err=True)
+
+
+def in_words(line: Line) -> str:
+    """In the operator's own time."""
+    return f"{line.at.astimezone():%Y-%m-%d %H:%M:%S} {line.part}: {line.text}"
+
+
+def in_json(line: Line) -> str:
+    """One object a line."""
+    return json.dumps({"at": line.at.isoformat(), "part": line.part, "message": line.text})
+
+
+def _show_console(site: Site, name: str) -> None:
+    for machine in chosen(machines(site, datetime.now(UTC)), [name], everybody=False):
+        if not machine.instance_id:
+            raise NotBuilt(f"the machine of {name} is terminated: the next login launches a new one")
+        text = console(site, machine.instance_id)
+        click.echo(text or f"{machine.instance_id} has written nothing to its console yet")

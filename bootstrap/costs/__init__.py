@@ -1,8 +1,10 @@
-"""What a cluster costs a month: each item with its formula, pure functions of the settings."""
+"""What a cluster costs a month: each item with its formula, pure functions of the settings.
 
-from bootstrap.costs.assumptions import Assumptions
+What users' machines have cost so far is in the history and does not belong here.
+"""
+
 from bootstrap.costs.model import Item, monthly, total
-from bootstrap.costs.prices import Prices
-from bootstrap.costs.rendering import as_json, render
+from bootstrap.costs.prices import Assumptions, Prices
+from bootstrap.costs.tables import as_json, render
 
 __all__ = ["Assumptions", "Item", "Prices", "as_json", "monthly", "render", "total"]

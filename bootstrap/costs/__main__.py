@@ -3,9 +3,8 @@
 import argparse
 from dataclasses import replace
 
-from bootstrap.costs.comparison import SAMPLE, egress_table
 from bootstrap.costs.model import monthly
-from bootstrap.costs.rendering import render
+from bootstrap.costs.tables import SAMPLE, egress_table, render
 
 
 def main() -> None:

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
-from bootstrap.costs.assumptions import HOURS_A_MONTH, Assumptions
-from bootstrap.costs.prices import Prices
+from bootstrap.costs.prices import HOURS_A_MONTH, Assumptions, Prices
 
 IMAGES_KEPT = 2
 """The one in use and the one before."""

@@ -7,15 +7,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bootstrap.aws.errors import code_of, message_of
 from bootstrap.aws.site import Site
 from bootstrap.preflight import (
-    credentials,
-    images,
     lasting,
     login,
+    machines,
     names_taken,
     permissions,
     quotas,
     subnets,
-    types,
 )
 from bootstrap.preflight.problem import Problem, warning
 
@@ -26,8 +24,8 @@ CHECKS: dict[str, Check] = {
     "names": names_taken.problems,
     "the network": subnets.problems,
     "what stays": lasting.problems,
-    "instance types": types.type_problems,
-    "images": images.image_problems,
+    "instance types": machines.type_problems,
+    "images": machines.image_problems,
     "quotas": quotas.problems,
     "login": login.problems,
 }
@@ -38,7 +36,7 @@ def check(site: Site) -> list[Problem]:
 
     Without valid credentials only that is told: nothing else can be asked.
     """
-    found = credentials.credential_problems(site)
+    found = permissions.credential_problems(site)
     if not found:
         found = [problem for topic, one in CHECKS.items() for problem in _asked(topic, one, site)]
     return sorted(dict.fromkeys(found), key=lambda problem: not problem.refuses)

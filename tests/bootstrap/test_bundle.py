@@ -26,7 +26,7 @@ def repository(tmp_path: Path) -> Path:
     for path in (
         "app.py", "README.md", "tests/test_x.py",
         "bootstrap/__init__.py", "bootstrap/__main__.py", "bootstrap/machines/manager/setup.py",
-        "bootstrap/local/cloud/ec2/api.py", "bootstrap/cli/up.py", "bootstrap/cluster/steps/network.py",
+        "bootstrap/local/cloud/ec2/api.py", "bootstrap/cli/cluster.py", "bootstrap/cluster/steps/network.py",
         "bootstrap/worker/systemd/format-home", "bootstrap/worker/__pycache__/boot.cpython-311.pyc",
         "hub/.npmrc", "hub/.spawner.py.swp", "hub/package.json", "hub/node_modules/x/index.js", "hub/spawn/spawner.py",
         "lifecycle_app/model/worker.py", "lifecycle_app/use_cases/ports.py",

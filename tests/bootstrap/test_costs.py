@@ -10,8 +10,8 @@ from bootstrap.cluster.monitoring.alarms import alarms
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
-from bootstrap.costs.comparison import SAMPLE, SeedFormula, egress_costs, egress_table
 from bootstrap.costs.model import reports_an_hour, watched_hour
+from bootstrap.costs.tables import SAMPLE, SeedFormula, egress_costs, egress_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
 IDLENESS = DOCS.with_name("idleness.md")

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bootstrap.aws.site import Site
-from bootstrap.cli.doctor import doctor
+from bootstrap.cli.status import doctor
 from bootstrap.errors import NotBuilt, Unhealthy
 from bootstrap.operations.health import checkup, facts, judging
 from bootstrap.operations.workers.listing import DUPLICATE, NO_RECORD, Machine

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bootstrap.cli.init import init
+from bootstrap.cli.new_cluster.init import init
+from bootstrap.cli.new_cluster.migration import Found, Migration, migrate
 from bootstrap.cluster.users import people_in
 from bootstrap.config.choices import Egress, Https
-from bootstrap.config.migration import Found, Migration, migrate
 from bootstrap.config.reading import read_settings
 from bootstrap.errors import SettingsError
 from hub.users.names import People

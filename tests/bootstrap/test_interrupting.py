@@ -17,8 +17,7 @@ from bootstrap import __main__
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.cli.lock import alone
-from bootstrap.cli.progress import reporting
+from bootstrap.cli.progress import alone, reporting
 from bootstrap.cluster import building
 from bootstrap.cluster.steps.step import Change
 from bootstrap.config.settings import ClusterSettings, Network

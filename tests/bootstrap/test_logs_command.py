@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.paginate import Paginator
 
-from bootstrap.cli.logs import logs
+from bootstrap.cli.status import logs
 from bootstrap.errors import Interrupted, SettingsError
 from bootstrap.operations.logs import Line, groups, lines, news, printable
 from lifecycle_app.model.worker import State
@@ -100,7 +100,7 @@ def test_ctrl_c_ends_what_follows_in_one_line(cluster: Built, monkeypatch: pytes
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bootstrap.cli.logs.time.sleep", interrupt)
+    monkeypatch.setattr("bootstrap.cli.status.time.sleep", interrupt)
     with pytest.raises(Interrupted, match="no more is shown"):
         cluster.run(logs, "--follow")
 

@@ -10,8 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bootstrap.aws.site import Site
-from bootstrap.cli.open import in_pairs, open_
-from bootstrap.cli.status import status
+from bootstrap.cli.status import in_pairs, open_, status
 from bootstrap.errors import NotBuilt, Unhealthy
 from bootstrap.machines import tls
 from bootstrap.operations.health.hub import Hub

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
-from bootstrap.cli.secrets import secrets as secrets_group
+from bootstrap.cli.settings import secrets as secrets_group
 from bootstrap.cli.users import rows
 from bootstrap.cli.users import users as users_group
 from bootstrap.cluster import users

@@ -20,7 +20,7 @@ from bootstrap.operations.health import facts, judging
 from bootstrap.operations.health.hub import asked_hub
 from bootstrap.operations.health.letters import waiting
 from bootstrap.operations.workers.listing import machines, store_of
-from bootstrap.preflight import credentials, permissions
+from bootstrap.preflight import permissions
 
 ROLE_BUILDER = "builder"
 RENEWALS = {
@@ -42,7 +42,7 @@ class Checked:
 
 def check(site: Site, now: datetime) -> list[Checked]:
     """Everything, topic by topic. Without valid credentials only that is told."""
-    if unknown := credentials.credential_problems(site):
+    if unknown := permissions.credential_problems(site):
         return [Checked("credentials", [problem.line for problem in unknown])]
     return [Checked(topic, _asked(look, site, now)) for topic, look in LOOKS.items()]
 

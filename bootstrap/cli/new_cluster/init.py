@@ -9,10 +9,18 @@ from typing import Any
 import boto3
 import click
 
+from bootstrap.cli.new_cluster import migration
+from bootstrap.cli.new_cluster.questions import (
+    Answers,
+    Question,
+    get,
+    option_questions,
+    option_value,
+    put,
+    questions,
+)
 from bootstrap.cli.options import NameValue, file_option, yes_option
-from bootstrap.cli.questions import Answers, Question, get, option_questions, option_value, put, questions
 from bootstrap.cluster import users as kept
-from bootstrap.config import migration
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.document import WrongSetting
 from bootstrap.config.reading import settings_in

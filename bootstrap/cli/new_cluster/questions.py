@@ -6,7 +6,7 @@ from typing import Any
 
 from bootstrap.config.choices import Authenticator, Egress, Https
 from bootstrap.config.settings import Workers
-from bootstrap.costs.comparison import egress_costs
+from bootstrap.costs.tables import egress_costs
 from hub.config.authenticators import CHOICES, FLAG, LIST, TEMPLATES, TEXT, URL
 
 Answers = dict[str, Any]
