@@ -1,6 +1,6 @@
-"""The only place from which the operator's commands launch, start and terminate instances: builders, managers, workers.
+"""The only module from which the operator's commands launch, start and terminate instances: builders, managers, workers.
 
-Whoever terminates says of which cluster: an instance whose tag says otherwise is never touched.
+Whoever terminates names the cluster: an instance with another cluster's tag is never touched.
 """
 
 import hashlib

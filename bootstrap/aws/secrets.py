@@ -1,4 +1,4 @@
-"""The cluster's secrets in Parameter Store: made once, never printed, never in a template."""
+"""The cluster's secrets in Parameter Store: created once, never printed, never in a template."""
 
 import secrets
 from collections.abc import Callable, Iterable

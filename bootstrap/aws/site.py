@@ -1,4 +1,4 @@
-"""A cluster at its place: its settings, the account it lives in, and what is built of it already."""
+"""A cluster's site: its settings, the account and region, and what is built already."""
 
 from dataclasses import dataclass
 from pathlib import Path

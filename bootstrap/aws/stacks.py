@@ -1,4 +1,4 @@
-"""CloudFormation stacks: brought to what a template says, from whatever state an earlier run left them in, or gone."""
+"""CloudFormation stacks: brought to a template, whatever state an earlier run left them in, previewed, or removed."""
 
 import json
 from collections.abc import Mapping

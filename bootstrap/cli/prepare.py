@@ -12,11 +12,11 @@ from bootstrap.cli.options import dry_run_option, file_option, json_option, site
 from bootstrap.cli.progress import reporting
 from bootstrap.cluster import users as kept
 from bootstrap.errors import Interrupted, SettingsError, StepFailed
-from bootstrap.operations.workers import lacking
-from bootstrap.operations.workers.as_hub import hub_settings, manager_config, prepare_all
-from bootstrap.operations.workers.lacking import Cost
+from bootstrap.operations.workers import candidates
+from bootstrap.operations.workers.candidates import Cost
+from bootstrap.operations.workers.hub_launches import hub_settings, manager_config, prepare_all
 from bootstrap.operations.workers.listing import machines
-from bootstrap.operations.workers.preparing import INTERRUPTED, Outcome, Prepared, Wanted
+from bootstrap.operations.workers.preparation import INTERRUPTED, Outcome, Prepared, Wanted
 
 AT_ONCE = 20
 FAILED = (Outcome.RUNNING, Outcome.NOT_LAUNCHED)
@@ -53,18 +53,18 @@ def prepare(
 ) -> None:  # fmt: skip
     """Make users' machines before their first login. Each boots once and is stopped; users who have one keep it."""
     site = site_of(file)
-    given = [*names, *(lacking.names_in(source.read()) if source else ())]
-    users = lacking.chosen(given, kept.read_people(site), site.settings.login, everybody=everybody)
+    given = [*names, *(candidates.names_in(source.read()) if source else ())]
+    users = candidates.chosen(given, kept.read_people(site), site.settings.login, everybody=everybody)
     settings = hub_settings(manager_config(site))
     kind = instance_type or settings.types[0]
     if kind not in settings.types:
         raise SettingsError(f"--instance-type {kind}: take one of {', '.join(settings.types)}")
-    wanted, left = lacking.sorted_out(users, machines(site, utc_now()))
+    wanted, left = candidates.sorted_out(users, machines(site, utc_now()))
     done = left
     if wanted:
-        lacking.refuse_without_addresses(site, settings, wanted)
-        together = lacking.at_once(site, kind, at_once)
-        _tell(wanted, left, kind, lacking.cost(settings, kind, wanted), dry_run=dry_run, as_json=as_json)
+        candidates.refuse_without_addresses(site, settings, wanted)
+        together = candidates.at_once(site, kind, at_once)
+        _tell(wanted, left, kind, candidates.cost(settings, kind, wanted), dry_run=dry_run, as_json=as_json)
         if not dry_run:
             if not yes:
                 click.confirm(f"Prepare {len(wanted)}?", abort=True, err=as_json)

@@ -18,8 +18,8 @@ from bootstrap.cluster.users import accepted
 from bootstrap.config.document import suggestion
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations import policies
-from bootstrap.operations.workers.keeping import keep, moment
 from bootstrap.operations.workers.listing import store_of
+from bootstrap.operations.workers.stopping import keep, moment
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.policy import CLUSTER_SCOPE
 from lifecycle_app.model.worker import Worker

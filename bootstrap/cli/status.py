@@ -18,11 +18,10 @@ from bootstrap.config.choices import Https
 from bootstrap.errors import Interrupted, NotBuilt, SettingsError, Unhealthy
 from bootstrap.machines.address import public_url
 from bootstrap.operations.health.checkup import check
-from bootstrap.operations.health.hub import pair_of
+from bootstrap.operations.health.facts import pair_of
 from bootstrap.operations.health.overview import Overview, overview, require_built
 from bootstrap.operations.logs import Line, console, groups, lines, news
-from bootstrap.operations.workers.choosing import chosen
-from bootstrap.operations.workers.listing import machines
+from bootstrap.operations.workers.listing import chosen, machines
 from bootstrap.preflight import permissions
 
 

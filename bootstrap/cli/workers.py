@@ -15,13 +15,11 @@ from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
 from bootstrap.errors import Refused
 from bootstrap.operations import removal
-from bootstrap.operations.workers.choosing import chosen
-from bootstrap.operations.workers.ending import terminate as terminate_machines
-from bootstrap.operations.workers.keeping import keep as keep_worker
-from bootstrap.operations.workers.keeping import moment
-from bootstrap.operations.workers.listing import Machine, machines, store_of
-from bootstrap.operations.workers.stopping import ask_to_stop, running
+from bootstrap.operations.workers.listing import Machine, chosen, machines, store_of
+from bootstrap.operations.workers.stopping import ask_to_stop, moment, running
+from bootstrap.operations.workers.stopping import keep as keep_worker
 from bootstrap.operations.workers.stopping import stop as stop_machines
+from bootstrap.operations.workers.termination import terminate as terminate_machines
 from lifecycle_app.model.messages import Time, length, text
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)

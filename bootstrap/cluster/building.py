@@ -1,4 +1,4 @@
-"""Builds and removes a cluster, part by part; parts that do not need each other at the same time."""
+"""Builds and removes a cluster, step by step; steps that do not need each other run at the same time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -7,16 +7,13 @@ from typing import Protocol
 
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster.steps.access import Access
-from bootstrap.cluster.steps.beginnings import Beginnings
-from bootstrap.cluster.steps.bundle import BundleUpload
-from bootstrap.cluster.steps.data import Data
-from bootstrap.cluster.steps.image import WorkerImage
+from bootstrap.cluster.steps.access import Access, Secrets
+from bootstrap.cluster.steps.data import Beginnings, Data
+from bootstrap.cluster.steps.image import BundleUpload, WorkerImage
 from bootstrap.cluster.steps.lifecycle import Lifecycle
 from bootstrap.cluster.steps.manager import ManagerMachine
 from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.steps.place import Place
-from bootstrap.cluster.steps.secrets import Secrets
 from bootstrap.cluster.steps.step import Change, Step
 
 Wave = Sequence[Step]

@@ -1,4 +1,4 @@
-"""Who belongs to a cluster, in the scope `users` of its settings table. The hub looks there every minute."""
+"""The users of a cluster, in the scope `users` of its settings table, which the hub reads every minute."""
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""What the manager and the functions have logged, from CloudWatch Logs; what a worker's console shows, from EC2."""
+"""The logs of manager and functions, from CloudWatch Logs; a worker's console, from EC2."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The idle policy in the settings table: what is set for the cluster, groups and users, and what that comes to."""
+"""The idle policy in the settings table: what cluster, groups and users set, and what is effective for a user."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,8 +1,7 @@
-"""Removes the users' machines of a cluster; the parts that `up` built are removed by their steps.
+"""Removal of a cluster's workers by `down`, and renewal: stopped workers get a new image at their next start.
 
-Has stopped workers take a new image at their next start: their machines go, their home disks stay.
-
-Why the operator does that, and why nobody who logs in just then is hurt: docs/decisions/0019.
+Parts that `up` built are removed by their steps. Renewal terminates instances and keeps home disks; why the operator
+may do that, and how it respects logins: docs/decisions/0019.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,8 @@ from bootstrap.cluster.inventory import instances as tagged_instances
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.image import images
-from bootstrap.operations.workers.claiming import Clock, end_stopped
-from bootstrap.operations.workers.ending import mark_terminated
 from bootstrap.operations.workers.listing import Machine
+from bootstrap.operations.workers.termination import Clock, end_stopped, mark_terminated
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.worker import (

@@ -11,11 +11,10 @@ from moto.backends import get_backend
 
 from bootstrap.aws.site import Site
 from bootstrap.cli.options import site_of
-from bootstrap.cluster.steps.access import Access
+from bootstrap.cluster.steps.access import Access, Secrets
 from bootstrap.cluster.steps.data import Data
 from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.steps.place import Place
-from bootstrap.cluster.steps.secrets import Secrets
 
 MOTO_WARNS = "ignore:Tried to parse:UserWarning"
 """moto leaves out what it does not know of a template: bucket policies, alarms."""
@@ -33,7 +32,9 @@ def unbuilt(directory: Path) -> Iterator[Site]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("CLOUDJHUB_FILE", str(file))
         # moto's public addresses are somebody's: nobody is asked.
-        patch.setattr("bootstrap.operations.health.hub.hub_answers", lambda *_: "nothing listens there (yet)")
+        patch.setattr(
+            "bootstrap.operations.health.facts.hub_answers", lambda *_: "nothing listens there (yet)"
+        )
         yield site_of(file)
 
 

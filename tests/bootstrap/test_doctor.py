@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from bootstrap.aws.site import Site
 from bootstrap.cli.status import doctor
 from bootstrap.errors import NotBuilt, Unhealthy
-from bootstrap.operations.health import checkup, facts, judging
+from bootstrap.operations.health import checkup, facts, findings
 from bootstrap.operations.workers.listing import DUPLICATE, NO_RECORD, Machine
 from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
@@ -28,73 +28,73 @@ SECOND = timedelta(seconds=1)
     ("until", "line"),
     [
         (None, None),
-        (NOW + judging.SOON + SECOND, None),
+        (NOW + findings.SOON + SECOND, None),
         (NOW + timedelta(days=2), "the hub's certificate expires in 2 days: mend"),
         (NOW, "the hub's certificate has expired: mend"),
     ],
 )
 def test_certificates(until: datetime | None, line: str | None) -> None:
-    assert judging.certificate(until, NOW, "mend") == ([line] if line else [])
+    assert findings.certificate(until, NOW, "mend") == ([line] if line else [])
 
 
 @pytest.mark.parametrize(
     ("skew", "words"),
     [
-        (judging.ALLOWED_SKEW, None),
-        (judging.ALLOWED_SKEW + SECOND, "ahead of"),
-        (-judging.ALLOWED_SKEW - SECOND, "behind"),
+        (findings.ALLOWED_SKEW, None),
+        (findings.ALLOWED_SKEW + SECOND, "ahead of"),
+        (-findings.ALLOWED_SKEW - SECOND, "behind"),
     ],
 )
 def test_clocks(skew: timedelta, words: str | None) -> None:
-    found = judging.clock(skew)
+    found = findings.clock(skew)
     assert [words in line for line in found if words] == ([True] if words else [])
 
 
 def test_managers() -> None:
-    assert judging.manager({"i-1": "running"}) == []
-    assert judging.manager({"i-1": "stopped"}) == [
+    assert findings.manager({"i-1": "running"}) == []
+    assert findings.manager({"i-1": "stopped"}) == [
         "the manager i-1 is stopped: run `cloudjhub up`, which starts it"
     ]
-    assert judging.manager({}) == ["there is no manager: run `cloudjhub up`"]
-    assert judging.manager({"i-1": "running", "i-2": "running"}) == [
+    assert findings.manager({}) == ["there is no manager: run `cloudjhub up`"]
+    assert findings.manager({"i-1": "running", "i-2": "running"}) == [
         "there are 2 managers (i-1, i-2): run `cloudjhub up`, which leaves one"
     ]
 
 
 def test_state_disks() -> None:
     disk = {"VolumeId": "vol-1", "Attachments": [{"InstanceId": "i-1"}]}
-    assert judging.state_disk([disk], ["i-1"]) == []
-    assert judging.state_disk([disk], ["i-2"]) == [
+    assert findings.state_disk([disk], ["i-1"]) == []
+    assert findings.state_disk([disk], ["i-2"]) == [
         "the state disk vol-1 is not attached to the manager: run `cloudjhub up`"
     ]
-    assert "vol-1, vol-2" in judging.state_disk([disk, {"VolumeId": "vol-2"}], ["i-1"])[0]
-    assert judging.state_disk([], ["i-1"])[0].startswith("the manager's state disk is gone")
+    assert "vol-1, vol-2" in findings.state_disk([disk, {"VolumeId": "vol-2"}], ["i-1"])[0]
+    assert findings.state_disk([], ["i-1"])[0].startswith("the manager's state disk is gone")
 
 
 def test_images() -> None:
-    assert judging.image("ami-1", "available") == []
-    assert judging.image("ami-1", "") == ["the worker image ami-1 is gone: run `cloudjhub image build`"]
-    assert judging.image("", "") == ["there is no worker image: run `cloudjhub up`"]
+    assert findings.image("ami-1", "available") == []
+    assert findings.image("ami-1", "") == ["the worker image ami-1 is gone: run `cloudjhub image build`"]
+    assert findings.image("", "") == ["there is no worker image: run `cloudjhub up`"]
 
 
 def test_scheduled_functions() -> None:
     limits = {"sweep": timedelta(minutes=15)}
-    assert judging.last_runs({"sweep": NOW - limits["sweep"]}, {}, limits, NOW) == []
-    [late] = judging.last_runs({"sweep": NOW - limits["sweep"] - SECOND}, {}, limits, NOW)
+    assert findings.last_runs({"sweep": NOW - limits["sweep"]}, {}, limits, NOW) == []
+    [late] = findings.last_runs({"sweep": NOW - limits["sweep"] - SECOND}, {}, limits, NOW)
     assert late.endswith("look at `cloudjhub logs sweep`")
-    assert judging.last_runs({}, {"sweep": NOW - limits["sweep"]}, limits, NOW) == []
-    assert judging.last_runs({}, {"sweep": NOW - limits["sweep"] - SECOND}, limits, NOW)
-    [never] = judging.last_runs({}, {}, limits, NOW)
+    assert findings.last_runs({}, {"sweep": NOW - limits["sweep"]}, limits, NOW) == []
+    assert findings.last_runs({}, {"sweep": NOW - limits["sweep"] - SECOND}, limits, NOW)
+    [never] = findings.last_runs({}, {}, limits, NOW)
     assert never.startswith("sweep has never run: ")
 
 
 def test_errors_letters_alarms() -> None:
-    assert judging.errors({"sweep": "", "reconcile": "boom"}) == [
+    assert findings.errors({"sweep": "", "reconcile": "boom"}) == [
         "reconcile failed: boom: look at `cloudjhub logs reconcile`"
     ]
-    assert judging.letters(0, "q") == []
-    assert judging.letters(2, "q")[0].startswith("2 events were given up and lie in the queue q: ")
-    assert judging.alarms({"a": "it is bad"}) == ["the alarm a rings: it is bad: look at `cloudjhub logs`"]
+    assert findings.letters(0, "q") == []
+    assert findings.letters(2, "q")[0].startswith("2 events were given up and lie in the queue q: ")
+    assert findings.alarms({"a": "it is bad"}) == ["the alarm a rings: it is bad: look at `cloudjhub logs`"]
 
 
 def worker(state: State, at: datetime = LONG_AGO) -> Worker:
@@ -116,26 +116,26 @@ def machine(state: str, note: str = "", since: datetime = LONG_AGO) -> Machine:
     ],
 )
 def test_records_against_ec2(state: str, recorded: State, is_wrong: bool) -> None:
-    found = judging.workers([machine(state)], [worker(recorded)], NOW)
+    found = findings.workers([machine(state)], [worker(recorded)], NOW)
     assert bool(found) is is_wrong
-    assert judging.workers([machine(state)], [worker(recorded, NOW - judging.SETTLES_IN)], NOW) == []
+    assert findings.workers([machine(state)], [worker(recorded, NOW - findings.SETTLES_IN)], NOW) == []
 
 
 def test_instances_without_a_record() -> None:
-    assert judging.workers([machine("running", NO_RECORD)], [], NOW) == [
+    assert findings.workers([machine("running", NO_RECORD)], [], NOW) == [
         "no record has the instance of alice (i-1, running): see `cloudjhub logs reconcile`"
     ]
-    assert judging.workers([machine("running", NO_RECORD, NOW)], [], NOW) == []
-    assert judging.workers([machine("running", DUPLICATE)], [], NOW) == [
+    assert findings.workers([machine("running", NO_RECORD, NOW)], [], NOW) == []
+    assert findings.workers([machine("running", DUPLICATE)], [], NOW) == [
         "there is a second instance of alice (i-1, running): see `cloudjhub workers terminate alice`"
     ]
 
 
 def test_secrets_and_roles() -> None:
-    assert judging.secrets(["/a", "/b"], ["/b"])[0].startswith("the secret /a is missing: ")
+    assert findings.secrets(["/a", "/b"], ["/b"])[0].startswith("the secret /a is missing: ")
     wanted: dict[str, Any] = {"r": {"Statement": []}, "s": {"Statement": []}}
-    assert judging.roles(wanted, wanted) == []
-    changed, missing = judging.roles(wanted, {"r": {"Statement": ["more"]}, "s": None})
+    assert findings.roles(wanted, wanted) == []
+    changed, missing = findings.roles(wanted, {"r": {"Statement": ["more"]}, "s": None})
     assert changed.startswith("the policy of the role r was changed by hand: ")
     assert missing == "the role s or its policy is missing: run `cloudjhub up`"
 
@@ -146,8 +146,8 @@ def test_what_is_left_behind() -> None:
         {"VolumeId": "vol-2", "State": "available"},
         {"VolumeId": "vol-3", "State": "in-use"},
     ]
-    old = NOW - judging.BUILDING_TAKES - SECOND
-    found = judging.orphans(volumes, {"i-1": old, "i-2": NOW}, ["vol-1"], NOW)
+    old = NOW - findings.BUILDING_TAKES - SECOND
+    found = findings.orphans(volumes, {"i-1": old, "i-2": NOW}, ["vol-1"], NOW)
     assert [line.partition(":")[0] for line in found] == [
         "the home disk vol-2 has no record",
         f"the image builder i-1 has been there for {found[1].split('for ')[1].partition(':')[0]}",
@@ -213,7 +213,7 @@ def test_a_policy_that_was_changed_by_hand(half_built: Site) -> None:
     more = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     iam.put_role_policy(RoleName="cloudjhub-spring-worker", PolicyName=name, PolicyDocument=json.dumps(more))
     wanted = facts.wanted_policies(half_built)
-    found = judging.roles(wanted, facts.found_policies(half_built, list(wanted)))
+    found = findings.roles(wanted, facts.found_policies(half_built, list(wanted)))
     assert [line for line in found if "by hand" in line] == [
         "the policy of the role cloudjhub-spring-worker was changed by hand: delete its policy, then run `cloudjhub up`"
     ]

@@ -16,7 +16,7 @@ from bootstrap.aws import names, stacks
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.cluster import chalice, functions
-from bootstrap.cluster.monitoring import queue
+from bootstrap.cluster.monitoring import dead_letters
 from bootstrap.cluster.steps.lifecycle import Lifecycle, variables
 from bootstrap.cluster.steps.step import Kind
 from bootstrap.config.choices import Https
@@ -149,7 +149,7 @@ def test_an_interruption_between_chalice_and_the_rest_is_made_up_for(
         raise StepFailed("interrupted")
 
     with monkeypatch.context() as patched:
-        patched.setattr(queue, "apply", interrupted)
+        patched.setattr(dead_letters, "apply", interrupted)
         with pytest.raises(StepFailed, match="interrupted"):
             built(site)
     assert Lifecycle().changes(site) != []
@@ -161,7 +161,7 @@ def test_an_interruption_between_chalice_and_the_rest_is_made_up_for(
 def test_an_event_that_fails_three_times_is_kept_in_the_queue(site: Site) -> None:
     """There are no tables in this cloud: no function can do its work."""
     built(site)
-    url = queue.find(site)
+    url = dead_letters.find(site)
     assert url is not None
     sqs: Any = site.aws.client("sqs")
     detail = {

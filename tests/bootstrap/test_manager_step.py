@@ -13,13 +13,12 @@ import requests
 from bootstrap.aws import instances, secrets
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
-from bootstrap.cluster.steps.access import Access
-from bootstrap.cluster.steps.bundle import BundleUpload
+from bootstrap.cluster.steps.access import Access, Secrets
 from bootstrap.cluster.steps.data import Data
+from bootstrap.cluster.steps.image import BundleUpload
 from bootstrap.cluster.steps.manager import ManagerMachine, _plan
 from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.steps.place import Place
-from bootstrap.cluster.steps.secrets import Secrets
 from bootstrap.cluster.steps.step import Kind
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers

@@ -19,17 +19,24 @@ from bootstrap.errors import Interrupted, NotBuilt, Refused, SettingsError, Step
 from bootstrap.machines.bundle import Bundle, current, files_in
 from bootstrap.machines.image import images
 from bootstrap.machines.manager_request import config_in, user_data
-from bootstrap.operations.workers import as_hub, lacking
-from bootstrap.operations.workers.as_hub import (
+from bootstrap.operations.workers import candidates, hub_launches
+from bootstrap.operations.workers.hub_launches import (
     ANOTHER_VERSION,
     DECIDING,
     AsHub,
     hub_settings,
     manager_config,
 )
-from bootstrap.operations.workers.booting import Boot, boot_in, boots
 from bootstrap.operations.workers.listing import Machine, machines
-from bootstrap.operations.workers.preparing import INTERRUPTED, Outcome, Prepared, Wanted
+from bootstrap.operations.workers.preparation import (
+    INTERRUPTED,
+    Boot,
+    Outcome,
+    Prepared,
+    Wanted,
+    boot_in,
+    boots,
+)
 from bootstrap.preflight import quotas, subnets
 from hub.users.names import People
 from lifecycle_app.model.worker import State
@@ -268,7 +275,7 @@ def login(**more: Any) -> Login:
     ],
 )
 def test_who_is_meant(given: list[str], everybody: bool, rules: Login, expected: list[str]) -> None:
-    assert lacking.chosen(given, PEOPLE, rules, everybody=everybody) == expected
+    assert candidates.chosen(given, PEOPLE, rules, everybody=everybody) == expected
 
 
 @pytest.mark.parametrize(
@@ -283,14 +290,14 @@ def test_who_is_meant(given: list[str], everybody: bool, rules: Login, expected:
 )
 def test_who_is_refused(given: list[str], everybody: bool, rules: Login, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        lacking.chosen(given, PEOPLE, rules, everybody=everybody)
+        candidates.chosen(given, PEOPLE, rules, everybody=everybody)
 
 
 def test_those_with_a_machine_in_whatever_state_are_left_alone() -> None:
     states = ["pending", "running", "stopping", "stopped", "unknown"]
     found = [Machine(key=state, instance_id=f"i-{state}", state=state) for state in states]
     found.append(Machine(key="gone", instance_id="", state="terminated", home_volume="vol-1"))
-    wanted, left = lacking.sorted_out([*states, "gone", "new"], found)
+    wanted, left = candidates.sorted_out([*states, "gone", "new"], found)
     assert wanted == [Wanted(key="gone", home_volume="vol-1"), Wanted(key="new")]
     assert [one.key for one in left] == states
     assert {one.outcome for one in left} == {Outcome.HAS_ONE}
@@ -317,7 +324,7 @@ def test_a_manager_whose_launches_are_made_otherwise_is_refused(course: Course) 
     files = files_in(current().content, DECIDING)
     assert sorted(files) == sorted(DECIDING)
     course.monkeypatch.setattr(
-        as_hub, "files_in", lambda content, _: files if content == current().content else {}
+        hub_launches, "files_in", lambda content, _: files if content == current().content else {}
     )
     s3.put_object(Bucket=BUCKET, Key="bundle/other.tar.gz", Body=Bundle("", b"other").content)
     with pytest.raises(Refused, match=ANOTHER_VERSION[:30]):
@@ -362,7 +369,7 @@ def test_a_recorded_one_is_asked_to_stop_unless_it_is_used(course: Course) -> No
     def ask(_site: Any, wanted: Sequence[Machine], at: Any, *, unless_used: bool) -> None:
         asked.append(([one.key for one in wanted], at, unless_used))
 
-    course.monkeypatch.setattr(as_hub, "ask_to_stop", ask)
+    course.monkeypatch.setattr(hub_launches, "ask_to_stop", ask)
     one = course.worker("ada", minutes=-3)
 
     async def stop() -> None:

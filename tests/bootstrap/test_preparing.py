@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import pytest
 
-from bootstrap.operations.workers.as_hub import last_release
-from bootstrap.operations.workers.booting import Boot
-from bootstrap.operations.workers.preparing import (
+from bootstrap.operations.workers.hub_launches import last_release
+from bootstrap.operations.workers.preparation import (
     BOOTS_WITHIN,
     INTERRUPTED,
     LOOK_EVERY,
+    Boot,
     Outcome,
     Preparation,
     Prepared,

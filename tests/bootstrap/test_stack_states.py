@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from bootstrap.aws.stacks import Next, next_of
-from bootstrap.cluster.steps.stack_changes import UNKNOWN, changes_in, compared
-from bootstrap.cluster.steps.step import Change, Kind
+from bootstrap.cluster.steps.step import UNKNOWN, Change, Kind, changes_in, compared
 from bootstrap.local.cloud.formation.change_sets import recreation, resource_changes
 from tests.bootstrap.templates import variants
 

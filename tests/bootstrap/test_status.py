@@ -13,7 +13,7 @@ from bootstrap.aws.site import Site
 from bootstrap.cli.status import in_pairs, open_, status
 from bootstrap.errors import NotBuilt, Unhealthy
 from bootstrap.machines import tls
-from bootstrap.operations.health.hub import Hub
+from bootstrap.operations.health.facts import Hub
 from bootstrap.operations.health.overview import Overview
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 

@@ -15,10 +15,10 @@ from bootstrap.aws.names import HANDLERS
 from bootstrap.aws.scope import Scope
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
-from bootstrap.cluster.monitoring import board, notices, queue
+from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices
 from bootstrap.cluster.monitoring.alarms import alarms, silence
 from bootstrap.cluster.monitoring.dashboard import dashboard
-from bootstrap.cluster.monitoring.failures import PATIENCE, invoke_config, queue_policy, with_patience
+from bootstrap.cluster.monitoring.dead_letters import PATIENCE, invoke_config, queue_policy, with_patience
 from bootstrap.config.settings import ClusterSettings, Network, Timing
 from bootstrap.local.cloud.cloudwatch.alarms import AlarmState, Condition, MissingData, evaluate
 from lifecycle_app.model.worker import idle_alarm_prefix
@@ -99,11 +99,11 @@ def test_only_this_clusters_rules_may_send_and_only_by_tls() -> None:
 
 def test_the_queue_is_encrypted_and_everything_fails_into_it(site: Site) -> None:
     made_by_chalice(site)
-    before = list(queue.differences(site))
+    before = list(dead_letters.differences(site))
     assert len(before) == 1 + 2 * len(HANDLERS)
-    queue.apply(site)
-    assert list(queue.differences(site)) == []
-    url = queue.find(site)
+    dead_letters.apply(site)
+    assert list(dead_letters.differences(site)) == []
+    url = dead_letters.find(site)
     assert url is not None
     attributes = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert attributes["MessageRetentionPeriod"] == "1209600"
@@ -114,25 +114,28 @@ def test_the_queue_is_encrypted_and_everything_fails_into_it(site: Site) -> None
 
 def test_what_a_deployment_put_back_is_set_again(site: Site) -> None:
     made_by_chalice(site)
-    queue.apply(site)
+    dead_letters.apply(site)
     events = boto3.client("events")
     rule = "cloudjhub-spring-sweep-event"
     [target] = events.list_targets_by_rule(Rule=rule)["Targets"]
     events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": target["Arn"]}])
-    url = queue.find(site)
+    url = dead_letters.find(site)
     assert url is not None
     boto3.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"MessageRetentionPeriod": "60"})
-    assert list(queue.differences(site)) == ["dead-letter queue's settings", "retries of the rule of sweep"]
-    queue.apply(site)
-    assert list(queue.differences(site)) == []
+    assert list(dead_letters.differences(site)) == [
+        "dead-letter queue's settings",
+        "retries of the rule of sweep",
+    ]
+    dead_letters.apply(site)
+    assert list(dead_letters.differences(site)) == []
 
 
 def test_the_queue_goes(site: Site) -> None:
     made_by_chalice(site)
-    queue.apply(site)
-    queue.remove(site)
-    queue.remove(site)
-    assert queue.find(site) is None
+    dead_letters.apply(site)
+    dead_letters.remove(site)
+    dead_letters.remove(site)
+    assert dead_letters.find(site) is None
 
 
 @pytest.mark.parametrize(
@@ -194,23 +197,23 @@ def test_alarms_are_within_cloudwatchs_limits_and_are_no_idle_alarms() -> None:
 
 
 def test_alarms_and_dashboard_are_put_once_changed_and_removed(site: Site) -> None:
-    assert len(list(board.differences(site))) == len(alarms(SETTINGS, "")) + 1
-    board.apply(site)
-    assert list(board.differences(site)) == []
+    assert len(list(cloudwatch.differences(site))) == len(alarms(SETTINGS, "")) + 1
+    cloudwatch.apply(site)
+    assert list(cloudwatch.differences(site)) == []
     slower = replace(site, settings=replace(SETTINGS, timing=Timing(sweep_schedule="rate(1 hour)")))
-    assert list(board.differences(slower)) == ["alarm cloudjhub-spring-watch-sweep-silent"]
-    board.apply(slower)
-    assert list(board.differences(slower)) == []
-    board.remove(slower)
-    assert list(board.parts(slower)) == []
+    assert list(cloudwatch.differences(slower)) == ["alarm cloudjhub-spring-watch-sweep-silent"]
+    cloudwatch.apply(slower)
+    assert list(cloudwatch.differences(slower)) == []
+    cloudwatch.remove(slower)
+    assert list(cloudwatch.parts(slower)) == []
 
 
 def test_another_cluster_keeps_its_alarms(site: Site) -> None:
     other = replace(site, settings=replace(SETTINGS, cluster="spring-watch"))
-    board.apply(site)
-    board.apply(other)
-    board.remove(site)
-    assert list(board.differences(other)) == []
+    cloudwatch.apply(site)
+    cloudwatch.apply(other)
+    cloudwatch.remove(site)
+    assert list(cloudwatch.differences(other)) == []
 
 
 def test_searches_quote_the_namespace() -> None:
@@ -264,7 +267,7 @@ def test_an_address_is_asked_once_to_confirm(site: Site) -> None:
     assert "confirm" in notices.apply(told)
     assert notices.is_as_wanted(told)
     assert notices.apply(told) == ""
-    board.apply(told)
+    cloudwatch.apply(told)
     [alarm, *_] = boto3.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert alarm["AlarmActions"] == ["arn:aws:sns:us-east-1:123456789012:cloudjhub-spring-alerts"]
 

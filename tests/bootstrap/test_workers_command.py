@@ -14,9 +14,9 @@ from bootstrap.aws import instances
 from bootstrap.aws.session import Aws
 from bootstrap.cli.workers import workers
 from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
-from bootstrap.operations.workers import ending, stopping
-from bootstrap.operations.workers.keeping import kept, moment
+from bootstrap.operations.workers import stopping, termination
 from bootstrap.operations.workers.listing import days_of_month, joined
+from bootstrap.operations.workers.stopping import kept, moment
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import plain
@@ -236,7 +236,7 @@ def test_whoever_is_started_meanwhile_is_not_terminated(
     def somebody_logs_in(*_: object) -> None:
         cluster.ec2.start_instances(InstanceIds=[bob.instance_id])
 
-    monkeypatch.setattr(ending, "stop", somebody_logs_in)
+    monkeypatch.setattr(termination, "stop", somebody_logs_in)
     with pytest.raises(StepFailed, match="bob"):
         cluster.run(workers, "terminate", "--all", "--yes")
     assert cluster.states() == {alice.instance_id: "terminated", bob.instance_id: "running"}

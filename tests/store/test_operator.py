@@ -9,7 +9,7 @@ import pytest
 from bootstrap.aws import instances
 from bootstrap.machines.image import images
 from bootstrap.operations import removal
-from bootstrap.operations.health import checkup, judging
+from bootstrap.operations.health import checkup, findings
 from bootstrap.operations.removal import Verdict
 from bootstrap.operations.workers.listing import BAD_RECORD, joined, machines
 from lifecycle_app.errors import BadRecord
@@ -46,8 +46,8 @@ def test_its_machine_is_listed_as_one_of_which_nothing_is_known() -> None:
 
 def test_doctor_tells_it_once() -> None:
     rows = joined([], [an_instance("bob", "i-0b0b")], [], NOON, [BAD])
-    assert judging.workers(rows, [], NOON + HOUR) == []
-    assert judging.bad_records([BAD], "cloudjhub-test-workers") == [
+    assert findings.workers(rows, [], NOON + HOUR) == []
+    assert findings.bad_records([BAD], "cloudjhub-test-workers") == [
         "the record of bob cannot be used: state is missing: put the item right in the table cloudjhub-test-workers, "
         "or delete it there, if EC2 still has its instance: then it is made anew within 15 minutes"
     ]

@@ -17,7 +17,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from bootstrap.operations.workers.keeping import kept
+from bootstrap.operations.workers.stopping import kept
 from hub.spawn.planning import Step, next_step
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict

@@ -1,1 +1,4 @@
-"""What watches over the lifecycle app and the workers: dead-letter queue, retries, alarms, dashboard."""
+"""What reports that the lifecycle app or the workers fail: dead-letter queue, alarms, notifications, dashboard.
+
+The workers' idle alarms are not here: the lifecycle app creates those.
+"""

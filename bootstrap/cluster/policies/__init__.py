@@ -1,10 +1,8 @@
 """The IAM policies: the division of power as pure functions, one policy a role."""
 
-from bootstrap.cluster.policies.builder import builder_policy
 from bootstrap.cluster.policies.lifecycle import lifecycle_policies
+from bootstrap.cluster.policies.machines import builder_policy, ec2_trust, lambda_trust, worker_policy
 from bootstrap.cluster.policies.manager import manager_policy
-from bootstrap.cluster.policies.trust import ec2_trust, lambda_trust
-from bootstrap.cluster.policies.worker import worker_policy
 
 __all__ = [
     "builder_policy",

@@ -1,1 +1,1 @@
-"""The parts of a cluster in the order in which they are built. Each can be asked what it would change."""
+"""The steps of `up`, `plan` and `down`, each a class that fits `step.Step`; `cluster.building` orders them."""

@@ -1,15 +1,16 @@
-"""The roles of manager, workers and image builders, narrowed to the cluster's own place."""
+"""Steps: the roles of manager, workers and image builders; and the secrets in Parameter Store."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from bootstrap.aws import names, stacks
+from bootstrap.aws import names, secrets, stacks
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster.steps.stack_changes import stack_changes
-from bootstrap.cluster.steps.step import Change, Kind
+from bootstrap.cluster.steps.step import Change, Kind, stack_changes
 from bootstrap.cluster.templates.access import access_template
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.errors import NotBuilt
+from bootstrap.machines import tls
 from lifecycle_app.model.worker import TAG_CLUSTER
 
 
@@ -52,3 +53,40 @@ def _wanted(site: Site) -> Template:
         images=(image,) if image else (),
     )
     return access_template(scope)
+
+
+CERTIFICATES = {
+    tls.Wanted.CREATE: Change(Kind.CREATE, "the manager's certificate", "in Parameter Store, with its key"),
+    tls.Wanted.CHANGE: Change(
+        Kind.CHANGE, "the manager's certificate", "taken up within 15 minutes; nobody is logged out"
+    ),
+}
+
+
+class Secrets:
+    """Makes the secrets that do not exist yet, and keeps the certificate valid for the manager's address."""
+
+    name = "secrets"
+
+    def changes(self, site: Site) -> list[Change]:
+        there = set(secrets.names(site.aws.client("ssm"), site.cluster))
+        missing = [name for name in secrets.MAKERS if secrets.parameter(site.cluster, name) not in there]
+        changes = [Change(Kind.CREATE, f"{len(missing)} secrets", "in Parameter Store")] if missing else []
+        try:
+            what, _ = tls.wanted(site, datetime.now(UTC))
+        except NotBuilt:  # the address is not known before the place is built
+            what = tls.Wanted.CREATE
+        return [*changes, CERTIFICATES[what]] if what in CERTIFICATES else changes
+
+    def apply(self, site: Site, report: Report) -> None:
+        report("storing secrets in Parameter Store")
+        secrets.ensure(site.aws.client("ssm"), site.cluster)
+        tls.ensure(site, datetime.now(UTC))
+
+    def removals(self, site: Site) -> list[Change]:
+        found = secrets.names(site.aws.client("ssm"), site.cluster)
+        return [Change(Kind.REMOVE, f"{len(found)} secrets", "from Parameter Store")] if found else []
+
+    def remove(self, site: Site, report: Report) -> None:
+        report("removing the secrets")
+        secrets.remove(site.aws.client("ssm"), site.cluster)

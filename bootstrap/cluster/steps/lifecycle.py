@@ -1,4 +1,4 @@
-"""The lifecycle app: its functions by Chalice, and what Chalice cannot: retries, dead letters, alarms, dashboard."""
+"""Step: the lifecycle app: functions by Chalice; retries, dead-letter queue, alarms and dashboard by calls."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,8 +6,8 @@ from bootstrap.aws import names, secrets
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster import chalice, functions
-from bootstrap.cluster.monitoring import board, notices, queue
-from bootstrap.cluster.monitoring.failures import function_arn
+from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices
+from bootstrap.cluster.monitoring.dead_letters import function_arn
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt
@@ -45,30 +45,30 @@ class Lifecycle:
                 report(f"removing {name}, which this release has no more")
                 functions.remove(site.aws, name)
         report("setting retries, alarms and the dashboard")
-        queue.apply(site)
+        dead_letters.apply(site)
         request = notices.apply(site)
-        board.apply(site)
+        cloudwatch.apply(site)
         functions.mark(site.aws, [function_arn(site.scope, name) for name in names.HANDLERS], content)
         if request:
             report(request)
 
     def removals(self, site: Site) -> list[Change]:
-        left = [*board.parts(site), *functions.parts(site.aws, site.cluster)]
+        left = [*cloudwatch.parts(site), *functions.parts(site.aws, site.cluster)]
         if notices.is_there(site):
             left.append(f"topic {names.alerts(site.cluster)}")
-        if queue.find(site) is not None:
+        if dead_letters.find(site) is not None:
             left.append(f"queue {names.dead_letter_queue(site.cluster)}")
         return [Change(Kind.REMOVE, part) for part in left]
 
     def remove(self, site: Site, report: Report) -> None:
         """First what would ring when the functions go."""
         report("removing alarms and dashboard")
-        board.remove(site)
+        cloudwatch.remove(site)
         notices.remove(site)
         for name in _all_names(site):
             report(f"removing {name}")
             functions.remove(site.aws, name)
-        queue.remove(site)
+        dead_letters.remove(site)
 
     def _outdated(self, site: Site, found: dict[str, functions.Function]) -> bool:
         try:
@@ -116,10 +116,10 @@ def _deploy(site: Site, report: Report, files: dict[str, bytes]) -> None:
 
 
 def _differences(site: Site) -> Iterator[str]:
-    yield from queue.differences(site)
+    yield from dead_letters.differences(site)
     if not notices.is_as_wanted(site):
         yield "whom alarms tell"
-    yield from board.differences(site)
+    yield from cloudwatch.differences(site)
 
 
 def _short(words: Sequence[str]) -> str:

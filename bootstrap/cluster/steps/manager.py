@@ -1,4 +1,4 @@
-"""The manager: one machine at the cluster's own address, with the disk that holds its state."""
+"""Step: the manager, one instance at the cluster's own address, with the disk that holds its state."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,13 +1,11 @@
-"""The network: built by the first cluster that names it, removed with the last one."""
+"""Step: the network, which the first cluster that names it creates and the last one removes."""
 
 from typing import Any
 
 from bootstrap.aws import names, stacks
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster.steps.neighbours import other_clusters
-from bootstrap.cluster.steps.stack_changes import stack_changes
-from bootstrap.cluster.steps.step import Change, Kind
+from bootstrap.cluster.steps.step import Change, Kind, stack_changes
 from bootstrap.cluster.templates.network import network_template
 from bootstrap.cluster.templates.parts import TAG_NETWORK, Template
 from bootstrap.cluster.templates.place import without_forwarding
@@ -147,3 +145,30 @@ def _end_forwarding(site: Site, report: Report) -> None:
         report("the manager ends forwarding: workers are without internet until the new way is there")
         template = without_forwarding(stacks.template_of(client, place))
         stacks.apply(client, place, template, tags={TAG_CLUSTER: site.cluster}, report=report)
+
+
+ALIVE = ["pending", "running", "stopping", "stopped"]
+
+
+def other_clusters(site: Site, vpc: str) -> list[str]:
+    """The names of the clusters beside ours, sorted."""
+    ec2 = site.aws.client("ec2")
+    groups = ec2.get_paginator("describe_security_groups").paginate(
+        Filters=[{"Name": "vpc-id", "Values": [vpc]}, {"Name": "tag-key", "Values": [TAG_CLUSTER]}]
+    )
+    instances = ec2.get_paginator("describe_instances").paginate(
+        Filters=[
+            {"Name": "vpc-id", "Values": [vpc]},
+            {"Name": "tag-key", "Values": [TAG_CLUSTER]},
+            {"Name": "instance-state-name", "Values": ALIVE},
+        ]
+    )
+    tags = [tag for page in groups for group in page["SecurityGroups"] for tag in group.get("Tags", [])]
+    tags += [
+        tag
+        for page in instances
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+        for tag in instance.get("Tags", [])
+    ]
+    return sorted({tag["Value"] for tag in tags if tag["Key"] == TAG_CLUSTER} - {site.cluster})

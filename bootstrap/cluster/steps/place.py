@@ -1,11 +1,10 @@
-"""The cluster's place in its network: groups, and the addresses that its manager keeps."""
+"""Step: the cluster's security groups, and the addresses that its manager keeps."""
 
 from bootstrap.aws import names, stacks
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster.steps.neighbours import other_clusters
-from bootstrap.cluster.steps.stack_changes import stack_changes
-from bootstrap.cluster.steps.step import Change, Kind
+from bootstrap.cluster.steps.network import other_clusters
+from bootstrap.cluster.steps.step import Change, Kind, stack_changes
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.cluster.templates.place import Position, place_template
 from bootstrap.config.choices import Egress, Https

@@ -24,8 +24,8 @@ from bootstrap.local.cloud.errors import Response
 from bootstrap.local.cloud.events import EventBridge, Events, instance_event
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.formation.api import Formation
-from bootstrap.local.cloud.formation.clients import clients
 from bootstrap.local.cloud.formation.engine import Engine
+from bootstrap.local.cloud.formation.provider import clients
 from bootstrap.local.cloud.gateway.authentication import Identities
 from bootstrap.local.cloud.gateway.call_log import CallLog
 from bootstrap.local.cloud.gateway.control import Control

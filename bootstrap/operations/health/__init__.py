@@ -1,1 +1,1 @@
-"""How a built cluster is: what it is seen to be, and what of that is wrong."""
+"""Whether a cluster works: facts, what is wrong by them (`doctor`), and the overview (`status`). Changes nothing."""

@@ -1,4 +1,4 @@
-"""Looks at everything that can be wrong with a built cluster: gathers facts, has them judged."""
+"""What `doctor` does: gathers the facts about a built cluster, topic by topic, and lists what is wrong."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,9 +16,8 @@ from bootstrap.errors import BootstrapError
 from bootstrap.machines import state_volume
 from bootstrap.machines.image.images import current
 from bootstrap.machines.manager_request import ROLE_MANAGER
-from bootstrap.operations.health import facts, judging
-from bootstrap.operations.health.hub import asked_hub
-from bootstrap.operations.health.letters import waiting
+from bootstrap.operations.health import facts, findings
+from bootstrap.operations.health.facts import asked_hub, waiting
 from bootstrap.operations.workers.listing import machines, store_of
 from bootstrap.preflight import permissions
 
@@ -65,19 +64,19 @@ def _hub(site: Site, _: datetime) -> list[str]:
 
 
 def _certificate(site: Site, now: datetime) -> list[str]:
-    return judging.certificate(facts.certificate_end(site), now, RENEWALS[site.settings.manager.https])
+    return findings.certificate(facts.certificate_end(site), now, RENEWALS[site.settings.manager.https])
 
 
 def _manager(site: Site, _: datetime) -> list[str]:
     found = found_by_tags(site.aws, site.cluster, ROLE_MANAGER)
     states = {one["InstanceId"]: str(one["State"]["Name"]) for one in found}
-    disks = judging.state_disk(state_volume.every(site.aws, site.cluster), states)
-    return [*judging.manager(states), *disks]
+    disks = findings.state_disk(state_volume.every(site.aws, site.cluster), states)
+    return [*findings.manager(states), *disks]
 
 
 def _image(site: Site, _: datetime) -> list[str]:
     image = site.settings.workers.image or current(site.aws, site.cluster) or ""
-    return judging.image(image, facts.image_state(site, image) if image else "")
+    return findings.image(image, facts.image_state(site, image) if image else "")
 
 
 def _functions(site: Site, now: datetime) -> list[str]:
@@ -98,21 +97,21 @@ def _functions(site: Site, now: datetime) -> list[str]:
         handler: facts.last_error(site, names.function(site.cluster, handler), now)
         for handler in names.HANDLERS
     }
-    return [*judging.last_runs(runs, deployed, limits, now), *judging.errors(errors)]
+    return [*findings.last_runs(runs, deployed, limits, now), *findings.errors(errors)]
 
 
 def _letters(site: Site, _: datetime) -> list[str]:
-    return judging.letters(waiting(site), names.dead_letter_queue(site.cluster))
+    return findings.letters(waiting(site), names.dead_letter_queue(site.cluster))
 
 
 def _alarms(site: Site, _: datetime) -> list[str]:
-    return judging.alarms(facts.ringing(site))
+    return findings.alarms(facts.ringing(site))
 
 
 def _workers(site: Site, now: datetime) -> list[str]:
     census = store_of(site).census()
-    wrong = judging.workers(machines(site, now), census.workers, now)
-    return [*judging.bad_records(census.bad, names.table(site.cluster, "workers")), *wrong]
+    wrong = findings.workers(machines(site, now), census.workers, now)
+    return [*findings.bad_records(census.bad, names.table(site.cluster, "workers")), *wrong]
 
 
 def _orphans(site: Site, now: datetime) -> list[str]:
@@ -122,28 +121,28 @@ def _orphans(site: Site, now: datetime) -> list[str]:
     builders = {
         one["InstanceId"]: one["LaunchTime"] for one in found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     }
-    return judging.orphans(facts.volumes(site), builders, homes, now)
+    return findings.orphans(facts.volumes(site), builders, homes, now)
 
 
 def _secrets(site: Site, _: datetime) -> list[str]:
     wanted = [secrets.parameter(site.cluster, name) for name in secrets.MAKERS]
-    return judging.secrets(wanted, secrets.names(site.aws.client("ssm"), site.cluster))
+    return findings.secrets(wanted, secrets.names(site.aws.client("ssm"), site.cluster))
 
 
 def _roles(site: Site, _: datetime) -> list[str]:
     wanted = facts.wanted_policies(site)
-    return judging.roles(wanted, facts.found_policies(site, list(wanted)))
+    return findings.roles(wanted, facts.found_policies(site, list(wanted)))
 
 
 def _drift(site: Site, _: datetime) -> list[str]:
     changes = building.changes(site)
-    return judging.drift(
+    return findings.drift(
         {step: [f"{one.kind} {one.what}" for one in of_step] for step, of_step in changes.items()}
     )
 
 
 def _clock(site: Site, now: datetime) -> list[str]:
-    return judging.clock(facts.clock_skew(site, now))
+    return findings.clock(facts.clock_skew(site, now))
 
 
 def _permissions(site: Site, _: datetime) -> list[str]:

@@ -1,8 +1,9 @@
-"""What AWS tells of a built cluster's parts. Reads only."""
+"""What AWS and the hub answer about a built cluster's parts. Reads only."""
 
 import json
 import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -14,10 +15,13 @@ from cryptography import x509
 from bootstrap.aws import names
 from bootstrap.aws.errors import if_exists, ignore_missing
 from bootstrap.aws.site import Site
+from bootstrap.cluster.monitoring import dead_letters
 from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.config.choices import Https
-from bootstrap.machines.address import public_url
-from bootstrap.operations.health.hub import pair_of
+from bootstrap.errors import NotBuilt
+from bootstrap.machines import tls
+from bootstrap.machines.address import hub_answers, hub_version, public_url
+from bootstrap.machines.certificate import Pair
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 LOOKS_BACK = timedelta(days=1)
@@ -153,3 +157,45 @@ def _inline_policy(site: Site, role: str) -> Any:
 def _document(text: Any) -> Any:
     """botocore reads most documents itself."""
     return json.loads(text) if isinstance(text, str) else text
+
+
+OURS = (Https.OWN, Https.SELF_SIGNED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """What was seen of the hub."""
+
+    url: str
+    """"" before the cluster has an address."""
+    trouble: str = ""
+    """Why it does not answer, in a few words; "" if it does."""
+    version: str = ""
+    """JupyterHub's."""
+
+
+def pair_of(site: Site) -> Pair | None:
+    """The certificate that the hub must show, where it is one of ours; else None."""
+    return tls.stored(site) if site.settings.manager.https in OURS else None
+
+
+def asked_hub(site: Site) -> Hub:
+    """Asks the hub at its public URL."""
+    try:
+        place = site.place()
+    except NotBuilt:
+        return Hub(url="", trouble="it has no address yet")
+    url, pair, address = public_url(site.settings, place), pair_of(site), place.get("PublicAddress", "")
+    trouble = hub_answers(url, pair, address)
+    return Hub(url=url, trouble=trouble, version="" if trouble else hub_version(url, pair, address))
+
+
+def waiting(site: Site) -> int:
+    """How many events are in the queue; 0 where there is none."""
+    url = dead_letters.find(site)
+    if url is None:
+        return 0
+    found = site.aws.client("sqs").get_queue_attributes(
+        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(found["Attributes"]["ApproximateNumberOfMessages"])

@@ -1,4 +1,4 @@
-"""The cluster at a glance: what `status` tells."""
+"""What `status` shows: the cluster at a glance."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,7 @@ from bootstrap.errors import NotBuilt
 from bootstrap.machines.image.images import current
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import policies
-from bootstrap.operations.health.hub import Hub, asked_hub
-from bootstrap.operations.health.letters import waiting
+from bootstrap.operations.health.facts import Hub, asked_hub, waiting
 from bootstrap.operations.workers.listing import Machine, machines
 
 SOUND = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")

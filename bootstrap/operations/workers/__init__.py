@@ -1,1 +1,4 @@
-"""What the operator does with the users' machines: list, keep, stop, terminate."""
+"""What an operator does with workers: list, prepare, keep, stop, terminate.
+
+Only `bootstrap.aws.instances` launches and terminates, and only the lifecycle app stops.
+"""

@@ -1,13 +1,15 @@
-"""The users' machines: what is recorded of them, joined with what EC2 says."""
+"""Workers: their records joined with EC2's descriptions; and the selection of those that a command names."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from bootstrap.aws.instances import found_by_tags, tags_of
 from bootstrap.aws.site import Site
+from bootstrap.errors import SettingsError
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry, Kind, cost
@@ -174,3 +176,26 @@ def days_of_month(now: datetime) -> list[str]:
     """The UTC days of this month so far, as the history names them."""
     today = now.astimezone(UTC)
     return [today.strftime(f"%Y-%m-{day:02d}") for day in range(1, today.day + 1)]
+
+
+def chosen(found: Sequence[Machine], names: Collection[str], *, everybody: bool) -> list[Machine]:
+    """The machines of these names, like `alice` or `alice/gpu`. Naming nobody means nobody, never everybody.
+
+    Raises SettingsError for a name that no worker has, and where it is not clear who is meant.
+    """
+    if everybody and names:
+        raise SettingsError("name workers, or say --all: not both")
+    if everybody:
+        return list(found)
+    if not names:
+        raise SettingsError("name the workers, or say --all for every one of this cluster")
+    known = sorted({machine.key for machine in found})
+    for name in names:
+        if name not in known:
+            raise SettingsError(f"there is no worker {name!r}: {_advice(name, known)}")
+    return [machine for machine in found if machine.key in names]
+
+
+def _advice(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else "`cloudjhub workers list` shows them"

@@ -1,8 +1,16 @@
-"""What a kind of resource is to CloudFormation: calls that create, change and delete it."""
+"""What a kind of resource is to CloudFormation: calls that create, change and delete it.
+
+The clients that CloudFormation calls services with: the operator's, as AWS calls them with its caller's rights.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+
+from bootstrap.local.cloud.settings import OPERATOR_KEY, Settings
 
 Properties = Mapping[str, Any]
 Client = Callable[[str], Any]
@@ -50,3 +58,26 @@ def tag_list(properties: Properties, tags: Mapping[str, str]) -> list[dict[str, 
     """The stack's tags with the resource's own, which win."""
     own = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
     return [{"Key": key, "Value": value} for key, value in {**tags, **own}.items()]
+
+
+PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 20}, connect_timeout=5, read_timeout=30)
+
+
+def clients(settings: Settings) -> Client:
+    """Each service at this cloud's own address, logs where the functions' are. Made at first use, by one thread."""
+    made: dict[str, Any] = {}
+    make: Any = boto3.client
+
+    def client(service: str) -> Any:
+        if service not in made:
+            made[service] = make(
+                service,
+                endpoint_url=settings.events_endpoint if service == "logs" else settings.endpoint,
+                region_name=settings.region,
+                aws_access_key_id=OPERATOR_KEY,
+                aws_secret_access_key=settings.operator_secret,
+                config=PATIENT,
+            )
+        return made[service]
+
+    return client

@@ -1,4 +1,4 @@
-"""The hub's own code for launches, run by the operator with the very settings of the manager that is there."""
+"""The hub's own code for launches, run by the operator with the settings of the running manager."""
 
 import asyncio
 import base64
@@ -17,9 +17,8 @@ from bootstrap.machines.bundle import current, files_in
 from bootstrap.machines.image import images
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager_request import ROLE_MANAGER, config_in
-from bootstrap.operations.workers.booting import Boot, boots
 from bootstrap.operations.workers.listing import Machine, store_of
-from bootstrap.operations.workers.preparing import NEVER_USED, Preparation, Prepared, Wanted
+from bootstrap.operations.workers.preparation import NEVER_USED, Boot, Preparation, Prepared, Wanted, boots
 from bootstrap.operations.workers.stopping import ask_to_stop
 from hub.clients.calls import Calls, Coalescer, TokenBucket
 from hub.config.settings import Settings, from_document

@@ -1,4 +1,4 @@
-"""What is wrong with a cluster, out of what was seen of it. Pure."""
+"""What is wrong with a cluster, worked out from the facts: one line each, with what to do. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta

@@ -1,26 +1,27 @@
-"""Machines made ahead: launched, booted once and stopped, so that a first login only has to start one.
+"""Instances prepared before their users' first login: launched, booted once, stopped. A login only starts one.
 
 Each is launched by the hub's own code and request, so that EC2 takes a login of the same moment for the same launch.
-It is stopped by the lifecycle app, which asks the hub first: whoever has logged in meanwhile keeps the machine.
+The lifecycle app stops it, and asks the hub first: a user who has logged in meanwhile keeps the instance.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.instances import MENDS
+from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report
 from bootstrap.errors import BootstrapError
-from bootstrap.operations.workers.booting import Boot
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
 from hub.errors import CloudBusy, NoAddresses, NoCapacity, RecordUnusable, StartError
+from lifecycle_app.adapters.aws import taken_apart
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.history import Entry, sentence
 from lifecycle_app.model.messages import joined
@@ -33,6 +34,57 @@ REFUSED = "refused"
 """Why a stop was given up, as its entry in the history has it."""
 NEVER_USED = "the lifecycle app stops what nobody uses"
 INTERRUPTED = "interrupted"
+
+
+IDS_A_CALL = 100
+"""EC2's limit."""
+NOT_FOUND = "InvalidInstanceID.NotFound"
+
+
+class Boot(StrEnum):
+    """How far a machine has come."""
+
+    BEGUN = "begun"
+    """It is pending, its checks are under way, or EC2 does not tell of it yet."""
+    PASSED = "passed"
+    """It runs, and EC2's checks of the machine and of its host have passed."""
+    FAILED = "failed"
+    """It runs, and a check has failed."""
+    DOWN = "down"
+    """It is stopping, stopped or terminated."""
+
+
+def boots(aws: Aws, ids: Sequence[str]) -> dict[str, Boot]:
+    """Of each of the instances. EC2 does not know a new one for some seconds."""
+    found = dict.fromkeys(ids, Boot.BEGUN)
+    for start in range(0, len(ids), IDS_A_CALL):
+        found.update(_boots(aws, ids[start : start + IDS_A_CALL]))
+    return found
+
+
+def boot_in(status: Mapping[str, Any]) -> Boot:
+    """What an instance's entry in DescribeInstanceStatus says. Pure."""
+    state = status["InstanceState"]["Name"]
+    if state == "pending":
+        return Boot.BEGUN
+    if state != "running":
+        return Boot.DOWN
+    checks = {status["InstanceStatus"]["Status"], status["SystemStatus"]["Status"]}
+    if checks == {"ok"}:
+        return Boot.PASSED
+    return Boot.FAILED if "impaired" in checks else Boot.BEGUN
+
+
+def _boots(aws: Aws, ids: Sequence[str]) -> dict[str, Boot]:
+    try:
+        told = aws.client("ec2").describe_instance_status(InstanceIds=list(ids), IncludeAllInstances=True)
+    except ClientError as error:
+        if code_of(error) != NOT_FOUND:
+            raise
+        if len(ids) == 1:
+            return {ids[0]: Boot.BEGUN}
+        return {key: boot for part in taken_apart(ids, str(error)) for key, boot in _boots(aws, part).items()}
+    return {one["InstanceId"]: boot_in(one) for one in told["InstanceStatuses"]}
 
 
 class Outcome(StrEnum):

@@ -1,4 +1,4 @@
-"""Alarms and dashboard at CloudWatch."""
+"""The alarms and the dashboard, created, compared and removed at CloudWatch."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which users have no machine yet, whether there is room for theirs, and what these cost."""
+"""The users whose machines `workers prepare` launches, whether there is room for them, and what they cost."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from bootstrap.config.settings import Login
 from bootstrap.costs.prices import Prices
 from bootstrap.errors import Refused, SettingsError
 from bootstrap.operations.workers.listing import BAD_RECORD, Machine
-from bootstrap.operations.workers.preparing import Outcome, Prepared, Wanted
+from bootstrap.operations.workers.preparation import Outcome, Prepared, Wanted
 from bootstrap.preflight import quotas, subnets
 from hub.config.settings import Settings
 from hub.users.names import People

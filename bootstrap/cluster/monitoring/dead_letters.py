@@ -1,0 +1,213 @@
+"""What happens to an event that a function failed on: retried, then kept in the dead-letter queue. Chalice sets neither.
+
+First the requests for SQS, Lambda and EventBridge, which are pure; then the calls that apply, compare and remove them.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from bootstrap.aws import names
+from bootstrap.aws.errors import if_exists
+from bootstrap.aws.scope import Scope
+from bootstrap.aws.site import Site
+from bootstrap.aws.waiting import repeated
+from lifecycle_app.model.worker import TAG_CLUSTER
+
+KEPT = timedelta(days=14)  # the longest that SQS knows
+RULE_TRIES = 185  # EventBridge's most and default; the age ends it earlier
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often Lambda tries an event again (at most twice), and how old it may become before it is given up."""
+
+    retries: int
+    age: timedelta
+
+
+PATIENCE: Mapping[str, Patience] = {
+    # A state is recorded under the event's own time: late is right too, and nothing else tells it before reconcile.
+    "record_state": Patience(2, timedelta(hours=6)),
+    # Whoever looks decides by what is known then; an hour later the sweep has looked a dozen times.
+    "idle_alarm": Patience(2, timedelta(hours=1)),
+    # After an hour nobody waits for a pressed Stop any more; the queue tells the administrator of it.
+    "stop_requested": Patience(2, timedelta(hours=1)),
+    # The next run does all that a failed one left, so that a retry may not reach into the next but one.
+    "record_activity": Patience(0, timedelta(minutes=1)),
+    "sweep": Patience(2, timedelta(minutes=5)),
+    "reconcile": Patience(2, timedelta(minutes=15)),
+}
+
+
+def queue_arn(scope: Scope) -> str:
+    return scope.arn("sqs", names.dead_letter_queue(scope.cluster))
+
+
+def function_arn(scope: Scope, handler: str) -> str:
+    return scope.arn("lambda", f"function:{names.function(scope.cluster, handler)}")
+
+
+def rule_name(scope: Scope, handler: str) -> str:
+    return names.rule(names.function(scope.cluster, handler))
+
+
+def queue_attributes(scope: Scope) -> dict[str, str]:
+    """The queue's attributes as SQS wants and tells them: text."""
+    return {
+        "MessageRetentionPeriod": str(int(KEPT.total_seconds())),
+        "SqsManagedSseEnabled": "true",
+        "Policy": json.dumps(queue_policy(scope)),
+    }
+
+
+def queue_policy(scope: Scope) -> dict[str, Any]:
+    """Nobody without TLS; EventBridge for this cluster's rules. The functions send by their own roles."""
+    rules = [scope.arn("events", f"rule/{rule_name(scope, handler)}") for handler in names.HANDLERS]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "OnlyEncrypted",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sqs:*",
+                "Resource": queue_arn(scope),
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+            {
+                "Sid": "UndeliveredEvents",
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": queue_arn(scope),
+                "Condition": {"ArnEquals": {"aws:SourceArn": rules}},
+            },
+        ],
+    }
+
+
+def queue_tags(scope: Scope) -> dict[str, str]:
+    return {TAG_CLUSTER: scope.cluster}
+
+
+def invoke_config(scope: Scope, handler: str) -> dict[str, Any]:
+    """PutFunctionEventInvokeConfig's arguments."""
+    patience = PATIENCE[handler]
+    return {
+        "FunctionName": names.function(scope.cluster, handler),
+        "MaximumRetryAttempts": patience.retries,
+        "MaximumEventAgeInSeconds": int(patience.age.total_seconds()),
+        "DestinationConfig": {"OnFailure": {"Destination": queue_arn(scope)}},
+    }
+
+
+def with_patience(scope: Scope, handler: str, targets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A rule's targets as Chalice made them, with EventBridge's own retries and dead letters.
+
+    These are for events that Lambda did not even take: it was down, or the function's permission is gone.
+    """
+    policy = {
+        "MaximumRetryAttempts": RULE_TRIES,
+        "MaximumEventAgeInSeconds": int(PATIENCE[handler].age.total_seconds()),
+    }
+    return [
+        {**target, "RetryPolicy": policy, "DeadLetterConfig": {"Arn": queue_arn(scope)}} for target in targets
+    ]
+
+
+KNOWN_WITHIN = 60.0
+"""Seconds in which Lambda learns of a new queue, and of a role's right to send to it."""
+
+
+def differences(site: Site) -> Iterator[str]:
+    """What is not as it should be, in a few words each."""
+    url = find(site)
+    if url is None:
+        yield "dead-letter queue"
+    elif not _has(_attributes(site, url), queue_attributes(site.scope)):
+        yield "dead-letter queue's settings"
+    for handler in names.HANDLERS:
+        if _invoke_config(site, handler) != invoke_config(site.scope, handler):
+            yield f"retries of {handler}"
+        targets = _targets(site, handler)
+        if not targets or targets != with_patience(site.scope, handler, targets):
+            yield f"retries of the rule of {handler}"
+
+
+def apply(site: Site) -> None:
+    """Make the queue, and have everything send to it what failed for good."""
+    scope, sqs = site.scope, site.aws.client("sqs")
+    url = find(site)
+    if url is None:
+        sqs.create_queue(
+            QueueName=names.dead_letter_queue(site.cluster),
+            Attributes=queue_attributes(scope),  # type: ignore[arg-type]  # attributes by AWS's names
+            tags=queue_tags(scope),
+        )
+    elif not _has(_attributes(site, url), queue_attributes(scope)):
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=queue_attributes(scope))  # type: ignore[arg-type]
+    for handler in names.HANDLERS:
+        if _invoke_config(site, handler) != invoke_config(scope, handler):
+            put = partial(
+                site.aws.client("lambda").put_function_event_invoke_config, **invoke_config(scope, handler)
+            )
+            repeated(put, ("InvalidParameterValueException",), KNOWN_WITHIN)
+        targets = _targets(site, handler)
+        wanted: Any = with_patience(scope, handler, targets)
+        if targets != wanted:
+            site.aws.client("events").put_targets(Rule=rule_name(scope, handler), Targets=wanted)
+
+
+def find(site: Site) -> str | None:
+    """The queue's URL, if there is one."""
+    sqs = site.aws.client("sqs")
+    found = if_exists(lambda: sqs.get_queue_url(QueueName=names.dead_letter_queue(site.cluster)))
+    return found["QueueUrl"] if found else None
+
+
+def remove(site: Site) -> None:
+    """Remove the queue with what is in it. The retries go with functions and rules."""
+    url = find(site)
+    if url is not None:
+        site.aws.client("sqs").delete_queue(QueueUrl=url)
+
+
+def _attributes(site: Site, url: str) -> Mapping[str, str]:
+    found: Mapping[Any, str] = site.aws.client("sqs").get_queue_attributes(
+        QueueUrl=url, AttributeNames=["All"]
+    )["Attributes"]
+    return found
+
+
+def _has(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """SQS keeps a policy's meaning, not its spelling."""
+    policy = found.get("Policy")
+    if policy is None or json.loads(policy) != json.loads(wanted["Policy"]):
+        return False
+    return all(found.get(name) == value for name, value in wanted.items() if name != "Policy")
+
+
+def _invoke_config(site: Site, handler: str) -> dict[str, Any]:
+    """As `failures.invoke_config` has it; {} where nothing is set."""
+    name = names.function(site.cluster, handler)
+    client = site.aws.client("lambda")
+    found = if_exists(lambda: client.get_function_event_invoke_config(FunctionName=name))
+    if found is None:
+        return {}
+    failed = found.get("DestinationConfig", {}).get("OnFailure", {})
+    return {
+        "FunctionName": name,
+        "MaximumRetryAttempts": found.get("MaximumRetryAttempts"),
+        "MaximumEventAgeInSeconds": found.get("MaximumEventAgeInSeconds"),
+        "DestinationConfig": {"OnFailure": failed},
+    }
+
+
+def _targets(site: Site, handler: str) -> list[dict[str, Any]]:
+    events = site.aws.client("events")
+    found = if_exists(lambda: events.list_targets_by_rule(Rule=rule_name(site.scope, handler)))
+    return [dict(target) for target in found["Targets"]] if found else []
