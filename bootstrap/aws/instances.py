@@ -1,4 +1,4 @@
-"""The only module from which the operator's commands launch, start and terminate instances: builders, managers, workers.
+"""The only module from which the operator launches, starts and terminates instances: builders, managers, workers.
 
 Whoever terminates names the cluster: an instance with another cluster's tag is never touched.
 """

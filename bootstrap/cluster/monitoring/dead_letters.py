@@ -1,4 +1,4 @@
-"""What happens to an event that a function failed on: retried, then kept in the dead-letter queue. Chalice sets neither.
+"""Events that a function failed on: retried, then kept in the dead-letter queue. Chalice sets up neither.
 
 First the requests for SQS, Lambda and EventBridge, which are pure; then the calls that apply, compare and remove them.
 """
