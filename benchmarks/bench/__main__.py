@@ -13,7 +13,7 @@ from tests.scenarios.cloud import REPOSITORY, LocalCloud
 
 REPORT = REPOSITORY / "docs" / "benchmarks.md"
 BOOT_TIME = 1.0
-# So long that nothing is stopped while it is measured.
+# Long enough that nothing is stopped during the measurement.
 IDLE_TIMEOUT = "3600s"
 TOGETHER = 5
 RUNNING = 6

@@ -1,4 +1,4 @@
-"""AWS calls as the local cloud counts them, by who made them."""
+"""AWS calls as the local cloud counts them, by caller."""
 
 from collections import Counter
 from typing import Any
@@ -26,7 +26,7 @@ def seen(cloud: LocalCloud) -> Calls:
 
 
 def by_caller(principals: dict[str, dict[str, int]]) -> Calls:
-    """Counts by principal put together by what the principal is."""
+    """Counts by kind of principal."""
     counted: Calls = Counter()
     for principal, actions in principals.items():
         for action, count in actions.items():
@@ -35,7 +35,7 @@ def by_caller(principals: dict[str, dict[str, int]]) -> Calls:
 
 
 def caller(principal: str) -> str:
-    """What a principal is."""
+    """The kind of a principal."""
     if "-manager/" in principal:
         return HUB
     if "-worker/" in principal:
@@ -44,7 +44,7 @@ def caller(principal: str) -> str:
 
 
 def made_by(calls: Calls, who: str, service: str = "") -> dict[str, int]:
-    """What one caller did, of one service if one is named: counts by "service:Action"."""
+    """One caller's calls, of one service if one is named: counts by "service:Action"."""
     return {
         action: count
         for (caller, action), count in sorted(calls.items())

@@ -29,7 +29,7 @@ SERVER_IS_UP = "is running at:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A login, the bare start made just before it, the calls it took, and when its server said that it is up."""
+    """A login, the bare start just before it, its calls, and when its server reported that it is up."""
 
     login: Login
     bare: float
@@ -57,8 +57,7 @@ def measure(cloud: LocalCloud, homes: Path, repetitions: int, boot_time: float) 
 
 
 def calls_of(cloud: LocalCloud, act: Callable[[], object]) -> Calls:
-    """The calls that are made while something is done, but those by which the hub reads for everybody: records, users
-    and image."""
+    """The calls made during `act`, without the hub's reads for all users: records, users and image."""
     before = counting.seen(cloud)
     act()
     made = counting.seen(cloud)
@@ -68,7 +67,7 @@ def calls_of(cloud: LocalCloud, act: Callable[[], object]) -> Calls:
 
 
 def measure_calls(cloud: LocalCloud, visitors: Sequence[Visitor]) -> Section:
-    """Calls of a first and a later login, and of later logins that coincide. Nobody is logged in before or after."""
+    """Calls of a first and a later login, and of simultaneous later logins. No user is logged in before or after."""
     alone = visitors[0]
     first = calls_of(cloud, alone.start)
     stop_all(cloud, [alone])
@@ -97,14 +96,14 @@ def measure_calls(cloud: LocalCloud, visitors: Sequence[Visitor]) -> Section:
 
 
 def start_all(visitors: Sequence[Visitor]) -> None:
-    """Everybody presses Start at once; returns when all servers are ready."""
+    """All visitors press Start at once; returns when all servers are ready."""
     with ThreadPoolExecutor(len(visitors)) as pool:
         list(pool.map(lambda who: who.request_start(), visitors))
         list(pool.map(lambda who: who.await_ready(), visitors))
 
 
 def stop_all(cloud: LocalCloud, visitors: Sequence[Visitor]) -> None:
-    """Press Stop for everybody; returns when all are recorded as stopped and the lifecycle app has come to rest."""
+    """All visitors press Stop; returns when all are recorded as stopped and the lifecycle app makes no more calls."""
     for who in visitors:
         who.stop()
     records = cloud.client("dynamodb")
@@ -135,7 +134,7 @@ def _login(cloud: LocalCloud, who: Visitor, alone: float) -> Measured:
 
 
 def _said_up(cloud: LocalCloud, key: str) -> float:
-    """Epoch seconds at which the worker's server last wrote to its console that it runs."""
+    """Epoch seconds at which the worker's server last reported on its console that it runs."""
     [instance] = [
         one["instance_id"]
         for one in counting.state(cloud)["instances"]
@@ -193,20 +192,20 @@ def _parts(logins: Sequence[Measured]) -> dict[str, Sample]:
     }
 
 
-# By these the local cloud finds the processes of an instance; a bare server is none.
+# The local cloud finds the processes of an instance by these; a bare server must not have them.
 MARKERS = ("CLOUDJHUB_INSTANCE", "CLOUDJHUB_BOOT_PID")
 GRACE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class BareServer:
-    """The command and environment of a worker's server, which still logs its visitors in through the hub."""
+    """The command and environment of a worker's server; its visitors still log in through the hub."""
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
 
     def start(self, visitor: Visitor, home: Path) -> float:
-        """Seconds from the start of the process until Lab is usable; the server is ended again."""
+        """Seconds from the start of the process until Lab is usable; the server is terminated afterwards."""
         port = free_port()
         url = f"http://127.0.0.1:{port}{self.environment['JUPYTERHUB_SERVICE_PREFIX']}"
         ours = {"HOME": str(home), "JUPYTERHUB_ROOT_DIR": str(home), "JUPYTERHUB_SERVICE_URL": url}

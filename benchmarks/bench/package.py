@@ -20,12 +20,12 @@ KILOBYTE = 1024
 LARGEST = 1024 * KILOBYTE
 LONGEST_IMPORT = 350
 """Milliseconds that `import app` may take."""
-# Lambda's runtime brings boto3 and what it needs; JupyterHub has no business there.
+# Lambda's runtime contains boto3 and its dependencies; JupyterHub must not be there.
 FOREIGN = frozenset(
     {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "jupyterhub", "hub", "bootstrap"}
 )
 SOURCES = ("app.py", "requirements.txt", "vendor", ".chalice")
-# Lambda's runtime: what is installed there is what boto3 needs.
+# Lambda's runtime: boto3's dependencies are installed there.
 LAMBDA_PYTHON = REPOSITORY / ".venv-lambda" / "bin" / "python"
 HANDLERS = {
     "CLOUDJHUB_CLUSTER": "bench",
@@ -61,7 +61,7 @@ def measure(repetitions: int) -> list[Section]:
         content = sizes(package)
         found = foreign(content)
         if found:
-            raise AssertionError(f"the package holds {sorted(found)}")
+            raise AssertionError(f"the package contains {sorted(found)}")
         unpacked = unpack(package, Path(folder) / "unpacked")
         return [_size_section(package.stat().st_size, content), _import_section(unpacked, repetitions)]
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def build(folder: Path) -> Path:
-    """The zip that `chalice package` makes from a copy of the sources and their byte code, as `up` deploys it."""
+    """The zip that `chalice package` builds from a copy of the sources and their byte code, as `up` deploys it."""
     project = folder / "project"
     project.mkdir()
     for name in SOURCES:
@@ -114,7 +114,7 @@ def unpack(package: Path, folder: Path) -> Path:
 
 
 def sizes(package: Path) -> dict[str, int]:
-    """Compressed bytes by what lies at the top of the zip, the largest first; a package's metadata is its own."""
+    """Compressed bytes by top-level name in the zip, the largest first; a package's metadata counts separately."""
     counted: Counter[str] = Counter()
     with zipfile.ZipFile(package) as archive:
         for item in archive.infolist():
@@ -147,13 +147,13 @@ def _size_section(size: int, content: Mapping[str, int]) -> Section:
 
 
 def compiled(unpacked: Path) -> list[str]:
-    """The packages that a cold start has to compile, Lambda's own apart."""
+    """The packages that a cold start has to compile, without Lambda's own."""
     return _program(COMPILED, unpacked).stdout.split()
 
 
 def imports_by_processor(unpacked: Path, repetitions: int) -> float:
-    """What `import app` takes of a processor, in units of what `import botocore.session` does: the least of each, which
-    other work on the machine hardly changes."""
+    """The processor time of `import app`, in units of that of `import botocore.session`: the minimum of each, which
+    other load of the machine hardly changes."""
     least = {
         name: min(_processor(IMPORTS[name], unpacked) for _ in range(repetitions)) for name in (APP, SESSION)
     }

@@ -1,4 +1,4 @@
-"""How long `make local` takes from an installed checkout until everything is ready."""
+"""How long `make local` takes from an installed checkout until a user can log in."""
 
 import tempfile
 import time
@@ -11,7 +11,7 @@ TARGET = 20.0
 
 
 def measure(port: int, repetitions: int) -> Section:
-    """Starts from an empty state directory, and again from what the first run left."""
+    """Starts from an empty state directory, and again from that of the first run."""
     empty, resumed = [], []
     for _ in range(repetitions):
         with tempfile.TemporaryDirectory(prefix="cloudjhub-bench-") as folder:

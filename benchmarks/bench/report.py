@@ -14,7 +14,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One thing measured once or more often, in the order of measuring."""
+    """Repeated measurements of one thing, in their order."""
 
     values: tuple[float, ...]
 
@@ -31,7 +31,7 @@ class Sample:
         return f"{self.median:,.{digits}f} {unit}".rstrip()
 
     def spread(self, digits: int) -> str:
-        """The lowest and the highest value, for a table; "" where there is one value only."""
+        """The lowest and the highest value, for a table; "" for a single value."""
         if len(self.values) == 1:
             return ""
         return f"{min(self.values):,.{digits}f} to {max(self.values):,.{digits}f}"
@@ -53,13 +53,13 @@ def sample(values: Iterable[float]) -> Sample:
 def ratios(of: Sample, to: Sample) -> Sample:
     """Each value of one sample divided by the other's value that was measured next to it.
 
-    What slows the machine for a while slows both, and so hardly changes their ratio.
+    A temporary slowdown of the machine affects both, and so hardly changes their ratio.
     """
     return sample(one / other for one, other in zip(of.values, to.values, strict=True))
 
 
 def slope(counts: Sequence[float], values: Sequence[float]) -> float:
-    """By how much the value grows with each one more, by least squares."""
+    """The growth of the value with the count, by least squares."""
     mean_count, mean_value = sum(counts) / len(counts), sum(values) / len(values)
     above = sum((c - mean_count) * (v - mean_value) for c, v in zip(counts, values, strict=True))
     return above / sum((c - mean_count) ** 2 for c in counts)
@@ -67,7 +67,7 @@ def slope(counts: Sequence[float], values: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of a table. `target` is the issue's wish in words, "" where there is none."""
+    """One line of a table. `target` is the goal, "" if there is none."""
 
     what: str
     value: str
@@ -86,7 +86,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table whose columns are named by whoever makes it, for what is set side by side."""
+    """A table with named columns, for comparisons."""
 
     title: str
     words: str

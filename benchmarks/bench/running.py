@@ -1,4 +1,4 @@
-"""What running servers cost while nothing happens: memory of the hub, calls per minute."""
+"""The cost of idle servers: memory of the hub, calls per minute."""
 
 import time
 from collections.abc import Sequence

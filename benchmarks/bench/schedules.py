@@ -6,15 +6,15 @@ from datetime import timedelta
 from benchmarks.bench.report import Row, Section
 from lifecycle_app.settings import RECONCILE_SCHEDULE, RECORD_SCHEDULE, SWEEP_SCHEDULE
 
-# pending, running, stopping, stopped; and the alarm, or the request that somebody made by pressing Stop.
+# pending, running, stopping, stopped; and the alarm, or the request of a user who pressed Stop.
 STATES, STOP = 4, 1
 
 
 def per_hour(schedule: str) -> float:
-    """How often EventBridge's "rate(5 minutes)" comes in an hour. Raises ValueError for other expressions."""
+    """How often EventBridge's "rate(5 minutes)" runs in an hour. Raises ValueError for other expressions."""
     found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
     if not found:
-        raise ValueError(f"{schedule!r} is no rate")
+        raise ValueError(f"{schedule!r} is not a rate")
     return timedelta(hours=1) / (int(found[1]) * timedelta(**{f"{found[2]}s": 1}))
 
 

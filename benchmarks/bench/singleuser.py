@@ -1,7 +1,7 @@
-"""The start of a worker's server by itself, as the image has it and as pip alone would leave it.
+"""The start of a worker's server alone, as in the image and as pip alone installs it.
 
-`python -m benchmarks.bench.singleuser --python PATH` takes an environment like the image's: one that has
-bootstrap/worker/image-requirements.txt in it. The hub is a stand-in that knows one user.
+`python -m benchmarks.bench.singleuser --python PATH` takes an environment like the image's, with
+bootstrap/worker/image-requirements.txt. The hub is a substitute with one user.
 """
 
 import argparse
@@ -37,11 +37,11 @@ USER = {
     "scopes": ["access:servers!user=bench"],
 }
 LOOK_EVERY = 0.02
-AS_INSTALLED, TRIMMED = "as pip leaves it", "as the image has it"
+AS_INSTALLED, TRIMMED = "as pip installs it", "as in the image"
 
 
 class _Hub(BaseHTTPRequestHandler):
-    """Answers what a server asks of its hub."""
+    """Answers a server's requests to its hub."""
 
     def do_GET(self) -> None:
         self._tell(USER if self.path.startswith("/hub/api/user") else {"version": "6.1.1"})
@@ -65,7 +65,7 @@ class _Hub(BaseHTTPRequestHandler):
 
 @contextmanager
 def hub() -> Iterator[str]:
-    """The stand-in's API."""
+    """The substitute's API."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -76,7 +76,7 @@ def hub() -> Iterator[str]:
 
 
 def arguments(python: Path) -> list[str]:
-    """The worker's command without the reporter, which wants a machine around it."""
+    """The worker's command without the reporter, which needs a machine."""
     return [
         str(python), "-P", "-s", "-m", "jupyterhub.singleuser",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None", "--allow-root",
@@ -84,7 +84,7 @@ def arguments(python: Path) -> list[str]:
 
 
 def environment(api: str, home: Path, port: int) -> dict[str, str]:
-    """What the server is told; nothing of this process's own surroundings but where programs are."""
+    """The server's environment; of this process's own environment only the path of programs."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -105,7 +105,7 @@ def environment(api: str, home: Path, port: int) -> dict[str, str]:
 
 
 def without(packages: tuple[str, ...], folder: Path) -> dict[str, str]:
-    """The variables by which an environment seems not to have these."""
+    """Variables that hide these packages."""
     for name in packages:
         module = folder / f"{name.replace('-', '_')}.py"
         module.write_text('raise ImportError("the image does not have it")\n')
@@ -113,7 +113,7 @@ def without(packages: tuple[str, ...], folder: Path) -> dict[str, str]:
 
 
 def start(python: Path, home: Path, more: Mapping[str, str]) -> tuple[float, float]:
-    """Seconds until Lab is usable, by the clock and of a processor; the server is ended again."""
+    """Seconds until Lab is usable, elapsed and of a processor; the server is terminated afterwards."""
     port = free_port()
     with hub() as api, (home / "server.log").open("ab") as log:
         began = time.monotonic()
@@ -135,7 +135,7 @@ def start(python: Path, home: Path, more: Mapping[str, str]) -> tuple[float, flo
 
 
 def measure(python: Path, repetitions: int) -> Section:
-    """Both kinds in turns, each in a home that has been used."""
+    """Both kinds alternately, each in a home that has been used."""
     taken: dict[str, list[tuple[float, float]]] = {AS_INSTALLED: [], TRIMMED: []}
     with tempfile.TemporaryDirectory(prefix="cloudjhub-bench-") as folder:
         home, shadows = Path(folder) / "home", Path(folder) / "shadows"
@@ -161,7 +161,7 @@ def _section(taken: Mapping[str, list[tuple[float, float]]]) -> Section:
     return Section(
         title="The server's start",
         words="jupyterhub-singleuser with JupyterLab, against a hub that answers at once, until Lab's page and its "
-        f"kernel specs answer. The image is without {', '.join(SLOW)}.",
+        f"kernel specs answer. The image does not contain {', '.join(SLOW)}.",
         rows=tuple(rows),
     )
 

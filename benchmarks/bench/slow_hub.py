@@ -1,4 +1,4 @@
-"""A hub that lets go of every server and takes its time: `python -m benchmarks.bench.slow_hub 1.0` prints its port."""
+"""A slow hub that releases every server: `python -m benchmarks.bench.slow_hub 1.0` prints its port."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from tornado.web import Application, RequestHandler
 
 
 class Drain(RequestHandler):
-    """The drain handler's answer, after so many seconds; others are answered meanwhile."""
+    """The drain handler's answer, after `seconds`; other requests are answered meanwhile."""
 
     def initialize(self, seconds: float) -> None:
         self._seconds = seconds

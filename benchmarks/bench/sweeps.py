@@ -1,9 +1,9 @@
 """One sweep: what it costs, by how many workers exist, how many of them run and how many are due.
 
-`python -m benchmarks.bench.sweeps --records 100000 --due 1000` prints it as JSON; with `--running N` others run who are
-not
-due yet. The records are in Amazon's DynamoDB Local (or dynalite, with `--store dynalite`), the hub is a server of its
-own that takes its time for each drain, EC2 and CloudWatch are lean ones in this process.
+`python -m benchmarks.bench.sweeps --records 100000 --due 1000` prints it as JSON; with `--running N` others run that
+are not
+due yet. The records are in Amazon's DynamoDB Local (or dynalite, with `--store dynalite`), the hub is a separate, slow
+server, EC2 and CloudWatch are lean versions in this process.
 """
 
 import argparse
@@ -58,11 +58,11 @@ MANY_DUE = 1_000
 IDLE_FOR = 100
 """Minutes."""
 NOT_YET = timedelta(minutes=30)
-"""Until one who runs and is not due will be."""
+"""Until a running worker that is not due becomes due."""
 
 
 class Token:
-    """Any token: the hub of the bench takes it."""
+    """Any token: the hub of the benchmark accepts it."""
 
     def value(self) -> str:
         return "token"
@@ -71,7 +71,7 @@ class Token:
 
 
 class Asked:
-    """DynamoDB's requests as they leave this process, and what they read."""
+    """DynamoDB requests as they leave this process, and what they read."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -100,7 +100,7 @@ class Asked:
 
 
 class CountedHub(HubClient):
-    """The real client; counts what is asked of the hub. Each drain is one request."""
+    """The real client; counts its requests. Each drain is one request."""
 
     def __init__(self, api: str) -> None:
         super().__init__(api, Token(), session(None))
@@ -114,7 +114,7 @@ class CountedHub(HubClient):
 
 
 def a_worker(number: int, now: datetime, *, due: bool, running: bool = False) -> Worker:
-    """One that has been idle for long and is due, one that runs, or one that is stopped, as most are mostly."""
+    """A worker that has been idle for long and is due, a running one, or a stopped one, as most are."""
     runs = due or running
     return Worker(
         key=f"user{number:06}",
@@ -129,9 +129,9 @@ def a_worker(number: int, now: datetime, *, due: bool, running: bool = False) ->
 
 
 def fill(records: int, due: int, now: datetime, running: int = 0) -> list[Worker]:
-    """Writes the records and gives those that are due. `running` of them run, those that are due among them.
+    """Writes the records and returns those that are due. `running` of them run, including those that are due.
 
-    No more than a batch is kept: what the sweep's process uses shall be the sweep's.
+    Only a batch is kept in memory, so that the process's memory is the sweep's.
     """
     client, table = boto3.client("dynamodb"), servers.name_of("workers")
     for start in range(0, records, ITEMS_A_CALL):
@@ -177,7 +177,7 @@ def a_cluster(due: Sequence[Worker], hub: CountedHub) -> tuple[Service, LeanEC2,
 
 
 class _OneByOne:
-    """The lean EC2 knows nothing of threads."""
+    """The lean EC2 is not thread-safe."""
 
     def __init__(self, ec2: LeanEC2) -> None:
         self._ec2 = ec2
@@ -203,7 +203,7 @@ def _machine(worker: Worker) -> Machine:
 
 
 def swept(records: int, due: int, hub_api: str, running: int = 0) -> dict[str, Any]:
-    """What one sweep did and cost, on the DynamoDB that the environment names."""
+    """What one sweep did and used, on the DynamoDB that the environment names."""
     hub = CountedHub(hub_api)
     service, ec2, cloudwatch = a_cluster(fill(records, due, datetime.now(UTC), running), hub)
     asked = Asked()
@@ -228,7 +228,7 @@ def swept(records: int, due: int, hub_api: str, running: int = 0) -> dict[str, A
 
 @contextmanager
 def slow_hub(seconds: float) -> Iterator[str]:
-    """A hub, as a process of its own, that lets go of everybody and takes so long for each."""
+    """A hub in a separate process that releases every server, after `seconds` for each."""
     command = [sys.executable, "-m", "benchmarks.bench.slow_hub", str(seconds)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as hub:
         try:
@@ -241,7 +241,7 @@ def slow_hub(seconds: float) -> Iterator[str]:
 def in_a_process(
     records: int, due: int, hub_seconds: float, store: str = "dynamodb-local", running: int = 0
 ) -> dict[str, Any]:
-    """The same in a new process, so that its memory is its own."""
+    """The same in a new process, to measure its memory alone."""
     options = [
         "--records",
         str(records),
@@ -266,7 +266,7 @@ def in_a_process(
 
 
 def measure() -> Section:
-    """By how many workers exist with as many due; and with a thousand due, for each of which the hub takes a second."""
+    """By the number of existing workers with the same number due; and with a thousand due, each a second at the hub."""
     same = {records: in_a_process(records, SAME_DUE, 0) for records in SIZES}
     storm = in_a_process(SIZES[-1], MANY_DUE, 1)
     rows = [
@@ -307,8 +307,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench.sweeps", description=__doc__)
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--due", type=int, default=10)
-    parser.add_argument("--running", type=int, default=0, help="that run, those that are due among them")
-    parser.add_argument("--hub-seconds", type=float, default=0.0, help="that the hub takes for each drain")
+    parser.add_argument("--running", type=int, default=0, help="that run, including those that are due")
+    parser.add_argument(
+        "--hub-seconds", type=float, default=0.0, help="seconds that the hub takes for each drain"
+    )
     parser.add_argument("--store", default="dynamodb-local", choices=["dynamodb-local", "dynalite"])
     given = parser.parse_args()
     with (

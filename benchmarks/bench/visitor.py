@@ -1,4 +1,4 @@
-"""A person who looks at the clock while the server starts."""
+"""A user who measures the start of the server."""
 
 import json
 import time
@@ -45,7 +45,7 @@ class Visitor(Person):
         )
 
     def await_usable(self, url: str, patience: float) -> None:
-        """Return when the server at `url` is usable by this person; asks it often. TimeoutError if it never is."""
+        """Return when the server at `url` is usable by this user; polls it. TimeoutError if it never is."""
         end = time.monotonic() + patience
         waiting = list(USABLE)
         while waiting:
@@ -64,7 +64,7 @@ class Visitor(Person):
         return answer.status_code == 200
 
     def _timed_progress(self, clock: float) -> dict[int, float]:
-        """When each height of the bar was first shown."""
+        """When the page first showed each percentage."""
         steps: dict[int, float] = {}
         url = f"{self.url}/hub/api/{self._server_path('')}/progress"
         with requests.get(url, headers=self._headers(), stream=True, timeout=300) as answer:
@@ -81,5 +81,5 @@ class Visitor(Person):
 
 
 def visitor(cloud: LocalCloud, name: str) -> Visitor:
-    """Somebody who has just logged in."""
+    """A user who has just logged in."""
     return Visitor(cloud.url, name, cloud.password())

@@ -1,1 +1,1 @@
-"""Mutation testing of the code that decides who is stopped: `make mutants`."""
+"""Mutation testing of the code that decides which worker is stopped: `make mutants`."""

@@ -1,4 +1,4 @@
-"""Mutates the code that decides who is stopped, and writes docs/mutants.md: `make mutants`."""
+"""Mutates the code that decides which worker is stopped, and writes docs/mutants.md: `make mutants`."""
 
 import argparse
 import contextlib
@@ -34,7 +34,7 @@ def main() -> int:
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(given.processes), *given.names]
     code = subprocess.run(command, cwd=PLACE, check=False).returncode
     if code:
-        print(f"mutmut ended with {code}: do the tests pass without a mutant?")
+        print(f"mutmut ended with {code}: check that the tests pass without a mutant")
         return 1
     with contextlib.chdir(PLACE):
         mutants = read_mutants(PLACE / "mutants", get_diff_for_mutant)

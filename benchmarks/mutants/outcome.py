@@ -1,4 +1,4 @@
-"""What became of the mutants, and which survivors somebody has explained."""
+"""The results of the mutants, and which survivors are explained."""
 
 import json
 import tomllib
@@ -9,7 +9,7 @@ from pathlib import Path
 from mutmut.stats import status_by_exit_code
 
 KILLED = ("killed", "timeout")
-"""A mutant that never ends is noticed: the tests end no more."""
+"""A mutant that never ends is noticed: its tests time out."""
 LEAST_KILLED = 0.95
 
 Change = tuple[str, str]
@@ -18,7 +18,7 @@ Change = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change of one function, and what the tests made of it."""
+    """One change of one function, and its result."""
 
     function: str
     change: Change
@@ -44,12 +44,12 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The survivors with their explanations, and what is not as it should be."""
+    """The survivors with their explanations, and what is missing."""
 
     explained: Mapping[Mutant, Explanation]
     unexplained: tuple[Mutant, ...]
     needless: tuple[Explanation, ...]
-    """Explanations of mutants that were killed, or are not made any more."""
+    """Explanations of mutants that were killed, or no longer exist."""
     killed: int
     total: int
 
@@ -65,7 +65,7 @@ class Verdict:
 
 
 def judged(mutants: Iterable[Mutant], explanations: Iterable[Explanation]) -> Verdict:
-    """The mutants held against the explanations."""
+    """The mutants compared with the explanations."""
     known = {(one.function, one.change): one for one in explanations}
     everybody = list(mutants)
     survivors = [one for one in everybody if not one.is_killed]
@@ -105,14 +105,14 @@ def read_mutants(folder: Path, diff: Callable[[str], str]) -> list[Mutant]:
             if status == "not checked":
                 continue
             is_killed = status in KILLED
-            # A diff takes long, and of those that were killed nobody asks for it.
+            # A diff takes long, and killed mutants do not need one.
             change = ("", "") if is_killed else change_in(diff(name))
             found.append(Mutant(function_of(name), change, is_killed))
     return found
 
 
 def function_of(name: str) -> str:
-    """The function that mutmut's name for a mutant means."""
+    """The function that a mutant's name in mutmut refers to."""
     module, _, mangled = name.rpartition(".")
     function = mangled.rpartition("__mutmut_")[0]
     parts = function.split("ǁ")[1:] if "ǁ" in function else [function.removeprefix("x_")]
@@ -120,7 +120,7 @@ def function_of(name: str) -> str:
 
 
 def change_in(diff: str) -> Change:
-    """The lines that a unified diff takes away, and those that it puts there, each without its indentation."""
+    """The lines that a unified diff removes, and those that it adds, each without its indentation."""
     lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++"))]
     was = " ".join(line[1:].strip() for line in lines if line.startswith("-"))
     becomes = " ".join(line[1:].strip() for line in lines if line.startswith("+"))

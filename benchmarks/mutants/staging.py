@@ -1,4 +1,4 @@
-"""The copy of the source that is mutated, so that nothing in the checkout ever is."""
+"""The copy of the source that is mutated, so that the checkout never is."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ def stage(repository: Path, place: Path) -> None:
 
 
 def with_plain_methods(source: str) -> str:
-    """The module with `name = property(name)` behind each property, instead of a decorator.
+    """The module with `name = property(name)` after each property, instead of a decorator.
 
-    mutmut leaves every decorated function alone, and properties like `is_unattended` are guards.
+    mutmut skips decorated functions, and properties like `is_unattended` are guards.
     """
     return cst.parse_module(source).visit(_Undecorating()).code
 

@@ -1,1 +1,1 @@
-"""One sweep of ours beside what others do for the same fleet."""
+"""One sweep of ours compared with those of other programs for the same fleet."""

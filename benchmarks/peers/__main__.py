@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers`: our sweep beside the peers'; writes docs/peers.md and its pictures.
+"""`python -m benchmarks.peers`: our sweep compared with the peers'; writes docs/peers.md and its pictures.
 
 `make peers` installs the peers first.
 """
@@ -51,9 +51,11 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("--running", type=int, nargs="+", default=SIZES, help="how many run, for everybody")
     parser.add_argument(
-        "--ours-too", type=int, nargs="*", default=OURS_TOO, help="how many run, for ours alone"
+        "--running", type=int, nargs="+", default=SIZES, help="running workers, for all sweeps"
+    )
+    parser.add_argument(
+        "--ours-too", type=int, nargs="*", default=OURS_TOO, help="running workers, for ours alone"
     )
     parser.add_argument("--due", type=int, default=100)
     parser.add_argument("--stop-seconds", type=float, default=1.0)

@@ -1,7 +1,7 @@
-"""Stands in for EC2, CloudWatch and STS, as far as the peers ask of them.
+"""A substitute for EC2, CloudWatch and STS, as far as the peers use them.
 
-`python -m benchmarks.peers.aws USERS RUNNING DUE STOP_SECONDS` prints its port. What it tells of an instance is less
-than what EC2 tells, and it answers at once but for stops: both are in the peers' favour.
+`python -m benchmarks.peers.aws USERS RUNNING DUE STOP_SECONDS` prints its port. It returns fewer attributes of an
+instance than EC2, and answers at once except for stops: both are in the peers' favour.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ Form = Mapping[str, str]
 
 
 def describe_instances(fleet: Fleet, form: Form, now: datetime) -> str:
-    """A page of the running instances, or the one that is asked for by its id, running or not."""
+    """A page of the running instances, or the one with the requested id, running or not."""
     if one := form.get("InstanceId.1"):
         return _described([_instance(fleet, number_of(one), now)], None)
     begin, size = int(form.get("NextToken", "0")), int(form.get("MaxResults", LARGEST_PAGE))
@@ -70,7 +70,7 @@ def _instance(fleet: Fleet, number: int, now: datetime) -> str:
 
 
 def stop_instances(numbers: Sequence[int]) -> str:
-    """They are stopping."""
+    """The answer: all are stopping."""
     told = "".join(
         f"<item><instanceId>{instance_id(number)}</instanceId>"
         "<currentState><code>64</code><name>stopping</name></currentState>"
@@ -81,7 +81,7 @@ def stop_instances(numbers: Sequence[int]) -> str:
 
 
 def get_metric_statistics(fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """The average CPU of the instance that is asked about: hardly any if it is due."""
+    """The average CPU of the requested instance: low if it is due."""
     [dimension] = asked["Dimensions"]
     percent = IDLE_PERCENT if fleet.is_due(number_of(dimension["Value"])) else BUSY_PERCENT
     point = {"Timestamp": int((now - IDLE_FOR).timestamp()), "Average": percent, "Unit": "Percent"}
@@ -89,7 +89,7 @@ def get_metric_statistics(fleet: Fleet, asked: Mapping[str, Any], now: datetime)
 
 
 def get_caller_identity() -> str:
-    """Somebody of an account."""
+    """A user of an account."""
     return (
         '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
         "<Arn>arn:aws:iam::123456789012:user/culler</Arn><UserId>AIDAEXAMPLE</UserId>"
@@ -102,7 +102,7 @@ def _xml(action: str, content: str) -> str:
 
 
 class _Endpoint(RequestHandler):
-    """All three services. CloudWatch is asked in JSON, with the call's name in a header, the others by a form."""
+    """All three services. CloudWatch requests are JSON, with the action in a header, the others are forms."""
 
     def initialize(self, fleet: Fleet, stop_seconds: float, seen: Seen) -> None:
         self._fleet, self._stop_seconds, self._seen = fleet, stop_seconds, seen
@@ -132,7 +132,7 @@ class _Endpoint(RequestHandler):
 
 
 def routes(fleet: Fleet, stop_seconds: float, seen: Seen) -> Routes:
-    """One endpoint for everything."""
+    """One endpoint for all services."""
     return [("/", _Endpoint, {"fleet": fleet, "stop_seconds": stop_seconds, "seen": seen})]
 
 

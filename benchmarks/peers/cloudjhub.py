@@ -1,8 +1,8 @@
 """A model of the earlier cloudJHub's culler: of its calls and their order, not its code; prints what it used.
 
-`python -m benchmarks.peers.cloudjhub HUB_API EC2_ENDPOINT`. What it does every 300 s, as far as it is known: it goes
-through all users of the hub; servers that were idle for the timeout are stopped by the hub, ten at a time; and of each
-user for whom the hub knows of no server it asks EC2, one after the other, whether an instance runs nevertheless.
+`python -m benchmarks.peers.cloudjhub HUB_API EC2_ENDPOINT`. What it does every 300 s, as far as it is known: it
+reads all users of the hub; the hub stops servers that were idle for the timeout, ten at a time; and for each user
+without a server in the hub it asks EC2, one after the other, whether an instance runs.
 """
 
 import sys
@@ -22,7 +22,7 @@ PAGED = {"Accept": "application/jupyterhub-pagination+json"}
 
 
 def cull(hub: requests.Session, api: str, ec2: Any, now: datetime) -> None:
-    """One look at everybody."""
+    """One pass over all users."""
     idle = []
     for user in _users(hub, api):
         if user["server"] is None:

@@ -22,17 +22,17 @@ from tornado.web import Application, RequestHandler
 from tests.scenarios.cloud import REPOSITORY
 
 USERS_FOR_EACH_THAT_RUNS = 5
-"""A fifth of the registered users run at a time, as docs/scaling.md takes it."""
+"""A fifth of the registered users run at a time, as in docs/scaling.md."""
 TIMEOUT = timedelta(hours=1)
 IDLE_FOR = timedelta(minutes=100)
-"""Those that are due, since their last activity; and so long ago all that run were started."""
+"""Time since the last activity of those that are due; all running ones were started that long ago."""
 ACTIVE_BEFORE = timedelta(minutes=1)
 """The others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """So many users, the first of whom run, and the first of these are due to be stopped."""
+    """Users; the instances of the first `running` run, and the first `due` of these are due to be stopped."""
 
     users: int
     running: int
@@ -40,18 +40,18 @@ class Fleet:
 
     def __post_init__(self) -> None:
         if not 0 <= self.due <= self.running <= self.users:
-            raise ValueError(f"{self} is no fleet")
+            raise ValueError(f"{self} is not a fleet")
 
     def runs(self, number: int) -> bool:
-        """Has this user a running instance?"""
+        """Does this user's instance run?"""
         return number < self.running
 
     def is_due(self, number: int) -> bool:
-        """Is this user's instance to be stopped?"""
+        """Is this user's instance due to be stopped?"""
         return number < self.due
 
     def has_stopped_rightly(self, numbers: Iterable[int]) -> bool:
-        """Were exactly those stopped that were due, each once?"""
+        """Were exactly the due instances stopped, each once?"""
         return sorted(numbers) == list(range(self.due))
 
     @property
@@ -61,7 +61,7 @@ class Fleet:
 
 
 def fleet_of(running: int, due: int) -> Fleet:
-    """With as many users as there are usually where so many run."""
+    """With the usual number of users for this number of running workers."""
     return Fleet(users=running * USERS_FOR_EACH_THAT_RUNS, running=running, due=due)
 
 
@@ -76,7 +76,7 @@ def instance_id(number: int) -> str:
 
 
 def number_of(name: str) -> int:
-    """Whose name, or instance id, this is."""
+    """The user's number, by name or instance id."""
     return int(name[2:], 16) if name.startswith("i-") else int(name.removeprefix("user"))
 
 
@@ -85,7 +85,7 @@ Routes = Sequence[tuple[str, type[RequestHandler], dict[str, Any]]]
 
 @dataclass(slots=True)
 class Seen:
-    """What a server was asked: calls by "service:Name", and whose instances it was told to stop."""
+    """A server's requests: calls by "service:Name", and the numbers of the instances it stopped."""
 
     calls: Counter[str] = field(default_factory=Counter)
     stopped: list[int] = field(default_factory=list)
@@ -93,12 +93,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A server that runs."""
+    """A running server."""
 
     url: str
 
     def seen(self) -> Seen:
-        """What it was asked until now; this question is not counted."""
+        """Its requests until now, without this one."""
         with urllib.request.urlopen(f"{self.url}/seen", timeout=30) as answer:  # noqa: S310 -- our own, on 127.0.0.1
             told = json.load(answer)
         return Seen(Counter(told["calls"]), told["stopped"])
@@ -113,7 +113,7 @@ class _Told(RequestHandler):
 
 
 def serve(routes: Callable[[Fleet, float, Seen], Routes]) -> None:
-    """The main program of such a server: prints its port and serves the fleet of its command line until it is ended."""
+    """The main program of such a server: prints its port and serves the fleet of its command line until terminated."""
     users, running, due = map(int, sys.argv[1:4])
     seen = Seen()
     asyncio.run(_served(routes(Fleet(users=users, running=running, due=due), float(sys.argv[4]), seen), seen))
@@ -128,7 +128,7 @@ async def _served(routes: Routes, seen: Seen) -> None:
 
 @contextmanager
 def standing(module: str, fleet: Fleet, stop_seconds: float) -> Iterator[Standing]:
-    """The server of that module, ended afterwards. Each stop that it is asked for takes `stop_seconds`."""
+    """The server of that module, terminated afterwards. Each stop takes `stop_seconds`."""
     fleet_words = (str(fleet.users), str(fleet.running), str(fleet.due))
     command = [sys.executable, "-m", module, *fleet_words, str(stop_seconds)]
     with Popen(command, cwd=REPOSITORY, stdout=PIPE, text=True) as server:

@@ -1,4 +1,4 @@
-"""Stands in for the hub: pages of users as JupyterHub 6 tells them, and stops that take their time.
+"""A substitute for the hub: pages of users as JupyterHub 6 returns them, and slow stops.
 
 `python -m benchmarks.peers.hub USERS RUNNING DUE STOP_SECONDS` prints its port.
 """
@@ -113,7 +113,7 @@ class _Server(RequestHandler):
 
 
 def routes(fleet: Fleet, stop_seconds: float, seen: Seen) -> Routes:
-    """What the hub's API has of use to a culler."""
+    """The routes of the hub's API that a culler uses."""
     return (
         ("/hub/api/", _Api, {"seen": seen}),
         ("/hub/api/users", _Users, {"fleet": fleet, "seen": seen}),

@@ -19,7 +19,7 @@ INSTALLED = ("-m", "benchmarks.peers.installed")
 PEERS = REPOSITORY / "build" / "peers"
 """Where `make peers` installs them."""
 CPU_BELOW_PERCENT = 5
-"""Averaged over an hour: whoever uses less is stopped by cloud-custodian's policy."""
+"""Averaged over an hour: cloud-custodian's policy stops an instance that uses less."""
 POLICY = f"""\
 policies:
   - name: idle
@@ -35,7 +35,7 @@ policies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """One sweep's. `calls` by "service:Name"; `items` that DynamoDB read, 0 for whoever has no DynamoDB."""
+    """The cost of one sweep. `calls` by "service:Name"; `items` that DynamoDB read, 0 without DynamoDB."""
 
     calls: Mapping[str, int]
     cpu: float
@@ -45,17 +45,17 @@ class Cost:
 
     @property
     def called(self) -> int:
-        """How often anybody was asked for anything."""
+        """The number of all calls."""
         return sum(self.calls.values())
 
     @property
     def asked(self) -> int:
-        """Calls, and items read by them: a call that reads more shall not count as one that reads little."""
+        """Calls, and items read by them, so that a call that reads more counts more."""
         return self.called + self.items
 
 
 class WrongStops(Exception):
-    """A sweep stopped others than those that were due: its cost is no cost of that work."""
+    """A sweep did not stop exactly the due instances, so its cost cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class Costs:
 
     @property
     def first(self) -> Cost:
-        """Calls are the same in all, but that ours joins the stops of a moment, and so makes some more or fewer."""
+        """The first run. Calls are the same in all, except that ours combines the stops of a moment into a varying
+        number."""
         return self.runs[0]
 
     @property
@@ -76,7 +77,7 @@ class Costs:
 
     @property
     def megabytes(self) -> float:
-        """The most that one of them had in memory."""
+        """The highest peak memory."""
         return max(run.megabytes for run in self.runs)
 
     @property
@@ -135,7 +136,7 @@ def cloudjhub(fleet: Fleet, stop_seconds: float) -> Cost:
 
 
 def are_installed() -> bool:
-    """Are the peers' environments there?"""
+    """Are the peers' environments installed?"""
     return all((PEERS / name / ".ready").is_file() for name in ("idle-culler", "custodian"))
 
 
@@ -144,7 +145,7 @@ def _python(environment: str) -> str:
 
 
 def _run(command: Sequence[str], **variables: str) -> Mapping[str, Any]:
-    """What it printed last. It knows of nobody but who is named: no proxy, no configuration, no real credentials."""
+    """Its last line of output. The environment contains no proxy, no configuration, no real credentials."""
     environment = {
         "PATH": os.environ["PATH"],
         "AWS_CONFIG_FILE": os.devnull,
@@ -195,11 +196,11 @@ class Comparison:
         return list(self.slow)
 
     def shared(self) -> list[Fleet]:
-        """The fleets that everybody swept."""
+        """The fleets of all sweeps."""
         return [fleet for fleet, costs in self.by_fleet.items() if len(costs) == len(self.names)]
 
     def of(self, name: str) -> Mapping[Fleet, Costs]:
-        """One's costs."""
+        """The costs of one sweep."""
         return {fleet: costs[name] for fleet, costs in self.by_fleet.items() if name in costs}
 
     def growth(self, name: str, measured: Callable[[Costs], float]) -> float:
@@ -217,9 +218,10 @@ def compare(
     told: Callable[[str], None],
     sweeps: Mapping[str, Sweep] = SWEEPS,
 ) -> Comparison:
-    """Measures everybody with so many running (`sizes`), and ours with more of them too. `told` hears how far it is.
+    """Measures all sweeps with these numbers of running workers (`sizes`), and ours with more. `told` gets the
+        progress.
 
-    With stops that take time all of the fleet is due: how long the others take to be looked at does not count there.
+    With slow stops all of the fleet is due, so that the time for checking the others does not count.
     """
     by_fleet = {}
     for running in sorted({*sizes, *ours_too}):

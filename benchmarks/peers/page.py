@@ -34,7 +34,7 @@ def page(comparison: Comparison, command: str, made_on: str, pictures: Sequence[
 
 
 def growth(comparison: Comparison) -> Section:
-    """Ours beside theirs, from the smallest fleet that everybody swept to the largest."""
+    """Ours and theirs, from the smallest fleet of all sweeps to the largest."""
     small, large = comparison.shared()[0], comparison.shared()[-1]
     rows = []
     for name in comparison.names:
@@ -169,7 +169,7 @@ function's
 
 
 def flow(text: str, indent: str = "") -> str:
-    """Prose in lines that fit."""
+    """The text, wrapped."""
     return fill(
         " ".join(text.split()), 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
@@ -182,9 +182,7 @@ SWEEP = timedelta(hours=1) / per_hour(SWEEP_SCHEDULE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """`known_within`: how much later than it happened an activity may seem to have happened; `every`: how far its looks
-    lie apart.
-    """
+    """`known_within`: how much later an activity may be known; `every`: the time between two checks."""
 
     name: str
     known_within: timedelta
@@ -198,7 +196,7 @@ class Rule:
 
 
 def rules(timeout: timedelta) -> Sequence[Rule]:
-    """Everybody's with its defaults."""
+    """The rules with their defaults."""
     return (
         Rule(
             name="cloudJHub (ours)",

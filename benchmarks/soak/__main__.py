@@ -1,4 +1,4 @@
-"""`make soak`: many people, many faults, and an audit of everything that happened."""
+"""`make soak`: many users, many faults, and an audit of everything that happened."""
 
 import argparse
 import secrets
@@ -15,12 +15,10 @@ from tests.shared.addresses import free_port
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
-    parser.add_argument(
-        "--minutes", type=float, default=30, help="of work and faults; quiet comes after them"
-    )
+    parser.add_argument("--minutes", type=float, default=30, help="of work and faults; a quiet time follows")
     parser.add_argument("--people", type=int, default=14)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
-    parser.add_argument("--state-dir", type=Path, help="kept, for a look at the logs afterwards")
+    parser.add_argument("--state-dir", type=Path, help="kept, with its logs")
     given = parser.parse_args()
     print(f"soak with seed {given.seed}: {given.people} people, {given.minutes:g} minutes", flush=True)
     size = Size(

@@ -1,4 +1,4 @@
-"""What must hold of a whole soak, judged from its story. Pure; each check yields what must not have happened."""
+"""What must be true of a whole soak, checked against its story. Pure; each check yields violations."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.worker import State
 
 SLACK = timedelta(seconds=5)
-"""By so much a person's log may be later than what it tells of."""
+"""A user's log may be this much later than the event."""
 REPORTS_UNSEEN = 4
-"""With the hub down only reports tell of life, and so many may be missing or under way."""
+"""With the hub down activity is known by reports only, and this many may be missing or in transit."""
 ALONE = "the evidence decides"
-"""What the entry of a stop says of a hub that could not be asked."""
+"""What a stop's entry says if the hub could not be asked."""
 AROUND = timedelta(seconds=60)
-"""A fault's effect is seen so long after it, a stop's entry so long around the stop."""
+"""How long after a fault its effect is visible, and how far a stop's entry is from the stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that must not happen, and did."""
+    """A broken promise."""
 
     invariant: str
     words: str
@@ -38,12 +38,12 @@ Check = Callable[[Story], Iterator[Violation]]
 
 
 def audit(story: Story) -> list[Violation]:
-    """Everything that must not have happened, by time."""
+    """All violations, by time."""
     return sorted((found for check in CHECKS for found in check(story)), key=lambda one: one.at)
 
 
 def stopped_in_use(story: Story) -> Iterator[Violation]:
-    """I1: no stop after newer activity or a newer login, and none in a user's name that the user did not ask for."""
+    """I1: no stop after newer activity or a newer login, and none in a user's name without that user's request."""
     for call, run in stops(story):
         entry = entry_of(story, call)
         life = last_life(story, run, call.at)
@@ -52,11 +52,11 @@ def stopped_in_use(story: Story) -> Iterator[Violation]:
             asked = datetime.fromisoformat(str(entry.evidence["requested_at"]))
             if life and life.deed is not Deed.WORKS and life.at > asked + SLACK:
                 yield Violation(
-                    "I1", f"{name} is stopped as asked at {asked:%H:%M:%S}, but {_told(life)}", call.at
+                    "I1", f"{name} is stopped as requested at {asked:%H:%M:%S}, but {_told(life)}", call.at
                 )
             if entry.evidence.get("requested_by") == run.worker and not _pressed(story, run, call.at):
                 yield Violation(
-                    "I1", f"{name} is stopped in its user's name, who did not ask for it", call.at
+                    "I1", f"{name} is stopped in its user's name, without that user's request", call.at
                 )
         else:
             known = last_life(story, run, _known_until(story, entry, call.at))
@@ -74,7 +74,7 @@ def two_machines(story: Story) -> Iterator[Violation]:
 
 
 def orphans(story: Story) -> Iterator[Violation]:
-    """I3: at the end every instance has a record, and every record that says so has an instance."""
+    """I3: at the end every instance has a record, and every record of an instance has an instance."""
     last = last_states(story)
     for instance_id, span in last.items():
         record = story.records.get(span.worker)
@@ -91,7 +91,7 @@ def orphans(story: Story) -> Iterator[Violation]:
 
 
 def wrong_records(story: Story) -> Iterator[Violation]:
-    """I4: whatever became of the events, at the end every record says what EC2 says."""
+    """I4: at the end every record says what EC2 says, independent of the events."""
     last = last_states(story)
     for worker, record in story.records.items():
         span = last.get(record.instance_id)
@@ -102,7 +102,7 @@ def wrong_records(story: Story) -> Iterator[Violation]:
 
 
 def overdue(story: Story) -> Iterator[Violation]:
-    """I6: what is idle is stopped within the idle timeout and two sweeps, counted from the end of the last fault."""
+    """I6: an idle worker is stopped within the idle timeout and two sweeps after the end of the last fault."""
     for run in runs(story):
         since = idle_since(story, run)
         if run.ended > since + _allowed(story, run) + SLACK:
@@ -112,28 +112,28 @@ def overdue(story: Story) -> Iterator[Violation]:
 
 
 def pending_or_failed(story: Story) -> Iterator[Violation]:
-    """I7: whoever asks for a server gets one, or is told why not; and that only while something is broken."""
+    """I7: a user who starts a server gets one, or an error message; and that only during a fault."""
     for asked in of_deed(story, Deed.ASKED):
         later = [one for one in by_worker(story, asked.worker) if one.at >= asked.at]
         told = next((one for one in later if one.deed in (Deed.READY, Deed.FAILED)), None)
         if told is None or told.at - asked.at > story.patience:
-            yield Violation("I7", f"{asked.worker} is pending for ever", asked.at)
+            yield Violation("I7", f"{asked.worker} never gets an answer", asked.at)
         elif told.deed is Deed.FAILED and not _is_faulty(story, asked.at, told.at):
             yield Violation("I7", f"{asked.worker} was refused without a fault: {told.words}", told.at)
 
 
 def lost_servers(story: Story) -> Iterator[Violation]:
-    """I7: nobody loses a server or a kernel of a machine that was neither stopped nor ended, and nobody a login."""
+    """I7: no user loses a login, nor a server or a kernel of a machine that was neither stopped nor terminated."""
     for seen in of_deed(story, Deed.LOGGED_OUT):
         yield Violation("I7", f"{seen.worker} was logged out", seen.at)
     for seen in of_deed(story, Deed.LOST):
         mine = [run for run in runs(story) if run.worker == seen.worker]
         if not any(_ended(story, run, seen.since or seen.at, seen.at) for run in mine):
-            yield Violation("I7", f"{seen.worker} lost what nobody ended: {seen.words}", seen.at)
+            yield Violation("I7", f"{seen.worker} lost something without a stop: {seen.words}", seen.at)
 
 
 def overstepping(story: Story) -> Iterator[Violation]:
-    """I9: the hub and the workers end no machine, the functions start none."""
+    """I9: the hub and the workers stop no machine, the functions start none."""
     forbidden = {
         HUB: ("StopInstances", "TerminateInstances"),
         WORKER: ("StopInstances", "TerminateInstances", "RunInstances", "StartInstances"),
@@ -145,25 +145,27 @@ def overstepping(story: Story) -> Iterator[Violation]:
 
 
 def lost_files(story: Story) -> Iterator[Violation]:
-    """I10: what was written is there, whenever it is read and on the home disk at the end."""
+    """I10: every file is complete whenever it is read, and on the home disk at the end."""
     kept: dict[tuple[str, str], str] = {}
     for seen in sorted(story.seen, key=lambda one: one.at):
         mine = (seen.worker, seen.file)
         if seen.deed is Deed.WROTE:
             kept[mine] = seen.checksum
         if seen.deed is Deed.READ and kept.get(mine) != seen.checksum:
-            yield Violation("I10", f"{seen.worker} does not find {seen.file} as it was", seen.at)
+            yield Violation("I10", f"{seen.worker} does not find {seen.file} unchanged", seen.at)
     for (worker, file), checksum in kept.items():
         if story.homes.get((worker, file)) != checksum:
-            yield Violation("I10", f"{file} of {worker} is not on the home disk as it was", story.ended)
+            yield Violation("I10", f"{file} of {worker} is not unchanged on the home disk", story.ended)
 
 
 def unexplained(story: Story) -> Iterator[Violation]:
-    """Every stop has an entry in the history, and every entry a reason in words."""
+    """Every stop has an entry in the history, and every entry a reason and a message."""
     for call, run in stops(story):
         if entry_of(story, call) is None:
             yield Violation(
-                "reasons", f"{run.worker} ({run.instance_id}) was stopped, and nothing says why", call.at
+                "reasons",
+                f"{run.worker} ({run.instance_id}) was stopped without an entry in the history",
+                call.at,
             )
     for entry in story.history:
         if not (entry.reason and entry.message):
@@ -185,7 +187,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def stops(story: Story) -> Iterator[tuple[Call, Span]]:
-    """Every stop by the functions that EC2 accepted, with the run that it ended."""
+    """Every stop by the functions that EC2 accepted, with its run."""
     for call in story.calls:
         if call.caller == LIFECYCLE and call.action == "StopInstances" and call.error is None:
             for instance_id in call.instances:
@@ -208,7 +210,7 @@ def entry_of(story: Story, call: Call) -> Entry | None:
 
 
 def idle_since(story: Story, run: Span) -> datetime:
-    """From when on a run should have been stopped for idleness: the last life in it, or the end of the last fault."""
+    """Since when a run was idle: its last activity, or the end of the last fault."""
     life = last_life(story, run, run.ended)
     faults = [one.ended for one in story.faults if one.began < run.ended]
     return max([run.began, *faults, *([life.at] if life else [])])
@@ -228,15 +230,15 @@ def by_worker(story: Story, worker: str) -> list[Seen]:
 
 
 def _known_until(story: Story, entry: Entry | None, at: datetime) -> datetime:
-    """Life until then is known at a stop. The hub has the worker asked; without it only what was reported is known, and
-    nothing of somebody who came back since.
+    """Activity until then is known at a stop. The hub asks the worker; without it only reports are known, and a user
+    who came back since is not.
     """
     is_alone = entry is not None and ALONE in str(entry.evidence.get("hub"))
     return at - REPORTS_UNSEEN * story.period if is_alone and _is_hub_down(story, at) else at
 
 
 def _quiet(story: Story, entry: Entry | None) -> timedelta:
-    """How long it must have been quiet before such a stop."""
+    """How long a worker must have been quiet before such a stop."""
     policy = story.policy
     reason = entry.reason if entry else Reason.IDLE
     if reason == Reason.NO_SERVER:
@@ -251,7 +253,7 @@ def _quiet(story: Story, entry: Entry | None) -> timedelta:
 
 
 def _allowed(story: Story, run: Span) -> timedelta:
-    """How long a run may be idle. A machine that does nothing at all is taken for hung only after a while."""
+    """How long a run may be idle. A machine that does nothing at all counts as hung only after a while."""
     policy = story.policy
     has_crashed = any(one.instance_id == run.instance_id for one in story.crashes)
     idle = max(policy.idle_timeout, policy.hung_after) if has_crashed else policy.idle_timeout
@@ -277,7 +279,7 @@ def _pressed(story: Story, run: Span, at: datetime) -> bool:
 
 
 def _ended(story: Story, run: Span, since: datetime, until: datetime) -> bool:
-    """Was the run ended, or all that ran in it, between these moments?"""
+    """Did the run, or everything in it, end between these moments?"""
     crashes = [one.at for one in story.crashes if one.instance_id == run.instance_id]
     return any(since - SLACK <= at <= until + SLACK for at in [run.ended, *crashes])
 

@@ -1,4 +1,4 @@
-"""Lives of instances and their users, worked out of a story."""
+"""Runs of instances and activity of their users, derived from a story."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ LIFE = (Deed.READY, Deed.ACTED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A stretch of an instance's life in one state, or as one that exists."""
+    """The time of an instance in one state, or of its existence."""
 
     instance_id: str
     worker: str
@@ -24,7 +24,7 @@ class Span:
 
 
 def spans(story: Story) -> list[Span]:
-    """Every stretch of every instance in a state, by time."""
+    """The times of every instance in each state, in order."""
     return sorted(
         (
             Span(
@@ -38,7 +38,7 @@ def spans(story: Story) -> list[Span]:
 
 
 def runs(story: Story) -> Iterator[Span]:
-    """Every stretch in which an instance was up, from pending until it was stopping or gone."""
+    """The times in which an instance was up, from pending until it was stopping or gone."""
     for stays in _by_instance(story).values():
         began: Stay | None = None
         for stay in stays:
@@ -52,7 +52,7 @@ def runs(story: Story) -> Iterator[Span]:
 
 
 def existences(story: Story) -> dict[str, list[Span]]:
-    """From each instance's first sight until it was gone, by worker."""
+    """From each instance's first state until it was gone, by worker."""
     found: dict[str, list[Span]] = defaultdict(list)
     for stays in _by_instance(story).values():
         gone = [stay.at for stay in stays if stay.state is State.TERMINATED]
@@ -61,13 +61,13 @@ def existences(story: Story) -> dict[str, list[Span]]:
 
 
 def run_at(story: Story, instance_id: str, at: datetime) -> Span | None:
-    """The run of an instance in which a moment falls."""
+    """The run of an instance at a moment."""
     mine = [run for run in runs(story) if run.instance_id == instance_id]
     return next((run for run in mine if run.began <= at <= run.ended), None)
 
 
 def last_life(story: Story, run: Span, at: datetime) -> Seen | None:
-    """What the user last did in this run before a moment; of work its end, or when it was killed."""
+    """The user's last activity in this run before a moment; for work its end, or when it was killed."""
     dead = [one.at for one in story.crashes if one.instance_id == run.instance_id and run.began <= one.at]
     lives = [moved for one in story.seen if (moved := _life(one, run, min([at, *dead])))]
     return max(lives, key=lambda one: one.at, default=None)

@@ -1,4 +1,4 @@
-"""Simulated people: each does what its seed says, and keeps a log of what it did and saw."""
+"""Simulated users: each acts by its seed, and logs what it did and saw."""
 
 import hashlib
 import threading
@@ -17,25 +17,25 @@ from tests.scenarios.person import Person, SpawnFailed
 T = TypeVar("T")
 
 STRUCK = (requests.RequestException, websocket.WebSocketException, OSError, KeyError, ValueError)
-"""What somebody sees while hub or proxy are down."""
+"""What a user gets while hub or proxy are down."""
 PATIENCE = 60.0
-"""Seconds in which a server that runs must answer again."""
+"""Seconds within which a running server must answer again."""
 LOGIN_PATIENCE = 360.0
 """A machine that never answers is given up after 90 s and started again, once."""
 DOUBT = 30.0
-"""Seconds after which somebody presses Stop whose server is said to run and does not answer."""
+"""Seconds after which a user presses Stop if the server does not answer although the hub reports it as running."""
 
 
 class Lost(Exception):
-    """Something that was there is not; in words."""
+    """Something that existed is missing; says what."""
 
 
 class Inhabitant:
-    """A person with a life of its own; `log` takes what it did and saw."""
+    """A simulated user; `log` gets what it did and saw."""
 
     def __init__(self, person: Person, seed: str, idle_timeout: float, log: Callable[[Seen], None]) -> None:
         self.person = person
-        self._chance = Random(seed)  # noqa: S311 -- a way of life, no secret
+        self._chance = Random(seed)  # noqa: S311 -- not a secret
         self._idle_timeout = idle_timeout
         self._log = log
         self._files: dict[str, str] = {}
@@ -43,7 +43,7 @@ class Inhabitant:
         self._ready_since = datetime.now(UTC)
 
     def live(self, is_over: threading.Event) -> None:
-        """Come, work and leave again and again until it is over."""
+        """Log in, work and leave repeatedly until the soak is over."""
         is_over.wait(self._chance.uniform(0, 10))
         while not is_over.is_set():
             if self._arrive(is_over):
@@ -57,7 +57,7 @@ class Inhabitant:
     # -- coming
 
     def _arrive(self, is_over: threading.Event) -> bool:
-        """Ask for the server until it is there, or is refused."""
+        """Start the server until it is ready, or is refused."""
         self._tell(Deed.ASKED)
         try:
             if not self._reach():
@@ -82,7 +82,9 @@ class Inhabitant:
             doubted = (doubted or time.monotonic()) if state == "ready" else None
             if doubted and time.monotonic() - doubted > DOUBT:
                 self._tell(
-                    Deed.LOST, since=self._ready_since, words="its server is said to run and does not answer"
+                    Deed.LOST,
+                    since=self._ready_since,
+                    words="its server runs, according to the hub, and does not answer",
                 )
                 self._press()
                 doubted = None
@@ -90,7 +92,7 @@ class Inhabitant:
         return False
 
     def _ask(self) -> str:
-        """Press Start and follow the progress; "ready" as far as the hub knows. SpawnFailed with the hub's words."""
+        """Press Start and follow the progress; "ready" as far as the hub knows. SpawnFailed with the hub's message."""
         answer = self.person.hub("POST", f"users/{self.person.name}/server", {})
         if answer.status_code not in (201, 202, 400):
             return "silent"
@@ -129,7 +131,7 @@ class Inhabitant:
             self._tell(Deed.READ, file=name, checksum=checksum(found) if found is not None else "")
 
     def _content(self, name: str) -> str | None:
-        """None where the server itself says that there is no such file."""
+        """None if the server itself reports that there is no such file."""
         names = [one["name"] for one in self._json("api/contents")["content"]]
         return str(self._json(f"api/contents/{name}")["content"]) if name in names else None
 
@@ -190,7 +192,7 @@ class Inhabitant:
         try:
             start()
         except STRUCK:
-            return  # nobody knows whether it runs
+            return  # it is unknown whether it runs
         self._tell(Deed.WORKS, at=at, until=at + timedelta(seconds=seconds))
 
     # -- leaving
@@ -213,7 +215,7 @@ class Inhabitant:
             return
 
     def _trying(self, what: str, do: Callable[[], T]) -> T:
-        """What it gives, as soon as it works; Lost if it does not for too long."""
+        """The result, as soon as `do` works; Lost if it fails for too long."""
         end = time.monotonic() + PATIENCE
         while True:
             try:

@@ -1,10 +1,10 @@
-"""What goes wrong in a soak and when: told by the seed alone."""
+"""What goes wrong in a soak and when, by the seed alone."""
 
 from dataclasses import dataclass
 from random import Random
 
 SHARE = 0.05
-"""Of the time each fault is on."""
+"""The share of the time in which each fault is on."""
 FAULTS = (
     "capacity",
     "throttling",
@@ -20,13 +20,13 @@ FAULTS = (
 LONGEST = 20.0
 """Seconds that a fault is on at a time."""
 BLOWS = ("kill hub", "kill proxy", "kill hub and proxy", "crash", "power off", "terminate")
-"""What strikes at once; the last three a machine that runs."""
+"""Momentary failures; the last three hit a running machine."""
 BLOW_EVERY = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Step:
-    """What is done so many seconds after the beginning; `on` is None for a blow. `chance` chooses whom it strikes."""
+    """What is done `after` seconds; `on` is None for a momentary failure. `chance` chooses its target."""
 
     after: float
     name: str
@@ -35,7 +35,7 @@ class Step:
 
 
 def plan(seed: int, seconds: float) -> list[Step]:
-    """Every fault for its share of the time, in episodes at random moments, and a blow now and then; all by time."""
+    """Every fault for its share of the time, in episodes at random moments, and momentary failures; all by time."""
     random = Random(seed)  # noqa: S311 -- no secret
     steps = [step for name in FAULTS for step in _episodes(random, name, seconds)]
     blows = max(2, round(seconds / BLOW_EVERY))
@@ -48,7 +48,7 @@ def plan(seed: int, seconds: float) -> list[Step]:
 
 
 def _episodes(random: Random, name: str, seconds: float) -> list[Step]:
-    """One in each of so many equal parts of the time, so that none overlap."""
+    """One in each of `count` equal parts of the time, so that none overlap."""
     count = max(1, round(SHARE * seconds / LONGEST))
     length, part = SHARE * seconds / count, seconds / count
     begins = [number * part + random.uniform(0, part - length) for number in range(count)]

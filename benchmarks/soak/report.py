@@ -1,4 +1,4 @@
-"""What a soak comes to, as one table."""
+"""The results of a soak, as one table."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ INVARIANTS = {
     "I1": "no stop after newer activity or a newer login",
     "I2": "at most one live machine for each worker",
     "I3": "every machine has a record, every record a machine",
-    "I4": "whatever became of the events, the records are right",
-    "I6": "what is idle is stopped in time",
-    "I7": "nobody pending for ever, no server, kernel or login lost",
+    "I4": "the records are right, independent of the events",
+    "I6": "idle workers are stopped in time",
+    "I7": "every login gets an answer, no server, kernel or login lost",
     "I9": "each part did only its own job",
     "I10": "every file is there",
     "reasons": "every stop says why",
@@ -22,7 +22,7 @@ INVARIANTS = {
 
 
 def table(story: Story, violations: Sequence[Violation], seed: int) -> str:
-    """A line for each invariant: what it was judged by, and how often it was violated."""
+    """A line for each invariant: what it was checked against, and how often it was violated."""
     found = Counter(one.invariant for one in violations)
     judged = figures(story)
     lines = [f"| {name} | {words} | {judged[name]} | {found[name]} |" for name, words in INVARIANTS.items()]
@@ -43,7 +43,7 @@ def table(story: Story, violations: Sequence[Violation], seed: int) -> str:
 
 
 def figures(story: Story) -> dict[str, str]:
-    """How much there was to judge."""
+    """How much was checked."""
     deeds = Counter(one.deed for one in story.seen)
     reasons = Counter(
         entry.reason if (entry := entry_of(story, call)) else "nothing" for call, _ in stops(story)
@@ -58,7 +58,7 @@ def figures(story: Story) -> dict[str, str]:
         "I2": f"{launches} launches of {sum(map(len, existences(story).values()))} machines",
         "I3": f"{len(story.records)} records, {sum(map(len, existences(story).values()))} machines",
         "I4": f"{len(story.stays)} changes of state",
-        "I6": f"{len(idle)} runs, idle for at most {max(idle, default=0):.0f} s after life and faults",
+        "I6": f"{len(idle)} runs, idle for at most {max(idle, default=0):.0f} s after activity and faults",
         "I7": f"{logins}, {len(list(of_deed(story, Deed.LOST)))} losses explained by stops and crashes",
         "I9": f"{len(story.calls)} calls that start or end machines",
         "I10": f"{deeds[Deed.WROTE]} files written, {deeds[Deed.READ]} read again",

@@ -1,4 +1,4 @@
-"""Runs a soak: people at work in a local cloud that has bad days, then quiet, then the audit's story."""
+"""Runs a soak: users at work in a local cloud with faults, then a quiet time, then the audit's story."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.events import sweep_event
 
 SWEEP = timedelta(seconds=75)
-"""Every minute, by a schedule that ticks every ten seconds, and a function that takes some."""
+"""Every minute, by a schedule that ticks every ten seconds, plus the function's time."""
 UP = ("pending", "running", "stopping")
 PASSES = 2
 SETTLED_WITHIN = 60.0
@@ -32,18 +32,18 @@ SETTLED_WITHIN = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much of it."""
+    """The size of a soak."""
 
     seed: int
     people: int
     seconds: float
-    """Of work and faults; the quiet at the end comes after them."""
+    """Of work and faults; the quiet time follows."""
     idle_timeout: timedelta
     hung_after: timedelta
 
 
 def soak(state_dir: Path, port: int, size: Size) -> Story:
-    """The story of a soak in a local cloud of its own."""
+    """The story of a soak in its own local cloud."""
     policy = f"hung_after={size.hung_after.total_seconds():.0f}"
     idle = f"{size.idle_timeout.total_seconds():.0f}s"
     cloud = LocalCloud(state_dir, port, "--idle-timeout", idle, "--policy", policy, "--stop-time", "2s")
@@ -95,14 +95,14 @@ def _soak(cloud: LocalCloud, size: Size) -> Story:
 
 
 def _policy(cloud: LocalCloud, size: Size) -> Policy:
-    """What the local cloud's own settings make of it."""
+    """The policy that the local cloud's settings result in."""
     settings = LocalSettings(state_dir=cloud.state_dir, port=0, network=0, idle_timeout=size.idle_timeout)
     document = {**settings.policy_document(), "hung_after": size.hung_after.total_seconds()}
     return policy_for("", (), {CLUSTER_SCOPE: json.dumps(document)})
 
 
 def _await_quiet(cloud: LocalCloud, policy: Policy) -> None:
-    """Until every machine has stopped; if one never does, until the audit is certain of it."""
+    """Until every machine has stopped, or until the audit can be certain that one does not."""
     longest = max(policy.idle_timeout, policy.hung_after) + 3 * SWEEP
     end = time.monotonic() + longest.total_seconds()
     while any(one["state"] in UP for one in workers(cloud)) and time.monotonic() < end:
@@ -110,7 +110,7 @@ def _await_quiet(cloud: LocalCloud, policy: Policy) -> None:
 
 
 def _await_settled(cloud: LocalCloud) -> datetime:
-    """After two passes of reconcile, and whatever they began; when that was."""
+    """Waits for two passes of reconcile and their effects; returns the time."""
     for _ in range(PASSES):
         cloud.invoke("reconcile", sweep_event())
     end = time.monotonic() + SETTLED_WITHIN
@@ -120,7 +120,7 @@ def _await_settled(cloud: LocalCloud) -> datetime:
 
 
 def _agree(cloud: LocalCloud) -> bool:
-    """An event may be under way still; whether it matters is the audit's to say."""
+    """An event may still be in transit; the audit decides whether that matters."""
     states = {one["instance_id"]: one["state"] for one in workers(cloud)}
     records = _records(cloud).values()
     return all(states.get(one.instance_id, one.state) == one.state for one in records)
@@ -148,7 +148,7 @@ def history(cloud: LocalCloud, worker: str) -> Iterable[Entry]:
 
 
 def _homes(cloud: LocalCloud, names: Iterable[str]) -> dict[tuple[str, str], str]:
-    """What lies on the home disks, whether or not a machine has them."""
+    """The files on the home disks, attached or not."""
     return {
         (name, path.name): checksum(path.read_text())
         for name in names

@@ -1,4 +1,4 @@
-"""What happened in a soak, as values: what EC2 saw, what the records say, what people saw."""
+"""What happened in a soak, as values: at EC2, in the records, and to users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from lifecycle_app.model.worker import State
 
 
 class Deed(StrEnum):
-    """What a person did or saw."""
+    """What a user did or saw."""
 
     ASKED = "asked for the server"
-    READY = "was told that the server is ready"
-    FAILED = "was told that the start failed"
+    READY = "saw that the server is ready"
+    FAILED = "saw that the start failed"
     ACTED = "ran a cell or saved a file"
     WORKS = "left work running"
     PRESSED = "pressed Stop"
@@ -27,7 +27,7 @@ class Deed(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """An entry of a person's log. `until` ends work that was left running; `since` begins what is lost."""
+    """An entry of a user's log. `until` is the end of work left running; `since` the start of what is lost."""
 
     at: datetime
     worker: str
@@ -36,13 +36,13 @@ class Seen:
     until: datetime | None = None
     file: str = ""
     checksum: str = ""
-    """Of the file's content; "" where it was not there."""
+    """Of the file's content; "" if it was missing."""
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call that EC2 got; `caller` as benchmarks.bench.counting names them, `error` EC2's code for a refused one."""
+    """A call to EC2; `caller` as benchmarks.bench.counting names them, `error` EC2's code for a refused one."""
 
     at: datetime
     caller: str
@@ -72,7 +72,7 @@ class Episode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crash:
-    """What ran on an instance was ended from outside."""
+    """The processes of an instance were killed."""
 
     at: datetime
     instance_id: str

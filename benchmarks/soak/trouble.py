@@ -1,4 +1,4 @@
-"""Carries out what the plan of a soak says: faults on and off, kills, crashes."""
+"""Carries out the plan of a soak: faults on and off, kills, crashes."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.killing import HUB, PROXY, crash, kill, power_off
 
 KILLS = {"kill hub": (HUB,), "kill proxy": (PROXY,), "kill hub and proxy": (HUB, PROXY)}
-# How long a fault goes on after it is switched off.
+# How long a fault's effect lasts after it is switched off.
 AFTERMATH = {"late-events": timedelta(seconds=10), "slow-boot": timedelta(seconds=15)}
 BACK_WITHIN = 90.0
 

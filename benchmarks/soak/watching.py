@@ -1,4 +1,4 @@
-"""Watches a local cloud during a soak: what EC2 was asked for, and which instance entered which state when."""
+"""Watches a local cloud during a soak: the calls to EC2, and when each instance entered each state."""
 
 import threading
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ ACTIONS = {"RunInstances", "StartInstances", "StopInstances", "TerminateInstance
 
 
 class Watch(threading.Thread):
-    """Looks again and again until `end`."""
+    """Polls until `end`."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         super().__init__(daemon=True)
@@ -34,7 +34,7 @@ class Watch(threading.Thread):
             self.look()
 
     def end(self) -> None:
-        """Look a last time."""
+        """Poll a last time."""
         self._is_over.set()
         self.join()
         self.look()
@@ -70,5 +70,5 @@ def workers(cloud: LocalCloud) -> list[dict[str, Any]]:
 
 
 def state(word: str) -> State:
-    """EC2's word as the records have it."""
+    """EC2's state as the records have it."""
     return State.TERMINATED if word == "shutting-down" else State(word)

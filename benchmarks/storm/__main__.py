@@ -12,11 +12,11 @@ from tests.hub.emulated import REPOSITORY
 
 REPORT = REPOSITORY / "docs/storm.md"
 STORMS = ((250, False), (500, False), (1000, False), (500, True), (1000, True))
-"""How many users, and whether it is their first login."""
+"""Number of users, and whether it is their first login."""
 SERVERS = (0, 500, 2000)
 ROUNDS = 12
 SETTLING = 120.0
-"""Seconds that a first login may take beyond those that the queue takes."""
+"""Seconds that a first login may take in addition to the queue."""
 
 
 def main() -> None:
@@ -67,13 +67,11 @@ def _models(seed: int) -> Iterator[tuple[str, Outcome]]:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
     parser.add_argument("--users", type=int, default=500)
-    parser.add_argument("--within", type=float, default=60.0, help="seconds within which they come")
-    parser.add_argument("--first", action="store_true", help="nobody has a machine yet")
+    parser.add_argument("--within", type=float, default=60.0, help="seconds within which they arrive")
+    parser.add_argument("--first", action="store_true", help="first logins: no user has a machine yet")
     parser.add_argument("--stagger", choices=("even", "rush"), default="even")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--poll", type=int, metavar="SERVERS", help="so many servers run, and nothing happens"
-    )
+    parser.add_argument("--poll", type=int, metavar="SERVERS", help="measure this number of idle servers")
     parser.add_argument("--report", action="store_true", help=f"everything; writes {REPORT.name}")
     return parser.parse_args()
 

@@ -34,12 +34,12 @@ from tests.simulation.ec2 import LeanEC2, Machine
 DELIVERY = (0.3, 1.5)
 """Seconds from a state change to its record: EventBridge and a function."""
 RETRY_AFTER = (60.0, 120.0)
-"""Lambda tries an event's function twice more."""
+"""Lambda retries an event's function twice."""
 LIFECYCLE = "lifecycle"
 
 
 class Ec2OfStorm(LeanEC2):
-    """EC2 whose private addresses are real ones of this machine."""
+    """EC2 whose private addresses are loopback addresses of this machine."""
 
     workers = settings.WORKERS
 
@@ -50,7 +50,7 @@ class Ec2OfStorm(LeanEC2):
 
 
 class Account:
-    """The account with everything in it."""
+    """The account and its resources."""
 
     def __init__(self, storm: Storm, secrets: dict[str, str]) -> None:
         self.storm = storm
@@ -79,7 +79,7 @@ class Account:
             self._make_machines()
 
     def _make_machines(self) -> None:
-        """Everybody has a machine since yesterday."""
+        """Each user has had a machine since yesterday."""
         now, yesterday = datetime.now(UTC), datetime.now(UTC) - timedelta(days=1)
         state = State.RUNNING if self.storm.running else State.STOPPED
         for number in range(self.storm.users):
@@ -136,7 +136,7 @@ class Account:
     # HTTP.
 
     async def aws(self, request: web.Request) -> web.Response:
-        """AWS's one endpoint: the signature names the service."""
+        """The endpoint of all services: the signature names the service."""
         body = await request.text()
         target = request.headers.get("X-Amz-Target", "")
         if target:
@@ -177,7 +177,7 @@ class Account:
         return web.Response(text=json.dumps(told), content_type="application/x-amz-json-1.0")
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
-        """All state changes from the first one, a line of JSON each, as they come."""
+        """All state changes from the first one on, one line of JSON each."""
         answer = web.StreamResponse()
         await answer.prepare(request)
         seen = 0
@@ -189,7 +189,7 @@ class Account:
             await more.wait()
 
     async def told(self, request: web.Request) -> web.Response:
-        """Everything that can be counted."""
+        """All counts."""
         users = Counter(machine.worker for machine in self.ec2.by_id.values())
         several = sum(count > 1 for count in users.values())
         found = {"calls": self.calls, "changes": self.changes, "failures": self.failures}
@@ -199,7 +199,7 @@ class Account:
 
 
 def _record(name: str, machine: Machine, at: datetime) -> Worker:
-    """The record of a machine that has been in its state for long."""
+    """The record of a machine that has been in its state for a long time."""
     runs = machine.state is State.RUNNING
     return Worker(
         key=name,
@@ -220,7 +220,7 @@ def _record(name: str, machine: Machine, at: datetime) -> Worker:
 
 
 def _identity(key: str) -> dict[str, str]:
-    """Who signed: a machine's access key is its instance's id."""
+    """The caller: a machine's access key is its instance's id."""
     is_worker = key.startswith("i-")
     role = f"{settings.ROLE}/{key}" if is_worker else "cloudjhub-storm-manager/i-0123456789abcdef0"
     arn = f"arn:aws:sts::{settings.ACCOUNT}:assumed-role/{role}"

@@ -34,7 +34,7 @@ TIMEOUT = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a class."""
+    """The results of a class."""
 
     users: int
     failed: int
@@ -138,5 +138,5 @@ def _stopped(number: int, loop: VirtualLoop) -> Machine:
 
 
 def class_of(users: int, *, first: bool = False, within: float = 0.0, seed: int = 1) -> Outcome:
-    """A class that logs in within so many seconds; at once by default, as the figures were seen."""
+    """A class that logs in within `within` seconds; at once by default, as the figures were observed."""
     return _Class(users, first=first, within=within, seed=seed).run()

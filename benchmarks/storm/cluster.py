@@ -1,4 +1,4 @@
-"""The processes of a storm: lean AWS, machines, the real proxy and hub; and the users when they come."""
+"""The processes of a storm: lean AWS, machines, the real proxy and hub; and the users when they arrive."""
 
 import json
 import os
@@ -40,12 +40,12 @@ class StormHub(Emulated):
         return self._proxy_url
 
     def settle(self, storm: Storm, given: Mapping[str, str]) -> None:
-        """What the hub runs with: an operator's defaults."""
+        """The hub's settings: an operator's defaults."""
         self._proxy_url = storm.proxy
         state = self.directory / "state"
         state.mkdir(exist_ok=True)
         users = self.directory / "users"
-        # A class is on the users list: the hub knows everybody from its start.
+        # A class is on the users list: the hub knows all users from its start.
         users.write_text("".join(f"{storm.name(number)}\n" for number in range(storm.users)))
         self.secrets = dict(given)
         self.environ = self._environ() | {
@@ -74,27 +74,27 @@ class Usage:
     cpu: float = 0.0
     """Seconds."""
     memory: float = 0.0
-    """The most megabytes that it had (RSS)."""
+    """Peak megabytes (RSS)."""
 
 
 @dataclass
 class Cluster:
-    """A storm's processes, which run."""
+    """The running processes of a storm."""
 
     storm: Storm
     directory: Path
     hub: StormHub
     processes: dict[str, psutil.Process] = field(default_factory=dict)
     others: float = 0.0
-    """Cores that were busy with other things while the last usage was counted."""
+    """Cores that other programs used while the last usage was counted."""
 
     def told(self) -> dict[str, Any]:
-        """What the lean AWS has counted."""
+        """The counts of the lean AWS."""
         found: dict[str, Any] = requests.get(self.storm.aws + "/_storm/told", timeout=60).json()
         return found
 
     def visits(self) -> list[dict[str, Any]]:
-        """The storm itself; returns when everybody has a server or has failed."""
+        """The storm itself; returns when each user has a server or has failed."""
         process = _python(self, "visitors", stdout=subprocess.PIPE)
         self.processes["users"] = psutil.Process(process.pid)
         try:
@@ -105,7 +105,7 @@ class Cluster:
         return found
 
     def restart_hub(self, between: Callable[[], None]) -> None:
-        """Ends the hub, does something, and starts it again."""
+        """Kills the hub, calls `between`, and starts it again."""
         self.hub.kill_hub()
         between()
         self.start_hub()
@@ -123,7 +123,7 @@ class Cluster:
         return len(requests.get(url, headers=headers, timeout=20).json())
 
     def loop(self, kind: str, since: float) -> list[dict[str, Any]]:
-        """What the watch over the hub's loop wrote from a time on (epoch seconds): each `gap` or each `step`."""
+        """The log of the hub's loop since a time (epoch seconds): each `gap` or each `step`."""
         lines = (self.directory / "loop.jsonl").read_text().splitlines()
         return [told for line in lines if kind in (told := json.loads(line)) and told["at"] > since]
 

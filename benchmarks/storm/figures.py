@@ -1,4 +1,4 @@
-"""The figures of a storm, from what its processes tell."""
+"""The figures of a storm, from the reports of its processes."""
 
 import tempfile
 from collections import Counter
@@ -14,35 +14,35 @@ from benchmarks.storm.settings import Storm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What a storm came to. Seconds, megabytes."""
+    """The results of a storm. Seconds, megabytes."""
 
     storm: Storm
     problems: Counter[str]
     """What users saw instead of a server."""
     twins: int
-    """Starts of a second machine for somebody who had one, and users with more than one."""
+    """Starts of a second machine for a user, and users with more than one."""
     machines: int
     calls: Counter[str]
     """Calls of the hub during the storm, by "service:Action"."""
     lifecycle: Counter[str]
     """The lifecycle app's calls of EC2."""
     latest: float
-    """From the first user's coming to the last one's JupyterLab."""
+    """From the first user's arrival to the last one's JupyterLab."""
     overheads: Sequence[float]
     """Of each user, sorted: from the password to JupyterLab, without the machine's boot and the server's start."""
     form: Sequence[float]
-    """From asking for the login page until it was there with its assets, sorted."""
+    """From the request for the login page until it was loaded with its assets, sorted."""
     gaps: Sequence[Mapping[str, Any]]
-    """When the hub's loop came to its tick over 100 ms late: one step took long, many waited, or there was no core."""
+    """Ticks of the hub's loop over 100 ms late: one step took long, many waited, or no core was free."""
     steps: Sequence[Mapping[str, Any]]
     """Single steps of the loop that took over 100 ms."""
     usage: Mapping[str, Usage]
     others: float = 0.0
     """Cores that other programs used meanwhile."""
     places: Sequence[Sequence[int]] = ()
-    """What each user was told of the place in the queue, in the order in which they came."""
+    """The places in the queue that each user saw, in the order of arrival."""
     overtaken: int = 0
-    """By how many at most somebody was overtaken who came half a second earlier or more."""
+    """The largest number of users who overtook one that came at least half a second earlier."""
 
     @property
     def failed(self) -> int:
@@ -53,7 +53,7 @@ class Figures:
         return self.calls[call] / self.storm.users
 
     def longest_gap(self) -> tuple[float, float]:
-        """The longest lateness of the tick, and how much of it the loop's thread used a core."""
+        """The longest delay of the tick, and how much of it the loop's thread used a core."""
         return max(((one["gap"], one["cpu"]) for one in self.gaps), default=(0.0, 0.0))
 
     def longest_step(self) -> float:
@@ -67,7 +67,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def measure(storm: Storm) -> Figures:
-    """Lets a storm come over a new cluster."""
+    """Runs a storm against a new cluster."""
     with tempfile.TemporaryDirectory(prefix="storm-") as folder, running(storm, Path(folder)) as cluster:
         before = cluster.told()
         with cluster.used() as usage:
@@ -121,7 +121,8 @@ def _overhead(storm: Storm, visit: Mapping[str, Any], times: Mapping[str, float]
 
 
 def overtaken(times: Sequence[tuple[float, float]], clear: float = 0.5) -> int:
-    """By how many at most somebody was overtaken who came clearly earlier; of each when they came and were served."""
+    """The largest number of users who overtook one that came clearly earlier; `times`: when each came and was
+    served."""
     return max(
         (
             sum(other_came > came + clear and other < served for other_came, other in times)

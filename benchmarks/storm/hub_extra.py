@@ -1,4 +1,4 @@
-"""The hub's extra configuration in a storm: nothing of it changes, but its event loop is watched."""
+"""The hub's extra configuration in a storm: it changes nothing, but watches the event loop."""
 
 import os
 from pathlib import Path

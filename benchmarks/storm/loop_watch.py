@@ -14,11 +14,11 @@ from pathlib import Path
 
 TICK = 0.01
 BLOCKED = 0.1
-"""Seconds without a tick that are told."""
+"""Seconds without a tick that are logged."""
 
 
 class LoopWatch:
-    """A tick in the loop, and a thread that looks what runs there when ticks stay away."""
+    """A tick in the loop, and a thread that samples the stack when ticks are late."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -27,7 +27,7 @@ class LoopWatch:
         self._thread = threading.get_ident()
         self._steps: list[dict[str, object]] = []
         self._collecting = 0.0
-        """Seconds that the present step has looked for garbage."""
+        """Seconds of garbage collection in the present step."""
 
     def begin(self) -> None:
         """From now on."""
@@ -37,7 +37,7 @@ class LoopWatch:
         threading.Thread(target=self._look, daemon=True, name="loop watch").start()
 
     def _time_steps(self) -> None:
-        """Has each step of the loop timed: one of them alone, and not that many were ready at the same time."""
+        """Times each step of the loop alone, independent of how many were ready."""
         run = asyncio.Handle._run
         watch = self
 
@@ -74,7 +74,7 @@ class LoopWatch:
                 now, spent = time.monotonic(), time.thread_time()
                 gap = now - self._ticked - TICK
                 if gap > BLOCKED:
-                    # Without CPU of its own the loop waited for a core, or for the interpreter's lock.
+                    # Without CPU time the loop waited for a core, or for the interpreter's lock.
                     told = {"at": time.time(), "gap": gap, "cpu": spent - cpu, "stack": self._stack}
                     file.write(json.dumps(told) + "\n")
                 for step in self._steps:

@@ -1,7 +1,7 @@
 """The machines as a process: each listens at its own address once its instance runs and its server has started.
 
-As a real one it proves who it is, fetches its environment, looks which hub there is, tells of its activity, and lets
-its user in by OAuth.
+Like a real one it proves its identity, fetches its environment, checks the hub's version, reports its activity, and
+logs its user in by OAuth.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Machines:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Follows the account for ever."""
+        """Follows the account's state changes; never returns."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.answer)
         runner = web.AppRunner(app, access_log=None)

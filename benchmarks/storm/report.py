@@ -1,4 +1,4 @@
-"""docs/storm.md: what came of the storms, beside what is to be reached and a model of cloudJHub."""
+"""docs/storm.md: the results of the storms, with the goals and a model of cloudJHub."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -67,7 +67,7 @@ def line(one: Figures) -> str:
 
 
 def title(one: Figures) -> str:
-    """What storm it is."""
+    """The name of the storm."""
     kind = "first logins" if one.storm.first else "stopped machines"
     return f"{one.storm.users:,} {kind} within {one.storm.within:.0f} s" + (
         ", most at the beginning" if one.storm.stagger == "rush" else ""
@@ -104,8 +104,8 @@ def _blocks(storms: Sequence[Figures]) -> list[str]:
     worst = [(title(one), max(one.steps, key=lambda b: float(b["step"]))) for one in storms if one.steps]
     rows = []
     for what, block in worst:
-        where = " < ".join(reversed(block["stack"][-5:])) or "nothing was seen"
-        garbage = f"{1000 * block['garbage']:.0f} of them looking for garbage"
+        where = " < ".join(reversed(block["stack"][-5:])) or "unknown"
+        garbage = f"{1000 * block['garbage']:.0f} of them in garbage collection"
         rows.append(f"- {what}: {1000 * block['step']:.0f} ms, {garbage}: `{where}`")
     return ["What ran in the longest steps, innermost first:", "", *rows, ""] if rows else []
 

@@ -1,4 +1,4 @@
-"""What 2,000 running servers cost the hub while nothing happens: its poll() of each, and its reads of the records."""
+"""The cost of 2,000 idle servers for the hub: its poll() of each, and its reads of the records."""
 
 import tempfile
 import time
@@ -22,7 +22,7 @@ SETTLED = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quiet:
-    """The hub with so many servers, and what it used in `rounds` rounds of polls."""
+    """The hub with this number of servers, and what it used in `rounds` rounds of polls."""
 
     servers: int
     rounds: float
@@ -32,16 +32,16 @@ class Quiet:
     memory: float
     longest_block: float
     ready: float
-    """Seconds after its start until the hub had taken up all servers."""
+    """Seconds after its start until the hub had adopted all servers."""
 
     @property
     def per_poll(self) -> float:
-        """Milliseconds of CPU for each server and round, all else that the hub does included."""
+        """Milliseconds of CPU for each server and round, including everything else that the hub does."""
         return 1000 * self.cpu / (self.rounds * self.servers) if self.servers else 0.0
 
 
 def measure(servers: int, rounds: float) -> Quiet:
-    """A hub that takes up so many servers that run, and polls them."""
+    """A hub that adopts this number of running servers, and polls them."""
     storm = Storm(users=servers, running=True)
     with tempfile.TemporaryDirectory(prefix="storm-") as folder:
         directory = Path(folder)
@@ -72,12 +72,12 @@ def _watched(cluster: Cluster, servers: int, rounds: float, ready: float) -> Qui
 
 
 def _active(cluster: Cluster) -> int:
-    """Servers of which the proxy knows."""
+    """Servers with a route in the proxy."""
     return cluster.routes() - 1
 
 
 def _populate(cluster: Cluster, servers: int) -> None:
-    """Everybody's server runs since yesterday, as the database of the hub that was ended tells it."""
+    """All servers have run since yesterday, according to the database of the hub that was killed."""
     db = orm.new_session_factory(f"sqlite:///{cluster.directory / 'state/jupyterhub.sqlite'}")()
     role = orm.Role.find(db, "user")
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What a storm is made of, handed to each of its processes as a file."""
+"""The parameters of a storm, passed to each of its processes as a file."""
 
 import json
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ SUBNETS = ("subnet-0000000a", "subnet-0000000b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storm:
-    """Who comes, and how their machines are. Seconds."""
+    """The users and their machines. Seconds."""
 
     users: int
     within: float = 60.0
     first: bool = False
-    """Has nobody a machine yet?"""
+    """Is it the users' first login, without machines?"""
     seed: int = 1
     boot: tuple[float, float] = (2.0, 5.0)
     """From pending to running, drawn between the two."""
     server: tuple[float, float] = (1.0, 2.0)
     """From the environment to the server's first answer."""
     patience: float = 600.0
-    """A user who sees nothing of a server for so long gives up."""
+    """A user without a server gives up after this time."""
     stagger: str = "even"
-    """How the users come: `even`, or `rush`, most of them at the beginning."""
+    """How the users arrive: `even`, or `rush`, most of them at the beginning."""
     running: bool = False
     """Do all machines run from the beginning?"""
     aws_port: int = 0
@@ -62,7 +62,7 @@ class Storm:
         return f"student{number:04d}"
 
     def write(self, file: Path, secrets: Mapping[str, str]) -> None:
-        """Puts it where the processes read it."""
+        """Writes the file that the processes read."""
         file.write_text(json.dumps({"storm": asdict(self), "secrets": dict(secrets)}))
 
 

@@ -125,7 +125,7 @@ class Visitor:
         return text
 
     async def _assets(self, page: str) -> None:
-        """What a browser that was never here fetches with a page."""
+        """What a browser with an empty cache fetches with a page."""
         new = set(ASSET.findall(page)) - self._seen
         self._seen |= new
         await asyncio.gather(*(self._asset(path) for path in new))
@@ -145,7 +145,7 @@ def _title(text: str) -> str:
 
 
 def arrivals(storm: Storm) -> Iterator[float]:
-    """Seconds at which the users come, in order."""
+    """Seconds at which the users arrive, in order."""
     chance = random.Random(f"{storm.seed} arrivals")  # noqa: S311 -- not a secret
     times = [chance.random() for _ in range(storm.users)]
     if storm.stagger == "rush":

@@ -1,4 +1,4 @@
-"""What became of people and money under a rule, judged by the truth."""
+"""The cost of a rule for users and money, judged by the truth."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from bootstrap.costs.model import reports_an_hour, watched_hour
 from lifecycle_app.model.history import LEAST_SECONDS_BILLED, PER_HOUR
 
 ATTENTION = 5 * MINUTE
-"""So long after an action a person counts as still at work: reading, thinking, typing the next cell."""
+"""How long after an action a user counts as still at work: reading, thinking, typing the next cell."""
 INSTANT = 0.001
 """Less than this is rounding."""
 MACHINE = "t3.medium"
@@ -25,7 +25,7 @@ METRICS = 5
 
 @dataclass
 class Tally:
-    """One rule's sums over a whole group of people. Seconds, unless said otherwise."""
+    """One rule's sums over a whole group of users. Seconds, unless stated otherwise."""
 
     name: str
     people: int = 0
@@ -36,14 +36,14 @@ class Tally:
     killed_working: int = 0
     killed_within: int = 0
     within_terminal: int = 0
-    """Of those, stops after which the last sign of work was the end of a terminal's program."""
+    """Of those, stops where the last activity was the end of a program in a terminal."""
     late: list[float] = field(default_factory=list)
-    """From the last sign of work to StopInstances, less the timeout, for each stop that killed nothing at work."""
+    """From the last activity to StopInstances, minus the timeout, for each stop that killed no work."""
     late_by_alarm: list[float] = field(default_factory=list)
     delays: list[Delays] = field(default_factory=list)
     whys: dict[str, int] = field(default_factory=dict)
     held: int = 0
-    """Stops that came late because a program had been left stuck."""
+    """Stops delayed by a stuck program."""
 
     def add(self, runs: Sequence[Run]) -> None:
         """Counts one person's runs."""
@@ -59,7 +59,7 @@ class Tally:
 
     @property
     def early(self) -> float:
-        """By how much the earliest of these stops came before the timeout was over."""
+        """How much before the timeout the earliest of these stops came."""
         return max(0.0, -min(self.late, default=0.0))
 
     @property
@@ -97,14 +97,14 @@ class Tally:
 
 
 def is_at_work(life: Life, at: float) -> bool:
-    """Does useful work run at this moment, or did the person do something just now?"""
+    """Does useful work run at this moment, or did the user do something just before?"""
     if at - life.last_interaction(at) < ATTENTION:
         return True
     return any(work.is_useful and work.end > at for work in life.works(at))
 
 
 def engaged(run: Run) -> float:
-    """How long of a run there was work, or a person at it."""
+    """How long work or its user was active in a run."""
     total, until = 0.0, run.life.running
     for begin, end in _spans(run):
         if end > until:
@@ -114,7 +114,7 @@ def engaged(run: Run) -> float:
 
 
 def _spans(run: Run) -> Iterator[tuple[float, float]]:
-    # The boot is no idleness: somebody waits for it.
+    # The boot is not idle time: the user waits for it.
     yield run.life.running, run.life.ready
     for sign in run.life.signs(run.end):
         if not isinstance(sign, Work):
@@ -124,7 +124,7 @@ def _spans(run: Run) -> Iterator[tuple[float, float]]:
 
 
 def watching(report_period: float) -> float:
-    """$ an hour that a worker of ours runs, at the most: all metrics have data, and no report is free any more."""
+    """$ an hour of a running worker, at most: all metrics have data, and no report is free."""
     period, prices = timedelta(seconds=report_period), Prices()
     return (
         watched_hour(period, METRICS, prices, Assumptions()) + reports_an_hour(period) * prices.metric_request
@@ -132,11 +132,11 @@ def watching(report_period: float) -> float:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that so large a share does not exceed."""
+    """The value that this share does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def share_within(values: Sequence[float], most: float) -> float:
-    """How many of the values are at most that, of 1."""
+    """The share of values that are at most `most`, of 1."""
     return sum(value <= most for value in values) / len(values)

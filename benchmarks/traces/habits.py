@@ -27,7 +27,7 @@ class Habits:
     hours: tuple[tuple[float, float], ...]
     """(hour of the day, weight): when they begin."""
     lessons: tuple[tuple[int, float], ...]
-    """(day, hour) of lessons, for which everybody comes at the same time."""
+    """(day, hour) of lessons, for which all come at the same time."""
     attendance: float
     crowded_weeks: frozenset[int]
     """Weeks before a deadline or an exam."""

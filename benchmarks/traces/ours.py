@@ -1,8 +1,8 @@
-"""Our rule: the product's own decisions, queries, alarm and drain, asked at the moments at which something asks them.
+"""Our rule: the product's own decisions, queries, alarm and drain, run at the moments of their triggers.
 
-The code that decides is the real one: `decide`, `next_check`, `CloudWatch.evidence` (which turns datapoints into
-evidence), the alarm's request, the local cloud's `evaluate`, the hub's `verdict`. Left out is what these moments do not
-depend on: the records' table, and everything that fails.
+The deciding code is the real one: `decide`, `next_check`, `CloudWatch.evidence` (which turns datapoints into
+evidence), the alarm's request, the local cloud's `evaluate`, the hub's `verdict`. The records' table and all
+failures are left out, because these moments do not depend on them.
 """
 
 import random
@@ -35,33 +35,33 @@ CLUSTER = "term"
 REPORT_PERIOD = Timing().report_period.total_seconds()
 SWEEP = 5 * MINUTE
 SWEEP_LATE = (0.0, 5.0)
-"""Seconds by which a schedule begins late."""
+"""Seconds by which a schedule is late."""
 DELIVERY = (1.0, 30.0)
-"""Seconds from an alarm's change until the function begins: EventBridge and Lambda, cold now and then."""
+"""Seconds from an alarm's change until the function begins: EventBridge and Lambda, with some cold starts."""
 ALARMS_LOST = 0.01
 FUNCTION = (0.5, 3.0)
-"""Seconds that a function takes until StopInstances, its question to the hub included."""
+"""Seconds that a function takes until StopInstances, including its request to the hub."""
 LETS_GO = 0.3
-"""Seconds before StopInstances at which the hub takes the route away."""
+"""Seconds before StopInstances at which the hub removes the route."""
 UNDER_WAY = 2.0
-"""Seconds after which a report can be asked for."""
+"""Seconds after which a report can be queried."""
 LEEWAY = timedelta(minutes=10)
-"""So much longer than decisions look back a run's reports are kept: alarms look back a little further."""
+"""How much longer than decisions need them reports are kept: alarms need a little more."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """What has been reported of a run so far."""
+    """The reports of a run so far."""
 
     life: Life
     kept: int
-    """Reports: the older ones are forgotten."""
+    """Number of reports to keep."""
     reports: dict[int, Seen] = field(default_factory=dict)
     last_life: int = 0
     last_person: int = 0
     last_work: int | None = None
     alarm: "_Look | None" = None
-    """One that has rung and is under way."""
+    """One that has fired and is in transit."""
 
     def note(self, number: int, seen: Seen, lowest: Level) -> None:
         self.reports[number] = seen
@@ -76,7 +76,7 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A moment at which somebody asks whether the worker may run on."""
+    """A moment at which a trigger asks whether the worker may continue."""
 
     at: float
     by: str
@@ -87,7 +87,7 @@ class _Look:
 class Ours:
     """One worker under our rule. It reports each `period` seconds.
 
-    `is_rolling`: does CloudWatch move an alarm's periods on at each evaluation, or does it keep to the clock's?
+    `is_rolling`: does CloudWatch move an alarm's periods on at each evaluation, or use the clock's?
     """
 
     name = "cloudJHub (ours)"
@@ -125,7 +125,7 @@ class Ours:
         self._slots = int(period) // slot
         """From one report's slot to the next one's."""
         self._offset = self._random.uniform(0, self._every)
-        """From the end of an alarm's periods until CloudWatch evaluates them; nobody can choose that."""
+        """From the end of an alarm's periods until CloudWatch evaluates them; it cannot be chosen."""
 
     def stop(self, life: Life, until: float) -> Stop | None:
         first = self._reporter.telling(life.ready)
@@ -138,11 +138,11 @@ class Ours:
         return self._before(known, until)
 
     def _before(self, known: _Known, until: float) -> Stop | None:
-        """The stop that comes before the next lively report is known, if one does."""
+        """The stop before the next report with activity is known, if there is one."""
         watched = self._watched_from(known)
         if watched >= until and known.alarm is None:
             return None
-        # It rings whether or not somebody has come back when that is delivered.
+        # It fires even if the user has come back when the event is delivered.
         known.alarm = self._alarm(known, until) or known.alarm
         sweeps = self._sweeps(known, watched, until)
         alarm = [known.alarm] if known.alarm is not None and known.alarm.at < until else []
@@ -155,7 +155,8 @@ class Ours:
         return None
 
     def _watched_from(self, known: _Known) -> float:
-        """Long before anything may be due, so that asking from here on misses nothing; asking always takes too long."""
+        """A time before anything can be due, so that checks from here on miss nothing; checking from the start is
+        slow."""
         policy = self._policy
         soonest = self._told_until(known.last_life) + policy.idle_timeout.total_seconds() / 2
         if policy.busy_allowance is None:
@@ -163,7 +164,7 @@ class Ours:
         return min(soonest, self._told_until(known.last_person) + policy.busy_allowance.total_seconds() / 2)
 
     def _alarm(self, known: _Known, until: float) -> _Look | None:
-        """The alarm's ring after the last life, if it comes to that before `until`, and is not lost."""
+        """The alarm after the last activity, if it fires before `until` and is not lost."""
         alarm = self._lean.alarms[idle_alarm_name(CLUSTER, self._instance_id)]
         alarm.state, self._rang = AlarmState.OK, False
         looks_back = alarm.period * alarm.condition.evaluation_periods
@@ -183,7 +184,7 @@ class Ours:
         return _Look(at, "alarm", window=end - looks_back - told, delivery=delivery)
 
     def _sweeps(self, known: _Known, since: float, until: float) -> Iterator[_Look]:
-        """Those that find the worker's record due; before `since` it cannot be."""
+        """The sweeps that find the worker's record due; before `since` it cannot be."""
         since = max(since, self._reporter.time_of(max(known.reports, default=0)) + UNDER_WAY)
         number = int(since // SWEEP)
         while number * SWEEP < until:
@@ -194,7 +195,7 @@ class Ours:
             number += 1
 
     def _is_due(self, known: _Known, at: float) -> bool:
-        """By what record_activity has written in the minutes before."""
+        """According to what record_activity has written."""
         now = moment(at)
         blank = Evidence(period=self._period)
         return next_check(self._record(known, now), blank, self._policy, now) <= now
@@ -215,7 +216,7 @@ class Ours:
         return decide(self._record(known, now), evidence, self._policy, now)
 
     def _record(self, known: _Known, now: datetime) -> Worker:
-        """The worker's record, with the life that record_activity knows of."""
+        """The worker's record, with the activity that record_activity knows."""
         running = moment(known.life.running)
         worker = Worker(
             key="someone",
@@ -232,7 +233,7 @@ class Ours:
         return min(now, moment(self._told_until(number)))
 
     def _told_until(self, number: int) -> float:
-        """The end of what the evidence tells by this report."""
+        """The end of the step that contains this report."""
         return (self._reporter.time_of(number) // self._step + 1) * self._step
 
     def _verdict(self, known: _Known, decision: Decision, at: float) -> verdict.Verdict:

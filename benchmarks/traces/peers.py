@@ -1,5 +1,5 @@
-"""The peers' rules, and the two bounds. Each is written from its source, and given the benefit of the doubt:
-its stop takes no time, and nothing of it fails.
+"""The peers' rules, and the two bounds. Each is modelled on its source, and favoured: its stops take no time and never
+fail.
 """
 
 import random
@@ -12,11 +12,11 @@ from benchmarks.traces.trace import HOUR, MINUTE, Kind, Life, Trace, Work
 
 TIMEOUT = HOUR
 ACTIVITY_POLL = 5 * MINUTE
-"""How often JupyterHub asks the proxy (`last_activity_interval`), and single-user servers tell of themselves."""
+"""How often JupyterHub asks the proxy (`last_activity_interval`), and single-user servers report their own."""
 
 
 class Oracle:
-    """Stops exactly at the timeout after the last true sign of work; knows the truth at every moment."""
+    """Stops exactly at the timeout after the last true activity; knows the truth at every moment."""
 
     name = "perfect oracle"
 
@@ -34,7 +34,7 @@ class Oracle:
 
 
 class Never:
-    """Machines run on."""
+    """Machines are never stopped."""
 
     name = "never stop"
 
@@ -43,11 +43,11 @@ class Never:
 
 
 class Culler:
-    """A culler that looks every `every` seconds at the `last_activity` that JupyterHub knows.
+    """A culler that checks JupyterHub's `last_activity` every `every` seconds.
 
-    The hub learns of traffic through the proxy every five minutes; any open tab is traffic (JupyterLab polls,
-    WebSockets ping). `servers_tell`: single-user servers tell every five minutes of kernels' messages too. Neither
-    knows of a cell that prints nothing, nor of terminals' programs.
+    The hub reads the proxy's traffic every five minutes; any open tab is traffic (JupyterLab polls, WebSockets ping).
+    `servers_tell`: single-user servers also report kernels' messages every five minutes. Neither sees a cell that
+    prints nothing, nor programs in terminals.
     """
 
     def __init__(self, name: str, every: float, seed: object, *, servers_tell: bool) -> None:
@@ -61,7 +61,7 @@ class Culler:
     def stop(self, life: Life, until: float) -> Stop | None:
         known = life.ready
         while True:
-            # What is known only grows: no check before this one can find it idle.
+            # Known activity only increases: no check before this one can find it idle.
             at = _next(known + TIMEOUT, self._every, self._check)
             if at >= until:
                 return None

@@ -1,4 +1,4 @@
-"""Traces of people by a seed: the same seed, name and habits give the same trace."""
+"""Traces of simulated users: the same seed, name and habits give the same trace."""
 
 import random
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from benchmarks.traces.trace import DAY, HOUR, MINUTE, WEEK, Kind, Span, Trace, 
 
 LESSON = 1.5 * HOUR
 STUCK_UNTIL = 7 * DAY
-"""So long at most, if the person does not come back."""
+"""Maximum, if the user does not come back."""
 
 
 def trace(seed: object, name: str, habits: Habits, weeks: int) -> Trace:
@@ -60,7 +60,7 @@ class _Person:
                     yield week * WEEK + day * DAY + hour * HOUR + late, LESSON
 
     def _session(self, begin: float, lasts: float, following: float) -> float:
-        """Works from `begin` on for about so long; the time at which the person goes away."""
+        """Works from `begin` on for about `lasts`; returns the time at which the user leaves."""
         habits, end = self.habits, begin + lasts
         at = begin
         break_at = (
@@ -84,7 +84,7 @@ class _Person:
         return last
 
     def _act(self, at: float) -> float:
-        """One action; when the person is free for the next."""
+        """One action; returns when the user is free for the next."""
         self.touches.append(at)
         if self.random.random() >= self.habits.cell_share:
             return at

@@ -60,7 +60,7 @@ def late(terms: Sequence[Term], path: Path) -> None:
 
 
 def money(terms: Sequence[Term], path: Path) -> None:
-    """Dollars a month against sessions killed while somebody or something was at work."""
+    """Dollars a month against sessions killed during work."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(10, 4.2), layout="constrained")
         for place, term in enumerate(terms):

@@ -1,4 +1,4 @@
-"""docs/traces.md: what a term costs under each rule, and whom it hits."""
+"""docs/traces.md: what a term costs under each rule, in money and in lost work."""
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import mean
@@ -161,8 +161,9 @@ def _early(us: Tally) -> str:
     if not us.killed_within:
         return "No stop came before the timeout was over."
     return f"""{us.killed_within} stops came up to {us.early:.0f} s before the timeout was over,
-    {us.within_terminal} of them after a terminal's program: processes are looked at when a report is made, so that
-    one which ends between two reports was last seen in the report before."""
+    {us.within_terminal} of them after a terminal's program: processes are checked for each report, so one that ends
+    between two
+    reports was last seen in the earlier one."""
 
 
 def _late(term: Term) -> str:
@@ -280,7 +281,7 @@ def _foot() -> str:
 
 
 def _flow(text: str, indent: str = "") -> str:
-    """Prose in lines that fit."""
+    """The text, wrapped."""
     return fill(
         " ".join(text.split()), 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
@@ -306,5 +307,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def summary(terms: Sequence[Term]) -> str:
-    """The money's tables, for whoever ran the command."""
+    """The tables of costs, for the terminal."""
     return "\n\n".join(f"{term.title}\n{_money(term)}" for term in terms)

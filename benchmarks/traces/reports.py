@@ -1,6 +1,6 @@
-"""What a worker's reporter tells of a run, report by report: `bootstrap.worker`'s rules applied to the truth.
+"""What a worker's reporter reports of a run: `bootstrap.worker`'s rules applied to the truth.
 
-Report k is made at `time_of(k)`, within the k-th period of the clock, and tells of the time since the one before.
+Report k is made at `time_of(k)`, within the k-th period of the clock, and covers the time since the one before.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SAMPLING = KERNEL_SAMPLING.total_seconds()
 
 @dataclass(slots=True)
 class Seen:
-    """One report: its level, and whether something worked, whatever else happened."""
+    """One report: its level, and whether it includes work."""
 
     level: Level = Level.QUIET
     worked: bool = False
@@ -38,11 +38,11 @@ class Reporter:
         return (number + self._phase) * self._period
 
     def telling(self, at: float) -> int:
-        """The number of the report that tells of this moment."""
+        """The number of the report that covers this moment."""
         return ceil(at / self._period - self._phase)
 
     def lively(self, life: Life, until: float) -> Iterator[tuple[int, Seen]]:
-        """The reports of a run that are not quiet, in order."""
+        """The reports of a run with activity, in order."""
         pending: dict[int, Seen] = {}
         for sign in life.signs(until):
             begin = sign.begin if isinstance(sign, Work) else sign
@@ -54,7 +54,7 @@ class Reporter:
         yield from sorted(pending.items())
 
     def look(self, life: Life, at: float) -> Seen:
-        """What a look between two reports sees, as when the hub asks: back to the last report, or the one before."""
+        """An observation between two reports, as when the hub asks: back to the last report, or the one before."""
         last = self.telling(at) - 1
         before = last if at - self.time_of(last) >= self._period / 2 else last - 1
         seen = Seen()

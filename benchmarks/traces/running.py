@@ -15,10 +15,10 @@ SERVING = (15.0, 30.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:
-    """Where the time went between the last sign of life and a stop by alarm, besides the timeout. Seconds."""
+    """The delays between the last activity and a stop by alarm, without the timeout. Seconds."""
 
     report: float
-    """Until the worker's next report, which tells of it."""
+    """Until the worker's next report, which contains it."""
     window: float
     """Until the periods that CloudWatch would evaluate, all of the timeout, no longer hold that report."""
     evaluation: float
@@ -31,7 +31,7 @@ class Delays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """When StopInstances comes, and why. `let_go`: from this moment on the hub sends nobody there any more."""
+    """When StopInstances comes, and why. `let_go`: from this moment on the hub has released the server."""
 
     at: float
     let_go: float

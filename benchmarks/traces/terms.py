@@ -27,7 +27,7 @@ RULES: tuple[Callable[[Trace, object], Rule], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Our rule with one thing changed."""
+    """Our rule with one change."""
 
     words: str
     period: float = REPORT_PERIOD
@@ -48,7 +48,7 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Term:
-    """What came out, rule by rule: ours, the oracle's, the peers'."""
+    """The results by rule: ours, the oracle's, the peers'."""
 
     title: str
     people: int
@@ -73,7 +73,7 @@ class Term:
 
 
 def term(title: str, habits: Habits, people: int, weeks: int, seed: object) -> Term:
-    """Every person's trace, one after the other, under each rule."""
+    """Every user's trace under each rule."""
     tallies = tuple(Tally(rule(Trace("nobody", ()), seed).name) for rule in RULES)
     variants = tuple(Tally(variant.words) for variant in VARIANTS)
     sessions = 0

@@ -1,4 +1,4 @@
-"""What really happened at one person's machine, whoever watched. Times are seconds since the term's first Monday."""
+"""What really happened on one user's machine. Times are seconds since the term's first Monday."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -19,18 +19,18 @@ def moment(at: float) -> datetime:
 
 
 class Kind(StrEnum):
-    """What keeps a machine at work."""
+    """The kinds of work."""
 
     KERNEL = "kernel"
     TERMINAL = "terminal"
     """A program in a terminal, or detached from one."""
     STUCK = "stuck"
-    """A cell that waits for input() or loops for ever: the kernel is busy, and nobody wants anything of it."""
+    """A cell that waits for input() or never ends: the kernel is busy, but does no useful work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Something that runs. `cpu` in percent of one core; `prints`: does it send output all the time?"""
+    """Something that runs. `cpu` in percent of one core; `prints`: does it print continuously?"""
 
     begin: float
     end: float
@@ -45,7 +45,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Trace:
-    """The truth about one worker. Everything is sorted by its beginning."""
+    """The truth about one worker. Everything is sorted by its start."""
 
     name: str
     interactions: Sequence[float]
@@ -68,24 +68,24 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One run of the machine: what of the trace it sees. What ran in an earlier run is lost with that."""
+    """One run of the machine: the part of the trace in it. Work of an earlier run ended with that run."""
 
     trace: Trace
     start: float
-    """When the person asked for the machine."""
+    """When the user started the machine."""
     running: float
-    """When EC2 says `running`: from here on it is billed."""
+    """When EC2 reports `running`: billing starts."""
     ready: float
-    """When JupyterLab has loaded, which is the person's first interaction in this run."""
+    """When JupyterLab has loaded, which is the user's first interaction in this run."""
 
     def interactions(self, until: float) -> Iterator[float]:
-        """Those after `ready` and until then; what was pressed while the machine booted had no effect."""
+        """Those after `ready` and until then; actions during the boot had no effect."""
         found = self.trace.interactions
         for place in range(bisect_right(found, self.ready), bisect_right(found, until)):
             yield found[place]
 
     def works(self, until: float) -> Iterator[Work]:
-        """What began in this run, until then, the newest first; it cannot have run before the machine was ready."""
+        """The works of this run until then, the newest first; none ran before the machine was ready."""
         begins, works = self.trace.begins, self.trace.works
         for place in range(bisect_right(begins, until) - 1, bisect_left(begins, self.start) - 1, -1):
             yield self.clipped(works[place])
@@ -97,7 +97,7 @@ class Life:
         return Work(self.ready, max(work.end, self.ready), work.kind, work.cpu, work.prints)
 
     def signs(self, until: float) -> Iterator[float | Work]:
-        """Interactions and works from `ready` on, by their beginnings."""
+        """Interactions and works from `ready` on, by their start."""
         yield self.ready
         works, touches = self._works(until), self.interactions(until)
         work, touch = next(works, None), next(touches, None)
