@@ -52,7 +52,7 @@ def made_by(calls: Calls, who: str, service: str = "") -> dict[str, int]:
     }
 
 
-def words(counts: dict[str, int]) -> str:
+def text(counts: dict[str, int]) -> str:
     """Counts for a table."""
     named = (f"{count:,} {action.partition(':')[2]}" for action, count in counts.items())
     return ", ".join(named) or "none"

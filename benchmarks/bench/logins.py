@@ -80,10 +80,10 @@ def measure_calls(cloud: LocalCloud, visitors: Sequence[Visitor]) -> Section:
     many = f"{len(visitors)} later logins at once"
     return Section(
         title="Calls per login",
-        words="The hub's calls to AWS, from Start until JupyterLab is ready. The records are read for all servers "
+        intro="The hub's calls to AWS, from Start until JupyterLab is ready. The records are read for all servers "
         "together, see below; that reader is not counted here.",
         rows=tuple(
-            Row(what=f"{what}: {service}", value=counting.words(made), target=target)
+            Row(what=f"{what}: {service}", value=counting.text(made), target=target)
             for what, calls, wish in (
                 ("first login", first, "1 change"),
                 ("later login", again, "1 call"),
@@ -158,7 +158,7 @@ def _against_bare(first: Sequence[Measured], again: Sequence[Measured], boot_tim
         ]  # fmt: skip
     return Section(
         title="From Start to a usable JupyterLab",
-        words="Usable: `/user/<name>/lab` and its kernel specs answer through the proxy. The bare start is the very "
+        intro="Usable: `/user/<name>/lab` and its kernel specs answer through the proxy. The bare start is the very "
         "command and environment that a worker runs, in a new home for a first login and in a used one for a later "
         "login, until the same two answer. Both are measured alternately, and each ratio is of two consecutive "
         f"values. The emulated machine is pending for {boot_time:g} s (`--boot-time`), which is not our work.",
@@ -173,7 +173,7 @@ def _stages(first: Sequence[Measured], again: Sequence[Measured]) -> Section:
             rows.append(measured(f"{name}: {what}", seconds, 2, "s"))
     return Section(
         title="Where a login's time goes",
-        words="Seconds from one step to the next, from the progress page and the machine's console.",
+        intro="Seconds from one step to the next, from the progress page and the machine's console.",
         rows=tuple(rows),
     )
 

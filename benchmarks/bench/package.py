@@ -140,7 +140,7 @@ def _size_section(size: int, content: Mapping[str, int]) -> Section:
     rows.append(Row(what="metadata of packages", value=f"{metadata:,} bytes"))
     return Section(
         title="Lambda package",
-        words="`chalice package` of a copy of the sources and their byte code, with `PIP_NO_DEPS=1`. It contains no "
+        intro="`chalice package` of a copy of the sources and their byte code, with `PIP_NO_DEPS=1`. It contains no "
         "boto3, botocore or JupyterHub. Compressed bytes by directory.",
         rows=tuple(rows),
     )
@@ -180,7 +180,7 @@ def _import_section(unpacked: Path, repetitions: int) -> Section:
     )
     return Section(
         title="Cold start",
-        words="A new Python process that imports and exits, on Lambda's packages only. The package contains its "
+        intro="A new Python process that imports and exits, on Lambda's packages only. The package contains its "
         "byte code, and none is written, as on Lambda's read-only disk. The first handler to run is wired: it "
         "gets its stores, the hub's client and CloudWatch's; EC2's is created when a run first calls EC2.",
         rows=tuple(rows),

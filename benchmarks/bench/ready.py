@@ -20,7 +20,7 @@ def measure(port: int, repetitions: int) -> Section:
             resumed.append(_up(cloud))
     return Section(
         title="`make local`",
-        words="`python -m bootstrap local up --detach` until it returns, which is when a user can log in.",
+        intro="`python -m bootstrap local up --detach` until it returns, which is when a user can log in.",
         rows=(
             measured("from an empty state directory", sample(empty), 1, "s", at_most=TARGET),
             measured("resuming", sample(resumed), 1, "s", at_most=TARGET),

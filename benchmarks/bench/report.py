@@ -26,7 +26,7 @@ class Sample:
     def median(self) -> float:
         return median(self.values)
 
-    def told(self, digits: int, unit: str = "") -> str:
+    def shown(self, digits: int, unit: str = "") -> str:
         """The median, for a table."""
         return f"{self.median:,.{digits}f} {unit}".rstrip()
 
@@ -80,7 +80,7 @@ class Section:
     """A table with a sentence on how it was measured."""
 
     title: str
-    words: str
+    intro: str
     rows: tuple[Row, ...]
 
 
@@ -89,7 +89,7 @@ class Table:
     """A table with named columns, for comparisons."""
 
     title: str
-    words: str
+    intro: str
     head: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
 
@@ -97,7 +97,7 @@ class Table:
 def measured(what: str, of: Sample, digits: int, unit: str = "", *, at_most: float | None = None) -> Row:
     """A row for a sample, with a verdict on its median where there is a target."""
     target = "" if at_most is None else verdict(of.median, at_most, unit)
-    return Row(what=what, value=of.told(digits, unit), spread=of.spread(digits), target=target)
+    return Row(what=what, value=of.shown(digits, unit), spread=of.spread(digits), target=target)
 
 
 def verdict(value: float, at_most: float, unit: str = "") -> str:
@@ -113,7 +113,7 @@ def markdown(head: str, sections: Sequence[Section | Table]) -> str:
 def _shown(section: Section | Table) -> str:
     table = section if isinstance(section, Table) else _table(section)
     lines = [_line(table.head), _line(["---"] * len(table.head)), *map(_line, table.lines)]
-    return f"## {table.title}\n\n{table.words}\n\n" + "\n".join(lines)
+    return f"## {table.title}\n\n{table.intro}\n\n" + "\n".join(lines)
 
 
 def _table(section: Section) -> Table:
@@ -129,7 +129,7 @@ def _table(section: Section) -> Table:
         columns = {("measured" if name == "median" else name): cells for name, cells in columns.items()}
     filled = {name: cells for name, cells in columns.items() if any(cells)}
     lines = tuple(zip(*filled.values(), strict=True))
-    return Table(title=section.title, words=section.words, head=tuple(filled), lines=lines)
+    return Table(title=section.title, intro=section.intro, head=tuple(filled), lines=lines)
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -37,16 +37,18 @@ def hub_process(cloud: LocalCloud) -> psutil.Process:
 def _is_hub(process: psutil.Process, cloud: LocalCloud) -> bool:
     folder = f"{cloud.state_dir}/"
     try:
-        words = process.cmdline()
-        return "-m" in words and any(w.startswith(folder) and w.endswith(CONFIGURATION) for w in words)
+        arguments = process.cmdline()
+        return "-m" in arguments and any(
+            w.startswith(folder) and w.endswith(CONFIGURATION) for w in arguments
+        )
     except psutil.Error:
         return False
 
 
 def _memory(cloud: LocalCloud) -> tuple[float, float]:
     """RSS and USS of the hub in megabytes."""
-    told = hub_process(cloud).memory_full_info()
-    return told.rss / MEGABYTE, told.uss / MEGABYTE
+    used = hub_process(cloud).memory_full_info()
+    return used.rss / MEGABYTE, used.uss / MEGABYTE
 
 
 def _calls_within(cloud: LocalCloud, window: float) -> Calls:
@@ -69,7 +71,7 @@ def _memory_section(memory: Sequence[tuple[float, float]]) -> Section:
         ]
     return Section(
         title="Memory of the hub",
-        words="For a hub that has had logins before. Per server: the slope over all counts, by least squares.",
+        intro="For a hub that has had logins before. Per server: the slope over all counts, by least squares.",
         rows=tuple(rows),
     )
 
@@ -98,7 +100,7 @@ def _calls_section(quiet: Calls, busy: Calls, servers: int, window: float) -> Se
         )
     return Section(
         title="Calls per minute while nothing happens",
-        words=f"Counted over {window:.0f} s each. Locally the hub reads the records every second, workers report "
+        intro=f"Counted over {window:.0f} s each. Locally the hub reads the records every second, workers report "
         "every 10 s, and each schedule of the lifecycle app runs every minute; on AWS it is 5 s, half a minute, and "
         "1, 5 and 15 minutes.",
         rows=tuple(rows),

@@ -25,7 +25,7 @@ def section() -> Section:
     named = ", ".join(f"{count:g} {name}" for name, count in hourly.items())
     return Section(
         title="Lambda invocations",
-        words="Derived from the schedules and rules of the app, not measured.",
+        intro="Derived from the schedules and rules of the app, not measured.",
         rows=(
             Row(
                 what="per hour and cluster, independent of what runs",

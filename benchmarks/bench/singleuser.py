@@ -44,14 +44,14 @@ class _Hub(BaseHTTPRequestHandler):
     """Answers a server's requests to its hub."""
 
     def do_GET(self) -> None:
-        self._tell(USER if self.path.startswith("/hub/api/user") else {"version": "6.1.1"})
+        self._send(USER if self.path.startswith("/hub/api/user") else {"version": "6.1.1"})
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self._tell({})
+        self._send({})
 
-    def _tell(self, what: Mapping[str, object]) -> None:
-        sent = json.dumps(what).encode()
+    def _send(self, content: Mapping[str, object]) -> None:
+        sent = json.dumps(content).encode()
         self.send_response(200)
         self.send_header("X-JupyterHub-Version", "6.1.1")
         self.send_header("Content-Type", "application/json")
@@ -160,7 +160,7 @@ def _section(taken: Mapping[str, list[tuple[float, float]]]) -> Section:
         rows.append(measured(f"ratio: {what}", ratios(samples[TRIMMED], samples[AS_INSTALLED]), 2))
     return Section(
         title="The server's start",
-        words="jupyterhub-singleuser with JupyterLab, against a hub that answers at once, until Lab's page and its "
+        intro="jupyterhub-singleuser with JupyterLab, against a hub that answers at once, until Lab's page and its "
         f"kernel specs answer. The image does not contain {', '.join(SLOW)}.",
         rows=tuple(rows),
     )

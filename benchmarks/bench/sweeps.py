@@ -1,9 +1,8 @@
-"""One sweep: what it costs, by how many workers exist, how many of them run and how many are due.
+"""The cost of one sweep, by the number of workers that exist, run and are due.
 
 `python -m benchmarks.bench.sweeps --records 100000 --due 1000` prints it as JSON; with `--running N` others run that
-are not
-due yet. The records are in Amazon's DynamoDB Local (or dynalite, with `--store dynalite`), the hub is a separate, slow
-server, EC2 and CloudWatch are lean versions in this process.
+are not due yet. The records are in Amazon's DynamoDB Local (or dynalite, with `--store dynalite`), the hub is a
+separate, slow server, EC2 and CloudWatch are lean versions in this process.
 """
 
 import argparse
@@ -70,7 +69,7 @@ class Token:
     def forget(self) -> None: ...
 
 
-class Asked:
+class Requests:
     """DynamoDB requests as they leave this process, and what they read."""
 
     def __init__(self) -> None:
@@ -92,11 +91,11 @@ class Asked:
 
     def _note(self, target: bytes | str, content: bytes) -> None:
         name = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
-        told = json.loads(content or b"{}")
+        body = json.loads(content or b"{}")
         with self._lock:
             self.calls[name] += 1
-            self.read += told.get("ScannedCount", 0) + ("Item" in told)
-            self.read += sum(map(len, told.get("Responses", {}).values()))
+            self.read += body.get("ScannedCount", 0) + ("Item" in body)
+            self.read += sum(map(len, body.get("Responses", {}).values()))
 
 
 class CountedHub(HubClient):
@@ -206,9 +205,9 @@ def swept(records: int, due: int, hub_api: str, running: int = 0) -> dict[str, A
     """What one sweep did and used, on the DynamoDB that the environment names."""
     hub = CountedHub(hub_api)
     service, ec2, cloudwatch = a_cluster(fill(records, due, datetime.now(UTC), running), hub)
-    asked = Asked()
+    requests = Requests()
     began, worked = time.monotonic(), time.process_time()
-    with asked.counting():
+    with requests.counting():
         outcomes = sweep(service, lambda: True)
     return {
         "records": records,
@@ -218,8 +217,8 @@ def swept(records: int, due: int, hub_api: str, running: int = 0) -> dict[str, A
         "seconds": time.monotonic() - began,
         "cpu": time.process_time() - worked,
         "megabytes": peak_megabytes(),
-        "dynamodb": dict(asked.calls),
-        "items_read": asked.read,
+        "dynamodb": dict(requests.calls),
+        "items_read": requests.read,
         "ec2": dict(ec2.calls),
         "cloudwatch": dict(cloudwatch.calls),
         "hub": dict(hub.calls),
@@ -295,7 +294,7 @@ def measure() -> Section:
     ]
     return Section(
         title="One sweep",
-        words="`python -m benchmarks.bench.sweeps --records N --due M`: the real function's code, its records in "
+        intro="`python -m benchmarks.bench.sweeps --records N --due M`: the real function's code, its records in "
         "Amazon's "
         "DynamoDB Local, the hub a separate server, EC2 and CloudWatch lean in-memory versions. Requests are "
         "counted as they leave the process.",

@@ -39,7 +39,7 @@ def main() -> int:
     with contextlib.chdir(PLACE):
         mutants = read_mutants(PLACE / "mutants", get_diff_for_mutant)
     verdict = judged(mutants, read_explanations(SURVIVORS))
-    _tell(verdict)
+    _print(verdict)
     if given.names:
         return 1 if verdict.unexplained else 0
     for one in verdict.needless:
@@ -49,7 +49,7 @@ def main() -> int:
     return 0 if verdict.is_good else 1
 
 
-def _tell(verdict: Verdict) -> None:
+def _print(verdict: Verdict) -> None:
     print(f"\n{verdict.killed} of {verdict.total} mutants killed, {verdict.rate:.1%}")
     for mutant in _in_order(verdict.unexplained):
         print(f"unexplained: {mutant.function}\n  - {mutant.change[0]}\n  + {mutant.change[1]}")

@@ -67,16 +67,16 @@ class Verdict:
 def judged(mutants: Iterable[Mutant], explanations: Iterable[Explanation]) -> Verdict:
     """The mutants compared with the explanations."""
     known = {(one.function, one.change): one for one in explanations}
-    everybody = list(mutants)
-    survivors = [one for one in everybody if not one.is_killed]
+    tried = list(mutants)
+    survivors = [one for one in tried if not one.is_killed]
     explained = {one: known[one.function, one.change] for one in survivors if _key(one) in known}
     used = {_key(one) for one in explained}
     return Verdict(
         explained,
         tuple(one for one in survivors if _key(one) not in known),
         tuple(one for key, one in known.items() if key not in used),
-        len(everybody) - len(survivors),
-        len(everybody),
+        len(tried) - len(survivors),
+        len(tried),
     )
 
 

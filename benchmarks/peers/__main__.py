@@ -28,7 +28,7 @@ def main() -> None:
         given.due,
         given.stop_seconds,
         given.repetitions,
-        lambda words: print(words, flush=True),
+        lambda text: print(text, flush=True),
     )
     pictures = given.docs / "pictures"
     by_running(comparison, lambda costs: costs.first.called, "calls of a sweep", pictures / "peers-calls.svg")

@@ -71,13 +71,13 @@ def _instance(fleet: Fleet, number: int, now: datetime) -> str:
 
 def stop_instances(numbers: Sequence[int]) -> str:
     """The answer: all are stopping."""
-    told = "".join(
+    items = "".join(
         f"<item><instanceId>{instance_id(number)}</instanceId>"
         "<currentState><code>64</code><name>stopping</name></currentState>"
         "<previousState><code>16</code><name>running</name></previousState></item>"
         for number in numbers
     )
-    return _xml("StopInstances", f"<instancesSet>{told}</instancesSet>")
+    return _xml("StopInstances", f"<instancesSet>{items}</instancesSet>")
 
 
 def get_metric_statistics(fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -39,9 +39,9 @@ def _users(hub: requests.Session, api: str) -> Iterator[dict[str, Any]]:
     while url:
         answer = hub.get(url, headers=PAGED)
         answer.raise_for_status()
-        told = answer.json()
-        yield from told["items"]
-        following = told["_pagination"]["next"]
+        page = answer.json()
+        yield from page["items"]
+        following = page["_pagination"]["next"]
         url = following and following["url"]
 
 

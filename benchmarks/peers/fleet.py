@@ -55,7 +55,7 @@ class Fleet:
         return sorted(numbers) == list(range(self.due))
 
     @property
-    def words(self) -> str:
+    def title(self) -> str:
         """For a heading."""
         return f"{self.running:,} of {self.users:,} users run, {self.due:,} due"
 
@@ -92,19 +92,19 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Server:
     """A running server."""
 
     url: str
 
     def seen(self) -> Seen:
         """Its requests until now, without this one."""
-        with urllib.request.urlopen(f"{self.url}/seen", timeout=30) as answer:  # noqa: S310 -- our own, on 127.0.0.1
-            told = json.load(answer)
-        return Seen(Counter(told["calls"]), told["stopped"])
+        with urllib.request.urlopen(f"{self.url}/seen", timeout=30) as response:  # noqa: S310 -- our own, on 127.0.0.1
+            answer = json.load(response)
+        return Seen(Counter(answer["calls"]), answer["stopped"])
 
 
-class _Told(RequestHandler):
+class _Requests(RequestHandler):
     def initialize(self, seen: Seen) -> None:
         self._seen = seen
 
@@ -121,19 +121,19 @@ def serve(routes: Callable[[Fleet, float, Seen], Routes]) -> None:
 
 async def _served(routes: Routes, seen: Seen) -> None:
     sockets = bind_sockets(0, "127.0.0.1")
-    HTTPServer(Application([("/seen", _Told, {"seen": seen}), *routes])).add_sockets(sockets)
+    HTTPServer(Application([("/seen", _Requests, {"seen": seen}), *routes])).add_sockets(sockets)
     print(sockets[0].getsockname()[1], flush=True)
     await asyncio.Event().wait()
 
 
 @contextmanager
-def standing(module: str, fleet: Fleet, stop_seconds: float) -> Iterator[Standing]:
+def serving(module: str, fleet: Fleet, stop_seconds: float) -> Iterator[Server]:
     """The server of that module, terminated afterwards. Each stop takes `stop_seconds`."""
-    fleet_words = (str(fleet.users), str(fleet.running), str(fleet.due))
-    command = [sys.executable, "-m", module, *fleet_words, str(stop_seconds)]
+    arguments = (str(fleet.users), str(fleet.running), str(fleet.due))
+    command = [sys.executable, "-m", module, *arguments, str(stop_seconds)]
     with Popen(command, cwd=REPOSITORY, stdout=PIPE, text=True) as server:
         try:
             assert server.stdout is not None
-            yield Standing(f"http://127.0.0.1:{int(server.stdout.readline())}")
+            yield Server(f"http://127.0.0.1:{int(server.stdout.readline())}")
         finally:
             server.terminate()

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.bench import sweeps
 from benchmarks.bench.report import Sample, sample
-from benchmarks.peers.fleet import TIMEOUT, Fleet, Seen, fleet_of, standing
+from benchmarks.peers.fleet import TIMEOUT, Fleet, Seen, fleet_of, serving
 from tests.scenarios.cloud import REPOSITORY
 
 INSTALLED = ("-m", "benchmarks.peers.installed")
@@ -88,51 +88,51 @@ class Costs:
 
 def ours(fleet: Fleet, stop_seconds: float) -> Cost:
     """The product's sweep: `python -m benchmarks.bench.sweeps`."""
-    told = sweeps.in_a_process(fleet.users, fleet.due, stop_seconds, running=fleet.running)
-    if told["outcomes"] != {"stopped": fleet.due}:
-        raise WrongStops(f"ours: {told['outcomes']}")
+    used = sweeps.in_a_process(fleet.users, fleet.due, stop_seconds, running=fleet.running)
+    if used["outcomes"] != {"stopped": fleet.due}:
+        raise WrongStops(f"ours: {used['outcomes']}")
     services = ("dynamodb", "cloudwatch", "hub", "ec2")
     return Cost(
-        calls={f"{one}:{name}": count for one in services for name, count in told[one].items()},
-        cpu=told["cpu"],
-        megabytes=told["megabytes"],
-        seconds=told["seconds"],
-        items=told["items_read"],
+        calls={f"{one}:{name}": count for one in services for name, count in used[one].items()},
+        cpu=used["cpu"],
+        megabytes=used["megabytes"],
+        seconds=used["seconds"],
+        items=used["items_read"],
     )
 
 
 def idle_culler(fleet: Fleet, stop_seconds: float) -> Cost:
     """The real package's."""
-    with standing("benchmarks.peers.hub", fleet, stop_seconds) as hub:
+    with serving("benchmarks.peers.hub", fleet, stop_seconds) as hub:
         timeout = str(int(TIMEOUT.total_seconds()))
-        told = _run([_python("idle-culler"), *INSTALLED, "idle-culler", f"{hub.url}/hub/api", timeout])
-        return _cost("idle-culler", fleet, told, hub.seen())
+        used = _run([_python("idle-culler"), *INSTALLED, "idle-culler", f"{hub.url}/hub/api", timeout])
+        return _cost("idle-culler", fleet, used, hub.seen())
 
 
 def custodian(fleet: Fleet, stop_seconds: float) -> Cost:
     """The real package's."""
     with (
-        standing("benchmarks.peers.aws", fleet, stop_seconds) as aws,
+        serving("benchmarks.peers.aws", fleet, stop_seconds) as aws,
         tempfile.TemporaryDirectory() as folder,
     ):
         policy = Path(folder) / "policy.yml"
         policy.write_text(POLICY)
         output = str(Path(folder) / "output")
         command = [_python("custodian"), *INSTALLED, "custodian", str(policy), output]
-        told = _run(command, AWS_ENDPOINT_URL=aws.url)
-        return _cost("cloud-custodian", fleet, told, aws.seen())
+        used = _run(command, AWS_ENDPOINT_URL=aws.url)
+        return _cost("cloud-custodian", fleet, used, aws.seen())
 
 
 def cloudjhub(fleet: Fleet, stop_seconds: float) -> Cost:
     """The model's."""
     with (
-        standing("benchmarks.peers.hub", fleet, stop_seconds) as hub,
-        standing("benchmarks.peers.aws", fleet, 0) as aws,
+        serving("benchmarks.peers.hub", fleet, stop_seconds) as hub,
+        serving("benchmarks.peers.aws", fleet, 0) as aws,
     ):
-        told = _run([sys.executable, "-m", "benchmarks.peers.cloudjhub", f"{hub.url}/hub/api", aws.url])
+        used = _run([sys.executable, "-m", "benchmarks.peers.cloudjhub", f"{hub.url}/hub/api", aws.url])
         of_hub, of_aws = hub.seen(), aws.seen()
         both = Seen(of_hub.calls + of_aws.calls, of_hub.stopped + of_aws.stopped)
-        return _cost("cloudJHub", fleet, told, both)
+        return _cost("cloudJHub", fleet, used, both)
 
 
 def are_installed() -> bool:
@@ -164,10 +164,10 @@ def _run(command: Sequence[str], **variables: str) -> Mapping[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _cost(name: str, fleet: Fleet, told: Mapping[str, Any], seen: Seen) -> Cost:
+def _cost(name: str, fleet: Fleet, used: Mapping[str, Any], seen: Seen) -> Cost:
     if not fleet.has_stopped_rightly(seen.stopped):
         raise WrongStops(f"{name} stopped {len(seen.stopped)} of {fleet.due}")
-    return Cost(calls=seen.calls, cpu=told["cpu"], megabytes=told["megabytes"], seconds=told["seconds"])
+    return Cost(calls=seen.calls, cpu=used["cpu"], megabytes=used["megabytes"], seconds=used["seconds"])
 
 
 Sweep = Callable[[Fleet, float], Cost]
@@ -215,10 +215,10 @@ def compare(
     due: int,
     stop_seconds: float,
     repetitions: int,
-    told: Callable[[str], None],
+    progress: Callable[[str], None],
     sweeps: Mapping[str, Sweep] = SWEEPS,
 ) -> Comparison:
-    """Measures all sweeps with these numbers of running workers (`sizes`), and ours with more. `told` gets the
+    """Measures all sweeps with these numbers of running workers (`sizes`), and ours with more. `progress` gets the
         progress.
 
     With slow stops all of the fleet is due, so that the time for checking the others does not count.
@@ -227,10 +227,10 @@ def compare(
     for running in sorted({*sizes, *ours_too}):
         fleet = fleet_of(running, due)
         names = list(sweeps) if running in sizes else [OURS]
-        told(fleet.words)
+        progress(fleet.title)
         by_fleet[fleet] = {name: _repeated(sweeps[name], fleet, 0, repetitions) for name in names}
     slow_fleet = Fleet(users=due, running=due, due=due)
-    told(f"{due} due, each stop {stop_seconds:g} s")
+    progress(f"{due} due, each stop {stop_seconds:g} s")
     slow = {name: _repeated(sweep, slow_fleet, stop_seconds, 1) for name, sweep in sweeps.items()}
     return Comparison(by_fleet=by_fleet, slow_fleet=slow_fleet, stop_seconds=stop_seconds, slow=slow)
 

@@ -27,7 +27,7 @@ GROWS_AT_MOST = 1.1
 
 def page(comparison: Comparison, command: str, made_on: str, pictures: Sequence[tuple[str, str]]) -> str:
     """The whole document; `made_on`: when and on which machine, in sentences."""
-    shown = "\n\n".join(f"![{words}]({path})" for path, words in pictures)
+    shown = "\n\n".join(f"![{caption}]({path})" for path, caption in pictures)
     tables = [_sweep(fleet, costs) for fleet, costs in _fleets(comparison)]
     sections: list[Section | Table] = [growth(comparison), *tables, _slow(comparison), _latest()]
     return markdown(_head(comparison, command, made_on, shown), sections)
@@ -49,14 +49,14 @@ def growth(comparison: Comparison) -> Section:
             ),
             Row(
                 what=f"{name}: CPU",
-                value=f"{few.cpu.told(2, 's')}, {many.cpu.told(2, 's')}: {cpu:.2f}",
+                value=f"{few.cpu.shown(2, 's')}, {many.cpu.shown(2, 's')}: {cpu:.2f}",
                 spread=f"{cpu_range(few)}, {cpu_range(many)}",
                 target=_target(name, cpu),
             ),
         ]
     return Section(
         title="Growth",
-        words=f"With {small.running:,} and with {large.running:,} running workers, the same {small.due:,} of them "
+        intro=f"With {small.running:,} and with {large.running:,} running workers, the same {small.due:,} of them "
         f"due; and the second as a multiple of the first.",
         rows=tuple(rows),
     )
@@ -64,7 +64,7 @@ def growth(comparison: Comparison) -> Section:
 
 def cpu_range(costs: Costs) -> str:
     """The lowest and the highest CPU seconds."""
-    return costs.cpu.spread(2) or costs.cpu.told(2)
+    return costs.cpu.spread(2) or costs.cpu.shown(2)
 
 
 def _target(name: str, ratio: float) -> str:
@@ -77,17 +77,17 @@ def _fleets(comparison: Comparison) -> list[tuple[Fleet, dict[str, Costs]]]:
 
 def _sweep(fleet: Fleet, costs: dict[str, Costs]) -> Table:
     return Table(
-        title=f"One sweep: {fleet.words}",
-        words="Stops take no time. Each sweep stopped exactly the workers that were due.",
+        title=f"One sweep: {fleet.title}",
+        intro="Stops take no time. Each sweep stopped exactly the workers that were due.",
         head=("", "calls", "of which", "CPU", "memory", "took"),
         lines=tuple(
             (
                 name,
                 f"{of.first.called:,}",
-                counting.words(dict(of.first.calls)) + _items(of),
-                of.cpu.told(2, "s"),
+                counting.text(dict(of.first.calls)) + _items(of),
+                of.cpu.shown(2, "s"),
                 f"{of.megabytes:.0f} MB",
-                of.seconds.told(1, "s"),
+                of.seconds.shown(1, "s"),
             )
             for name, of in costs.items()
         ),
@@ -99,28 +99,28 @@ def _items(of: Costs) -> str:
 
 
 def _slow(comparison: Comparison) -> Table:
-    words = """No other worker runs. The delay is in the hub's answer to each stop: its drain handler's, or to the
+    intro = """No other worker runs. The delay is in the hub's answer to each stop: its drain handler's, or to the
         DELETE of a server. cloud-custodian does not use a hub; there StopInstances has the delay, once for all."""
     return Table(
         title=f"{comparison.slow_fleet.due:,} due, each stop {comparison.stop_seconds:g} s",
-        words=flow(words),
+        intro=flow(intro),
         head=("", "took", "calls"),
         lines=tuple(
-            (name, of.seconds.told(1, "s"), counting.words(dict(of.first.calls)))
+            (name, of.seconds.shown(1, "s"), counting.text(dict(of.first.calls)))
             for name, of in comparison.slow.items()
         ),
     )
 
 
 def _latest() -> Table:
-    words = f"""Timeout {TIMEOUT.total_seconds():,.0f} s. Derived from each rule, not measured: if nothing fails, and
+    intro = f"""Timeout {TIMEOUT.total_seconds():,.0f} s. Derived from each rule, not measured: if nothing fails, and
         without the time that sweep and stop take. What each rule does in a term of simulated people, and how much
         earlier our alarm usually is than our sweep: [traces](traces.md). cloud-custodian's is the latest stop of an
         unused machine; it uses CPU figures and usually stops before the timeout, including machines of people at
         work."""
     return Table(
         title="The latest stop after the last activity",
-        words=flow(words),
+        intro=flow(intro),
         head=("", "at the latest", "because", "source"),
         lines=tuple(
             (rule.name, f"{rule.latest(TIMEOUT).total_seconds():,.0f} s", rule.because, rule.source)
@@ -148,7 +148,7 @@ function's
             one DescribeInstances after the other for each user without a server in the hub, and ten stops at a time by
             the hub.""",
     ]
-    stands_in = """The substitutes for hub and AWS answer at once, return fewer attributes of an instance than EC2,
+    substitutes = """The substitutes for hub and AWS answer at once, return fewer attributes of an instance than EC2,
         and do none of the hub's own work for a page or a stop. So the seconds are not those of a real cloud; the number
         of calls, the CPU, and their growth can be compared."""
     ours = """Ours makes more calls for each worker that is due: it reads and writes its record twice, asks the hub,
@@ -160,8 +160,8 @@ function's
             "# One sweep compared with its peers",
             flow(f"Written by `{command}`. {made_on}"),
             flow(fleet),
-            "\n".join(flow(f"- {words}", "  ") for words in who),
-            flow(stands_in),
+            "\n".join(flow(f"- {intro}", "  ") for intro in who),
+            flow(substitutes),
             flow(ours),
             pictures,
         ]

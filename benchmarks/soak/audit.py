@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from itertools import combinations
 
 from benchmarks.bench.counting import HUB, LIFECYCLE, WORKER
-from benchmarks.soak.lives import Span, existences, last_life, run_at, runs, spans
-from benchmarks.soak.story import Call, Deed, Seen, Story
+from benchmarks.soak.story import Call, Event, Seen, Story
+from benchmarks.soak.timeline import Span, existences, last_life, run_at, runs, spans
 from lifecycle_app.model.decision import Reason
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.worker import State
@@ -27,11 +27,11 @@ class Violation:
     """A broken promise."""
 
     invariant: str
-    words: str
+    message: str
     at: datetime
 
     def __str__(self) -> str:
-        return f"{self.invariant} at {self.at:%H:%M:%S.%f}: {self.words}"
+        return f"{self.invariant} at {self.at:%H:%M:%S.%f}: {self.message}"
 
 
 Check = Callable[[Story], Iterator[Violation]]
@@ -50,9 +50,11 @@ def stopped_in_use(story: Story) -> Iterator[Violation]:
         name = f"{run.worker} ({run.instance_id})"
         if entry is not None and "requested_by" in entry.evidence:
             asked = datetime.fromisoformat(str(entry.evidence["requested_at"]))
-            if life and life.deed is not Deed.WORKS and life.at > asked + SLACK:
+            if life and life.event is not Event.WORKS and life.at > asked + SLACK:
                 yield Violation(
-                    "I1", f"{name} is stopped as requested at {asked:%H:%M:%S}, but {_told(life)}", call.at
+                    "I1",
+                    f"{name} is stopped as requested at {asked:%H:%M:%S}, but {_described(life)}",
+                    call.at,
                 )
             if entry.evidence.get("requested_by") == run.worker and not _pressed(story, run, call.at):
                 yield Violation(
@@ -61,7 +63,7 @@ def stopped_in_use(story: Story) -> Iterator[Violation]:
         else:
             known = last_life(story, run, _known_until(story, entry, call.at))
             if known and call.at - known.at < _quiet(story, entry):
-                yield Violation("I1", f"{name} is stopped, but {_told(known)}", call.at)
+                yield Violation("I1", f"{name} is stopped, but {_described(known)}", call.at)
 
 
 def two_machines(story: Story) -> Iterator[Violation]:
@@ -113,23 +115,23 @@ def overdue(story: Story) -> Iterator[Violation]:
 
 def pending_or_failed(story: Story) -> Iterator[Violation]:
     """I7: a user who starts a server gets one, or an error message; and that only during a fault."""
-    for asked in of_deed(story, Deed.ASKED):
+    for asked in of_event(story, Event.ASKED):
         later = [one for one in by_worker(story, asked.worker) if one.at >= asked.at]
-        told = next((one for one in later if one.deed in (Deed.READY, Deed.FAILED)), None)
-        if told is None or told.at - asked.at > story.patience:
+        answer = next((one for one in later if one.event in (Event.READY, Event.FAILED)), None)
+        if answer is None or answer.at - asked.at > story.patience:
             yield Violation("I7", f"{asked.worker} never gets an answer", asked.at)
-        elif told.deed is Deed.FAILED and not _is_faulty(story, asked.at, told.at):
-            yield Violation("I7", f"{asked.worker} was refused without a fault: {told.words}", told.at)
+        elif answer.event is Event.FAILED and not _is_faulty(story, asked.at, answer.at):
+            yield Violation("I7", f"{asked.worker} was refused without a fault: {answer.message}", answer.at)
 
 
 def lost_servers(story: Story) -> Iterator[Violation]:
     """I7: no user loses a login, nor a server or a kernel of a machine that was neither stopped nor terminated."""
-    for seen in of_deed(story, Deed.LOGGED_OUT):
+    for seen in of_event(story, Event.LOGGED_OUT):
         yield Violation("I7", f"{seen.worker} was logged out", seen.at)
-    for seen in of_deed(story, Deed.LOST):
+    for seen in of_event(story, Event.LOST):
         mine = [run for run in runs(story) if run.worker == seen.worker]
         if not any(_ended(story, run, seen.since or seen.at, seen.at) for run in mine):
-            yield Violation("I7", f"{seen.worker} lost something without a stop: {seen.words}", seen.at)
+            yield Violation("I7", f"{seen.worker} lost something without a stop: {seen.message}", seen.at)
 
 
 def overstepping(story: Story) -> Iterator[Violation]:
@@ -149,9 +151,9 @@ def lost_files(story: Story) -> Iterator[Violation]:
     kept: dict[tuple[str, str], str] = {}
     for seen in sorted(story.seen, key=lambda one: one.at):
         mine = (seen.worker, seen.file)
-        if seen.deed is Deed.WROTE:
+        if seen.event is Event.WROTE:
             kept[mine] = seen.checksum
-        if seen.deed is Deed.READ and kept.get(mine) != seen.checksum:
+        if seen.event is Event.READ and kept.get(mine) != seen.checksum:
             yield Violation("I10", f"{seen.worker} does not find {seen.file} unchanged", seen.at)
     for (worker, file), checksum in kept.items():
         if story.homes.get((worker, file)) != checksum:
@@ -221,8 +223,8 @@ def last_states(story: Story) -> dict[str, Span]:
     return {span.instance_id: span for span in spans(story)}
 
 
-def of_deed(story: Story, deed: Deed) -> Iterator[Seen]:
-    return (one for one in story.seen if one.deed is deed)
+def of_event(story: Story, event: Event) -> Iterator[Seen]:
+    return (one for one in story.seen if one.event is event)
 
 
 def by_worker(story: Story, worker: str) -> list[Seen]:
@@ -274,7 +276,8 @@ def _is_faulty(story: Story, since: datetime, until: datetime) -> bool:
 
 def _pressed(story: Story, run: Span, at: datetime) -> bool:
     return any(
-        one.worker == run.worker and run.began - SLACK <= one.at <= at for one in of_deed(story, Deed.PRESSED)
+        one.worker == run.worker and run.began - SLACK <= one.at <= at
+        for one in of_event(story, Event.PRESSED)
     )
 
 
@@ -284,5 +287,5 @@ def _ended(story: Story, run: Span, since: datetime, until: datetime) -> bool:
     return any(since - SLACK <= at <= until + SLACK for at in [run.ended, *crashes])
 
 
-def _told(seen: Seen) -> str:
-    return f"its user {seen.deed.value} at {seen.at:%H:%M:%S}"
+def _described(seen: Seen) -> str:
+    return f"its user {seen.event.value} at {seen.at:%H:%M:%S}"

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import requests
 import websocket
 
-from benchmarks.soak.story import Deed, Seen
+from benchmarks.soak.story import Event, Seen
 from tests.scenarios.person import Person, SpawnFailed
 
 T = TypeVar("T")
 
-STRUCK = (requests.RequestException, websocket.WebSocketException, OSError, KeyError, ValueError)
+OUTAGE = (requests.RequestException, websocket.WebSocketException, OSError, KeyError, ValueError)
 """What a user gets while hub or proxy are down."""
 PATIENCE = 60.0
 """Seconds within which a running server must answer again."""
@@ -30,7 +30,7 @@ class Lost(Exception):
     """Something that existed is missing; says what."""
 
 
-class Inhabitant:
+class SimulatedUser:
     """A simulated user; `log` gets what it did and saw."""
 
     def __init__(self, person: Person, seed: str, idle_timeout: float, log: Callable[[Seen], None]) -> None:
@@ -50,7 +50,7 @@ class Inhabitant:
                 try:
                     self._visit()
                 except Lost as lost:
-                    self._tell(Deed.LOST, since=self._ready_since, words=str(lost))
+                    self._note(Event.LOST, since=self._ready_since, message=str(lost))
             if not is_over.is_set():
                 self._leave(is_over)
 
@@ -58,16 +58,16 @@ class Inhabitant:
 
     def _arrive(self, is_over: threading.Event) -> bool:
         """Start the server until it is ready, or is refused."""
-        self._tell(Deed.ASKED)
+        self._note(Event.ASKED)
         try:
             if not self._reach():
                 return False  # the log ends here, and the audit says so
         except SpawnFailed as failed:
-            self._tell(Deed.FAILED, words=str(failed))
+            self._note(Event.FAILED, message=str(failed))
             is_over.wait(self._chance.uniform(2, 8))
             return False
         self._ready_since = datetime.now(UTC)
-        self._tell(Deed.READY)
+        self._note(Event.READY)
         return True
 
     def _reach(self) -> bool:
@@ -77,14 +77,14 @@ class Inhabitant:
                 state = self._ask()
                 if state == "ready" and self._answers():
                     return True
-            except STRUCK:
+            except OUTAGE:
                 state = "silent"
             doubted = (doubted or time.monotonic()) if state == "ready" else None
             if doubted and time.monotonic() - doubted > DOUBT:
-                self._tell(
-                    Deed.LOST,
+                self._note(
+                    Event.LOST,
                     since=self._ready_since,
-                    words="its server runs, according to the hub, and does not answer",
+                    message="its server runs, according to the hub, and does not answer",
                 )
                 self._press()
                 doubted = None
@@ -110,8 +110,8 @@ class Inhabitant:
     # -- being there
 
     def _visit(self) -> None:
-        if not self._trying("the hub's home page", self._is_logged_in):
-            self._tell(Deed.LOGGED_OUT)
+        if not self._retried("the hub's home page", self._is_logged_in):
+            self._note(Event.LOGGED_OUT)
         self._read_a_file()
         self._write_a_file()
         self._open_the_notebook()
@@ -127,8 +127,8 @@ class Inhabitant:
     def _read_a_file(self) -> None:
         if self._files:
             name = self._chance.choice(sorted(self._files))
-            found = self._trying(f"file {name}", lambda: self._content(name))
-            self._tell(Deed.READ, file=name, checksum=checksum(found) if found is not None else "")
+            found = self._retried(f"file {name}", lambda: self._content(name))
+            self._note(Event.READ, file=name, checksum=checksum(found) if found is not None else "")
 
     def _content(self, name: str) -> str | None:
         """None if the server itself reports that there is no such file."""
@@ -143,38 +143,38 @@ class Inhabitant:
     def _write_a_file(self) -> None:
         name, content = f"file-{len(self._files)}.txt", f"{self.person.name} {self._chance.random()}"
         at = datetime.now(UTC)
-        self._trying("saving a file", lambda: self.person.write(name, content))
+        self._retried("saving a file", lambda: self.person.write(name, content))
         self._files[name] = checksum(content)
-        self._tell(Deed.WROTE, file=name, checksum=checksum(content))
-        self._tell(Deed.ACTED, at=at, words="saved a file")
+        self._note(Event.WROTE, file=name, checksum=checksum(content))
+        self._note(Event.ACTED, at=at, message="saved a file")
 
     def _open_the_notebook(self) -> None:
         """The kernel of the last visit with its value, if its machine was up all the time; else a new one."""
         if self._kernel:
-            alive = [one["id"] for one in self._trying("kernels", lambda: self._json("api/kernels"))]
+            alive = [one["id"] for one in self._retried("kernels", lambda: self._json("api/kernels"))]
             if self._kernel in alive:
                 return
-            self._tell(Deed.LOST, since=self._kernel_since, words=f"kernel {self._kernel}")
-        self._kernel = self._trying("a kernel", self.person.open_kernel)
+            self._note(Event.LOST, since=self._kernel_since, message=f"kernel {self._kernel}")
+        self._kernel = self._retried("a kernel", self.person.open_kernel)
         self._kernel_since, self._value = datetime.now(UTC), str(self._chance.random())
         self._run(f"x = {self._value!r}")
 
     def _use_the_notebook(self) -> None:
-        told = self._run("print(x)")
-        if told != f"{self._value}\n":
-            self._tell(Deed.LOST, since=self._kernel_since, words=f"the kernel's value: {told!r}")
+        output = self._run("print(x)")
+        if output != f"{self._value}\n":
+            self._note(Event.LOST, since=self._kernel_since, message=f"the kernel's value: {output!r}")
 
     def _run(self, code: str) -> str:
         def run() -> tuple[datetime, str]:
             at = datetime.now(UTC)
             return at, self.person.run_cell(self._kernel, code)
 
-        at, told = self._trying("a cell", run)
-        self._tell(Deed.ACTED, at=at, words="ran a cell")
-        return told
+        at, output = self._retried("a cell", run)
+        self._note(Event.ACTED, at=at, message="ran a cell")
+        return output
 
     def _work(self) -> None:
-        match self._chance.choices(("nothing", "cell", "terminal", "stay"), (3, 3, 2, 2))[0]:
+        match self._chance.choices(("nothing", "cell", "terminal", "remain"), (3, 3, 2, 2))[0]:
             case "cell":
                 seconds = self._chance.randint(5, 20)
                 code = f"import time; time.sleep({seconds})"
@@ -182,7 +182,7 @@ class Inhabitant:
             case "terminal":
                 seconds = self._chance.randint(10, 60)
                 self._start_work(seconds, lambda: self.person.run_in_terminal(f"sleep {seconds}"))
-            case "stay":
+            case "remain":
                 for _ in range(self._chance.randint(1, 3)):
                     time.sleep(self._chance.uniform(1, 5))
                     self._run("print(x)")
@@ -191,9 +191,9 @@ class Inhabitant:
         at = datetime.now(UTC)
         try:
             start()
-        except STRUCK:
+        except OUTAGE:
             return  # it is unknown whether it runs
-        self._tell(Deed.WORKS, at=at, until=at + timedelta(seconds=seconds))
+        self._note(Event.WORKS, at=at, until=at + timedelta(seconds=seconds))
 
     # -- leaving
 
@@ -208,38 +208,38 @@ class Inhabitant:
                 is_over.wait(self._idle_timeout + self._chance.uniform(5, 40))
 
     def _press(self) -> None:
-        self._tell(Deed.PRESSED)
+        self._note(Event.PRESSED)
         try:
             self.person.stop()
-        except STRUCK:
+        except OUTAGE:
             return
 
-    def _trying(self, what: str, do: Callable[[], T]) -> T:
+    def _retried(self, what: str, do: Callable[[], T]) -> T:
         """The result, as soon as `do` works; Lost if it fails for too long."""
         end = time.monotonic() + PATIENCE
         while True:
             try:
                 return do()
-            except STRUCK as error:
+            except OUTAGE as error:
                 if time.monotonic() > end:
                     raise Lost(f"{what}: {error}") from error
                 time.sleep(1)
 
-    def _tell(
+    def _note(
         self,
-        deed: Deed,
+        event: Event,
         *,
         at: datetime | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         file: str = "",
         checksum: str = "",
-        words: str = "",
+        message: str = "",
     ) -> None:
         self._log(
             Seen(
-                at=at or datetime.now(UTC), worker=self.person.name, deed=deed, since=since, until=until,
-                file=file, checksum=checksum, words=words,
+                at=at or datetime.now(UTC), worker=self.person.name, event=event, since=since, until=until,
+                file=file, checksum=checksum, message=message,
             )
         )  # fmt: skip
 

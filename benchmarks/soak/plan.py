@@ -19,9 +19,9 @@ FAULTS = (
 )
 LONGEST = 20.0
 """Seconds that a fault is on at a time."""
-BLOWS = ("kill hub", "kill proxy", "kill hub and proxy", "crash", "power off", "terminate")
+INCIDENTS = ("kill hub", "kill proxy", "kill hub and proxy", "crash", "power off", "terminate")
 """Momentary failures; the last three hit a running machine."""
-BLOW_EVERY = 40.0
+INCIDENT_EVERY = 40.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -38,11 +38,11 @@ def plan(seed: int, seconds: float) -> list[Step]:
     """Every fault for its share of the time, in episodes at random moments, and momentary failures; all by time."""
     random = Random(seed)  # noqa: S311 -- no secret
     steps = [step for name in FAULTS for step in _episodes(random, name, seconds)]
-    blows = max(2, round(seconds / BLOW_EVERY))
+    incidents = max(2, round(seconds / INCIDENT_EVERY))
     # Each kind in turn, so that a short soak has several.
-    kinds = random.sample(BLOWS, len(BLOWS))
-    for number in range(blows):
-        after = (number + random.random()) * seconds / blows
+    kinds = random.sample(INCIDENTS, len(INCIDENTS))
+    for number in range(incidents):
+        after = (number + random.random()) * seconds / incidents
         steps.append(Step(after=after, name=kinds[number % len(kinds)], on=None, chance=random.random()))
     return sorted(steps, key=lambda step: step.after)
 

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.soak.people import LOGIN_PATIENCE, Inhabitant, checksum
+from benchmarks.soak.faults import Faults
+from benchmarks.soak.people import LOGIN_PATIENCE, SimulatedUser, checksum
 from benchmarks.soak.plan import plan
 from benchmarks.soak.story import Record, Seen, Story
-from benchmarks.soak.trouble import Trouble
-from benchmarks.soak.watching import Watch, workers
+from benchmarks.soak.watch import Watch, workers
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import read
@@ -58,18 +58,18 @@ def _soak(cloud: LocalCloud, size: Size) -> Story:
     seen: list[Seen] = []
     is_over = threading.Event()
     people = [
-        Inhabitant(person, f"{size.seed} {person.name}", size.idle_timeout.total_seconds(), seen.append)
+        SimulatedUser(person, f"{size.seed} {person.name}", size.idle_timeout.total_seconds(), seen.append)
         for person in (cloud.person(f"soaked-{number}", may_idle=True) for number in range(size.people))
     ]
-    watch, trouble = Watch(cloud), Trouble(cloud)
+    watch, faults = Watch(cloud), Faults(cloud)
     watch.start()
     lives = [threading.Thread(target=one.live, args=(is_over,), daemon=True) for one in people]
     for life in lives:
         life.start()
     try:
-        trouble.carry_out(plan(size.seed, size.seconds))
+        faults.carry_out(plan(size.seed, size.seconds))
     finally:
-        trouble.all_off()
+        faults.all_off()
         is_over.set()
     for life in lives:
         life.join()
@@ -83,10 +83,10 @@ def _soak(cloud: LocalCloud, size: Size) -> Story:
         sweep=SWEEP,
         patience=timedelta(seconds=LOGIN_PATIENCE),
         ended=ended,
-        faults=tuple(trouble.episodes),
-        crashes=(*trouble.crashes, *watch.dead),
+        faults=tuple(faults.episodes),
+        crashes=(*faults.crashes, *watch.dead),
         calls=tuple(watch.calls),
-        stays=tuple(watch.stays),
+        transitions=tuple(watch.transitions),
         records=_records(cloud),
         history=tuple(entry for one in people for entry in history(cloud, one.person.name)),
         seen=tuple(seen),

@@ -10,7 +10,7 @@ from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import State
 
 
-class Deed(StrEnum):
+class Event(StrEnum):
     """What a user did or saw."""
 
     ASKED = "asked for the server"
@@ -31,13 +31,13 @@ class Seen:
 
     at: datetime
     worker: str
-    deed: Deed
+    event: Event
     since: datetime | None = None
     until: datetime | None = None
     file: str = ""
     checksum: str = ""
     """Of the file's content; "" if it was missing."""
-    words: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stay:
+class Transition:
     """An instance entered a state, by EC2's own clock."""
 
     at: datetime
@@ -100,7 +100,7 @@ class Story:
     faults: tuple[Episode, ...] = ()
     crashes: tuple[Crash, ...] = ()
     calls: tuple[Call, ...] = ()
-    stays: tuple[Stay, ...] = ()
+    transitions: tuple[Transition, ...] = ()
     records: Mapping[str, Record] = field(default_factory=dict)
     history: tuple[Entry, ...] = ()
     seen: tuple[Seen, ...] = ()

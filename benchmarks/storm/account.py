@@ -61,7 +61,7 @@ class Account:
         self.calls: Counter[str] = Counter()
         self.changes: list[dict[str, Any]] = []
         self.changed = asyncio.Event()
-        self.twins = 0
+        self.duplicates = 0
         self.failures: Counter[str] = Counter()
         self.ec2 = Ec2OfStorm(
             now=lambda: datetime.now(UTC),
@@ -100,14 +100,14 @@ class Account:
             self.ec2.volumes[machine.home or ""] = machine.instance_id
             self.store.put(_record(name, machine, yesterday), now - timedelta(hours=1))
             if self.storm.running:
-                self._tell(machine, state)
+                self._announce(machine, state)
 
     def _on_state(self, machine: Machine, state: State) -> None:
         at = datetime.now(UTC)
-        self._tell(machine, state)
+        self._announce(machine, state)
         if state is State.PENDING:
             own = self.ec2.by_user[machine.worker].values()
-            self.twins += sum(one.is_alive for one in own) > 1
+            self.duplicates += sum(one.is_alive for one in own) > 1
         recorded = Recorded.TERMINATED if state is State.SHUTTING_DOWN else Recorded(state)
         event = StateChange(machine.instance_id, recorded, at.replace(microsecond=0))
         self._later(self.random.uniform(*DELIVERY), lambda: self._record(event, RETRY_AFTER))
@@ -127,9 +127,9 @@ class Account:
     def _later(self, seconds: float, act: Callable[[], object]) -> None:
         asyncio.get_running_loop().call_later(seconds, act)
 
-    def _tell(self, machine: Machine, state: State) -> None:
-        told = {"instance": machine.instance_id, "address": machine.address, "user": machine.worker}
-        self.changes.append({**told, "state": str(state), "at": time.time()})
+    def _announce(self, machine: Machine, state: State) -> None:
+        answer = {"instance": machine.instance_id, "address": machine.address, "user": machine.worker}
+        self.changes.append({**answer, "state": str(state), "at": time.time()})
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -156,25 +156,25 @@ class Account:
         for unused in ("MaxResults", "NextToken"):
             asked.pop(unused, None)
         try:
-            told = getattr(self.ec2, method)(**asked)
+            answer = getattr(self.ec2, method)(**asked)
         except ClientError as error:
             self.calls[f"ec2:{action} refused"] += 1
             said = error.response["Error"]
             throttled = said["Code"] == "RequestLimitExceeded"
             return _xml(wire.refusal(said["Code"], said["Message"]), 503 if throttled else 400)
-        return _xml(wire.answer("ec2", action, told))
+        return _xml(wire.answer("ec2", action, answer))
 
     def _json(self, service: str, action: str, asked: dict[str, Any]) -> web.Response:
         name = {"DynamoDB_20120810": "dynamodb", "AmazonSSM": "ssm", "AWSEvents": "events"}[service]
         self.calls[f"{name}:{action}"] += 1
         if name == "dynamodb":
-            told = self.records.answer(action, asked)
+            answer = self.records.answer(action, asked)
         elif name == "ssm":
             found = {one: self.secrets.get(one.split("/", 3)[3]) for one in asked["Names"]}
-            told = {"Parameters": [{"Name": one, "Value": value} for one, value in found.items() if value]}
+            answer = {"Parameters": [{"Name": one, "Value": value} for one, value in found.items() if value]}
         else:
-            told = {"FailedEntryCount": 0, "Entries": [{} for _ in asked["Entries"]]}
-        return web.Response(text=json.dumps(told), content_type="application/x-amz-json-1.0")
+            answer = {"FailedEntryCount": 0, "Entries": [{} for _ in asked["Entries"]]}
+        return web.Response(text=json.dumps(answer), content_type="application/x-amz-json-1.0")
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """All state changes from the first one on, one line of JSON each."""
@@ -188,13 +188,13 @@ class Account:
             await answer.write("".join(lines).encode())
             await more.wait()
 
-    async def told(self, request: web.Request) -> web.Response:
+    async def counts(self, request: web.Request) -> web.Response:
         """All counts."""
         users = Counter(machine.worker for machine in self.ec2.by_id.values())
         several = sum(count > 1 for count in users.values())
         found = {"calls": self.calls, "changes": self.changes, "failures": self.failures}
         return web.json_response(
-            {**found, "twins": self.twins, "several": several, "machines": len(self.ec2.by_id)}
+            {**found, "duplicates": self.duplicates, "several": several, "machines": len(self.ec2.by_id)}
         )
 
 
@@ -238,7 +238,7 @@ def application(storm: Storm, secrets: dict[str, str]) -> web.Application:
     app.add_routes(
         [
             web.post("/", account.aws),
-            web.get("/_storm/told", account.told),
+            web.get("/_storm/counts", account.counts),
             web.get("/_storm/follow", account.follow),
         ]
     )

@@ -88,9 +88,9 @@ class Cluster:
     others: float = 0.0
     """Cores that other programs used while the last usage was counted."""
 
-    def told(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, Any]:
         """The counts of the lean AWS."""
-        found: dict[str, Any] = requests.get(self.storm.aws + "/_storm/told", timeout=60).json()
+        found: dict[str, Any] = requests.get(self.storm.aws + "/_storm/counts", timeout=60).json()
         return found
 
     def visits(self) -> list[dict[str, Any]]:
@@ -211,7 +211,7 @@ def _python(cluster: Cluster, module: str, stdout: int | None = None) -> subproc
 
 def _answers(storm: Storm) -> bool:
     try:
-        return requests.get(storm.aws + "/_storm/told", timeout=5).ok
+        return requests.get(storm.aws + "/_storm/counts", timeout=5).ok
     except requests.RequestException:
         return False
 

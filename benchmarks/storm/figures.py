@@ -19,7 +19,7 @@ class Figures:
     storm: Storm
     problems: Counter[str]
     """What users saw instead of a server."""
-    twins: int
+    duplicates: int
     """Starts of a second machine for a user, and users with more than one."""
     machines: int
     calls: Counter[str]
@@ -69,37 +69,37 @@ def percentile(values: Sequence[float], share: float) -> float:
 def measure(storm: Storm) -> Figures:
     """Runs a storm against a new cluster."""
     with tempfile.TemporaryDirectory(prefix="storm-") as folder, running(storm, Path(folder)) as cluster:
-        before = cluster.told()
+        before = cluster.counts()
         with cluster.used() as usage:
             visits = cluster.visits()
-        told = cluster.told()
+        counts = cluster.counts()
         since = min(visit["came"] for visit in visits)
         gaps, steps = cluster.loop("gap", since), cluster.loop("step", since)
-    calls = Counter(told["calls"])
+    calls = Counter(counts["calls"])
     calls.subtract(before["calls"])
-    found = _figures(storm, visits, told, calls, gaps, steps, usage)
+    found = _figures(storm, visits, counts, calls, gaps, steps, usage)
     return replace(found, others=cluster.others)
 
 
 def _figures(
     storm: Storm,
     visits: list[dict[str, Any]],
-    told: Mapping[str, Any],
+    counts: Mapping[str, Any],
     calls: Counter[str],
     gaps: Sequence[Mapping[str, Any]],
     steps: Sequence[Mapping[str, Any]],
     usage: Mapping[str, Usage],
 ) -> Figures:
     times: dict[str, dict[str, float]] = {}
-    for change in told["changes"]:
+    for change in counts["changes"]:
         times.setdefault(change["user"], {}).setdefault(change["state"], change["at"])
     served = [visit for visit in visits if visit["usable"]]
     hub = Counter({name: count for name, count in calls.items() if ":" in name and count})
     return Figures(
         storm=storm,
         problems=Counter(visit["problem"] for visit in visits if visit["problem"]),
-        twins=told["twins"] + told["several"],
-        machines=told["machines"],
+        duplicates=counts["duplicates"] + counts["several"],
+        machines=counts["machines"],
         calls=hub,
         lifecycle=Counter({name: count for name, count in calls.items() if name not in hub and count}),
         latest=max((v["usable"] for v in served), default=0.0) - min(v["came"] for v in visits),

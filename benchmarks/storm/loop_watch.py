@@ -34,7 +34,7 @@ class LoopWatch:
         self._time_steps()
         self._time_collections()
         self._tick_task = asyncio.get_running_loop().create_task(self._tick())
-        threading.Thread(target=self._look, daemon=True, name="loop watch").start()
+        threading.Thread(target=self._sample, daemon=True, name="loop watch").start()
 
     def _time_steps(self) -> None:
         """Times each step of the loop alone, independent of how many were ready."""
@@ -75,14 +75,14 @@ class LoopWatch:
                 gap = now - self._ticked - TICK
                 if gap > BLOCKED:
                     # Without CPU time the loop waited for a core, or for the interpreter's lock.
-                    told = {"at": time.time(), "gap": gap, "cpu": spent - cpu, "stack": self._stack}
-                    file.write(json.dumps(told) + "\n")
+                    entry = {"at": time.time(), "gap": gap, "cpu": spent - cpu, "stack": self._stack}
+                    file.write(json.dumps(entry) + "\n")
                 for step in self._steps:
                     file.write(json.dumps(step) + "\n")
                 self._steps.clear()
                 self._ticked, cpu, self._stack = now, spent, []
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while True:
             time.sleep(BLOCKED / 4)
             late = time.monotonic() - self._ticked - TICK

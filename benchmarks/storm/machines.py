@@ -65,9 +65,9 @@ class Machines:
         forever = aiohttp.ClientTimeout(total=None)
         async with (
             aiohttp.ClientSession(timeout=forever) as http,
-            http.get(self._storm.aws + "/_storm/follow") as told,
+            http.get(self._storm.aws + "/_storm/follow") as body,
         ):
-            async for line in told.content:
+            async for line in body.content:
                 self._take(json.loads(line), runner)
 
     def _take(self, change: dict[str, Any], runner: web.AppRunner) -> None:
@@ -102,9 +102,9 @@ class Machines:
         async with http.get(machine.environment["JUPYTERHUB_API_URL"]) as answer:
             answer.raise_for_status()
         active = {"last_activity": "2026-01-01T00:00:00.000000Z"}
-        told = {"servers": {"": active}, **active}
+        body = {"servers": {"": active}, **active}
         url, headers = machine.environment["JUPYTERHUB_ACTIVITY_URL"], _authorized(_token(machine))
-        async with http.post(url, json=told, headers=headers) as answer:
+        async with http.post(url, json=body, headers=headers) as answer:
             answer.raise_for_status()
 
     def _proof(self, instance_id: str) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Machines:
     async def _let_in(self, machine: Machine, request: web.Request) -> web.Response:
         if request.query["state"] not in machine.states:
             raise web.HTTPForbidden
-        told = {
+        body = {
             "client_id": machine.environment["JUPYTERHUB_CLIENT_ID"],
             "client_secret": _token(machine),
             "grant_type": "authorization_code",
@@ -137,7 +137,7 @@ class Machines:
             "redirect_uri": machine.environment["JUPYTERHUB_OAUTH_CALLBACK_URL"],
         }
         async with _client(machine) as http:
-            async with http.post(self._storm.hub_api + "/oauth2/token", data=told) as answer:
+            async with http.post(self._storm.hub_api + "/oauth2/token", data=body) as answer:
                 answer.raise_for_status()
                 token = (await answer.json())["access_token"]
             async with http.get(self._storm.hub_api + "/user", headers=_authorized(token)) as answer:

@@ -74,8 +74,14 @@ def _item(worker: Worker, cluster: str) -> dict[str, Any]:
     """The record as DynamoDB keeps it: what is empty is not there."""
     names = {name: getattr(worker, name) for name in WorkerRecord.get_attributes() if hasattr(worker, name)}
     costs = COSTS if worker.state.costs else None
-    told = {**names, "worker": worker.key, "cluster": cluster, "costs": costs, "groups": list(worker.groups)}
-    record = WorkerRecord(**{name: value for name, value in told.items() if value not in (None, "")})
+    answer = {
+        **names,
+        "worker": worker.key,
+        "cluster": cluster,
+        "costs": costs,
+        "groups": list(worker.groups),
+    }
+    record = WorkerRecord(**{name: value for name, value in answer.items() if value not in (None, "")})
     return dict(record.serialize())
 
 

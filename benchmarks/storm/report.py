@@ -49,7 +49,7 @@ def line(one: Figures) -> str:
     cells = [
         title(one),
         str(one.failed),
-        str(one.twins),
+        str(one.duplicates),
         f"{one.per_login('ec2:StartInstances'):.3f}",
         f"{one.per_login('ec2:RunInstances'):.2f}",
         f"{one.per_login('ec2:DescribeInstances'):.3f}",
@@ -113,12 +113,12 @@ def _blocks(storms: Sequence[Figures]) -> list[str]:
 def first_logins(storms: Sequence[Figures]) -> list[str]:
     rows = []
     for one in (one for one in storms if one.storm.first):
-        told = [places for places in one.places if places]
-        falling = sum(all(a > b for a, b in pairwise(p)) for p in told)
+        shown = [places for places in one.places if places]
+        falling = sum(all(a > b for a, b in pairwise(p)) for p in shown)
         rows.append(
-            f"{title(one)}: {one.machines:,} machines for {one.storm.users:,} users. {len(told):,} users saw a "
+            f"{title(one)}: {one.machines:,} machines for {one.storm.users:,} users. {len(shown):,} users saw a "
             f"place in the queue, {falling:,} of them places that only went down; the highest place was"
-            f" {max((p[0] for p in told), default=0)}. No user was overtaken by more than {one.overtaken} users who "
+            f" {max((p[0] for p in shown), default=0)}. No user was overtaken by more than {one.overtaken} users who "
             f"came half a second or more later."
         )
     return ["## First logins", "", *rows, ""] if rows else []

@@ -55,10 +55,10 @@ def measure(servers: int, rounds: float) -> Quiet:
 
 
 def _watched(cluster: Cluster, servers: int, rounds: float, ready: float) -> Quiet:
-    before, since = Counter(cluster.told()["calls"]), time.time()
+    before, since = Counter(cluster.counts()["calls"]), time.time()
     with cluster.used() as usage:
         time.sleep(rounds * ROUND)
-    calls = Counter(cluster.told()["calls"])
+    calls = Counter(cluster.counts()["calls"])
     calls.subtract(before)
     return Quiet(
         servers=servers,
@@ -81,7 +81,7 @@ def _populate(cluster: Cluster, servers: int) -> None:
     db = orm.new_session_factory(f"sqlite:///{cluster.directory / 'state/jupyterhub.sqlite'}")()
     role = orm.Role.find(db, "user")
     now = datetime.now(UTC)
-    addresses = {change["user"]: change["address"] for change in cluster.told()["changes"]}
+    addresses = {change["user"]: change["address"] for change in cluster.counts()["changes"]}
     for number in range(servers):
         name, instance = cluster.storm.name(number), f"i-{number:017x}"
         user = orm.User.find(db, name) or orm.User(name=name, roles=[role])

@@ -68,8 +68,8 @@ class Storm:
 
 def read(file: Path) -> tuple[Storm, dict[str, str]]:
     """The storm and the cluster's secrets."""
-    told = json.loads(file.read_text())
+    content = json.loads(file.read_text())
     storm: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in told["storm"].items()
+        name: tuple(value) if isinstance(value, list) else value for name, value in content["storm"].items()
     }
-    return Storm(**storm), told["secrets"]
+    return Storm(**storm), content["secrets"]

@@ -25,11 +25,11 @@ def arguments(service: str, action: str, form: str) -> dict[str, Any]:
     return _structure(shape, _nested(dict(parse_qsl(form, keep_blank_values=True))))
 
 
-def answer(service: str, action: str, told: Mapping[str, Any]) -> str:
+def answer(service: str, action: str, values: Mapping[str, Any]) -> str:
     """The XML of what boto3's method is to give."""
     shape = model(service).operation_model(action).output_shape
     space = model(service).metadata.get("xmlNamespace", "")
-    body = _members(shape, told)
+    body = _members(shape, values)
     if service != "ec2":
         body = f"<{action}Result>{body}</{action}Result>"
     return f'<{action}Response xmlns="{space}">{body}<requestId>{REQUEST_ID}</requestId></{action}Response>'
@@ -53,9 +53,9 @@ def _nested(form: Mapping[str, str]) -> dict[str, Any]:
     return tree
 
 
-def _structure(shape: Any, told: Mapping[str, Any]) -> dict[str, Any]:
+def _structure(shape: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     named = {_query_name(name, member): (name, member) for name, member in shape.members.items()}
-    return {named[key][0]: _value(named[key][1], value) for key, value in told.items() if key in named}
+    return {named[key][0]: _value(named[key][1], value) for key, value in values.items() if key in named}
 
 
 def _query_name(name: str, member: Any) -> str:
@@ -64,24 +64,24 @@ def _query_name(name: str, member: Any) -> str:
     return found[0].upper() + found[1:]
 
 
-def _value(shape: Any, told: Any) -> Any:
+def _value(shape: Any, values: Any) -> Any:
     match shape.type_name:
         case "structure":
-            return _structure(shape, told)
+            return _structure(shape, values)
         case "list":
-            return [_value(shape.member, told[key]) for key in sorted(told, key=int)]
+            return [_value(shape.member, values[key]) for key in sorted(values, key=int)]
         case "integer" | "long":
-            return int(told)
+            return int(values)
         case "boolean":
-            return told == "true"
+            return values == "true"
         case _:
-            return told
+            return values
 
 
-def _members(shape: Any, told: Mapping[str, Any]) -> str:
+def _members(shape: Any, values: Mapping[str, Any]) -> str:
     return "".join(
         _element(shape.members[name].serialization.get("name", name), shape.members[name], value)
-        for name, value in told.items()
+        for name, value in values.items()
         if name in shape.members
     )
 

@@ -77,18 +77,18 @@ class Tally:
 
     def _stopped(self, life: Life, stop: Stop) -> None:
         self.whys[stop.why] = self.whys.get(stop.why, 0) + 1
-        last = life.last_sign(stop.let_go)
-        if is_at_work(life, stop.let_go):
+        last = life.last_sign(stop.released_at)
+        if is_at_work(life, stop.released_at):
             self.killed_working += 1
             return
-        if any(not work.is_useful and work.end > last for work in life.works(stop.let_go)):
+        if any(not work.is_useful and work.end > last for work in life.works(stop.released_at)):
             self.held += 1
             return
         late = stop.at - last - TIMEOUT
         if late < -INSTANT:
             self.killed_within += 1
             self.within_terminal += any(
-                work.kind is Kind.TERMINAL and work.end == last for work in life.works(stop.let_go)
+                work.kind is Kind.TERMINAL and work.end == last for work in life.works(stop.released_at)
             )
         self.late.append(late)
         if stop.delays is not None:

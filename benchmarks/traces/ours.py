@@ -41,7 +41,7 @@ DELIVERY = (1.0, 30.0)
 ALARMS_LOST = 0.01
 FUNCTION = (0.5, 3.0)
 """Seconds that a function takes until StopInstances, including its request to the hub."""
-LETS_GO = 0.3
+RELEASE_BEFORE = 0.3
 """Seconds before StopInstances at which the hub removes the route."""
 UNDER_WAY = 2.0
 """Seconds after which a report can be queried."""
@@ -108,7 +108,7 @@ class Ours:
         self._reporter = Reporter(instance_id, period)
         self._period = timedelta(seconds=period)
         self._now = BEGINNING
-        self._rang = False
+        self._fired = False
         is_short = idle_alarm(self._policy, self._period).period.total_seconds() < MINUTE
         self._every = SHORT_ALARMS_EVERY.total_seconds() if is_short else MINUTE
         """Seconds between two evaluations of the alarm."""
@@ -128,9 +128,9 @@ class Ours:
         """From the end of an alarm's periods until CloudWatch evaluates them; it cannot be chosen."""
 
     def stop(self, life: Life, until: float) -> Stop | None:
-        first = self._reporter.telling(life.ready)
+        first = self._reporter.number_at(life.ready)
         known = _Known(life, self._kept, last_life=first, last_person=first)
-        for number, seen in self._reporter.lively(life, until):
+        for number, seen in self._reporter.active(life, until):
             found = self._before(known, self._reporter.time_of(number) + UNDER_WAY)
             if found is not None:
                 return found
@@ -158,19 +158,21 @@ class Ours:
         """A time before anything can be due, so that checks from here on miss nothing; checking from the start is
         slow."""
         policy = self._policy
-        soonest = self._told_until(known.last_life) + policy.idle_timeout.total_seconds() / 2
+        soonest = self._covered_until(known.last_life) + policy.idle_timeout.total_seconds() / 2
         if policy.busy_allowance is None:
             return soonest
-        return min(soonest, self._told_until(known.last_person) + policy.busy_allowance.total_seconds() / 2)
+        return min(
+            soonest, self._covered_until(known.last_person) + policy.busy_allowance.total_seconds() / 2
+        )
 
     def _alarm(self, known: _Known, until: float) -> _Look | None:
         """The alarm after the last activity, if it fires before `until` and is not lost."""
         alarm = self._lean.alarms[idle_alarm_name(CLUSTER, self._instance_id)]
-        alarm.state, self._rang = AlarmState.OK, False
+        alarm.state, self._fired = AlarmState.OK, False
         looks_back = alarm.period * alarm.condition.evaluation_periods
-        told = self._reporter.time_of(known.last_life)
-        end = told // self._every * self._every + looks_back
-        while not self._rang:
+        reported = self._reporter.time_of(known.last_life)
+        end = reported // self._every * self._every + looks_back
+        while not self._fired:
             end += self._every
             if end + self._offset >= until:
                 return None
@@ -181,7 +183,7 @@ class Ours:
         if self._random.random() < ALARMS_LOST:
             return None
         at = end + self._offset + delivery
-        return _Look(at, "alarm", window=end - looks_back - told, delivery=delivery)
+        return _Look(at, "alarm", window=end - looks_back - reported, delivery=delivery)
 
     def _sweeps(self, known: _Known, since: float, until: float) -> Iterator[_Look]:
         """The sweeps that find the worker's record due; before `since` it cannot be."""
@@ -203,11 +205,13 @@ class Ours:
     def _asked(self, known: _Known, look: _Look) -> Stop | None:
         takes = self._random.uniform(*FUNCTION)
         decision = self._decision(known, look.at)
-        asked_at = look.at + takes - LETS_GO
+        asked_at = look.at + takes - RELEASE_BEFORE
         if decision.action is Action.KEEP or not self._verdict(known, decision, asked_at).drained:
             return None
         delays = self._delays(known, look, takes) if look.by == "alarm" else None
-        return Stop(at=look.at + takes, let_go=asked_at, why=f"{look.by}: {decision.reason}", delays=delays)
+        return Stop(
+            at=look.at + takes, released_at=asked_at, why=f"{look.by}: {decision.reason}", delays=delays
+        )
 
     def _decision(self, known: _Known, at: float) -> Decision:
         self._fill(known, at)
@@ -230,9 +234,9 @@ class Ours:
         return with_life(worker, self._end_of(known.last_life, now), self._end_of(known.last_person, now))
 
     def _end_of(self, number: int, now: datetime) -> datetime:
-        return min(now, moment(self._told_until(number)))
+        return min(now, moment(self._covered_until(number)))
 
-    def _told_until(self, number: int) -> float:
+    def _covered_until(self, number: int) -> float:
         """The end of the step that contains this report."""
         return (self._reporter.time_of(number) // self._step + 1) * self._step
 
@@ -259,9 +263,9 @@ class Ours:
         return verdict.verdict(request, server, observed)
 
     def _delays(self, known: _Known, look: _Look, takes: float) -> Delays:
-        told = self._reporter.time_of(known.last_life)
+        reported = self._reporter.time_of(known.last_life)
         return Delays(
-            report=told - known.life.last_sign(look.at),
+            report=reported - known.life.last_sign(look.at),
             window=look.window,
             evaluation=self._offset,
             delivery=look.delivery,
@@ -270,8 +274,8 @@ class Ours:
 
     def _fill(self, known: _Known, at: float) -> None:
         """CloudWatch's series as it is at that moment."""
-        newest = self._reporter.telling(at - UNDER_WAY) - 1
-        first = max(self._reporter.telling(known.life.ready), newest - known.kept)
+        newest = self._reporter.number_at(at - UNDER_WAY) - 1
+        first = max(self._reporter.number_at(known.life.ready), newest - known.kept)
         quiet = Seen()
         self._lean.series[(metric_namespace(CLUSTER), "Activity", self._instance_id)] = {
             self._first_slot + number * self._slots: float(known.reports.get(number, quiet).level)
@@ -279,4 +283,4 @@ class Ours:
         }
 
     def _on_alarm(self, _name: str, _instance_id: str) -> None:
-        self._rang = True
+        self._fired = True

@@ -30,7 +30,7 @@ class Oracle:
                 break
             last = max(last, end)
         at = last + TIMEOUT
-        return Stop(at=at, let_go=at, why="idle") if at < until else None
+        return Stop(at=at, released_at=at, why="idle") if at < until else None
 
 
 class Never:
@@ -67,7 +67,7 @@ class Culler:
                 return None
             newest = max(known, self._known(life, at))
             if at - newest >= TIMEOUT:
-                return Stop(at=at, let_go=at, why="idle")
+                return Stop(at=at, released_at=at, why="idle")
             known = newest
 
     def _known(self, life: Life, at: float) -> float:
@@ -75,8 +75,8 @@ class Culler:
         known = max(life.last_interaction(polled), life.last_tab(polled))
         if not self._servers_tell:
             return known
-        told = max(life.ready, at - (at - life.ready) % ACTIVITY_POLL)
-        return max(known, life.last_interaction(told), self._last_message(life, told))
+        reported = max(life.ready, at - (at - life.ready) % ACTIVITY_POLL)
+        return max(known, life.last_interaction(reported), self._last_message(life, reported))
 
     def _last_message(self, life: Life, at: float) -> float:
         """The newest message of a kernel: with output, and when a cell ends."""
@@ -142,7 +142,7 @@ class Custodian:
             newest = at - at % self.MEASURED
             if self._percent(max(life.running, newest - self.WINDOW), newest) < self._less_than:
                 self._lost += [(at, work.end, work.cpu) for work in life.works(at) if work.end > at]
-                return Stop(at=at, let_go=at, why="low CPU")
+                return Stop(at=at, released_at=at, why="low CPU")
             at += self.EVERY
         return None
 

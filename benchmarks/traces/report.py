@@ -49,7 +49,7 @@ PARTS: tuple[tuple[str, str, Callable[[Delays], float]], ...] = (
 
 def document(terms: Sequence[Term], command: str, pictures: Sequence[tuple[str, str]]) -> str:
     """The whole page; `pictures` by path and description."""
-    shown = "\n\n".join(f"![{words}]({path})" for path, words in pictures)
+    shown = "\n\n".join(f"![{caption}]({path})" for path, caption in pictures)
     return "\n\n".join([_head(terms, command), *map(_term, terms), shown, _foot()]) + "\n"
 
 
@@ -180,18 +180,18 @@ def _late(term: Term) -> str:
         for tally in term.tallies
         if tally.late
     ]
-    words = _flow(
+    intro = _flow(
         """From the last activity to StopInstances, minus the timeout. Stops that killed work, and those that a stuck
             program had delayed, are not in this table."""
     )
-    return words + "\n\n" + _table(head, rows)
+    return intro + "\n\n" + _table(head, rows)
 
 
 def _precision(term: Term) -> str:
     us, alarm = term.ours, term.ours.late_by_alarm
     soon, latest = share_within(alarm, SOON), max(us.late)
     early = f", by at most {us.early:.0f} s, see above" if us.killed_within else ""
-    words = _flow(
+    intro = _flow(
         f"""Ours, {len(us.late):,} stops, {len(alarm):,} of them by alarm (for the others the sweep came first, or the
             alarm was lost):"""
     )
@@ -202,12 +202,12 @@ def _precision(term: Term) -> str:
         f"""all within two sweeps ({TWO_SWEEPS / MINUTE:.0f} min): {_verdict(latest <= TWO_SWEEPS)}, the latest
         {latest:.0f} s.""",
     ]
-    return words + "\n\n" + _bullets(targets)
+    return intro + "\n\n" + _bullets(targets)
 
 
 def _parts(term: Term) -> str:
     delays = term.ours.delays
-    parts = [(name, words, *_spread([part(one) for one in delays])) for name, words, part in PARTS]
+    parts = [(name, intro, *_spread([part(one) for one in delays])) for name, intro, part in PARTS]
     return "\n\n".join(
         [
             "The consecutive delays in a stop by alarm:",
@@ -232,20 +232,20 @@ def _variants(term: Term) -> str:
     )
     compared = [
         (f"reports each {REPORT_PERIOD:.0f} s, as above", term.ours, REPORT_PERIOD),
-        *((one.words, tally, one.period) for one, tally in zip(VARIANTS, term.variants, strict=True)),
+        *((one.label, tally, one.period) for one, tally in zip(VARIANTS, term.variants, strict=True)),
     ]
-    words = _flow(
+    intro = _flow(
         """The same people with other alarms. By CloudWatch's documentation an alarm's periods move on at each
             evaluation; if they followed the clock's, alarms would fire later. With reports each minute, alarms and
             reports are cheaper, and machines run longer."""
     )
-    return words + "\n\n" + _table(head, [_compared(term, *one) for one in compared])
+    return intro + "\n\n" + _table(head, [_compared(term, *one) for one in compared])
 
 
-def _compared(term: Term, words: str, tally: Tally, period: float) -> Sequence[str]:
+def _compared(term: Term, intro: str, tally: Tally, period: float) -> Sequence[str]:
     alarm, watched = tally.late_by_alarm, tally.watched_dollars(term.length, period)
     return (
-        words,
+        intro,
         f"{tally.killed_working:,}",
         f"{min(tally.late):+.0f} s",
         f"{len(alarm):,}",

@@ -37,25 +37,25 @@ class Reporter:
     def time_of(self, number: int) -> float:
         return (number + self._phase) * self._period
 
-    def telling(self, at: float) -> int:
+    def number_at(self, at: float) -> int:
         """The number of the report that covers this moment."""
         return ceil(at / self._period - self._phase)
 
-    def lively(self, life: Life, until: float) -> Iterator[tuple[int, Seen]]:
+    def active(self, life: Life, until: float) -> Iterator[tuple[int, Seen]]:
         """The reports of a run with activity, in order."""
         pending: dict[int, Seen] = {}
         for sign in life.signs(until):
             begin = sign.begin if isinstance(sign, Work) else sign
-            done = self.telling(begin)
+            done = self.number_at(begin)
             for number in sorted(number for number in pending if number < done):
                 yield number, pending.pop(number)
-            for number, level in self._told(sign):
+            for number, level in self._reported(sign):
                 pending.setdefault(number, Seen()).add(level)
         yield from sorted(pending.items())
 
     def look(self, life: Life, at: float) -> Seen:
         """An observation between two reports, as when the hub asks: back to the last report, or the one before."""
-        last = self.telling(at) - 1
+        last = self.number_at(at) - 1
         before = last if at - self.time_of(last) >= self._period / 2 else last - 1
         seen = Seen()
         if life.last_interaction(at) > self.time_of(before):
@@ -67,11 +67,11 @@ class Reporter:
                 seen.add(Level.LOAD)
         return seen
 
-    def _told(self, sign: float | Work) -> Iterator[tuple[int, Level]]:
+    def _reported(self, sign: float | Work) -> Iterator[tuple[int, Level]]:
         if not isinstance(sign, Work):
-            yield self.telling(sign), Level.INTERACTION
+            yield self.number_at(sign), Level.INTERACTION
             return
-        first, last = self.telling(sign.begin), self.telling(sign.end)
+        first, last = self.number_at(sign.begin), self.number_at(sign.end)
         since = self.time_of(last - 1)
         # Processes are looked at when a report is made, kernels every few seconds: busy twice in a row counts.
         least = SAMPLING if sign.begin <= since else 2 * SAMPLING

@@ -31,10 +31,10 @@ class Delays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """When StopInstances comes, and why. `let_go`: from this moment on the hub has released the server."""
+    """When StopInstances comes, and why. `released_at`: from this moment on the hub has released the server."""
 
     at: float
-    let_go: float
+    released_at: float
     why: str
     delays: Delays | None = None
 
@@ -67,4 +67,4 @@ def runs(trace: Trace, rule: Rule, until: float, seed: object) -> Iterator[Run]:
         life = Life(trace, at, running, running + boots.uniform(*SERVING))
         found = rule.stop(life, until)
         yield Run(life, until if found is None else found.at, found)
-        at = None if found is None else trace.next_interaction(found.let_go)
+        at = None if found is None else trace.next_interaction(found.released_at)

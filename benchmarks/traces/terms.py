@@ -29,7 +29,7 @@ RULES: tuple[Callable[[Trace, object], Rule], ...] = (
 class Variant:
     """Our rule with one change."""
 
-    words: str
+    label: str
     period: float = REPORT_PERIOD
     is_rolling: bool = True
 
@@ -74,8 +74,8 @@ class Term:
 
 def term(title: str, habits: Habits, people: int, weeks: int, seed: object) -> Term:
     """Every user's trace under each rule."""
-    tallies = tuple(Tally(rule(Trace("nobody", ()), seed).name) for rule in RULES)
-    variants = tuple(Tally(variant.words) for variant in VARIANTS)
+    tallies = tuple(Tally(rule(Trace("nameless", ()), seed).name) for rule in RULES)
+    variants = tuple(Tally(variant.label) for variant in VARIANTS)
     sessions = 0
     until = weeks * WEEK + LAST_STOPS
     for number in range(people):

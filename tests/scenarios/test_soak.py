@@ -9,7 +9,7 @@ import pytest
 from benchmarks.soak.audit import audit, stops
 from benchmarks.soak.report import table
 from benchmarks.soak.running import Size, soak
-from benchmarks.soak.story import Deed
+from benchmarks.soak.story import Event
 from tests.shared.addresses import free_port
 
 pytestmark = pytest.mark.cloud
@@ -31,5 +31,5 @@ def test_a_short_soak_violates_no_invariant(tmp_path: Path) -> None:
     print(told)
     assert not violations, told
     assert list(stops(story)), "somebody was stopped"
-    assert sum(1 for one in story.seen if one.deed is Deed.READY) >= SIZE.people
+    assert sum(1 for one in story.seen if one.event is Event.READY) >= SIZE.people
     assert story.faults

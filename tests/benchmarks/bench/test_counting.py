@@ -32,7 +32,7 @@ def test_workers_are_counted_together() -> None:
 
 
 def test_words_for_a_table() -> None:
-    assert counting.words({"ec2:StartInstances": 1, "ec2:DescribeInstances": 1200}) == (
+    assert counting.text({"ec2:StartInstances": 1, "ec2:DescribeInstances": 1200}) == (
         "1 StartInstances, 1,200 DescribeInstances"
     )
-    assert counting.words({}) == "none"
+    assert counting.text({}) == "none"

@@ -7,10 +7,10 @@ from benchmarks.bench.report import ratios, sample, slope
 
 def test_a_sample_tells_its_median_and_its_ends() -> None:
     three = sample([3.0, 1.0, 2.04])
-    assert three.told(1, "s") == "2.0 s"
+    assert three.shown(1, "s") == "2.0 s"
     assert three.spread(1) == "1.0 to 3.0"
     assert three.less(1).values == pytest.approx((2.0, 0.0, 1.04))
-    assert three.times(1000).told(0) == "2,040"
+    assert three.times(1000).shown(0) == "2,040"
 
 
 def test_one_value_has_no_spread() -> None:

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from benchmarks.peers import cloudjhub
-from benchmarks.peers.fleet import Fleet, standing
+from benchmarks.peers.fleet import Fleet, serving
 
 
 def test_one_describe_for_each_user_without_a_server_and_the_hub_stops_those_that_are_idle(
@@ -17,8 +17,8 @@ def test_one_describe_for_each_user_without_a_server_and_the_hub_stops_those_tha
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     fleet = Fleet(users=60, running=12, due=3)
     with (
-        standing("benchmarks.peers.hub", fleet, 0) as hub,
-        standing("benchmarks.peers.aws", fleet, 0) as aws,
+        serving("benchmarks.peers.hub", fleet, 0) as hub,
+        serving("benchmarks.peers.aws", fleet, 0) as aws,
         requests.Session() as session,
     ):
         ec2 = boto3.client("ec2", endpoint_url=aws.url, region_name="us-east-1")

@@ -14,8 +14,8 @@ def test_the_first_run_and_the_first_of_them_are_due(number: int, runs: bool, is
 
 
 @pytest.mark.parametrize(("users", "running", "due"), [(5, 6, 1), (5, 3, 4), (5, 3, -1)])
-def test_what_is_no_fleet_is_refused(users: int, running: int, due: int) -> None:
-    with pytest.raises(ValueError, match="is no fleet"):
+def test_an_impossible_fleet_is_refused(users: int, running: int, due: int) -> None:
+    with pytest.raises(ValueError, match="is not a fleet"):
         Fleet(users=users, running=running, due=due)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.bench.counting import HUB, LIFECYCLE, WORKER
 from benchmarks.soak.audit import audit
-from benchmarks.soak.story import Call, Crash, Deed, Episode, Record, Seen, Stay, Story
+from benchmarks.soak.story import Call, Crash, Episode, Event, Record, Seen, Story, Transition
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import plain
 from lifecycle_app.model.policy import Policy
@@ -25,12 +25,12 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def seen(seconds: float, worker: str, deed: Deed, **more: Any) -> Seen:
-    return Seen(at=at(seconds), worker=worker, deed=deed, **more)
+def seen(seconds: float, worker: str, event: Event, **more: Any) -> Seen:
+    return Seen(at=at(seconds), worker=worker, event=event, **more)
 
 
-def stay(seconds: float, instance: str, worker: str, state: State) -> Stay:
-    return Stay(at=at(seconds), instance_id=instance, worker=worker, state=state)
+def transition(seconds: float, instance: str, worker: str, state: State) -> Transition:
+    return Transition(at=at(seconds), instance_id=instance, worker=worker, state=state)
 
 
 def stop_call(seconds: float, instance: str, caller: str = LIFECYCLE, error: str | None = None) -> Call:
@@ -60,8 +60,8 @@ def well() -> Story:
             stop_call(300.1, "i-ben"),
             stop_call(301, "i-ben", error="IncorrectInstanceState"),
         ),
-        stays=tuple(
-            stay(seconds, instance, worker, state)
+        transitions=tuple(
+            transition(seconds, instance, worker, state)
             for seconds, instance, worker, state in [
                 (0, "i-ann", "ann", State.PENDING),
                 (1, "i-ann", "ann", State.RUNNING),
@@ -83,15 +83,15 @@ def well() -> Story:
             entry(299, "ben", "i-ben", "stop-requested", evidence=asked("ben", 298)),
         ),
         seen=(
-            seen(0, "ann", Deed.ASKED),
-            seen(5, "ann", Deed.READY),
-            seen(20, "ann", Deed.WROTE, file="a", checksum="aa"),
-            seen(30, "ann", Deed.ACTED),
-            seen(31, "ann", Deed.READ, file="a", checksum="aa"),
-            seen(10, "ben", Deed.ASKED),
-            seen(15, "ben", Deed.READY),
-            seen(20, "ben", Deed.WORKS, until=at(250)),
-            seen(297, "ben", Deed.PRESSED),
+            seen(0, "ann", Event.ASKED),
+            seen(5, "ann", Event.READY),
+            seen(20, "ann", Event.WROTE, file="a", checksum="aa"),
+            seen(30, "ann", Event.ACTED),
+            seen(31, "ann", Event.READ, file="a", checksum="aa"),
+            seen(10, "ben", Event.ASKED),
+            seen(15, "ben", Event.READY),
+            seen(20, "ben", Event.WORKS, until=at(250)),
+            seen(297, "ben", Event.PRESSED),
         ),
         homes={("ann", "a"): "aa"},
     )
@@ -101,8 +101,8 @@ def saw(*more: Seen) -> Plant:
     return lambda story: replace(story, seen=(*story.seen, *more))
 
 
-def stayed(*more: Stay) -> Plant:
-    return lambda story: replace(story, stays=(*story.stays, *more))
+def stayed(*more: Transition) -> Plant:
+    return lambda story: replace(story, transitions=(*story.transitions, *more))
 
 
 def called(*more: Call) -> Plant:
@@ -123,13 +123,13 @@ def stopped_later(seconds: float) -> Plant:
 
     def plant(story: Story) -> Story:
         moved = {State.STOPPING: at(seconds), State.STOPPED: at(seconds + 3)}
-        stays = tuple(
+        transitions = tuple(
             replace(one, at=moved.get(one.state, one.at)) if one.worker == "ann" else one
-            for one in story.stays
+            for one in story.transitions
         )
         calls = (stop_call(seconds + 0.1, "i-ann"), *story.calls[2:])
         history = (entry(seconds, "ann", "i-ann", "idle"), *story.history[2:])
-        return replace(story, stays=stays, calls=calls, history=history)
+        return replace(story, transitions=transitions, calls=calls, history=history)
 
     return plant
 
@@ -152,33 +152,33 @@ def without_hub(story: Story) -> Story:
     return replace(story, faults=(HUB_DOWN,), history=(first, alone, *others))
 
 
-OTHER = stay(50, "i-other", "ann", State.RUNNING)
-GONE = stay(400, "i-ann", "ann", State.TERMINATED)
+OTHER = transition(50, "i-other", "ann", State.RUNNING)
+GONE = transition(400, "i-ann", "ann", State.TERMINATED)
 HUB_DOWN = Episode(name="hub-down", began=at(80), ended=at(110))
 PLANTED: list[tuple[str, str, Plant]] = [
-    ("a cell is run within the idle timeout", "I1", saw(seen(46, "ann", Deed.ACTED))),
-    ("somebody logs in within the idle timeout", "I1", saw(seen(99, "ann", Deed.READY))),
-    ("work goes on", "I1", saw(seen(35, "ann", Deed.WORKS, until=at(500)))),
-    ("work ended a moment ago", "I1", saw(seen(35, "ann", Deed.WORKS, until=at(60)))),
+    ("a cell is run within the idle timeout", "I1", saw(seen(46, "ann", Event.ACTED))),
+    ("somebody logs in within the idle timeout", "I1", saw(seen(99, "ann", Event.READY))),
+    ("work goes on", "I1", saw(seen(35, "ann", Event.WORKS, until=at(500)))),
+    ("work ended a moment ago", "I1", saw(seen(35, "ann", Event.WORKS, until=at(60)))),
     ("with the hub down, life that was reported", "I1", all_of(
-        without_hub, saw(seen(59, "ann", Deed.ACTED)))),
+        without_hub, saw(seen(59, "ann", Event.ACTED)))),
     ("with the hub down, work that goes on", "I1", all_of(
-        without_hub, saw(seen(35, "ann", Deed.WORKS, until=at(500))))),
+        without_hub, saw(seen(35, "ann", Event.WORKS, until=at(500))))),
     ("the hub just down, but asked before the stop", "I1", all_of(
-        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(81, "ann", Deed.ACTED)))),
+        lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(81, "ann", Event.ACTED)))),
     ("a hub that is said to be down, and is not", "I1", all_of(
-        without_hub, lambda story: replace(story, faults=()), saw(seen(81, "ann", Deed.ACTED)))),
+        without_hub, lambda story: replace(story, faults=()), saw(seen(81, "ann", Event.ACTED)))),
     ("a stop without an entry, while somebody works", "I1", all_of(
-        told(*well().history[2:]), saw(seen(90, "ann", Deed.ACTED)))),
+        told(*well().history[2:]), saw(seen(90, "ann", Event.ACTED)))),
     ("a stop in the user's name", "I1", lambda story: replace(
-        story, seen=tuple(one for one in story.seen if one.deed is not Deed.PRESSED))),
+        story, seen=tuple(one for one in story.seen if one.event is not Event.PRESSED))),
     ("a login after Stop was pressed", "I1", all_of(
         told(*well().history[:2], entry(299, "ben", "i-ben", "stop-requested", evidence=asked("ben", 290))),
-        saw(seen(299.5, "ben", Deed.READY)))),
-    ("two machines for an hour", "I2", all_of(stayed(OTHER, stay(60, "i-other", "ann", State.TERMINATED)))),
+        saw(seen(299.5, "ben", Event.READY)))),
+    ("two machines for an hour", "I2", all_of(stayed(OTHER, transition(60, "i-other", "ann", State.TERMINATED)))),
     ("two machines, one of them stopped", "I2", stayed(
-        stay(500, "i-other", "ann", State.PENDING), stay(510, "i-other", "ann", State.TERMINATED))),
-    ("an instance in no record", "I3", stayed(stay(900, "i-new", "cleo", State.RUNNING))),
+        transition(500, "i-other", "ann", State.PENDING), transition(510, "i-other", "ann", State.TERMINATED))),
+    ("an instance in no record", "I3", stayed(transition(900, "i-new", "cleo", State.RUNNING))),
     ("an instance that its record has forgotten", "I3", recorded(
         ann=Record(instance_id="i-old", state=State.TERMINATED))),
     ("a record whose instance is gone", "I3", stayed(GONE)),
@@ -187,20 +187,20 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("a record that says another state", "I4", recorded(ann=Record(instance_id="i-ann", state=State.RUNNING))),
     ("an idle machine that is stopped too late", "I6", stopped_later(30 + LIMIT.total_seconds() + 1)),
     ("an idle machine that is never stopped", "I6", all_of(
-        stayed(stay(500, "i-cleo", "cleo", State.RUNNING)),
+        stayed(transition(500, "i-cleo", "cleo", State.RUNNING)),
         recorded(cleo=Record(instance_id="i-cleo", state=State.RUNNING)))),
-    ("a login without an end", "I7", saw(seen(600, "ann", Deed.ASKED))),
+    ("a login without an end", "I7", saw(seen(600, "ann", Event.ASKED))),
     ("a login that takes too long", "I7", saw(
-        seen(600, "ann", Deed.ASKED), seen(901, "ann", Deed.FAILED, words="at last"))),
+        seen(600, "ann", Event.ASKED), seen(901, "ann", Event.FAILED, message="at last"))),
     ("a login that fails without a fault", "I7", saw(
-        seen(600, "ann", Deed.ASKED), seen(601, "ann", Deed.FAILED, words="no"))),
-    ("a session that is lost", "I7", saw(seen(600, "ann", Deed.LOGGED_OUT))),
-    ("a server that is lost, though nobody stopped it", "I7", saw(seen(60, "ann", Deed.LOST, since=at(20)))),
+        seen(600, "ann", Event.ASKED), seen(601, "ann", Event.FAILED, message="no"))),
+    ("a session that is lost", "I7", saw(seen(600, "ann", Event.LOGGED_OUT))),
+    ("a server that is lost, though nobody stopped it", "I7", saw(seen(60, "ann", Event.LOST, since=at(20)))),
     ("a hub that stops", "I9", called(stop_call(950, "i-ann", HUB))),
     ("a worker that starts another", "I9", called(Call(at=at(1), caller=WORKER, action="StartInstances"))),
     ("a function that launches", "I9", called(Call(at=at(1), caller=LIFECYCLE, action="RunInstances"))),
-    ("a file that is not found", "I10", saw(seen(40, "ann", Deed.READ, file="a", checksum=""))),
-    ("a file that is another", "I10", saw(seen(40, "ann", Deed.READ, file="a", checksum="ab"))),
+    ("a file that is not found", "I10", saw(seen(40, "ann", Event.READ, file="a", checksum=""))),
+    ("a file that is another", "I10", saw(seen(40, "ann", Event.READ, file="a", checksum="ab"))),
     ("a file that is not on the disk at the end", "I10", lambda story: replace(story, homes={})),
     ("a stop without an entry", "reasons", told(*well().history[2:])),
     ("an entry without a reason", "reasons", told(
@@ -208,30 +208,31 @@ PLANTED: list[tuple[str, str, Plant]] = [
 ]  # fmt: skip
 
 HARMLESS: list[tuple[str, Plant]] = [
-    ("just at the idle timeout, as far as a log can tell", saw(seen(45.1, "ann", Deed.ACTED))),
+    ("just at the idle timeout, as far as a log can tell", saw(seen(45.1, "ann", Event.ACTED))),
     ("just in time", stopped_later(30 + LIMIT.total_seconds() - 1)),
     ("late, because of a fault", all_of(
         stopped_later(30 + LIMIT.total_seconds() + 100),
         lambda story: replace(story, faults=(Episode(name="sweep-off", began=at(50), ended=at(140)),)))),
     ("with the hub down, life that no report has told of yet", all_of(
-        without_hub, saw(seen(61, "ann", Deed.ACTED)))),
+        without_hub, saw(seen(61, "ann", Event.ACTED)))),
     ("with the hub down, somebody who comes back at that moment", all_of(
-        without_hub, saw(seen(99, "ann", Deed.ACTED)))),
+        without_hub, saw(seen(99, "ann", Event.ACTED)))),
     ("work that a crash ended", all_of(
-        saw(seen(35, "ann", Deed.WORKS, until=at(500))),
+        saw(seen(35, "ann", Event.WORKS, until=at(500))),
         lambda story: replace(story, crashes=(Crash(at=at(38), instance_id="i-ann", how="killed"),)))),
     ("a second machine after the first is gone", all_of(
-        stayed(GONE, stay(401, "i-two", "ann", State.STOPPED)),
+        stayed(GONE, transition(401, "i-two", "ann", State.STOPPED)),
         recorded(ann=Record(instance_id="i-two", state=State.STOPPED)))),
     ("a login that fails because of a fault", all_of(
-        saw(seen(600, "ann", Deed.ASKED), seen(601, "ann", Deed.FAILED)),
+        saw(seen(600, "ann", Event.ASKED), seen(601, "ann", Event.FAILED)),
         lambda story: replace(story, faults=(Episode(name="capacity", began=at(590), ended=at(610)),)))),
-    ("a server that is lost because it was stopped", saw(seen(101, "ann", Deed.LOST, since=at(20)))),
+    ("a server that is lost because it was stopped", saw(seen(101, "ann", Event.LOST, since=at(20)))),
     ("a kernel that is lost because its machine crashed", all_of(
-        saw(seen(60, "ann", Deed.LOST, since=at(20))),
+        saw(seen(60, "ann", Event.LOST, since=at(20))),
         lambda story: replace(story, crashes=(Crash(at=at(50), instance_id="i-ann", how="killed"),)))),
     ("a file that is written anew", all_of(
-        saw(seen(40, "ann", Deed.WROTE, file="a", checksum="ab"), seen(41, "ann", Deed.READ, file="a", checksum="ab")),
+        saw(seen(40, "ann", Event.WROTE, file="a", checksum="ab"),
+            seen(41, "ann", Event.READ, file="a", checksum="ab")),
         lambda story: replace(story, homes={("ann", "a"): "ab"}))),
     ("a stop that the hub asked for", told(
         *well().history[:2], entry(299, "ben", "i-ben", "stop-requested", evidence=asked("the hub, because", 298)))),

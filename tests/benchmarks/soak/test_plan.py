@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.soak.plan import BLOWS, FAULTS, SHARE, plan
+from benchmarks.soak.plan import FAULTS, INCIDENTS, SHARE, plan
 from bootstrap.local.cloud.faults import DESCRIPTIONS
 
 SEED = 4
@@ -23,5 +23,5 @@ def test_each_fault_is_on_for_its_share_of_the_time_and_off_at_the_end(seconds: 
 
 
 def test_a_long_soak_strikes_every_blow_and_the_local_cloud_has_every_fault() -> None:
-    assert {step.name for step in plan(SEED, 1800)} == {*FAULTS, *BLOWS}
+    assert {step.name for step in plan(SEED, 1800)} == {*FAULTS, *INCIDENTS}
     assert set(FAULTS) <= set(DESCRIPTIONS)

@@ -28,7 +28,7 @@ def storm(users: int, within: float, *, first: bool = False) -> Figures:
         )
     )
     assert found.failed == 0, found.problems
-    assert found.twins == 0
+    assert found.duplicates == 0
     assert len(found.overheads) == users, "everybody has a JupyterLab of their own"
     return found
 

@@ -82,20 +82,20 @@ async def test_the_levels_are_those_of_the_real_reporter(seed: int, period: floa
     """But for cells so short that two looks, five seconds apart, may or may not hit them."""
     life, instance_id = a_life(seed), f"i-{seed}"
     model, machine = Reporter(instance_id, period), Machine(life, instance_id, timedelta(seconds=period))
-    told = dict(model.lively(life, READY + HOUR))
+    reported = dict(model.active(life, READY + HOUR))
     await machine.reporter.start()
-    numbers = range(model.telling(READY + 1), model.telling(READY + 35 * MINUTE))
+    numbers = range(model.number_at(READY + 1), model.number_at(READY + 35 * MINUTE))
     for number in numbers:
         due = next_report(moment(machine.now), timedelta(seconds=period), instance_id)
         assert due == pytest.approx(moment(model.time_of(number)), abs=timedelta(milliseconds=1))
         await machine.reporter._report_once()
     while len(levels := _levels(machine.sink)) < len(numbers):
         await asyncio.sleep(0)
-    unsure = {model.telling(end) for end in _edges(life)}
+    unsure = {model.number_at(end) for end in _edges(life)}
     differing = {
-        number: (int(told[number].level) if number in told else 0, level)
+        number: (int(reported[number].level) if number in reported else 0, level)
         for number, level in zip(numbers, levels, strict=True)
-        if number not in unsure and level != (int(told[number].level) if number in told else 0)
+        if number not in unsure and level != (int(reported[number].level) if number in reported else 0)
     }
     assert not differing, f"seed {seed}: (model, reporter) by report: {differing}"
 

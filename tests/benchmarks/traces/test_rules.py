@@ -73,7 +73,7 @@ def test_who_kills_work_that_nobody_watches(trace: Trace, killers: set[str]) -> 
     found = {
         name
         for name in RULES
-        if any(run.stop and is_at_work(run.life, run.stop.let_go) for run in first_runs(name, trace))
+        if any(run.stop and is_at_work(run.life, run.stop.released_at) for run in first_runs(name, trace))
     }
     assert found == killers
 

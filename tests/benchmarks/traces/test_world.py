@@ -45,7 +45,7 @@ def test_as_many_stops_and_each_as_late_as_in_the_whole_cluster(
         stops = [(run.life, run.stop) for run in found if run.stop is not None]
         assert len(stops) == len(whole), f"seed {seed}: {stops}, {whole}"
         for (life, stop), theirs in zip(stops, whole, strict=True):
-            late = stop.at - life.last_sign(stop.let_go) - TIMEOUT
+            late = stop.at - life.last_sign(stop.released_at) - TIMEOUT
             assert 0 <= late <= 2 * SWEEP
             # Both draw their delays: the report's phase, the evaluation's, the delivery. An alarm may be lost.
             apart = 3 * MINUTE if stop.why == "alarm: idle" else SWEEP

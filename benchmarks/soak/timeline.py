@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from benchmarks.soak.story import Deed, Seen, Stay, Story
+from benchmarks.soak.story import Event, Seen, Story, Transition
 from lifecycle_app.model.worker import State
 
 UP = (State.PENDING, State.RUNNING)
-LIFE = (Deed.READY, Deed.ACTED)
+LIFE = (Event.READY, Event.ACTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +28,16 @@ def spans(story: Story) -> list[Span]:
     return sorted(
         (
             Span(
-                instance_id=stay.instance_id, worker=stay.worker, state=stay.state, began=stay.at, ended=ended
+                instance_id=transition.instance_id,
+                worker=transition.worker,
+                state=transition.state,
+                began=transition.at,
+                ended=ended,
             )
-            for stays in _by_instance(story).values()
-            for stay, ended in zip(stays, [*(one.at for one in stays[1:]), story.ended], strict=True)
+            for transitions in _by_instance(story).values()
+            for transition, ended in zip(
+                transitions, [*(one.at for one in transitions[1:]), story.ended], strict=True
+            )
         ),
         key=lambda span: span.began,
     )
@@ -39,13 +45,13 @@ def spans(story: Story) -> list[Span]:
 
 def runs(story: Story) -> Iterator[Span]:
     """The times in which an instance was up, from pending until it was stopping or gone."""
-    for stays in _by_instance(story).values():
-        began: Stay | None = None
-        for stay in stays:
-            if stay.state in UP:
-                began = began or stay
+    for transitions in _by_instance(story).values():
+        began: Transition | None = None
+        for transition in transitions:
+            if transition.state in UP:
+                began = began or transition
             elif began is not None:
-                yield _run(began, stay.at)
+                yield _run(began, transition.at)
                 began = None
         if began is not None:
             yield _run(began, story.ended)
@@ -54,9 +60,9 @@ def runs(story: Story) -> Iterator[Span]:
 def existences(story: Story) -> dict[str, list[Span]]:
     """From each instance's first state until it was gone, by worker."""
     found: dict[str, list[Span]] = defaultdict(list)
-    for stays in _by_instance(story).values():
-        gone = [stay.at for stay in stays if stay.state is State.TERMINATED]
-        found[stays[0].worker].append(_run(stays[0], gone[0] if gone else story.ended))
+    for transitions in _by_instance(story).values():
+        gone = [transition.at for transition in transitions if transition.state is State.TERMINATED]
+        found[transitions[0].worker].append(_run(transitions[0], gone[0] if gone else story.ended))
     return found
 
 
@@ -76,21 +82,21 @@ def last_life(story: Story, run: Span, at: datetime) -> Seen | None:
 def _life(one: Seen, run: Span, until: datetime) -> Seen | None:
     if one.worker != run.worker or not run.began <= one.at <= until:
         return None
-    if one.deed in LIFE:
+    if one.event in LIFE:
         return one
-    if one.deed is Deed.WORKS and one.until is not None:
-        return Seen(at=min(one.until, until), worker=one.worker, deed=one.deed, words=one.words)
+    if one.event is Event.WORKS and one.until is not None:
+        return Seen(at=min(one.until, until), worker=one.worker, event=one.event, message=one.message)
     return None
 
 
-def _by_instance(story: Story) -> dict[str, list[Stay]]:
-    found: dict[str, list[Stay]] = defaultdict(list)
-    for stay in sorted(story.stays, key=lambda one: one.at):
-        found[stay.instance_id].append(stay)
+def _by_instance(story: Story) -> dict[str, list[Transition]]:
+    found: dict[str, list[Transition]] = defaultdict(list)
+    for transition in sorted(story.transitions, key=lambda one: one.at):
+        found[transition.instance_id].append(transition)
     return found
 
 
-def _run(began: Stay, ended: datetime) -> Span:
+def _run(began: Transition, ended: datetime) -> Span:
     return Span(
         instance_id=began.instance_id, worker=began.worker, state=began.state, began=began.at, ended=ended
     )

@@ -7,7 +7,7 @@ from typing import Any
 import requests
 
 from benchmarks.bench.counting import caller
-from benchmarks.soak.story import Call, Crash, Stay
+from benchmarks.soak.story import Call, Crash, Transition
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_ROLE, TAG_SERVER, TAG_USER, State, worker_key
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.killing import control
@@ -23,7 +23,7 @@ class Watch(threading.Thread):
     def __init__(self, cloud: LocalCloud) -> None:
         super().__init__(daemon=True)
         self.calls: list[Call] = []
-        self.stays: set[Stay] = set()
+        self.transitions: set[Transition] = set()
         self.dead: set[Crash] = set()
         self._cloud = cloud
         self._number = 0
@@ -43,7 +43,9 @@ class Watch(threading.Thread):
         for one in workers(self._cloud):
             at = datetime.fromtimestamp(one["since"], UTC)
             key = worker_key(one["tags"][TAG_USER], one["tags"].get(TAG_SERVER, ""))
-            self.stays.add(Stay(at=at, instance_id=one["instance_id"], worker=key, state=state(one["state"])))
+            self.transitions.add(
+                Transition(at=at, instance_id=one["instance_id"], worker=key, state=state(one["state"]))
+            )
             if one["dead"] and one["state"] == "running":
                 self.dead.add(Crash(at=at, instance_id=one["instance_id"], how="booted dead"))
         self._look_at_calls()

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from benchmarks.soak.plan import FAULTS, Step
 from benchmarks.soak.story import Crash, Episode
-from benchmarks.soak.watching import workers
+from benchmarks.soak.watch import workers
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.killing import HUB, PROXY, crash, kill, power_off
 
@@ -21,7 +21,7 @@ AFTERMATH = {"late-events": timedelta(seconds=10), "slow-boot": timedelta(second
 BACK_WITHIN = 90.0
 
 
-class Trouble:
+class Faults:
     """What was done to a local cloud, and when."""
 
     def __init__(self, cloud: LocalCloud) -> None:
@@ -44,7 +44,7 @@ class Trouble:
             thread.join()
 
     def all_off(self) -> None:
-        """Whatever happened, no fault stays."""
+        """Leaves no fault on."""
         for name in FAULTS:
             self._tell_cloud(name, on=False)
 
