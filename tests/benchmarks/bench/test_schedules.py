@@ -13,5 +13,5 @@ def test_per_hour(schedule: str, count: float) -> None:
 
 
 def test_other_expressions_are_refused() -> None:
-    with pytest.raises(ValueError, match="no rate"):
+    with pytest.raises(ValueError, match="is not a rate"):
         per_hour("cron(0 12 * * ? *)")

@@ -13,6 +13,7 @@ from benchmarks.storm.records import Records
 from benchmarks.storm.settings import Storm
 from benchmarks.storm.visitors import arrivals
 from lifecycle_app.adapters.tables import WorkerRecord
+from lifecycle_app.model.messages import plain
 from lifecycle_app.model.worker import State
 from tests.hub.fakes import worker
 from tests.lifecycle.fakes import MemoryStore
@@ -47,7 +48,7 @@ def test_an_answer_is_read_by_botocore_as_it_was_meant() -> None:
 def test_records_come_page_by_page_in_the_order_of_their_changes() -> None:
     store = MemoryStore()
     for number in range(3000):
-        store.put(worker(key=f"u{number}", version=0, state=State.STOPPED, evidence="x" * 500), NOW)
+        store.put(worker(key=f"u{number}", version=0, state=State.STOPPED, message=plain("x" * 500)), NOW)
     records, found, asked = Records(store, "storm"), list[str](), 0
     values = {":0": {"S": "storm"}, ":1": {"N": "0"}}
     more: dict[str, Any] = {}
