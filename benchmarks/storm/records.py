@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lifecycle_app.adapters.tables import COSTS, WorkerRecord
+from lifecycle_app.model.messages import stored
 from lifecycle_app.model.worker import Worker
 from tests.lifecycle.fakes import MemoryStore
 
@@ -79,6 +80,7 @@ def _item(worker: Worker, cluster: str) -> dict[str, Any]:
         "worker": worker.key,
         "cluster": cluster,
         "costs": costs,
+        "evidence": stored(worker.message),
         "groups": list(worker.groups),
     }
     record = WorkerRecord(**{name: value for name, value in answer.items() if value not in (None, "")})
