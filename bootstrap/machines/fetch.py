@@ -2,7 +2,8 @@
 
     /opt/cloudjhub/bin/python fetch.py /etc/cloudjhub/manager.json
 
-`region`, `bucket` and `bundle` in that file name the bundle.
+`region`, `bucket` and `bundle` in that file name the bundle. For an image, `packages` names the list of packages in
+the same bucket.
 """
 
 import gzip
@@ -19,6 +20,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 TARGET = Path("/opt/cloudjhub/bundle")
+PACKAGES = Path("/opt/cloudjhub/packages.json")
 MARK = ".bundle"
 """Holds the key of the bundle that was unpacked, as the last thing of it."""
 
@@ -46,11 +48,22 @@ def fetch(s3: Any, bucket: str, key: str, target: Path) -> None:
     fresh.rename(target)
 
 
+def fetch_packages(s3: Any, bucket: str, key: str, target: Path) -> None:
+    """The list of an image's packages, a JSON file. Raises DamagedError."""
+    content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    if key != f"bundle/{hashlib.sha256(content).hexdigest()}.packages.json":
+        raise DamagedError(f"s3://{bucket}/{key} is damaged: build the image again with `cloudjhub up`")
+    target.write_bytes(content)
+
+
 def main() -> int:
     """0 when the bundle is there."""
     config = json.loads(Path(sys.argv[1]).read_text())
     try:
-        fetch(boto3.client("s3", region_name=config["region"]), config["bucket"], config["bundle"], TARGET)
+        s3 = boto3.client("s3", region_name=config["region"])
+        fetch(s3, config["bucket"], config["bundle"], TARGET)
+        if "packages" in config:
+            fetch_packages(s3, config["bucket"], config["packages"], PACKAGES)
     except (BotoCoreError, ClientError, OSError, DamagedError) as error:
         print(f"cloudjhub-setup: the bundle is not there: {error}", flush=True)
         return 1

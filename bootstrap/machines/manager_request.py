@@ -7,25 +7,23 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
-from bootstrap.machines import fetch
+from bootstrap.machines import fetch, launch
 from bootstrap.machines.address import public_url
 from bootstrap.machines.base_images import BaseImage
+from bootstrap.machines.launch import TAG_CONTENT
 from bootstrap.machines.manager import install_packages
 from bootstrap.machines.manager.config import CONFIG_PATH, UNITS, ManagerConfig
 from bootstrap.machines.manager.services import FETCH, INSTALL_PACKAGES, SETUP, packages, unit
 from hub.config.settings import PATHS
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_NAME, TAG_OWNER, TAG_ROLE
+from lifecycle_app.model.worker import TAG_NAME
 
 ROLE_MANAGER, ROLE_STATE = "manager", "manager-state"
-TAG_CONTENT = "cloudjhub:content"
-CREATOR = "cloudjhub"
 STATE_DEVICE = "/dev/sdf"
 
 
@@ -96,31 +94,15 @@ def launch_request(
 ) -> dict[str, Any]:
     """RunInstances for the manager, at the network interface that keeps its addresses."""
     tags = manager_tags(settings, ROLE_MANAGER, zone, {TAG_CONTENT: content(settings, config)})
-    return {
-        "ImageId": base.image,
-        "InstanceType": settings.manager.type,
-        "NetworkInterfaces": [{"DeviceIndex": 0, "NetworkInterfaceId": interface}],
-        "IamInstanceProfile": {"Name": names.role(settings.cluster, "manager")},
-        "InstanceInitiatedShutdownBehavior": "stop",
-        "MetadataOptions": {
-            "HttpEndpoint": "enabled",
-            "HttpTokens": "required",
-            "HttpPutResponseHopLimit": 1,
-        },
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": base.root_device,
-                "Ebs": {
-                    "VolumeSize": settings.manager.disk,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
-        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
-        "UserData": user_data(config),
-    }
+    return launch.request(
+        base,
+        instance_type=settings.manager.type,
+        interface={"NetworkInterfaceId": interface},
+        profile=names.role(settings.cluster, "manager"),
+        disk=settings.manager.disk,
+        tags=tags,
+        user_data=user_data(config),
+    )
 
 
 def volume_request(settings: ClusterSettings, zone: str, interface: str) -> dict[str, Any]:
@@ -143,34 +125,23 @@ def manager_tags(
     settings: ClusterSettings, role: str, zone: str, more: Mapping[str, str]
 ) -> list[dict[str, str]]:
     """The tags of the manager's instance and disks."""
-    tags = {
-        TAG_NAME: f"JUPYTER_HUB_{zone}_{settings.cluster}_MANAGER",
-        TAG_OWNER: settings.owner,
-        TAG_CREATOR: CREATOR,
-        TAG_CLUSTER: settings.cluster,
-        TAG_ROLE: role,
-        **more,
-    }
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-LIMIT = 16 * 1024
-"""Bytes of user data that EC2 takes."""
+    name = f"JUPYTER_HUB_{zone}_{settings.cluster}_MANAGER"
+    return launch.tags(settings, role, {TAG_NAME: name, **more})
 
 
 def user_data(config: ManagerConfig) -> str:
-    """What cloud-init does at the first boot; all else is the set-up unit's, at every boot. JSON is YAML.
+    """What cloud-init does at the first boot. The set-up unit does everything else, at every boot.
 
-    Raises ValueError where it is more than EC2 takes.
+    Raises ValueError where it is more than EC2 accepts.
     """
-    cloud_config = {
+    document = {
         "package_update": True,
         "packages": packages(config),
         "write_files": [
-            _file(CONFIG_PATH, config.to_json()),
-            _file(FETCH, Path(fetch.__file__).read_text(encoding="utf-8")),
-            _file(INSTALL_PACKAGES, Path(install_packages.__file__).read_text(encoding="utf-8")),
-            _file(UNITS / SETUP, unit(SETUP, config)),
+            launch.file(CONFIG_PATH, config.to_json()),
+            launch.program(FETCH, fetch),
+            launch.program(INSTALL_PACKAGES, install_packages),
+            launch.file(UNITS / SETUP, unit(SETUP, config)),
         ],
         # A list is run without a shell.
         "runcmd": [
@@ -180,21 +151,14 @@ def user_data(config: ManagerConfig) -> str:
             ["systemctl", "start", "--no-block", SETUP],
         ],
     }
-    text = f"#cloud-config\n{json.dumps(cloud_config, indent=1)}\n"
-    if len(text.encode()) > LIMIT:
-        raise ValueError(f"the manager's user data has {len(text.encode())} bytes; EC2 takes {LIMIT}")
-    return text
+    return launch.cloud_config(document)
 
 
 def config_in(text: str) -> ManagerConfig:
-    """What a manager with this user data was told. Raises ValueError for user data that another version made."""
+    """The configuration in a manager's user data. Raises ValueError for user data of another version."""
     document = json.loads(text.removeprefix("#cloud-config\n"))
     try:
         [file] = [one for one in document["write_files"] if one["path"] == str(CONFIG_PATH)]
         return ManagerConfig.from_json(file["content"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a manager's user data: {error}") from error
-
-
-def _file(path: Path, content: str) -> dict[str, Any]:
-    return {"path": str(path), "permissions": "0644", "content": content}

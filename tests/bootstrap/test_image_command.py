@@ -14,7 +14,8 @@ from bootstrap.aws.waiting import Report
 from bootstrap.cli.image import image
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.image import building, images
-from bootstrap.machines.image.request import ROLE_IMAGE, TAG_CONTENT, TAG_VERSION
+from bootstrap.machines.image.request import ROLE_IMAGE, TAG_VERSION
+from bootstrap.machines.launch import TAG_CONTENT
 from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE, State
 from tests.bootstrap.clusters import Built, built
 

@@ -3,9 +3,10 @@
 import pytest
 
 from bootstrap.machines.image.building import Outcome, outcome, tail
-from bootstrap.machines.image.setup import FAILED, last_words
+from bootstrap.machines.image.setup import last_line
+from bootstrap.machines.image.start import FAILED
 
-GOOD = last_words({"jupyterlab": "4.6.6"})
+GOOD = last_line({"jupyterlab": "4.6.6"})
 
 
 @pytest.mark.parametrize(

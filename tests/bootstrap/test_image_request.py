@@ -1,5 +1,6 @@
 """The requests that make a worker image, and what decides that another one is needed."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -16,11 +17,11 @@ from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.bundle import REPOSITORY, build
 from bootstrap.machines.image.request import (
-    LONGEST,
     ImageConfig,
     Recipe,
     image_request,
     launch_request,
+    packages_object,
     recipe,
     user_data,
     versions_in,
@@ -143,6 +144,7 @@ def changed(directory: Path, file: str) -> Path:
     ("file", "is_another"),
     [
         ("bootstrap/worker/boot.py", True),
+        ("bootstrap/machines/image/setup.py", True),
         ("bootstrap/worker/requirements.txt", True),
         ("bootstrap/worker/systemd/cloudjhub-worker.service", True),
         ("hub/spawn/spawner.py", False),
@@ -179,7 +181,7 @@ CONFIG = ImageConfig(
     region="us-east-1",
     bucket="b" * 63,
     bundle=f"bundle/{'a' * 64}.tar.gz",
-    packages=["numpy>=2; $(reboot) `reboot` 'x'\n- x"] * 9,
+    packages=f"bundle/{'b' * 64}.packages.json",
 )
 
 
@@ -191,18 +193,37 @@ def document(system: Base) -> dict[str, Any]:
 
 @pytest.mark.parametrize("system", list(Base))
 def test_user_data_fits_and_passes_values_by_file_only(system: Base) -> None:
-    assert len(user_data(CONFIG, system).encode()) < LONGEST
     told = document(system)
     config, fetch, program = told.pop("write_files")
     assert json.loads(config["content"])["packages"] == CONFIG.packages
     assert told["runcmd"] == [
-        ["python3" if system is Base.UBUNTU else "python3.11", "/var/lib/cloudjhub/setup.py"]
+        ["python3" if system is Base.UBUNTU else "python3.11", "/var/lib/cloudjhub/start.py"]
     ]
     assert [one["path"] for one in (fetch, program)] == [
         "/var/lib/cloudjhub/fetch.py",
-        "/var/lib/cloudjhub/setup.py",
+        "/var/lib/cloudjhub/start.py",
     ]
-    assert "reboot" not in json.dumps(told)
+
+
+@pytest.mark.parametrize("system", list(Base))
+def test_user_data_fits_whatever_the_settings(system: Base) -> None:
+    """Two hundred packages with the longest names and bounds, on a cluster with the longest name."""
+    packages = tuple(
+        f"{'p' * 100}{number}[extra]>=1.2.3,<2; python_version < '3.14'" for number in range(200)
+    )
+    settings = replace(SETTINGS, cluster="c" * 32, workers=Workers(disk=12, packages=packages))
+    made_of = recipe(settings, replace(BASE, system=system), build(), "b" * 63)
+    request = launch_request(settings, made_of, BUILT, "sg-workers")
+    assert len(request["UserData"].encode()) < 16_384 / 2
+    _, content = packages_object(packages)
+    assert json.loads(content) == list(packages)
+
+
+def test_packages_reach_pip_by_a_file_and_never_through_user_data() -> None:
+    key, content = packages_object(["numpy>=2; $(reboot) `reboot` 'x'\n- x"])
+    assert json.loads(content) == ["numpy>=2; $(reboot) `reboot` 'x'\n- x"]
+    assert key == f"bundle/{hashlib.sha256(content).hexdigest()}.packages.json"
+    assert "reboot" not in user_data(replace(CONFIG, packages=key), Base.UBUNTU)
 
 
 @pytest.mark.skipif(shutil.which("cloud-init") is None, reason="cloud-init is not installed")

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from bootstrap.machines.bundle import REPOSITORY, build
-from bootstrap.machines.fetch import fetch
-from bootstrap.machines.image import setup
+from bootstrap.machines.fetch import DamagedError, fetch, fetch_packages
+from bootstrap.machines.image import setup, start
+from bootstrap.machines.image.request import packages_object
 
 PACKED = build()
+LIST_KEY, LIST = packages_object(["numpy>=2", "pandas"])
 PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
 PACKAGES = [{"name": "JupyterLab", "version": "4.6.6"}, {"name": "jupyterhub", "version": "6.1.1"},
             {"name": "nbgrader", "version": "0.9.6"}, {"name": "numpy", "version": "2"}]  # fmt: skip
@@ -29,11 +31,11 @@ systemd-networkd.service enabled enabled
 
 
 class Store:
-    """S3 with one object."""
+    """S3 with the bundle and a list of packages."""
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, object]:  # noqa: N803 - S3's own words
-        assert (Bucket, Key) == ("a-bucket", PACKED.key)
-        return {"Body": BytesIO(PACKED.content)}
+        assert Bucket == "a-bucket"
+        return {"Body": BytesIO({PACKED.key: PACKED.content, LIST_KEY: LIST}[Key])}
 
 
 class Programs:
@@ -47,8 +49,9 @@ class Programs:
         self.asked.append(command)
         if command[1:3] == ("-m", "venv"):
             (self.root / "opt/cloudjhub/lib/python3.12/site-packages").mkdir(parents=True, exist_ok=True)
-        if command[1:2] == (str(self.root / setup.FETCH.lstrip("/")),):
-            fetch(Store(), "a-bucket", PACKED.key, self.root / setup.BUNDLE.lstrip("/"))
+        if command[1:2] == (str(self.root / start.FETCH.lstrip("/")),):
+            fetch(Store(), "a-bucket", PACKED.key, start.at(self.root, start.BUNDLE))
+            fetch_packages(Store(), "a-bucket", LIST_KEY, start.at(self.root, setup.PACKAGES))
         if command[1:2] == ("list-unit-files",):
             return UNIT_FILES
         if command[-1] == "--format=json":
@@ -62,7 +65,8 @@ class Programs:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "etc/cloudjhub").mkdir(parents=True)
-    (tmp_path / "etc/cloudjhub/image.json").write_text(json.dumps({"packages": ["numpy>=2", "pandas"]}))
+    (tmp_path / "etc/cloudjhub/image.json").write_text(json.dumps({"packages": LIST_KEY}))
+    (tmp_path / "opt/cloudjhub").mkdir(parents=True)
     (tmp_path / "etc/passwd").write_text(PASSWD)
     (tmp_path / "etc/os-release").write_text('NAME="Ubuntu"\nPRETTY_NAME="Ubuntu 24.04.9 LTS"\n')
     (tmp_path / "etc/ssh").mkdir()
@@ -76,8 +80,13 @@ def programs(root: Path) -> Programs:
     return Programs(root)
 
 
+def set_up(root: Path, programs: Programs) -> dict[str, str]:
+    start.fetch_bundle(root, programs)
+    return setup.set_up(root, programs)
+
+
 def test_the_whole(root: Path, programs: Programs) -> None:
-    told = setup.set_up(root, programs)
+    told = set_up(root, programs)
     assert {name: told[name] for name in ("jupyterlab", "jupyterhub", "nbgrader", "system")} == {
         "jupyterlab": "4.6.6",
         "jupyterhub": "6.1.1",
@@ -88,15 +97,16 @@ def test_the_whole(root: Path, programs: Programs) -> None:
     assert (libraries / "__init__.py").is_file()
     assert (libraries / "worker/boot.py").is_file()
     assert (libraries / "worker/jupyter/labconfig/page_config.json").is_file()
-    assert not (root / setup.BUNDLE.lstrip("/")).exists()
-    assert not (root / setup.CONFIG.lstrip("/")).exists()
+    assert not (root / start.BUNDLE.lstrip("/")).exists()
+    for left in (start.CONFIG, start.START, start.FETCH, setup.PACKAGES):
+        assert not start.at(root, left).exists()
     assert programs.of("cloud-init", "clean")
 
 
 def test_packages_are_installed_together_so_that_pip_sees_what_does_not_fit(
     root: Path, programs: Programs
 ) -> None:
-    setup.set_up(root, programs)
+    set_up(root, programs)
     [install] = programs.of("install", "-r")
     requirements = install[install.index("-r") + 1]
     assert requirements.endswith("bootstrap/worker/image-requirements.txt")
@@ -107,7 +117,7 @@ def test_what_makes_the_server_slow_goes_before_other_packages_are_seen(
     root: Path, programs: Programs
 ) -> None:
     """The environment's own, never the system's."""
-    setup.set_up(root, programs)
+    set_up(root, programs)
     [removed] = programs.of("uninstall")
     assert removed[-1] == "rfc3987-syntax"
     [installed] = programs.of("install", "-r")
@@ -128,7 +138,7 @@ def test_the_server_does_without_what_goes() -> None:
 
 
 def test_every_unit_of_a_worker_is_there_and_enabled(root: Path, programs: Programs) -> None:
-    setup.set_up(root, programs)
+    set_up(root, programs)
     source = REPOSITORY / "bootstrap/worker/systemd"
     assert set(setup.UNITS) == {one.name for one in source.iterdir()} - {"format-home"}
     for unit in setup.UNITS:
@@ -162,7 +172,7 @@ def test_a_user_that_a_base_image_has_already_is_taken(root: Path, programs: Pro
 
 
 def test_nothing_of_the_builder_itself_goes_into_the_image(root: Path, programs: Programs) -> None:
-    setup.set_up(root, programs)
+    set_up(root, programs)
     assert (root / "etc/machine-id").read_text() == ""
     assert not list((root / "etc/ssh").iterdir())
 
@@ -216,21 +226,50 @@ def test_what_a_worker_needs_starts(needed: str) -> None:
 
 def test_a_program_that_fails_is_named_with_its_last_word(capsys: pytest.CaptureFixture[str]) -> None:
     program = "import sys; sys.exit('first\\nno such package')"
-    with pytest.raises(setup.SetupFailed, match=r"ended with 1: no such package$"):
-        setup.run(sys.executable, "-c", program)
-    assert setup.run(sys.executable, "-c", "print('fine')") == "fine\n"
+    with pytest.raises(start.SetupFailed, match=r"ended with 1: no such package$"):
+        start.run(sys.executable, "-c", program)
+    assert start.run(sys.executable, "-c", "print('fine')") == "fine\n"
 
 
 def test_needs_nothing_but_python() -> None:
-    """It runs before anything of ours is installed."""
-    program = (
-        f"import sys; sys.path.insert(0, {str(Path(setup.__file__).parent)!r}); import setup; "
-        "print(setup.DONE); print(sorted(set(sys.modules) & {'boto3', 'bootstrap', 'requests'}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f"{setup.DONE}\n[]\n"
+    """It runs before anything of ours is installed: `start` alone, `setup` with nothing but the bundle."""
+    for directory, module, ours in (
+        (Path(start.__file__).parent, "start", set()),
+        (REPOSITORY, "bootstrap.machines.image.setup", {"bootstrap"}),
+    ):
+        program = (
+            f"import sys; sys.path.insert(0, {str(directory)!r}); import {module}; "
+            "print(set(sys.modules) & {'boto3', 'bootstrap', 'requests', 'hub', 'lifecycle_app'})"
+        )
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"{ours or 'set()'}\n"
+
+
+def test_a_damaged_list_of_packages_is_refused(tmp_path: Path) -> None:
+    class Other(Store):
+        def get_object(self, Bucket: str, Key: str) -> dict[str, object]:  # noqa: N803 - S3's own words
+            return {"Body": BytesIO(b"[]")}
+
+    with pytest.raises(DamagedError, match=r"packages\.json is damaged"):
+        fetch_packages(Other(), "a-bucket", LIST_KEY, tmp_path / "packages.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_is_one_line_on_the_console_and_powers_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_root: Path) -> None:
+        raise start.SetupFailed("pip ended with 1:\nno network")
+
+    powered_off: list[bool] = []
+    monkeypatch.setattr(start, "fetch_bundle", fail)
+    monkeypatch.setattr(start, "power_off", lambda: powered_off.append(True))
+    monkeypatch.setattr(start, "say", print)
+    start.main()
+    assert capsys.readouterr().out == f"{start.FAILED}pip ended with 1: no network\n"
+    assert powered_off == [True]
 
 
 def test_nbgrader_and_jupyterlab_are_pinned() -> None:

@@ -11,10 +11,11 @@ import yaml
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
+from bootstrap.machines.launch import USER_DATA_LIMIT
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.services import hub_command, proxy_command
 from bootstrap.machines.manager.system import environment_file
-from bootstrap.machines.manager_request import LIMIT, manager_config, user_data
+from bootstrap.machines.manager_request import manager_config, user_data
 from hub.config.settings import Settings, from_document
 from tests.bootstrap.manager_examples import CONFIG, config
 
@@ -33,7 +34,7 @@ def test_a_file_that_is_no_managers_is_refused(text: str) -> None:
 def test_user_data_is_cloud_config_that_runs_no_shell() -> None:
     text = user_data(config(nat_range="10.77.0.0/16"))
     assert text.startswith("#cloud-config\n")
-    assert len(text.encode()) < LIMIT
+    assert len(text.encode()) < USER_DATA_LIMIT
     found = yaml.safe_load(text)
     assert found["packages"] == ["python3-venv", "caddy", "nftables"]
     assert all(isinstance(command, list) for command in found["runcmd"])
@@ -45,8 +46,8 @@ def test_user_data_is_cloud_config_that_runs_no_shell() -> None:
 
 
 def test_too_much_user_data_is_refused_here() -> None:
-    with pytest.raises(ValueError, match="EC2 takes"):
-        user_data(config(login={"options": {"key": "x" * LIMIT}}))
+    with pytest.raises(ValueError, match="EC2 accepts"):
+        user_data(config(login={"options": {"key": "x" * USER_DATA_LIMIT}}))
 
 
 def test_every_setting_of_the_hub_arrives_there() -> None:

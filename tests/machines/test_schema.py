@@ -19,12 +19,12 @@ from tests.hub.fakes import SETTINGS
 from tests.machines.base import base_root
 
 IMAGE = ImageConfig(
-    region="eu-central-1", bucket="a-bucket", bundle="bundle/0.tar.gz", packages=("numpy>=2",)
+    region="eu-central-1", bucket="a-bucket", bundle="bundle/0.tar.gz", packages="bundle/1.packages.json"
 )
 EXAMPLES = {
     "worker": workers(SETTINGS),
     "builder on Ubuntu": builders(IMAGE, Base.UBUNTU),
-    "builder on Amazon Linux": builders(replace(IMAGE, packages=()), Base.AMAZON_LINUX),
+    "builder on Amazon Linux": builders(replace(IMAGE, packages=""), Base.AMAZON_LINUX),
     "manager": managers(CONFIG),
     "manager with Let's Encrypt": managers(replace(CONFIG, https=Https.LETS_ENCRYPT, email="a@example.org")),
     "manager with its own certificate": managers(replace(CONFIG, https=Https.OWN, subdomains=True)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.machines.image import setup
+from bootstrap.machines.image import setup, start
 from bootstrap.worker.server import server_arguments
 
 # What runs as the server does: it must not see the package itself, and starts a kernel that must.
@@ -45,12 +45,12 @@ def wheel(tmp_path: Path) -> Path:
 def test_kernels_have_them_and_the_server_does_not(tmp_path: Path, wheel: Path) -> None:
     root, home = tmp_path / "root", tmp_path / "home"
     home.mkdir()
-    venv = setup.at(root, setup.VENV)
+    venv = start.at(root, start.VENV)
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     # Stands in for the installation of JupyterLab, which takes minutes.
     [libraries] = venv.glob("lib/python3*/site-packages")
     (libraries / "image.pth").write_text(sysconfig.get_path("purelib"))
-    setup.open_to_users_packages(root, setup.run)
+    setup.open_to_users_packages(root, start.run)
 
     python = str(venv / "bin/python")
     environment = {"HOME": str(home), "PATH": f"{venv}/bin:/usr/bin:/bin:{home}/.local/bin"}
@@ -67,7 +67,7 @@ def test_kernels_have_them_and_the_server_does_not(tmp_path: Path, wheel: Path) 
 
 def test_terminals_find_their_programs_last(tmp_path: Path) -> None:
     setup.open_to_users_packages(tmp_path, lambda *_, **__: "")
-    profile = setup.at(tmp_path, setup.PROFILE)
+    profile = start.at(tmp_path, setup.PROFILE)
     said = subprocess.run(
         ["sh", "-c", f'. {profile}; echo "$PATH"'],
         env={"HOME": "/home/jovyan", "PATH": "/usr/bin"}, capture_output=True, text=True, check=True,

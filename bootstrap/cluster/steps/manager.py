@@ -14,10 +14,10 @@ from bootstrap.machines import state_volume, tls
 from bootstrap.machines.address import hub_answers, public_url
 from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
 from bootstrap.machines.bundle import current
+from bootstrap.machines.launch import TAG_CONTENT
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager_request import (
     ROLE_MANAGER,
-    TAG_CONTENT,
     content,
     launch_request,
     manager_config,

@@ -16,13 +16,15 @@ from bootstrap.machines.base_images import architecture_of, base_image, judge_di
 from bootstrap.machines.image import images
 from bootstrap.machines.image.request import (
     ROLE_BUILDER,
-    TAG_CONTENT,
     Recipe,
     image_request,
     launch_request,
+    packages_object,
     recipe,
 )
-from bootstrap.machines.image.setup import DONE, FAILED
+from bootstrap.machines.image.setup import DONE
+from bootstrap.machines.image.start import FAILED
+from bootstrap.machines.launch import TAG_CONTENT
 
 SET_UP_WITHIN = 2400.0
 # EC2 shows the console of a stopped machine late.
@@ -71,6 +73,9 @@ def remove_builders(site: Site, tell: Report, *, but_of: str = "") -> None:
 @contextmanager
 def _builder(site: Site, made_of: Recipe, tell: Report) -> Iterator[str]:
     remove_builders(site, tell, but_of=made_of.content)
+    bucket = names.bucket(site.cluster, site.aws)
+    key, content = packages_object(site.settings.workers.packages)
+    site.aws.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     if found:
         builder = found[0]["InstanceId"]
@@ -83,6 +88,7 @@ def _builder(site: Site, made_of: Recipe, tell: Report) -> Iterator[str]:
         yield builder
     finally:
         instances.end(site.aws, [builder], site.cluster)
+        site.aws.client("s3").delete_object(Bucket=bucket, Key=key)
     instances.await_gone(site.aws, [builder], tell)
 
 

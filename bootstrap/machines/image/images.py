@@ -15,7 +15,8 @@ from bootstrap.aws.instances import tags_of
 from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report, polls, repeated, sparing
 from bootstrap.errors import NotBuilt, StepFailed
-from bootstrap.machines.image.request import ROLE_IMAGE, TAG_CONTENT, versions_in
+from bootstrap.machines.image.request import ROLE_IMAGE, versions_in
+from bootstrap.machines.launch import TAG_CONTENT
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 if TYPE_CHECKING:

@@ -7,29 +7,25 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Base, Egress
 from bootstrap.config.settings import ClusterSettings
-from bootstrap.machines import fetch
+from bootstrap.machines import fetch, launch
 from bootstrap.machines.base_images import BaseImage
-from bootstrap.machines.bundle import Bundle
-from bootstrap.machines.image import setup
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_NAME, TAG_OWNER, TAG_ROLE
+from bootstrap.machines.bundle import PREFIX, Bundle
+from bootstrap.machines.image import start
+from bootstrap.machines.launch import TAG_CONTENT
+from lifecycle_app.model.worker import TAG_NAME
 
 ROLE_BUILDER, ROLE_IMAGE = "builder", "image"
-TAG_CONTENT = "cloudjhub:content"
 TAG_VERSION = "cloudjhub:version:"
-CREATOR = "cloudjhub"
-# What of the bundle is baked in. The rest of it changes without a new image.
-BAKED = ("bootstrap/__init__.py", "bootstrap/worker/")
+# What of the bundle decides what is in the image. The rest of it changes without a new image.
+BAKED = ("bootstrap/__init__.py", "bootstrap/machines/image/setup.py", "bootstrap/worker/")
 
 
-# EC2 takes no more, in bytes before base64.
-LONGEST = 16 * 1024
 # venv is a package of its own on Ubuntu; Amazon Linux's own Python is 3.9. mkfs.ext4 formats home disks.
 PACKAGES = {
     Base.UBUNTU: ("python3-venv", "e2fsprogs", "sudo", "git"),
@@ -40,33 +36,36 @@ PYTHON = {Base.UBUNTU: "python3", Base.AMAZON_LINUX: "python3.11"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageConfig:
-    """The fields of /etc/cloudjhub/image.json: where the bundle is, by bucket and key, and pip requirements."""
+    """The fields of /etc/cloudjhub/image.json: where the bundle and the list of packages are, by bucket and keys."""
 
     region: str
     bucket: str
     bundle: str
-    packages: Sequence[str]
+    packages: str
+
+
+def packages_object(packages: Sequence[str]) -> tuple[str, bytes]:
+    """Key and content of the list of packages in the bucket: user data has no room for many."""
+    content = json.dumps(list(packages)).encode()
+    return f"{PREFIX}{hashlib.sha256(content).hexdigest()}.packages.json", content
 
 
 def user_data(config: ImageConfig, system: Base) -> str:
-    """The builder's cloud-config. JSON is YAML. Values reach programs through a file, never through a shell."""
-    document: dict[str, Any] = {
-        # Workers do not update themselves at boot: the image begins with all updates.
-        "package_update": True,
-        "package_upgrade": True,
-        "packages": list(PACKAGES[system]),
-        "write_files": [
-            _file(setup.CONFIG, json.dumps(asdict(config)), "0644"),
-            _file(setup.FETCH, Path(fetch.__file__).read_text(encoding="utf-8"), "0644"),
-            _file(setup.PROGRAM, Path(setup.__file__).read_text(encoding="utf-8"), "0644"),
-        ],
-        "runcmd": [[PYTHON[system], setup.PROGRAM]],
-    }
-    return "#cloud-config\n" + json.dumps(document) + "\n"
-
-
-def _file(path: str, content: str, permissions: str) -> dict[str, str]:
-    return {"path": path, "permissions": permissions, "content": content}
+    """The builder's cloud-config. Values reach programs through a file, never through a shell."""
+    return launch.cloud_config(
+        {
+            # Workers do not update themselves at boot: the image has all updates.
+            "package_update": True,
+            "package_upgrade": True,
+            "packages": list(PACKAGES[system]),
+            "write_files": [
+                launch.file(start.CONFIG, json.dumps(asdict(config))),
+                launch.program(start.FETCH, fetch),
+                launch.program(start.START, start),
+            ],
+            "runcmd": [[PYTHON[system], start.START]],
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +80,9 @@ class Recipe:
 
 def recipe(settings: ClusterSettings, base: BaseImage, bundle: Bundle, bucket: str) -> Recipe:
     """What the cluster's worker image is to be made of."""
-    config = ImageConfig(
-        region=settings.region, bucket=bucket, bundle=bundle.key, packages=settings.workers.packages
-    )
-    lasting = ImageConfig(region="", bucket="", bundle="", packages=settings.workers.packages)
+    packages, _ = packages_object(settings.workers.packages)
+    config = ImageConfig(region=settings.region, bucket=bucket, bundle=bundle.key, packages=packages)
+    lasting = ImageConfig(region="", bucket="", bundle="", packages=packages)
     decides = {
         "base": asdict(base),
         "disk": settings.workers.disk,
@@ -110,34 +108,16 @@ def launch_request(
     settings: ClusterSettings, made_of: Recipe, network: BuiltNetwork, group: str
 ) -> dict[str, Any]:
     """RunInstances for the builder. It reaches the internet from where it stands before there is a manager."""
-    tags = _tags(
-        settings, ROLE_BUILDER, {TAG_NAME: f"{names.image(settings.cluster)}-builder"}, made_of.content
+    more = {TAG_CONTENT: made_of.content, TAG_NAME: f"{names.image(settings.cluster)}-builder"}
+    return launch.request(
+        made_of.base,
+        instance_type=settings.workers.types[0],
+        interface=_interface(settings, network, group),
+        profile=names.role(settings.cluster, "builder"),
+        disk=made_of.disk,
+        tags=launch.tags(settings, ROLE_BUILDER, more),
+        user_data=user_data(made_of.config, made_of.base.system),
     )
-    return {
-        "ImageId": made_of.base.image,
-        "InstanceType": settings.workers.types[0],
-        "NetworkInterfaces": [_interface(settings, network, group)],
-        "IamInstanceProfile": {"Name": names.role(settings.cluster, "builder")},
-        "InstanceInitiatedShutdownBehavior": "stop",
-        "MetadataOptions": {
-            "HttpEndpoint": "enabled",
-            "HttpTokens": "required",
-            "HttpPutResponseHopLimit": 1,
-        },
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": made_of.base.root_device,
-                "Ebs": {
-                    "VolumeSize": made_of.disk,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
-        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
-        "UserData": user_data(made_of.config, made_of.base.system),
-    }
 
 
 def image_request(
@@ -145,13 +125,13 @@ def image_request(
 ) -> dict[str, Any]:
     """CreateImage of the builder that is set up and stopped."""
     name = f"{names.image(settings.cluster)}-{now:%Y%m%d-%H%M%S}"
-    told = {f"{TAG_VERSION}{what}": version for what, version in versions.items()}
-    tags = _tags(settings, ROLE_IMAGE, {TAG_NAME: name, **told}, made_of.content)
-    words = ", ".join(f"{what} {version}" for what, version in sorted(versions.items()))
+    held = {f"{TAG_VERSION}{what}": version for what, version in versions.items()}
+    tags = launch.tags(settings, ROLE_IMAGE, {TAG_CONTENT: made_of.content, TAG_NAME: name, **held})
+    listed = ", ".join(f"{what} {version}" for what, version in sorted(versions.items()))
     return {
         "InstanceId": builder,
         "Name": name,
-        "Description": f"Worker of the cloudJHub cluster {settings.cluster}: {words}"[:255],
+        "Description": f"Worker of the cloudJHub cluster {settings.cluster}: {listed}"[:255],
         "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")],
     }
 
@@ -167,25 +147,6 @@ def _interface(settings: ClusterSettings, network: BuiltNetwork, group: str) -> 
     """The workers' subnet and way out, except where that way is the manager, which is not there yet."""
     egress = settings.network.egress if settings.network.is_ours else Egress.NAT_GATEWAY
     subnet = network.manager_subnet if egress is Egress.MANAGER else network.worker_subnets[0]
-    interface = {
-        "DeviceIndex": 0,
-        "SubnetId": subnet,
-        "Groups": [group],
-        "DeleteOnTermination": True,
-    }
+    interface = {"SubnetId": subnet, "Groups": [group], "DeleteOnTermination": True}
     # Nobody reaches it there either: the group admits the manager's proxy only.
     return interface if egress is Egress.NAT_GATEWAY else {**interface, "AssociatePublicIpAddress": True}
-
-
-def _tags(
-    settings: ClusterSettings, role: str, more: Mapping[str, str], content: str
-) -> list[dict[str, str]]:
-    tags = {
-        TAG_OWNER: settings.owner,
-        TAG_CREATOR: CREATOR,
-        TAG_CLUSTER: settings.cluster,
-        TAG_ROLE: role,
-        TAG_CONTENT: content,
-        **more,
-    }
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

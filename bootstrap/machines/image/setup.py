@@ -1,27 +1,36 @@
-"""Sets up the disk that becomes the workers' image. cloud-init runs this file once, as root, on the builder.
+"""Sets up the disk that becomes the workers' image. `start` runs this once, as root, on the builder.
 
-Standard library only: nothing else is there yet. Its last words on the console tell how it went; then the power is off.
+Standard library only: it runs in the system's own Python. Its last line on the console says whether it succeeded; then
+the machine powers off.
 """
 
 import json
-import os
 import platform
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
+from bootstrap.machines.image.start import (
+    BUNDLE,
+    CONFIG,
+    FETCH,
+    START,
+    VENV,
+    Run,
+    at,
+    pip_install,
+    power_off,
+    run,
+    say,
+    say_failed,
+)
+
 DONE = "cloudjhub-image: "
-FAILED = "cloudjhub-image-failed: "
-CONFIG = "/etc/cloudjhub/image.json"
-PROGRAM = "/var/lib/cloudjhub/setup.py"
-FETCH = "/var/lib/cloudjhub/fetch.py"
-VENV = "/opt/cloudjhub"
-BUNDLE = "/opt/cloudjhub/bundle"
-TOLD = ("jupyterlab", "jupyterhub", "nbgrader")
-OLDEST = (3, 11)
+"""What follows on the console are the versions in the image, as JSON."""
+PACKAGES = "/opt/cloudjhub/packages.json"
+REPORTED = ("jupyterlab", "jupyterhub", "nbgrader")
 # What checks JSON for the formats iri and iri-reference, which nothing of Jupyter's uses. It builds its parsers at each
 # import: half of what the server's start takes. jsonschema does without it.
 SLOW = ("rfc3987-syntax",)
@@ -101,46 +110,17 @@ CLOUD_INIT = {
 YIELDING = ("cloud-config.service", "cloud-final.service")
 YIELD = "[Service]\nCPUSchedulingPolicy=idle\nIOSchedulingClass=idle\n"
 
-Run = Callable[..., str]
-
-
-class SetupFailed(Exception):
-    """Something did not work; in one line."""
-
-
-def run(*command: str, check: bool = True) -> str:
-    """The output of a program. Raises SetupFailed with its last word if it fails."""
-    print("+", *command, flush=True)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    print(done.stdout[-4000:], done.stderr[-4000:], flush=True)
-    if check and done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip() or "without a word").splitlines()[-1]
-        raise SetupFailed(f"{' '.join(command[:4])} ended with {done.returncode}: {words[:300]}")
-    return done.stdout
-
 
 def set_up(root: Path, run: Run = run) -> dict[str, str]:
     """Set up the system below `root`; the versions of what it then holds."""
-    if sys.version_info < OLDEST:
-        raise SetupFailed(f"Python {platform.python_version()} is too old: name a base with 3.11 or newer")
-    config = json.loads(at(root, CONFIG).read_text())
-    make_environment(root, run)
-    install(root, config["packages"], run)
+    install(root, json.loads(at(root, PACKAGES).read_text()), run)
     make_user(root, run)
     install_units(root, run)
     quieten(root, run)
-    versions = told(json.loads(run(str(at(root, VENV) / "bin/pip"), "list", "--format=json")), root)
+    versions = reported(json.loads(run(str(at(root, VENV) / "bin/pip"), "list", "--format=json")), root)
     open_to_users_packages(root, run)
     clean(root, run)
     return versions
-
-
-def make_environment(root: Path, run: Run) -> None:
-    """The Python environment of boot client and server, and with its boto3 the bundle."""
-    python = str(at(root, VENV) / "bin/python")
-    run(sys.executable, "-m", "venv", str(at(root, VENV)))
-    pip_install(python, run, "--upgrade", "pip", "boto3")
-    run(python, str(at(root, FETCH)), str(at(root, CONFIG)))
 
 
 def install(root: Path, packages: Iterable[str], run: Run) -> None:
@@ -164,10 +144,6 @@ def open_to_users_packages(root: Path, run: Run) -> None:
     venv = str(at(root, VENV))
     run(sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", venv)
     write(root, PROFILE, f'PATH="{VENV}/bin:$PATH:$HOME/.local/bin"\n')
-
-
-def pip_install(python: str, run: Run, *what: str) -> None:
-    run(python, "-m", "pip", "install", "--no-cache-dir", "--no-input", "--disable-pip-version-check", *what)
 
 
 def make_user(root: Path, run: Run) -> None:
@@ -207,19 +183,22 @@ def unneeded(units: Iterable[str]) -> list[str]:
     return [one for one in units if any(fnmatch(one, pattern) for pattern in UNNEEDED)]
 
 
-def told(packages: Iterable[Mapping[str, str]], root: Path) -> dict[str, str]:
+def reported(packages: Iterable[Mapping[str, str]], root: Path) -> dict[str, str]:
     """What the image holds, by name and version."""
     versions = {one["name"].lower(): one["version"] for one in packages}
     release = at(root, "/etc/os-release").read_text()
     named = dict(line.partition("=")[::2] for line in release.splitlines())
     system = named.get("PRETTY_NAME", "").strip('"')
-    return {name: versions[name] for name in TOLD} | {"python": platform.python_version(), "system": system}
+    return {name: versions[name] for name in REPORTED} | {
+        "python": platform.python_version(),
+        "system": system,
+    }
 
 
 def clean(root: Path, run: Run) -> None:
     """Nothing of the builder is left that a worker would take for its own."""
     write(root, "/etc/cloud/cloud.cfg.d/99-cloudjhub.cfg", json.dumps(CLOUD_INIT) + "\n")
-    for left in (CONFIG, PROGRAM, FETCH):
+    for left in (CONFIG, START, FETCH, PACKAGES):
         at(root, left).unlink(missing_ok=True)
     shutil.rmtree(at(root, BUNDLE), ignore_errors=True)
     for key in at(root, "/etc/ssh").glob("ssh_host_*"):
@@ -235,33 +214,19 @@ def write(root: Path, path: str, content: str, mode: int = 0o644) -> None:
     target.chmod(mode)
 
 
-def at(root: Path, path: str) -> Path:
-    return root / path.lstrip("/")
-
-
-def last_words(versions: Mapping[str, str]) -> str:
-    """The line by which whoever waits for the image knows that it is good."""
+def last_line(versions: Mapping[str, str]) -> str:
+    """The line by which the operator's machine learns that the image is good."""
     return DONE + json.dumps(versions, sort_keys=True)
 
 
-def say(line: str, console: str = "/dev/console") -> None:
-    """A line on the console, which EC2 shows to whoever waits; on a line of its own, as the kernel writes there too."""
-    print(line, flush=True)
-    try:
-        with open(console, "w") as screen:
-            screen.write(f"\n{line}\n")
-    except OSError as error:
-        print(f"no console: {error}", flush=True)
-
-
 def main() -> None:
+    """Set this machine up, say how it went, and power off."""
     try:
-        say(last_words(set_up(Path("/"))))
-    except Exception as error:  # whatever it is: nobody can look, and the machine costs money
-        say(FAILED + (" ".join(str(error).split()) or type(error).__name__)[:500])
+        say(last_line(set_up(Path("/"))))
+    except Exception as error:  # whatever it is: nobody can log in to see it, and the machine costs money
+        say_failed(error)
     finally:
-        os.sync()
-        run("systemctl", "poweroff", check=False)
+        power_off()
 
 
 if __name__ == "__main__":

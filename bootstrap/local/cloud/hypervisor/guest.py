@@ -21,8 +21,8 @@ import boto3
 
 from bootstrap.local.cloud.hypervisor import manager
 from bootstrap.local.cloud.hypervisor.manager import Machine
-from bootstrap.machines.fetch import fetch
-from bootstrap.machines.image import setup
+from bootstrap.machines.fetch import fetch, fetch_packages
+from bootstrap.machines.image import setup, start
 from bootstrap.machines.manager.config import CONFIG_PATH
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(machine: Machine) -> int:
     """Do what the user data is for; the exit status, POWER_OFF to shut the machine down."""
-    if machine.path(setup.CONFIG).exists():
+    if machine.path(start.CONFIG).exists():
         return build_image(machine)
     if machine.path(str(CONFIG_PATH)).exists():
         return manager.run(machine)
@@ -55,30 +55,32 @@ def run(machine: Machine) -> int:
 def build_image(machine: Machine) -> int:
     """Set the machine up as `bootstrap.machines.image.setup` does, except for what needs a system of its own."""
     try:
-        setup.say(setup.last_words(set_up(machine)), str(machine.root / "console"))
+        start.say(setup.last_line(set_up(machine)), str(machine.root / "console"))
     except Exception as error:  # as in the real one: whatever the cause, the machine must not keep running
         log.exception("the set-up failed")
-        setup.say(f"{setup.FAILED}{error}", str(machine.root / "console"))
+        start.say(f"{start.FAILED}{error}", str(machine.root / "console"))
     return POWER_OFF
 
 
 def set_up(machine: Machine) -> dict[str, str]:
     """Fetch and check the bundle with the builder's role; the versions in the image. Raises whatever goes wrong."""
-    config = json.loads(machine.path(setup.CONFIG).read_text())
-    bundle = machine.path(setup.BUNDLE)
+    config = json.loads(machine.path(start.CONFIG).read_text())
+    bundle = machine.path(start.BUNDLE)
     bundle.parent.mkdir(parents=True, exist_ok=True)
-    fetch(boto3.client("s3", region_name=config["region"]), config["bucket"], config["bundle"], bundle)
+    s3 = boto3.client("s3", region_name=config["region"])
+    fetch(s3, config["bucket"], config["bundle"], bundle)
+    fetch_packages(s3, config["bucket"], config["packages"], machine.path(setup.PACKAGES))
     units = [f"bootstrap/worker/systemd/{unit}" for unit in setup.UNITS]
     for needed in ("bootstrap/worker/image-requirements.txt", *units):
         if not (bundle / needed).is_file():
-            raise setup.SetupFailed(f"the bundle lacks {needed}")
+            raise start.SetupFailed(f"the bundle lacks {needed}")
     return {**_versions(), "python": platform.python_version(), "system": "local cloud"}
 
 
 def _versions() -> dict[str, str]:
     """The versions of the installed packages that an image reports; nbgrader is optional."""
     here = {one.metadata["Name"].lower(): one.version for one in metadata.distributions()}
-    return {name: here[name] for name in setup.TOLD if name in here}
+    return {name: here[name] for name in setup.REPORTED if name in here}
 
 
 if __name__ == "__main__":

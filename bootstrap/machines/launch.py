@@ -1,0 +1,84 @@
+"""What the launches of the manager and of the image's builder have in common: user data, tags and RunInstances."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bootstrap.config.settings import ClusterSettings
+from bootstrap.machines.base_images import BaseImage
+from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_OWNER, TAG_ROLE
+
+TAG_CONTENT = "cloudjhub:content"
+CREATOR = "cloudjhub"
+USER_DATA_LIMIT = 16 * 1024
+"""Bytes that EC2 accepts, before base64."""
+
+
+def cloud_config(document: Mapping[str, Any]) -> str:
+    """User data for cloud-init; JSON is YAML. Raises ValueError where it is more than EC2 accepts."""
+    text = f"#cloud-config\n{json.dumps(document)}\n"
+    if len(text.encode()) > USER_DATA_LIMIT:
+        raise ValueError(f"the user data has {len(text.encode())} bytes; EC2 accepts {USER_DATA_LIMIT}")
+    return text
+
+
+def file(path: Path | str, content: str) -> dict[str, str]:
+    """A file that cloud-init writes."""
+    return {"path": str(path), "permissions": "0644", "content": content}
+
+
+def program(path: Path | str, module: ModuleType) -> dict[str, str]:
+    """A module's own source as a file that cloud-init writes."""
+    return file(path, Path(str(module.__file__)).read_text(encoding="utf-8"))
+
+
+def tags(settings: ClusterSettings, role: str, more: Mapping[str, str]) -> list[dict[str, str]]:
+    """The tags of whatever the operator's machine creates in EC2."""
+    found = {
+        TAG_OWNER: settings.owner,
+        TAG_CREATOR: CREATOR,
+        TAG_CLUSTER: settings.cluster,
+        TAG_ROLE: role,
+        **more,
+    }
+    return [{"Key": key, "Value": value} for key, value in found.items()]
+
+
+def request(
+    base: BaseImage,
+    *,
+    instance_type: str,
+    interface: Mapping[str, Any],
+    profile: str,
+    disk: int,
+    tags: list[dict[str, str]],
+    user_data: str,
+) -> dict[str, Any]:
+    """RunInstances for one machine with an encrypted root disk (GB) that is deleted with it."""
+    return {
+        "ImageId": base.image,
+        "InstanceType": instance_type,
+        "NetworkInterfaces": [{"DeviceIndex": 0, **interface}],
+        "IamInstanceProfile": {"Name": profile},
+        "InstanceInitiatedShutdownBehavior": "stop",
+        "MetadataOptions": {
+            "HttpEndpoint": "enabled",
+            "HttpTokens": "required",
+            "HttpPutResponseHopLimit": 1,
+        },
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": base.root_device,
+                "Ebs": {
+                    "VolumeSize": disk,
+                    "VolumeType": "gp3",
+                    "Encrypted": True,
+                    "DeleteOnTermination": True,
+                },
+            }
+        ],
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+        "UserData": user_data,
+    }
