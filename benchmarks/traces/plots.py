@@ -75,7 +75,7 @@ def money(terms: Sequence[Term], path: Path) -> None:
             axes.set_xlim(left=-0.3)
             axes.set_yscale("log")
             axes.set_title(term.title, loc="left", fontweight="bold")
-            axes.set_xlabel("stops that hit somebody or something at work, in the term")
+            axes.set_xlabel("stops that killed work, in the term")
             axes.set_ylabel("machines, $ a month" if place == 0 else "")
             axes.yaxis.set_major_formatter("${x:,.0f}")
             axes.yaxis.set_minor_formatter("${x:,.0f}")
