@@ -3,9 +3,7 @@
 from collections import Counter
 from typing import Any
 
-import requests
-
-from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.cloud import LocalCloud, control
 
 HUB, LIFECYCLE, WORKER, OPERATOR = "hub", "lifecycle app", "worker", "operator"
 
@@ -15,9 +13,7 @@ Calls = Counter[tuple[str, str]]
 
 def state(cloud: LocalCloud) -> dict[str, Any]:
     """Instances and counts of calls, from the local cloud's own control API."""
-    answer = requests.get(f"{cloud.told['environment']['AWS_ENDPOINT_URL']}/_cloud/state", timeout=30)
-    answer.raise_for_status()
-    return dict(answer.json())
+    return control(cloud.told, "state")
 
 
 def seen(cloud: LocalCloud) -> Calls:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from benchmarks.soak.plan import FAULTS, Step
 from benchmarks.soak.story import Crash, Episode
 from benchmarks.soak.watch import workers
-from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.cloud import LocalCloud, control
 from tests.scenarios.killing import HUB, PROXY, crash, kill, power_off
 
 KILLS = {"kill hub": (HUB,), "kill proxy": (PROXY,), "kill hub and proxy": (HUB, PROXY)}
@@ -59,13 +59,7 @@ class Faults:
             self.episodes.append(Episode(name=name, began=self._began.pop(name), ended=ended))
 
     def _tell_cloud(self, name: str, *, on: bool) -> None:
-        variables = self._cloud.told["environment"]
-        requests.post(
-            f"{variables['AWS_ENDPOINT_URL']}/_cloud/faults",
-            json={"name": name, "on": on},
-            headers={"Authorization": f"Bearer {variables['AWS_SECRET_ACCESS_KEY']}"},
-            timeout=30,
-        ).raise_for_status()
+        control(self._cloud.told, "faults", {"name": name, "on": on})
 
     def _strike(self, step: Step) -> None:
         if step.name in KILLS:

@@ -4,13 +4,10 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-import requests
-
 from benchmarks.bench.counting import caller
 from benchmarks.soak.story import Call, Crash, Transition
 from lifecycle_app.model.worker import ROLE_WORKER, TAG_ROLE, TAG_SERVER, TAG_USER, State, worker_key
-from tests.scenarios.cloud import LocalCloud
-from tests.scenarios.killing import control
+from tests.scenarios.cloud import LocalCloud, control
 
 # Shorter than the shortest state: a boot.
 LOOK_EVERY = 0.5
@@ -51,8 +48,7 @@ class Watch(threading.Thread):
         self._look_at_calls()
 
     def _look_at_calls(self) -> None:
-        url = f"{self._cloud.told['environment']['AWS_ENDPOINT_URL']}/_cloud/calls"
-        for call in requests.get(url, params={"since": self._number}, timeout=30).json()["calls"]:
+        for call in control(self._cloud.told, "calls", since=self._number)["calls"]:
             self._number = call["number"]
             if call["action"] in ACTIONS:
                 self.calls.append(
@@ -68,7 +64,9 @@ class Watch(threading.Thread):
 
 def workers(cloud: LocalCloud) -> list[dict[str, Any]]:
     """The workers' instances, in whatever state."""
-    return [one for one in control(cloud)["instances"] if one["tags"].get(TAG_ROLE) == ROLE_WORKER]
+    return [
+        one for one in control(cloud.told, "state")["instances"] if one["tags"].get(TAG_ROLE) == ROLE_WORKER
+    ]
 
 
 def state(word: str) -> State:

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -15,6 +14,7 @@ import boto3
 import click
 from rich.console import Console
 
+from bootstrap.aws.waiting import polls
 from bootstrap.cli.options import Duration, NameValue
 from bootstrap.config.values import duration_text
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
@@ -165,15 +165,14 @@ def _start_detached(settings: LocalSettings) -> None:
 
 
 def _await_ready(state_dir: Path, started: processes.Part, log: Path) -> None:
-    end = time.monotonic() + READY_WITHIN
-    while not status.is_ready(state_dir):
+    for _ in polls(READY_WITHIN, every=0.1):
+        if status.is_ready(state_dir):
+            return
         if not started.is_running:
             raise StepFailed(
                 processes.tail(log).rpartition("cloudjhub: ")[2] or f"it did not start, see {log}"
             )
-        if time.monotonic() > end:
-            raise StepFailed(f"it was not ready within {READY_WITHIN:.0f} s, see {log}")
-        time.sleep(0.1)
+    raise StepFailed(f"it was not ready within {READY_WITHIN:.0f} s, see {log}")
 
 
 @local.command()

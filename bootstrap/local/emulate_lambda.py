@@ -1,17 +1,22 @@
-"""Runs ministack with five things mended, so that what is built on AWS's behaviour is tested by it:
+"""Runs ministack with six changes, so that it behaves as the AWS that the product relies on:
 
-- an event keeps the time that its sender gave it. ministack puts the time of arrival in its place, which makes an event
-  that comes late look new: handlers that order events by their own time would be tested by nothing;
-- an event of a rule that a function fails on is tried again, and goes to the dead-letter queue in the end. ministack
-  does so only for who invokes the function himself;
-- a function logs into a group that exists. Ours may not create any, so that a group that was removed stays removed;
+- every request must be signed. ministack accepts any credentials; the cloud process, which knows the keys, checks each
+  request. Web pages (`Origin`) and other names than the address itself (`Host`) are refused, as on the cloud;
+- an event keeps the time that its sender gave it. ministack replaces it by the time of arrival, which makes late
+  events look new: handlers that order events by their own time would not be tested;
+- an event that a rule's function fails on is retried, and ends in the dead-letter queue. ministack does so only for
+  direct invocations;
+- a function logs only into an existing group. Our functions may not create one, so that a removed group stays removed;
 - a function has an access key of its own, by which the cloud knows who calls. ministack gives all of them the account's
   number;
-- Lambda and SQS tell CloudWatch of what functions did and of what lies in queues. CloudWatch is the cloud process here.
+- Lambda and SQS report to CloudWatch what functions did and what waits in queues. CloudWatch is the cloud process here.
 
-A script, run by ministack's own Python, which has no other package of ours.
+A script that ministack's own Python runs: no other package of ours is installed there.
 """
 
+import asyncio
+import base64
+import hmac
 import json
 import os
 import subprocess
@@ -19,6 +24,7 @@ import sys
 import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
@@ -29,6 +35,86 @@ from ministack.services import cloudwatch_logs, eventbridge, lambda_svc, sqs  # 
 
 SEND_EVERY, SEND_WITHIN = 1.0, 5.0
 MOST_WAITING, AT_ONCE = 10_000, 500
+LARGEST_BODY = 64 * 1024 * 1024
+CONNECTIONS = 32
+
+
+class Cloud:
+    """The control API of the cloud process. Raises urllib3's errors."""
+
+    def __init__(self, endpoint: str, secret: str) -> None:
+        self._url, self.authorization = f"{endpoint}/_cloud", f"Bearer {secret}"
+        self._http = urllib3.PoolManager(timeout=SEND_WITHIN, retries=False, maxsize=CONNECTIONS)
+
+    def post(self, name: str, content: object) -> urllib3.BaseHTTPResponse:
+        headers = {"Authorization": self.authorization, "Content-Type": "application/json"}
+        return self._http.request("POST", f"{self._url}/{name}", body=json.dumps(content), headers=headers)
+
+
+class SignedOnly:
+    """An ASGI application that answers signed requests only; its own pages need the operator's secret."""
+
+    def __init__(self, application: Any, cloud: Cloud, host: str) -> None:
+        self._application, self._cloud, self._host = application, cloud, host
+        # Threads of its own: in the shared ones functions run, which send requests themselves.
+        self._threads = ThreadPoolExecutor(CONNECTIONS)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._application(scope, receive, send)
+        elif scope["type"] == "http":
+            body = await read_body(scope, receive)
+            run = asyncio.get_running_loop().run_in_executor
+            status, content_type, text = await run(self._threads, self._refusal, scope, body)
+            if body is not None and status == HTTPStatus.OK:
+                await self._application(scope, replayed(body, receive), send)
+            else:
+                headers = [(b"content-type", content_type.encode())]
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": text})
+
+    def _refusal(self, scope: dict[str, Any], body: bytes | None) -> tuple[int, str, bytes]:
+        """The status, content type and text to refuse the request with; status 200 for one that may pass."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if "origin" in headers or headers.get("host") != self._host:
+            return HTTPStatus.FORBIDDEN, "text/plain", b"refused: this address serves programs, not web pages"
+        if body is None:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "text/plain", b"refused: the body is too large"
+        if scope["path"].startswith("/_ministack/"):
+            is_operator = hmac.compare_digest(headers.get("authorization", ""), self._cloud.authorization)
+            return (HTTPStatus.OK if is_operator else HTTPStatus.FORBIDDEN), "text/plain", b"not the operator"
+        target = scope["raw_path"].decode("latin-1")
+        if scope["query_string"]:
+            target += f"?{scope['query_string'].decode('latin-1')}"
+        signed = {"method": scope["method"], "target": target, "headers": headers}
+        try:
+            answer = self._cloud.post("signature", {**signed, "body": base64.b64encode(body).decode()})
+        except urllib3.exceptions.HTTPError:
+            return HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"the cloud process does not answer"
+        return answer.status, answer.headers.get("Content-Type", "text/plain"), answer.data
+
+
+async def read_body(scope: dict[str, Any], receive: Any) -> bytes | None:
+    """The request's body; None for one above the limit."""
+    if int(dict(scope["headers"]).get(b"content-length", 0)) > LARGEST_BODY:
+        return None
+    body = b""
+    while len(body) <= LARGEST_BODY:
+        message: dict[str, Any] = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
+    return None
+
+
+def replayed(body: bytes, receive: Any) -> Any:
+    """A `receive` that gives the body once more, and then what the client sends."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Any:
+        return waiting.pop() if waiting else await receive()
+
+    return receive_again
 
 
 class TimedSource(str):
@@ -89,9 +175,8 @@ def log_into_existing_groups() -> None:
 class Metrics:
     """Datapoints on their way to the cloud process; kept while it does not answer."""
 
-    def __init__(self, endpoint: str, secret: str) -> None:
-        self._url, self._authorization = f"{endpoint}/_cloud/metrics", f"Bearer {secret}"
-        self._http = urllib3.PoolManager(timeout=SEND_WITHIN, retries=False)
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
         self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_WAITING)
 
     def put(self, namespace: str, name: str, dimension: tuple[str, str], value: float, unit: str) -> None:
@@ -107,9 +192,8 @@ class Metrics:
 
     def _send(self) -> bool:
         some = [self._waiting.popleft() for _ in range(min(len(self._waiting), AT_ONCE))]
-        headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
         try:
-            answer = self._http.request("POST", self._url, body=json.dumps(some), headers=headers)
+            answer = self._cloud.post("metrics", some)
         except urllib3.exceptions.HTTPError:
             self._waiting.extendleft(reversed(some))
             return False
@@ -175,7 +259,9 @@ def main() -> None:
     try_again()
     log_into_existing_groups()
     give_keys()
-    metrics = Metrics(os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    cloud = Cloud(os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    app.app = SignedOnly(app.app, cloud, f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}")
+    metrics = Metrics(cloud)
     measure_functions(metrics)
     period = float(os.environ["CLOUDJHUB_LOCAL_METRICS_PERIOD"])
     threading.Thread(target=metrics.run, daemon=True).start()

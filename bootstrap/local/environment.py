@@ -94,7 +94,7 @@ GONE = ("shutting-down", "terminated")
 
 def state(settings: LocalSettings) -> dict[str, Any]:
     """Instances, faults and counts of calls."""
-    return _ask("GET", settings, "state").json()  # type: ignore[no-any-return]  # requests types JSON as Any
+    return _ask("GET", settings, f"{settings.cloud_url}/_cloud/state").json()  # type: ignore[no-any-return]  # requests types JSON as Any
 
 
 def instances_of(settings: LocalSettings, role: str) -> list[dict[str, Any]]:
@@ -106,28 +106,26 @@ def instances_of(settings: LocalSettings, role: str) -> list[dict[str, Any]]:
     ]
 
 
-def is_healthy(settings: LocalSettings) -> bool:
-    """Whether the cloud process answers."""
+def is_healthy(settings: LocalSettings, url: str) -> bool:
+    """Whether the cloud process or ministack answers at the address of its health check."""
     try:
-        return _ask("GET", settings, "health").ok
+        return _ask("GET", settings, url).ok
     except NotRunning:
         return False
 
 
 def set_fault(settings: LocalSettings, name: str, *, on: bool) -> None:
     """Switch a fault; SettingsError with the names where there is none of this name."""
-    answer = _ask("POST", settings, "faults", {"name": name, "on": on})
+    answer = _ask("POST", settings, f"{settings.cloud_url}/_cloud/faults", {"name": name, "on": on})
     if not answer.ok:
         raise SettingsError(answer.text.strip())
 
 
-def _ask(method: str, settings: LocalSettings, path: str, body: object = None) -> requests.Response:
-    headers = {"Authorization": f"Bearer {operator_secret(settings.state_dir)}"} if method == "POST" else {}
+def _ask(method: str, settings: LocalSettings, url: str, body: object = None) -> requests.Response:
+    headers = {"Authorization": f"Bearer {operator_secret(settings.state_dir)}"}
     try:
-        return requests.request(
-            method, f"{settings.cloud_url}/_cloud/{path}", json=body, headers=headers, timeout=TIMEOUT
-        )
-    except requests.ConnectionError as error:
+        return requests.request(method, url, json=body, headers=headers, timeout=TIMEOUT)
+    except (requests.ConnectionError, requests.Timeout) as error:
         raise NotRunning(
-            f"no local cloud answers at {settings.cloud_url}: start it with `python -m bootstrap local up`"
+            f"no local cloud answers at {url}: start it with `python -m bootstrap local up`"
         ) from error

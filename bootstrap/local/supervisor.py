@@ -5,15 +5,13 @@ import logging
 import os
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import boto3
 import psutil
-import requests
 from rich.console import Console
 
+from bootstrap.aws.waiting import polls
 from bootstrap.cli.options import site_of
 from bootstrap.cli.progress import StepReporter
 from bootstrap.cluster import building
@@ -58,8 +56,8 @@ class Supervisor:
         self._tell("starting EC2, DynamoDB and their like, and Lambda and EventBridge")
         self._parts["cloud"] = start_cloud(settings)
         self._parts["events"] = start_events(settings)
-        await_cloud(settings, self._parts["cloud"])
-        await_events(settings, self._parts["events"])
+        await_healthy(settings, self._parts["cloud"], f"{settings.cloud_url}/_cloud/health")
+        await_healthy(settings, self._parts["events"], f"{settings.events_url}/_ministack/health")
         if settings.with_cluster:
             self._build()
         write_running(settings, ready=True)
@@ -224,31 +222,14 @@ def start_events(settings: LocalSettings) -> processes.Part:
     )
 
 
-def await_cloud(settings: LocalSettings, part: processes.Part) -> None:
-    """Return when the cloud process answers."""
-    _await(settings, part, lambda: environment.is_healthy(settings))
-
-
-def await_events(settings: LocalSettings, part: processes.Part) -> None:
-    """Return when ministack answers."""
-    _await(settings, part, lambda: _answers(f"{settings.events_url}/_ministack/health"))
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=2).ok
-    except (requests.ConnectionError, requests.Timeout):
-        return False
-
-
-def _await(settings: LocalSettings, part: processes.Part, is_ready: Callable[[], bool]) -> None:
+def await_healthy(settings: LocalSettings, part: processes.Part, url: str) -> None:
+    """Return when the part answers its health check. Raises StepFailed with the end of its log."""
     log = settings.log(part.name)
-    end = time.monotonic() + READY_WITHIN
-    while not is_ready():
+    for _ in polls(READY_WITHIN, every=POLL_EVERY):
+        if environment.is_healthy(settings, url):
+            return
         if not part.is_running:
-            raise StepFailed(f"the {part.name} did not start, see {log}:\n{processes.tail(log)}")
-        if time.monotonic() > end:
-            raise StepFailed(
-                f"the {part.name} did not answer within {READY_WITHIN:.0f} s, see {log}:\n{processes.tail(log)}"
-            )
-        time.sleep(POLL_EVERY)
+            raise StepFailed(f"the {part.name} process did not start, see {log}:\n{processes.tail(log)}")
+    raise StepFailed(
+        f"the {part.name} process did not answer within {READY_WITHIN:.0f} s, see {log}:\n{processes.tail(log)}"
+    )

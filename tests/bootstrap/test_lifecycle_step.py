@@ -23,8 +23,7 @@ from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing
 from bootstrap.errors import StepFailed
 from bootstrap.local import processes
-from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, CloudProcess
-from tests.local_cloud.test_event_bus import is_up
+from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, CloudProcess, is_up
 from tests.shared.addresses import free_port
 from tests.shared.waiting import until
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from bootstrap.local import processes
 from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE, until
 
@@ -27,6 +30,7 @@ REGION = "us-east-1"
 ACCOUNT = "123456789012"
 KEY = "local-operator"
 SECRET = "a-secret-for-tests"
+OPERATOR = {"Authorization": f"Bearer {SECRET}"}
 IMAGE = "ami-0c1d0b0000000000a"
 
 SERVE_HOME = [sys.executable, "-m", "http.server", "8888", "--bind", "{address}", "--directory", "{home}"]
@@ -84,6 +88,46 @@ class EventSink:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def is_up(endpoint: str) -> bool:
+    """Whether ministack answers there."""
+    try:
+        return requests.get(f"{endpoint}/_ministack/health", headers=OPERATOR, timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+@contextmanager
+def ministack(cloud: str, directory: Path) -> Iterator[str]:
+    """The endpoint of a ministack as the local cloud runs it, with the cloud process at this endpoint."""
+    port = free_port(EVENTS_ADDRESS)
+    endpoint = f"http://{EVENTS_ADDRESS}:{port}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": cloud,
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "BIND_HOST": EVENTS_ADDRESS,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": EVENTS_ADDRESS,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "IOT_MTLS_ENABLED": "0",
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
+        "CLOUDJHUB_LOCAL_METRICS_PERIOD": "0.5",
+        "TMPDIR": str(directory),
+    }
+    script = Path(processes.__file__).with_name("emulate_lambda.py")
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [processes.ministack(), "-P", script], env=environment, cwd=directory, stdout=log, stderr=log
+        )
+    try:
+        until(lambda: is_up(endpoint), "ministack")
+        yield endpoint
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
 
 
 class Patient:
@@ -175,9 +219,8 @@ class CloudProcess:
         return self._clients[credentials]
 
     def control(self, method: str, name: str, body: object = None) -> Any:
-        headers = {"Authorization": f"Bearer {SECRET}"} if method == "POST" else {}
         answer = requests.request(
-            method, f"{self.endpoint}/_cloud/{name}", json=body, headers=headers, timeout=10
+            method, f"{self.endpoint}/_cloud/{name}", json=body, headers=OPERATOR, timeout=10
         )
         answer.raise_for_status()
         return answer.json()
@@ -253,6 +296,6 @@ class CloudProcess:
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.endpoint}/_cloud/health", timeout=5).ok
+            return requests.get(f"{self.endpoint}/_cloud/health", headers=OPERATOR, timeout=5).ok
         except requests.ConnectionError:
             return False

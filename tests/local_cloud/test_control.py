@@ -88,9 +88,11 @@ def test_only_the_operator_controls_it(
     answer = requests.post(f"{cloud.endpoint}/_cloud/{name}", json=body, headers=headers, timeout=5)
     assert answer.status_code == 403
     assert "operator" in answer.text
-    state = requests.get(f"{cloud.endpoint}/_cloud/state", timeout=5)
-    assert state.json()["faults"] == [], "everybody may look"
-    assert SECRET not in json.dumps(state.json())
+    seen = requests.get(f"{cloud.endpoint}/_cloud/state", headers=headers, timeout=5)
+    assert seen.status_code == 403, "only the operator may look"
+    state = cloud.control("GET", "state")
+    assert state["faults"] == []
+    assert SECRET not in json.dumps(state)
 
 
 def test_web_pages_cannot_control_it(cloud: CloudProcess) -> None:

@@ -10,11 +10,10 @@ from typing import Any
 
 import boto3
 import pytest
-import requests
 
 from bootstrap.local import processes
 from bootstrap.local.cloud.events import EventBridge, alarm_event, instance_event
-from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET
+from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, is_up
 from tests.shared.addresses import free_port
 from tests.shared.waiting import until
 
@@ -45,13 +44,6 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield endpoint
     process.terminate()
     process.wait(30)
-
-
-def is_up(endpoint: str) -> bool:
-    try:
-        return requests.get(f"{endpoint}/_ministack/health", timeout=5).ok
-    except requests.ConnectionError:
-        return False
 
 
 def client(endpoint: str, service: str) -> Any:

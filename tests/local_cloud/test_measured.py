@@ -2,20 +2,15 @@
 
 import io
 import json
-import os
-import subprocess
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bootstrap.local import processes, supervisor
-from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, CloudProcess
-from tests.local_cloud.test_event_bus import client, is_up
-from tests.shared.addresses import free_port
+from tests.local_cloud.cloud_process import ACCOUNT, REGION, CloudProcess, ministack
+from tests.local_cloud.test_event_bus import client
 from tests.shared.waiting import until
 
 CODE = """
@@ -28,33 +23,9 @@ QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:dead"
 
 @pytest.fixture(scope="module")
 def services(cloud: CloudProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of a ministack that tells the cloud what happens."""
-    directory = tmp_path_factory.mktemp("ministack")
-    port = free_port(EVENTS_ADDRESS)
-    endpoint = f"http://{EVENTS_ADDRESS}:{port}"
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": cloud.endpoint,
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "BIND_HOST": EVENTS_ADDRESS,
-        "GATEWAY_PORT": str(port),
-        "MINISTACK_HOST": EVENTS_ADDRESS,
-        "MINISTACK_ACCOUNT_ID": ACCOUNT,
-        "IOT_MTLS_ENABLED": "0",
-        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.1",
-        "CLOUDJHUB_LOCAL_METRICS_PERIOD": "0.5",
-        "TMPDIR": str(directory),
-    }
-    script = Path(supervisor.__file__).with_name("emulate_lambda.py")
-    with Path(directory, "log").open("wb") as log:
-        process = subprocess.Popen(
-            [processes.ministack(), "-P", script], env=environment, cwd=directory, stdout=log, stderr=log
-        )
-    until(lambda: is_up(endpoint), "ministack")
-    yield endpoint
-    process.terminate()
-    process.wait(30)
+    """The endpoint of a ministack that reports its metrics to the cloud."""
+    with ministack(cloud.endpoint, tmp_path_factory.mktemp("ministack")) as endpoint:
+        yield endpoint
 
 
 def total(

@@ -8,8 +8,9 @@ from botocore.auth import SIGV4_TIMESTAMP, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from werkzeug import Request
 
-from bootstrap.local.cloud.errors import AwsError, Request
+from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.gateway.authentication import Identity, judge
 from bootstrap.local.cloud.wire import read_authorization
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, SECRET, CloudProcess
@@ -30,7 +31,12 @@ def signed(at: datetime, *, secret: str = SESSION.secret, token: str | None = SE
     signer._modify_request_before_signing(made)
     words = signer.string_to_sign(made, signer.canonical_request(made))
     signer._inject_signature_to_request(made, signer.signature(words, made))
-    return Request("POST", "/", {name.lower(): value for name, value in made.headers.items()}, BODY)
+    return sent("POST", "/", made.headers, BODY)
+
+
+def sent(method: str, target: str, headers: Any, body: bytes) -> Request:
+    given = {name.lower(): value for name, value in headers.items()}
+    return Request.from_values(target, method=method, headers=given, data=body)
 
 
 def verdict(request: Request, identity: Identity | None = SESSION, now: datetime = NOW) -> str:
@@ -83,15 +89,15 @@ def test_a_session_ends(left: timedelta, code: str) -> None:
 )
 def test_nothing_signed_can_be_changed(header: str, value: str) -> None:
     request = signed(NOW)
-    changed = Request(request.method, request.target, {**request.headers, header: value}, request.body)
+    changed = sent("POST", "/", {**request.headers, header: value}, BODY)
     assert verdict(changed) == "SignatureDoesNotMatch"
 
 
 def test_the_body_and_the_path_are_signed_too() -> None:
     request = signed(NOW)
-    assert verdict(Request("POST", "/", request.headers, BODY + b"&X=1")) == "SignatureDoesNotMatch"
-    assert verdict(Request("POST", "/?X=1", request.headers, BODY)) == "SignatureDoesNotMatch"
-    assert verdict(Request("GET", "/", request.headers, BODY)) == "SignatureDoesNotMatch"
+    assert verdict(sent("POST", "/", request.headers, BODY + b"&X=1")) == "SignatureDoesNotMatch"
+    assert verdict(sent("POST", "/?X=1", request.headers, BODY)) == "SignatureDoesNotMatch"
+    assert verdict(sent("GET", "/", request.headers, BODY)) == "SignatureDoesNotMatch"
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,9 @@ class Cluster:
 
     def machines(self, role: str) -> list[Machine]:
         """The machines of a role that are not gone."""
-        state = requests.get(f"{self.local.cloud_url}/_cloud/state", timeout=10).json()
         return [
-            Machine(self.local.cloud_url, one["instance_id"])
-            for one in state["instances"]
+            Machine(self.local, one["instance_id"])
+            for one in environment.state(self.local)["instances"]
             if one["tags"].get("cloudjhub:role") == role
             and one["state"] not in ("terminated", "shutting-down")
         ]
@@ -58,7 +57,7 @@ class Cluster:
     def builder(self) -> Machine:
         """The machine that the image was made of; it is gone."""
         [installed] = (self.local.state_dir / "machines").glob("*/upper/opt/cloudjhub/libexec/format-home")
-        return Machine(self.local.cloud_url, installed.parents[4].name)
+        return Machine(self.local, installed.parents[4].name)
 
     def images(self) -> list[Any]:
         """The cluster's worker images."""
@@ -115,13 +114,13 @@ def running_cluster(directory: Path) -> Iterator[Cluster]:
         ends.callback(volumes.detach_all, directory / "disks")
         for name, value in environment.operator(local).items():
             patch.setenv(name, value)
-        for start, await_answer in (
-            (supervisor.start_cloud, supervisor.await_cloud),
-            (supervisor.start_events, supervisor.await_events),
+        for start, health in (
+            (supervisor.start_cloud, f"{local.cloud_url}/_cloud/health"),
+            (supervisor.start_events, f"{local.events_url}/_ministack/health"),
         ):
             part = start(local)
             ends.callback(part.end)
-            await_answer(local, part)
+            supervisor.await_healthy(local, part, health)
         site = Site(settings=settings_of(local), aws=Aws(REGION), directory=directory)
         cluster = Cluster(local, site)
         for published in PUBLISHED:

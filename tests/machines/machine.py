@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import requests
-
+from bootstrap.local import environment
+from bootstrap.local.settings import LocalSettings
 from tests.machines.inside import init_of, inside
 
 PATIENCE = 300.0
@@ -16,13 +16,13 @@ LOOK_EVERY = 0.5
 class Machine:
     """One instance of a local cloud, by its control API."""
 
-    def __init__(self, endpoint: str, instance_id: str) -> None:
-        self._endpoint = endpoint
+    def __init__(self, local: LocalSettings, instance_id: str) -> None:
+        self._local = local
         self.instance_id = instance_id
 
     def described(self) -> dict[str, Any]:
-        state = requests.get(f"{self._endpoint}/_cloud/state", timeout=10).json()
-        return next(one for one in state["instances"] if one["instance_id"] == self.instance_id)
+        instances: list[dict[str, Any]] = environment.state(self._local)["instances"]
+        return next(one for one in instances if one["instance_id"] == self.instance_id)
 
     def init(self) -> int | None:
         """The process id of the machine's systemd, None while it is not there."""

@@ -127,7 +127,12 @@ class Played:
 
     def _volumes(self) -> list[str]:
         """The instance's volumes beside the root volume."""
-        state = requests.get(f"{os.environ['AWS_ENDPOINT_URL']}/_cloud/state", timeout=10).json()
+        secret = (self._disks.parent / "operator-secret").read_text()
+        state = requests.get(
+            f"{os.environ['AWS_ENDPOINT_URL']}/_cloud/state",
+            headers={"Authorization": f"Bearer {secret}"},
+            timeout=10,
+        ).json()
         mine: list[dict[str, str]] = [
             one["volumes"] for one in state["instances"] if one["instance_id"] == self._instance
         ]

@@ -14,7 +14,7 @@ import yaml
 from bootstrap.config import writing
 from bootstrap.config.reading import read_settings
 from bootstrap.config.settings import ClusterSettings
-from tests.scenarios.cloud import REPOSITORY, LocalCloud
+from tests.scenarios.cloud import REPOSITORY, LocalCloud, control
 from tests.scenarios.person import Person
 
 CHANGING = (
@@ -55,9 +55,7 @@ class Account(LocalCloud):
 
     def changing_calls(self) -> list[str]:
         """What was asked of AWS that changes something, in order; the instances' own calls are among them."""
-        answer = requests.get(
-            f"{self.told['environment']['AWS_ENDPOINT_URL']}/_cloud/calls", timeout=30
-        ).json()
+        answer = control(self.told, "calls")
         return [call["action"] for call in answer["calls"] if call["action"].startswith(CHANGING)]
 
 

@@ -54,6 +54,21 @@ def _locked(lock: TextIO) -> bool:
     return True
 
 
+def control(told: dict[str, Any], name: str, body: object = None, **query: object) -> dict[str, Any]:
+    """The control API's answer: a GET, or a POST of the body if there is one. `told` is what `up --json` printed."""
+    variables = told["environment"]
+    answer = requests.request(
+        "GET" if body is None else "POST",
+        f"{variables['AWS_ENDPOINT_URL']}/_cloud/{name}",
+        params={key: str(value) for key, value in query.items()},
+        json=body,
+        headers={"Authorization": f"Bearer {variables['AWS_SECRET_ACCESS_KEY']}"},
+        timeout=30,
+    )
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
 class LocalCloud:
     """One local cloud, run by its own command line."""
 
@@ -217,10 +232,9 @@ class LocalCloud:
 
     def calls(self, action: str, instance: str = "") -> list[dict[str, Any]]:
         """The calls of this action that AWS has seen, of this instance if one is named."""
-        seen = requests.get(f"{self.told['environment']['AWS_ENDPOINT_URL']}/_cloud/calls", timeout=30).json()
         return [
             call
-            for call in seen["calls"]
+            for call in control(self.told, "calls")["calls"]
             if call["action"] == action and (not instance or instance in call["instances"])
         ]
 

@@ -139,7 +139,7 @@ def crash(cloud: LocalCloud) -> None:
     killed = [
         process
         for process, command in marked(cloud.state_dir).items()
-        if "bootstrap local up" in command or "bootstrap.local.cloud" in command
+        if "bootstrap local up" in command or "bootstrap.local.cloud --address" in command
     ]
     assert len(killed) == 2
     for process in killed:

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import requests
 
 from bootstrap.cluster.policies.lifecycle import POWERS
 from tests.iam.simulator import Question, judge
-from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.cloud import LocalCloud, control
 
 pytestmark = pytest.mark.cloud
 
@@ -54,8 +53,7 @@ def asked(cloud: LocalCloud) -> list[dict[str, Any]]:
 
 
 def seen(cloud: LocalCloud) -> list[dict[str, Any]]:
-    address = f"{cloud.told['environment']['AWS_ENDPOINT_URL']}/_cloud/asked"
-    found: list[dict[str, Any]] = requests.get(address, timeout=30).json()["asked"]
+    found: list[dict[str, Any]] = control(cloud.told, "asked")["asked"]
     return [one for one in found if one["role"] in ROLES]
 
 

@@ -21,9 +21,9 @@ import websocket
 from playwright.sync_api import Page
 
 from lifecycle_app.model.worker import TAG_USER
-from tests.scenarios.cloud import LocalCloud
+from tests.scenarios.cloud import LocalCloud, control
 from tests.scenarios.events import alarm_event
-from tests.scenarios.killing import HUB, PROXY, control, kill
+from tests.scenarios.killing import HUB, PROXY, kill
 from tests.scenarios.lab import await_lab, log_in, shoot
 from tests.scenarios.person import Person, SpawnFailed
 from tests.shared.waiting import PATIENCE
@@ -235,7 +235,7 @@ def machine(cloud: LocalCloud, person: Person) -> dict[str, Any]:
     """The person's one machine, as the local cloud itself knows it."""
     [found] = [
         one
-        for one in control(cloud)["instances"]
+        for one in control(cloud.told, "state")["instances"]
         if one["tags"].get(TAG_USER) == person.name and one["state"] != "terminated"
     ]
     return dict(found)

@@ -6,11 +6,12 @@ from typing import Any
 
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.models import FakeBucket
+from werkzeug import Response
 
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.launching import VCPU_LIMIT
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.errors import AwsError, Response
+from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.settings import OPERATOR_KEY
 from bootstrap.local.cloud.wire import Call

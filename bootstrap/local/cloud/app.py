@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from werkzeug import Response
+
 from bootstrap.local import processes
 from bootstrap.local.cloud.account import Account, judge_by_bucket_policies
 from bootstrap.local.cloud.cloudwatch.alarm_watch import AlarmWatch
@@ -20,7 +22,6 @@ from bootstrap.local.cloud.ec2.launching import Launching
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle, Statuses
 from bootstrap.local.cloud.ec2.rules import ClientTokens, State
 from bootstrap.local.cloud.emulator import Emulator, read_snapshot, take_snapshot, write_snapshot
-from bootstrap.local.cloud.errors import Response
 from bootstrap.local.cloud.events import EventBridge, Events, instance_event
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.formation.api import Formation
@@ -68,7 +69,7 @@ class Cloud:
         self.machines = Machines(self.emulator, time.time, self._announce)
         self.metrics = MetricStore()
         self.tokens = ClientTokens()
-        self.identities = Identities(self.emulator, settings.operator_secret)
+        self.identities = Identities(self.emulator, settings.operator_secret, self.faults)
         self._formation = Engine(self.emulator, clients(settings), lambda: datetime.now(UTC), self._dirty.set)
         self._resume()
         self._assemble()
@@ -151,6 +152,7 @@ class Cloud:
             self.faults,
             self.calls,
             cloudwatch.record,
+            self.identities,
             settings.operator_secret,
         )
         launching = Launching(emulator, machines, self._lifecycle, images, self.faults, self.tokens)
@@ -158,6 +160,7 @@ class Cloud:
         statuses = Statuses(machines, time.time, settings.boot_time, settings.describe_lag)
         ec2 = Ec2(emulator, machines, self._lifecycle, launching, self.room, statuses, settings.describe_lag)
         self._front = Front(
+            f"{settings.address}:{settings.port}",
             emulator,
             self.identities,
             Throttle(Buckets(time.monotonic), self.faults),

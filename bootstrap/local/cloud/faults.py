@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bootstrap.local.cloud.errors import CloudError
+from bootstrap.local.cloud.errors import UnknownFaultError
 
 DESCRIPTIONS = {
     "capacity": "InsufficientInstanceCapacity on run and start (for instance_types, if given)",
@@ -26,10 +26,6 @@ DEFAULT_DELAYS = {
     "slow-boot": timedelta(seconds=15),
     "slow-stop": timedelta(seconds=15),
 }
-
-
-class UnknownFaultError(CloudError):
-    """No fault has this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

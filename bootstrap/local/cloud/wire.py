@@ -7,15 +7,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 from moto.core.model import OperationModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import determine_request_protocol
 from moto.core.serialize import XFormedAttributePicker, get_serializer_class
 from moto.core.utils import get_service_model
+from werkzeug import Request, Response
 
-from bootstrap.local.cloud.errors import AwsError, Request, Response
+from bootstrap.local.cloud.errors import AwsError
 
 SERVICE_OF_SCOPE = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 """Where a service signs under another name than botocore's."""
@@ -54,7 +54,8 @@ class Call:
 def read_call(request: Request) -> Call:
     """What the request asks for, so far as headers and body tell."""
     authorization = read_authorization(request.headers.get("authorization", ""))
-    form = _form(request)
+    request.get_data()  # kept: reading the form would use it up
+    form = request.form.to_dict()
     target = request.headers.get("x-amz-target", "")
     action = form.get("Action") or target.rpartition(".")[2]
     scope = authorization.service if authorization else "unknown"
@@ -84,7 +85,7 @@ def parameters(call: Call) -> dict[str, Any]:
             "method": call.request.method,
             "values": dict(call.form),
             "headers": call.request.headers,
-            "body": call.request.body,
+            "body": call.request.get_data(),
             "url_path": call.request.path,
             "url_params": {},
         }
@@ -105,15 +106,16 @@ def refuse(call: Call, error: AwsError) -> Response:
     except Exception:
         return _plain_refusal(error)
     response = _serialize(call, error, operation, None)
-    return Response(error.status, response.body, response.headers)
+    response.status_code = error.status
+    return response
 
 
 def error_code(response: Response) -> str | None:
     """AWS's error code in an answer, None for a success."""
-    if response.status < 400:
+    if response.status_code < 400:
         return None
-    match = ERROR_CODE.search(response.body[:4096])
-    return (match[1] or match[2]).decode() if match else str(response.status)
+    match = ERROR_CODE.search(response.get_data()[:4096])
+    return (match[1] or match[2]).decode() if match else str(response.status_code)
 
 
 def _serialize(call: Call, result: object, operation: Any, picker: Any) -> Response:
@@ -121,12 +123,7 @@ def _serialize(call: Call, result: object, operation: Any, picker: Any) -> Respo
         operation_model=operation, value_picker=picker
     )
     done = serializer.serialize(result)
-    body = done["body"]
-    return Response(
-        int(done["status_code"]),
-        body.encode() if isinstance(body, str) else bytes(body),
-        tuple((str(name), str(value)) for name, value in done["headers"].items()),
-    )
+    return Response(done["body"], int(done["status_code"]), done["headers"])
 
 
 def _operation(call: Call) -> Any:
@@ -145,13 +142,7 @@ def _protocol(call: Call) -> str:
 
 def _plain_refusal(error: AwsError) -> Response:
     body = f"<ErrorResponse><Error><Type>Sender</Type><Code>{error.code}</Code></Error></ErrorResponse>"
-    return Response(error.status, body.encode(), (("Content-Type", "text/xml"),))
-
-
-def _form(request: Request) -> dict[str, str]:
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return {}
-    return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+    return Response(body, error.status, mimetype="text/xml")
 
 
 def _rest_action(request: Request) -> str:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
+from werkzeug import Response
+
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.cloudwatch.alarm_watch import AlarmWatch, state_detail
 from bootstrap.local.cloud.cloudwatch.alarms import AlarmState
@@ -18,7 +20,7 @@ from bootstrap.local.cloud.cloudwatch.metrics import (
     Sample,
 )
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.errors import AwsError, Response
+from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.wire import Call
 
 MOST_QUERIES = 500
@@ -130,7 +132,7 @@ class CloudWatch:
         existing = self._emulator.backend("cloudwatch").alarms
         before = existing.get(asked.get("AlarmName"))
         response = self._emulator.ask(call.service, call.request)
-        if response.status >= 400:
+        if response.status_code >= 400:
             return response
         alarm = existing[asked["AlarmName"]]
         if before is None:
@@ -161,7 +163,7 @@ class CloudWatch:
         alarm = self._emulator.backend("cloudwatch").alarms.get(wire.parameters(call).get("AlarmName"))
         before = state_detail(alarm) if alarm else {}
         response = self._emulator.ask(call.service, call.request)
-        if alarm is not None and response.status < 400 and before["value"] != alarm.state_value:
+        if alarm is not None and response.status_code < 400 and before["value"] != alarm.state_value:
             self._watch.announce(alarm, before)
         return response
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from werkzeug import Response
+
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2 import rules
 from bootstrap.local.cloud.ec2.instances import Machine, Machines, home_volume, root_volume
@@ -13,7 +15,7 @@ from bootstrap.local.cloud.ec2.launching import Launching
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle, Statuses
 from bootstrap.local.cloud.ec2.rules import CODES, State
 from bootstrap.local.cloud.emulator import Emulator, with_form
-from bootstrap.local.cloud.errors import AwsError, Response
+from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.hypervisor.host import Room
 from bootstrap.local.cloud.wire import Call
 
@@ -166,7 +168,7 @@ def forget_tags(emulator: Emulator, call: Call, response: Response) -> None:
         call.service != "ec2"
         or not call.action.startswith(ENDING)
         or call.action == KEPT
-        or response.status >= 400
+        or response.status_code >= 400
     ):
         return
     tags = emulator.backend("ec2").tags
@@ -222,12 +224,12 @@ class Volumes:
     def _delete(self, call: Call) -> Response:
         volume_id = wire.parameters(call).get("VolumeId", "")
         response = self._emulator.ask(call.service, call.request)
-        if response.status < 400:
+        if response.status_code < 400:
             self._room.disks.delete_volume(volume_id)
         return response
 
     def _remount(self, machine: Machine, response: Response) -> None:
-        if response.status < 400:
+        if response.status_code < 400:
             instance = machine.instance
             self._room.mount_home(machine.instance_id, root_volume(instance), home_volume(instance))
 

@@ -13,13 +13,14 @@ from moto.core.utils import utcnow
 from moto.ec2.models.amis import Ami
 from moto.ec2.utils import random_ami_id
 from moto.ssm.models import Parameter
+from werkzeug import Response
 
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.instances import Machines, root_volume
 from bootstrap.local.cloud.ec2.lifecycle import ROOT_SIZE, Lifecycle
 from bootstrap.local.cloud.ec2.rules import State
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.errors import AwsError, Response
+from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.hypervisor.host import Room
 from bootstrap.local.cloud.wire import Call
 
@@ -161,7 +162,7 @@ class Images:
 
     def _deregister(self, call: Call) -> Response:
         response = self._emulator.ask(call.service, call.request)
-        if response.status < 400:
+        if response.status_code < 400:
             self._room.machinery.images.pop(str(wire.parameters(call).get("ImageId")), None)
         return response
 

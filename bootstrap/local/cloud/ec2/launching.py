@@ -5,6 +5,7 @@ from typing import Any
 
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.responses._base_response import EC2BaseResponse
+from werkzeug import Response
 
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.images import Images
@@ -12,7 +13,7 @@ from bootstrap.local.cloud.ec2.instances import Machines
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle
 from bootstrap.local.cloud.ec2.rules import COSTING, ClientTokens, State, fingerprint, judge_token
 from bootstrap.local.cloud.emulator import Emulator, with_form
-from bootstrap.local.cloud.errors import AwsError, Response
+from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.wire import Call
 
@@ -56,7 +57,7 @@ class Launching:
         if not asked.get("DryRun"):
             self._judge_room(asked, count, zone)
         response = self._emulator.ask(call.service, with_form(call.request, _form(call.form, count)))
-        if response.status >= 400:
+        if response.status_code >= 400:
             return response
         reservation = list(ec2.reservations.values())[-1]
         for instance in reservation.instances:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
+from werkzeug import Response
+
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.instances import (
     BY_INSTANCE,
@@ -18,7 +20,7 @@ from bootstrap.local.cloud.ec2.instances import (
 )
 from bootstrap.local.cloud.ec2.rules import CODES, State, judge_ids, not_found
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.errors import AwsError, Response
+from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.hypervisor.host import Room
 from bootstrap.local.cloud.wire import Call

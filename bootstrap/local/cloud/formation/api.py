@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from werkzeug import Response
+
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.errors import AwsError, Response
+from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.formation.change_sets import resource_changes
 from bootstrap.local.cloud.formation.engine import Engine
 from bootstrap.local.cloud.formation.kinds import KINDS

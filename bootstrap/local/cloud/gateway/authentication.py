@@ -13,11 +13,13 @@ from typing import Any
 from botocore.auth import SIGV4_TIMESTAMP, S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from werkzeug import Request
 
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.errors import AwsError, Request
+from bootstrap.local.cloud.errors import AwsError
+from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.settings import OPERATOR_KEY
-from bootstrap.local.cloud.wire import Authorization
+from bootstrap.local.cloud.wire import Authorization, Call
 
 ALLOWED_SKEW = timedelta(minutes=15)
 UNHASHED = ("UNSIGNED-PAYLOAD", "STREAMING-")
@@ -36,8 +38,10 @@ class Identity:
     expires_at: datetime | None = None
 
 
-def judge(request: Request, authorization: Authorization, identity: Identity | None, now: datetime) -> None:
-    """Returns if the request is signed with the identity's credentials at about now; raises AwsError if not."""
+def judge(
+    request: Request, authorization: Authorization, identity: Identity | None, now: datetime
+) -> Identity:
+    """The identity, if the request is signed with its credentials at about now. Raises AwsError."""
     if identity is None:
         raise unknown_key(authorization.service)
     if identity.token != request.headers.get("x-amz-security-token") and (
@@ -56,6 +60,7 @@ def judge(request: Request, authorization: Authorization, identity: Identity | N
             "The request signature we calculated does not match the signature you provided. "
             "Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
         )
+    return identity
 
 
 def unsigned(service: str) -> AwsError:
@@ -118,7 +123,7 @@ def _judge_payload(request: Request) -> None:
     stated = request.headers.get("x-amz-content-sha256")
     if stated is None or stated.startswith(UNHASHED):
         return
-    if stated != sha256(request.body).hexdigest():
+    if stated != sha256(request.get_data()).hexdigest():
         message = "The provided 'x-amz-content-sha256' header does not match what was computed."
         raise AwsError("XAmzContentSHA256Mismatch", message)
 
@@ -129,13 +134,16 @@ def _signature(request: Request, authorization: Authorization, identity: Identit
         Credentials(identity.key, identity.secret), authorization.service, authorization.region
     )
     headers = {name: request.headers.get(name, "") for name in authorization.signed_headers}
-    url = f"http://{request.headers.get('host', '')}{request.target}"
-    signed = AWSRequest(method=request.method, url=url, headers=headers, data=request.body)
+    url = f"http://{request.headers.get('host', '')}{request.environ['RAW_URI']}"
+    signed = AWSRequest(method=request.method, url=url, headers=headers, data=request.get_data())
     signed.context["timestamp"] = timestamp
     canonical = signer.canonical_request(signed)
     signature: str = signer.signature(signer.string_to_sign(signed, canonical), signed)
     return signature
 
+
+GLOBAL_REGION = "us-east-1"
+"""Every account has it; the global services are signed for it."""
 
 FUNCTION_KEY = "function."
 """What the access key of a function begins with, as `emulate_lambda.py` makes it; its name follows."""
@@ -155,12 +163,25 @@ class SessionCredentials:
 class Identities:
     """Finds the holder of an access key and issues sessions of roles. Used under the emulator's lock."""
 
-    def __init__(self, emulator: Emulator, operator_secret: str) -> None:
+    def __init__(self, emulator: Emulator, operator_secret: str, faults: Faults) -> None:
         self._emulator = emulator
+        self._faults = faults
         self._operator_secret = operator_secret
         self._fixed = {
             OPERATOR_KEY: _user(OPERATOR_KEY, OPERATOR_KEY, emulator.account, operator_secret),
         }
+
+    def identify(self, call: Call) -> Identity:
+        """Who made the call. Raises AwsError, worded as the call's service does, where the signature does not hold."""
+        if call.authorization is None:
+            raise unsigned(call.service)
+        service, region = call.authorization.service, call.authorization.region
+        if region not in (self._emulator.region, GLOBAL_REGION):
+            raise unknown_key(service)  # as in a region that the account has not enabled
+        if self._faults.is_on("expired-credentials"):
+            raise expired(service)
+        identity = self.find(call.authorization.key)
+        return judge(call.request, call.authorization, identity, datetime.now(UTC))
 
     def find(self, key: str) -> Identity | None:
         """The holder of the key, expired sessions included."""

@@ -1,15 +1,17 @@
 """The control API at /_cloud/: what the cloud's own tools see and switch. Not part of AWS.
 
-Everybody on this machine may look; only who knows the operator's secret may change anything, or learn where an
-instance's credentials are: `Authorization: Bearer <secret>`.
+Every request needs the operator's secret, which only the user who started the local cloud can read:
+`Authorization: Bearer <secret>`.
 """
 
+import base64
 import hmac
 import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs
+
+from werkzeug import Request, Response
 
 from bootstrap.local.cloud.cloudwatch.metrics import STANDARD_RESOLUTION, Metric, Record, Sample
 from bootstrap.local.cloud.ec2.images import Images
@@ -17,17 +19,19 @@ from bootstrap.local.cloud.ec2.instances import Machine, Machines
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle
 from bootstrap.local.cloud.ec2.rules import State
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.errors import AwsError, Request, Response, as_json, text
-from bootstrap.local.cloud.faults import Faults, UnknownFaultError
+from bootstrap.local.cloud.errors import AwsError, UnknownFaultError
+from bootstrap.local.cloud.faults import Faults
+from bootstrap.local.cloud.gateway.authentication import Identities
 from bootstrap.local.cloud.gateway.call_log import CallLog
 from bootstrap.local.cloud.gateway.metadata import MetadataPaths
 from bootstrap.local.cloud.hypervisor.host import Room
+from bootstrap.local.cloud.wire import read_call, refuse
 
 CONTROL_PREFIX = "/_cloud/"
 
 
 class Control:
-    """Answers control requests. Takes the emulator's lock itself."""
+    """Answers control requests. Takes the emulator's lock itself; needs the operator's secret for each."""
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class Control:
         faults: Faults,
         calls: CallLog,
         record: Record,
+        identities: Identities,
         operator_secret: str,
     ) -> None:
         self._emulator = emulator
@@ -51,53 +56,53 @@ class Control:
         self._faults = faults
         self._calls = calls
         self._record = record
+        self._identities = identities
         self._authorization = f"Bearer {operator_secret}".encode()
 
     def answer(self, request: Request) -> Response:
+        """JSON, or a line of text with an error's status."""
         name = request.path.removeprefix(CONTROL_PREFIX)
-        served: dict[tuple[str, str], Callable[[Request], Response]] = {
-            ("GET", "health"): self._health,
+        served: dict[tuple[str, str], Callable[[Request], object]] = {
+            ("GET", "health"): lambda _: {"status": "ok"},
             ("GET", "state"): self._state,
-            ("GET", "calls"): self._list_calls,
-            ("GET", "asked"): self._list_asked,
+            ("GET", "calls"): lambda it: {"calls": self._calls.since(int(it.args.get("since", 0)))},
+            ("GET", "asked"): lambda _: {"asked": self._calls.questions()},
             ("POST", "faults"): self._switch_fault,
             ("POST", "images"): self._register_image,
             ("POST", "metrics"): self._take_metrics,
-            ("POST", "metadata"): self._tell_metadata_path,
+            ("POST", "metadata"): self._metadata_path,
             ("POST", "poweroff"): self._power_off,
+            ("POST", "signature"): self._check_signature,
         }
+        if not self._is_operator(request):
+            return Response(
+                "not the operator: send Authorization: Bearer <operator-secret of the state directory>", 403
+            )
         serve = served.get((request.method, name))
         if serve is None:
             known = ", ".join(f"{method} {CONTROL_PREFIX}{name}" for method, name in served)
-            return text(404, f"there is no {request.method} {request.path}; there are: {known}")
-        if request.method != "GET" and not self._is_operator(request):
-            return text(403, "only the operator may do this: send Authorization: Bearer <operator's secret>")
+            return Response(f"there is no {request.method} {request.path}; there are: {known}", 404)
         try:
-            return serve(request)
+            with self._emulator.lock:
+                result = serve(request)
         except (ValueError, KeyError, TypeError) as error:
-            return text(400, f"cannot read the request: {error!r}")
+            return Response(f"cannot read the request: {error!r}", 400)
         except UnknownFaultError as error:
-            return text(400, str(error))
+            return Response(str(error), 400)
         except AwsError as error:
-            return text(error.status, str(error))
+            return Response(str(error), error.status)
+        return result if isinstance(result, Response) else _json(result)
 
     def _is_operator(self, request: Request) -> bool:
         given = request.headers.get("authorization", "").encode()
         return hmac.compare_digest(given, self._authorization)
 
-    def _health(self, _request: Request) -> Response:
-        return as_json({"status": "ok"})
-
-    def _state(self, _request: Request) -> Response:
-        with self._emulator.lock:
-            instances = [self._describe(machine) for machine in self._machines]
-        return as_json(
-            {
-                "instances": instances,
-                "faults": self._faults.names_on(),
-                "calls": self._calls.counts(),
-            }
-        )
+    def _state(self, _: Request) -> object:
+        return {
+            "instances": [self._describe(machine) for machine in self._machines],
+            "faults": self._faults.names_on(),
+            "calls": self._calls.counts(),
+        }
 
     def _describe(self, machine: Machine) -> dict[str, Any]:
         instance = machine.instance
@@ -116,50 +121,58 @@ class Control:
             "dead": machine.is_dead,
         }
 
-    def _list_calls(self, request: Request) -> Response:
-        since = parse_qs(request.query).get("since", ["0"])[0]
-        return as_json({"calls": self._calls.since(int(since))})
-
-    def _list_asked(self, _: Request) -> Response:
-        return as_json({"asked": self._calls.questions()})
-
-    def _switch_fault(self, request: Request) -> Response:
-        asked = json.loads(request.body)
+    def _switch_fault(self, request: Request) -> object:
+        asked = json.loads(request.get_data())
         delay = timedelta(seconds=float(asked["seconds"])) if "seconds" in asked else None
         types = tuple(asked.get("instance_types", []))
         self._faults.switch(str(asked["name"]), on=bool(asked["on"]), delay=delay, instance_types=types)
-        return as_json({"faults": self._faults.names_on()})
+        return {"faults": self._faults.names_on()}
 
-    def _register_image(self, request: Request) -> Response:
-        asked = json.loads(request.body)
+    def _register_image(self, request: Request) -> object:
+        asked = json.loads(request.get_data())
         command = asked.get("command")
-        with self._emulator.lock:
-            self._images.register(str(asked["image_id"]), tuple(map(str, command)) if command else None)
-        return as_json({"image_id": asked["image_id"]})
+        self._images.register(str(asked["image_id"]), tuple(map(str, command)) if command else None)
+        return {"image_id": asked["image_id"]}
 
-    def _take_metrics(self, request: Request) -> Response:
-        """What AWS's own services measure: PutMetricData has no namespace AWS/ for anybody."""
-        asked = json.loads(request.body)
-        with self._emulator.lock:
-            for one in asked:
-                dimensions = tuple(sorted((str(name), str(value)) for name, value in one["dimensions"]))
-                value = float(one["value"])
-                self._record(
-                    Metric(str(one["namespace"]), str(one["name"]), dimensions),
-                    Sample(float(one["at"]), value, value, value, 1.0, str(one["unit"])),
-                    STANDARD_RESOLUTION,
-                )
-        return as_json({"taken": len(asked)})
+    def _take_metrics(self, request: Request) -> object:
+        """What AWS's own services measure: PutMetricData refuses the namespaces AWS/ from all callers."""
+        asked = json.loads(request.get_data())
+        for one in asked:
+            dimensions = tuple(sorted((str(name), str(value)) for name, value in one["dimensions"]))
+            value = float(one["value"])
+            self._record(
+                Metric(str(one["namespace"]), str(one["name"]), dimensions),
+                Sample(float(one["at"]), value, value, value, 1.0, str(one["unit"])),
+                STANDARD_RESOLUTION,
+            )
+        return {"taken": len(asked)}
 
-    def _tell_metadata_path(self, request: Request) -> Response:
-        with self._emulator.lock:
-            [machine] = self._machines.require([str(json.loads(request.body)["instance_id"])])
-        return as_json({"metadata_path": self._paths.of(machine.instance_id)})
+    def _metadata_path(self, request: Request) -> object:
+        return {"metadata_path": self._paths.of(self._machine(request).instance_id)}
 
-    def _power_off(self, request: Request) -> Response:
-        with self._emulator.lock:
-            [machine] = self._machines.require([str(json.loads(request.body)["instance_id"])])
-            if machine.state is not State.RUNNING:
-                raise AwsError("IncorrectInstanceState", f"{machine.instance_id} is {machine.state}", 409)
-            self._lifecycle.power_off(machine)
-        return as_json({"state": str(machine.state)})
+    def _power_off(self, request: Request) -> object:
+        machine = self._machine(request)
+        if machine.state is not State.RUNNING:
+            raise AwsError("IncorrectInstanceState", f"{machine.instance_id} is {machine.state}", 409)
+        self._lifecycle.power_off(machine)
+        return {"state": str(machine.state)}
+
+    def _machine(self, request: Request) -> Machine:
+        [machine] = self._machines.require([str(json.loads(request.get_data())["instance_id"])])
+        return machine
+
+    def _check_signature(self, request: Request) -> object:
+        """Who signed the request in the body, for ministack; a refusal in the caller's own protocol if nobody did."""
+        given = json.loads(request.get_data())
+        target, body = str(given["target"]), base64.b64decode(given["body"])
+        inner = Request.from_values(target, method=given["method"], headers=given["headers"], data=body)
+        inner.environ["RAW_URI"] = target  # as it was signed: werkzeug's has other escapes
+        call = read_call(inner)
+        try:
+            return {"principal": self._identities.identify(call).principal}
+        except AwsError as error:
+            return refuse(call, error)
+
+
+def _json(body: object) -> Response:
+    return Response(json.dumps(body), mimetype="application/json")

@@ -5,16 +5,15 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+
+from werkzeug import Request, Response
 
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.api import forget_tags
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.errors import AwsError, Request, Response, text
+from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
-from bootstrap.local.cloud.gateway import authentication
 from bootstrap.local.cloud.gateway.authentication import Identities, Identity
 from bootstrap.local.cloud.gateway.call_log import Account, CallLog, asked
 from bootstrap.local.cloud.gateway.control import CONTROL_PREFIX, Control
@@ -25,10 +24,7 @@ from bootstrap.local.cloud.wire import Call
 log = logging.getLogger(__name__)
 
 INSTANCE_ID = re.compile(r"InstanceId(\.\d+)?")
-GLOBAL_REGION = "us-east-1"
-"""Every account has it; the global services are signed for it."""
 READS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "Head", "Assume")
-Handler = Callable[[Call, Identity], Response]
 
 
 class Front:
@@ -36,6 +32,7 @@ class Front:
 
     def __init__(
         self,
+        host: str,
         emulator: Emulator,
         identities: Identities,
         throttle: Throttle,
@@ -46,6 +43,7 @@ class Front:
         calls: CallLog,
         changed: Callable[[], None],
     ) -> None:
+        self._host = host
         self._emulator = emulator
         self._identities = identities
         self._throttle = throttle
@@ -57,12 +55,13 @@ class Front:
         self._changed = changed
 
     def answer(self, request: Request) -> Response:
-        path = urlsplit(request.target).path
-        if path.startswith((CONTROL_PREFIX, METADATA_PREFIX)):
-            if "origin" in request.headers:
-                return text(403, "not for web pages")
-            serve = self._control if path.startswith(CONTROL_PREFIX) else self._metadata
-            return serve.answer(request)
+        """The answer to any request; 403 to web pages and to names that somebody's DNS gave this address."""
+        if "Origin" in request.headers or request.host != self._host:
+            return Response(f"refused: this address serves programs, as {self._host}, not web pages", 403)
+        if request.path.startswith(CONTROL_PREFIX):
+            return self._control.answer(request)
+        if request.path.startswith(METADATA_PREFIX):
+            return self._metadata.answer(request)
         return self._answer_aws(request)
 
     def _answer_aws(self, request: Request) -> Response:
@@ -70,7 +69,7 @@ class Front:
         call = wire.read_call(request)
         try:
             with self._emulator.lock:
-                identity = self._identify(call)
+                identity = self._identities.identify(call)
                 call = replace(call, principal=identity.principal)
                 self._note(call)
                 response = self._carry_out(call, identity)
@@ -90,20 +89,6 @@ class Front:
             instances=tuple(value for name, value in call.form.items() if INSTANCE_ID.fullmatch(name)),
         )
         return response
-
-    def _identify(self, call: Call) -> Identity:
-        if call.authorization is None:
-            raise authentication.unsigned(call.service)
-        service, region = call.authorization.service, call.authorization.region
-        if region not in (self._emulator.region, GLOBAL_REGION):
-            raise authentication.unknown_key(service)  # as of a region that the account has not enabled
-        if self._faults.is_on("expired-credentials"):
-            raise authentication.expired(service)
-        identity = self._identities.find(call.authorization.key)
-        authentication.judge(call.request, call.authorization, identity, datetime.now(UTC))
-        if identity is None:
-            raise authentication.unknown_key(call.authorization.service)
-        return identity
 
     def _note(self, call: Call) -> None:
         """Keeps what IAM would be asked. Users are the operator's; only roles are somebody's part."""
@@ -138,4 +123,4 @@ def _parameters(call: Call) -> Mapping[str, Any]:
     if call.service != "s3":
         return wire.parameters(call)
     bucket, _, key = call.request.path.strip("/").partition("/")
-    return {"Bucket": bucket, "Key": unquote(key)}
+    return {"Bucket": bucket, "Key": key}

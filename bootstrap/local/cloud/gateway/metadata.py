@@ -12,10 +12,11 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from werkzeug import Request, Response
+
 from bootstrap.local.cloud.ec2.instances import Machine, Machines, profile_role, user_data
 from bootstrap.local.cloud.ec2.rules import State
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.errors import Request, Response, text
 from bootstrap.local.cloud.gateway.authentication import Identities, SessionCredentials
 
 METADATA_PREFIX = "/_imds/"
@@ -70,13 +71,13 @@ class MetadataService:
         with self._emulator.lock:
             machine = self._machines.by_id.get(instance_id)
             if machine is None or not self._is_reached(machine, request) or version != "latest":
-                return text(404, "Not Found")
+                return Response("Not Found", 404)
             if path == "api/token":
                 return self._issue_token(request, machine)
             if not self._is_admitted(request, machine):
-                return text(401, "Unauthorized")
+                return Response("Unauthorized", 401)
             content = self._content(machine, path)
-        return text(404, "Not Found") if content is None else _found(content)
+        return Response("Not Found", 404) if content is None else Response(content)
 
     def _is_reached(self, machine: Machine, request: Request) -> bool:
         """Whether something of the instance may still run and ask, and asks by its own path."""
@@ -85,17 +86,17 @@ class MetadataService:
 
     def _issue_token(self, request: Request, machine: Machine) -> Response:
         if request.method != "PUT":
-            return text(405, "Method Not Allowed")
+            return Response("Method Not Allowed", 405)
         if "x-forwarded-for" in request.headers:
-            return text(403, "Forbidden")
+            return Response("Forbidden", 403)
         ttl = request.headers.get(TTL_HEADER, "")
         if not ttl.isdigit() or not 1 <= int(ttl) <= LONGEST_TTL:
-            return text(400, "Bad Request")
+            return Response("Bad Request", 400)
         now = self._now()
         self._tokens = {token: held for token, held in self._tokens.items() if held[1] > now}
         token = secrets.token_urlsafe(40)
         self._tokens[token] = (machine.instance_id, now + timedelta(seconds=int(ttl)))
-        return Response(200, token.encode(), (("Content-Type", "text/plain"), (TTL_HEADER, ttl)))
+        return Response(token, headers={TTL_HEADER: ttl})
 
     def _is_admitted(self, request: Request, machine: Machine) -> bool:
         holder, until = self._tokens.get(request.headers.get(TOKEN_HEADER, ""), ("", self._now()))
@@ -171,8 +172,3 @@ def _plain_content(machine: Machine, account: str, region: str) -> dict[str, str
 
 def _moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _found(content: str | bytes) -> Response:
-    body = content.encode() if isinstance(content, str) else content
-    return Response(200, body, (("Content-Type", "text/plain"),))

@@ -1,32 +1,46 @@
-"""A small HTTP/1.1 server: connections are kept open and answers leave at once, as an SDK expects of AWS."""
+"""The HTTP server: werkzeug's, with bounded bodies, and connections that are kept open as SDKs expect of AWS."""
 
 import errno
 import logging
 import socket
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
 
-from bootstrap.local.cloud.errors import Request, Response, StartupError
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug import Request, Response
+from werkzeug.serving import ThreadedWSGIServer
+
+from bootstrap.local.cloud.errors import StartupError
 
 log = logging.getLogger(__name__)
 
-Answer = Callable[[Request], Response]
-
+LARGEST_BODY = 64 * 1024 * 1024
 IDLE_CONNECTION = 120.0
-"""Seconds after which a silent connection is closed."""
+"""Seconds after which an idle connection is closed."""
+WAITING_CONNECTIONS = 256
 
 
-class Server(ThreadingHTTPServer):
-    """Serves one address; a thread per connection."""
+class BoundedRequest(Request):
+    """A request whose body has a limit; a larger one is answered with 413."""
 
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 256
+    max_content_length = LARGEST_BODY
+    max_form_memory_size = LARGEST_BODY
 
-    def __init__(self, address: str, port: int, answer: Answer) -> None:
-        self.answer = answer
+
+class Server(ThreadedWSGIServer):
+    """Serves one address with a thread per connection. Raises StartupError where it cannot listen."""
+
+    def __init__(self, address: str, port: int, answer: Callable[[Request], Response]) -> None:
+        @BoundedRequest.application
+        def application(request: Request) -> Response:
+            body = request.get_data(parse_form_data=False)
+            request.environ.pop("HTTP_TRANSFER_ENCODING", None)
+            request.environ["CONTENT_LENGTH"] = str(len(body))
+            return answer(request)
+
         try:
-            super().__init__((address, port), Handler)
+            with socket.create_server((address, port), backlog=WAITING_CONNECTIONS) as listening:
+                super().__init__(address, port, application, Handler, fd=listening.fileno())
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise StartupError(
@@ -38,65 +52,33 @@ class Server(ThreadingHTTPServer):
         log.exception("a request from %s failed", client_address)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Reads a request whole, lets the server's `answer` answer it."""
+class Handler(MotoRequestHandler):  # type: ignore[misc]  # moto publishes no types
+    """Answers each request whole and keeps the connection, which werkzeug's own `run_wsgi` closes."""
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE_CONNECTION
     wbufsize = 64 * 1024
-    server: Server
+    disable_nagle_algorithm = True
 
-    def setup(self) -> None:
-        super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def handle_one_request(self) -> None:
-        try:
-            super().handle_one_request()
-        except (ConnectionError, TimeoutError):
-            self.close_connection = True
-
-    def serve(self) -> None:
-        response = self.server.answer(
-            Request(
-                method=self.command,
-                target=self.path,
-                headers={name.lower(): value for name, value in self.headers.items()},
-                body=self._body(),
-                header_items=tuple(self.headers.items()),
-            )
-        )
-        self._send(response)
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = serve  # noqa: N815 - http.server's names
-
-    def _body(self) -> bytes:
-        if "chunked" in self.headers.get("Transfer-Encoding", ""):
-            return b"".join(self._chunks())
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-
-    def _chunks(self) -> "list[bytes]":
-        chunks = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        while self.rfile.readline().strip():
-            pass
-        return chunks
-
-    def _send(self, response: Response) -> None:
-        self.send_response_only(response.status)
-        names = {name.lower() for name, _ in response.headers}
-        for name, value in response.headers:
+    def run_wsgi(self) -> None:
+        """Answer the request that has just been read."""
+        environ = self.make_environ()
+        response = Response.from_app(self.server.app, environ, buffered=True)
+        self.close_connection |= response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        self.send_response_only(response.status_code)
+        response.headers.setdefault("Date", self.date_time_string())
+        for name, value in response.get_wsgi_headers(environ):
             self.send_header(name, value)
-        if "content-length" not in names:
-            self.send_header("Content-Length", str(len(response.body)))
-        if "date" not in names:
-            self.send_header("Date", self.date_time_string())
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(response.body)
+            self.wfile.write(response.get_data())
         self.wfile.flush()
 
-    def log_message(self, format: str, *args: object) -> None:
-        log.debug(format, *args)
+    def handle_expect_100(self) -> bool:
+        """Let the client send its body now: the answer must not wait in the buffer."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: ARG002 - werkzeug's signature
+        log.debug(message, *args)
