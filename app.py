@@ -11,11 +11,20 @@ from typing import Any
 from chalice.app import Chalice, CloudWatchEvent
 
 from lifecycle_app import use_cases
+from lifecycle_app.contract import (
+    ALARM_STATE_CHANGE,
+    CLOUDWATCH_SOURCE,
+    EC2_SOURCE,
+    EC2_STATE_CHANGE,
+    HUB_SOURCE,
+    STOP_REQUESTED,
+    idle_alarm_prefix,
+    utc_now,
+)
 from lifecycle_app.errors import BadRecord, EventRefused
 from lifecycle_app.model import events
-from lifecycle_app.model.worker import idle_alarm_prefix
 from lifecycle_app.settings import triggers
-from lifecycle_app.wiring import utc_now, wired
+from lifecycle_app.wiring import wired
 
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # where the platform has not done so
 logging.getLogger("lifecycle_app").setLevel(logging.INFO)
@@ -37,7 +46,7 @@ ONE_WORKER_TAKES = 110_000
 """Milliseconds, if CloudWatch, the hub (asked twice) and EC2 all keep silent as long as they can."""
 
 
-@app.on_cw_event({"source": ["aws.ec2"], "detail-type": ["EC2 Instance State-change Notification"]})
+@app.on_cw_event({"source": [EC2_SOURCE], "detail-type": [EC2_STATE_CHANGE]})
 def record_state(event: CloudWatchEvent) -> object:
     return handled(
         lambda now: use_cases.record_state(wired(), events.state_change(accepted(event, now)), now)
@@ -46,8 +55,8 @@ def record_state(event: CloudWatchEvent) -> object:
 
 @app.on_cw_event(
     {
-        "source": ["aws.cloudwatch"],
-        "detail-type": ["CloudWatch Alarm State Change"],
+        "source": [CLOUDWATCH_SOURCE],
+        "detail-type": [ALARM_STATE_CHANGE],
         "detail": {
             "alarmName": [{"prefix": idle_alarm_prefix(deployed.cluster)}],
             "state": {"value": ["ALARM"]},
@@ -64,8 +73,8 @@ def idle_alarm(event: CloudWatchEvent) -> object:
 
 @app.on_cw_event(
     {
-        "source": ["cloudjhub.hub"],
-        "detail-type": ["Stop Requested"],
+        "source": [HUB_SOURCE],
+        "detail-type": [STOP_REQUESTED],
         "detail": {"cluster": [deployed.cluster]},
     }
 )

@@ -6,10 +6,10 @@ from typing import Any
 from hub.config import tuning
 from hub.config.settings import Settings
 from hub.config.tuning import Proxy
-from hub.drain.handler import DRAIN_SCOPE
 from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
 from hub.spawn.spawner import apply_options, options_form, spawner_class
 from hub.wiring import Hub, Secrets
+from lifecycle_app.contract import DRAIN_SCOPE
 
 TEMPLATES = Path(__file__).parent / "pages" / "templates"
 LIFECYCLE = "lifecycle"

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import boto3
@@ -24,6 +23,7 @@ from hub.spawn.spawner import Parts
 from hub.users.names import People, from_file
 from hub.users.operator_settings import Wanted
 from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.contract import utc_now
 
 THREADS = 16
 
@@ -57,7 +57,7 @@ def build(settings: Settings, token_key: str) -> Hub:
         calls=calls,
         launcher=launcher,
         protocol=StartProtocol(
-            store.get, calls, launcher, instances, homes, settings, _now, wanted.image_now
+            store.get, calls, launcher, instances, homes, settings, utc_now, wanted.image_now
         ),
         homes=homes,
         reader=reader,
@@ -65,12 +65,8 @@ def build(settings: Settings, token_key: str) -> Hub:
         workers=Workers(),
         identities=Identities(session.client("sts", config=QUICK), calls, settings.hub_name, settings.role),
         pages=Pages(store, reader, calls),
-        now=_now,
+        now=utc_now,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lifecycle_app.adapters.hub_session import is_certificate
+from lifecycle_app.contract import CLUSTER_NAME, REPORT_PERIOD
 from lifecycle_app.errors import SettingsError
-from lifecycle_app.model.worker import CLUSTER_NAME
 
 RECORD_SCHEDULE = "rate(1 minute)"
 SWEEP_SCHEDULE = "rate(5 minutes)"
@@ -97,7 +97,7 @@ def _certificate(environment: Mapping[str, str]) -> str | None:
 
 def _report_period(environment: Mapping[str, str]) -> int:
     """Seconds, as CloudWatch knows periods: some below a minute, whole minutes above."""
-    seconds = _number(environment, "CLOUDJHUB_REPORT_PERIOD", 30, 1, 3600)
+    seconds = _number(environment, "CLOUDJHUB_REPORT_PERIOD", int(REPORT_PERIOD.total_seconds()), 1, 3600)
     if seconds not in (1, 5, 10, 20, 30) and seconds % 60:
         raise SettingsError(
             f"CLOUDJHUB_REPORT_PERIOD must be 1, 5, 10, 20, 30 or whole minutes in seconds, not {seconds}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -18,6 +17,7 @@ from lifecycle_app.adapters.hub_client import HubClient
 from lifecycle_app.adapters.hub_session import session
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.concurrency import in_threads
+from lifecycle_app.contract import utc_now
 from lifecycle_app.errors import CloudError, HubAnswerOdd
 from lifecycle_app.settings import Settings, settings
 from lifecycle_app.use_cases import Service
@@ -26,10 +26,6 @@ PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_
 QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=10)
 """For what is asked before each decision: the next sweep asks again."""
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=12)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @cache

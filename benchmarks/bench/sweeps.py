@@ -31,17 +31,8 @@ from lifecycle_app.adapters.hub_client import DrainAnswer, HubClient
 from lifecycle_app.adapters.hub_session import session
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.concurrency import in_threads
-from lifecycle_app.model.decision import Drain
-from lifecycle_app.model.policy import Level
-from lifecycle_app.model.worker import (
-    TAG_CLUSTER,
-    TAG_ROLE,
-    TAG_SERVER,
-    TAG_USER,
-    State,
-    Worker,
-    metric_namespace,
-)
+from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, Drain, Level, metric_namespace
+from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import Service, sweep
 from tests.scenarios.cloud import REPOSITORY
 from tests.simulation.cloudwatch import LeanCloudWatch

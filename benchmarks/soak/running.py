@@ -16,9 +16,10 @@ from benchmarks.soak.plan import plan
 from benchmarks.soak.story import Record, Seen, Story
 from benchmarks.soak.watch import Watch, workers
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings
+from lifecycle_app.contract import CLUSTER_SCOPE
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import read
-from lifecycle_app.model.policy import CLUSTER_SCOPE, Policy, policy_for
+from lifecycle_app.model.policy import Policy, policy_for
 from lifecycle_app.model.worker import State
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.events import sweep_event

@@ -6,7 +6,8 @@ from typing import Any
 
 from benchmarks.bench.counting import caller
 from benchmarks.soak.story import Call, Crash, Transition
-from lifecycle_app.model.worker import ROLE_WORKER, TAG_ROLE, TAG_SERVER, TAG_USER, State, worker_key
+from lifecycle_app.contract import ROLE_WORKER, TAG_ROLE, TAG_SERVER, TAG_USER
+from lifecycle_app.model.worker import State, worker_key
 from tests.scenarios.cloud import LocalCloud, control
 
 # Shorter than the shortest state: a boot.

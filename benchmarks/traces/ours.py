@@ -24,11 +24,12 @@ from lifecycle_app.adapters.cloudwatch import (
     looked_back,
     query_period,
 )
+from lifecycle_app.contract import Drain, Level, idle_alarm_name, metric_namespace
 from lifecycle_app.model.decision import Action, Decision, decide, next_check
 from lifecycle_app.model.evidence import Evidence
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.transitions import with_life
-from lifecycle_app.model.worker import State, Worker, idle_alarm_name, metric_namespace
+from lifecycle_app.model.worker import State, Worker
 from tests.simulation.cloudwatch import LeanCloudWatch
 
 CLUSTER = "term"
@@ -257,7 +258,7 @@ class Ours:
             worker="someone",
             instance_id=self._instance_id,
             since=decision.since or now,
-            mode=verdict.Mode(decision.drain),
+            mode=Drain(decision.drain),
             counts=int(decision.counts),
         )
         return verdict.verdict(request, server, observed)

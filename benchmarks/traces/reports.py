@@ -10,7 +10,7 @@ from math import ceil
 from benchmarks.traces.trace import Kind, Life, Work
 from bootstrap.worker.observation import LOAD_PERCENT
 from bootstrap.worker.reporter import KERNEL_SAMPLING, phase
-from lifecycle_app.model.policy import Level
+from lifecycle_app.contract import Level
 
 SAMPLING = KERNEL_SAMPLING.total_seconds()
 

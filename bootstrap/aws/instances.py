@@ -15,7 +15,7 @@ from bootstrap.aws.errors import code_of, if_exists
 from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report, polls, repeated, sparing
 from bootstrap.errors import Refused, StepFailed
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef

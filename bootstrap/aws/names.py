@@ -3,9 +3,12 @@
 import hashlib
 from typing import Protocol
 
+from lifecycle_app import contract
+
+TABLES = contract.TABLES
+
 STACKS = ("data", "place", "access")
 """The stacks of a cluster, in the order in which they are created; the network's stack may be shared."""
-TABLES = ("workers", "history", "settings")
 MACHINE_ROLES = ("manager", "worker", "builder")
 """The roles of instances, each with an instance profile; Chalice creates one for each function."""
 HANDLERS = ("record_state", "idle_alarm", "record_activity", "sweep", "stop_requested", "reconcile")
@@ -37,7 +40,7 @@ def stack(cluster: str, part: str) -> str:
 
 def table(cluster: str, name: str) -> str:
     """One of `TABLES`."""
-    return f"cloudjhub-{cluster}-{name}"
+    return contract.table_name(cluster, name)
 
 
 def bucket(cluster: str, location: Location) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bootstrap.aws import names
-from lifecycle_app.model.worker import CLUSTER_NAME, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.contract import CLUSTER_NAME, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

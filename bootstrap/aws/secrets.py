@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from bootstrap.aws.errors import code_of
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,9 @@ from bootstrap.machines.image.images import WorkerImage
 from bootstrap.operations import removal
 from bootstrap.operations.removal import Aged
 from bootstrap.operations.workers.listing import store_of
+from lifecycle_app.contract import utc_now
 
 COLUMNS = ("image", "made", "state", "workers", "holds")
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @click.group()

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,10 @@ from bootstrap.operations.workers.candidates import Cost
 from bootstrap.operations.workers.hub_launches import hub_settings, manager_config, prepare_all
 from bootstrap.operations.workers.listing import machines
 from bootstrap.operations.workers.preparation import INTERRUPTED, Outcome, Prepared, Wanted
+from lifecycle_app.contract import utc_now
 
 AT_ONCE = 20
 FAILED = (Outcome.RUNNING, Outcome.NOT_LAUNCHED)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @click.command()

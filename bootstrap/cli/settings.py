@@ -6,7 +6,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -20,16 +19,12 @@ from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations import policies
 from bootstrap.operations.workers.listing import store_of
 from bootstrap.operations.workers.stopping import keep, moment
+from lifecycle_app.contract import CLUSTER_SCOPE, utc_now
 from lifecycle_app.model.messages import length
-from lifecycle_app.model.policy import CLUSTER_SCOPE
 from lifecycle_app.model.worker import Worker
 
 KEEP_UNTIL = "keep_until"
 SOON = "read within a minute; the sweep acts on it when it comes next, alarms follow at the next reconcile"
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @click.group()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,11 @@ from bootstrap.operations.workers.stopping import ask_to_stop, moment, running
 from bootstrap.operations.workers.stopping import keep as keep_worker
 from bootstrap.operations.workers.stopping import stop as stop_machines
 from bootstrap.operations.workers.termination import terminate as terminate_machines
+from lifecycle_app.contract import utc_now
 from lifecycle_app.model.messages import Time, length, text
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
 COLUMNS = ("worker", "state", "idle", "what was seen last", "type", "image", "$ this month", "")
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @click.group()

@@ -23,7 +23,7 @@ from typing import Any
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.errors import StepFailed
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 
 logger = logging.getLogger(__name__)
 

@@ -8,14 +8,7 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import if_exists
 from bootstrap.aws.instances import GONE, found_by_tags, tags_of
 from bootstrap.aws.site import Site
-from lifecycle_app.model.worker import (
-    ROLE_WORKER,
-    TAG_CLUSTER,
-    TAG_ROLE,
-    TAG_SERVER,
-    TAG_USER,
-    idle_alarm_prefix,
-)
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, idle_alarm_prefix
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -14,6 +14,7 @@ from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
 from hub.errors import SettingsError as UsersFileWrong
 from hub.users import names as kept
 from hub.users.names import People
+from lifecycle_app.contract import USERS_SCOPE
 
 TRIES = 10
 """Two operators at the same moment are many."""
@@ -121,7 +122,7 @@ def _read(site: Site) -> tuple[People | None, int]:
     """The people and their record's version; None and 0 where there is no record."""
     try:
         found = site.aws.client("dynamodb").get_item(
-            TableName=_table(site), Key={"scope": {"S": kept.SCOPE}}, ConsistentRead=True
+            TableName=_table(site), Key={"scope": {"S": USERS_SCOPE}}, ConsistentRead=True
         )
     except ClientError as error:
         raise _not_built(site, error) from error
@@ -144,7 +145,7 @@ def _write(site: Site, people: People, version: int) -> bool:
     try:
         site.aws.client("dynamodb").put_item(
             TableName=_table(site),
-            Item={"scope": {"S": kept.SCOPE}, "users": {"S": text}, "version": {"N": str(version + 1)}},
+            Item={"scope": {"S": USERS_SCOPE}, "users": {"S": text}, "version": {"N": str(version + 1)}},
             ConditionExpression="attribute_not_exists(#version) OR #version = :version",
             ExpressionAttributeNames={"#version": "version"},
             ExpressionAttributeValues={":version": {"N": str(version)}},

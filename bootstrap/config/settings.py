@@ -41,6 +41,7 @@ from bootstrap.config.values import (
     free,
     one_of,
 )
+from lifecycle_app.contract import REPORT_PERIOD
 
 ZONES_BY_DEFAULT = 2
 HOURS_OF_A_MONTH = 744
@@ -209,7 +210,7 @@ class Timing:
     """How often things are checked. Schedules as EventBridge writes them."""
 
     report_period: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = Field(
-        default=timedelta(seconds=30), description="how often a worker reports"
+        default=REPORT_PERIOD, description="how often a worker reports"
     )
     read_interval: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(minutes=5))] = Field(
         default=timedelta(seconds=5), description="how often the hub reads the records"

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from bootstrap.config.choices import Base
 from bootstrap.config.document import Plain, quoted, suggestion
-from lifecycle_app.model.worker import CLUSTER_NAME
+from lifecycle_app.contract import CLUSTER_NAME
 
 LARGEST_DISK = 16384
 LONGEST_TAG = 256

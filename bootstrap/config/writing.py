@@ -28,7 +28,8 @@ from bootstrap.config.settings import (
     fields_of,
 )
 from bootstrap.config.values import duration_text
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.contract import Level
+from lifecycle_app.model.policy import Policy
 
 HEADING = """\
 # A cloudJHub cluster. `cloudjhub plan` shows what these settings would build and what it costs a month;

@@ -10,7 +10,7 @@ import requests
 from bootstrap.errors import NotRunning, SettingsError
 from bootstrap.local.cloud.settings import OPERATOR_KEY
 from bootstrap.local.settings import ACCOUNT, AWS_PORT, REGION, LocalSettings
-from lifecycle_app.model.worker import TAG_ROLE
+from lifecycle_app.contract import TAG_ROLE
 
 # What a program needs of its surroundings to run at all; nothing else leaks into the local cloud.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE", "PIP_CONFIG_FILE")

@@ -22,7 +22,7 @@ from bootstrap.local.cloud.hypervisor.manager import HELD
 from bootstrap.local.settings import LocalSettings, is_free, listening, remember
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import policies
-from lifecycle_app.model.policy import CLUSTER_SCOPE
+from lifecycle_app.contract import CLUSTER_SCOPE
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines.base_images import BaseImage
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_CREATOR, TAG_OWNER, TAG_ROLE
+from lifecycle_app.contract import TAG_CLUSTER, TAG_CREATOR, TAG_OWNER, TAG_ROLE
 
 TAG_CONTENT = "cloudjhub:content"
 CREATOR = "cloudjhub"

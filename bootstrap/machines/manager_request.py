@@ -21,7 +21,7 @@ from bootstrap.machines.manager import install_packages
 from bootstrap.machines.manager.config import CONFIG_PATH, UNITS, ManagerConfig
 from bootstrap.machines.manager.services import FETCH, INSTALL_PACKAGES, SETUP, packages, unit
 from hub.config.settings import PATHS
-from lifecycle_app.model.worker import TAG_NAME
+from lifecycle_app.contract import TAG_NAME
 
 ROLE_MANAGER, ROLE_STATE = "manager", "manager-state"
 STATE_DEVICE = "/dev/sdf"

@@ -10,7 +10,7 @@ from bootstrap.aws.waiting import polls
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import Refused, StepFailed
 from bootstrap.machines.manager_request import ROLE_STATE, STATE_DEVICE, volume_request
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import VolumeTypeDef

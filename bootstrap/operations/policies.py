@@ -14,8 +14,9 @@ from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.config.policy import NEVER, field
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
+from lifecycle_app.contract import CLUSTER_SCOPE
 from lifecycle_app.model.messages import length
-from lifecycle_app.model.policy import CLUSTER_SCOPE, READERS, SIGNALS, Policy, policy_for, read, scopes
+from lifecycle_app.model.policy import READERS, SIGNALS, Policy, policy_for, read, scopes
 from lifecycle_app.model.worker import State, Worker
 
 DEFAULT = "default"

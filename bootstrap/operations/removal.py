@@ -21,16 +21,9 @@ from bootstrap.machines.image import images
 from bootstrap.operations.workers.listing import Machine
 from bootstrap.operations.workers.termination import Clock, end_stopped, mark_terminated
 from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.contract import ROLE_WORKER, TAG_SERVER, TAG_USER, idle_alarm_prefix
 from lifecycle_app.errors import BadRecord
-from lifecycle_app.model.worker import (
-    ROLE_WORKER,
-    TAG_SERVER,
-    TAG_USER,
-    State,
-    Worker,
-    idle_alarm_prefix,
-    worker_key,
-)
+from lifecycle_app.model.worker import State, Worker, worker_key
 
 ALARMS_A_CALL = 100
 

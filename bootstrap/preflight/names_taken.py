@@ -10,7 +10,7 @@ from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.errors import NotBuilt
 from bootstrap.preflight.problem import Problem
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_OWNER, TAG_ROLE
+from lifecycle_app.contract import TAG_CLUSTER, TAG_OWNER, TAG_ROLE
 
 OTHERS = ("403", "AccessDenied")
 

@@ -14,7 +14,7 @@ from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.config.choices import Egress
 from bootstrap.preflight.problem import Problem, warning
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 
 STANDARD = "L-1216C47A"
 VCPUS: Mapping[str, str] = {"g": "L-DB2E81BA", "vt": "L-DB2E81BA", "p": "L-417A185B", "inf": "L-1945791B",

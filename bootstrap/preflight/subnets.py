@@ -12,7 +12,7 @@ from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.cluster.templates.network import subnet_ranges
 from bootstrap.preflight.problem import Problem, warning
-from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 TAKEN_BY_AWS = 5
 """Addresses of each subnet that AWS keeps: the first four and the last."""

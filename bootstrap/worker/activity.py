@@ -18,6 +18,8 @@ from jupyter_server.log import log_request
 from tornado import web
 from traitlets.config import Config
 
+from lifecycle_app.contract import utc_now
+
 from .facts import Interaction, Observation, read_tree
 from .interactions import (
     SETTING,
@@ -27,7 +29,7 @@ from .interactions import (
     ObservedTerminalManager,
     observed_log,
 )
-from .reporter import Publisher, Reporter, cloudwatch, utc_now
+from .reporter import Publisher, Reporter, cloudwatch
 from .settings import ConfigError, ReporterSettings
 
 REPORTER = "cloudjhub_reporter"

@@ -3,18 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import IntEnum
 
 import psutil
 
-
-class Level(IntEnum):
-    """How much life there is on a machine. Ordered, so that a maximum over time or over sources has a meaning."""
-
-    QUIET = 0
-    LOAD = 1
-    WORK = 2
-    INTERACTION = 3
+from lifecycle_app.contract import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

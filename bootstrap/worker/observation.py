@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from .facts import Facts, Level, Observation, Process
+from lifecycle_app.contract import Level
+
+from .facts import Facts, Observation, Process
 
 # Percent of one core. An open JupyterLab tab costs the server less than 1, a loop that computes 100.
 LOAD_PERCENT = 20.0

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from lifecycle_app.contract import metric_namespace
+
 from .facts import Facts, Interaction, Observation, ProcessTree
 from .observation import observe
 
@@ -33,11 +35,6 @@ class MetricSink(Protocol):
     """What of boto3's CloudWatch client is used."""
 
     def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> Any: ...  # noqa: N803 (AWS's names)
-
-
-def namespace(cluster: str) -> str:
-    """The namespace of a cluster's metrics."""
-    return f"cloudjhub/{cluster}"
 
 
 def metric_data(observation: Observation, instance_id: str, report_period: timedelta) -> list[dict[str, Any]]:
@@ -71,7 +68,7 @@ class Publisher:
     ) -> None:
         self._connect = connect
         self._sink: MetricSink | None = None
-        self._namespace = namespace(cluster)
+        self._namespace = metric_namespace(cluster)
         self._instance_id = instance_id
         self._report_period = report_period
         self._unsent: deque[Observation] = deque()
@@ -259,7 +256,3 @@ class Reporter:
         """What a task ends with is seen by nobody, unless somebody asks. The next report sends again."""
         if not sending.cancelled() and (error := sending.exception()):
             log.error("Worker %s: a report is lost", self._instance_id, exc_info=error)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-DEFAULT_REPORT_PERIOD = timedelta(seconds=30)
+from lifecycle_app.contract import REPORT_PERIOD
 
 # What the machine knows better than the hub; in a server's environment these always win.
 MACHINE_VARIABLES = (
@@ -84,7 +84,7 @@ class WorkerConfig:
             hub_api=hub_api,
             hub_name=_text(fields, "hub_name"),
             region=_text(fields, "region"),
-            report_period=period(fields.get("report_period", DEFAULT_REPORT_PERIOD.total_seconds())),
+            report_period=period(fields.get("report_period", REPORT_PERIOD.total_seconds())),
             port=_port(fields.get("port", 8888)),
         )
 
@@ -105,9 +105,7 @@ class ReporterSettings:
         return cls(
             cluster=_text(environ, "CLOUDJHUB_CLUSTER"),
             instance_id=_text(environ, "CLOUDJHUB_INSTANCE_ID"),
-            report_period=period(
-                environ.get("CLOUDJHUB_REPORT_PERIOD", DEFAULT_REPORT_PERIOD.total_seconds())
-            ),
+            report_period=period(environ.get("CLOUDJHUB_REPORT_PERIOD", REPORT_PERIOD.total_seconds())),
             boot_pid=int(boot_pid) if boot_pid.isdecimal() else None,
         )
 

@@ -4,13 +4,14 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from hub.clients.calls import Calls
 from hub.errors import CloudBusy, CloudRefused, StopNotSent
+from lifecycle_app.contract import HUB_SOURCE, STOP_REQUESTED, StopRequested, utc_now
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.worker import EPOCH, Worker
 
@@ -20,10 +21,6 @@ OVERLAP = timedelta(minutes=5)
 """The index is eventually consistent, and a record has the time at which its writer began, up to two minutes before."""
 MOST_KEPT = 50_000
 FIRST_LOAD = timedelta(seconds=15)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class BadRecords:
@@ -52,7 +49,7 @@ class Reader:
         *,
         interval: timedelta,
         most_kept: int = MOST_KEPT,
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._changed_since = changed_since
         self._calls = calls
@@ -140,10 +137,6 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 
-SOURCE = "cloudjhub.hub"
-DETAIL_TYPE = "Stop Requested"
-
-
 def stop_entry(
     cluster: str,
     worker: str,
@@ -154,7 +147,7 @@ def stop_entry(
     unless_used: bool = False,
 ) -> dict[str, Any]:
     """The PutEvents entry that requests a stop; `unless_used`: not if its user has a server there by then."""
-    detail: dict[str, Any] = {
+    detail: StopRequested = {
         "cluster": cluster,
         "worker": worker,
         "instance_id": instance_id,
@@ -163,7 +156,7 @@ def stop_entry(
     }
     if unless_used:
         detail["unless_used"] = True
-    return {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail)}
+    return {"Source": HUB_SOURCE, "DetailType": STOP_REQUESTED, "Detail": json.dumps(detail)}
 
 
 class StopRequests:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from hub.config.authenticators import checked
 from hub.errors import SettingsError
-from lifecycle_app.model.worker import CLUSTER_NAME
+from lifecycle_app.contract import CLUSTER_NAME, REPORT_PERIOD
 
 CONFIG_VARIABLE = "CLOUDJHUB_CONFIG"
 HUB_PORT = 8081
@@ -165,7 +165,7 @@ class Settings:
     allow_all: Annotated[bool, _flag("login.allow_all")] = False
     users_file: Annotated[Path | None, _existing("hub.users_file", "an existing file", Path.is_file)] = None
     """Lines `name` or `name admin`, used until the settings table has users."""
-    report_period: Annotated[timedelta, _seconds("timing.report_period", 1, 3600)] = timedelta(seconds=30)
+    report_period: Annotated[timedelta, _seconds("timing.report_period", 1, 3600)] = REPORT_PERIOD
     read_interval: Annotated[timedelta, _seconds("timing.read_interval", 1, 300)] = timedelta(seconds=5)
     answer_limit: Annotated[timedelta, _seconds("timing.answer_limit", 10, 500)] = timedelta(minutes=4)
     """How long a machine may take until its server first answers, before it is stopped and started again."""

@@ -13,7 +13,6 @@ from tornado import web
 
 from hub.clients.workers import base_url, server_url
 from hub.drain.verdict import (
-    Mode,
     Observation,
     Request,
     Server,
@@ -26,11 +25,11 @@ from hub.drain.verdict import (
 from hub.errors import WorkerSilent
 from hub.identity import worker_token
 from hub.spawn.spawner import WithParts, WorkerSpawner
+from lifecycle_app.contract import DRAIN_SCOPE, Drain
 from lifecycle_app.model.worker import Worker, split
 
 log = logging.getLogger(__name__)
 
-DRAIN_SCOPE = "custom:cloudjhub:drain"
 STOP_WAIT = timedelta(seconds=3)
 
 Stop = Callable[[Any, str], Awaitable["asyncio.Future[None]"]]
@@ -94,7 +93,7 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
         return spawner
 
     async def _ask(self, request: Request, spawner: WorkerSpawner | None) -> WorkerAnswer:
-        if request.mode is Mode.REGARDLESS:
+        if request.mode is Drain.REGARDLESS:
             return WorkerAnswer()
         address = spawner.instance.address if spawner else ""
         if not address:

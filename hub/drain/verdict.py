@@ -3,28 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any
+
+from lifecycle_app.contract import Drain, Level
 
 # What of a worker's report is kept as evidence.
 FIGURES = ("busy_kernels", "busy_terminals", "cpu_percent", "level")
 LARGEST_FIGURE = 1e12
 MOST_DETAILS, LONGEST_DETAIL = 5, 200
-LEVELS = ("quiet", "load", "work", "interaction")
-LOAD, WORK, INTERACTION = 1, 2, 3
 MOST_SKEW = timedelta(minutes=2)
 """If the clock of a worker or of the lifecycle app is further off, its times prove nothing."""
-
-
-class Mode(StrEnum):
-    """How much a stop respects the activity on a worker."""
-
-    IDLE = "idle"
-    """Only if there was no activity since."""
-    UNATTENDED = "unattended"
-    """Work may run, but the user may have done nothing since."""
-    REGARDLESS = "regardless"
-    """The worker is not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +22,8 @@ class Request:
     worker: str
     instance_id: str
     since: datetime
-    mode: Mode
-    counts: int = LOAD
+    mode: Drain
+    counts: int = Level.LOAD
     """The lowest level that counts as activity in mode idle. What a person does always counts."""
     skew: timedelta = timedelta(0)
     """How far the lifecycle app's clock is ahead of the hub's."""
@@ -87,19 +75,19 @@ def parse_request(body: object, now: datetime) -> Request:
             raise ValueError(f"{name} is missing")
     since, claimed_at = _moment(body, "since"), _moment(body, "claimed_at")
     try:
-        mode = Mode(str(body.get("mode")))
+        mode = Drain(str(body.get("mode")))
     except ValueError as error:
         raise ValueError("the mode is unknown") from error
     skew = claimed_at - now
     # A user's request to stop has the hub's own time.
-    is_ahead = mode is not Mode.REGARDLESS and timedelta(0) < skew <= MOST_SKEW
+    is_ahead = mode is not Drain.REGARDLESS and timedelta(0) < skew <= MOST_SKEW
     return Request(
         worker=body["worker"],
         instance_id=body["instance_id"],
         since=since - skew if is_ahead else since,
         mode=mode,
         skew=skew,
-        counts=_level(body.get("counts", LOAD), least=LOAD, what="counts"),
+        counts=_level(body.get("counts", Level.LOAD), least=Level.LOAD, what="counts"),
     )
 
 
@@ -134,7 +122,7 @@ def refusal_before_asking(request: Request, server: Server | None) -> Verdict | 
         return _refused(f"the lifecycle app's clock is off by {_seconds(request.skew)}", {})
     if server is None:
         return None
-    if server.is_given_up and request.mode is Mode.REGARDLESS and server.instance_id == request.instance_id:
+    if server.is_given_up and request.mode is Drain.REGARDLESS and server.instance_id == request.instance_id:
         return None
     if server.pending and server.pending != "stop":
         return _refused(f"the user's server is pending {server.pending}", {"pending": server.pending})
@@ -163,7 +151,7 @@ def verdict(
     refused = refusal_before_asking(request, server)
     if refused:
         return refused
-    if request.mode is Mode.REGARDLESS:
+    if request.mode is Drain.REGARDLESS:
         return Verdict(drained=True, reason="released without asking the worker")
     if observation is None:
         return _unobserved(server, problem, {"answers": answers})
@@ -176,7 +164,7 @@ def verdict(
         return _unobserved(
             server, f"the worker's clock is off by {_seconds(observation.skew)}", {"answers": True}
         )
-    reason = "no activity since" if request.mode is Mode.IDLE else "the user has done nothing since"
+    reason = "no activity since" if request.mode is Drain.IDLE else "the user has done nothing since"
     return Verdict(drained=True, reason=reason, evidence=evidence)
 
 
@@ -196,13 +184,13 @@ def _activity_since(request: Request, observation: Observation) -> str | None:
     used, worked = observation.last_interaction, observation.last_work
     if used and used > request.since:
         return f"used at {used:%H:%M:%S}"
-    if observation.level >= INTERACTION:
+    if observation.level >= Level.INTERACTION:
         return "being used now"
-    if request.mode is Mode.UNATTENDED:
+    if request.mode is Drain.UNATTENDED:
         return None
     if observation.level >= request.counts:
-        return f"{LEVELS[observation.level]} on it now"
-    if request.counts <= WORK and worked and worked > request.since:
+        return f"{Level(observation.level).name.lower()} on it now"
+    if request.counts <= Level.WORK and worked and worked > request.since:
         return f"work ran at {worked:%H:%M:%S}"
     return None
 
@@ -238,8 +226,8 @@ def _time(reported: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _level(value: object, *, least: int, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < len(LEVELS):
-        raise ValueError(f"{what} is not a level from {least} to {len(LEVELS) - 1}")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= max(Level):
+        raise ValueError(f"{what} is not a level from {least} to {max(Level)}")
     return value
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import bcrypt
@@ -22,6 +22,7 @@ from traitlets import Bool, Unicode
 from hub.errors import SignUpRefused, TooManyTries
 from hub.identity import Failures
 from hub.users.names import is_code_of
+from lifecycle_app.contract import utc_now
 
 LONGEST_PASSWORD = 72
 """Bytes: bcrypt knows no more."""
@@ -64,7 +65,7 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
     async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:  # noqa: ARG002 -- JupyterHub's
         """The name, for its own password. Raises HTTPError with words where there is more to say than no."""
         name, password = self.normalize_username(data.get("username", "")), data.get("password", "")
-        now = datetime.now(UTC)
+        now = utc_now()
         try:
             self._wrong_passwords.check(name, now)
         except TooManyTries as error:
@@ -228,7 +229,7 @@ class SignUpPage(SignUpHandler):  # type: ignore[misc]  # it publishes no types
             again=self.get_body_argument("signup_password_confirmation", "", strip=False),
         )
         try:
-            words = await self.authenticator.sign_up(form, self.request.remote_ip, datetime.now(UTC))
+            words = await self.authenticator.sign_up(form, self.request.remote_ip, utc_now())
         except SignUpRefused as error:
             self.set_status(400)
             await self._show(username=form.name, refusal=str(error))

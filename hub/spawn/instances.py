@@ -13,16 +13,8 @@ from hub.config.settings import Settings
 from hub.errors import CloudRefused, InstanceGone, StartError
 from hub.spawn.launch_request import HOME_DEVICE, Image, Place
 from hub.spawn.planning import Known, known_from, lacks_home
-from lifecycle_app.model.worker import (
-    ROLE_WORKER,
-    TAG_CLUSTER,
-    TAG_ROLE,
-    TAG_SERVER,
-    TAG_USER,
-    Worker,
-    split,
-    worker_key,
-)
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
+from lifecycle_app.model.worker import Worker, split, worker_key
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.config.settings import WORKER_PORT, Settings
-from lifecycle_app.model.worker import (
+from lifecycle_app.contract import (
     ROLE_WORKER,
     TAG_CLUSTER,
     TAG_CREATOR,
@@ -16,12 +16,11 @@ from lifecycle_app.model.worker import (
     TAG_ROLE,
     TAG_SERVER,
     TAG_USER,
-    split,
-    worker_name,
+    WORKER_CONFIG,
 )
+from lifecycle_app.model.worker import split, worker_name
 
 HOME_DEVICE = "/dev/sdf"
-CONFIG_PATH = "/etc/cloudjhub/worker.json"
 CREATOR = "cloudjhub"
 
 
@@ -132,7 +131,7 @@ def user_data(settings: Settings) -> str:
         "report_period": int(settings.report_period.total_seconds()),
         "port": WORKER_PORT,
     }
-    file = {"path": CONFIG_PATH, "permissions": "0644", "content": json.dumps(config)}
+    file = {"path": WORKER_CONFIG, "permissions": "0644", "content": json.dumps(config)}
     return "#cloud-config\n" + json.dumps({"write_files": [file]}) + "\n"
 
 

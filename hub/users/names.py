@@ -56,7 +56,6 @@ def _objection_to_characters(name: str) -> str | None:
     return None
 
 
-SCOPE = "users"
 """The scope of the settings table under which the JSON is kept."""
 
 

@@ -14,6 +14,7 @@ from jupyterhub.auth import Authenticator
 from hub.clients.calls import Calls
 from hub.users import names
 from hub.users.names import People
+from lifecycle_app.contract import IMAGE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 EVERY = timedelta(minutes=1)
 FRESH = timedelta(seconds=5)
 """Launches read the image again, a class that logs in at once not one by one."""
-IMAGE_SCOPE = "image"
 IMAGE = re.compile(r"ami-[0-9a-f]{8,17}\Z")
 
 Apply = Callable[[People], Awaitable[None]]
@@ -102,7 +102,7 @@ class Wanted:
     def _take(self, texts: Mapping[str, str]) -> None:
         self._read_at = self._clock()
         known, image = self._fallbacks
-        self._take_people(texts.get(names.SCOPE), known)
+        self._take_people(texts.get(USERS_SCOPE), known)
         self._take_image(texts.get(IMAGE_SCOPE), image)
 
     def _take_people(self, text: str | None, fallback: People) -> None:

@@ -11,10 +11,18 @@ from math import ceil, isfinite
 from typing import Any
 
 from lifecycle_app.adapters.aws import asking
+from lifecycle_app.contract import (
+    METRIC_DETAILS,
+    METRIC_LEVEL,
+    Level,
+    idle_alarm_name,
+    idle_alarm_prefix,
+    metric_namespace,
+)
 from lifecycle_app.errors import CloudError
 from lifecycle_app.model.evidence import REPORTS_MISSED, Evidence, Report
-from lifecycle_app.model.policy import Level, Policy
-from lifecycle_app.model.worker import EPOCH, idle_alarm_name, idle_alarm_prefix, metric_namespace
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.worker import EPOCH
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +49,6 @@ life; and if much lies ahead, a clock is wrong."""
 MEASURED_EVERY = timedelta(minutes=5)
 """EC2's own figures, without detailed monitoring."""
 MEASURES_MISSED = 3
-CPU_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class CloudWatch:
     def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
         """What each worker reported since then: one metric a worker, as many workers a call as it takes."""
         step = query_period(self._period, now - since)
-        queries = [self._query("Activity", instance_id, step) for instance_id in instance_ids]
+        queries = [self._query(METRIC_LEVEL, instance_id, step) for instance_id in instance_ids]
         answers = self._data(queries, since, now, step)
         return {
             instance_id: self._told(told, step)
@@ -128,7 +135,7 @@ class CloudWatch:
     def _evidence(
         self, instance_ids: Sequence[str], back: timedelta, hung_after: timedelta, now: datetime
     ) -> dict[str, Evidence]:
-        names, step = ("Activity", *CPU_DETAILS), query_period(self._period, back)
+        names, step = (METRIC_LEVEL, *METRIC_DETAILS), query_period(self._period, back)
         queries = [self._query(name, one, step) for one in instance_ids for name in names]
         reported = list(_chunks(self._data(queries, now - back, now, step), len(names)))
         measures = [_query("AWS/EC2", "CPUUtilization", one, MINUTE) for one in instance_ids]
@@ -146,7 +153,7 @@ class CloudWatch:
             log.warning("%s: CloudWatch tells a part of its reports only", instance_id)
         highest = {
             name: max(value for _, value in told.points)
-            for name, told in zip(CPU_DETAILS, details, strict=True)
+            for name, told in zip(METRIC_DETAILS, details, strict=True)
             if told.points
         }
         return replace(self._told(activity, step), cpu=cpu, details=highest)
@@ -232,7 +239,7 @@ def alarm_request(cluster: str, instance_id: str, alarm: IdleAlarm) -> dict[str,
         "AlarmDescription": f"{instance_id} of cluster {cluster} shows no sign of life",
         "ActionsEnabled": False,
         "Namespace": metric_namespace(cluster),
-        "MetricName": "Activity",
+        "MetricName": METRIC_LEVEL,
         "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
         "Statistic": "Maximum",
         "Period": int(alarm.period.total_seconds()),

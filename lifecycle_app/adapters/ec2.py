@@ -14,17 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from lifecycle_app.adapters.aws import asking, taken_apart
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
 from lifecycle_app.errors import CloudError, StopRejected
 from lifecycle_app.model.events import EC2_STATES
-from lifecycle_app.model.worker import (
-    ROLE_WORKER,
-    TAG_CLUSTER,
-    TAG_ROLE,
-    TAG_SERVER,
-    TAG_USER,
-    Instance,
-    worker_key,
-)
+from lifecycle_app.model.worker import Instance, worker_key
 
 log = logging.getLogger(__name__)
 

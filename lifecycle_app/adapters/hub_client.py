@@ -14,9 +14,8 @@ import requests
 from requests.exceptions import InvalidHeader
 from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, NewConnectionError
 
+from lifecycle_app.contract import Drain, DrainRequest, Level
 from lifecycle_app.errors import HubAnswerOdd, HubUnreachable
-from lifecycle_app.model.decision import Drain
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.transitions import LEASE
 from lifecycle_app.model.worker import Worker, worker_key
 
@@ -95,12 +94,12 @@ class HubClient:
 
         In mode idle, life below the level that `counts` does not forbid it.
         """
-        asked = {
+        asked: DrainRequest = {
             "worker": worker.key,
             "instance_id": worker.instance_id,
             "since": since.timestamp(),
             # `since` was made by the clock that made the claim: by this the hub sees whether that is its own.
-            "claimed_at": worker.claimed_until and (worker.claimed_until - LEASE).timestamp(),
+            "claimed_at": (worker.claimed_until - LEASE).timestamp() if worker.claimed_until else None,
             "mode": mode.value,
             "counts": int(counts),
         }

@@ -13,6 +13,7 @@ from pynamodb.exceptions import DoesNotExist, PynamoDBException, UpdateError
 from pynamodb.expressions.update import Action
 
 from lifecycle_app.adapters.tables import COSTS, HistoryRecord, SettingRecord, WorkerRecord, bound
+from lifecycle_app.contract import IMAGE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import BadRecord, RecordConflict, StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import read, stored
@@ -163,7 +164,7 @@ class WorkerStore:
         What is no text is given as words that are neither JSON nor an image, so that it is not taken for absent.
         """
         with _available("users and image"):
-            found = {record.scope: record for record in self._settings.batch_get(["users", "image"])}
+            found = {record.scope: record for record in self._settings.batch_get([USERS_SCOPE, IMAGE_SCOPE])}
             texts = {scope: getattr(record, scope) for scope, record in found.items()}
             return {scope: text for scope, text in texts.items() if text}
 

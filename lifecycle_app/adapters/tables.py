@@ -22,6 +22,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
 from lifecycle_app.concurrency import AT_ONCE
+from lifecycle_app.contract import table_name
 from lifecycle_app.model.worker import State
 
 COSTS = "yes"
@@ -268,7 +269,7 @@ class SettingRecord(Row):
 def bound(model: type[M], cluster: str, table: str, region: str | None = None) -> type[M]:
     """The model on a cluster's own table; endpoint and, unless it is named, region are those of the environment."""
     where = {"region": region} if region else {}
-    name = f"cloudjhub-{cluster}-{table}"
+    name = table_name(cluster, table)
     meta = type("Meta", (), {"table_name": name, "max_pool_connections": AT_ONCE, **where})
     named = new_class(model.__name__, (model,), exec_body=lambda body: body.update(Meta=meta))
     return cast(type[M], named)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, Value, message
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import State, Worker
 
 
@@ -36,17 +37,6 @@ class Reason(StrEnum):
     MUTE = "mute"
     HUNG = "hung"
     STOP_REQUESTED = "stop-requested"
-
-
-class Drain(StrEnum):
-    """What may keep the hub from releasing the server."""
-
-    IDLE = "idle"
-    """Any activity."""
-    UNATTENDED = "unattended"
-    """A user's activity; work may go on."""
-    REGARDLESS = "regardless"
-    """Nothing that the worker does, only a login that is under way."""
 
 
 class Insist(StrEnum):

@@ -8,8 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lifecycle_app.contract import (
+    ALARM_STATE_CHANGE,
+    CLOUDWATCH_SOURCE,
+    EC2_SOURCE,
+    EC2_STATE_CHANGE,
+    HUB_SOURCE,
+    STOP_REQUESTED,
+    idle_alarm_name,
+    idle_alarm_prefix,
+)
 from lifecycle_app.errors import ForeignEvent, MalformedEvent, OtherCluster
-from lifecycle_app.model.worker import State, idle_alarm_name, idle_alarm_prefix, split, worker_key
+from lifecycle_app.model.worker import State, split, worker_key
 
 EC2_STATES = {state.value: state for state in State} | {"shutting-down": State.TERMINATED}
 ALARM_STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
@@ -72,7 +82,7 @@ def accepted(payload: object, function_arn: str, now: datetime) -> Mapping[str, 
 
 def state_change(payload: object) -> StateChange:
     """An `EC2 Instance State-change Notification`. Raises MalformedEvent, or ForeignEvent if it is none."""
-    detail = _detail(payload, "aws.ec2", "EC2 Instance State-change Notification")
+    detail = _detail(payload, EC2_SOURCE, EC2_STATE_CHANGE)
     state = _text(detail, "state")
     if state not in EC2_STATES:
         raise MalformedEvent(f"EC2 has no state {_said(state)}")
@@ -84,7 +94,7 @@ def idle_alarm(payload: object, cluster: str) -> IdleAlarm:
 
     Raises MalformedEvent, ForeignEvent for other alarms, OtherCluster for another cluster's.
     """
-    detail = _detail(payload, "aws.cloudwatch", "CloudWatch Alarm State Change")
+    detail = _detail(payload, CLOUDWATCH_SOURCE, ALARM_STATE_CHANGE)
     name = _text(detail, "alarmName")
     if not name.startswith(idle_alarm_prefix(cluster)):
         another = name.startswith("cloudjhub-") and "-idle-i-" in name
@@ -100,7 +110,7 @@ def idle_alarm(payload: object, cluster: str) -> IdleAlarm:
 
 def stop_request(payload: object, cluster: str) -> StopRequest:
     """A `Stop Requested` of the cluster's hub. Raises MalformedEvent, ForeignEvent or OtherCluster."""
-    detail = _detail(payload, "cloudjhub.hub", "Stop Requested")
+    detail = _detail(payload, HUB_SOURCE, STOP_REQUESTED)
     if _text(detail, "cluster") != cluster:
         raise OtherCluster(f"stop requested in cluster {_said(detail['cluster'])}, this is {cluster}")
     key = _text(detail, "worker")

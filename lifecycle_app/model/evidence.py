@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from lifecycle_app.model.policy import Level
+from lifecycle_app.contract import Level
 
 REPORTS_MISSED = 3
 """So many reports may fail to come, or be on their way, before a worker counts as silent."""

@@ -6,23 +6,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import IntEnum
 from functools import partial
 from typing import Any
 
-CLUSTER_SCOPE = "cluster"
+from lifecycle_app.contract import CLUSTER_SCOPE, Level, group_scope, user_scope
+
 LONGEST = timedelta(days=366)
 
 Fields = Mapping[str, Any]
-
-
-class Level(IntEnum):
-    """How much life a worker reports of a period: each level outdoes those below it."""
-
-    QUIET = 0
-    LOAD = 1
-    WORK = 2
-    INTERACTION = 3
 
 
 SIGNALS = {"load": Level.LOAD, "work": Level.WORK, "interaction": Level.INTERACTION}
@@ -55,7 +46,7 @@ class Policy:
 
 def scopes(user: str, groups: Iterable[str]) -> list[str]:
     """Where policies for this user may be set."""
-    return [CLUSTER_SCOPE, *(f"group/{group}" for group in sorted(groups)), f"user/{user}"]
+    return [CLUSTER_SCOPE, *map(group_scope, sorted(groups)), user_scope(user)]
 
 
 def policy_for(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> Policy:
@@ -68,8 +59,8 @@ def policy_for(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> Po
     found = {scope: read(texts[scope]) for scope in scopes(user, groups) if scope in texts}
     fields = {scope: said.fields for scope, said in found.items()}
     merged: dict[str, Any] = dict(fields.get(CLUSTER_SCOPE, {}))
-    merged.update(_most_generous([fields[s] for s in fields if s.startswith("group/")]))
-    merged.update(fields.get(f"user/{user}", {}))
+    merged.update(_most_generous([fields[s] for s in fields if s.startswith(group_scope(""))]))
+    merged.update(fields.get(user_scope(user), {}))
     for name in {name for said in found.values() for name in said.unclear}:
         default = getattr(Policy(), name)
         merged[name] = _widest(name, [merged.get(name, default), default])

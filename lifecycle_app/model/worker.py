@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,17 +11,6 @@ from lifecycle_app.model.messages import NOTHING, Message
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 """Before everything that is recorded."""
-TAG_CLUSTER = "cloudjhub:cluster"
-TAG_ROLE = "cloudjhub:role"
-TAG_USER = "cloudjhub:user"
-TAG_SERVER = "cloudjhub:server"
-TAG_NAME = "Name"
-TAG_OWNER = "Owner"
-TAG_CREATOR = "Creator"
-ROLE_WORKER = "worker"
-CLUSTER_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
-"""A cluster's name. With 32 characters EventBridge's rules have the longest names they may have, 64; and in ARNs `*`,
-`?`, `/` or `${}` would widen what a policy reaches."""
 
 
 class State(StrEnum):
@@ -59,21 +47,6 @@ def split(key: str) -> tuple[str, str]:
 def worker_name(zone: str, cluster: str) -> str:
     """The `Name` tag of a worker."""
     return f"JUPYTER_HUB_{zone}_{cluster}_WORKER"
-
-
-def metric_namespace(cluster: str) -> str:
-    """The CloudWatch namespace in which a cluster's workers report."""
-    return f"cloudjhub/{cluster}"
-
-
-def idle_alarm_prefix(cluster: str) -> str:
-    """What the names of a cluster's idle alarms begin with."""
-    return f"cloudjhub-{cluster}-idle-"
-
-
-def idle_alarm_name(cluster: str, instance_id: str) -> str:
-    """The name of an instance's idle alarm."""
-    return idle_alarm_prefix(cluster) + instance_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from lifecycle_app.concurrency import handfuls
+from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, HubError, RecordConflict
 from lifecycle_app.model.decision import next_check
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, message
-from lifecycle_app.model.policy import Level, Policy, policy_for
+from lifecycle_app.model.policy import Policy, policy_for
 from lifecycle_app.model.transitions import with_due, with_life
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases.ports import Service

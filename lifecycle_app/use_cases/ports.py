@@ -10,10 +10,10 @@ from typing import Protocol
 from lifecycle_app.adapters.cloudwatch import IdleAlarm
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.concurrency import Together, one_by_one
-from lifecycle_app.model.decision import Drain
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.history import Entry
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import Census, Instance, Worker
 
 

@@ -11,11 +11,11 @@ from functools import partial
 from typing import assert_never
 
 from lifecycle_app.adapters.cloudwatch import IdleAlarm
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import BadRecord, CloudError, EventRefused, HubError, RecordConflict
-from lifecycle_app.model.decision import Decision, Drain, decide
+from lifecycle_app.model.decision import Decision, decide
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import Message, message
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.reconciliation import (
     Ambiguous,
     Finding,

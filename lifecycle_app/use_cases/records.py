@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from lifecycle_app.contract import table_name
 from lifecycle_app.errors import BadRecord, RecordConflict
 from lifecycle_app.model.decision import Decision
 from lifecycle_app.model.history import Entry, Kind, cost
@@ -103,7 +104,7 @@ def report_bad_record(service: Service, bad: BadRecord, now: datetime) -> None:
             at=now.replace(hour=0, minute=0, second=0, microsecond=0),
             kind=Kind.REPORT,
             reason="bad-record",
-            message=message("bad-record", detail=str(bad), table=f"cloudjhub-{service.cluster}-workers"),
+            message=message("bad-record", detail=str(bad), table=table_name(service.cluster, "workers")),
             instance_id=bad.instance_id,
         )
     )

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from lifecycle_app.adapters.hub_client import DrainAnswer
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import CloudError, HubAnswerOdd, HubUnreachable, StopRejected
-from lifecycle_app.model.decision import Decision, Drain, Insist, Reason
+from lifecycle_app.model.decision import Decision, Insist, Reason
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import Message, message, text
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.transitions import (
     hub_odd_since,
     with_claim,

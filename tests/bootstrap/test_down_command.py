@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from bootstrap.aws.site import Site
 from bootstrap.cli.cluster import down
 from bootstrap.errors import LeftOver
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 from tests.bootstrap.half_built import unbuilt
 
 

@@ -16,7 +16,8 @@ from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.image import building, images
 from bootstrap.machines.image.request import ROLE_IMAGE, TAG_VERSION
 from bootstrap.machines.launch import TAG_CONTENT
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE, State
+from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.model.worker import State
 from tests.bootstrap.clusters import Built, built
 
 

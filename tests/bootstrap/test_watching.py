@@ -21,7 +21,7 @@ from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.cluster.monitoring.dead_letters import PATIENCE, invoke_config, queue_policy, with_patience
 from bootstrap.config.settings import ClusterSettings, Network, Timing
 from bootstrap.local.cloud.cloudwatch.alarms import AlarmState, Condition, MissingData, evaluate
-from lifecycle_app.model.worker import idle_alarm_prefix
+from lifecycle_app.contract import idle_alarm_prefix
 
 SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")
 SETTINGS = ClusterSettings(cluster="spring", region="us-east-1", owner="me", network=Network(name="spring"))

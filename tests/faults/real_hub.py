@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from hub.drain.handler import WorkerAnswer, parse_answer, response
-from hub.drain.verdict import Mode, Server, parse_request, refusal_before_asking, verdict
+from hub.drain.verdict import Server, parse_request, refusal_before_asking, verdict
+from lifecycle_app.contract import Drain
 from tests.faults.hostile_hub import Asked, said, told
 from tests.lifecycle.examples import HOUR, NOON
 
@@ -31,7 +32,9 @@ class RealHub:
         server = Server(pending=None, active=True, started=self.started, instance_id=request.instance_id)
         refused = refusal_before_asking(request, server)
         heard = (
-            WorkerAnswer() if refused or request.mode is Mode.REGARDLESS else self._heard(request.instance_id)
+            WorkerAnswer()
+            if refused or request.mode is Drain.REGARDLESS
+            else self._heard(request.instance_id)
         )
         answer = refused or verdict(request, server, heard.observation, heard.problem, answers=heard.answers)
         yield told(response(request, answer))

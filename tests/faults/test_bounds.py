@@ -6,9 +6,8 @@ import pytest
 
 from lifecycle_app.adapters.hub_client import HubClient
 from lifecycle_app.adapters.hub_session import session
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import HubAnswerOdd
-from lifecycle_app.model.decision import Drain
-from lifecycle_app.model.policy import Level
 from tests.faults.hostile_hub import Answer, hostile_hub, told, users_page
 from tests.faults.hub_faults import huge, without_end
 from tests.lifecycle.examples import NOON

@@ -13,7 +13,8 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from lifecycle_app.adapters.aws import compare_clocks
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, split
+from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
+from lifecycle_app.model.worker import split
 from tests.lifecycle.examples import MINUTE, NOON
 
 Asked = Mapping[str, Any]

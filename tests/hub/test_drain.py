@@ -8,7 +8,6 @@ import pytest
 
 from hub.drain.verdict import (
     MOST_SKEW,
-    Mode,
     Observation,
     Request,
     Server,
@@ -17,14 +16,15 @@ from hub.drain.verdict import (
     refusal_before_asking,
     verdict,
 )
+from lifecycle_app.contract import Drain
 from tests.hub.fakes import NOON
 
 SECOND = timedelta(seconds=1)
-IDLE, UNATTENDED, REGARDLESS = Mode
+IDLE, UNATTENDED, REGARDLESS = Drain
 RUNNING = Server(pending=None, active=True, started=NOON - timedelta(hours=2), instance_id="i-1")
 
 
-def request(mode: Mode = IDLE, counts: int = 1) -> Request:
+def request(mode: Drain = IDLE, counts: int = 1) -> Request:
     return Request(worker="ada", instance_id="i-1", since=NOON, mode=mode, counts=counts)
 
 
@@ -39,14 +39,14 @@ def seen(**more: Any) -> Observation:
     [(REGARDLESS, "i-1", True), (REGARDLESS, "i-2", False), (IDLE, "i-1", False), (UNATTENDED, "i-1", False)],
 )
 def test_a_login_lets_go_of_the_machine_that_it_gave_up_and_of_no_other(
-    mode: Mode, instance_id: str, drained: bool
+    mode: Drain, instance_id: str, drained: bool
 ) -> None:
     """It asked for the stop itself, because nothing answered there."""
     waiting = Server(pending="spawn", active=True, started=None, instance_id=instance_id, is_given_up=True)
     assert verdict(request(mode), waiting, seen()).drained is drained
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", list(Drain))
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -58,7 +58,7 @@ def test_a_login_lets_go_of_the_machine_that_it_gave_up_and_of_no_other(
     ],
 )
 def test_every_mode_refuses_for_a_server_that_is_wanted(
-    mode: Mode, changes: dict[str, Any], words: str
+    mode: Drain, changes: dict[str, Any], words: str
 ) -> None:
     server = Server(**{"pending": None, "active": True, "started": None, "instance_id": "i-1", **changes})
     refused = refusal_before_asking(request(mode), server)
@@ -77,8 +77,8 @@ def test_every_mode_refuses_for_a_server_that_is_wanted(
         Server(pending=None, active=False, started=None, instance_id=""),
     ],
 )
-@pytest.mark.parametrize("mode", list(Mode))
-def test_quiet_worker_is_let_go(server: Server | None, mode: Mode) -> None:
+@pytest.mark.parametrize("mode", list(Drain))
+def test_quiet_worker_is_let_go(server: Server | None, mode: Drain) -> None:
     assert refusal_before_asking(request(mode), server) is None
     assert verdict(request(mode), server, seen()).drained
 
@@ -97,14 +97,14 @@ def test_quiet_worker_is_let_go(server: Server | None, mode: Mode) -> None:
     ],
 )
 def test_life_on_the_worker(life: dict[str, Any], idle: bool, unattended: bool, regardless: bool) -> None:
-    found = [verdict(request(mode), RUNNING, seen(**life)).drained for mode in Mode]
+    found = [verdict(request(mode), RUNNING, seen(**life)).drained for mode in Drain]
     assert found == [idle, unattended, regardless]
 
 
 @pytest.mark.parametrize(("server", "drained"), [(RUNNING, False), (None, True)])
 @pytest.mark.parametrize("mode", [IDLE, UNATTENDED])
 def test_silent_worker_is_let_go_only_if_the_hub_has_no_server_there(
-    server: Server | None, drained: bool, mode: Mode
+    server: Server | None, drained: bool, mode: Drain
 ) -> None:
     said = verdict(request(mode), server, None, "no route to host")
     assert (said.drained, dict(said.evidence)) == (drained, {"answers": False})
@@ -112,7 +112,7 @@ def test_silent_worker_is_let_go_only_if_the_hub_has_no_server_there(
 
 @pytest.mark.parametrize("server", [RUNNING, None])
 @pytest.mark.parametrize("mode", [IDLE, UNATTENDED])
-def test_worker_that_answers_but_cannot_tell_is_not_let_go(server: Server | None, mode: Mode) -> None:
+def test_worker_that_answers_but_cannot_tell_is_not_let_go(server: Server | None, mode: Drain) -> None:
     """Its reporter may be dead, or the hub's database be lost: its user may be there all the same."""
     said = verdict(request(mode), server, None, "HTTP 403: Forbidden", answers=True)
     assert (said.drained, dict(said.evidence)) == (False, {"answers": True})
@@ -175,11 +175,11 @@ def test_clock_that_is_ahead_a_little_hides_no_life(mode: str, ahead: timedelta,
     assert refusal_before_asking(found, RUNNING) is None
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", list(Drain))
 @pytest.mark.parametrize("server", [RUNNING, None])
 @pytest.mark.parametrize("skew", [MOST_SKEW + SECOND, -MOST_SKEW - SECOND, timedelta(days=365)])
 def test_nobody_is_let_go_by_a_clock_that_is_far_off(
-    mode: Mode, server: Server | None, skew: timedelta
+    mode: Drain, server: Server | None, skew: timedelta
 ) -> None:
     asked = parse_request({**GOOD, "mode": mode.value}, NOON - skew)
     said = verdict(asked, server, seen())

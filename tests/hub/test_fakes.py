@@ -9,7 +9,7 @@ from moto import mock_aws
 
 from hub.spawn.launch_request import Order, Place, run_request
 from hub.spawn.planning import known_from
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_USER
+from lifecycle_app.contract import TAG_CLUSTER, TAG_USER
 from tests.hub.fakes import IMAGE, SETTINGS, FakeEC2
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from hub.spawn.launch_request import (
-    CONFIG_PATH,
     Order,
     Place,
     requests_for,
@@ -13,6 +12,7 @@ from hub.spawn.launch_request import (
     user_data,
     worker_tags,
 )
+from lifecycle_app.contract import WORKER_CONFIG
 from tests.hub.fakes import IMAGE, SETTINGS
 
 A = Place(subnet="subnet-0000000a", zone="us-east-1a")
@@ -74,7 +74,7 @@ def test_user_data_is_the_same_for_all_and_holds_what_the_worker_reads() -> None
     header, _, rest = user_data(SETTINGS).partition("\n")
     assert header == "#cloud-config"
     (file,) = json.loads(rest)["write_files"]
-    assert (file["path"], file["permissions"]) == (CONFIG_PATH, "0644")
+    assert (file["path"], file["permissions"]) == (WORKER_CONFIG, "0644")
     assert json.loads(file["content"]) == {
         "cluster": "test",
         "hub_api": "http://127.77.0.10:8081/hub/api",

@@ -12,9 +12,10 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.contract import TAG_USER
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import message
-from lifecycle_app.model.worker import TAG_USER, State, Worker
+from lifecycle_app.model.worker import State, Worker
 from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, PUBLIC, Emulated
 from tests.hub.machine import Machine, fetch, proof_of

@@ -13,7 +13,7 @@ from jupyterhub.objects import Server as JupyterServer
 from jupyterhub.user import User
 from tornado.web import HTTPError
 
-from hub.drain.verdict import Mode, Request, Server, verdict
+from hub.drain.verdict import Request, Server, verdict
 from hub.errors import CloudRefused, NoCapacity, StartError, StopNotSent
 from hub.identity import worker_token
 from hub.spawn import start as steps
@@ -28,6 +28,7 @@ from hub.spawn.spawner import (
     spawner_class,
 )
 from hub.spawn.start import DOUBT_AFTER, MOST_ATTEMPTS, MOST_SILENCES, Start
+from lifecycle_app.contract import Drain
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
 
@@ -291,7 +292,7 @@ async def test_a_machine_that_answers_after_its_stop_was_asked_for_is_used_only_
 
 def hub_would_release(spawner: WorkerSpawner) -> bool:
     """Would the hub agree to a stop of the machine, were it asked in this moment?"""
-    request = Request(worker="ada", instance_id="i-00000001", since=NOON, mode=Mode.REGARDLESS)
+    request = Request(worker="ada", instance_id="i-00000001", since=NOON, mode=Drain.REGARDLESS)
     server = Server(
         pending="spawn",
         active=True,

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lifecycle_app.contract import Level
 from lifecycle_app.model.evidence import Evidence, Report
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.worker import Instance, State, Worker
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -7,11 +7,11 @@ from threading import Lock
 
 from lifecycle_app.adapters.cloudwatch import IdleAlarm, idle_alarm
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import BadRecord, HubAnswerOdd, HubUnreachable, RecordConflict, StopRejected
-from lifecycle_app.model.decision import Drain
 from lifecycle_app.model.evidence import Evidence, Report
 from lifecycle_app.model.history import Entry, Kind
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import Census, Instance, State, Worker
 from lifecycle_app.use_cases import Service
 from tests.lifecycle.examples import MINUTE, NOON

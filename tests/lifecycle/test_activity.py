@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from lifecycle_app.adapters.hub_client import HubUser
+from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, RecordConflict
 from lifecycle_app.model.evidence import Report
 from lifecycle_app.model.messages import plain, text
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import record_activity
 from lifecycle_app.use_cases.activity import LOOK_BACK

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.model.decision import (
     MUTE_AFTER,
     Action,
     Decision,
-    Drain,
     Insist,
     Reason,
     decide,
@@ -19,7 +19,7 @@ from lifecycle_app.model.decision import (
 )
 from lifecycle_app.model.evidence import Evidence, Report
 from lifecycle_app.model.messages import message, text
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import State, Worker
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, SECOND, a_worker, quiet, reports
 

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from hub.drain.verdict import Mode, Observation, Request, Server, verdict
+from hub.drain.verdict import Observation, Request, Server, verdict
 from hub.spawn.planning import Known, Step, next_step, step_after_check
 from lifecycle_app.adapters.hub_client import DrainAnswer
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import CloudError, HubUnreachable
-from lifecycle_app.model.decision import Drain
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.transitions import LEASE
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import sweep
@@ -128,7 +127,7 @@ def staged(points: tuple[int, ...], *, hub_is_down: bool = False, crash_at: int 
             worker=worker.key,
             instance_id=worker.instance_id,
             since=since,
-            mode=Mode(mode),
+            mode=Drain(mode),
             counts=counts,
         )
         answer = verdict(request, login.server(), QUIET)

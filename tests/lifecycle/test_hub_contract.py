@@ -9,9 +9,8 @@ import pytest
 import requests
 
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubClient, HubUser
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import HubAnswerOdd, HubError, HubUnreachable
-from lifecycle_app.model.decision import Drain
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.transitions import LEASE
 from tests.lifecycle.examples import ALICE, BOB, NOON, a_worker
 from tests.lifecycle.fakes import MemoryHub

@@ -15,8 +15,9 @@ from lifecycle_app.adapters.cloudwatch import (
     idle_alarm,
     query_period,
 )
+from lifecycle_app.contract import Level
 from lifecycle_app.model.evidence import Report
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.policy import Policy
 from tests.lifecycle.emulated import emulated_aws
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND
 from tests.lifecycle.fakes import MemoryMetrics

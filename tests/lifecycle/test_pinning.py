@@ -6,9 +6,8 @@ import pytest
 
 from lifecycle_app.adapters.hub_client import HubClient
 from lifecycle_app.adapters.hub_session import is_certificate, session
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import HubAnswerOdd
-from lifecycle_app.model.decision import Drain
-from lifecycle_app.model.policy import Level
 from lifecycle_app.settings import settings
 from lifecycle_app.wiring import build
 from tests.certificates import Certificate, certificate_for

@@ -6,19 +6,10 @@ from typing import Any
 
 import pytest
 
+from lifecycle_app.contract import Level
 from lifecycle_app.model.evidence import REPORTS_MISSED, Evidence, Report
 from lifecycle_app.model.messages import clock, length
-from lifecycle_app.model.policy import (
-    LONGEST,
-    READERS,
-    Level,
-    Policy,
-    Said,
-    policy_for,
-    problems,
-    read,
-    scopes,
-)
+from lifecycle_app.model.policy import LONGEST, READERS, Policy, Said, policy_for, problems, read, scopes
 from tests.lifecycle.examples import MINUTE, NOON, SECOND
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from lifecycle_app.adapters.cloudwatch import idle_alarm
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import BadRecord, StopRejected
-from lifecycle_app.model.decision import Drain
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import message, plain, text
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.reconciliation import SETTLES_IN
 from lifecycle_app.model.transitions import LEASE, STOP_TAKES, with_claim, with_stop_accepted
 from lifecycle_app.model.worker import Instance, State, Worker

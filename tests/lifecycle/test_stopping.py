@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from lifecycle_app.adapters.hub_client import DrainAnswer
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, StopRejected
-from lifecycle_app.model.decision import Drain, requested
+from lifecycle_app.model.decision import requested
 from lifecycle_app.model.events import IdleAlarm, StateChange, StopRequest
 from lifecycle_app.model.evidence import Report
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import message, plain, text
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.transitions import LEASE, STOP_TAKES, with_claim
 from lifecycle_app.model.worker import Instance, State, Worker
 from lifecycle_app.use_cases import idle_alarm, record_state, stop_requested, sweep

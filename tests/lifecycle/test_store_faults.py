@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
+from lifecycle_app.contract import Level
 from lifecycle_app.errors import LifecycleError
 from lifecycle_app.model.events import IdleAlarm, StateChange, StopRequest
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.transitions import LEASE
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import (

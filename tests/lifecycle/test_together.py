@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from lifecycle_app.adapters.ec2 import Ec2, StopsTogether
 from lifecycle_app.concurrency import AT_ONCE, handfuls, in_threads, one_by_one
+from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, CloudError, StopRejected
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.worker import Worker
 from lifecycle_app.use_cases import record_activity, sweep
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, a_worker, an_instance, reports

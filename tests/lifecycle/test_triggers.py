@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from lifecycle_app.concurrency import AT_ONCE
+from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, CloudError, ForeignEvent, NotNow, RecordConflict
 from lifecycle_app.model.decision import Reason
 from lifecycle_app.model.events import IdleAlarm, StopRequest
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import message, plain, text
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.transitions import LEASE, with_claim
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import idle_alarm, stop_requested, sweep

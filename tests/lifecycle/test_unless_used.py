@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from hub.clients.lifecycle import stop_entry
-from hub.drain.verdict import Mode, Request, Server, verdict
+from hub.drain.verdict import Request, Server, verdict
 from lifecycle_app.adapters.hub_client import DrainAnswer
+from lifecycle_app.contract import Drain
 from lifecycle_app.errors import MalformedEvent
 from lifecycle_app.model import events
-from lifecycle_app.model.decision import Drain
 from lifecycle_app.model.events import StopRequest
 from lifecycle_app.model.worker import State
 from lifecycle_app.use_cases import stop_requested
@@ -75,5 +75,5 @@ SINCE_LONG = Server(pending=None, active=True, started=NOON - HOUR, instance_id=
 )
 def test_what_the_hub_says_of_the_servers_it_has(server: Server | None, drained: bool) -> None:
     """Its own rule, for a request of all times: that the login came before the request makes no difference."""
-    asked = Request(worker="alice", instance_id=ALICE, since=EVER, mode=Mode.REGARDLESS)
+    asked = Request(worker="alice", instance_id=ALICE, since=EVER, mode=Drain.REGARDLESS)
     assert verdict(asked, server, None).drained is drained

@@ -2,16 +2,8 @@
 
 import pytest
 
-from lifecycle_app.model.worker import (
-    CLUSTER_NAME,
-    State,
-    idle_alarm_name,
-    idle_alarm_prefix,
-    metric_namespace,
-    split,
-    worker_key,
-    worker_name,
-)
+from lifecycle_app.contract import CLUSTER_NAME, idle_alarm_name, idle_alarm_prefix, metric_namespace
+from lifecycle_app.model.worker import State, split, worker_key, worker_name
 
 
 @pytest.mark.parametrize(

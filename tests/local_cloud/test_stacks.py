@@ -21,7 +21,7 @@ from bootstrap.cluster.steps.step import Kind, Step
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Workers
 from bootstrap.errors import Refused, StepFailed
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 from tests.local_cloud.cloud_process import KEY, NETWORK, REGION, SECRET, CloudProcess, EventSink
 from tests.shared.waiting import until
 

@@ -4,7 +4,7 @@ import psutil
 
 from bootstrap.local import processes
 from bootstrap.machines.manager_request import ROLE_MANAGER
-from lifecycle_app.model.worker import TAG_ROLE
+from lifecycle_app.contract import TAG_ROLE
 from tests.scenarios.cloud import LocalCloud, control
 
 HUB, PROXY = "hub", "proxy"

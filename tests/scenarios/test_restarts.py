@@ -20,7 +20,7 @@ import requests
 import websocket
 from playwright.sync_api import Page
 
-from lifecycle_app.model.worker import TAG_USER
+from lifecycle_app.contract import TAG_USER
 from tests.scenarios.cloud import LocalCloud, control
 from tests.scenarios.events import alarm_event
 from tests.scenarios.killing import HUB, PROXY, kill

@@ -20,12 +20,13 @@ from hub.clients.lifecycle import Reader
 from hub.clients.workers import base_url, server_url
 from hub.config.settings import Settings
 from hub.drain.handler import WorkerAnswer, parse_answer, released
-from hub.drain.verdict import Mode, Request, Server, Verdict, refusal_before_asking
+from hub.drain.verdict import Request, Server, Verdict, refusal_before_asking
 from hub.errors import WorkerSilent
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
 from hub.spawn.protocol import StartProtocol
 from hub.spawn.spawner import WorkerSpawner
+from lifecycle_app.contract import Drain
 from lifecycle_app.model.worker import split, worker_key
 from tests.simulation.virtual_time import VirtualLoop
 
@@ -225,7 +226,7 @@ class Hub:
                     await self._stop(key)
 
     async def _observed(self, request: Request, spawner: Any) -> WorkerAnswer:
-        if request.mode is Mode.REGARDLESS:
+        if request.mode is Drain.REGARDLESS:
             return WorkerAnswer()
         address = spawner.instance.address if spawner else ""
         if not address:

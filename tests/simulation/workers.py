@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.worker.reporter import KEPT
 from hub.errors import WorkerSilent
-from lifecycle_app.model.worker import metric_namespace
+from lifecycle_app.contract import metric_namespace
 from tests.simulation.cloudwatch import LeanCloudWatch
 from tests.simulation.ec2 import LeanEC2, Machine
 from tests.simulation.virtual_time import VirtualLoop

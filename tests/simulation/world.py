@@ -10,15 +10,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bootstrap.local.cloud.ec2.rules import State
-from hub.drain.verdict import Mode, Request
+from hub.drain.verdict import Request
 from lifecycle_app import use_cases
 from lifecycle_app.adapters.cloudwatch import CloudWatch
 from lifecycle_app.adapters.ec2 import Ec2
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
+from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import CloudError, EventRefused, HubAnswerOdd, HubUnreachable, StoreUnavailable
 from lifecycle_app.model import events
-from lifecycle_app.model.decision import Drain
-from lifecycle_app.model.policy import Level, Policy
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import Worker, split
 from lifecycle_app.use_cases import Service
 from tests.hub.fakes import SETTINGS
@@ -346,7 +346,7 @@ class HubClient:
             worker=worker.key,
             instance_id=worker.instance_id,
             since=since,
-            mode=Mode(mode),
+            mode=Drain(mode),
             counts=int(counts),
         )
         answer: DrainAnswer = self._world.functions.wait_for("hub.drain", lambda: self._asked(asked))

@@ -17,9 +17,9 @@ import boto3
 import pytest
 
 from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.contract import Level
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import text
-from lifecycle_app.model.policy import Level
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import reconcile, record_activity, sweep
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, a_worker, an_instance, quiet, reports

@@ -12,8 +12,8 @@ from bootstrap.operations import removal
 from bootstrap.operations.health import checkup, findings
 from bootstrap.operations.removal import Verdict
 from bootstrap.operations.workers.listing import BAD_RECORD, joined, machines
+from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE, TAG_USER
 from lifecycle_app.errors import BadRecord
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_ROLE, TAG_USER
 from tests.bootstrap.aws_in_process import emulated_aws, site_in
 from tests.lifecycle.examples import HOUR, NOON, a_worker
 from tests.shared.tables import create_tables

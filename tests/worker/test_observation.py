@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bootstrap.worker.facts import Facts, Interaction, Level, Process
+from bootstrap.worker.facts import Facts, Interaction, Process
 from bootstrap.worker.observation import observe, percent_of_core
+from lifecycle_app.contract import Level
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PERIOD = timedelta(seconds=60)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap.worker.facts import Level, Observation
+from bootstrap.worker.facts import Observation
 from bootstrap.worker.reporter import KEPT, Publisher, metric_data
+from lifecycle_app.contract import Level
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

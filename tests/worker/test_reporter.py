@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bootstrap.worker.facts import Interaction, Level, ProcessTree
+from bootstrap.worker.facts import Interaction, ProcessTree
 from bootstrap.worker.reporter import Publisher, Reporter, next_report
+from lifecycle_app.contract import Level
 
 from .test_publishing import Sink
 

@@ -10,7 +10,7 @@ from bootstrap.aws.site import Site
 from bootstrap.cluster.monitoring.alarms import Alarm, alarms, differs
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.cluster.monitoring.notices import wanted_topic
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 
 
 def differences(site: Site) -> Iterator[str]:

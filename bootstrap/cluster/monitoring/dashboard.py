@@ -5,8 +5,8 @@ from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.config.settings import ClusterSettings
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, metric_namespace
 from lifecycle_app.model.history import PER_HOUR
-from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, metric_namespace
 
 COLUMNS = 24
 WIDTH, HEIGHT = 8, 6

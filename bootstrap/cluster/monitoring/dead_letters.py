@@ -15,7 +15,7 @@ from bootstrap.aws.errors import if_exists
 from bootstrap.aws.scope import Scope
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import repeated
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 
 KEPT = timedelta(days=14)  # the longest that SQS knows
 RULE_TRIES = 185  # EventBridge's most and default; the age ends it earlier

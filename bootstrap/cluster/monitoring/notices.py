@@ -7,7 +7,7 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import if_exists
 from bootstrap.aws.scope import Scope
 from bootstrap.aws.site import Site
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 
 
 def topic_arn(scope: Scope) -> str:

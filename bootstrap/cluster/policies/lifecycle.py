@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Document, Statement, allow, deny, document
-from lifecycle_app.model.worker import idle_alarm_prefix
+from lifecycle_app.contract import idle_alarm_prefix
 
 Power = Callable[[Scope], Statement]
 

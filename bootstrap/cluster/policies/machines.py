@@ -6,7 +6,7 @@ credentials, and a role can be given to an instance or a function only by iam:Pa
 
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Document, allow, document
-from lifecycle_app.model.worker import metric_namespace
+from lifecycle_app.contract import metric_namespace
 
 
 def ec2_trust(scope: Scope) -> Document:

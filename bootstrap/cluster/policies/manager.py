@@ -6,7 +6,7 @@ The explicit denials hold beside any other policy: the manager's role has the on
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Conditions, Document, Statement, allow, deny, document
-from lifecycle_app.model.worker import (
+from lifecycle_app.contract import (
     TAG_CLUSTER,
     TAG_CREATOR,
     TAG_NAME,

@@ -9,7 +9,7 @@ Resources are named one by one: a pattern of cluster `a` would match those of a 
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.statements import Conditions, Document, Statement, allow, document
-from lifecycle_app.model.worker import TAG_CLUSTER, idle_alarm_prefix
+from lifecycle_app.contract import TAG_CLUSTER, idle_alarm_prefix
 
 VIA_CLOUDFORMATION: Conditions = {
     "ForAnyValue:StringEquals": {"aws:CalledVia": ["cloudformation.amazonaws.com"]}

@@ -11,7 +11,7 @@ from bootstrap.cluster.templates.access import access_template
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 
 
 class Access:

@@ -16,8 +16,7 @@ from bootstrap.cluster.templates.data import data_template
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.cluster.users import ensure_people
 from bootstrap.errors import Refused
-from lifecycle_app.model.policy import CLUSTER_SCOPE
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import CLUSTER_SCOPE, TAG_CLUSTER
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import WaiterConfigTypeDef

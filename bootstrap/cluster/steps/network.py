@@ -12,7 +12,7 @@ from bootstrap.cluster.templates.place import without_forwarding
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ZONES_BY_DEFAULT
 from bootstrap.errors import Refused, SettingsError
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 
 
 class NetworkStep:

@@ -10,7 +10,7 @@ from bootstrap.cluster.templates.place import Position, place_template
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt, Refused
-from lifecycle_app.model.worker import TAG_CLUSTER
+from lifecycle_app.contract import TAG_CLUSTER
 
 HTTP_PORT = 80
 

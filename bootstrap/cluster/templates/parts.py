@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lifecycle_app.model.worker import TAG_CLUSTER, TAG_NAME
+from lifecycle_app.contract import TAG_CLUSTER, TAG_NAME
 
 TEMPLATE_VERSION = "2010-09-09"
 TAG_NETWORK = "cloudjhub:network"

@@ -17,12 +17,11 @@ from bootstrap.aws.waiting import Report, polls, repeated, sparing
 from bootstrap.errors import NotBuilt, StepFailed
 from bootstrap.machines.image.request import ROLE_IMAGE, versions_in
 from bootstrap.machines.launch import TAG_CONTENT
-from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.contract import IMAGE_SCOPE, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef
 
-SCOPE = "image"
 KEPT = 2
 AVAILABLE_WITHIN = 3600.0
 RELEASED_WITHIN = 60.0
@@ -55,7 +54,7 @@ def current(aws: Aws, cluster: str) -> str | None:
     """The AMI that the hub launches; None before there is one, or a table."""
     try:
         found = aws.client("dynamodb").get_item(
-            TableName=names.table(cluster, "settings"), Key={"scope": {"S": SCOPE}}, ConsistentRead=True
+            TableName=names.table(cluster, "settings"), Key={"scope": {"S": IMAGE_SCOPE}}, ConsistentRead=True
         )
     except ClientError as error:
         if code_of(error) == "ResourceNotFoundException":
@@ -68,7 +67,8 @@ def choose(aws: Aws, cluster: str, image: str) -> None:
     """Make the hub launch this AMI, within a minute. Raises NotBuilt."""
     try:
         aws.client("dynamodb").put_item(
-            TableName=names.table(cluster, "settings"), Item={"scope": {"S": SCOPE}, "image": {"S": image}}
+            TableName=names.table(cluster, "settings"),
+            Item={"scope": {"S": IMAGE_SCOPE}, "image": {"S": image}},
         )
     except ClientError as error:
         if code_of(error) != "ResourceNotFoundException":

@@ -17,13 +17,14 @@ from bootstrap.machines import fetch, launch
 from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.bundle import PREFIX, Bundle
 from bootstrap.machines.image import start
+from bootstrap.machines.image.setup import SHARED
 from bootstrap.machines.launch import TAG_CONTENT
-from lifecycle_app.model.worker import TAG_NAME
+from lifecycle_app.contract import TAG_NAME
 
 ROLE_BUILDER, ROLE_IMAGE = "builder", "image"
 TAG_VERSION = "cloudjhub:version:"
 # What of the bundle decides what is in the image. The rest of it changes without a new image.
-BAKED = ("bootstrap/__init__.py", "bootstrap/machines/image/setup.py", "bootstrap/worker/")
+BAKED = (*SHARED, "bootstrap/machines/image/setup.py", "bootstrap/worker/")
 
 
 # venv is a package of its own on Ubuntu; Amazon Linux's own Python is 3.9. mkfs.ext4 formats home disks.

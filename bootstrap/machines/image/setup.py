@@ -30,6 +30,8 @@ from bootstrap.machines.image.start import (
 DONE = "cloudjhub-image: "
 """What follows on the console are the versions in the image, as JSON."""
 PACKAGES = "/opt/cloudjhub/packages.json"
+SHARED = ("bootstrap/__init__.py", "lifecycle_app/__init__.py", "lifecycle_app/contract.py")
+"""What the worker package needs beside itself; it imports nothing else of this repository."""
 REPORTED = ("jupyterlab", "jupyterhub", "nbgrader")
 # What checks JSON for the formats iri and iri-reference, which nothing of Jupyter's uses. It builds its parsers at each
 # import: half of what the server's start takes. jsonschema does without it.
@@ -130,7 +132,9 @@ def install(root: Path, packages: Iterable[str], run: Run) -> None:
     run(python, "-m", "pip", "uninstall", "--yes", "--disable-pip-version-check", *SLOW)
     for libraries in at(root, VENV).glob("lib/python3*/site-packages"):
         shutil.copytree(worker, libraries / "bootstrap/worker", dirs_exist_ok=True)
-        shutil.copy(worker.parent / "__init__.py", libraries / "bootstrap/__init__.py")
+        for file in SHARED:
+            (libraries / file).parent.mkdir(exist_ok=True)
+            shutil.copy(at(root, BUNDLE) / file, libraries / file)
     # Some packages carry templates that are no Python: a file that cannot be compiled does not matter.
     run(python, "-m", "compileall", "-q", "-j", "0", str(at(root, VENV) / "lib"), check=False)
 

@@ -22,7 +22,7 @@ from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
 from bootstrap.machines.address import hub_answers, hub_version, public_url
 from bootstrap.machines.certificate import Pair
-from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 LOOKS_BACK = timedelta(days=1)
 ERRORS = '?"ERROR " ?"Task timed out" ?"[ERROR]"'

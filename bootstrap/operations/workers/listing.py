@@ -11,10 +11,11 @@ from bootstrap.aws.instances import found_by_tags, tags_of
 from bootstrap.aws.site import Site
 from bootstrap.errors import SettingsError
 from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.contract import ROLE_WORKER, TAG_SERVER, TAG_USER
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry, Kind, cost
 from lifecycle_app.model.messages import NOTHING, Message
-from lifecycle_app.model.worker import ROLE_WORKER, TAG_SERVER, TAG_USER, State, Worker, worker_key
+from lifecycle_app.model.worker import State, Worker, worker_key
 
 NO_RECORD = "EC2 has it, but no record: `cloudjhub logs reconcile` tells what is done about it"
 DUPLICATE = "a second instance of this worker: its record has another one"

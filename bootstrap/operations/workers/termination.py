@@ -17,10 +17,11 @@ from bootstrap.errors import Refused, StepFailed
 from bootstrap.operations.workers.listing import Machine, store_of
 from bootstrap.operations.workers.stopping import stop
 from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.messages import message
 from lifecycle_app.model.transitions import with_claim, with_state
-from lifecycle_app.model.worker import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, State, Worker
+from lifecycle_app.model.worker import State, Worker
 
 # A machine may be terminated for so long after its claim. What is left of the lease then is more than the call takes
 # with all its retries, so that a login which finds the lease expired finds nobody who still terminates.

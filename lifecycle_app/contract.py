@@ -1,0 +1,137 @@
+"""What the parts of a cluster must agree on: lifecycle app, hub, workers and command line.
+
+Standard library only: it is also in the worker image. What is here is stored, sent or looked up by another part,
+perhaps of another version: add to it, and do not change it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Any, NotRequired, TypedDict
+
+CLUSTER_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+"""A cluster's name. With 32 characters EventBridge's rules have the longest names they may have, 64; and in ARNs `*`,
+`?`, `/` or `${}` would widen what a policy reaches."""
+TABLES = ("workers", "history", "settings")
+TAG_CLUSTER = "cloudjhub:cluster"
+TAG_ROLE = "cloudjhub:role"
+TAG_USER = "cloudjhub:user"
+TAG_SERVER = "cloudjhub:server"
+TAG_NAME = "Name"
+TAG_OWNER = "Owner"
+TAG_CREATOR = "Creator"
+ROLE_WORKER = "worker"
+CLUSTER_SCOPE = "cluster"
+"""The scope of the settings table with the cluster's policy; groups and users have scopes of their own."""
+IMAGE_SCOPE = "image"
+USERS_SCOPE = "users"
+WORKER_CONFIG = "/etc/cloudjhub/worker.json"
+"""The launch file on a worker, written by the hub's user data and read by the boot client."""
+REPORT_PERIOD = timedelta(seconds=30)
+"""How often workers report, unless a cluster's settings say otherwise. An alarm on shorter periods never fires."""
+HUB_SOURCE = "cloudjhub.hub"
+STOP_REQUESTED = "Stop Requested"
+"""The event's detail-type; its detail is a `StopRequested`."""
+EC2_SOURCE = "aws.ec2"
+EC2_STATE_CHANGE = "EC2 Instance State-change Notification"
+CLOUDWATCH_SOURCE = "aws.cloudwatch"
+ALARM_STATE_CHANGE = "CloudWatch Alarm State Change"
+DRAIN_SCOPE = "custom:cloudjhub:drain"
+"""JupyterHub's scope for the drain request, which the lifecycle app's token has."""
+METRIC_LEVEL = "Activity"
+METRIC_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
+"""Reported for the explanation of a decision; only the level decides."""
+
+
+class Level(IntEnum):
+    """How active a worker was in a period. Each level outranks those below it, so that a maximum has a meaning."""
+
+    QUIET = 0
+    LOAD = 1
+    WORK = 2
+    INTERACTION = 3
+
+
+class Drain(StrEnum):
+    """What may keep the hub from releasing a server."""
+
+    IDLE = "idle"
+    """Any activity since a given time."""
+    UNATTENDED = "unattended"
+    """A user's activity; work may go on."""
+    REGARDLESS = "regardless"
+    """Nothing that the worker does, only a login that is under way."""
+
+
+class StopRequested(TypedDict):
+    """The detail of the event by which the hub or the operator asks the lifecycle app to stop a worker."""
+
+    cluster: str
+    worker: str
+    instance_id: str
+    requested_at: float
+    """Epoch seconds."""
+    requested_by: str
+    unless_used: NotRequired[bool]
+    """Is a user who has a server there, or is about to, to keep it?"""
+
+
+class DrainRequest(TypedDict):
+    """The body of the lifecycle app's request to the hub to release a server."""
+
+    worker: str
+    instance_id: str
+    since: float
+    """Epoch seconds; activity after it counts."""
+    claimed_at: float | None
+    """Epoch seconds by the clock that `since` was made with, so that the hub can compare it with its own."""
+    mode: str
+    counts: int
+    """The lowest level that counts as activity in mode idle."""
+
+
+class DrainResponse(TypedDict):
+    """The hub's answer to a `DrainRequest`."""
+
+    worker: str
+    instance_id: str
+    drained: bool
+    reason: str
+    evidence: dict[str, Any]
+
+
+def utc_now() -> datetime:
+    """The present time: aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def table_name(cluster: str, table: str) -> str:
+    """The name of one of `TABLES`."""
+    return f"cloudjhub-{cluster}-{table}"
+
+
+def group_scope(group: str) -> str:
+    """The scope of a group's policy."""
+    return f"group/{group}"
+
+
+def user_scope(user: str) -> str:
+    """The scope of a user's policy."""
+    return f"user/{user}"
+
+
+def metric_namespace(cluster: str) -> str:
+    """The CloudWatch namespace in which a cluster's workers report."""
+    return f"cloudjhub/{cluster}"
+
+
+def idle_alarm_prefix(cluster: str) -> str:
+    """What the names of a cluster's idle alarms begin with."""
+    return f"cloudjhub-{cluster}-idle-"
+
+
+def idle_alarm_name(cluster: str, instance_id: str) -> str:
+    """The name of an instance's idle alarm."""
+    return idle_alarm_prefix(cluster) + instance_id
