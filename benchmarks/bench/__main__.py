@@ -27,7 +27,7 @@ def main() -> None:
     print("sweeps", flush=True)
     swept = sweeps.measure()
     print("`make local`", flush=True)
-    ready_section = ready.measure(given.port, given.repetitions)
+    ready_section = ready.time_to_start(given.port, given.repetitions)
     sections = [ready_section, *_with_cloud(given), swept, *sections, schedules.section()]
     given.output.write_text(markdown(_head(began_at, load, given), sections))
     print(f"written: {given.output}")

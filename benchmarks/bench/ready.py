@@ -10,7 +10,7 @@ from tests.scenarios.cloud import LocalCloud
 TARGET = 20.0
 
 
-def measure(port: int, repetitions: int) -> Section:
+def time_to_start(port: int, repetitions: int) -> Section:
     """Starts from an empty state directory, and again from that of the first run."""
     empty, resumed = [], []
     for _ in range(repetitions):

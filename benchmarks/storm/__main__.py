@@ -25,7 +25,7 @@ def main() -> None:
         _report(given.seed)
     elif given.poll:
         for servers in (0, given.poll):
-            quiet = running.measure(servers, ROUNDS)
+            quiet = running.idle_servers(servers, ROUNDS)
             print(quiet, f"{quiet.per_poll:.3f} ms per server and round", sep="\n")
     else:
         _print(measure(_storm(given.users, given.first, given.seed, given.within, given.stagger)))
@@ -52,7 +52,7 @@ def _report(seed: int) -> None:
         print(report.line(storms[-1]), flush=True)
         REPORT.write_text(report.markdown(at, storms, quiets, models))
     for servers in SERVERS:
-        quiets.append(running.measure(servers, ROUNDS))
+        quiets.append(running.idle_servers(servers, ROUNDS))
         print(quiets[-1], flush=True)
         REPORT.write_text(report.markdown(at, storms, quiets, models))
     print(f"written: {REPORT}")

@@ -40,7 +40,7 @@ class Quiet:
         return 1000 * self.cpu / (self.rounds * self.servers) if self.servers else 0.0
 
 
-def measure(servers: int, rounds: float) -> Quiet:
+def idle_servers(servers: int, rounds: float) -> Quiet:
     """A hub that adopts this number of running servers, and polls them."""
     storm = Storm(users=servers, running=True)
     with tempfile.TemporaryDirectory(prefix="storm-") as folder:
