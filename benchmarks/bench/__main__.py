@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.bench import logins, package, ready, report, running, schedules, sweeps
+from benchmarks.bench import counting, logins, package, report, running, sweeps
 from benchmarks.bench.report import Section, markdown
 from benchmarks.bench.visitor import visitor
 from tests.scenarios.cloud import REPOSITORY, LocalCloud
@@ -27,8 +27,8 @@ def main() -> None:
     print("sweeps", flush=True)
     swept = sweeps.measure()
     print("`make local`", flush=True)
-    ready_section = ready.time_to_start(given.port, given.repetitions)
-    sections = [ready_section, *_with_cloud(given), swept, *sections, schedules.section()]
+    ready_section = running.time_to_start(given.port, given.repetitions)
+    sections = [ready_section, *_with_cloud(given), swept, *sections, counting.section()]
     given.output.write_text(markdown(_head(began_at, load, given), sections))
     print(f"written: {given.output}")
 

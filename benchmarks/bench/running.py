@@ -1,14 +1,16 @@
-"""The cost of idle servers: memory of the hub, calls per minute."""
+"""The local cloud: the time until a user can log in, and the cost of idle servers in memory and calls."""
 
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 
 from benchmarks.bench import counting
 from benchmarks.bench.counting import HUB, LIFECYCLE, WORKER, Calls
 from benchmarks.bench.logins import start_all, stop_all
-from benchmarks.bench.report import Row, Section, slope
+from benchmarks.bench.report import Row, Section, measured, sample, slope
 from benchmarks.bench.visitor import Visitor
 from tests.scenarios.cloud import LocalCloud
 
@@ -105,3 +107,33 @@ def _calls_section(quiet: Calls, busy: Calls, servers: int, window: float) -> Se
         "1, 5 and 15 minutes.",
         rows=tuple(rows),
     )
+
+
+TARGET = 20.0
+
+
+def time_to_start(port: int, repetitions: int) -> Section:
+    """Starts from an empty state directory, and again from that of the first run."""
+    empty, resumed = [], []
+    for _ in range(repetitions):
+        with tempfile.TemporaryDirectory(prefix="cloudjhub-bench-") as folder:
+            cloud = LocalCloud(Path(folder), port)
+            empty.append(_up(cloud))
+            resumed.append(_up(cloud))
+    return Section(
+        title="`make local`",
+        intro="`python -m bootstrap local up --detach` until it returns, which is when a user can log in.",
+        rows=(
+            measured("from an empty state directory", sample(empty), 1, "s", at_most=TARGET),
+            measured("resuming", sample(resumed), 1, "s", at_most=TARGET),
+        ),
+    )
+
+
+def _up(cloud: LocalCloud) -> float:
+    began = time.monotonic()
+    try:
+        cloud.up()
+        return time.monotonic() - began
+    finally:
+        cloud.down()

@@ -14,8 +14,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.bench import counting
+from benchmarks.bench.counting import per_hour
 from benchmarks.bench.report import Row, Section, Table, markdown, verdict
-from benchmarks.bench.schedules import per_hour
 from benchmarks.peers.fleet import TIMEOUT, USERS_FOR_EACH_THAT_RUNS, Fleet
 from benchmarks.peers.measuring import CPU_BELOW_PERCENT, OURS, Comparison, Costs
 from benchmarks.traces.plots import COLOURS, SETTINGS

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from benchmarks.storm import report, running
+from benchmarks.storm import figures, report
 from benchmarks.storm.cloudjhub_model import Outcome, class_of
 from benchmarks.storm.figures import Figures, measure
 from benchmarks.storm.settings import Storm
@@ -25,7 +25,7 @@ def main() -> None:
         _report(given.seed)
     elif given.poll:
         for servers in (0, given.poll):
-            quiet = running.idle_servers(servers, ROUNDS)
+            quiet = figures.idle_servers(servers, ROUNDS)
             print(quiet, f"{quiet.per_poll:.3f} ms per server and round", sep="\n")
     else:
         _print(measure(_storm(given.users, given.first, given.seed, given.within, given.stagger)))
@@ -46,13 +46,13 @@ def _print(found: Figures) -> None:
 def _report(seed: int) -> None:
     at, models = datetime.now(UTC), list(_models(seed))
     storms: list[Figures] = []
-    quiets: list[running.Quiet] = []
+    quiets: list[figures.Quiet] = []
     for users, first in STORMS:
         storms.append(measure(_storm(users, first, seed)))
         print(report.line(storms[-1]), flush=True)
         REPORT.write_text(report.markdown(at, storms, quiets, models))
     for servers in SERVERS:
-        quiets.append(running.idle_servers(servers, ROUNDS))
+        quiets.append(figures.idle_servers(servers, ROUNDS))
         print(quiets[-1], flush=True)
         REPORT.write_text(report.markdown(at, storms, quiets, models))
     print(f"written: {REPORT}")

@@ -18,8 +18,8 @@ from aiohttp import web
 from botocore.exceptions import ClientError
 
 from benchmarks.storm import settings, wire
-from benchmarks.storm.records import Records
 from benchmarks.storm.settings import CLUSTER, Storm
+from benchmarks.storm.wire import Records
 from bootstrap.local.cloud.ec2.rules import State
 from bootstrap.local.cloud.gateway.throttling import Buckets
 from lifecycle_app.adapters.ec2 import Ec2

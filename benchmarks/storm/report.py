@@ -6,8 +6,7 @@ from itertools import pairwise
 
 from benchmarks.bench import report
 from benchmarks.storm.cloudjhub_model import Outcome
-from benchmarks.storm.figures import Figures, percentile
-from benchmarks.storm.running import Quiet
+from benchmarks.storm.figures import Figures, Quiet, percentile
 
 HEAD = """# A class logs in at once
 

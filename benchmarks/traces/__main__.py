@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from benchmarks.traces import plots, report
-from benchmarks.traces.habits import STUDENTS, TEAM
-from benchmarks.traces.terms import term
+from benchmarks.traces.figures import term
+from benchmarks.traces.people import STUDENTS, TEAM
 
 DOCS = Path("docs")
 

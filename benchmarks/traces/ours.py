@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 from heapq import merge
 
 from benchmarks.traces.reports import Reporter, Seen
-from benchmarks.traces.running import Delays, Stop
-from benchmarks.traces.trace import BEGINNING, MINUTE, Life, moment
+from benchmarks.traces.trace import BEGINNING, MINUTE, Delays, Life, Stop, moment
 from bootstrap.config.settings import Timing
 from bootstrap.local.cloud.cloudwatch.alarms import AlarmState
 from hub.drain import verdict

@@ -7,8 +7,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from math import ceil
 
-from benchmarks.traces.running import Stop
-from benchmarks.traces.trace import HOUR, MINUTE, Kind, Life, Trace, Work
+from benchmarks.traces.trace import HOUR, MINUTE, Kind, Life, Stop, Trace, Work
 
 TIMEOUT = HOUR
 ACTIVITY_POLL = 5 * MINUTE

@@ -8,8 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.traces.figures import Tally
-from benchmarks.traces.terms import Term
+from benchmarks.traces.figures import Tally, Term
 from benchmarks.traces.trace import HOUR, MINUTE
 
 COLOURS = {

@@ -11,15 +11,15 @@ from benchmarks.traces.figures import (
     HOURS_A_MONTH,
     MACHINE,
     METRICS,
+    VARIANTS,
     Tally,
+    Term,
     percentile,
     share_within,
     watching,
 )
 from benchmarks.traces.ours import REPORT_PERIOD
-from benchmarks.traces.running import Delays
-from benchmarks.traces.terms import VARIANTS, Term
-from benchmarks.traces.trace import HOUR, MINUTE
+from benchmarks.traces.trace import HOUR, MINUTE, Delays
 from lifecycle_app.adapters.cloudwatch import SHORT_ALARMS_EVERY
 from lifecycle_app.model.history import LEAST_SECONDS_BILLED, PER_HOUR
 
@@ -86,7 +86,7 @@ def _head(terms: Sequence[Term], command: str) -> str:
                     was open. Every rule sees the part of it that it can see in reality, runs over the same traces,
                     and is
                     judged by the truth. A stopped machine is started by the next action of its user. All rules have the
-                    same timeout, an hour. The habits, each with its reason, are in `benchmarks/traces/habits.py`; none
+                    same timeout, an hour. The habits, each with its reason, are in `benchmarks/traces/people.py`; none
                     was measured at a real site: they are suitable for comparing rules, not for predicting a bill."""
             ),
             _bullets(rules),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.bench.schedules import per_hour
+from benchmarks.bench.counting import per_hour
 
 
 @pytest.mark.parametrize(

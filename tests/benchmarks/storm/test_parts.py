@@ -9,9 +9,9 @@ from botocore.parsers import create_parser
 from benchmarks.storm import wire
 from benchmarks.storm.cloudjhub_model import class_of
 from benchmarks.storm.figures import overtaken, percentile
-from benchmarks.storm.records import Records
 from benchmarks.storm.settings import Storm
 from benchmarks.storm.visitors import arrivals
+from benchmarks.storm.wire import Records
 from lifecycle_app.adapters.tables import WorkerRecord
 from lifecycle_app.model.messages import plain
 from lifecycle_app.model.worker import State

@@ -8,8 +8,7 @@ import pytest
 from benchmarks.traces.figures import is_at_work, share_within
 from benchmarks.traces.ours import DELIVERY, FUNCTION, REPORT_PERIOD, SWEEP, Ours
 from benchmarks.traces.peers import Custodian, Oracle, cloudjhub, idle_culler
-from benchmarks.traces.running import Rule, Run, runs
-from benchmarks.traces.trace import DAY, HOUR, MINUTE, Kind, Span, Trace, Work
+from benchmarks.traces.trace import DAY, HOUR, MINUTE, Kind, Rule, Run, Span, Trace, Work, runs
 from bootstrap.worker.reporter import EARLIEST
 from lifecycle_app.model.policy import Policy
 

@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.traces import plots, report
-from benchmarks.traces.figures import engaged, percentile, share_within
-from benchmarks.traces.habits import STUDENTS, TEAM
+from benchmarks.traces.figures import Term, engaged, percentile, share_within, term
 from benchmarks.traces.ours import REPORT_PERIOD, SWEEP
-from benchmarks.traces.running import Run
-from benchmarks.traces.terms import Term, term
-from benchmarks.traces.trace import HOUR, MINUTE, Kind, Life, Trace, Work
+from benchmarks.traces.people import STUDENTS, TEAM
+from benchmarks.traces.trace import HOUR, MINUTE, Kind, Life, Run, Trace, Work
 
 SEED = 7
 

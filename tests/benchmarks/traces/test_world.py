@@ -7,8 +7,7 @@ from datetime import timedelta
 import pytest
 
 from benchmarks.traces.ours import SWEEP, Ours
-from benchmarks.traces.running import runs
-from benchmarks.traces.trace import HOUR, MINUTE, Kind, Trace, Work
+from benchmarks.traces.trace import HOUR, MINUTE, Kind, Trace, Work, runs
 from tests.simulation.people import Person
 from tests.simulation.workers import PERIOD
 from tests.simulation.world import World
