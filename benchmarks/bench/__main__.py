@@ -20,6 +20,7 @@ RUNNING = 6
 
 
 def main() -> None:
+    """Measures everything and writes the report."""
     given = _parse()
     began_at, load = datetime.now(UTC), report.load_average()
     print("the Lambda package", flush=True)

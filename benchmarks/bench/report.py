@@ -24,6 +24,7 @@ class Sample:
 
     @property
     def median(self) -> float:
+        """The median of the values."""
         return median(self.values)
 
     def shown(self, digits: int, unit: str = "") -> str:

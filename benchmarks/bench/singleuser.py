@@ -187,6 +187,7 @@ def _answers(url: str) -> bool:
 
 
 def main() -> None:
+    """Prints the section of the report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench.singleuser", description=__doc__)
     parser.add_argument("--python", type=Path, default=Path(sys.prefix) / "bin/python")
     parser.add_argument("--repetitions", type=int, default=5)

@@ -24,6 +24,7 @@ class Drain(RequestHandler):
 
 
 async def main() -> None:
+    """Serves until terminated; prints the port first."""
     routes = [("/hub/api/cloudjhub/drain", Drain, {"seconds": float(sys.argv[1])})]
     sockets = bind_sockets(0, "127.0.0.1")
     HTTPServer(Application(routes)).add_sockets(sockets)

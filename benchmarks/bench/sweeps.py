@@ -70,6 +70,7 @@ class Requests:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
+        """Counts the requests within the block."""
         send = URLLib3Session.send
 
         def counted(sender: Any, request: Any) -> Any:
@@ -294,6 +295,7 @@ def measure() -> Section:
 
 
 def main() -> None:
+    """Prints the cost of one sweep as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench.sweeps", description=__doc__)
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--due", type=int, default=10)

@@ -29,6 +29,7 @@ REPORT = REPOSITORY / "docs" / "mutants.md"
 
 
 def main() -> int:
+    """The exit code: 0 if enough mutants are killed and every survivor is explained."""
     given = _parse()
     stage(REPOSITORY, PLACE)
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(given.processes), *given.names]

@@ -18,6 +18,7 @@ OURS_TOO = (20_000,)
 
 
 def main() -> None:
+    """Measures all sweeps, and writes the page and its pictures."""
     given = _parse()
     if not are_installed():
         sys.exit("the peers are not installed: run `make peers`")

@@ -52,6 +52,7 @@ def _stop_what_runs(ec2: Any, instance: str) -> None:
 
 
 def main() -> None:
+    """One pass, metered."""
     api, endpoint = sys.argv[1:]
     ec2 = boto3.client("ec2", endpoint_url=endpoint)
     with requests.Session() as hub, metered():

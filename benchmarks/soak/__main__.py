@@ -14,6 +14,7 @@ from tests.shared.addresses import free_port
 
 
 def main() -> int:
+    """The exit code: 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30, help="of work and faults; a quiet time follows")
     parser.add_argument("--people", type=int, default=14)

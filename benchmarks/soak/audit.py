@@ -224,10 +224,12 @@ def last_states(story: Story) -> dict[str, Span]:
 
 
 def of_event(story: Story, event: Event) -> Iterator[Seen]:
+    """The entries of this kind in the users' logs."""
     return (one for one in story.seen if one.event is event)
 
 
 def by_worker(story: Story, worker: str) -> list[Seen]:
+    """The entries of one worker, in order."""
     return sorted((one for one in story.seen if one.worker == worker), key=lambda one: one.at)
 
 

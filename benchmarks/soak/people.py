@@ -245,4 +245,5 @@ class SimulatedUser:
 
 
 def checksum(content: str) -> str:
+    """The SHA-256 of a text, in hexadecimal."""
     return hashlib.sha256(content.encode()).hexdigest()

@@ -38,6 +38,7 @@ class Watch(threading.Thread):
         self.look()
 
     def look(self) -> None:
+        """Polls instances and calls once."""
         for one in workers(self._cloud):
             at = datetime.fromtimestamp(one["since"], UTC)
             key = worker_key(one["tags"][TAG_USER], one["tags"].get(TAG_SERVER, ""))

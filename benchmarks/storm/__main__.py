@@ -20,6 +20,7 @@ SETTLING = 120.0
 
 
 def main() -> None:
+    """Runs one storm and prints it, or all of them for the report."""
     given = _parse()
     if given.report:
         _report(given.seed)

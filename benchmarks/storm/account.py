@@ -250,6 +250,7 @@ async def _application(file: Path) -> web.Application:
 
 
 def main() -> None:
+    """Serves the account until terminated."""
     file = Path(sys.argv[1])
     storm, _ = settings.read(file)
     web.run_app(

@@ -61,6 +61,7 @@ class _Class:
                 self.ec2.add(_stopped(number, self.loop))
 
     def run(self) -> Outcome:
+        """The results, after all users have a server or have failed."""
         ends = self.loop.run_until_complete(self._all())
         self.loop.close()
         done = [end for end in ends if end is not None]

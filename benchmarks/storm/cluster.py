@@ -37,6 +37,7 @@ class StormHub(Emulated):
 
     @property
     def proxy_url(self) -> str:
+        """The public URL of the proxy."""
         return self._proxy_url
 
     def settle(self, storm: Storm, given: Mapping[str, str]) -> None:

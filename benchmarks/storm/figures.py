@@ -56,6 +56,7 @@ class Figures:
 
     @property
     def failed(self) -> int:
+        """The number of users without a server."""
         return sum(self.problems.values())
 
     def per_login(self, call: str) -> float:

@@ -183,6 +183,7 @@ def _authorized(token: str) -> dict[str, str]:
 
 
 def main() -> None:
+    """Runs the machines until terminated."""
     storm, _ = settings.read(Path(sys.argv[1]))
     asyncio.run(Machines(storm).run())
 

@@ -74,6 +74,7 @@ def title(one: Figures) -> str:
 
 
 def storms_of(storms: Sequence[Figures]) -> list[str]:
+    """The section about storms: a row for each, and what went wrong."""
     rows = [
         "## Storms",
         "",
@@ -110,6 +111,7 @@ def _blocks(storms: Sequence[Figures]) -> list[str]:
 
 
 def first_logins(storms: Sequence[Figures]) -> list[str]:
+    """The section about places in the queue."""
     rows = []
     for one in (one for one in storms if one.storm.first):
         shown = [places for places in one.places if places]

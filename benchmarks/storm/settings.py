@@ -42,6 +42,7 @@ class Storm:
 
     @property
     def aws(self) -> str:
+        """The URL of the lean AWS."""
         return f"http://{self.network}.0.2:{self.aws_port}"
 
     @property
@@ -51,10 +52,12 @@ class Storm:
 
     @property
     def proxy(self) -> str:
+        """The URL of the proxy."""
         return f"http://{self.network}.0.1:{self.proxy_port}"
 
     @property
     def hub_api(self) -> str:
+        """The URL of the hub's API for workers."""
         return f"http://{self.network}.0.10:8081/hub/api"
 
     def name(self, number: int) -> str:

@@ -166,6 +166,7 @@ async def storm_of(storm: Storm, password: str, trust: Path) -> list[Visit]:
 
 
 def main() -> None:
+    """Prints the visits of all users as JSON."""
     file = Path(sys.argv[1])
     storm, secrets = settings.read(file)
     trust = file.parent / "caddy/certificate.pem"

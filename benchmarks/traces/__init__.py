@@ -1,1 +1,1 @@
-"""Terms of made-up people in virtual time, and what each rule of stopping idle machines makes of them."""
+"""Terms of simulated users in virtual time, and the result of each rule of stopping idle machines: `make traces`."""

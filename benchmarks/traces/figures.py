@@ -180,6 +180,7 @@ class Variant:
     is_rolling: bool = True
 
     def rule(self, trace: Trace, seed: object) -> Ours:
+        """Our rule with this change, for one trace."""
         return Ours(f"i-{trace.name}", seed, period=self.period, is_rolling=self.is_rolling)
 
 
@@ -206,10 +207,12 @@ class Term:
 
     @property
     def ours(self) -> Tally:
+        """Our tally."""
         return self.tallies[0]
 
     @property
     def oracle(self) -> Tally:
+        """The oracle's tally."""
         return self.tallies[1]
 
     @property

@@ -64,6 +64,7 @@ class _Known:
     """One that has fired and is in transit."""
 
     def note(self, number: int, seen: Seen, lowest: Level) -> None:
+        """Adds a report."""
         self.reports[number] = seen
         self.reports.pop(number - self.kept, None)
         if seen.level >= lowest:
@@ -128,6 +129,7 @@ class Ours:
         """From the end of an alarm's periods until CloudWatch evaluates them; it cannot be chosen."""
 
     def stop(self, life: Life, until: float) -> Stop | None:
+        """The stop of this run, if there is one before `until`."""
         first = self._reporter.number_at(life.ready)
         known = _Known(life, self._kept, last_life=first, last_person=first)
         for number, seen in self._reporter.active(life, until):

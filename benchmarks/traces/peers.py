@@ -20,6 +20,7 @@ class Oracle:
     name = "perfect oracle"
 
     def stop(self, life: Life, until: float) -> Stop | None:
+        """The stop of this run, if there is one before `until`."""
         last = life.ready
         for sign in life.signs(until):
             begin, end = (sign.begin, sign.end) if isinstance(sign, Work) else (sign, sign)
@@ -38,6 +39,7 @@ class Never:
     name = "never stop"
 
     def stop(self, life: Life, until: float) -> Stop | None:
+        """The stop of this run, if there is one before `until`."""
         return None
 
 
@@ -58,6 +60,7 @@ class Culler:
         self._poll = phases.uniform(0, ACTIVITY_POLL)
 
     def stop(self, life: Life, until: float) -> Stop | None:
+        """The stop of this run, if there is one before `until`."""
         known = life.ready
         while True:
             # Known activity only increases: no check before this one can find it idle.
@@ -136,6 +139,7 @@ class Custodian:
         """Work that was killed: from when until when it would have used how much."""
 
     def stop(self, life: Life, until: float) -> Stop | None:
+        """The stop of this run, if there is one before `until`."""
         at = _next(life.running + self.WINDOW, self.EVERY, self._phase)
         while at < until:
             newest = at - at % self.MEASURED

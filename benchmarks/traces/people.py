@@ -154,6 +154,7 @@ class _Person:
     kernels: list[Span] = field(default_factory=list)
 
     def term(self, name: str, weeks: int) -> Trace:
+        """The trace of one term."""
         diligence = self.random.gammavariate(4, 1 / 4)
         planned = sorted(self._planned(weeks, diligence))
         sessions, free_at = 0, 0.0

@@ -23,6 +23,7 @@ class Seen:
     worked: bool = False
 
     def add(self, level: Level) -> None:
+        """Adds an activity of this level."""
         self.level = max(self.level, level)
         self.worked = self.worked or level is Level.WORK
 
@@ -35,6 +36,7 @@ class Reporter:
         self._period = period
 
     def time_of(self, number: int) -> float:
+        """When a report is made."""
         return (number + self._phase) * self._period
 
     def number_at(self, at: float) -> int:

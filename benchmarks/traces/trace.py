@@ -46,6 +46,7 @@ class Work:
 
     @property
     def is_useful(self) -> bool:
+        """Does the user want its result?"""
         return self.kind is not Kind.STUCK
 
 
@@ -128,6 +129,7 @@ class Life:
         return max(self.last_interaction(at), max(ends, default=self.ready))
 
     def is_tab_open(self, at: float) -> bool:
+        """Is a tab open at this moment?"""
         tabs = self.trace.tabs
         place = bisect_right(tabs, (at, float("inf"))) - 1
         # A tab whose server was stopped does not start it; it counts again from the person's next login on.
