@@ -25,7 +25,7 @@ def configuration(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, d
             "auth_token": secrets.proxy_token,
         },
         "Spawner": _spawner(settings),
-        **authenticator_traits(settings, secrets, hub.wanted.people),
+        **authenticator_traits(settings, secrets, hub.operator.people),
     }
 
 
@@ -34,7 +34,7 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         "spawner_class": spawner_class(hub),
         "authenticator_class": authenticator_class(settings.authenticator, hub),
         "proxy_class": Proxy,
-        # The proxy's; it runs apart from the hub, so that users go on working while the hub restarts.
+        # The proxy's address. It runs apart from the hub: users keep working while the hub restarts.
         "bind_url": settings.public_url + "/",
         "public_url": settings.public_url + "/",
         "hub_bind_url": settings.hub_url,
@@ -42,28 +42,28 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         "cleanup_servers": False,
         "cleanup_proxy": False,
         "db_url": f"sqlite:///{settings.state_dir / 'jupyterhub.sqlite'}",
-        "db_kwargs": tuning.options(),
+        "db_kwargs": tuning.database_options(),
         "cookie_secret": secrets.cookie_secret,
-        # Servers that do not answer after a restart of the hub keep nobody else waiting.
+        # Servers that do not answer after a restart of the hub do not delay the others.
         "init_spawners_timeout": 1,
-        # 0 is JupyterHub's word for as many as one likes.
+        # 0 means no limit to JupyterHub.
         "allow_named_servers": settings.named_servers > 0,
         "named_server_limit_per_user": settings.named_servers,
         "redirect_to_server": True,
-        # EC2's own rates set the pace of a class that logs in at once: it launches two a second, so that so many get
-        # their machine within start_timeout. Beyond this users are asked to come again.
+        # EC2's rates limit a class that logs in at once: two launches a second, so this many get their instance within
+        # start_timeout. Further users are asked to try again.
         "concurrent_spawn_limit": 1100,
         "active_server_limit": 0,
         "activity_resolution": 60,
         "last_activity_interval": 300,
-        # The progress page at once, instead of a browser that seems to hang.
+        # Show the progress page at once, instead of a browser that seems to hang.
         "tornado_settings": {
             "slow_spawn_timeout": 0,
             "slow_stop_timeout": 4,
             # JupyterHub itself makes them Secure where the public URL is https.
             "cookie_options": {"samesite": same_site(settings)},
         },
-        # The web server and the proxy on this machine say whom they forward for; who comes past them is not believed.
+        # Only the web server and the proxy on this machine are believed when they say for whom they forward.
         "trusted_downstream_ips": ["127.0.0.1", settings.private_address],
         **_subdomains(settings),
         "template_paths": [str(TEMPLATES)],
@@ -72,12 +72,14 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
             "pages": lambda _user: hub.pages,
             "has_accounts": settings.authenticator == "native",
         },
-        "custom_scopes": {DRAIN_SCOPE: {"description": "Let go of servers that are to be stopped."}},
+        "custom_scopes": {
+            DRAIN_SCOPE: {"description": "Release servers before their instances are stopped."}
+        },
         "services": [{"name": LIFECYCLE, "api_token": secrets.lifecycle_token}],
         "load_roles": [
             {
                 "name": LIFECYCLE,
-                "description": "The lifecycle app: sees who runs what, and drains servers before it stops them.",
+                "description": "The lifecycle app: lists servers, and drains them before it stops their instances.",
                 "services": [LIFECYCLE],
                 "scopes": ["list:users", "read:users:groups", "read:servers", DRAIN_SCOPE],
             }
@@ -94,9 +96,9 @@ def _subdomains(settings: Settings) -> dict[str, Any]:
 
 def _spawner(settings: Settings) -> dict[str, Any]:
     return {
-        # Longer than a lease: who comes back while a claim is held by somebody who is gone waits it out.
+        # Longer than a lease: a login waits until an abandoned claim expires.
         "start_timeout": 600,
-        # start() returns when the server answers already.
+        # start() returns once the server answers.
         "http_timeout": 30,
         # poll() reads memory.
         "poll_interval": max(1, int(settings.read_interval.total_seconds())),

@@ -1,25 +1,25 @@
-"""What can go wrong in the hub's part, as one tree.
+"""What can go wrong in the hub, as one tree.
 
 HubPartError
-├── SettingsError        the environment lacks a variable, or has a wrong value in it
-├── StartError           a worker could not be started; the message is what its user reads
-│   ├── NoCapacity       AWS has no machine of an allowed type free
-│   ├── QuotaReached     the account's quota of vCPUs is used up
-│   ├── NoAddresses      the worker subnets are full
-│   ├── NotStartable     the instance is in a state from which it cannot be started
-│   ├── InstanceGone     EC2 does not know the instance
-│   ├── CloudBusy        EC2 still throttles after many tries
-│   ├── CloudRefused     EC2 refused for another reason, or cannot be reached
-│   ├── RecordsUnavailable    the workers' records cannot be read
-│   └── RecordUnusable    the worker's record can be read, but not understood
-├── IdentityError        an answer to a worker that asks for its environment
-│   ├── NotProven        it did not prove which instance it is
-│   ├── NotOurWorker     it is an instance, but not a worker of this cluster
-│   ├── NotReady         it is known, but nobody waits for it now
-│   └── TooManyTries     too many attempts that proved nothing
-├── WorkerSilent         a worker did not tell what goes on in it
-├── SignUpRefused        an account is not made
-└── StopNotSent          the stop request could not be put on the event bus
+├── SettingsError           the hub's settings or secrets are missing or wrong
+├── StartError              a worker could not be started; the message is for its user
+│   ├── NoCapacity          AWS has no instance of an allowed type available
+│   ├── QuotaReached        the account's quota of vCPUs is used up
+│   ├── NoAddresses         the worker subnets are full
+│   ├── NotStartable        the instance is in a state from which it cannot be started
+│   ├── InstanceGone        EC2 does not find the instance
+│   ├── CloudBusy           EC2 still throttles after many tries
+│   ├── CloudRefused        EC2 refused for another reason, or cannot be reached
+│   ├── RecordsUnavailable  the workers' records cannot be read
+│   └── RecordUnusable      the worker's record is damaged
+├── IdentityError           why a worker does not get its environment
+│   ├── NotProven           it did not prove which instance it is
+│   ├── NotOurWorker        it is an instance, but not a worker of this cluster
+│   ├── NotReady            it is known, but no start waits for it now
+│   └── TooManyTries        too many failed attempts
+├── WorkerSilent            a worker did not report its activity
+├── SignUpRefused           an account is not created
+└── StopNotSent             the stop request could not be put on the event bus
 """
 
 
@@ -28,17 +28,17 @@ class HubPartError(Exception):
 
 
 class SettingsError(HubPartError):
-    """The environment lacks a variable, or has a wrong value in it; the message names the mend."""
+    """The hub's settings or secrets are missing or wrong; the message says how to fix that."""
 
 
 class StartError(HubPartError):
-    """A worker could not be started; the message is what its user reads."""
+    """A worker could not be started; the message is for its user."""
 
     label = "start"
 
 
 class NoCapacity(StartError):
-    """AWS has no machine of an allowed type free."""
+    """AWS has no instance of an allowed type available."""
 
     label = "capacity"
 
@@ -62,7 +62,7 @@ class NotStartable(StartError):
 
 
 class InstanceGone(StartError):
-    """EC2 does not know the instance; for a young one this proves nothing."""
+    """EC2 does not find the instance; for a young one this proves nothing."""
 
     label = "gone"
 
@@ -74,25 +74,25 @@ class CloudBusy(StartError):
 
 
 class CloudRefused(StartError):
-    """EC2 refused for a reason that trying again does not mend, or cannot be reached."""
+    """EC2 refused for a reason that another try does not change, or cannot be reached."""
 
     label = "refused"
 
 
 class RecordsUnavailable(StartError):
-    """The workers' records cannot be read, so that nobody knows what the instance is doing."""
+    """The workers' records cannot be read, so the state of the instance is unknown."""
 
     label = "records"
 
 
 class RecordUnusable(StartError):
-    """The worker's record cannot be understood, so that nobody knows which instance it has."""
+    """The worker's record is damaged, so its instance is unknown."""
 
     label = "record"
 
 
 class IdentityError(HubPartError):
-    """An answer to a worker that asks for its environment; `status` is the HTTP one."""
+    """Why a worker does not get its environment; `status` is the HTTP one."""
 
     status = 401
 
@@ -108,22 +108,22 @@ class NotOurWorker(IdentityError):
 
 
 class NotReady(IdentityError):
-    """It is known, but nobody waits for it now, or its home is not there yet: ask again later."""
+    """It is known, but no start waits for it now, or its home disk is not attached yet: ask again later."""
 
     status = 409
 
 
 class TooManyTries(IdentityError):
-    """Too many attempts that proved nothing."""
+    """Too many failed attempts."""
 
     status = 429
 
 
 class WorkerSilent(HubPartError):
-    """A worker did not tell what goes on in it; `answers` if it answered all the same, with whatever HTTP status."""
+    """A worker did not report its activity; `answers` if it answered anyway, with whatever HTTP status."""
 
-    def __init__(self, words: str, *, answers: bool) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, *, answers: bool) -> None:
+        super().__init__(message)
         self.answers = answers
 
 
@@ -132,4 +132,4 @@ class StopNotSent(HubPartError):
 
 
 class SignUpRefused(HubPartError):
-    """An account is not made; the message is what whoever asked for it reads."""
+    """An account is not created; the message is for the person who signs up."""

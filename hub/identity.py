@@ -1,7 +1,7 @@
-"""Proves which instance a worker is, by a signed STS GetCallerIdentity request that the hub sends on.
+"""Which instance a worker is, proven by a signed STS GetCallerIdentity request that the hub forwards; and its token.
 
-The worker signs, the hub's own STS endpoint judges. Nothing of the sent request decides where the hub sends it. The
-hub's name is in a signed header, so that a request signed for another hub is worth nothing here.
+The worker signs, the hub's own STS endpoint verifies. Nothing in the request decides where the hub sends it. The hub's
+name is in a signed header, so that a request signed for another hub proves nothing here.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ LONGEST_HEADER = 8192
 AGE = timedelta(minutes=5)
 AT_ONCE = 20
 LONGEST_TURN = timedelta(seconds=8)
-"""A worker waits ten seconds for an answer: what has waited so long for its turn is asked for again anyhow."""
+"""A worker waits ten seconds for an answer: it would repeat a request that has waited this long anyway."""
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[\w/=+.-]{1,160}/(?P<day>\d{8})/[a-z0-9-]{1,40}/sts/aws4_request,"
@@ -72,7 +72,7 @@ class Proof:
 
 
 def worker_token(key: str, cluster: str, worker: str, instance_id: str) -> str:
-    """The API token of a worker's server. It follows from the instance, so that a running one can be taken up again."""
+    """The API token of a worker's server. It is derived from the instance, so that a restarted hub knows it."""
     message = json.dumps([cluster, worker, instance_id], ensure_ascii=True)
     return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
 
@@ -99,9 +99,9 @@ def instance_in(arn: str, *, account: str, role: str) -> str:
     """The id of the instance whose role session this ARN is. Raises NotProven for any other identity."""
     found = _ARN.fullmatch(arn)
     if not found or not hmac.compare_digest(found["account"], account):
-        raise NotProven(f"{arn} is no role session of this account")
+        raise NotProven(f"{arn} is not a role session of this account")
     if found["role"] != role or not _INSTANCE.fullmatch(found["session"]):
-        raise NotProven(f"{arn} is no worker's instance")
+        raise NotProven(f"{arn} is not a worker's instance")
     return found["session"]
 
 
@@ -121,11 +121,11 @@ def _lowered(sent: Mapping[Any, Any]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in sent.items():
         if not isinstance(name, str) or not isinstance(value, str):
-            raise NotProven("a header is no text")
+            raise NotProven("a header is not text")
         if len(value) > LONGEST_HEADER or not value.isascii() or not value.isprintable():
             raise NotProven("a header has a value that HTTP does not allow")
         if name.lower() in headers:
-            raise NotProven("a header is there twice")
+            raise NotProven("a header is repeated")
         if name.lower() in ALLOWED:
             headers[name.lower()] = value
     return headers
@@ -135,7 +135,7 @@ def _check_signed(signed: list[str], headers: Mapping[str, str]) -> None:
     if len(set(signed)) != len(signed) or not set(signed) >= MUST_BE_SIGNED:
         raise NotProven("host, date and the hub's name must be signed")
     if not set(signed) <= set(headers):
-        raise NotProven("a header is signed that is not there or not allowed")
+        raise NotProven("a signed header is missing or not allowed")
 
 
 def _check_values(headers: Mapping[str, str], host: str, hub_name: str) -> None:
@@ -144,11 +144,11 @@ def _check_values(headers: Mapping[str, str], host: str, hub_name: str) -> None:
     if not hmac.compare_digest(headers[HUB_HEADER].encode(), hub_name.encode()):
         raise NotProven("signed for another hub")
     if headers.get("content-type", CONTENT_TYPE).partition(";")[0].strip().lower() != CONTENT_TYPE:
-        raise NotProven("not a form, as STS wants it")
+        raise NotProven("not a form, as STS requires")
 
 
 def _check_age(date: str, day: str, now: datetime) -> None:
-    """STS refuses old signatures too; this holds even if its window should be wider."""
+    """STS refuses old signatures too; this holds even if its window is wider."""
     try:
         signed_at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
@@ -162,7 +162,7 @@ FAILURES_WITHIN = timedelta(minutes=1)
 
 
 class Failures:
-    """Limits how often something may fail to prove who it is: `most` times within `within`."""
+    """Limits how often a source may fail to prove who it is: `most` times within `within`."""
 
     def __init__(self, most: int = MOST_FAILURES, within: timedelta = FAILURES_WITHIN) -> None:
         self._most = most
@@ -173,14 +173,14 @@ class Failures:
         """Raises TooManyTries for a source that has failed too often."""
         self._forget(now)
         if len(self._at.get(source, ())) >= self._most:
-            raise TooManyTries("too many attempts that proved nothing")
+            raise TooManyTries("too many failed attempts")
 
     def add(self, source: str, now: datetime) -> None:
         """Counts a failure."""
         self._at.setdefault(source, deque(maxlen=self._most)).append(now)
 
     def forgive(self, source: str) -> None:
-        """Forgets the failures of a source that has proved who it is."""
+        """Forgets the failures of a source that has proven who it is."""
         self._at.pop(source, None)
 
     def _forget(self, now: datetime) -> None:
@@ -192,7 +192,7 @@ class Failures:
 
 
 class Identities:
-    """Finds out which instance sent a signed request."""
+    """Identifies the instance that sent a signed request."""
 
     def __init__(self, sts: "STSClient", calls: Calls, hub_name: str, role: str) -> None:
         self._sts = sts
@@ -205,15 +205,15 @@ class Identities:
         self._failures = Failures()
         self._used: dict[str, datetime] = {}
         self._http: SimpleAsyncHTTPClient | None = None
-        # The client has a queue too, but what waits there for longer than a connection may take fails.
+        # The client has a queue too, but it fails what waits there longer than a connection may take.
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     @asynccontextmanager
     async def proven(self, sent: Any, source: str, now: datetime) -> AsyncIterator[str]:
         """The id of the instance that signed what was sent from the address `source`.
 
-        A signature is taken before STS is asked, so that of two that are the same only one gets an answer. It is
-        given back if what is done with it fails: then it got none.
+        A signature is marked as used before STS is asked, so that of two equal requests only one gets an answer. It
+        can be used again if the caller fails, which then sent no answer.
         Raises NotProven, TooManyTries; OSError or an AWS error if STS cannot be asked.
         """
         self._failures.check(source, now)
@@ -234,13 +234,13 @@ class Identities:
 
     async def _instance(self, proof: Proof, source: str, now: datetime) -> str:
         try:
-            arn = await self._asked(proof)
+            arn = await self._ask_sts(proof)
             return instance_in(arn, account=await self._own_account(), role=self._role)
         except NotProven:
             self._failures.add(source, now)
             raise
 
-    async def _asked(self, proof: Proof) -> str:
+    async def _ask_sts(self, proof: Proof) -> str:
         if self._http is None:
             self._http = SimpleAsyncHTTPClient(force_instance=True, max_clients=AT_ONCE, max_body_size=65536)
         request = HTTPRequest(
@@ -263,12 +263,12 @@ class Identities:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """One of so many places at STS. Raises ConnectionError if none gets free in time."""
+        """One of the requests that may run at once. Raises ConnectionError if it would wait too long."""
         try:
             async with asyncio.timeout(LONGEST_TURN.total_seconds()):
                 await self._turns.acquire()
         except TimeoutError as error:
-            raise ConnectionError("too many machines ask at once") from error
+            raise ConnectionError("too many workers ask at once") from error
         try:
             yield
         finally:
@@ -287,6 +287,6 @@ class Identities:
             try:
                 answer = await self._calls.call("GetCallerIdentity", self._sts.get_caller_identity)
             except (ClientError, BotoCoreError) as error:
-                raise ConnectionError(f"STS does not tell the hub's own account: {error}") from error
+                raise ConnectionError(f"STS does not report the hub's own account: {error}") from error
             self._account = answer["Account"]
         return self._account

@@ -21,9 +21,12 @@ from hub.spawn.launcher import Launcher
 from hub.spawn.protocol import StartProtocol
 from hub.spawn.spawner import Parts
 from hub.users.names import People, from_file
-from hub.users.operator_settings import Wanted
+from hub.users.operator_settings import OperatorSettings
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import utc_now
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
 
 THREADS = 16
 
@@ -32,19 +35,21 @@ THREADS = 16
 class Hub(Parts):
     """All parts of the hub: also those that only the authenticator and the pages use."""
 
-    wanted: Wanted
+    operator: OperatorSettings
     pages: Pages
 
 
 def build(settings: Settings, token_key: str) -> Hub:
-    """The real parts, on AWS as botocore's own variables tell it. Raises SettingsError for a bad users file."""
+    """The real parts, on AWS as configured by botocore's own variables. Raises SettingsError for a bad users file."""
     session = boto3.Session(region_name=settings.region)
     calls = Calls(ThreadPoolExecutor(THREADS, thread_name_prefix="aws"))
     ec2 = session.client("ec2", config=QUICK)
     store = WorkerStore(settings.cluster, on_bad=BadRecords().log)
     known = from_file(settings.users_file) if settings.users_file else People()
-    wanted = Wanted(store.wanted, calls, image=settings.image, known=known, every=settings.wanted_interval)
-    wanted.read_at_start()
+    operator = OperatorSettings(
+        store.wanted, calls, image=settings.image, known=known, every=settings.wanted_interval
+    )
+    operator.read_at_start()
     launcher = Launcher(ec2, calls)
     instances = Instances(ec2, calls, settings)
     homes = Homes(instances)
@@ -53,11 +58,11 @@ def build(settings: Settings, token_key: str) -> Hub:
         settings=settings,
         token_key=token_key,
         store=store,
-        wanted=wanted,
+        operator=operator,
         calls=calls,
         launcher=launcher,
         protocol=StartProtocol(
-            store.get, calls, launcher, instances, homes, settings, utc_now, wanted.image_now
+            store.get, calls, launcher, instances, homes, settings, utc_now, operator.image_now
         ),
         homes=homes,
         reader=reader,
@@ -69,13 +74,9 @@ def build(settings: Settings, token_key: str) -> Hub:
     )
 
 
-if TYPE_CHECKING:
-    from mypy_boto3_ssm import SSMClient
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """Never logged: none of them is part of its representation."""
+    """The hub's secrets; none of them is part of the representation, so that none is logged."""
 
     lifecycle_token: str = field(repr=False)
     worker_token_key: str = field(repr=False)
@@ -84,7 +85,7 @@ class Secrets:
     user_password: str = field(default="", repr=False)
     admin_password: str = field(default="", repr=False)
     of_authenticator: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What the chosen authenticator needs, by its name below /cloudjhub/<cluster>/."""
+    """The chosen authenticator's, by their names below /cloudjhub/<cluster>/."""
 
 
 def read_secrets(settings: Settings) -> Secrets:

@@ -1,6 +1,6 @@
-"""Which options each authenticator takes. A wrong one is told in a line that names it and the mend.
+"""The options of each authenticator. A wrong one is reported in a line that names it and the fix.
 
-No authenticator's package is needed here, so that the command line can check `cluster.yaml` with it.
+Imports no authenticator's package, so that the command line can check `cluster.yaml` with it.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ LONGEST_TEXT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What an option's value has to be: `words` say it, `check` tells whether it is."""
+    """What an option's value has to be, in words; `check` is true for such values."""
 
     words: str
     check: Callable[[Any], bool]
@@ -29,7 +29,7 @@ class Option:
     kind: Kind
     needed: bool = False
     lets_in: bool = False
-    """Does it let in users who are on nobody's list, such as a group's members?"""
+    """Does it admit users who are not on the list, such as a group's members?"""
     default: Any = None
 
 
@@ -38,10 +38,10 @@ class Choice:
     """An authenticator that can be chosen by name."""
 
     path: str
-    """Where its class is, whose name is that of its section in JupyterHub's configuration."""
+    """The path of its class, whose name is that of its section in JupyterHub's configuration."""
     options: Mapping[str, Option] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
-    """What it has to have of SSM's /cloudjhub/<cluster>/."""
+    """The parameters it needs below SSM's /cloudjhub/<cluster>/."""
     one_of: tuple[str, ...] = ()
     """At least one of these options is needed."""
 
@@ -59,7 +59,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_url(value: Any) -> bool:
-    """Over plain HTTP anybody on the way could say who somebody is; on this machine nobody is on the way."""
+    """Plain HTTP could be changed on the way, and with it who a user is; on this machine there is no way between."""
     if not _is_text(value):
         return False
     try:
@@ -191,7 +191,7 @@ CHOICES: Mapping[str, Choice] = {
 
 
 def checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of that authenticator, with its defaults. Raises SettingsError that names the option and the mend."""
+    """The options of that authenticator, with its defaults. Raises SettingsError that names the option and the fix."""
     choice = CHOICES.get(name)
     if choice is None:
         if options:
@@ -218,7 +218,7 @@ def checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def secrets_of(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
-    """What this authenticator, with these options, has to have of SSM's /cloudjhub/<cluster>/."""
+    """The parameters that this authenticator with these options needs below SSM's /cloudjhub/<cluster>/."""
     choice = CHOICES.get(name)
     if choice is None:
         return ()
@@ -226,20 +226,20 @@ def secrets_of(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def lets_others_in(name: str, options: Mapping[str, Any]) -> bool:
-    """Is it a group's membership that lets users in, so that having been here once must not be enough?"""
+    """Does a group's membership admit users, so that an earlier login must not be enough?"""
     choice = CHOICES.get(name)
     return choice is not None and any(one.lets_in and options.get(key) for key, one in choice.options.items())
 
 
 def _check_together(name: str, options: Mapping[str, Any]) -> None:
-    """What only makes sense with something else."""
-    wanted: dict[str, tuple[str, ...]] = {
+    """Options that need others."""
+    needs: dict[str, tuple[str, ...]] = {
         "lookup_dn": ("user_search_base", "user_attribute", "lookup_dn_user_dn_attribute"),
         "search_filter": ("user_search_base", "user_attribute"),
     }
     if name == "oauth":
-        wanted = {"allowed_groups": ("auth_state_groups_key",)}
-    for key, needed in wanted.items():
+        needs = {"allowed_groups": ("auth_state_groups_key",)}
+    for key, needed in needs.items():
         missing = [one for one in needed if options.get(key) and not options.get(one)]
         if missing:
             raise SettingsError(f"option {key} of {name} needs {missing[0]} too: set it, or remove {key}")

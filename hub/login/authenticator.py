@@ -15,7 +15,7 @@ from hub.config.authenticators import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIG
 from hub.config.settings import SHARED_PASSWORD, Settings
 from hub.errors import SettingsError
 from hub.pages.handlers import routes
-from hub.users.names import People, normalised, objection
+from hub.users.names import People, name_problem, normalised
 from hub.users.operator_settings import Membership
 from hub.wiring import Hub, Secrets
 
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 
 def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
-    """The authenticator of that name (an entry point of JupyterHub, or a class), bound to our rules.
+    """The authenticator of that name (an entry point of JupyterHub, or a class), with the cluster's rules for names.
 
-    Raises SettingsError if there is none, or if it has no real accounts and others than this machine can reach it.
+    Raises SettingsError if there is none, or if it has no real accounts although other machines can reach the hub.
     """
     base = _find(name)
     if issubclass(base, SHARED) and not hub.settings.is_loopback:
@@ -43,28 +43,28 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
             return normalised(super().normalize_username(normalised(username)))
 
         def validate_username(self, username: str) -> bool:
-            why = objection(username)
-            if why:
-                log.warning("user name %r is refused: %s", username[:300], why)
-                raise web.HTTPError(400, why)
+            problem = name_problem(username)
+            if problem:
+                log.warning("user name %r is refused: %s", username[:300], problem)
+                raise web.HTTPError(400, problem)
             return bool(super().validate_username(username))
 
         async def refresh_user(self, user: Any, handler: Any = None) -> Any:
-            """False for one who was removed: whoever comes with a cookie has to log in again, and may not."""
+            """False for a removed user, who has to log in again in spite of a valid cookie, and may not."""
             if user.name in self.blocked_users:
                 return False
             return await super().refresh_user(user, handler)
 
         def is_admin(self, handler: Any, authentication: dict[str, Any]) -> bool | None:
-            """The operator's list decides about those who are on it, JupyterHub's admin page about the others."""
-            name, people = authentication["name"], hub.wanted.people
+            """The operator's list decides for the users on it, JupyterHub's admin page for the others."""
+            name, people = authentication["name"], hub.operator.people
             return (
                 name in people.admins if name in people.users else super().is_admin(handler, authentication)
             )
 
         def get_handlers(self, app: Any) -> list[Any]:
-            """Ours come first. JupyterHub asks for them when it starts, which is when following the list begins."""
-            hub.wanted.follow(Membership(app, self, hub.wanted.people).apply)
+            """Adds the hub's own. JupyterHub calls this when it starts, which is when following the list begins."""
+            hub.operator.follow(Membership(app, self, hub.operator.people).apply)
             return [*super().get_handlers(app), *routes(hub, hub.pages)]
 
     return NamedUsers
@@ -102,16 +102,16 @@ def authenticator_traits(settings: Settings, secrets: Secrets, people: People) -
     choice = CHOICES.get(settings.authenticator)
     if choice is None:
         return {"Authenticator": names}
-    # Whom an administrator adds in the hub may come; but who was let in as a group's member has to be one still.
+    # A user whom an administrator added may log in; one admitted as a group's member has to be a member still.
     names["allow_existing_users"] = not lets_others_in(settings.authenticator, settings.authenticator_options)
     return {"Authenticator": names, choice.section: _own(settings, secrets)}
 
 
 def same_site(settings: Settings) -> str:
-    """Which other sites' pages may make a browser send the hub's cookies.
+    """The SameSite attribute of the hub's cookies.
 
-    A learning platform posts its users to the hub from its own page, for which the cookies of that login have to come
-    along; JupyterHub's XSRF tokens protect what such a page could ask for.
+    A learning platform posts its users to the hub from its own page, and the browser has to send the cookies of that
+    login along. JupyterHub's XSRF tokens protect against what other pages post.
     """
     posts_from_elsewhere = settings.authenticator == "lti13" and settings.public_url.startswith("https://")
     return "None" if posts_from_elsewhere else "Lax"
@@ -149,13 +149,13 @@ def _oauth(settings: Settings, options: dict[str, Any], secrets: Secrets) -> dic
         if key in options:
             own[key] = set(options[key])
     if "allowed_organizations" in options:
-        # Without it GitHub tells of public members only.
+        # Without it GitHub lists only public members.
         own["scope"] = ["read:org"]
     return {**options, **own}
 
 
 def ldap_traits(options: dict[str, Any], password: str) -> dict[str, Any]:
-    """The class's own traits. ldap3 checks no certificate unless it is told to."""
+    """The class's own traits. By default, ldap3 checks no certificate."""
     own = {key: value for key, value in options.items() if key not in ("tls", "ca_certificates")}
     tls: dict[str, Any] = {"validate": ssl.CERT_REQUIRED}
     if options.get("ca_certificates"):

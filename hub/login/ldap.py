@@ -12,20 +12,18 @@ LONGEST = 30
 
 
 class VerifiedLdap(LDAPAuthenticator):  # type: ignore[misc]  # it publishes no types
-    """The package's own asks in the hub's event loop, where a slow directory would stop everything."""
+    """The package's own, in a thread: in the hub's event loop a slow directory would block all users."""
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> Any:  # noqa: ARG002 -- JupyterHub's
-        """Who it is, as the directory says. Raises HTTPError 503 if it cannot be asked."""
+        """The user, as the directory identifies them. Raises HTTPError 503 if it does not answer."""
 
         def ask() -> Any:
-            # Nothing in there waits: it only is written as if it did.
+            # It never awaits anything, though it is a coroutine.
             return asyncio.run(LDAPAuthenticator.authenticate(self, None, data))
 
         try:
             async with asyncio.timeout(LONGEST):
                 return await asyncio.get_running_loop().run_in_executor(None, ask)
         except (LDAPException, TimeoutError, OSError) as error:
-            self.log.error("the LDAP server %s cannot be asked: %s", self.server_address, error)
-            raise web.HTTPError(
-                503, "The directory does not answer just now. Try again in a minute."
-            ) from error
+            self.log.error("the LDAP server %s does not answer: %s", self.server_address, error)
+            raise web.HTTPError(503, "The directory does not answer. Try again in a minute.") from error

@@ -25,18 +25,18 @@ from hub.users.names import is_code_of
 from lifecycle_app.contract import utc_now
 
 LONGEST_PASSWORD = 72
-"""Bytes: bcrypt knows no more."""
+"""Bytes: bcrypt ignores the rest."""
 MOST_WAITING = 200
-"""So many accounts may wait for an administrator: strangers must not fill the disk."""
+"""Accounts that may wait for an administrator: strangers must not fill the disk."""
 WRONG_CODE = (
-    "This name and this code do not belong together, or the account exists already."
-    " Check both; if that does not help, ask your administrator."
+    "The code is not valid for this user name, or the account already exists."
+    " Check both. If that does not help, ask your administrator."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What somebody who signs up has filled in."""
+    """The sign-up form."""
 
     name: str
     code: str
@@ -45,13 +45,11 @@ class Form:
 
 
 class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes no types
-    """Who has an account that is authorised, and the right password, is let in."""
+    """Admits users with an authorised account and the right password."""
 
     sign_up_key = Unicode("", config=True, help="The codes' key.")
     cluster = Unicode("", config=True, help="The cluster's name, which is part of the codes.")
-    requests = Bool(
-        False, config=True, help="May names that are on no list ask an administrator for an account?"
-    )
+    requests = Bool(False, config=True, help="May names that are not on the list request an account?")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,64 +57,64 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
             self.allowed_failed_logins, timedelta(seconds=self.seconds_before_next_try)
         )
         self._wrong_codes = Failures()
-        # Without an account the same work is done, so that the time taken tells nobody which names there are.
-        self._nobodys = bcrypt.hashpw(b"nobody", bcrypt.gensalt())
+        # Without an account the same work is done: the time taken must not reveal which names exist.
+        self._decoy = bcrypt.hashpw(b"decoy", bcrypt.gensalt())
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:  # noqa: ARG002 -- JupyterHub's
-        """The name, for its own password. Raises HTTPError with words where there is more to say than no."""
+        """The name, for its password; None otherwise. Raises HTTPError where the user has to know more."""
         name, password = self.normalize_username(data.get("username", "")), data.get("password", "")
         now = utc_now()
         try:
             self._wrong_passwords.check(name, now)
         except TooManyTries as error:
             minutes = max(1, round(self.seconds_before_next_try / 60))
-            words = f"Too many wrong passwords for this name. Try again in {minutes} min."
-            raise web.HTTPError(429, words) from error
-        # Counted before it is looked at: many tries at the same moment must not all get through.
+            message = f"Too many wrong passwords for this user name. Try again in {minutes} min."
+            raise web.HTTPError(429, message) from error
+        # Counted before it is checked: many tries at the same moment must not all be allowed.
         self._wrong_passwords.add(name, now)
         account = self.get_user(name)
-        is_right = await _in_thread(_is_password, password, account.password if account else self._nobodys)
+        is_right = await _in_thread(_is_password, password, account.password if account else self._decoy)
         if account is None or not is_right:
             return None
         self._wrong_passwords.forgive(name)
         if not account.is_authorized:
-            raise web.HTTPError(403, "Your account waits for an administrator, who has to authorise it.")
+            raise web.HTTPError(403, "Your account is not authorised yet. An administrator has to do that.")
         return str(name)
 
     def check_allowed(self, username: str, authentication: Any = None) -> bool:  # noqa: ARG002 -- JupyterHub's
-        """An authorised account is allowed: a code of the operator's, or an administrator, made it so."""
+        """An authorised account is allowed: the operator's code, or an administrator, authorised it."""
         return True
 
     def validate_username(self, username: str) -> bool:
-        """Any name that the hub takes; forms and database have no trouble with spaces and commas."""
+        """Any name that the hub accepts; unlike the package, also with spaces and commas."""
         return bool(Authenticator.validate_username(self, username))
 
     def is_password_strong(self, password: str) -> bool:
-        return self.objection_to(password) is None
+        return self.password_problem(password) is None
 
-    def objection_to(self, password: str) -> str | None:
-        """Why a password cannot be used, in a sentence; None if it can."""
+    def password_problem(self, password: str) -> str | None:
+        """Why a password cannot be used, for its user; None if it can."""
         if len(password) < self.minimum_password_length:
-            return f"The password is too short: take at least {self.minimum_password_length} characters."
+            return f"The password is too short. Use at least {self.minimum_password_length} characters."
         if len(password.encode(errors="surrogatepass")) > LONGEST_PASSWORD:
-            return f"The password is too long: take at most {LONGEST_PASSWORD} bytes."
+            return f"The password is too long. Use at most {LONGEST_PASSWORD} bytes."
         if self.is_password_common(password) or self.is_password_common(password.lower()):
-            return "This password is one that everybody tries first: take another one."
+            return "This password is too common. Use another one."
         return None
 
     async def sign_up(self, form: Form, source: str, now: datetime) -> str:
-        """Makes an account and says in a sentence what comes next. Raises SignUpRefused that says why not.
+        """Creates an account; a message that says what to do next. Raises SignUpRefused that says why not.
 
-        `source` is where the form comes from: who guesses is slowed down.
+        `source` is the form's address, which has to wait after too many wrong codes.
         """
         try:
             self._wrong_codes.check(source, now)
         except TooManyTries as error:
-            raise SignUpRefused("There were too many wrong codes. Try again in a minute.") from error
+            raise SignUpRefused("Too many wrong codes. Try again in a minute.") from error
         name = self._acceptable(form)
         is_authorized = self._is_entitled(name, form.code, source, now)
         password = await _in_thread(bcrypt.hashpw, form.password.encode(), bcrypt.gensalt())
-        # Somebody may have been faster meanwhile.
+        # The name may have been taken meanwhile.
         self._check_free(name, is_authorized=is_authorized)
         waiting = self.get_user(name)
         if waiting is not None:
@@ -125,11 +123,11 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
         self.db.commit()
         self.log.info("%s signed up, authorised: %s", name, is_authorized)
         if is_authorized:
-            return "Your account is made. Log in with your name and your password."
-        return "Your wish for an account was noted. You can log in as soon as an administrator has authorised it."
+            return "Your account was created. Log in with your user name and password."
+        return "Your request was recorded. You can log in once an administrator has authorised your account."
 
     def get_handlers(self, app: Any) -> list[Any]:
-        """Ours take the place of those that act on a GET, or without a code."""
+        """Ours replace those that act on a GET, or without a code."""
         return [*account_routes(), *super().get_handlers(app)]
 
     def _acceptable(self, form: Form) -> str:
@@ -139,52 +137,54 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
         except web.HTTPError as error:
             raise SignUpRefused(str(error.log_message)) from error
         if not is_valid:
-            raise SignUpRefused("This user name is not possible.")
+            raise SignUpRefused("This user name is not allowed.")
         if form.password != form.again:
-            raise SignUpRefused("The two passwords are not the same.")
-        why = self.objection_to(form.password)
-        if why:
-            raise SignUpRefused(why)
+            raise SignUpRefused("The two passwords are different.")
+        problem = self.password_problem(form.password)
+        if problem:
+            raise SignUpRefused(problem)
         return name
 
     def _is_entitled(self, name: str, code: str, source: str, now: datetime) -> bool:
-        """Is the account authorised from the beginning? Raises SignUpRefused if there may be none at all."""
+        """Is the account authorised at once? Raises SignUpRefused if it may not be created."""
         if code.strip():
             is_right = is_code_of(code, self.sign_up_key, self.cluster, name)
             if not is_right or name in self.blocked_users:
                 self._wrong_codes.add(source, now)
                 raise SignUpRefused(WRONG_CODE)
         elif not self.requests or name in self.allowed_users | self.admin_users | self.blocked_users:
-            # Nobody but its bearer may take a name that is on the list.
-            raise SignUpRefused("This name needs its sign-up code, which you get from your administrator.")
+            # A name on the list is only for its own user.
+            raise SignUpRefused("This user name needs a sign-up code. Ask your administrator for it.")
         self._check_free(name, is_authorized=bool(code.strip()))
         return bool(code.strip())
 
     def _check_free(self, name: str, *, is_authorized: bool) -> None:
-        """Raises SignUpRefused if the name is taken. One that only waits gives way to the bearer of the name's code."""
+        """Raises SignUpRefused if the name is taken. A request is replaced by an account with the name's code."""
         known = self.get_user(name)
         if known is not None and (known.is_authorized or not is_authorized):
-            raise SignUpRefused(WRONG_CODE if is_authorized else "This name is taken: choose another one.")
+            raise SignUpRefused(
+                WRONG_CODE if is_authorized else "This user name is taken. Choose another one."
+            )
         if not is_authorized:
             waiting = self.db.query(UserInfo).filter(UserInfo.is_authorized.is_(False)).count()
             if waiting >= MOST_WAITING:
                 raise SignUpRefused(
-                    "Too many accounts wait for an administrator already. Ask for a sign-up code."
+                    "Too many requests are waiting for an administrator. Ask for a sign-up code."
                 )
 
 
 async def _in_thread(function: Any, *arguments: Any) -> Any:
-    """bcrypt takes a quarter of a second: a class that logs in at once must not stop the hub."""
+    """bcrypt takes a quarter of a second: a class that logs in at once must not block the hub."""
     return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
 
 
 def _is_password(password: str, hashed: bytes) -> bool:
-    told = password.encode(errors="surrogatepass")
-    return len(told) <= LONGEST_PASSWORD and bcrypt.checkpw(told, hashed)
+    encoded = password.encode(errors="surrogatepass")
+    return len(encoded) <= LONGEST_PASSWORD and bcrypt.checkpw(encoded, hashed)
 
 
 def account_routes() -> list[tuple[str, type[web.RequestHandler]]]:
-    """Our handlers, which come before the package's own."""
+    """Our handlers, which precede the package's own."""
     return [
         (r"/login", LoginPage),
         (r"/signup", SignUpPage),
@@ -195,33 +195,33 @@ def account_routes() -> list[tuple[str, type[web.RequestHandler]]]:
 
 
 class LoginPage(LoginHandler):  # type: ignore[misc]  # it publishes no types
-    """Tells nothing of an account to somebody who does not know its password."""
+    """Reveals nothing about an account without its password."""
 
     async def post(self) -> None:
         """Logs in."""
         data = {name: self.get_body_argument(name, strip=False) for name in self.request.body_arguments}
-        words, status = "Invalid username or password.", 403
+        message, status = "Invalid username or password.", 403
         try:
             user = await self.login_user(data)
         except web.HTTPError as error:
-            user, words, status = None, str(error.log_message), error.status_code
+            user, message, status = None, str(error.log_message), error.status_code
         if user:
             self._jupyterhub_user = user
             self.redirect(self.get_next_url(user))
             return
         self.set_status(status)
-        self.finish(await self._render(login_error=words, username=data.get("username", "")))
+        self.finish(await self._render(login_error=message, username=data.get("username", "")))
 
 
 class SignUpPage(SignUpHandler):  # type: ignore[misc]  # it publishes no types
-    """Makes an account for who has the name's code."""
+    """Creates an account with the name's code."""
 
     async def get(self) -> None:
         """The form; a link may carry the name."""
         await self._show(username=self.get_argument("username", ""))
 
     async def post(self) -> None:
-        """Makes the account."""
+        """Creates the account."""
         form = Form(
             name=self.get_body_argument("username", "", strip=False),
             code=self.get_body_argument("code", ""),
@@ -229,12 +229,12 @@ class SignUpPage(SignUpHandler):  # type: ignore[misc]  # it publishes no types
             again=self.get_body_argument("signup_password_confirmation", "", strip=False),
         )
         try:
-            words = await self.authenticator.sign_up(form, self.request.remote_ip, utc_now())
+            message = await self.authenticator.sign_up(form, self.request.remote_ip, utc_now())
         except SignUpRefused as error:
             self.set_status(400)
             await self._show(username=form.name, refusal=str(error))
         else:
-            await self._show(username=form.name, success=words)
+            await self._show(username=form.name, success=message)
 
     async def _show(self, **shown: Any) -> None:
         requests = self.authenticator.requests
@@ -244,26 +244,28 @@ class SignUpPage(SignUpHandler):  # type: ignore[misc]  # it publishes no types
 
 
 class AuthorizeHandler(LocalBase):  # type: ignore[misc]  # it publishes no types
-    """Authorises an account, or takes that back. By POST only: a link that somebody sends must not do it."""
+    """Authorises an account, or withdraws that. Only by POST: a link must not do it."""
 
     @admin_users_scope  # type: ignore[untyped-decorator]  # it publishes no types
     async def post(self, name: str) -> None:
         """Changes it and shows the accounts."""
         if UserInfo.find(self.db, name) is None:
-            raise web.HTTPError(404, "There is no such account.")
+            raise web.HTTPError(404, "This account does not exist.")
         UserInfo.change_authorization(self.db, name)
         self.redirect(self.hub.base_url + "authorize")
 
 
 class DiscardHandler(LocalBase):  # type: ignore[misc]  # it publishes no types
-    """Deletes an account that is not authorised. The name's sign-up code makes a new one."""
+    """Deletes an account that is not authorised. The name's sign-up code creates a new one."""
 
     @admin_users_scope  # type: ignore[untyped-decorator]  # it publishes no types
     async def post(self, name: str) -> None:
         """Deletes it and shows the accounts."""
         account = UserInfo.find(self.db, name)
         if account is None or account.is_authorized:
-            raise web.HTTPError(409, "Only an account that is not authorised can be deleted.")
+            raise web.HTTPError(
+                409, "An authorised account cannot be deleted. Withdraw the authorisation first."
+            )
         self.db.delete(account)
         self.db.commit()
         self.redirect(self.hub.base_url + "authorize")

@@ -14,12 +14,12 @@ from lifecycle_app.model.worker import worker_key
 
 
 class _NamedServers:
-    """Says clearly why a server's name is refused, wherever JupyterHub checks one."""
+    """Says why a server's name is refused, wherever JupyterHub checks one."""
 
     async def _check_named_server_request(self, user: Any, server_name: str, *args: Any, **more: Any) -> None:
-        why = server_objection(server_name)
-        if why:
-            raise web.HTTPError(400, why)
+        problem = server_name_problem(server_name)
+        if problem:
+            raise web.HTTPError(400, problem)
         await super()._check_named_server_request(  # type: ignore[misc]  # JupyterHub publishes no types
             user, server_name, *args, **more
         )
@@ -30,7 +30,7 @@ class SpawnPage(WithParts, _NamedServers, SpawnHandler):  # type: ignore[misc]  
 
 
 class ServerHandler(WithParts, _NamedServers, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """JupyterHub's own, but a start's options are checked at once, and a stop knows who asked for it."""
+    """JupyterHub's own, but a start's options are checked at once, and a stop records who requested it."""
 
     async def post(self, user_name: str, server_name: str = "") -> None:
         """Starts a server."""
@@ -42,39 +42,41 @@ class ServerHandler(WithParts, _NamedServers, UserServerAPIHandler):  # type: ig
         await super().post(user_name, server_name)
 
     async def stop_single_user(self, user: Any, server_name: str = "") -> Any:
-        """Stops a server for the one who asks."""
+        """Stops a server for the current user."""
         user.spawners[server_name].stop_requested_by = self.current_user.name
         return await super().stop_single_user(user, server_name)
 
 
 class UserHandler(WithParts, UserAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """JupyterHub's own, but a user who has a machine keeps the name by which it is found."""
+    """JupyterHub's own, but a user who has a machine cannot be renamed: it is found by the name."""
 
     @needs_scope("admin:users")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
     async def patch(self, user_name: str) -> None:
         """Changes a user."""
-        asked = self.get_json_body()
-        if isinstance(asked, dict) and asked.get("name", user_name) != user_name:
-            await self._refuse_if_there_is_a_machine(user_name)
+        changes = self.get_json_body()
+        if isinstance(changes, dict) and changes.get("name", user_name) != user_name:
+            await self._refuse_with_machine(user_name)
         await super().patch(user_name)
 
-    async def _refuse_if_there_is_a_machine(self, user_name: str) -> None:
+    async def _refuse_with_machine(self, user_name: str) -> None:
         user = self.find_user(user_name)
         if user is None:
             return
         try:
-            is_there = await self._has_machine(user)
+            has_machine = await self._has_machine(user)
         except RecordError as error:
-            raise web.HTTPError(503, "It cannot be told just now whether the user has a machine.") from error
-        if is_there:
+            raise web.HTTPError(
+                503, "The hub cannot read whether this user has a machine. Try again in a minute."
+            ) from error
+        if has_machine:
             raise web.HTTPError(
                 409,
-                f"{user.name} has a machine, which is found by that name: it would be lost with its files."
-                " Make a new user instead.",
+                f"{user.name} cannot be renamed: the user's machine and files are found by this name."
+                " Create a new user instead.",
             )
 
     async def _has_machine(self, user: Any) -> bool:
-        """Is there a record of any server of the user, a deleted one's too, or a launch under way?"""
+        """Has any server of the user a record, even a deleted one, or an active start?"""
         await self.parts.reader.loaded()
         if any(spawner.active for spawner in user.spawners.values()):
             return True
@@ -86,14 +88,11 @@ class UserHandler(WithParts, UserAPIHandler):  # type: ignore[misc]  # JupyterHu
         )
 
 
-def server_objection(name: str) -> str | None:
-    """Why a named server's name is refused, in a sentence for its user; None if it is accepted.
-
-    The rule is JupyterHub's own.
-    """
+def server_name_problem(name: str) -> str | None:
+    """Why a named server's name is refused, for its user; None if it is accepted. The rule is JupyterHub's own."""
     if is_valid_safe_slug(name):
         return None
     return (
-        "A server's name can have 1 to 30 lower-case letters a to z, digits and single hyphens in it. It begins with a"
+        "A server name has 1 to 30 characters: lower-case letters a to z, digits and single hyphens. It begins with a"
         " letter and does not end with a hyphen."
     )

@@ -25,34 +25,34 @@ _UNUSABLE = frozenset("/\\?#%<>")
 
 
 def normalised(name: str) -> str:
-    """The one spelling of a name that stands for all of its equivalent ones."""
+    """The one spelling that represents all equivalent ones."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
 
 
-def objection(name: str) -> str | None:
-    """Why a normalised name is refused, in a sentence for its bearer; None if it is accepted."""
+def name_problem(name: str) -> str | None:
+    """Why a normalised name is refused, for its user; None if it is accepted."""
     if not name:
         return "A user name cannot be empty."
     if len(name.encode(errors="surrogatepass")) > LONGEST:
-        return f"This user name is too long: at most {LONGEST} bytes are possible."
+        return f"This user name is too long: at most {LONGEST} bytes are allowed."
     if name != name.strip():
         return "A user name cannot begin or end with a space."
     if set(name) == {"."}:
-        return "A user name cannot consist of dots alone."
-    return _objection_to_characters(name)
+        return "A user name cannot consist only of dots."
+    return _character_problem(name)
 
 
-def _objection_to_characters(name: str) -> str | None:
+def _character_problem(name: str) -> str | None:
     for character in name:
         category = unicodedata.category(character)
         if category in _CONTROL:
-            return f"This user name has an invisible or unknown character in it (U+{ord(character):04X})."
+            return f"This user name contains an invisible or unknown character (U+{ord(character):04X})."
         if category == "Zs" and character != " ":
-            return f"This user name has an unusual space in it (U+{ord(character):04X})."
+            return f"This user name contains an unusual space (U+{ord(character):04X})."
         if character in _UNUSABLE:
-            return f"A user name cannot have the character {character} in it."
+            return f"A user name cannot contain the character {character}."
     if unicodedata.normalize("NFKC", name) != name or normalised(name) != name:
-        return "This user name has letters in it that look like others: write it with plain ones."
+        return "This user name contains letters that look like other letters. Use plain ones."
     return None
 
 
@@ -61,21 +61,21 @@ def _objection_to_characters(name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Normalised names. An administrator is a user too; nobody is both a user and removed."""
+    """Normalised names. An administrator is a user too; a removed user is not."""
 
     users: frozenset[str] = frozenset()
     admins: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
-    """Those who were users: they may not log in, whoever else would let them."""
+    """Former users: they may not log in, even if something else would allow it."""
 
     def with_user(self, name: str, *, admin: bool = False) -> "People":
-        """With this user, who may have been removed before. Raises ValueError that says why a name is refused."""
+        """With this user, who may have been removed earlier. Raises ValueError that says why a name is refused."""
         key = accepted(name)
         admins = self.admins | {key} if admin else self.admins - {key}
         return People(self.users | {key}, admins, self.removed - {key})
 
     def without(self, name: str) -> "People":
-        """Without this user, who may not log in any more. Raises ValueError that says why a name is refused."""
+        """Without this user, who may no longer log in. Raises ValueError that says why a name is refused."""
         key = accepted(name)
         return People(self.users - {key}, self.admins - {key}, self.removed | {key})
 
@@ -83,25 +83,25 @@ class People:
 def accepted(name: str) -> str:
     """The name as it is kept. Raises ValueError that says why it is refused."""
     key = normalised(name)
-    why = objection(key)
-    if why:
-        raise ValueError(f"{name[:100]!r}: {why}")
+    problem = name_problem(key)
+    if problem:
+        raise ValueError(f"{name[:100]!r}: {problem}")
     return key
 
 
 def parse(text: str) -> People:
     """The people in `{"users": {"alice": {"admin": true}}, "removed": ["bob"]}`.
 
-    Raises ValueError that names what is wrong. Who is both is removed: the safer of the two.
+    Raises ValueError that names what is wrong. A name that is in both is removed: the safer of the two.
     """
-    told = json.loads(text)
-    if not isinstance(told, dict):
-        raise ValueError("no object")  # noqa: TRY004 -- a wrong text, not a wrong program
-    users, removed = told.get("users", {}), told.get("removed", [])
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("not an object")  # noqa: TRY004 -- a wrong text, not a wrong program
+    users, removed = document.get("users", {}), document.get("removed", [])
     if not isinstance(users, dict) or not all(isinstance(about, dict) for about in users.values()):
-        raise ValueError("`users` is no object of objects")
+        raise ValueError("`users` is not an object of objects")
     if not isinstance(removed, list) or not all(isinstance(name, str) for name in removed):
-        raise ValueError("`removed` is no list of names")
+        raise ValueError("`removed` is not a list of names")
     gone = frozenset(accepted(name) for name in removed)
     known = {accepted(name): _is_admin(name, about) for name, about in users.items()}
     names = frozenset(known) - gone
@@ -143,20 +143,20 @@ def _is_admin(name: str, about: dict[str, Any]) -> bool:
     return admin
 
 
-LETTERS = 16
-"""Of 32 each: 80 bits, which nobody guesses over HTTP."""
+CODE_LENGTH = 16
+"""Of 32 each: 80 bits, which cannot be guessed over HTTP."""
 
 
 def sign_up_code(key: str, cluster: str, name: str) -> str:
-    """The code of a normalised name, like ABCD-EFGH-IJKL-MNOP. It follows from the key: nobody has to keep it."""
+    """The code of a normalised name, like ABCD-EFGH-IJKL-MNOP. It is derived from the key and need not be stored."""
     message = json.dumps(["sign-up", cluster, name], ensure_ascii=True)
     digest = hmac.new(key.encode(), message.encode(), hashlib.sha256).digest()
-    letters = base64.b32encode(digest).decode()[:LETTERS]
-    return "-".join(letters[start : start + 4] for start in range(0, LETTERS, 4))
+    letters = base64.b32encode(digest).decode()[:CODE_LENGTH]
+    return "-".join(letters[start : start + 4] for start in range(0, CODE_LENGTH, 4))
 
 
-def is_code_of(told: str, key: str, cluster: str, name: str) -> bool:
-    """Is this the name's code, however it is spaced and whichever case it is in?"""
-    plain = "".join(told.split()).replace("-", "").upper()
-    wanted = sign_up_code(key, cluster, name).replace("-", "")
-    return hmac.compare_digest(plain.encode(errors="replace"), wanted.encode())
+def is_code_of(given: str, key: str, cluster: str, name: str) -> bool:
+    """Is this the name's code, in whatever spacing and case?"""
+    plain = "".join(given.split()).replace("-", "").upper()
+    expected = sign_up_code(key, cluster, name).replace("-", "")
+    return hmac.compare_digest(plain.encode(errors="replace"), expected.encode())

@@ -21,16 +21,16 @@ log = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=1)
 FRESH = timedelta(seconds=5)
-"""Launches read the image again, a class that logs in at once not one by one."""
+"""How long a launch uses an image that was read: a class that logs in at once does not read it one by one."""
 IMAGE = re.compile(r"ami-[0-9a-f]{8,17}\Z")
 
 Apply = Callable[[People], Awaitable[None]]
 
 
-class Wanted:
-    """Read from the settings table when the hub starts and then every minute.
+class OperatorSettings:
+    """The users and the image in the settings table, read when the hub starts and then every minute.
 
-    `read` gives the texts of the scopes that exist. What cannot be read, or is no use, leaves the last known as it is.
+    `read` returns the texts of the scopes that exist. If one cannot be read or used, its last value stays.
     """
 
     def __init__(
@@ -58,29 +58,29 @@ class Wanted:
         try:
             self._take(self._read())
         except StoreUnavailable as error:
-            log.warning("users and image cannot be read, going on with what the settings say: %s", error)
+            log.warning("users and image cannot be read, going on with those of the configuration: %s", error)
 
     async def read_again(self) -> None:
-        """Takes in what is wanted now. Raises StoreUnavailable."""
+        """Reads both now. Raises StoreUnavailable."""
         self._take(await self._calls.read(self._read))
 
     async def image_now(self) -> str:
-        """The image for a worker whose launch begins now: what was read some seconds ago, or the last known; "" where
-        there has been none yet.
+        """The image for a launch that begins now: the one read some seconds ago, or the last known; "" before the first
+        one is built.
         """
         if not self.image or self._clock() - self._read_at >= FRESH.total_seconds():
             try:
                 await self.read_again()
             except StoreUnavailable as error:
-                log.warning("the image cannot be read, going on with the one known: %s", error)
+                log.warning("the image cannot be read, going on with the last known: %s", error)
         return self.image
 
     def follow(self, apply: Apply) -> None:
-        """Goes on reading, and hands the people to `apply` each time, changed or not."""
+        """Keeps reading, and passes the people to `apply` each time, changed or not."""
         self._task = asyncio.ensure_future(self._follow(apply))
 
     async def close(self) -> None:
-        """Ends the reading."""
+        """Stops reading."""
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -91,13 +91,13 @@ class Wanted:
             try:
                 await self.read_again()
             except StoreUnavailable as error:
-                log.warning("users and image cannot be read, going on with those known: %s", error)
+                log.warning("users and image cannot be read, going on with the last known: %s", error)
             except Exception:
-                log.exception("users and image cannot be read, going on with those known")
+                log.exception("users and image cannot be read, going on with the last known")
             try:
                 await apply(self.people)
             except Exception:
-                log.exception("the users cannot be taken over; trying again in %s", self._every)
+                log.exception("the users cannot be applied; trying again in %s", self._every)
 
     def _take(self, texts: Mapping[str, str]) -> None:
         self._read_at = self._clock()
@@ -112,21 +112,25 @@ class Wanted:
         try:
             self.people = names.parse(text)
         except ValueError as error:
-            log.error("the users in the settings table cannot be used, going on with those known: %s", error)
+            log.error(
+                "the users in the settings table cannot be used, going on with the last known: %s", error
+            )
 
     def _take_image(self, text: str | None, fallback: str) -> None:
         image = fallback if text is None else text
         if not image:
-            return  # none has been built yet, or it was and stays
+            return  # none has been built yet, or the last known stays
         if not IMAGE.match(image):
-            log.error("the settings table's image %r is no image, going on with %s", image[:100], self.image)
+            log.error(
+                "the settings table's image %r is not an AMI id, going on with %s", image[:100], self.image
+            )
         elif image != self.image:
-            log.info("workers are launched from %s from now on, no longer from %s", image, self.image)
+            log.info("new workers are launched from %s instead of %s", image, self.image)
             self.image = image
 
 
 def set_people(authenticator: Authenticator, people: People, before: People = People()) -> None:  # noqa: B008 -- frozen
-    """Tells the authenticator. Names that an administrator added in the hub stay allowed."""
+    """Sets the authenticator's users. Names that an administrator added in the hub stay allowed."""
     allowed: set[str] = authenticator.allowed_users
     # In place: JupyterHub's own additions go into the same set.
     allowed -= (before.users - people.users) | people.removed
@@ -136,7 +140,7 @@ def set_people(authenticator: Authenticator, people: People, before: People = Pe
 
 
 class Membership:
-    """The hub's users, brought in line with the operator's list. `app` is JupyterHub's application."""
+    """Applies the operator's list to the hub's users. `app` is JupyterHub's application."""
 
     def __init__(self, app: Any, authenticator: Authenticator, people: People) -> None:
         self._app = app
@@ -144,16 +148,16 @@ class Membership:
         self._people = people
 
     async def apply(self, people: People) -> None:
-        """Takes over the list. Repeating it is harmless, and makes up for what did not work the last time."""
+        """Applies the list. Repeating it is harmless, and completes what failed the last time."""
         set_people(self._authenticator, people, self._people)
         self._people = people
-        self._appoint(people)
+        self._set_admins(people)
         for name in self._known(people.removed):
             self._revoke(name)
             await self._stop_servers(name)
 
-    def _appoint(self, people: People) -> None:
-        """Makes administrators of those who are to be, and of the other names on the list none."""
+    def _set_admins(self, people: People) -> None:
+        """Makes the list's administrators administrators, and its other users ordinary users."""
         db = self._app.db
         for user in db.query(orm.User).filter(orm.User.admin.is_(True)).all():
             if user.name in people.users - people.admins:
@@ -170,18 +174,18 @@ class Membership:
         self._app.db.commit()
 
     def _known(self, names: frozenset[str]) -> list[str]:
-        """Those among the names of which the hub has a user."""
+        """The names that the hub has a user for."""
         return [name for name in sorted(names) if orm.User.find(self._app.db, name) is not None]
 
     def _revoke(self, name: str) -> None:
-        """Logs a user out everywhere, and takes all rights away, as JupyterHub does to blocked users when it starts.
+        """Logs a user out everywhere and removes all rights, as JupyterHub does with blocked users when it starts.
 
-        The user's tokens can do no more than the user.
+        The user's tokens have no more rights than the user.
         """
         db, user = self._app.db, orm.User.find(self._app.db, name)
         if not (user.roles or user.admin or user.groups):
             return
-        log.info("%s was removed: logged out and without any right from now on", name)
+        log.info("%s was removed from the cluster: logged out, without rights", name)
         user.admin, user.roles, user.groups = False, [], []
         user.cookie_id = orm.new_token()
         db.commit()

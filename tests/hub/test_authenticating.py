@@ -17,8 +17,8 @@ PEOPLE = People(frozenset({"ada", "boss"}), frozenset({"boss"}), frozenset({"bob
 
 def parts() -> Any:
     """What the authenticator needs of the hub's parts; nobody follows the list."""
-    wanted = SimpleNamespace(people=PEOPLE, follow=id)
-    return SimpleNamespace(settings=SETTINGS, wanted=wanted, reader=None, pages=None)
+    operator = SimpleNamespace(people=PEOPLE, follow=id)
+    return SimpleNamespace(settings=SETTINGS, operator=operator, reader=None, pages=None)
 
 
 def authenticator(name: str = "shared-password") -> Any:

@@ -13,7 +13,7 @@ from hub.config import tuning
 
 def test_a_commit_waits_for_no_disk_and_keys_are_still_checked(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
-    session = orm.new_session_factory(url, **tuning.options())()
+    session = orm.new_session_factory(url, **tuning.database_options())()
     asked = {
         name: session.execute(text(f"PRAGMA {name}")).scalar()
         for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -26,10 +26,10 @@ def test_a_commit_waits_for_no_disk_and_keys_are_still_checked(tmp_path: Path) -
 def test_what_was_committed_is_there_for_whoever_opens_the_database_next(tmp_path: Path) -> None:
     """Though the first connection is still open, as a killed hub's is."""
     url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
-    first = orm.new_session_factory(url, **tuning.options())()
+    first = orm.new_session_factory(url, **tuning.database_options())()
     first.add(orm.User(name="ada"))
     first.commit()
-    second = orm.new_session_factory(url, **tuning.options())()
+    second = orm.new_session_factory(url, **tuning.database_options())()
     assert orm.User.find(second, "ada") is not None
     for session in (first, second):
         session.close()

@@ -188,9 +188,9 @@ class Sts:
         self.may_answer = asyncio.Event()
         self.problem: Exception | None = None
         self.identities._account = "123456789012"
-        cast(Any, self.identities)._asked = self._asked
+        cast(Any, self.identities)._ask_sts = self._ask_sts
 
-    async def _asked(self, _: Any) -> str:
+    async def _ask_sts(self, _: Any) -> str:
         self.asked += 1
         await self.may_answer.wait()
         if self.problem:

@@ -117,7 +117,7 @@ async def test_directory_with_another_certificate_hears_no_password(
 ) -> None:
     trusted = tmp_path / "trusted.pem"
     trusted.write_text(OTHER.certificate)
-    with pytest.raises(HTTPError, match="does not answer just now"):
+    with pytest.raises(HTTPError, match="does not answer"):
         await authenticator(directory, trusted).authenticate(None, {"username": "ada", "password": PASSWORD})
     assert directory.heard == []
 

@@ -122,7 +122,7 @@ def test_native_accounts(hub: Emulated) -> None:
     guest = Account(hub.public_url)
     assert guest.sign_up("guest, Ms").status_code == 200
     waiting = guest.log_in("guest, ms", PASSWORD)
-    assert (waiting.status_code, "waits for an administrator" in waiting.text) == (403, True)
+    assert (waiting.status_code, "not authorised yet" in waiting.text) == (403, True)
     assert guest.post("/hub/authorize/guest%2C%20ms").status_code == 403
     assert boss.page("/hub/authorize/guest%2C%20ms").status_code == 405, "a link must not do it"
     assert boss.post("/hub/authorize/guest%2C%20ms").ok

@@ -8,8 +8,8 @@ import pytest
 from hub.identity import worker_token
 from hub.spawn.instances import filter_value
 from hub.spawn.launch_request import client_token
-from hub.users.handlers import server_objection
-from hub.users.names import LONGEST, normalised, objection
+from hub.users.handlers import server_name_problem
+from hub.users.names import LONGEST, name_problem, normalised
 from lifecycle_app.model.worker import worker_key
 
 ACCEPTED = [
@@ -67,19 +67,19 @@ REFUSED = [
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_accepted(name: str) -> None:
-    assert objection(normalised(name)) is None
+    assert name_problem(normalised(name)) is None
 
 
 @pytest.mark.parametrize(("name", "words"), REFUSED)
 def test_refused_with_the_reason(name: str, words: str) -> None:
-    why = objection(normalised(name))
+    why = name_problem(normalised(name))
     assert why is not None
     assert words in why
 
 
 @pytest.mark.parametrize("name", ["gpu", "a", "gpu-2", "x" * 30])
 def test_accepted_server(name: str) -> None:
-    assert server_objection(name) is None
+    assert server_name_problem(name) is None
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_accepted_server(name: str) -> None:
     ],
 )
 def test_refused_server_is_told_what_is_possible(name: str) -> None:
-    why = server_objection(name)
+    why = server_name_problem(name)
     assert why is not None
     assert "lower-case letters a to z" in why
 

@@ -30,7 +30,7 @@ def test_reads_names_as_the_hub_knows_them_and_removed_wins(text: str, found: Pe
     ("text", "words"),
     [
         ("", "Expecting value"),
-        ("[]", "no object"),
+        ("[]", "not an object"),
         ('{"users": ["alice"]}', "`users`"),
         ('{"users": {"alice": true}}', "`users`"),
         ('{"users": {"alice": {"admin": "yes"}}}', "`admin` of 'alice'"),

@@ -47,7 +47,7 @@ class Asked(Proxy):
 async def test_routes_are_given_again_if_not_even_the_hub_is_known(routes: Any, checked: Any) -> None:
     proxy = Asked(hub=SimpleNamespace(routespec="/"))
     proxy.routes = routes
-    await proxy.look(PEOPLE, SERVICES)
+    await proxy.restore_routes(PEOPLE, SERVICES)
     assert proxy.checked == checked
 
 
@@ -70,7 +70,7 @@ class Watched(Proxy):
 
     looks: "asyncio.Queue[None]"
 
-    async def look(self, users: Any, services: Any) -> None:
+    async def restore_routes(self, users: Any, services: Any) -> None:
         self.looks.put_nowait(None)
 
 

@@ -11,7 +11,7 @@ from hub.clients.lifecycle import BadRecords, Reader
 from hub.errors import RecordUnusable
 from hub.pages.texts import Pages
 from hub.users.names import People
-from hub.users.operator_settings import Wanted
+from hub.users.operator_settings import OperatorSettings
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry
@@ -54,7 +54,7 @@ async def test_pages_are_shown_without_it() -> None:
     reader = Reader(store.changed_since, calls(), interval=MINUTE)
     store.problems = [BAD]
     shown = await Pages(cast(WorkerStore, store), reader, calls()).about("ada")
-    assert (shown.worker, shown.headline) == ("ada", "")
+    assert (shown.worker, list(shown.headline)) == ("ada", [])
 
 
 def test_it_is_named_once_and_again_when_it_is_bad_in_another_way(caplog: pytest.LogCaptureFixture) -> None:
@@ -86,7 +86,7 @@ def test_settings_that_are_no_text_leave_people_and_image_as_they_are(
 ) -> None:
     """They are not taken for absent, which would bring the hub's first users and image back."""
     texts = {"users": '{"users": {"ada": {}}}', "image": "ami-0123456789abcdef0"}
-    wanted = Wanted(lambda: texts, calls(), image="", known=People())
+    wanted = OperatorSettings(lambda: texts, calls(), image="", known=People())
     wanted.read_at_start()
     assert (set(wanted.people.users), wanted.image) == ({"ada"}, "ami-0123456789abcdef0")
     texts = dict.fromkeys(texts, "not text but of DynamoDB's type M")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hub.users.names import People
-from hub.users.operator_settings import Wanted
+from hub.users.operator_settings import OperatorSettings
 from lifecycle_app.errors import StoreUnavailable
 from tests.hub.fakes import calls
 
@@ -30,37 +30,37 @@ class Table:
             raise self.problem
         return self.texts
 
-    def wanted(self, every: timedelta = timedelta(minutes=1)) -> Wanted:
-        return Wanted(self.read, calls(), image=FIRST, known=FILE, every=every)
+    def settings(self, every: timedelta = timedelta(minutes=1)) -> OperatorSettings:
+        return OperatorSettings(self.read, calls(), image=FIRST, known=FILE, every=every)
 
 
 def test_table_outweighs_the_settings_and_the_users_file() -> None:
-    wanted = Table(**ALICE, image=SECOND).wanted()
-    assert (wanted.people, wanted.image) == (FILE, FIRST)
-    wanted.read_at_start()
-    assert (set(wanted.people.users), wanted.image) == ({"alice"}, SECOND)
+    settings = Table(**ALICE, image=SECOND).settings()
+    assert (settings.people, settings.image) == (FILE, FIRST)
+    settings.read_at_start()
+    assert (set(settings.people.users), settings.image) == ({"alice"}, SECOND)
 
 
 def test_settings_count_where_the_table_says_nothing() -> None:
-    wanted = Table().wanted()
-    wanted.read_at_start()
-    assert (wanted.people, wanted.image) == (FILE, FIRST)
+    settings = Table().settings()
+    settings.read_at_start()
+    assert (settings.people, settings.image) == (FILE, FIRST)
 
 
 @pytest.mark.parametrize("users", ["[]", "nonsense", '{"users": {"a/b": {}}}'])
 async def test_what_is_no_use_leaves_the_last_known(users: str) -> None:
     table = Table(**ALICE, image=SECOND)
-    wanted = table.wanted()
-    wanted.read_at_start()
+    settings = table.settings()
+    settings.read_at_start()
     table.texts = {"users": users, "image": "ubuntu"}
-    await wanted.read_again()
-    assert (set(wanted.people.users), wanted.image) == ({"alice"}, SECOND)
+    await settings.read_again()
+    assert (set(settings.people.users), settings.image) == ({"alice"}, SECOND)
 
 
 async def test_failed_read_leaves_the_last_known_and_is_made_up_for() -> None:
     table = Table(**ALICE)
-    wanted = table.wanted(every=timedelta(milliseconds=1))
-    wanted.read_at_start()
+    settings = table.settings(every=timedelta(milliseconds=1))
+    settings.read_at_start()
     table.problem = StoreUnavailable("down")
     heard: list[People] = []
     enough = asyncio.Event()
@@ -74,9 +74,9 @@ async def test_failed_read_leaves_the_last_known_and_is_made_up_for() -> None:
         if len(heard) == 2:
             enough.set()
 
-    wanted.follow(apply)
+    settings.follow(apply)
     await asyncio.wait_for(enough.wait(), 5)
-    await wanted.close()
+    await settings.close()
     assert [set(people.users) for people in heard[:2]] == [{"alice"}, set()]
     assert heard[1].removed == {"alice"}
 
@@ -84,28 +84,28 @@ async def test_failed_read_leaves_the_last_known_and_is_made_up_for() -> None:
 def test_hub_starts_without_the_table() -> None:
     table = Table(**ALICE)
     table.problem = StoreUnavailable("down")
-    wanted = table.wanted()
-    wanted.read_at_start()
-    assert wanted.people == FILE
+    settings = table.settings()
+    settings.read_at_start()
+    assert settings.people == FILE
 
 
 async def test_launches_read_the_image_again_but_a_class_reads_it_once() -> None:
     """An image that was just built is taken at once; whoever logs in within the same seconds reads nothing."""
     table = Table(image=FIRST)
     now = [100.0]
-    wanted = Wanted(table.read, calls(), image="", known=FILE, clock=lambda: now[0])
-    wanted.read_at_start()
+    settings = OperatorSettings(table.read, calls(), image="", known=FILE, clock=lambda: now[0])
+    settings.read_at_start()
     table.texts = {"image": SECOND}
-    assert [await wanted.image_now() for _ in range(3)] == [FIRST] * 3
+    assert [await settings.image_now() for _ in range(3)] == [FIRST] * 3
     now[0] += 5
-    assert [await wanted.image_now() for _ in range(3)] == [SECOND] * 3
+    assert [await settings.image_now() for _ in range(3)] == [SECOND] * 3
     assert table.reads == 2
 
 
 async def test_before_the_first_image_there_is_none() -> None:
     """A hub that is up before the image is built says so, and knows it as soon as it is there."""
     table = Table()
-    wanted = Wanted(table.read, calls(), image="", known=FILE, clock=lambda: 100.0)
-    assert await wanted.image_now() == ""
+    settings = OperatorSettings(table.read, calls(), image="", known=FILE, clock=lambda: 100.0)
+    assert await settings.image_now() == ""
     table.texts = {"image": FIRST}
-    assert await wanted.image_now() == FIRST
+    assert await settings.image_now() == FIRST
