@@ -8,10 +8,11 @@ from typing import Any
 
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines.base_images import BaseImage
+from hub.spawn.launch_request import CREATOR, instance_request
+from hub.spawn.launch_request import disk as root_disk
 from lifecycle_app.contract import TAG_CLUSTER, TAG_CREATOR, TAG_OWNER, TAG_ROLE
 
 TAG_CONTENT = "cloudjhub:content"
-CREATOR = "cloudjhub"
 USER_DATA_LIMIT = 16 * 1024
 """Bytes that EC2 accepts, before base64."""
 
@@ -57,28 +58,12 @@ def request(
     user_data: str,
 ) -> dict[str, Any]:
     """RunInstances for one machine with an encrypted root disk (GB) that is deleted with it."""
-    return {
-        "ImageId": base.image,
-        "InstanceType": instance_type,
-        "NetworkInterfaces": [{"DeviceIndex": 0, **interface}],
-        "IamInstanceProfile": {"Name": profile},
-        "InstanceInitiatedShutdownBehavior": "stop",
-        "MetadataOptions": {
-            "HttpEndpoint": "enabled",
-            "HttpTokens": "required",
-            "HttpPutResponseHopLimit": 1,
-        },
-        "BlockDeviceMappings": [
-            {
-                "DeviceName": base.root_device,
-                "Ebs": {
-                    "VolumeSize": disk,
-                    "VolumeType": "gp3",
-                    "Encrypted": True,
-                    "DeleteOnTermination": True,
-                },
-            }
-        ],
-        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
-        "UserData": user_data,
-    }
+    common = instance_request(
+        image=base.image,
+        instance_type=instance_type,
+        role=profile,
+        disks=[root_disk(base.root_device, disk)],
+        tags=tags,
+        user_data=user_data,
+    )
+    return {**common, "NetworkInterfaces": [{"DeviceIndex": 0, **interface}]}

@@ -77,24 +77,49 @@ def run_request(
     """One RunInstances request."""
     tags = worker_tags(order.worker, settings, place.zone)
     request = {
-        "ImageId": order.image.id,
-        "InstanceType": instance_type,
+        **instance_request(
+            image=order.image.id,
+            instance_type=instance_type,
+            role=settings.role,
+            disks=_disks(settings, order.image.root_device, with_home=order.home_volume is None),
+            tags=tags,
+            user_data=user_data(settings),
+        ),
         "MinCount": 1,
         "MaxCount": 1,
         "SubnetId": place.subnet,
         "SecurityGroupIds": [settings.group],
-        "IamInstanceProfile": {"Name": settings.role},
+    }
+    return {**request, "ClientToken": client_token(request, order.previous, generation)}
+
+
+def instance_request(
+    *,
+    image: str,
+    instance_type: str,
+    role: str,
+    disks: list[dict[str, Any]],
+    tags: list[dict[str, str]],
+    user_data: str,
+) -> dict[str, Any]:
+    """What the RunInstances requests of workers, managers and image builders have in common.
+
+    An instance that shuts itself down is stopped, not terminated, and its metadata service answers version 2 alone.
+    """
+    return {
+        "ImageId": image,
+        "InstanceType": instance_type,
+        "IamInstanceProfile": {"Name": role},
         "InstanceInitiatedShutdownBehavior": "stop",
         "MetadataOptions": {
             "HttpEndpoint": "enabled",
             "HttpTokens": "required",
             "HttpPutResponseHopLimit": 1,
         },
-        "BlockDeviceMappings": _disks(settings, order.image.root_device, with_home=order.home_volume is None),
+        "BlockDeviceMappings": disks,
         "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
-        "UserData": user_data(settings),
+        "UserData": user_data,
     }
-    return {**request, "ClientToken": client_token(request, order.previous, generation)}
 
 
 def client_token(request: Mapping[str, object], previous: str | None, generation: int) -> str:
@@ -136,13 +161,14 @@ def user_data(settings: Settings) -> str:
 
 
 def _disks(settings: Settings, root_device: str, *, with_home: bool) -> list[dict[str, Any]]:
-    disks = [_disk(root_device, settings.worker_disk, goes_with_instance=True)]
+    disks = [disk(root_device, settings.worker_disk)]
     if settings.home_disk and with_home:
-        disks.append(_disk(HOME_DEVICE, settings.home_disk, goes_with_instance=False))
+        disks.append(disk(HOME_DEVICE, settings.home_disk, goes_with_instance=False))
     return disks
 
 
-def _disk(device: str, size: int, *, goes_with_instance: bool) -> dict[str, Any]:
+def disk(device: str, size: int, *, goes_with_instance: bool = True) -> dict[str, Any]:
+    """A new encrypted disk of `size` GB at a device; unless told otherwise, it is deleted with its instance."""
     return {
         "DeviceName": device,
         "Ebs": {
