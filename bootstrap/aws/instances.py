@@ -31,7 +31,7 @@ DETACHED_WITHIN = 300.0
 FILTER_VALUES = 200
 """EC2 takes no more values in a filter."""
 
-MENDS = {
+FIXES = {
     "VcpuLimitExceeded": "ask AWS for more vCPUs (Service Quotas, Running On-Demand instances), or stop other machines",
     "InstanceLimitExceeded": "ask AWS for a higher quota of instances, or stop other machines",
     "InsufficientInstanceCapacity": "AWS has no such machine free there now: try again later, or name another type",
@@ -44,9 +44,9 @@ MENDS = {
 
 def launch(aws: Aws, request: Mapping[str, Any]) -> str:
     """The id of the instance of a RunInstances request for one instance. The same request, run again after an
-    interruption, finds the instance that it launched before, as long as that is not terminated.
+    interruption, finds the instance that it launched before, unless that is terminated.
 
-    Raises Refused with the mend.
+    Raises Refused, which says what to do.
     """
     for generation in range(GENERATIONS):
         token = client_token(request, generation)
@@ -64,10 +64,10 @@ def launch(aws: Aws, request: Mapping[str, Any]) -> str:
         except ClientError as error:
             if code_of(error) == "IdempotentInstanceTerminated":
                 continue
-            mend = MENDS.get(code_of(error))
-            if mend is None:
+            fix = FIXES.get(code_of(error))
+            if fix is None:
                 raise
-            raise Refused(f"AWS launched no {request['InstanceType']} ({code_of(error)}): {mend}") from error
+            raise Refused(f"AWS launched no {request['InstanceType']} ({code_of(error)}): {fix}") from error
     raise StepFailed(f"{GENERATIONS} instances of the same request were terminated: see why in EC2's console")
 
 
@@ -83,7 +83,7 @@ def client_token(request: Mapping[str, Any], generation: int) -> str:
 
 
 def terminate(aws: Aws, ids: Sequence[str], cluster: str, report: Report = lambda _: None) -> None:
-    """End these instances of the cluster and wait until they are gone. Those that are gone already do not matter.
+    """Terminate these instances of the cluster and wait until they are. Those that already are do not matter.
 
     Raises Refused, before anything is ended, if one of them is not the cluster's; StepFailed if it takes too long.
     """
@@ -92,8 +92,8 @@ def terminate(aws: Aws, ids: Sequence[str], cluster: str, report: Report = lambd
 
 
 def end(aws: Aws, ids: Sequence[str], cluster: str, *, only_in: Iterable[str] = LIVE) -> list[str]:
-    """Ask EC2 to terminate these instances of the cluster, those in another state than `only_in` apart; whom it asked
-    for. Does not wait. Raises Refused, before anything is ended, if one of them is not the cluster's.
+    """Ask EC2 to terminate those of these instances of the cluster that are in one of these states; their ids.
+    Does not wait. Raises Refused, before anything is ended, if one of them is not the cluster's.
     """
     found = described(aws, ids)
     strange = [one["InstanceId"] for one in found if tags_of(one).get(TAG_CLUSTER) != cluster]

@@ -12,7 +12,7 @@ from bootstrap.errors import NotBuilt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What every step and command works on. All that is known of what exists is asked of AWS, never of a file here."""
+    """What every step and command works on. What exists is read from AWS, never from a local file."""
 
     settings: ClusterSettings
     aws: Aws

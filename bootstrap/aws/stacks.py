@@ -21,7 +21,7 @@ Template = dict[str, Any]
 FIRST_DELAY, LONGEST_DELAY, WITHIN = 0.2, 5.0, 3600.0
 """Seconds: between two polls of a stack, and until we no longer wait for it. NAT gateways take minutes."""
 STACK = "AWS::CloudFormation::Stack"
-BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
+STARTED = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 NO_CHANGES = ("No updates are to be performed", "didn't contain changes")
 """What CloudFormation says of a template that changes nothing."""
 CONSEQUENCES = ("cancelled", "The following resource(s) failed")
@@ -114,7 +114,7 @@ def settle(client: "CloudFormationClient", name: str, report: Report = silent) -
 
 
 def remove(client: "CloudFormationClient", name: str, report: Report = silent) -> None:
-    """Delete the stack, if it is there, and wait until it is gone. What it retains stays. Raises StepFailed."""
+    """Delete the stack, if there is one, and wait for it. Resources that it retains are kept. Raises StepFailed."""
     while (stack := current(client, name)) and next_of(stack["StackStatus"]) is Next.WAIT:
         _wait(client, stack["StackId"], report)
     if stack is None:
@@ -176,7 +176,7 @@ def _changes_in(client: "CloudFormationClient", name: str, change_set: str) -> "
         if status == "FAILED" and any(part in reason for part in NO_CHANGES):
             return []
         if status == "FAILED":
-            raise StepFailed(f"CloudFormation cannot tell what would change: {reason}")
+            raise StepFailed(f"CloudFormation did not say what would change: {reason}")
     raise StepFailed(f"the change set {change_set} is not ready: run the command again")
 
 
@@ -244,8 +244,8 @@ def _wait(client: "CloudFormationClient", stack_id: str, report: Report) -> "Sta
 def _progress(client: "CloudFormationClient", stack: "StackTypeDef") -> str:
     resources = client.describe_stack_resources(StackName=stack["StackId"])["StackResources"]
     done = sum(one["ResourceStatus"].endswith("_COMPLETE") for one in resources)
-    words = stack["StackStatus"].lower().replace("_", " ")
-    return f"{words}, {done} of {len(resources)} resources"
+    status = stack["StackStatus"].lower().replace("_", " ")
+    return f"{status}, {done} of {len(resources)} resources"
 
 
 def _outputs(stack: "StackTypeDef") -> dict[str, str]:
@@ -258,8 +258,8 @@ def _reason(client: "CloudFormationClient", name: str) -> str:
     for page in client.get_paginator("describe_stack_events").paginate(StackName=name):
         for event in page["StackEvents"]:
             status, reason = event.get("ResourceStatus", ""), event.get("ResourceStatusReason", "")
-            if status.endswith("FAILED") and not any(words in reason for words in CONSEQUENCES):
+            if status.endswith("FAILED") and not any(part in reason for part in CONSEQUENCES):
                 first = f"{event['LogicalResourceId']}: {reason or 'no reason given'}"
-            if event.get("ResourceType") == STACK and status in BEGINNINGS:
+            if event.get("ResourceType") == STACK and status in STARTED:
                 return first
     return first

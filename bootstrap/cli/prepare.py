@@ -50,7 +50,7 @@ def prepare(
     """Make users' machines before their first login. Each boots once and is stopped; users who have one keep it."""
     site = site_of(file)
     given = [*names, *(candidates.names_in(source.read()) if source else ())]
-    users = candidates.chosen(given, kept.read_people(site), site.settings.login, everybody=everybody)
+    users = candidates.chosen(given, kept.read_people(site), site.settings.login, all_users=everybody)
     settings = hub_settings(manager_config(site))
     kind = instance_type or settings.types[0]
     if kind not in settings.types:
@@ -81,15 +81,15 @@ def prepare(
 
 def summary(done: Sequence[Prepared]) -> list[str]:
     """A line for all that are ready, and one for each of the others but those that were left alone."""
-    ready = sum(one.outcome is Outcome.STOPPED and not one.words for one in done)
+    ready = sum(one.outcome is Outcome.STOPPED and not one.message for one in done)
     others = [one for one in done if one.outcome is not Outcome.HAS_ONE]
     lines = [f"{ready} ready: their users' first login only starts them"] if ready else []
-    return lines + [_line(one) for one in others if one.outcome is not Outcome.STOPPED or one.words]
+    return lines + [_line(one) for one in others if one.outcome is not Outcome.STOPPED or one.message]
 
 
 def _line(one: Prepared) -> str:
     machine = f" ({one.instance_id})" if one.instance_id else ""
-    return f"{one.key}{machine}: {one.outcome}{f': {one.words}' if one.words else ''}"
+    return f"{one.key}{machine}: {one.outcome}{f': {one.message}' if one.message else ''}"
 
 
 def _tell(
@@ -120,7 +120,7 @@ def _document(wanted: Sequence[Wanted], done: Sequence[Prepared]) -> list[dict[s
             "worker": one.key,
             "instance_id": one.instance_id or None,
             "outcome": one.outcome.name.lower().replace("_", " "),
-            "words": one.words,
+            "words": one.message,
         }
         for one in done
     ]
@@ -128,11 +128,11 @@ def _document(wanted: Sequence[Wanted], done: Sequence[Prepared]) -> list[dict[s
 
 def _raise_for(done: Sequence[Prepared]) -> None:
     """One line for what did not go well."""
-    if any(one.words == INTERRUPTED for one in done):
+    if any(one.message == INTERRUPTED for one in done):
         raise Interrupted("interrupted: run the same command again, and it goes on from there")
     failed = [one for one in done if one.outcome in FAILED]
     if failed:
-        reasons = "; ".join(dict.fromkeys(one.words for one in failed))
+        reasons = "; ".join(dict.fromkeys(one.message for one in failed))
         raise StepFailed(
             f"{len(failed)} are not prepared: {reasons}: run the command again, and it goes on from there"
         )

@@ -171,11 +171,11 @@ def _show(rows: Sequence[policies.Effective], as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2))
         return
     for row in rows:
-        click.echo(f"{row.name:<15} {policies.in_words(row.name, row.value):<24} {row.scope}")
+        click.echo(f"{row.name:<15} {policies.readable(row.name, row.value):<24} {row.scope}")
 
 
 def _in_words(text: str) -> str:
-    said = policies.said_in_words(text)
+    said = policies.readable_policy(text)
     return ", ".join(f"{name}={value}" for name, value in said.items()) or "nothing of its own"
 
 

@@ -53,7 +53,7 @@ def _table(found: Overview) -> Table:
         ("manager", found.manager or "missing"),
         ("image", found.image or "missing"),
         ("functions", f"{ready} of {len(found.functions)}"),
-        ("dead letters", str(found.dead_letters)),
+        ("dead-letter queue", str(found.dead_letters)),
         ("workers", workers or "nobody has logged in yet"),
         ("this month", f"${found.dollars:.2f} for the workers' running time"),
         ("idle policy", policy),
@@ -173,7 +173,7 @@ def in_json(line: Line) -> str:
 
 
 def _show_console(site: Site, name: str) -> None:
-    for machine in chosen(machines(site, datetime.now(UTC)), [name], everybody=False):
+    for machine in chosen(machines(site, datetime.now(UTC)), [name], all_workers=False):
         if not machine.instance_id:
             raise NotBuilt(f"the machine of {name} is terminated: the next login launches a new one")
         text = console(site, machine.instance_id)

@@ -63,7 +63,7 @@ def stop(
 ) -> None:  # fmt: skip
     """Stop workers, idle or not. Files are kept; what runs in them ends."""
     site = site_of(file)
-    wanted = running(chosen(machines(site, utc_now()), names, everybody=everybody))
+    wanted = running(chosen(machines(site, utc_now()), names, all_workers=everybody))
     if not _is_told("stop", wanted, dry_run, as_json=as_json):
         if everybody and not yes:
             click.confirm(f"Stop all {len(wanted)}?", abort=True, err=as_json)
@@ -90,7 +90,7 @@ def terminate(
 ) -> None:  # fmt: skip
     """Terminate workers, after they have been stopped. Their users' next login launches a new one with the old home."""
     site = site_of(file)
-    found = chosen(machines(site, utc_now()), names, everybody=everybody)
+    found = chosen(machines(site, utc_now()), names, all_workers=everybody)
     wanted = [one for one in found if one.instance_id or (with_home and one.home_volume)]
     if not _is_told("terminate", wanted, dry_run, with_home=with_home, as_json=as_json):
         if not yes:

@@ -8,7 +8,7 @@ from typing import Protocol
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.access import Access, Secrets
-from bootstrap.cluster.steps.data import Beginnings, Data
+from bootstrap.cluster.steps.data import Data, InitialSettings
 from bootstrap.cluster.steps.image import BundleUpload, WorkerImage
 from bootstrap.cluster.steps.lifecycle import Lifecycle
 from bootstrap.cluster.steps.manager import ManagerMachine
@@ -20,16 +20,16 @@ Wave = Sequence[Step]
 WAVES: Sequence[Wave] = (
     (NetworkStep(), Data()),
     (Place(),),
-    (Access(), Beginnings(), Secrets(), BundleUpload()),
+    (Access(), InitialSettings(), Secrets(), BundleUpload()),
     (WorkerImage(), Lifecycle(), ManagerMachine()),
 )
 
 
 class Reporter(Protocol):
-    """Tells the operator how far each step is."""
+    """Shows the operator the progress of each step."""
 
     def report_for(self, step: str) -> Report:
-        """What the step tells with. Raises Interrupted once `interrupt` was called, so that it ends in order."""
+        """The step's report. It raises Interrupted once `interrupt` was called, so that the step ends in order."""
         ...
 
     def done(self, step: str) -> None: ...
@@ -97,7 +97,7 @@ def together(wave: Wave, do: Callable[[Step, Report], None], reporter: Reporter)
 
 @contextmanager
 def _interruptible(reporter: Reporter) -> Iterator[None]:
-    """Ctrl-C asks the steps to end; they do so at the next thing that they tell."""
+    """Ctrl-C asks the steps to end; each does so at its next report."""
     try:
         yield
     except KeyboardInterrupt:

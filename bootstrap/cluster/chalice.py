@@ -81,7 +81,7 @@ def _as_json(document: object) -> bytes:
 
 
 def content_hash(files: Files) -> str:
-    """What tells one deployment from another: the project, and the Python that it is deployed for."""
+    """Identifies a deployment: the project, and the Python that it is deployed for."""
     found = hashlib.sha256(f"{sys.version_info[:2]}".encode())
     for name, content in sorted(files.items()):
         found.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -89,7 +89,7 @@ def content_hash(files: Files) -> str:
 
 
 def write_files(project: Path, files: Files) -> None:
-    """Exactly these files: what an earlier release left, and what Chalice remembers of it, goes.
+    """Exactly these files: those of an earlier release, and Chalice's records of it, are removed.
 
     Chalice needs no memory: which functions, roles, rules and log groups exist it asks of AWS, so that any operator's
     machine can go on where another one was interrupted.

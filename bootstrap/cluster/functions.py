@@ -23,7 +23,7 @@ class Function:
 def existing(aws: Aws, cluster: str) -> dict[str, Function]:
     """The cluster's functions by name, those of earlier releases too.
 
-    A name that begins like ours may belong to a cluster of a longer name: the function's own environment tells.
+    A cluster with a longer name may have names that begin like ours: the function's environment names its cluster.
     """
     found: dict[str, Function] = {}
     for page in aws.client("lambda").get_paginator("list_functions").paginate():

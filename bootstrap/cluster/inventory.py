@@ -39,12 +39,12 @@ def without_homes(found: Sequence[Found]) -> list[Found]:
 
 
 def instances(site: Site, role: str) -> list[str]:
-    """Ids of the cluster's instances of this role that are not gone."""
+    """Ids of the cluster's instances of this role that are not terminated."""
     return [one["InstanceId"] for one in found_by_tags(site.aws, site.cluster, role)]
 
 
 def _ec2(site: Site) -> Iterator[Found]:
-    """Everything in EC2 that carries the cluster's tag. Instances that are gone keep their tags for an hour."""
+    """Everything in EC2 that carries the cluster's tag. Terminated instances keep their tags for an hour."""
     ec2 = site.aws.client("ec2")
     ours = [{"Name": "key", "Values": [TAG_CLUSTER]}, {"Name": "value", "Values": [site.cluster]}]
     gone = {one["InstanceId"] for one in found_by_tags(site.aws, site.cluster, states=GONE)}

@@ -23,7 +23,7 @@ LARGEST = 380_000
 
 
 def first_people(settings: ClusterSettings) -> People:
-    """The people in the users file; nobody if there is none and everybody may come. Raises SettingsError."""
+    """The people in the users file; none if there is no file and all users may log in. Raises SettingsError."""
     file = settings.login.users_file
     if not file.exists():
         if settings.login.allow_all:
@@ -40,7 +40,7 @@ def people_in(file: Path) -> People:
     try:
         return kept.from_file(file)
     except UsersFileWrong as error:
-        raise SettingsError(f"{error}: mend the file") from error
+        raise SettingsError(f"{error}: correct the file") from error
 
 
 def users_file_text(people: People) -> str:
@@ -105,7 +105,7 @@ def read_people(site: Site) -> People:
 
 
 def change_people(site: Site, change: Callable[[People], People]) -> tuple[People, People]:
-    """The people before and after `change`, which is made again if somebody else wrote in between.
+    """The people before and after `change`, which is repeated if another operator wrote in between.
 
     Raises NotBuilt, Refused.
     """
@@ -133,15 +133,15 @@ def _read(site: Site) -> tuple[People | None, int]:
         return kept.parse(item["users"]["S"]), int(item["version"]["N"])
     except (KeyError, ValueError) as error:
         raise Refused(
-            f"the users in the table {_table(site)} cannot be read ({error}): mend the item with scope `users`"
+            f"the users in the table {_table(site)} cannot be read ({error}): correct the item with scope `users`"
         ) from error
 
 
 def _write(site: Site, people: People, version: int) -> bool:
-    """Was it written? Not if somebody else wrote since `version` was read."""
+    """Was it written? Not if another operator wrote since `version` was read."""
     text = kept.to_json(people)
     if len(text.encode()) > LARGEST:
-        raise Refused("the names do not fit into one record: let everybody in with login.allow_all instead")
+        raise Refused("the names do not fit into one record: allow all users with login.allow_all instead")
     try:
         site.aws.client("dynamodb").put_item(
             TableName=_table(site),

@@ -22,9 +22,9 @@ MANAGER = "manager"
 LIFECYCLE = "lifecycle"
 """All functions."""
 LONGEST = 2000
-"""Lines at once, the newest: nobody reads more on a terminal."""
+"""The most lines at once; the newest are shown."""
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-# Only machines of the Nitro kind can be asked for the newest output.
+# Only Nitro instances return the newest output.
 NOT_LATEST = frozenset({"UnsupportedOperation", "InvalidParameterCombination"})
 
 
@@ -51,12 +51,12 @@ def groups(cluster: str, part: str | None) -> dict[str, str]:
     name = part.replace("-", "_")
     if name not in every:
         close = get_close_matches(name, every, n=1)
-        mend = (
+        fix = (
             f"did you mean {close[0]}?"
             if close
             else f"there are {', '.join([*every, LIFECYCLE])}, worker NAME"
         )
-        raise SettingsError(f"nothing logs as {part!r}: {mend}")
+        raise SettingsError(f"nothing logs as {part!r}: {fix}")
     return {name: every[name]}
 
 
@@ -65,7 +65,7 @@ def lines(site: Site, wanted: Mapping[str, str], since: datetime) -> list[Line]:
     has none.
     """
     found = [line for part, group in wanted.items() for line in _of_group(site, part, group, since)]
-    # What a group logged within a millisecond stays in the order in which CloudWatch tells it.
+    # Lines of a group within the same millisecond keep CloudWatch's order.
     return sorted(found, key=lambda line: line.at)[-LONGEST:]
 
 
@@ -80,12 +80,12 @@ def _of_group(site: Site, part: str, group: str, since: datetime) -> Iterator[Li
 
 
 def _id(event: "FilteredLogEventTypeDef", alike: Counter[str]) -> str:
-    """CloudWatch's own. An endpoint that gives none is told apart by all that it says, and by how many were alike."""
+    """CloudWatch's own. Without one, all that the event has, and how many before it had the same."""
     if "eventId" in event:
         return event["eventId"]
-    words = f"{event.get('logStreamName', '')} {event['timestamp']} {event['message']}"
-    alike[words] += 1
-    return f"{alike[words]} {words}"
+    content = f"{event.get('logStreamName', '')} {event['timestamp']} {event['message']}"
+    alike[content] += 1
+    return f"{alike[content]} {content}"
 
 
 def news(found: Sequence[Line], seen: set[str]) -> list[Line]:
@@ -96,7 +96,7 @@ def news(found: Sequence[Line], seen: set[str]) -> list[Line]:
 
 
 def console(site: Site, instance_id: str) -> str:
-    """The console output of an instance, as new as its kind of machine tells; "" while there is none."""
+    """The console output of an instance, as new as its instance type allows; "" while there is none."""
     ec2 = site.aws.client("ec2")
     try:
         answer = ec2.get_console_output(InstanceId=instance_id, Latest=True)

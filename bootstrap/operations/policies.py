@@ -28,7 +28,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """One field as it holds for somebody, and which scope says so: the most generous of groups, or `default`."""
+    """A field's effective value, and the scope it comes from: the most generous of the groups, or `default`."""
 
     name: str
     value: Any
@@ -72,7 +72,7 @@ def write(site: Site, scope: str, before: str | None, after: Document) -> None:
         site.aws.client("dynamodb").update_item(**request)
     except ClientError as error:
         if code_of(error) == "ConditionalCheckFailedException":
-            raise StepFailed(f"somebody else has just changed {scope}: look at it and try again") from error
+            raise StepFailed(f"another operator has just changed {scope}: check it and try again") from error
         raise
 
 
@@ -81,7 +81,7 @@ def _table(site: Site) -> str:
 
 
 def changed(before: str | None, assignments: Sequence[tuple[str, str]], unset: Sequence[str]) -> Document:
-    """What a scope says afterwards. What it said and nobody can use is left out. Raises SettingsError."""
+    """What a scope sets afterwards, without what it set that cannot be used. Raises SettingsError."""
     given = json.loads(before) if before and not _is_damaged(before) else {}
     document = {name: value for name, value in given.items() if not read(json.dumps({name: value})).problems}
     for name, text in assignments:
@@ -103,8 +103,8 @@ def _known(name: str) -> str:
     if name in READERS:
         return name
     close = get_close_matches(name, READERS, n=1)
-    mend = f"did you mean {close[0]}?" if close else f"there are {', '.join(READERS)}"
-    raise SettingsError(f"there is no setting {name!r}: {mend}")
+    fix = f"did you mean {close[0]}?" if close else f"there are {', '.join(READERS)}"
+    raise SettingsError(f"there is no setting {name!r}: {fix}")
 
 
 def effective(user: str, groups: Iterable[str], found: Mapping[str, str]) -> list[Effective]:
@@ -138,7 +138,7 @@ def stopping_now(
     return found
 
 
-def in_words(name: str, value: Any) -> str:
+def readable(name: str, value: Any) -> str:
     """A value as `settings set` takes it, and for people."""
     if value is None:
         return NEVER
@@ -158,8 +158,8 @@ def plain(name: str, value: Any) -> Any:
     return value
 
 
-def said_in_words(text: str) -> dict[str, str]:
+def readable_policy(text: str) -> dict[str, str]:
     """What a scope sets, for people; what cannot be used of it under the field's name, with the reason."""
     said = read(text)
-    words = {name: in_words(name, value) for name, value in said.fields.items()}
-    return words | {f"unusable {n}": problem for n, problem in enumerate(said.problems, start=1)}
+    shown = {name: readable(name, value) for name, value in said.fields.items()}
+    return shown | {f"unusable {n}": problem for n, problem in enumerate(said.problems, start=1)}

@@ -37,7 +37,7 @@ def removals(site: Site, *, with_homes: bool) -> dict[str, list[Change]]:
 
 
 def remove_workers(site: Site, report: Report, *, with_homes: bool) -> None:
-    """Terminate the cluster's workers, and delete their home disks only if told to."""
+    """Terminate the cluster's workers, and their home disks only with `with_homes`."""
     found = tagged_instances(site, ROLE_WORKER)
     if found:
         report(f"terminating {len(found)} workers")
@@ -50,7 +50,7 @@ def remove_workers(site: Site, report: Report, *, with_homes: bool) -> None:
 
 
 def _remove_idle_alarms(site: Site) -> None:
-    """The functions that would do it when the workers are gone go too."""
+    """The functions that would delete them are removed too."""
     cloudwatch = site.aws.client("cloudwatch")
     # With the `i-`: another cluster's name may go on as this one's alarms do.
     prefix = idle_alarm_prefix(site.cluster) + "i-"
@@ -71,7 +71,7 @@ class Verdict(StrEnum):
     NO_HOME_DISK = "kept: its home is on the root disk and would go with it"
     BAD_RECORD = "kept: its record cannot be used; see `cloudjhub doctor`"
     UNRECORDED = "kept: no record of this machine yet; try again in 15 minutes"
-    TAKEN = "left: somebody logs in just now, or decides about it"
+    TAKEN = "left: its user is logging in, or a function decides about it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ def verdict(worker: Worker | None, instance: Mapping[str, Any]) -> Verdict:
 
 
 def has_own_home(worker: Worker, instance: Mapping[str, Any]) -> bool:
-    """Is the user's home on a disk that stays when this machine is terminated?"""
+    """Is the user's home on a disk that is kept when this instance is terminated?"""
     return any(
         mapping["Ebs"]["VolumeId"] == worker.home_volume and not mapping["Ebs"]["DeleteOnTermination"]
         for mapping in instance.get("BlockDeviceMappings", [])
@@ -143,7 +143,7 @@ def renew(site: Site, store: WorkerStore, clock: Clock, report: Report) -> list[
     found = aged(site, store)
     for number, one in enumerate(found, 1):
         if one.verdict is Verdict.RENEW:
-            report(f"{one.key}: its machine {one.instance_id} goes ({number} of {len(found)})")
+            report(f"{one.key}: terminating {one.instance_id} ({number} of {len(found)})")
             if end_stopped(site, store, one.key, one.instance_id, RENEWED, clock):
                 ended.append(one)
             else:
@@ -151,9 +151,9 @@ def renew(site: Site, store: WorkerStore, clock: Clock, report: Report) -> list[
         done.append(one)
     instances.await_gone(site.aws, [one.instance_id for one in ended], report)
     for one in ended:
-        # A login that waits for the claim goes on at once, though EC2's event be late or lost.
-        gone = Machine(key=one.key, instance_id=one.instance_id, state=State.TERMINATED)
-        mark_terminated(store, gone, clock)
+        # A login that waits for the claim continues at once, even if EC2's event is late or lost.
+        terminated = Machine(key=one.key, instance_id=one.instance_id, state=State.TERMINATED)
+        mark_terminated(store, terminated, clock)
     return done
 
 

@@ -68,20 +68,20 @@ def test_state_disks() -> None:
         "the state disk vol-1 is not attached to the manager: run `cloudjhub up`"
     ]
     assert "vol-1, vol-2" in findings.state_disk([disk, {"VolumeId": "vol-2"}], ["i-1"])[0]
-    assert findings.state_disk([], ["i-1"])[0].startswith("the manager's state disk is gone")
+    assert findings.state_disk([], ["i-1"])[0].startswith("the manager's state disk is missing")
 
 
 def test_images() -> None:
     assert findings.image("ami-1", "available") == []
-    assert findings.image("ami-1", "") == ["the worker image ami-1 is gone: run `cloudjhub image build`"]
-    assert findings.image("", "") == ["there is no worker image: run `cloudjhub up`"]
+    assert findings.image("ami-1", "") == ["the worker image ami-1 is missing: run `cloudjhub image build`"]
+    assert findings.image("", "") == ["the cluster has no worker image: run `cloudjhub up`"]
 
 
 def test_scheduled_functions() -> None:
     limits = {"sweep": timedelta(minutes=15)}
     assert findings.last_runs({"sweep": NOW - limits["sweep"]}, {}, limits, NOW) == []
     [late] = findings.last_runs({"sweep": NOW - limits["sweep"] - SECOND}, {}, limits, NOW)
-    assert late.endswith("look at `cloudjhub logs sweep`")
+    assert late.endswith("see `cloudjhub logs sweep`")
     assert findings.last_runs({}, {"sweep": NOW - limits["sweep"]}, limits, NOW) == []
     assert findings.last_runs({}, {"sweep": NOW - limits["sweep"] - SECOND}, limits, NOW)
     [never] = findings.last_runs({}, {}, limits, NOW)
@@ -90,11 +90,11 @@ def test_scheduled_functions() -> None:
 
 def test_errors_letters_alarms() -> None:
     assert findings.errors({"sweep": "", "reconcile": "boom"}) == [
-        "reconcile failed: boom: look at `cloudjhub logs reconcile`"
+        "reconcile failed: boom: see `cloudjhub logs reconcile`"
     ]
-    assert findings.letters(0, "q") == []
-    assert findings.letters(2, "q")[0].startswith("2 events were given up and lie in the queue q: ")
-    assert findings.alarms({"a": "it is bad"}) == ["the alarm a rings: it is bad: look at `cloudjhub logs`"]
+    assert findings.dead_letters(0, "q") == []
+    assert findings.dead_letters(2, "q")[0].startswith("2 events in the dead-letter queue q: ")
+    assert findings.alarms({"a": "it is bad"}) == ["the alarm a is in ALARM: it is bad: see `cloudjhub logs`"]
 
 
 def worker(state: State, at: datetime = LONG_AGO) -> Worker:
@@ -192,18 +192,18 @@ def test_unknown_credentials_are_all_that_is_told(site: Site, monkeypatch: pytes
 
 def test_a_half_built_cluster(half_built: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but the permissions, which moto cannot simulate: those are tried with preflight."""
-    looks = {topic: look for topic, look in checkup.LOOKS.items() if topic != "permissions"}
-    monkeypatch.setattr(checkup, "LOOKS", looks)
+    looks = {topic: look for topic, look in checkup.CHECKS.items() if topic != "permissions"}
+    monkeypatch.setattr(checkup, "CHECKS", looks)
     result = run_doctor("--json")
     assert isinstance(result.exception, Unhealthy), result.exception
     assert result.exception.exit_code == 5
     found = {one["topic"]: one["wrong"] for one in json.loads(result.output)}
     assert list(found) == list(looks)
     assert found["manager"][0] == "there is no manager: run `cloudjhub up`"
-    assert found["worker image"] == ["there is no worker image: run `cloudjhub up`"]
+    assert found["worker image"] == ["the cluster has no worker image: run `cloudjhub up`"]
     assert any(line.startswith("sweep has never run: ") for line in found["functions"])
     assert not [line for line in found["roles"] if line.startswith("the role cloudjhub-spring-manager ")]
-    for topic in ("clock", "certificate", "dead letters", "alarms", "workers", "left behind", "secrets"):
+    for topic in ("clock", "certificate", "dead-letter queue", "alarms", "workers", "left behind", "secrets"):
         assert found[topic] == [], topic
 
 

@@ -190,18 +190,18 @@ def test_a_second_run_has_nothing_to_do(course: Course) -> None:
 
 
 def test_what_is_wrong_is_told_in_one_line_after_the_others(course: Course) -> None:
-    running = Prepared(key="bob", instance_id="i-bob", outcome=Outcome.RUNNING, words="the hub is down")
+    running = Prepared(key="bob", instance_id="i-bob", outcome=Outcome.RUNNING, message="the hub is down")
     course.outcomes(ready("ada"), running)
     with pytest.raises(StepFailed, match="1 are not prepared: the hub is down"):
         course.run(workers, "prepare", "ada", "bob", "--yes")
-    stopped = Prepared(key="bob", instance_id="", outcome=Outcome.NOT_LAUNCHED, words=INTERRUPTED)
+    stopped = Prepared(key="bob", instance_id="", outcome=Outcome.NOT_LAUNCHED, message=INTERRUPTED)
     course.outcomes(ready("ada"), stopped)
     with pytest.raises(Interrupted, match="goes on from there"):
         course.run(workers, "prepare", "ada", "bob", "--yes")
 
 
 def test_somebody_who_logged_in_is_no_failure(course: Course) -> None:
-    course.outcomes(Prepared(key="ada", instance_id="i-ada", outcome=Outcome.IN_USE, words="pending spawn"))
+    course.outcomes(Prepared(key="ada", instance_id="i-ada", outcome=Outcome.IN_USE, message="pending spawn"))
     said = course.run(workers, "prepare", "ada", "--yes").output
     assert "ada (i-ada): left running: its user has logged in: pending spawn" in said
     rows = json.loads(course.run(workers, "prepare", "ada", "--yes", "--json").stdout)
@@ -275,13 +275,13 @@ def login(**more: Any) -> Login:
     ],
 )
 def test_who_is_meant(given: list[str], everybody: bool, rules: Login, expected: list[str]) -> None:
-    assert candidates.chosen(given, PEOPLE, rules, everybody=everybody) == expected
+    assert candidates.chosen(given, PEOPLE, rules, all_users=everybody) == expected
 
 
 @pytest.mark.parametrize(
     ("given", "everybody", "rules", "words"),
     [
-        ([], False, login(), "nobody is named"),
+        ([], False, login(), "no users are named"),
         (["ada"], True, login(), "not both"),
         (["zoe"], False, login(), "zoe may not log in"),
         (["eve"], False, login(allow_all=True), "eve may not log in"),
@@ -290,7 +290,7 @@ def test_who_is_meant(given: list[str], everybody: bool, rules: Login, expected:
 )
 def test_who_is_refused(given: list[str], everybody: bool, rules: Login, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        candidates.chosen(given, PEOPLE, rules, everybody=everybody)
+        candidates.chosen(given, PEOPLE, rules, all_users=everybody)
 
 
 def test_those_with_a_machine_in_whatever_state_are_left_alone() -> None:

@@ -12,7 +12,7 @@ from bootstrap.operations.workers.hub_launches import last_release
 from bootstrap.operations.workers.preparation import (
     BOOTS_WITHIN,
     INTERRUPTED,
-    LOOK_EVERY,
+    POLL_EVERY,
     Boot,
     Outcome,
     Preparation,
@@ -176,7 +176,7 @@ async def test_whoever_has_logged_in_keeps_the_machine() -> None:
     cloud.in_use.add("ada")
     done = await prepare(cloud, "ada", "bob")
     assert outcomes(done) == {"ada": Outcome.IN_USE, "bob": Outcome.STOPPED}
-    assert done["ada"].words == "not stopped: the server is pending spawn"
+    assert done["ada"].message == "not stopped: the server is pending spawn"
     assert cloud.up() == {"ada"}
 
 
@@ -214,8 +214,8 @@ async def test_what_all_would_be_refused_ends_the_launching_and_finishes_what_ru
         "dan": Outcome.NOT_LAUNCHED,
     }
     assert set(cloud.launched) == {"ada"}
-    assert len({done[key].words for key in ("bob", "cleo", "dan")}) == 1, "one line for all"
-    assert words in done["bob"].words
+    assert len({done[key].message for key in ("bob", "cleo", "dan")}) == 1, "one line for all"
+    assert words in done["bob"].message
 
 
 @pytest.mark.parametrize("error", [CloudBusy("too many requests"), RecordUnusable("no record")])
@@ -244,8 +244,8 @@ async def test_what_runs_without_a_record_is_told_of_in_the_end() -> None:
     cloud.unrecorded.add("ada")
     done = await prepare(cloud, "ada")
     assert done["ada"].outcome is Outcome.RUNNING
-    assert "no record" in done["ada"].words
-    assert BOOTS_WITHIN <= cloud.time < BOOTS_WITHIN + LOOK_EVERY
+    assert "no record" in done["ada"].message
+    assert BOOTS_WITHIN <= cloud.time < BOOTS_WITHIN + POLL_EVERY
 
 
 async def test_a_stop_that_is_not_confirmed_is_told_of_in_the_end() -> None:
@@ -253,7 +253,7 @@ async def test_a_stop_that_is_not_confirmed_is_told_of_in_the_end() -> None:
     one = preparation(cloud)
     [done] = await one.run([Wanted(key="ada")])
     assert done.outcome is Outcome.RUNNING
-    assert "stop_requested" in done.words
+    assert "stop_requested" in done.message
     assert one.running == {"ada": "i-ada"}
     assert cloud.time >= STOPS_WITHIN
 
@@ -263,7 +263,7 @@ async def test_a_home_that_is_not_attached_is_told_of() -> None:
     cloud.homes_lost.add("i-ada")
     done = await prepare(cloud, "ada", "bob")
     assert outcomes(done) == {"ada": Outcome.RUNNING, "bob": Outcome.STOPPED}
-    assert "the home is elsewhere" in done["ada"].words
+    assert "the home is elsewhere" in done["ada"].message
 
 
 async def test_records_that_are_silent_for_a_while_stop_nobody_and_lose_nobody() -> None:
@@ -280,7 +280,7 @@ async def test_interrupted_it_launches_no_more_and_stops_what_runs_without_waiti
     cloud.at.append((RUNS_AFTER / 2, task.cancel))
     done = await task
     assert [one.outcome for one in done] == [Outcome.STOPPED, Outcome.STOPPED, Outcome.NOT_LAUNCHED]
-    assert done[2].words == INTERRUPTED
+    assert done[2].message == INTERRUPTED
     assert not cloud.up()
     assert max(cloud.asked.values()) < PASSES_AFTER
     assert one.running == {}

@@ -45,9 +45,9 @@ WELL = Overview(
             {"hub": Hub(url="https://x", trouble="it answers 503")},
             "the hub does not answer: it answers 503",
         ),
-        ({"image": ""}, "there is no worker image"),
+        ({"image": ""}, "the cluster has no worker image"),
         ({"functions": {"f": False}}, "the function f is missing or incomplete"),
-        ({"dead_letters": 3}, "3 events lie in the dead-letter queue"),
+        ({"dead_letters": 3}, "3 events are in the dead-letter queue"),
     ],
 )
 def test_what_is_unhealthy(changes: dict[str, object], trouble: str | None) -> None:
@@ -84,7 +84,7 @@ def test_a_half_built_cluster(half_built: Site) -> None:
     assert told["troubles"][:3] == [
         "the manager is missing",
         "the hub does not answer: nothing listens there (yet)",
-        "there is no worker image",
+        "the cluster has no worker image",
     ]
 
 

@@ -235,7 +235,7 @@ def test_a_second_cluster_shares_the_network_and_outlives_the_first(
     told: list[str] = []
     for step in reversed(STEPS):
         step.remove(spring, told.append)
-    assert "the network campus stays: autumn use it" in told
+    assert "keeping the network campus, which autumn use" in told
     assert changes(autumn) == {}
     assert autumn.place() == place
     remove(autumn)

@@ -62,12 +62,12 @@ def test_doctor_reads_it_from_the_table_and_calls_no_home_of_it_free(tmp_path: P
         volume = home_disk(site.aws.client("ec2"))
         item = {**item_of(a_worker(home_volume=volume)), "state": {"S": "on"}}
         client.put_item(TableName="cloudjhub-test-workers", Item=item)
-        (line, *_) = checkup.LOOKS["workers"](site, NOON)
+        (line, *_) = checkup.CHECKS["workers"](site, NOON)
         assert line.startswith("the record of alice cannot be used: state is wrong: 'on' is none of ")
-        assert checkup.LOOKS["left behind"](site, NOON) == []
+        assert checkup.CHECKS["left behind"](site, NOON) == []
         assert [row.note for row in machines(site, NOON)] == [BAD_RECORD]
         client.delete_item(TableName="cloudjhub-test-workers", Key={"worker": {"S": "alice"}})
-        assert len(list(checkup.LOOKS["left behind"](site, NOON))) == 1
+        assert len(list(checkup.CHECKS["left behind"](site, NOON))) == 1
 
 
 def home_disk(ec2: Any) -> str:

@@ -1,4 +1,4 @@
-"""The alarms that tell an administrator that the lifecycle app does not do its work. Pure."""
+"""The alarms that notify an administrator when the lifecycle app does not work. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -26,14 +26,16 @@ Alarm = dict[str, Any]
 
 
 def alarms(settings: ClusterSettings, topic: str) -> list[Alarm]:
-    """All alarms of a cluster; `topic` is the ARN that they report, "" for nobody."""
+    """All alarms of a cluster; `topic` is the ARN that they notify, "" for none."""
     found = [_dead_letters(settings.cluster)]
     found += [_errors(settings.cluster, handler) for handler in names.HANDLERS]
     found += [_throttles(settings.cluster, handler) for handler in names.HANDLERS]
     actions = [topic] if topic else []
-    told = {"ActionsEnabled": True, "OKActions": actions}
-    ringing = [{**told, **alarm, "AlarmActions": actions, "InsufficientDataActions": []} for alarm in found]
-    return [*ringing, {**told, **_sweep(settings), "AlarmActions": [], "InsufficientDataActions": actions}]
+    common = {"ActionsEnabled": True, "OKActions": actions}
+    on_alarm = [
+        {**common, **alarm, "AlarmActions": actions, "InsufficientDataActions": []} for alarm in found
+    ]
+    return [*on_alarm, {**common, **_sweep(settings), "AlarmActions": [], "InsufficientDataActions": actions}]
 
 
 def differs(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
@@ -44,7 +46,7 @@ def differs(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 def silence(schedule: str) -> timedelta:
     """After how long without a run something is wrong: three missed runs, a quarter of an hour at least.
 
-    Of a cron expression nobody reckons when it runs next: a day, the longest that an alarm looks back.
+    For a cron expression, whose next run is not calculated: a day, the longest period of an alarm.
     """
     match = RATE.match(schedule)
     if match is None:
@@ -62,16 +64,16 @@ def _dead_letters(cluster: str) -> Alarm:
         dimension=("QueueName", names.dead_letter_queue(cluster)),
         statistic="Maximum",
         period=FIVE_MINUTES,
-        # SQS stops telling of a queue that nobody touches, with messages in it or not: the alarm rings on until
-        # somebody empties it.
+        # SQS sends no metrics of a queue that is not used, even with messages in it: the alarm keeps its state
+        # until the queue is emptied.
         missing="ignore",
     )
 
 
 def _sweep(settings: ClusterSettings) -> Alarm:
-    """Rings by INSUFFICIENT_DATA. A function that is not called has no datapoint; were that breaching, the alarm of a
-    cluster that is just built would ring until its first sweep. As it is, it begins where it rings, and has to leave
-    that state before it can tell of it.
+    """Notifies by INSUFFICIENT_DATA: a function that is not called has no datapoint. If missing data were breaching,
+    the alarm of a new cluster would be in ALARM until its first sweep. An alarm begins in INSUFFICIENT_DATA, and must
+    have left it once before it notifies.
     """
     quiet = silence(settings.timing.sweep_schedule)
     return {
@@ -82,8 +84,8 @@ def _sweep(settings: ClusterSettings) -> Alarm:
             "sweep-silent",
             f"The sweep, which stops idle workers, has not run for {quiet}",
         ),
-        # CloudWatch takes the data of some periods more for the latest where these have none: three periods for one
-        # quiet time, so that it tells of it soon after.
+        # CloudWatch evaluates some periods more where the latest have no data: with three periods for the quiet
+        # time, it notifies soon after.
         "Period": int(quiet.total_seconds()) // PARTS,
         "EvaluationPeriods": PARTS,
         "ComparisonOperator": "LessThanThreshold",
@@ -93,9 +95,9 @@ def _sweep(settings: ClusterSettings) -> Alarm:
 
 def _errors(cluster: str, handler: str) -> Alarm:
     """One event's three tries, or three events: a single failure is made up for by the retry."""
-    words = f"{names.function(cluster, handler)} failed {TRIES} times in a quarter of an hour"
+    description = f"{names.function(cluster, handler)} failed {TRIES} times in a quarter of an hour"
     return {
-        **_of_function(cluster, handler, "Errors", f"errors-{handler}", words),
+        **_of_function(cluster, handler, "Errors", f"errors-{handler}", description),
         "Threshold": float(TRIES),
         "Period": int(QUARTER.total_seconds()),
     }
@@ -103,20 +105,20 @@ def _errors(cluster: str, handler: str) -> Alarm:
 
 def _throttles(cluster: str, handler: str) -> Alarm:
     """Lasting ones: Lambda itself tries a throttled event again for hours."""
-    words = (
+    description = (
         f"{names.function(cluster, handler)} is throttled: the account's concurrent executions are used up"
     )
     return {
-        **_of_function(cluster, handler, "Throttles", f"throttles-{handler}", words),
+        **_of_function(cluster, handler, "Throttles", f"throttles-{handler}", description),
         "EvaluationPeriods": 3,
     }
 
 
-def _of_function(cluster: str, handler: str, metric: str, what: str, words: str) -> Alarm:
+def _of_function(cluster: str, handler: str, metric: str, what: str, description: str) -> Alarm:
     return _alarm(
         cluster,
         what,
-        words,
+        description,
         metric=("AWS/Lambda", metric),
         dimension=("FunctionName", names.function(cluster, handler)),
         statistic="Sum",
@@ -128,7 +130,7 @@ def _of_function(cluster: str, handler: str, metric: str, what: str, words: str)
 def _alarm(
     cluster: str,
     what: str,
-    words: str,
+    description: str,
     *,
     metric: tuple[str, str],
     dimension: tuple[str, str],
@@ -138,7 +140,7 @@ def _alarm(
 ) -> Alarm:
     return {
         "AlarmName": names.alarm(cluster, what),
-        "AlarmDescription": words,
+        "AlarmDescription": description,
         "Namespace": metric[0],
         "MetricName": metric[1],
         "Dimensions": [{"Name": dimension[0], "Value": dimension[1]}],

@@ -14,7 +14,7 @@ from lifecycle_app.contract import TAG_CLUSTER
 
 
 def differences(site: Site) -> Iterator[str]:
-    """What is not as it should be, in a few words each."""
+    """What is not as it should be, in short."""
     for alarm in _outdated(site):
         yield f"alarm {alarm['AlarmName']}"
     if _body(site) != dashboard(site.settings, site.aws.region):
@@ -54,7 +54,7 @@ def _outdated(site: Site) -> list[Alarm]:
 
 
 def _existing(site: Site) -> dict[str, Any]:
-    """By name: asked for by exact names, for another cluster's may begin like ours."""
+    """By name. Only these exact names: the prefix may be another cluster's too."""
     ours = [alarm["AlarmName"] for alarm in alarms(site.settings, "")]
     answer = site.aws.client("cloudwatch").describe_alarms(AlarmNames=ours)
     return {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}

@@ -43,7 +43,7 @@ def dashboard(settings: ClusterSettings, region: str) -> dict[str, Any]:
 
 
 def _workers(settings: ClusterSettings, region: str) -> Widget:
-    """Every worker reports once a period: the number of reports tells how many there are."""
+    """Every worker reports once a period: the number of reports is the number of workers."""
     reports = max(1, int(PERIOD / settings.timing.report_period.total_seconds()))
     metrics: list[list[Any]] = [
         [{"expression": _search(settings.cluster, "Activity", "SampleCount"), "id": "r", "visible": False}],
@@ -62,7 +62,7 @@ def _cpu(cluster: str, region: str) -> Widget:
 
 
 def _machines(cluster: str, region: str) -> Widget:
-    """All that EC2 itself tells, by tag: of workers that hang too."""
+    """EC2's own metrics, by tag: they cover workers that hang too."""
     return {
         "type": "explorer",
         "properties": {
@@ -88,7 +88,7 @@ def _functions(title: str, cluster: str, metric: str, region: str) -> Widget:
 
 def _dead_letters(cluster: str, region: str) -> Widget:
     metric = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", names.dead_letter_queue(cluster)]
-    return _graph("Events that nobody could handle", [metric], region, stat="Maximum")
+    return _graph("Events in the dead-letter queue", [metric], region, stat="Maximum")
 
 
 def _stops(cluster: str, region: str) -> Widget:

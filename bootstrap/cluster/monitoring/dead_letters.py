@@ -30,11 +30,11 @@ class Patience:
 
 
 PATIENCE: Mapping[str, Patience] = {
-    # A state is recorded under the event's own time: late is right too, and nothing else tells it before reconcile.
+    # A state is recorded under the event's own time: late is right too, and nothing else reports it before reconcile.
     "record_state": Patience(2, timedelta(hours=6)),
-    # Whoever looks decides by what is known then; an hour later the sweep has looked a dozen times.
+    # The function decides by what is known when it runs; an hour later the sweep has run a dozen times.
     "idle_alarm": Patience(2, timedelta(hours=1)),
-    # After an hour nobody waits for a pressed Stop any more; the queue tells the administrator of it.
+    # After an hour no user waits for the stop; the event in the queue informs the administrator.
     "stop_requested": Patience(2, timedelta(hours=1)),
     # The next run does all that a failed one left, so that a retry may not reach into the next but one.
     "record_activity": Patience(0, timedelta(minutes=1)),
@@ -56,7 +56,7 @@ def rule_name(scope: Scope, handler: str) -> str:
 
 
 def queue_attributes(scope: Scope) -> dict[str, str]:
-    """The queue's attributes as SQS wants and tells them: text."""
+    """The queue's attributes as SQS takes and returns them: text."""
     return {
         "MessageRetentionPeriod": str(int(KEPT.total_seconds())),
         "SqsManagedSseEnabled": "true",
@@ -65,7 +65,7 @@ def queue_attributes(scope: Scope) -> dict[str, str]:
 
 
 def queue_policy(scope: Scope) -> dict[str, Any]:
-    """Nobody without TLS; EventBridge for this cluster's rules. The functions send by their own roles."""
+    """Nothing without TLS; EventBridge for this cluster's rules. The functions send by their own roles."""
     rules = [scope.arn("events", f"rule/{rule_name(scope, handler)}") for handler in names.HANDLERS]
     return {
         "Version": "2012-10-17",
@@ -106,9 +106,9 @@ def invoke_config(scope: Scope, handler: str) -> dict[str, Any]:
 
 
 def with_patience(scope: Scope, handler: str, targets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A rule's targets as Chalice made them, with EventBridge's own retries and dead letters.
+    """A rule's targets as Chalice made them, with EventBridge's own retries and the dead-letter queue.
 
-    These are for events that Lambda did not even take: it was down, or the function's permission is gone.
+    These are for events that Lambda did not accept: it was down, or the function's permission is missing.
     """
     policy = {
         "MaximumRetryAttempts": RULE_TRIES,
@@ -124,7 +124,7 @@ KNOWN_WITHIN = 60.0
 
 
 def differences(site: Site) -> Iterator[str]:
-    """What is not as it should be, in a few words each."""
+    """What is not as it should be, in short."""
     url = find(site)
     if url is None:
         yield "dead-letter queue"

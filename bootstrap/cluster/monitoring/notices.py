@@ -36,7 +36,7 @@ def topic_policy(scope: Scope) -> dict[str, Any]:
 
 
 def wanted_topic(site: Site) -> str:
-    """The ARN that alarms tell; "" where the settings name nobody."""
+    """The topic for the alarms; "" where the settings name no address."""
     return topic_arn(site.scope) if site.settings.alerts else ""
 
 

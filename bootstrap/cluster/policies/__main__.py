@@ -1,4 +1,4 @@
-"""Writes the policies of the lifecycle functions where `chalice deploy` looks for them, or prints an operator's."""
+"""Writes the policies of the lifecycle functions where `chalice deploy` looks for them, or prints the operator's."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--write", type=Path, metavar="DIR", help="directory for policy-<function>.json")
     what.add_argument(
-        "--operator", action="store_true", help="print the policies of who runs cloudjhub, by name"
+        "--operator", action="store_true", help="print the policies of an operator of cloudjhub, by name"
     )
     given = parser.parse_args(arguments)
     try:

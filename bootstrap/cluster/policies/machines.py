@@ -35,7 +35,7 @@ def worker_policy(scope: Scope) -> Document:
         allow(
             "ReportActivity",
             ["cloudwatch:PutMetricData"],
-            ["*"],  # metrics have no ARNs: the namespace is all that can be asked for
+            ["*"],  # metrics have no ARNs: only the namespace can be restricted
             {"StringEquals": {"cloudwatch:namespace": metric_namespace(scope.cluster)}},
         ),
         {

@@ -26,7 +26,7 @@ def operator_policies(scope: Scope) -> dict[str, Document]:
 
 
 def _stacks(scope: Scope) -> list[Statement]:
-    """What stacks hold, nobody makes or removes but CloudFormation, and only in stacks of our names."""
+    """Only CloudFormation may create and remove the resources of stacks, and only in stacks of our names."""
     own = [f"stack/{names.stack(scope.cluster, part)}/*" for part in names.STACKS]
     shared = f"stack/{names.network_stack('*')}/*"
     return [

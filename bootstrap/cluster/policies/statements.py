@@ -1,4 +1,4 @@
-"""The words every policy is built of."""
+"""The statements that policies are built of."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -3,62 +3,39 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bootstrap.aws import names, secrets, stacks
+from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster.steps.step import Change, Kind, stack_changes
+from bootstrap.cluster.steps.step import Change, Kind, StackStep
 from bootstrap.cluster.templates.access import access_template
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
-from lifecycle_app.contract import TAG_CLUSTER
 
 
-class Access:
-    """The stack of the roles and their instance profiles."""
+class Access(StackStep):
+    """The stack of the roles and their instance profiles, narrowed to the cluster's place."""
 
     name = "access"
+    created = "the roles of manager, workers and builder"
+    removed = "roles and instance profiles"
 
-    def changes(self, site: Site) -> list[Change]:
-        try:
-            template = _wanted(site)
-        except NotBuilt:
-            return [Change(Kind.CREATE, f"stack {_stack(site)}", "the roles of manager, workers and builder")]
-        client = site.aws.client("cloudformation")
-        return stack_changes(client, _stack(site), template, {TAG_CLUSTER: site.cluster})
-
-    def apply(self, site: Site, report: Report) -> None:
-        client = site.aws.client("cloudformation")
-        stacks.apply(client, _stack(site), _wanted(site), tags={TAG_CLUSTER: site.cluster}, report=report)
-
-    def removals(self, site: Site) -> list[Change]:
-        there = stacks.current(site.aws.client("cloudformation"), _stack(site))
-        return [Change(Kind.REMOVE, f"stack {_stack(site)}", "roles and instance profiles")] if there else []
-
-    def remove(self, site: Site, report: Report) -> None:
-        stacks.remove(site.aws.client("cloudformation"), _stack(site), report)
-
-
-def _stack(site: Site) -> str:
-    return names.stack(site.cluster, "access")
-
-
-def _wanted(site: Site) -> Template:
-    """Raises NotBuilt before there are network and place."""
-    image = site.settings.workers.image
-    scope = replace(
-        site.scope,
-        subnets=site.network().worker_subnets,
-        security_groups=(site.place()["WorkerGroup"],),
-        images=(image,) if image else (),
-    )
-    return access_template(scope)
+    def template(self, site: Site) -> Template:
+        """Raises NotBuilt before there are network and place."""
+        image = site.settings.workers.image
+        scope = replace(
+            site.scope,
+            subnets=site.network().worker_subnets,
+            security_groups=(site.place()["WorkerGroup"],),
+            images=(image,) if image else (),
+        )
+        return access_template(scope)
 
 
 CERTIFICATES = {
     tls.Wanted.CREATE: Change(Kind.CREATE, "the manager's certificate", "in Parameter Store, with its key"),
     tls.Wanted.CHANGE: Change(
-        Kind.CHANGE, "the manager's certificate", "taken up within 15 minutes; nobody is logged out"
+        Kind.CHANGE, "the manager's certificate", "used within 15 minutes; no user is logged out"
     ),
 }
 

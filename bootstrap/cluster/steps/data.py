@@ -11,12 +11,12 @@ from bootstrap.aws import names, stacks
 from bootstrap.aws.errors import code_of, if_exists, ignore_missing
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster.steps.step import Change, Kind, stack_changes
+from bootstrap.cluster.steps.step import Change, Kind, StackStep
 from bootstrap.cluster.templates.data import data_template
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.cluster.users import ensure_people
 from bootstrap.errors import Refused
-from lifecycle_app.contract import CLUSTER_SCOPE, TAG_CLUSTER
+from lifecycle_app.contract import CLUSTER_SCOPE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import WaiterConfigTypeDef
@@ -30,31 +30,30 @@ TABLES = {
 LOOKING: "WaiterConfigTypeDef" = {"Delay": 1, "MaxAttempts": 600}  # seconds
 
 
-class Data:
+class Data(StackStep):
     """The stack of tables, bucket and log group. It is protected from deletion, and so is each table."""
 
     name = "data"
+    removed = "with the manager's log"
+    is_protected = True
+
+    def template(self, site: Site) -> Template:
+        """Needs nothing that is built."""
+        return data_template(site.cluster, names.bucket(site.cluster, site.aws))
 
     def changes(self, site: Site) -> list[Change]:
-        client = site.aws.client("cloudformation")
-        found = stack_changes(client, _stack(site), _wanted(site), {TAG_CLUSTER: site.cluster})
-        stack = stacks.current(client, _stack(site))
+        """See `Step`."""
+        found = super().changes(site)
+        stack = stacks.current(site.aws.client("cloudformation"), self.stack(site))
         if not found and stack and not stack.get("EnableTerminationProtection"):
-            return [Change(Kind.CHANGE, f"stack {_stack(site)}", "is protected from deletion again")]
+            return [Change(Kind.CHANGE, f"stack {self.stack(site)}", "is protected from deletion again")]
         return found
 
     def apply(self, site: Site, report: Report) -> None:
-        client = site.aws.client("cloudformation")
-        if stacks.settle(client, _stack(site), report) is None:
+        """See `Step`."""
+        if stacks.settle(site.aws.client("cloudformation"), self.stack(site), report) is None:
             _clear_leftovers(site, report)
-        stacks.apply(
-            client,
-            _stack(site),
-            _wanted(site),
-            tags={TAG_CLUSTER: site.cluster},
-            is_protected=True,
-            report=report,
-        )
+        super().apply(site, report)
 
     def removals(self, site: Site) -> list[Change]:
         found = [
@@ -65,30 +64,20 @@ class Data:
             found.append(
                 Change(Kind.REMOVE, f"bucket {names.bucket(site.cluster, site.aws)}", "with its bundles")
             )
-        if stacks.current(site.aws.client("cloudformation"), _stack(site)):
-            found.append(Change(Kind.REMOVE, f"stack {_stack(site)}", "with the manager's log"))
-        return found
+        return [*found, *super().removals(site)]
 
     def remove(self, site: Site, report: Report) -> None:
         if _has_bucket(site):
             report("emptying the bucket")
             _empty_bucket(site)
-        stacks.remove(site.aws.client("cloudformation"), _stack(site), report)
+        super().remove(site, report)
         for table in _tables(site):
             report(f"deleting the table {names.table(site.cluster, table)}")
             _delete_table(site, table)
 
 
-def _stack(site: Site) -> str:
-    return names.stack(site.cluster, "data")
-
-
-def _wanted(site: Site) -> Template:
-    return data_template(site.cluster, names.bucket(site.cluster, site.aws))
-
-
 def _clear_leftovers(site: Site, report: Report) -> None:
-    """Tables outlive their stack. Empty ones, of a stack that never came up, go; others are somebody's records."""
+    """Tables outlive their stack. Empty ones, of a stack that never completed, are deleted; others hold records."""
     found = list(_tables(site))
     full = [names.table(site.cluster, one) for one in found if _has_items(site, one)]
     if full:
@@ -116,7 +105,7 @@ def _has_items(site: Site, table: str) -> bool:
 
 
 def _delete_table(site: Site, table: str) -> None:
-    """Return when it is gone: a table of its name can be created again."""
+    """Returns when the table is deleted, and one of its name can be created."""
     client, name = site.aws.client("dynamodb"), names.table(site.cluster, table)
     described = client.describe_table(TableName=name)["Table"]
     if described["TableStatus"] != "DELETING":
@@ -148,15 +137,15 @@ def _empty_bucket(site: Site) -> None:
             )
 
 
-class Beginnings:
+class InitialSettings:
     """Writes the first policy and the first users into the settings table, unless there are some."""
 
     name = "settings"
 
     def changes(self, site: Site) -> list[Change]:
         missing = [scope for scope in (CLUSTER_SCOPE, "users") if not self._has(site, scope)]
-        words = {CLUSTER_SCOPE: "the idle policy", "users": f"the users in {site.settings.login.users_file}"}
-        return [Change(Kind.CREATE, words[scope]) for scope in missing]
+        what = {CLUSTER_SCOPE: "the idle policy", "users": f"the users in {site.settings.login.users_file}"}
+        return [Change(Kind.CREATE, what[scope]) for scope in missing]
 
     def apply(self, site: Site, report: Report) -> None:
         report("writing the first policy and users")

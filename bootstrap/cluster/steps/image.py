@@ -88,7 +88,7 @@ def use(site: Site, image: str, report: Report) -> None:
 
 
 KEPT = 3
-"""So many bundles stay: a machine that was just launched may still fetch the one before."""
+"""Bundles that are kept: an instance that was just launched may still fetch the previous one."""
 
 
 class BundleUpload:

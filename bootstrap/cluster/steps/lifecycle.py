@@ -61,7 +61,7 @@ class Lifecycle:
         return [Change(Kind.REMOVE, part) for part in left]
 
     def remove(self, site: Site, report: Report) -> None:
-        """First what would ring when the functions go."""
+        """First the alarms, which the removal of the functions would set off."""
         report("removing alarms and dashboard")
         cloudwatch.remove(site)
         notices.remove(site)
@@ -108,7 +108,7 @@ def _is_complete(found: dict[str, functions.Function], wanted: Sequence[str], co
 def _deploy(site: Site, report: Report, files: dict[str, bytes]) -> None:
     report("deploying the functions with chalice")
     project = site.directory / "lifecycle"
-    # Not part of `files`, whose hash tells whether to deploy: it may differ from operator to operator.
+    # Not part of `files`, whose hash decides whether to deploy: it may differ between operators.
     chalice.write_files(project, {**files, **chalice.files(chalice.REPOSITORY / "app.py")})
     chalice.deploy(
         project, site.cluster, {"AWS_DEFAULT_REGION": site.aws.region}, site.directory / "deploy.log"
@@ -118,13 +118,13 @@ def _deploy(site: Site, report: Report, files: dict[str, bytes]) -> None:
 def _differences(site: Site) -> Iterator[str]:
     yield from dead_letters.differences(site)
     if not notices.is_as_wanted(site):
-        yield "whom alarms tell"
+        yield "the topic of the alarms"
     yield from cloudwatch.differences(site)
 
 
-def _short(words: Sequence[str]) -> str:
-    more = f" and {len(words) - MANY} more" if len(words) > MANY else ""
-    return ", ".join(words[:MANY]) + more
+def _short(parts: Sequence[str]) -> str:
+    more = f" and {len(parts) - MANY} more" if len(parts) > MANY else ""
+    return ", ".join(parts[:MANY]) + more
 
 
 def _all_names(site: Site) -> list[str]:

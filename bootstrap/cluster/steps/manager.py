@@ -133,7 +133,7 @@ def _silence(site: Site) -> str:
 
 
 def _existing(site: Site) -> "list[InstanceTypeDef]":
-    """The cluster's managers that are not gone; more than one only after an accident, the newest first."""
+    """The cluster's managers that are not terminated, the newest first; more than one only after an accident."""
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_MANAGER)
     return sorted(found, key=lambda one: one["LaunchTime"], reverse=True)
 
@@ -141,7 +141,7 @@ def _existing(site: Site) -> "list[InstanceTypeDef]":
 def _is_as_wanted(site: Site, found: "list[InstanceTypeDef]", volume: str) -> bool:
     try:
         wanted = _plan(site, volume, "").content
-    except NotBuilt:  # it stands in a place that is gone
+    except NotBuilt:  # its network interface does not exist any more
         return False
     return [instances.tags_of(one).get(TAG_CONTENT) for one in found] == [wanted]
 

@@ -5,7 +5,7 @@ from typing import Any
 from bootstrap.aws import names, stacks
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster.steps.step import Change, Kind, stack_changes
+from bootstrap.cluster.steps.step import Change, StackStep
 from bootstrap.cluster.templates.network import network_template
 from bootstrap.cluster.templates.parts import TAG_NETWORK, Template
 from bootstrap.cluster.templates.place import without_forwarding
@@ -15,66 +15,64 @@ from bootstrap.errors import Refused, SettingsError
 from lifecycle_app.contract import TAG_CLUSTER
 
 
-class NetworkStep:
+class NetworkStep(StackStep):
     """The stack of the network that the settings name; nothing where they name an existing VPC."""
 
     name = "network"
+    removed = "no cluster is left in it"
+
+    def stack(self, site: Site) -> str:
+        """The stack's name, which clusters share."""
+        return _stack(site)
+
+    def tags(self, site: Site) -> dict[str, str]:
+        """The stack's tags."""
+        return {TAG_NETWORK: site.settings.network.name}
+
+    def template(self, site: Site) -> Template:
+        """Raises Refused where another cluster in the network needs what the settings would change."""
+        wanted = site.settings.network
+        try:
+            template = network_template(wanted.name, wanted.cidr, _zones(site), wanted.egress)
+        except ValueError as error:
+            raise SettingsError(f"network.cidr: {error}") from error
+        _refuse_to_disturb(site, template)
+        return template
 
     def changes(self, site: Site) -> list[Change]:
-        if not site.settings.network.is_ours:
-            return []
-        template = _wanted(site)
-        _refuse_to_disturb(site, template)
-        return stack_changes(site.aws.client("cloudformation"), _stack(site), template, _tags(site))
+        """See `Step`."""
+        return super().changes(site) if site.settings.network.is_ours else []
 
     def apply(self, site: Site, report: Report) -> None:
+        """See `Step`."""
         if not site.settings.network.is_ours:
             return
-        template = _wanted(site)
-        _refuse_to_disturb(site, template)
         if site.settings.network.egress is not Egress.MANAGER:
+            self.template(site)  # refuses before anything is changed
             _end_forwarding(site, report)
-        stacks.apply(
-            site.aws.client("cloudformation"), _stack(site), template, tags=_tags(site), report=report
-        )
+        super().apply(site, report)
 
     def removals(self, site: Site) -> list[Change]:
-        if not site.settings.network.is_ours or not stacks.current(
-            site.aws.client("cloudformation"), _stack(site)
-        ):
-            return []
-        return (
-            [] if _users(site) else [Change(Kind.REMOVE, f"stack {_stack(site)}", "no cluster is left in it")]
-        )
+        """See `Step`."""
+        return super().removals(site) if site.settings.network.is_ours and not _users(site) else []
 
     def remove(self, site: Site, report: Report) -> None:
+        """See `Step`."""
         if not site.settings.network.is_ours:
             return
         if users := _users(site):
-            report(f"the network {site.settings.network.name} stays: {', '.join(users)} use it")
+            report(f"keeping the network {site.settings.network.name}, which {', '.join(users)} use")
             return
-        stacks.remove(site.aws.client("cloudformation"), _stack(site), report)
+        super().remove(site, report)
 
 
 def _stack(site: Site) -> str:
     return names.network_stack(site.settings.network.name)
 
 
-def _tags(site: Site) -> dict[str, str]:
-    return {TAG_NETWORK: site.settings.network.name}
-
-
 def _users(site: Site) -> list[str]:
     vpc = site.outputs(_stack(site)).get("Vpc")
     return other_clusters(site, vpc) if vpc else []
-
-
-def _wanted(site: Site) -> Template:
-    wanted = site.settings.network
-    try:
-        return network_template(wanted.name, wanted.cidr, _zones(site), wanted.egress)
-    except ValueError as error:
-        raise SettingsError(f"network.cidr: {error}") from error
 
 
 def _zones(site: Site) -> tuple[str, ...]:

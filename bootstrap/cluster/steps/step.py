@@ -9,10 +9,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bootstrap.aws import stacks
+from bootstrap.aws import names, stacks
 from bootstrap.aws.site import Site
 from bootstrap.aws.stacks import Next
 from bootstrap.aws.waiting import Report
+from bootstrap.cluster.templates.parts import Template
+from bootstrap.errors import NotBuilt
+from lifecycle_app.contract import TAG_CLUSTER
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import ResourceChangeTypeDef
+
+UNKNOWN = "; may be replaced: your AWS user may not create the change set that would say"
+
+Resources = Mapping[str, Mapping[str, Any]]
 
 
 class Kind(StrEnum):
@@ -26,7 +37,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that `up` or `down` does; `detail` says what and with which effect on users, in a few words."""
+    """One thing that `up` or `down` does; `detail` says what it is and how it affects users."""
 
     kind: Kind
     what: str
@@ -55,13 +66,56 @@ class Step(Protocol):
         ...
 
 
-if TYPE_CHECKING:
-    from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import ResourceChangeTypeDef
+class StackStep:
+    """A step that is one CloudFormation stack; a subclass says which template the settings ask for."""
 
-UNKNOWN = "; may be replaced: your AWS user may not create the change set that would say"
+    name: str
+    created: str
+    """What a plan says of the stack while its template cannot be worked out yet."""
+    removed: str
+    """What a plan says of its removal."""
+    is_protected = False
 
-Resources = Mapping[str, Mapping[str, Any]]
+    def template(self, site: Site) -> Template:
+        """The template by the settings. Raises NotBuilt before what it refers to is built."""
+        raise NotImplementedError
+
+    def stack(self, site: Site) -> str:
+        """The stack's name."""
+        return names.stack(site.cluster, self.name)
+
+    def tags(self, site: Site) -> dict[str, str]:
+        """The stack's tags."""
+        return {TAG_CLUSTER: site.cluster}
+
+    def changes(self, site: Site) -> list[Change]:
+        """See `Step`."""
+        try:
+            template = self.template(site)
+        except NotBuilt:
+            return [Change(Kind.CREATE, f"stack {self.stack(site)}", self.created)]
+        client = site.aws.client("cloudformation")
+        return stack_changes(client, self.stack(site), template, self.tags(site))
+
+    def apply(self, site: Site, report: Report) -> None:
+        """See `Step`."""
+        stacks.apply(
+            site.aws.client("cloudformation"),
+            self.stack(site),
+            self.template(site),
+            tags=self.tags(site),
+            is_protected=self.is_protected,
+            report=report,
+        )
+
+    def removals(self, site: Site) -> list[Change]:
+        """See `Step`."""
+        found = stacks.current(site.aws.client("cloudformation"), self.stack(site))
+        return [Change(Kind.REMOVE, f"stack {self.stack(site)}", self.removed)] if found else []
+
+    def remove(self, site: Site, report: Report) -> None:
+        """See `Step`."""
+        stacks.remove(site.aws.client("cloudformation"), self.stack(site), report)
 
 
 def stack_changes(

@@ -33,7 +33,7 @@ UNFINISHED_DAYS = 7
 def data_template(cluster: str, bucket: str) -> Template:
     """The template of what a cluster keeps, `bucket` being its bucket's name. Outputs: Bucket, LogGroup.
 
-    The tables hold users' records: whoever deletes the stack by mistake still has them.
+    The tables hold users' records: they are kept when the stack is deleted by mistake.
     """
     resources = {
         "Workers": _table(cluster, "workers", (WORKERS,), WORKER_INDEXES),

@@ -18,7 +18,7 @@ from bootstrap.config.choices import Egress
 
 HUB_PORT, WORKER_PORT = 8081, 8888
 ANYWHERE = "0.0.0.0/0"
-# A public subnet holds a handful of addresses; a worker subnet holds one for every registered user of its zone, for
+# A public subnet holds a few addresses; a worker subnet holds one for every registered user of its zone, for
 # stopped instances keep their addresses.
 PUBLIC_PREFIX, WORKER_PREFIX = 24, 20
 SMALLEST_SUBNET = 28  # for EC2

@@ -23,35 +23,35 @@ from bootstrap.preflight import permissions
 
 ROLE_BUILDER = "builder"
 RENEWALS = {
-    Https.LETS_ENCRYPT: "Caddy renews it; its DNS record must lead to the manager: look at `cloudjhub logs manager`",
+    Https.LETS_ENCRYPT: "Caddy renews it; its DNS record must point to the manager: see `cloudjhub logs manager`",
     Https.OWN: "put a new one where `manager.certificate` says, and run `cloudjhub up`",
     Https.SELF_SIGNED: "run `cloudjhub up`, which makes a new one",
     Https.NONE: "",
 }
-Look = Callable[[Site, datetime], Iterable[str]]
+Check = Callable[[Site, datetime], Iterable[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One topic, and what is wrong there: a line each, with the mend. [] if all is well."""
+    """One topic, and what is wrong there: a line each that says what to do. [] if nothing is."""
 
     topic: str
     wrong: list[str]
 
 
 def check(site: Site, now: datetime) -> list[Checked]:
-    """Everything, topic by topic. Without valid credentials only that is told."""
+    """Everything, topic by topic. Without valid credentials only that."""
     if unknown := permissions.credential_problems(site):
         return [Checked("credentials", [problem.line for problem in unknown])]
-    return [Checked(topic, _asked(look, site, now)) for topic, look in LOOKS.items()]
+    return [Checked(topic, _checked(one, site, now)) for topic, one in CHECKS.items()]
 
 
-def _asked(look: Look, site: Site, now: datetime) -> list[str]:
-    """What a look finds; where nobody could look, why not."""
+def _checked(one: Check, site: Site, now: datetime) -> list[str]:
+    """What a check finds; where it could not run, why not."""
     try:
-        return list(look(site, now))
+        return list(one(site, now))
     except (ClientError, BotoCoreError, BootstrapError) as error:
-        return [f"could not be looked at: {error}"]
+        return [f"could not be checked: {error}"]
 
 
 def _hub(site: Site, _: datetime) -> list[str]:
@@ -59,7 +59,7 @@ def _hub(site: Site, _: datetime) -> list[str]:
     if not hub.trouble:
         return []
     return [
-        f"the hub does not answer at {hub.url or 'any address'}: {hub.trouble}: look at `cloudjhub logs manager`"
+        f"the hub does not answer at {hub.url or 'any address'}: {hub.trouble}: see `cloudjhub logs manager`"
     ]
 
 
@@ -100,24 +100,24 @@ def _functions(site: Site, now: datetime) -> list[str]:
     return [*findings.last_runs(runs, deployed, limits, now), *findings.errors(errors)]
 
 
-def _letters(site: Site, _: datetime) -> list[str]:
-    return findings.letters(waiting(site), names.dead_letter_queue(site.cluster))
+def _dead_letters(site: Site, _: datetime) -> list[str]:
+    return findings.dead_letters(waiting(site), names.dead_letter_queue(site.cluster))
 
 
 def _alarms(site: Site, _: datetime) -> list[str]:
-    return findings.alarms(facts.ringing(site))
+    return findings.alarms(facts.alarms_in_alarm(site))
 
 
 def _workers(site: Site, now: datetime) -> list[str]:
-    census = store_of(site).census()
-    wrong = findings.workers(machines(site, now), census.workers, now)
-    return [*findings.bad_records(census.bad, names.table(site.cluster, "workers")), *wrong]
+    scan = store_of(site).census()
+    wrong = findings.workers(machines(site, now), scan.workers, now)
+    return [*findings.bad_records(scan.bad, names.table(site.cluster, "workers")), *wrong]
 
 
 def _orphans(site: Site, now: datetime) -> list[str]:
-    census = store_of(site).census()
-    homes = {one.home_volume for one in census.workers if one.home_volume}
-    homes |= {one.home_volume for one in census.bad}
+    scan = store_of(site).census()
+    homes = {one.home_volume for one in scan.workers if one.home_volume}
+    homes |= {one.home_volume for one in scan.bad}
     builders = {
         one["InstanceId"]: one["LaunchTime"] for one in found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     }
@@ -149,7 +149,7 @@ def _permissions(site: Site, _: datetime) -> list[str]:
     return [problem.line for problem in permissions.problems(site) if problem.refuses]
 
 
-LOOKS: Mapping[str, Look] = {
+CHECKS: Mapping[str, Check] = {
     "clock": _clock,
     "permissions": _permissions,
     "hub": _hub,
@@ -157,7 +157,7 @@ LOOKS: Mapping[str, Look] = {
     "manager": _manager,
     "worker image": _image,
     "functions": _functions,
-    "dead letters": _letters,
+    "dead-letter queue": _dead_letters,
     "alarms": _alarms,
     "workers": _workers,
     "left behind": _orphans,

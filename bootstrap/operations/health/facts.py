@@ -39,7 +39,7 @@ def certificate_end(site: Site) -> datetime | None:
     url = urlsplit(public_url(site.settings, site.place()))
     try:
         shown = ssl.get_server_certificate((url.hostname or "", url.port or 443), timeout=CONNECTS_WITHIN)
-    except OSError:  # that the hub does not answer is told elsewhere
+    except OSError:  # another check reports that the hub does not answer
         return None
     return x509.load_pem_x509_certificate(shown.encode()).not_valid_after_utc
 
@@ -95,8 +95,8 @@ def last_error(site: Site, function: str, now: datetime) -> str:
     return next(iter(newest["message"].strip().splitlines()), "")[:LONGEST_MESSAGE]
 
 
-def ringing(site: Site) -> dict[str, str]:
-    """Descriptions of those of our own alarms that ring, by name."""
+def alarms_in_alarm(site: Site) -> dict[str, str]:
+    """Descriptions of our own alarms in state ALARM, by name."""
     pages = site.aws.client("cloudwatch").get_paginator("describe_alarms")
     return {
         alarm["AlarmName"]: alarm.get("AlarmDescription", "")
@@ -169,7 +169,7 @@ class Hub:
     url: str
     """"" before the cluster has an address."""
     trouble: str = ""
-    """Why it does not answer, in a few words; "" if it does."""
+    """Why it does not answer, in short; "" if it does."""
     version: str = ""
     """JupyterHub's."""
 

@@ -14,7 +14,7 @@ SOON = timedelta(days=21)
 ALLOWED_SKEW = timedelta(minutes=2)
 """AWS refuses signatures that are 15 minutes off; the stop protocol's leases want better clocks than that."""
 SETTLES_IN = timedelta(minutes=20)
-"""Reconciling, which runs every quarter of an hour, mends what events have missed."""
+"""Reconciling, which runs every quarter of an hour, repairs what events have missed."""
 BUILDING_TAKES = timedelta(hours=1)
 
 
@@ -55,7 +55,7 @@ def state_disk(volumes: Sequence[Mapping[str, Any]], managers: Collection[str]) 
     """`volumes` tagged as the cluster's state, as DescribeVolumes gives them."""
     if not volumes:
         return [
-            "the manager's state disk is gone: run `cloudjhub up`, which makes an empty one: users sign up again"
+            "the manager's state disk is missing: run `cloudjhub up`, which makes an empty one: users sign up again"
         ]
     if len(volumes) > 1:
         ids = ", ".join(sorted(str(one["VolumeId"]) for one in volumes))
@@ -69,10 +69,10 @@ def state_disk(volumes: Sequence[Mapping[str, Any]], managers: Collection[str]) 
 def image(image_id: str, state: str) -> list[str]:
     """`state`: EC2's word for the image that the hub launches, "" where EC2 has none such."""
     if not image_id:
-        return ["there is no worker image: run `cloudjhub up`"]
+        return ["the cluster has no worker image: run `cloudjhub up`"]
     if state == "available":
         return []
-    return [f"the worker image {image_id} is {state or 'gone'}: run `cloudjhub image build`"]
+    return [f"the worker image {image_id} is {state or 'missing'}: run `cloudjhub image build`"]
 
 
 def last_runs(
@@ -88,10 +88,10 @@ def last_runs(
         if last is None:
             if name in deployed and now - deployed[name] <= limit:
                 continue  # a rule runs it first when its period is over
-            found.append(f"{name} has never run: run `cloudjhub up`, then look at `cloudjhub logs {name}`")
+            found.append(f"{name} has never run: run `cloudjhub up`, then see `cloudjhub logs {name}`")
         elif now - last > limit:
             found.append(
-                f"{name} ran {length(now - last)} ago, and should each {length(limit)} at least: look at "
+                f"{name} ran {length(now - last)} ago, and should each {length(limit)} at least: see "
                 f"`cloudjhub logs {name}`"
             )
     return found
@@ -100,25 +100,25 @@ def last_runs(
 def errors(messages: Mapping[str, str]) -> list[str]:
     """The last error of each function in the last day, as its log has it."""
     return [
-        f"{name} failed: {message}: look at `cloudjhub logs {name}`"
+        f"{name} failed: {message}: see `cloudjhub logs {name}`"
         for name, message in messages.items()
         if message
     ]
 
 
-def letters(count: int, queue: str) -> list[str]:
+def dead_letters(count: int, queue: str) -> list[str]:
     if not count:
         return []
     return [
-        f"{count} events were given up and lie in the queue {queue}: read them, mend the cause, purge the queue"
+        f"{count} events in the dead-letter queue {queue}: read them, fix the cause, then purge the queue"
     ]
 
 
-def alarms(ringing: Mapping[str, str]) -> list[str]:
+def alarms(in_alarm: Mapping[str, str]) -> list[str]:
     """Our own alarms in ALARM: descriptions by name."""
     return [
-        f"the alarm {name} rings: {words}: look at `cloudjhub logs`"
-        for name, words in sorted(ringing.items())
+        f"the alarm {name} is in ALARM: {description}: see `cloudjhub logs`"
+        for name, description in sorted(in_alarm.items())
     ]
 
 
@@ -129,15 +129,15 @@ def workers(machines: Sequence[Machine], records: Sequence[Worker], now: datetim
     for one in machines:
         if one.note in ("", BAD_RECORD) or one.since is None or now - one.since <= SETTLES_IN:
             continue
-        mend = (
+        fix = (
             f"`cloudjhub workers terminate {one.key}`"
             if one.note == DUPLICATE
             else "`cloudjhub logs reconcile`"
         )
-        words = "there is a second instance of" if one.note == DUPLICATE else "no record has the instance of"
+        what = "there is a second instance of" if one.note == DUPLICATE else "no record has the instance of"
         if one.note == UNKNOWN:
-            words = "EC2 does not know the recorded instance of"
-        found.append(f"{words} {one.key} ({one.instance_id}, {one.state}): see {mend}")
+            what = "EC2 does not know the recorded instance of"
+        found.append(f"{what} {one.key} ({one.instance_id}, {one.state}): see {fix}")
     for worker in records:
         state = states.get(worker.instance_id)
         if state is None or now - worker.state_at <= SETTLES_IN or _agree(worker.state, state):
@@ -150,7 +150,7 @@ def workers(machines: Sequence[Machine], records: Sequence[Worker], now: datetim
 
 
 def bad_records(bad: Sequence[BadRecord], table: str) -> list[str]:
-    """Records that cannot be used; nobody touches their machines until somebody mends them."""
+    """Records that cannot be used; their instances are left alone until they are corrected."""
     return [
         f"{one}: put the item right in the table {table}, or delete it there, if EC2 still has its instance: then it "
         "is made anew within 15 minutes"
@@ -206,12 +206,16 @@ def orphans(
 def drift(changes: Mapping[str, Sequence[str]]) -> list[str]:
     """What `up` would change, by step."""
     return [
-        f"{step} is not as the settings say ({', '.join(words)}): run `cloudjhub up`"
-        for step, words in changes.items()
+        f"{step} is not as the settings say ({', '.join(changed)}): run `cloudjhub up`"
+        for step, changed in changes.items()
     ]
 
 
 def _agree(recorded: State, state: str) -> bool:
     """A claimed worker is recorded as stopping while it still runs."""
-    gone = (State.TERMINATED, "shutting-down")
-    return recorded == state or (recorded is State.TERMINATED and state in gone) or recorded is State.STOPPING
+    terminated = (State.TERMINATED, "shutting-down")
+    return (
+        recorded == state
+        or (recorded is State.TERMINATED and state in terminated)
+        or recorded is State.STOPPING
+    )

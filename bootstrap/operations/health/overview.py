@@ -38,11 +38,11 @@ class Overview:
     """How many there are in each state."""
     dollars: float
     policy: Mapping[str, str]
-    """What holds for everybody, in words."""
+    """The policy that is effective for all users, for people."""
 
     @property
     def troubles(self) -> list[str]:
-        """What keeps it from doing its work, a line each; `doctor` tells more and the mends. Pure."""
+        """What keeps it from working, a line each; `doctor` says more, and what to do. Pure."""
         found = [
             f"the stack {name} is {status or 'missing'}"
             for name, status in self.stacks.items()
@@ -53,14 +53,14 @@ class Overview:
         if self.hub.trouble:
             found.append(f"the hub does not answer: {self.hub.trouble}")
         if not self.image:
-            found.append("there is no worker image")
+            found.append("the cluster has no worker image")
         found += [
             f"the function {name} is missing or incomplete"
             for name, there in self.functions.items()
             if not there
         ]
         if self.dead_letters:
-            found.append(f"{self.dead_letters} events lie in the dead-letter queue")
+            found.append(f"{self.dead_letters} events are in the dead-letter queue")
         return found
 
 
@@ -118,4 +118,4 @@ def _policy(site: Site) -> dict[str, str]:
         found = policies.texts(site)
     except NotBuilt:
         return {}
-    return {one.name: policies.in_words(one.name, one.value) for one in policies.effective("", (), found)}
+    return {one.name: policies.readable(one.name, one.value) for one in policies.effective("", (), found)}

@@ -22,7 +22,7 @@ from lifecycle_app.model.worker import State
 BOOT_HOURS = 5 / 60
 """A boot with EC2's checks and the stop takes some five minutes."""
 OWN_ACCOUNTS = (Authenticator.NATIVE, Authenticator.SHARED_PASSWORD)
-"""Who is not listed has no account, unless everybody may have one."""
+"""With these, users who are not listed have no account, unless all users may have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +41,21 @@ def names_in(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def chosen(given: Iterable[str], people: People, login: Login, *, everybody: bool) -> list[str]:
-    """Who is meant, in the order given, each once. Raises SettingsError for whoever could not log in. Pure."""
+def chosen(given: Iterable[str], people: People, login: Login, *, all_users: bool) -> list[str]:
+    """The selected users, in the order given, each once. Raises SettingsError for one who could not log in. Pure."""
     wanted = list(dict.fromkeys(kept.accepted(name) for name in given))
-    if everybody and wanted:
+    if all_users and wanted:
         raise SettingsError("name users, or say --all: not both")
-    if everybody:
+    if all_users:
         return sorted(people.users)
     if not wanted:
-        raise SettingsError("nobody is named: name users, give a file with --from, or say --all")
+        raise SettingsError("no users are named: name users, give a file with --from, or say --all")
     is_closed = login.authenticator in OWN_ACCOUNTS and not login.allow_all
     for name in wanted:
         if name in people.removed or (is_closed and name not in people.users):
-            raise SettingsError(f"{name} may not log in: run `cloudjhub users add` first, or mend the name")
+            raise SettingsError(
+                f"{name} may not log in: run `cloudjhub users add` first, or correct the name"
+            )
     return wanted
 
 
@@ -67,9 +69,9 @@ def sorted_out(names: Sequence[str], machines: Iterable[Machine]) -> tuple[list[
         mine = of_user.get(name, [])
         live = [one for one in mine if one.state != State.TERMINATED]
         if live:
-            words = BAD_RECORD if live[0].note == BAD_RECORD else f"it is {live[0].state}"
+            note = BAD_RECORD if live[0].note == BAD_RECORD else f"it is {live[0].state}"
             left.append(
-                Prepared(key=name, instance_id=live[0].instance_id, outcome=Outcome.HAS_ONE, words=words)
+                Prepared(key=name, instance_id=live[0].instance_id, outcome=Outcome.HAS_ONE, message=note)
             )
         else:
             home = next((one.home_volume for one in mine if one.home_volume), None)
@@ -87,7 +89,7 @@ def cost(settings: Settings, instance_type: str, wanted: Sequence[Wanted]) -> Co
 
 
 def at_once(site: Site, instance_type: str, most: int) -> int:
-    """How many may boot at the same time: `most`, or fewer if the account's quota of vCPUs says so, where AWS tells it.
+    """How many may boot at the same time: `most`, or fewer if the account's quota of vCPUs says so, where AWS answers.
 
     Raises Refused where there is room for none.
     """

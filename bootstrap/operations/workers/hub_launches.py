@@ -31,7 +31,7 @@ from lifecycle_app.model.worker import State, Worker
 
 THREADS = 8
 WINDOW = 0.5
-"""Seconds in which questions are collected: nobody waits for an answer of the next moment."""
+"""Seconds in which requests are collected into one call; none of them is urgent."""
 MOST_TOGETHER = 100
 DECIDING = (
     "hub/spawn/launch_request.py",
@@ -43,16 +43,16 @@ ANOTHER_VERSION = "its manager runs another version of cloudJHub than this one: 
 
 
 def manager_config(site: Site) -> ManagerConfig:
-    """What the cluster's manager was told at its launch. Raises NotBuilt; Refused where it runs another version, which
+    """The manager's configuration at its launch. Raises NotBuilt; Refused where it runs another version, which
     might ask EC2 for other machines.
     """
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_MANAGER)
     if not found:
         raise NotBuilt(f"{site.cluster} has no manager in {site.aws.region}: run `cloudjhub up` first")
     newest = max(found, key=lambda one: one["LaunchTime"])["InstanceId"]
-    told = site.aws.client("ec2").describe_instance_attribute(InstanceId=newest, Attribute="userData")
+    answer = site.aws.client("ec2").describe_instance_attribute(InstanceId=newest, Attribute="userData")
     try:
-        config = config_in(base64.b64decode(told["UserData"].get("Value", "")).decode())
+        config = config_in(base64.b64decode(answer["UserData"].get("Value", "")).decode())
     except ValueError as error:
         raise Refused(f"{site.cluster}: {ANOTHER_VERSION}") from error
     if config.bundle != current().key and not _asks_the_same(site, config):
@@ -62,8 +62,8 @@ def manager_config(site: Site) -> ManagerConfig:
 
 def _asks_the_same(site: Site, config: ManagerConfig) -> bool:
     """Does the hub of another bundle make the same requests as this one's?"""
-    told = site.aws.client("s3").get_object(Bucket=config.bucket, Key=config.bundle)["Body"].read()
-    return files_in(told, DECIDING) == files_in(current().content, DECIDING)
+    answer = site.aws.client("s3").get_object(Bucket=config.bucket, Key=config.bundle)["Body"].read()
+    return files_in(answer, DECIDING) == files_in(current().content, DECIDING)
 
 
 def hub_settings(config: ManagerConfig) -> Settings:
@@ -151,7 +151,7 @@ class AsHub:
 
 
 def last_release(entries: Sequence[Entry], instance_id: str) -> Entry | None:
-    """The newest entry of a stop of this machine that was asked for and given up. Pure."""
+    """The newest entry of a stop of this instance that was requested and released. Pure."""
     for entry in entries:
         is_ours = entry.instance_id == instance_id and entry.reason == Reason.STOP_REQUESTED
         if is_ours and entry.kind is Kind.RELEASE:
@@ -171,7 +171,7 @@ def prepare_all(
     """What became of each. The first Ctrl-C stops what was launched; at the second, raises Interrupted that names what
     is left to run.
     """
-    # What the hub logs for its administrator, the operator is told with each worker's outcome.
+    # What the hub logs for its administrator is in each worker's outcome.
     logging.getLogger("hub").addHandler(logging.NullHandler())
     hub = AsHub(site, settings, instance_type, utc_now)
     preparation = Preparation(hub, at_once, report, turn=hub.turn, pause=hub.pause, clock=hub.clock)

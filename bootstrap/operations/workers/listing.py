@@ -17,10 +17,10 @@ from lifecycle_app.model.history import Entry, Kind, cost
 from lifecycle_app.model.messages import NOTHING, Message
 from lifecycle_app.model.worker import State, Worker, worker_key
 
-NO_RECORD = "EC2 has it, but no record: `cloudjhub logs reconcile` tells what is done about it"
+NO_RECORD = "EC2 has it, but no record: see `cloudjhub logs reconcile`"
 DUPLICATE = "a second instance of this worker: its record has another one"
-BAD_RECORD = "its record cannot be used: `cloudjhub doctor` tells what is wrong with it"
-UNKNOWN = "EC2 does not tell of it"
+BAD_RECORD = "its record cannot be used: see `cloudjhub doctor`"
+UNKNOWN = "EC2 does not know it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Machine:
     key: str
     instance_id: str
     state: str
-    """EC2's own word where EC2 tells of it, otherwise the record's."""
+    """EC2's state where EC2 knows it, otherwise the record's."""
     since: datetime | None = None
     last_activity: datetime | None = None
     message: Message = NOTHING
@@ -42,10 +42,10 @@ class Machine:
     cost: float | None = 0.0
     """US dollars for its running time this month; None if a price is unknown."""
     note: str = ""
-    """What is odd about it, and the mend."""
+    """What is wrong with it, and what to do."""
 
     def idle(self, now: datetime) -> timedelta | None:
-        """Since the last sign of life, or its start; None unless it runs."""
+        """Since the last activity, or its start; None unless it runs."""
         seen = max((at for at in (self.since, self.last_activity) if at is not None), default=None)
         return now - seen if self.state == State.RUNNING and seen is not None else None
 
@@ -61,11 +61,11 @@ def machines(site: Site, now: datetime, *, with_costs: bool = False) -> list[Mac
     With costs the month's history is read; without, the costs are those of the present runs alone.
     """
     store = store_of(site)
-    census = store.census()
+    scan = store.census()
     days = days_of_month(now) if with_costs else []
     entries = [entry for day in days for entry in store.history_of_day(day)]
     instances = found_by_tags(site.aws, site.cluster, ROLE_WORKER)
-    return joined(census.workers, instances, entries, now, census.bad)
+    return joined(scan.workers, instances, entries, now, scan.bad)
 
 
 def joined(
@@ -179,21 +179,21 @@ def days_of_month(now: datetime) -> list[str]:
     return [today.strftime(f"%Y-%m-{day:02d}") for day in range(1, today.day + 1)]
 
 
-def chosen(found: Sequence[Machine], names: Collection[str], *, everybody: bool) -> list[Machine]:
-    """The machines of these names, like `alice` or `alice/gpu`. Naming nobody means nobody, never everybody.
+def chosen(found: Sequence[Machine], names: Collection[str], *, all_workers: bool) -> list[Machine]:
+    """The machines of these names, like `alice` or `alice/gpu`. Without names there are none, never all.
 
     Raises SettingsError for a name that no worker has, and where it is not clear who is meant.
     """
-    if everybody and names:
+    if all_workers and names:
         raise SettingsError("name workers, or say --all: not both")
-    if everybody:
+    if all_workers:
         return list(found)
     if not names:
         raise SettingsError("name the workers, or say --all for every one of this cluster")
     known = sorted({machine.key for machine in found})
     for name in names:
         if name not in known:
-            raise SettingsError(f"there is no worker {name!r}: {_advice(name, known)}")
+            raise SettingsError(f"unknown worker {name!r}: {_advice(name, known)}")
     return [machine for machine in found if machine.key in names]
 
 

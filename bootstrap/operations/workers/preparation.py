@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.aws.errors import code_of
-from bootstrap.aws.instances import MENDS
+from bootstrap.aws.instances import FIXES
 from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report
 from bootstrap.errors import BootstrapError
@@ -29,10 +29,10 @@ from lifecycle_app.model.worker import State, Worker
 
 BOOTS_WITHIN = 1200.0
 """Seconds: EC2's checks take some minutes, and a record whose events were lost is made within a quarter of an hour."""
-LOOK_EVERY = 3.0
+POLL_EVERY = 3.0
 REFUSED = "refused"
 """Why a stop was given up, as its entry in the history has it."""
-NEVER_USED = "the lifecycle app stops what nobody uses"
+NEVER_USED = "the lifecycle app stops it when it is idle"
 INTERRUPTED = "interrupted"
 
 
@@ -45,7 +45,7 @@ class Boot(StrEnum):
     """How far a machine has come."""
 
     BEGUN = "begun"
-    """It is pending, its checks are under way, or EC2 does not tell of it yet."""
+    """It is pending, its checks are under way, or EC2 does not know it yet."""
     PASSED = "passed"
     """It runs, and EC2's checks of the machine and of its host have passed."""
     FAILED = "failed"
@@ -77,14 +77,14 @@ def boot_in(status: Mapping[str, Any]) -> Boot:
 
 def _boots(aws: Aws, ids: Sequence[str]) -> dict[str, Boot]:
     try:
-        told = aws.client("ec2").describe_instance_status(InstanceIds=list(ids), IncludeAllInstances=True)
+        answer = aws.client("ec2").describe_instance_status(InstanceIds=list(ids), IncludeAllInstances=True)
     except ClientError as error:
         if code_of(error) != NOT_FOUND:
             raise
         if len(ids) == 1:
             return {ids[0]: Boot.BEGUN}
         return {key: boot for part in taken_apart(ids, str(error)) for key, boot in _boots(aws, part).items()}
-    return {one["InstanceId"]: boot_in(one) for one in told["InstanceStatuses"]}
+    return {one["InstanceId"]: boot_in(one) for one in answer["InstanceStatuses"]}
 
 
 class Outcome(StrEnum):
@@ -108,16 +108,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What became of one worker; `words` say why, where that is not plain."""
+    """The outcome for one worker; `message` says why, where the outcome alone does not."""
 
     key: str
     instance_id: str
     outcome: Outcome
-    words: str = ""
+    message: str = ""
 
 
 class Cloud(Protocol):
-    """What a preparation asks of hub's code, EC2, records and lifecycle app; all of it may be asked again."""
+    """What a preparation needs of the hub's code, EC2, records and lifecycle app. All calls may be repeated."""
 
     async def launch(self, key: str) -> str | None:
         """The id of a new machine; None for a worker that has one already. Raises StartError."""
@@ -136,7 +136,7 @@ class Cloud(Protocol):
         ...
 
     async def given_up(self, worker: Worker) -> Entry | None:
-        """The history's entry of a stop that was asked for and given up. Raises StoreUnavailable."""
+        """The history's entry of a stop that was requested and released. Raises StoreUnavailable."""
         ...
 
     async def ask_to_stop(self, worker: Worker) -> None:
@@ -208,14 +208,14 @@ class Preparation:
 
     def _refused(self, one: Wanted, error: StartError) -> str:
         """Why, for the operator. What would be refused to the others too ends the launching."""
-        words = reason_in(error)
+        reason = reason_in(error)
         is_its_own = isinstance(error, CloudBusy | RecordUnusable) or (
             one.home_volume is not None and isinstance(error, NoCapacity | NoAddresses)
         )
         if not is_its_own and not self._closed:
-            self._closed = words
-            self._report(f"launching no more: {words}")
-        return words
+            self._closed = reason
+            self._report(f"launching no more: {reason}")
+        return reason
 
     async def _boot_and_stop(self, key: str, instance_id: str) -> Prepared:
         try:
@@ -227,14 +227,14 @@ class Preparation:
         """Raises StartError, BootstrapError and botocore's errors for a machine that is left to run."""
         self._enter(key, "booting")
         await self._cloud.home(instance_id)
-        worker, words = await self._booted(key, instance_id)
+        worker, message = await self._booted(key, instance_id)
         if worker is None:
-            return self._done(key, instance_id, Outcome.RUNNING, f"{words}; {NEVER_USED}")
+            return self._done(key, instance_id, Outcome.RUNNING, f"{message}; {NEVER_USED}")
         if worker.state is State.RUNNING:
             self._enter(key, "being stopped")
             await self._cloud.ask_to_stop(worker)
-        outcome, words = await self._stopped(worker)
-        return self._done(key, instance_id, outcome, words)
+        outcome, message = await self._stopped(worker)
+        return self._done(key, instance_id, outcome, message)
 
     async def _booted(self, key: str, instance_id: str) -> tuple[Worker | None, str]:
         """The record of a machine that has booted, or is down already; None, and why, if it takes too long."""
@@ -246,11 +246,11 @@ class Preparation:
             worker = await self._record(key, instance_id)
             if worker and self._may_stop(worker, boot):
                 return worker, ""
-            await self._pause(LOOK_EVERY)
+            await self._pause(POLL_EVERY)
         if boot is Boot.PASSED:
             return (
                 None,
-                "it has booted, but there is no record of that: `cloudjhub logs reconcile` tells more",
+                "it has booted, but no record says so: see `cloudjhub logs reconcile`",
             )
         return None, f"it has not booted within {BOOTS_WITHIN / 60:.0f} minutes"
 
@@ -263,17 +263,15 @@ class Preparation:
         )
 
     async def _stopped(self, before: Worker) -> tuple[Outcome, str]:
-        """How the stop went that was asked for, by what is recorded."""
+        """The outcome of the requested stop, by the record."""
         until = self._clock() + STOPS_WITHIN
         while self._clock() < until:
             worker = await self._record(before.key, before.instance_id)
-            if worker and (told := verdict(before, worker, await self._given_up(worker))):
-                return told
-            await self._pause(LOOK_EVERY)
-        words = (
-            f"not stopped within {STOPS_WITHIN / 60:.0f} minutes: `cloudjhub logs stop_requested` tells why"
-        )
-        return Outcome.RUNNING, f"{words}; {NEVER_USED}"
+            if worker and (found := verdict(before, worker, await self._given_up(worker))):
+                return found
+            await self._pause(POLL_EVERY)
+        message = f"not stopped within {STOPS_WITHIN / 60:.0f} minutes: see `cloudjhub logs stop_requested`"
+        return Outcome.RUNNING, f"{message}; {NEVER_USED}"
 
     async def _record(self, key: str, instance_id: str) -> Worker | None:
         """The record, if it is of this machine and can be read."""
@@ -284,17 +282,17 @@ class Preparation:
         return worker if worker and worker.instance_id == instance_id else None
 
     async def _given_up(self, worker: Worker) -> Entry | None:
-        """By the history: a sweep may have decided since, and the record tells of the last decision alone."""
+        """By the history: a sweep may have decided since, and the record has the last decision alone."""
         try:
             return await self._cloud.given_up(worker) if worker.state is State.RUNNING else None
         except StoreUnavailable:
             return None
 
-    def _done(self, key: str, instance_id: str, outcome: Outcome, words: str = "") -> Prepared:
+    def _done(self, key: str, instance_id: str, outcome: Outcome, message: str = "") -> Prepared:
         self._enter(key, "done")
         if outcome is not Outcome.RUNNING:
             self._running.pop(key, None)
-        return Prepared(key=key, instance_id=instance_id, outcome=outcome, words=words)
+        return Prepared(key=key, instance_id=instance_id, outcome=outcome, message=message)
 
     def _enter(self, key: str, phase: str) -> None:
         self._phases[key] = phase
@@ -302,12 +300,12 @@ class Preparation:
 
 
 def verdict(before: Worker, now: Worker, given_up: Entry | None) -> tuple[Outcome, str] | None:
-    """How a stop went that was asked for when the record was as `before`; None as long as nothing tells. Pure."""
+    """The outcome of a stop that was requested when the record was `before`; None while it is unknown. Pure."""
     match now.state:
         case State.STOPPED:
             return Outcome.STOPPED, ""
         case State.TERMINATED:
-            return Outcome.NOT_LAUNCHED, "it was terminated by somebody: run the command again"
+            return Outcome.NOT_LAUNCHED, "it was terminated meanwhile: run the command again"
         case State.PENDING:
             return Outcome.IN_USE, "it was stopped, and its user started it again"
         case State.RUNNING if _began_anew(before.started_at, now.started_at):
@@ -325,7 +323,7 @@ def _began_anew(before: datetime | None, now: datetime | None) -> bool:
 
 
 def progress(phases: dict[str, str]) -> str:
-    """How many are done, and what goes on with the others. Pure."""
+    """How many are done, and the phases of the others. Pure."""
     counts = Counter(phases.values())
     done = counts.pop("done", 0)
     under_way = ", ".join(f"{count} {phase}" for phase, count in counts.items())
@@ -333,8 +331,8 @@ def progress(phases: dict[str, str]) -> str:
 
 
 def reason_in(error: StartError) -> str:
-    """Why a launch was refused, with the mend, in words for the operator. Pure."""
+    """Why a launch was refused, and what to do, for the operator. Pure."""
     code = code_of(error.__cause__) if isinstance(error.__cause__, ClientError) else ""
-    if code in MENDS:
-        return f"AWS launches none ({code}): {MENDS[code]}"
+    if code in FIXES:
+        return f"AWS launches none ({code}): {FIXES[code]}"
     return f"{error} ({code})" if code else str(error)

@@ -28,12 +28,12 @@ Clock = Callable[[], datetime]
 
 
 def running(machines: Sequence[Machine]) -> list[Machine]:
-    """Those that a stop can be asked for."""
+    """Those that can be stopped."""
     return [one for one in machines if one.state in (State.PENDING, State.RUNNING)]
 
 
 def ask_to_stop(site: Site, machines: Sequence[Machine], now: datetime, *, unless_used: bool = False) -> None:
-    """Put a stop request for each, as the hub does when somebody presses Stop; `unless_used`: their users keep those on
+    """Put a stop request for each, as the hub does when a user presses Stop; `unless_used`: their users keep those on
     which they have a server by then. Raises StepFailed.
     """
     asked_by = site.aws.caller.rpartition("/")[2]
@@ -48,12 +48,12 @@ def ask_to_stop(site: Site, machines: Sequence[Machine], now: datetime, *, unles
 
 
 def stop(site: Site, machines: Sequence[Machine], clock: Clock, report: Report) -> None:
-    """Ask for it, and wait until all are stopped. Raises StepFailed that names those that go on running."""
-    asked = running(machines)
-    if asked:
-        report(f"asking for {len(asked)} to stop")
-        ask_to_stop(site, asked, clock())
-    await_stopped(site, [one for one in machines if one in asked or one.state == State.STOPPING], report)
+    """Request it, and wait until all are stopped. Raises StepFailed that names those that go on running."""
+    requested = running(machines)
+    if requested:
+        report(f"requesting the stop of {len(requested)}")
+        ask_to_stop(site, requested, clock())
+    await_stopped(site, [one for one in machines if one in requested or one.state == State.STOPPING], report)
 
 
 def await_stopped(site: Site, machines: Sequence[Machine], report: Report) -> None:
@@ -64,7 +64,7 @@ def await_stopped(site: Site, machines: Sequence[Machine], report: Report) -> No
         if not left:
             return
         report(f"waiting for {len(left)} of {len(machines)} to stop")
-    raise StepFailed(f"still not stopped: {', '.join(left)}: `cloudjhub logs stop_requested` says why")
+    raise StepFailed(f"still not stopped: {', '.join(left)}: see `cloudjhub logs stop_requested`")
 
 
 TRIES = 5
@@ -102,7 +102,7 @@ def _instant(text: str) -> datetime | None:
 
 
 def kept(worker: Worker, until: datetime | None, now: datetime) -> Worker:
-    """The worker, not to be stopped before then. Once that is taken back, the next sweep looks at it."""
+    """The worker, not to be stopped before then. Once that is taken back, the next sweep decides about it."""
     is_looked_at = until is None and worker.state is State.RUNNING
     return replace(worker, keep_until=until, due_at=now if is_looked_at else worker.due_at)
 
@@ -112,7 +112,7 @@ def keep(store: WorkerStore, key: str, until: datetime | None, clock: Callable[[
     for _ in range(TRIES):
         worker = store.get(key)
         if worker is None:
-            raise NotBuilt(f"there is no worker {key}: it is made when its user logs in for the first time")
+            raise NotBuilt(f"unknown worker {key}: it is created when its user logs in for the first time")
         now = clock()
         try:
             return store.put(kept(worker, until, now), now)

@@ -24,7 +24,7 @@ from lifecycle_app.model.transitions import with_claim, with_state
 from lifecycle_app.model.worker import State, Worker
 
 # A machine may be terminated for so long after its claim. What is left of the lease then is more than the call takes
-# with all its retries, so that a login which finds the lease expired finds nobody who still terminates.
+# with all its retries, so that a login which finds the lease expired finds no operator who still terminates.
 ACTS_WITHIN = timedelta(minutes=1)
 
 Clock = Callable[[], datetime]
@@ -33,7 +33,7 @@ Clock = Callable[[], datetime]
 def end_stopped(
     site: Site, store: WorkerStore, key: str, instance_id: str, reason: str, clock: Clock
 ) -> bool:
-    """Claim the worker, look once more, terminate; False, with all as before, if somebody was faster."""
+    """Claim the worker, check again, terminate; False, with all as before, if another writer was faster."""
     before, now = store.get(key), clock()
     if before is None or before.instance_id != instance_id or before.state is not State.STOPPED:
         return False
@@ -41,8 +41,8 @@ def end_stopped(
         claimed = store.put(with_claim(before, reason, message(reason), now), now)
     except RecordConflict:
         return False
-    # If the call fails, the machine may be ending all the same: the claim stays, and makes logins wait until an event
-    # or the end of the lease tells.
+    # If the call fails, the instance may terminate anyway: the claim is kept, and makes logins wait for an event or the
+    # end of the lease.
     is_timely = clock() - now < ACTS_WITHIN
     if is_timely and instances.end(site.aws, [instance_id], site.cluster, only_in=(State.STOPPED,)):
         return True
@@ -51,7 +51,7 @@ def end_stopped(
 
 
 def _release(store: WorkerStore, before: Worker, now: datetime) -> None:
-    """As before the claim, unless something newer is recorded. What the machine does, EC2's events tell."""
+    """As before the claim, unless something newer is recorded. EC2's events report the instance's state."""
     with suppress(RecordConflict):
         store.put(before, now)
 
@@ -68,7 +68,7 @@ def terminate(
     """Stop those that run, terminate what is stopped then, and say so in the records: the next login launches anew,
     with the old home.
 
-    Raises StepFailed before anything is terminated if one does not stop, and for those that somebody has started again
+    Raises StepFailed before anything is terminated if one does not stop, and for those that a user has started again
     meanwhile, after the others were terminated.
     """
     if with_home:
@@ -79,25 +79,25 @@ def terminate(
     ended = [one.instance_id for one in machines if one.instance_id and _end(site, one, clock)]
     report(f"terminating {len(ended)} workers")
     instances.await_gone(site.aws, ended, report)
-    gone = [one for one in machines if not one.instance_id or _is_gone(site, one.instance_id)]
-    for machine in gone:
+    terminated = [one for one in machines if not one.instance_id or _is_gone(site, one.instance_id)]
+    for machine in terminated:
         mark_terminated(store_of(site), machine, clock)
     if with_home:
-        for machine in gone:
+        for machine in terminated:
             _delete_home(site, machine, clock, report)
-    left = sorted({one.key for one in machines} - {one.key for one in gone})
+    left = sorted({one.key for one in machines} - {one.key for one in terminated})
     if left:
         raise StepFailed(
-            f"not terminated, for they run again or somebody logs in: {', '.join(left)}: try again"
+            f"not terminated, because they run again or their users are logging in: {', '.join(left)}: try again"
         )
 
 
 def _end(site: Site, machine: Machine, clock: Clock) -> bool:
-    """Terminate it if it is stopped; False if it is not, or somebody logs in just now."""
+    """Terminate it if it is stopped; False if it is not, or its user is logging in."""
     store = store_of(site)
     worker = store.get(machine.key)
     if worker is None or worker.instance_id != machine.instance_id:
-        # No login is led to a machine of which no record tells.
+        # No login uses an instance that no record has.
         return bool(instances.end(site.aws, [machine.instance_id], site.cluster, only_in=(State.STOPPED,)))
     return end_stopped(site, store, machine.key, machine.instance_id, TERMINATED, clock)
 
@@ -133,7 +133,7 @@ def _is_gone(site: Site, instance_id: str) -> bool:
 
 
 def _refuse_homes_on_root_disks(machines: Sequence[Machine]) -> None:
-    """A home without a disk of its own goes with the machine: that must be said."""
+    """A home without a disk of its own is deleted with the instance, which needs `with_home`."""
     lost = [one.key for one in machines if one.instance_id and one.home_volume is None]
     if lost:
         raise Refused(

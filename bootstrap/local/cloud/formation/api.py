@@ -98,7 +98,7 @@ class Formation:
 
     def _events(self, call: Call) -> Response:
         stack = self._require(wire.parameters(call)["StackName"])
-        told = [
+        found = [
             {
                 "StackId": stack.id,
                 "EventId": event.id,
@@ -112,11 +112,11 @@ class Formation:
             }
             for event in reversed(stack.events)
         ]
-        return wire.answer(call, {"StackEvents": told})
+        return wire.answer(call, {"StackEvents": found})
 
     def _resources(self, call: Call) -> Response:
         stack = self._require(wire.parameters(call)["StackName"])
-        told = [
+        found = [
             {
                 "StackName": stack.name,
                 "StackId": stack.id,
@@ -128,7 +128,7 @@ class Formation:
             }
             for logical, made in stack.resources.items()
         ]
-        return wire.answer(call, {"StackResources": told})
+        return wire.answer(call, {"StackResources": found})
 
     def _template(self, call: Call) -> Response:
         stack = self._require(wire.parameters(call)["StackName"])

@@ -23,7 +23,7 @@ Adjust = Callable[[Any, str, Properties], None]
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A resource that one call makes with its tags and one call deletes; `kind` in EC2's words, `vpc` for Vpc."""
+    """A resource that one call makes with its tags and one call deletes; `kind` as EC2 names it, `vpc` for Vpc."""
 
     kind: str
     shape: str
@@ -104,7 +104,7 @@ INTERFACE = Tagged("network-interface", "NetworkInterface", "NetworkInterfaceId"
 
 
 class NatGateway(Unchangeable):
-    """A NAT gateway. Its network interface goes with it, which moto leaves."""
+    """A NAT gateway. Its network interface is deleted with it, which moto leaves."""
 
     def create(self, client: Client, properties: Properties, tags: Mapping[str, str]) -> Created:
         specification = {"ResourceType": "natgateway", "Tags": tag_list(properties, tags)}

@@ -27,7 +27,7 @@ ATTEMPTS, BETWEEN_ATTEMPTS = 20, 0.5
 
 
 class ResourceFailed(Exception):
-    """A resource could not be brought to what the template says; its event tells why."""
+    """A resource could not be brought to what the template says; its event says why."""
 
 
 class Engine:
@@ -72,7 +72,7 @@ class Engine:
         self._waiting.put(stack.id)
 
     def run(self, ended: threading.Event) -> None:
-        """Work until told to end."""
+        """Work until `ended` is set."""
         self._make_lost_logs()
         while not ended.is_set():
             try:
@@ -130,7 +130,7 @@ class Engine:
         self._tell(stack, "DELETE_FAILED" if left else "DELETE_COMPLETE", left)
 
     def _converge(self, stack: Stack, template: Template, tags: dict[str, str]) -> None:
-        """Make and change the template's resources, and then reckon the outputs. Raises ResourceFailed."""
+        """Make and change the template's resources, and then calculate the outputs. Raises ResourceFailed."""
         for logical in creation_order(template):
             self._bring(stack, logical, template["Resources"][logical], tags)
         outputs = template.get("Outputs", {})
@@ -175,7 +175,7 @@ class Engine:
         return there if is_changed else None
 
     def _clean(self, stack: Stack) -> None:
-        """After an update: delete what was replaced and what the template no longer has. Failures are told, no more."""
+        """After an update: delete what was replaced and what the template no longer has. Failures are only reported."""
         while stack.replaced:
             made = stack.replaced.pop()
             self._remove(stack, "replaced", made)
