@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.aws import instances, names
+from bootstrap.aws import instances, names, waiting
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.cluster.steps.image import WorkerImage
@@ -74,9 +74,7 @@ def site(cloud: CloudProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setattr(instances, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr(images, "LOOK_EVERY", 0.05)
-    monkeypatch.setattr(building, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(waiting, "POLL_EVERY", 0.05)
     aws = Aws(REGION)
     network = Network(
         name="n",
