@@ -14,7 +14,7 @@ from bootstrap.machines.manager.config import DEFAULT_PORTS
 
 
 def public_host(settings: ClusterSettings, place: Mapping[str, str]) -> str:
-    """The domain, or else the public address; a manager without either is reached by its private address.
+    """The domain, or else the public address, or else the private address.
 
     `place`: the outputs of the place stack.
     """
@@ -22,7 +22,7 @@ def public_host(settings: ClusterSettings, place: Mapping[str, str]) -> str:
 
 
 def public_url(settings: ClusterSettings, place: Mapping[str, str]) -> str:
-    """The address in the browser, without a slash at its end."""
+    """The address in the browser, without a final slash."""
     scheme = "http" if settings.manager.https is Https.NONE else "https"
     port = settings.manager.port
     host = public_host(settings, place)
@@ -34,9 +34,10 @@ API = "/hub/api/"
 
 
 def hub_answers(public_url: str, pair: Pair | None, address: str = "") -> str:
-    """ "" if the hub answers; else why not, in a few words.
+    """ "" if the hub answers at its public URL; otherwise the reason.
 
-    With a `pair` of ours, exactly its certificate counts, and `address` is asked, whatever the domain points to so far.
+    With a `pair` of ours, only its certificate is accepted, and the request goes to `address`, wherever the domain
+    points so far.
     """
     try:
         status, _ = _ask_pinned(public_url, pair, address) if pair else _ask(public_url)
@@ -46,7 +47,7 @@ def hub_answers(public_url: str, pair: Pair | None, address: str = "") -> str:
 
 
 def hub_version(public_url: str, pair: Pair | None, address: str = "") -> str:
-    """The version of JupyterHub that answers; "" if none does."""
+    """The version of JupyterHub that answers there; "" if none does."""
     try:
         _, body = _ask_pinned(public_url, pair, address) if pair else _ask(public_url)
         return str(json.loads(body)["version"])
@@ -75,7 +76,7 @@ def _ask_pinned(public_url: str, pair: Pair, address: str) -> tuple[int, bytes]:
         parts.port or 443,
         timeout=TIMEOUT,
         retries=False,
-        # This one certificate, by its fingerprint, instead of whom the authorities vouch for.
+        # This one certificate, by its fingerprint, instead of any that an authority has signed.
         cert_reqs="CERT_NONE",
         assert_fingerprint=pair.fingerprint,
         server_hostname=parts.hostname,
@@ -87,7 +88,7 @@ def _ask_pinned(public_url: str, pair: Pair, address: str) -> tuple[int, bytes]:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    for sign, words in (
+    for sign, reason in (
         ("Fingerprints did not match", "another certificate than the cluster's is shown there"),
         ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted (yet)"),
         ("Name or service not known", "its domain has no DNS record (yet)"),
@@ -96,5 +97,5 @@ def _reason(error: Exception) -> str:
         ("timed out", "nothing answers there (yet)"),
     ):
         if sign in text:
-            return words
+            return reason
     return type(error).__name__

@@ -12,19 +12,19 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "bundle/"
 PACKAGES = ("bootstrap", "hub", "lifecycle_app")
-# What only the operator's machine runs: a change of it concerns no machine, so that none is replaced.
+# What only the operator's machine runs: changing it replaces no manager.
 OPERATORS = tuple(
     f"bootstrap/{part}"
     for part in ("__main__.py", "cli/", "costs/", "local/", "preflight/", "cluster/steps/")
 )
-# What tools leave beside the sources.
+# What tools leave among the sources.
 DEBRIS = ("__pycache__", "node_modules", ".ready")
 HIDDEN_BUT_NEEDED = (".npmrc",)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """`key` is where it lies in the cluster's bucket, `content` a tar.gz."""
+    """`key` is its key in the cluster's bucket, `content` a tar.gz."""
 
     key: str
     content: bytes
@@ -36,28 +36,29 @@ class Bundle:
 
 
 def key_of(sha256: str) -> str:
-    """Where the bundle with this content lies in the bucket."""
+    """The key of the bundle with this content."""
     return f"{PREFIX}{sha256}.tar.gz"
 
 
 def hash_in(key: str) -> str:
-    """The hash that a bundle's key names."""
+    """The hash in a bundle's key."""
     return key.removeprefix(PREFIX).removesuffix(".tar.gz")
 
 
 @cache
 def current() -> Bundle:
-    """The bundle of this checkout as it was when this process first asked: one run of `up` uploads, bakes and launches
-    the same, whoever edits meanwhile.
+    """The bundle of this checkout, built once in each process.
+
+    One run of `up` uploads, bakes and launches the same bundle, even if the sources are edited meanwhile.
     """
     return build(REPOSITORY)
 
 
 def build(repository: Path = REPOSITORY) -> Bundle:
-    """The bundle of the sources below `repository`. Equal sources have equal keys, whoever packs them, where and when.
+    """The bundle of the sources below `repository`. Equal sources have equal keys, on any machine and at any time.
 
-    The key names the hash of the archive before compression: zlib's output differs between its versions, and two
-    operators' machines must not replace the manager in turns.
+    The key has the hash of the archive before compression: zlib's output differs between its versions, and two
+    operators' machines must not replace the manager in turn.
     """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -68,7 +69,7 @@ def build(repository: Path = REPOSITORY) -> Bundle:
 
 
 def files_in(content: bytes, names: Collection[str]) -> dict[str, bytes]:
-    """Those of the named files that a bundle's content holds."""
+    """The named files in a bundle's content, as far as they are there."""
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
         found = {name: archive.extractfile(name) for name in archive.getnames() if name in names}
         return {name: file.read() for name, file in found.items() if file}

@@ -14,11 +14,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from bootstrap.errors import SettingsError
 
 LIFETIME = timedelta(days=3653)
-"""Ten years: the Lambdas trust exactly this certificate, so that age adds no doubt, and nobody has to renew it.
-Browsers warn of it in any case."""
+"""Ten years: the Lambdas trust exactly this certificate, so its age does not matter, and it need not be renewed.
+Browsers warn about it in any case."""
 CLOCKS_DIFFER = timedelta(days=1)
 LONGEST = 8192
-"""Bytes that Parameter Store takes."""
+"""Bytes that Parameter Store accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def self_signed(host: str, subdomains: bool, now: datetime) -> Pair:
 
 
 def objection(pair: Pair, host: str, subdomains: bool, now: datetime) -> str:
-    """Why this pair cannot serve this host now, in a few words; "" if it can."""
+    """Why this pair cannot serve this host now, as a short phrase; "" if it can."""
     try:
         leaf = pair.leaf
     except (ValueError, IndexError):

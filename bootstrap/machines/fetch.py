@@ -22,11 +22,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 TARGET = Path("/opt/cloudjhub/bundle")
 PACKAGES = Path("/opt/cloudjhub/packages.json")
 MARK = ".bundle"
-"""Holds the key of the bundle that was unpacked, as the last thing of it."""
+"""The key of the unpacked bundle, written when all its files are there."""
 
 
 class DamagedError(Exception):
-    """What was fetched is not what its key names."""
+    """The fetched object does not have the hash in its key."""
 
 
 def fetch(s3: Any, bucket: str, key: str, target: Path) -> None:
@@ -39,7 +39,7 @@ def fetch(s3: Any, bucket: str, key: str, target: Path) -> None:
         raise DamagedError(f"s3://{bucket}/{key} is damaged: upload it again with `cloudjhub up`")
     fresh = target.with_name(f"{target.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    # The oldest Pythons we run on have no filter; the hash says that the archive is our own.
+    # The oldest supported Pythons have no filter; the hash proves that the archive is ours.
     safe: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as members:
         members.extractall(fresh, **safe)  # noqa: S202

@@ -81,8 +81,9 @@ def _as_json(value: Any) -> Any:
 
 
 def content(settings: ClusterSettings, config: ManagerConfig) -> str:
-    """Names all that decides what the manager is, in hex. Not the base image's id: a newer one is taken at the next
-    replacement, and is no reason for one.
+    """A hash, in hex, of everything that decides what the manager is.
+
+    The base image's id is not part of it: a newer one is used at the next replacement, but does not cause one.
     """
     manager = settings.manager
     decides = [user_data(config), manager.type, manager.disk, manager.base]
@@ -92,7 +93,7 @@ def content(settings: ClusterSettings, config: ManagerConfig) -> str:
 def launch_request(
     settings: ClusterSettings, config: ManagerConfig, base: BaseImage, interface: str, zone: str
 ) -> dict[str, Any]:
-    """RunInstances for the manager, at the network interface that keeps its addresses."""
+    """RunInstances for the manager, with the network interface that keeps its addresses."""
     tags = manager_tags(settings, ROLE_MANAGER, zone, {TAG_CONTENT: content(settings, config)})
     return launch.request(
         base,
@@ -106,8 +107,10 @@ def launch_request(
 
 
 def volume_request(settings: ClusterSettings, zone: str, interface: str) -> dict[str, Any]:
-    """CreateVolume for the state disk. The token lets an interrupted run find what it made; the network interface
-    makes it another one's after the cluster was removed and built again.
+    """CreateVolume for the state disk.
+
+    With its client token, a run after an interrupted one gets the same volume. The network interface is part of the
+    token, so that a cluster that was removed and built again gets a new one.
     """
     token = f"{settings.cluster} {ROLE_STATE} {zone} {settings.manager.state_disk} {interface}"
     tags = manager_tags(settings, ROLE_STATE, zone, {})

@@ -19,7 +19,7 @@ WITHIN = 300.0
 
 
 def find(aws: Aws, cluster: str) -> "VolumeTypeDef | None":
-    """The cluster's state disk, or None. Raises Refused where there are several: nobody can tell which is right."""
+    """The cluster's state disk, or None. Raises Refused if there are several."""
     found = every(aws, cluster)
     if len(found) > 1:
         ids = ", ".join(one["VolumeId"] for one in found)
@@ -28,7 +28,7 @@ def find(aws: Aws, cluster: str) -> "VolumeTypeDef | None":
 
 
 def every(aws: Aws, cluster: str) -> "list[VolumeTypeDef]":
-    """All disks that are tagged as the cluster's state."""
+    """All disks that are tagged as the cluster's state disk."""
     pages = (
         aws.client("ec2")
         .get_paginator("describe_volumes")
@@ -43,7 +43,7 @@ def every(aws: Aws, cluster: str) -> "list[VolumeTypeDef]":
 
 
 def ensure(aws: Aws, settings: ClusterSettings, zone: str, interface: str) -> str:
-    """The id of the state disk, made if there is none. Raises Refused for one in another zone than the manager's."""
+    """The id of the state disk, created if there is none. Raises Refused for one in another zone than the manager's."""
     found = find(aws, settings.cluster)
     if found is None:
         return aws.client("ec2").create_volume(**volume_request(settings, zone, interface))["VolumeId"]
@@ -56,7 +56,7 @@ def ensure(aws: Aws, settings: ClusterSettings, zone: str, interface: str) -> st
 
 
 def attach(aws: Aws, volume: str, instance: str) -> None:
-    """Attach the disk to a running manager, as soon as it is free. Raises StepFailed if somebody else keeps it."""
+    """Attach the disk to a running manager, as soon as it is free. Raises StepFailed if another machine keeps it."""
     holders: list[str] = []
     for _ in polls(WITHIN):
         [described] = aws.client("ec2").describe_volumes(VolumeIds=[volume])["Volumes"]

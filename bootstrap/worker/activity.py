@@ -36,13 +36,14 @@ REPORTER = "cloudjhub_reporter"
 
 
 class JupyterServer:
-    """What the reporter asks of the server it runs in."""
+    """The server that the reporter runs in, as far as the reporter uses it."""
 
     def __init__(self, serverapp: Any, interactions: Interactions) -> None:
         self._serverapp = serverapp
         self._interactions = interactions
 
     def busy_kernels(self) -> frozenset[str]:
+        """Descriptions of the kernels that run something."""
         kernels = self._serverapp.kernel_manager
         return frozenset(
             f"kernel {kernel['name']} ({kernel['id'][:8]})"
@@ -51,34 +52,37 @@ class JupyterServer:
         )
 
     def terminals(self) -> Mapping[str, int]:
+        """The pid of each terminal's shell."""
         manager = self._serverapp.web_app.settings.get("terminal_manager")
         terminals = manager.terminals if manager else {}
         return {name: terminal.ptyproc.pid for name, terminal in terminals.items()}
 
     def last_interaction(self) -> Interaction | None:
+        """The newest thing that the user did."""
         return self._interactions.last
 
 
 class ActivityHandler(APIHandler):  # type: ignore[misc]  # publishes no types
-    """The hub's question: how much life is there right now?"""
+    """The hub's request: what is the activity right now?"""
 
     auth_resource = "cloudjhub"
 
     def update_api_activity(self) -> None:
-        """To be asked is no activity."""
+        """The hub's request is not activity of the user."""
 
     @web.authenticated
     @authorized  # type: ignore[untyped-decorator]  # publishes no types
     async def get(self) -> None:
+        """The activity now, as JSON."""
         reporter: Reporter | None = self.settings.get(REPORTER)
         settings: ReporterSettings | None = self.settings.get(f"{REPORTER}_settings")
         if reporter is None or settings is None:
             raise web.HTTPError(503, "The activity reporter has not started")
-        self.finish(json.dumps(answer(await reporter.look(), settings.instance_id)))
+        self.finish(json.dumps(response(await reporter.observe_now(), settings.instance_id)))
 
 
-def answer(observation: Observation, instance_id: str) -> dict[str, Any]:
-    """An observation as the hub gets it; times in epoch seconds."""
+def response(observation: Observation, instance_id: str) -> dict[str, Any]:
+    """An observation as the hub gets it; times in seconds since the epoch."""
     interaction, work = observation.last_interaction, observation.last_work
     return {
         "instance_id": instance_id,
@@ -94,7 +98,7 @@ def answer(observation: Observation, instance_id: str) -> dict[str, Any]:
 
 
 class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no types
-    """Connects observation, reporter and endpoint with the server."""
+    """Connects interactions, reporter and endpoint with the server."""
 
     name = "cloudjhub_activity"
     load_other_extensions = True
@@ -102,7 +106,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
     _reporting: asyncio.Task[None] | None = None
 
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
-        """Called before kernels and terminals are set up: put the observed classes in their place."""
+        """Called before kernels and terminals are set up: replace their classes by observed ones."""
         super()._link_jupyter_server_extension(serverapp)
         serverapp.update_config(
             Config(
@@ -124,41 +128,46 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Called when all extensions are loaded and the event loop runs."""
-        write_to(serverapp.log)
+        share_log(serverapp.log)
         settings = serverapp.web_app.settings
         interactions = settings[SETTING]
         settings["log_function"] = observed_log(
             settings.get("log_function", log_request), interactions, serverapp.base_url
         )
         try:
-            told = ReporterSettings.from_environment()
+            reporting = ReporterSettings.from_environment()
         except ConfigError as error:
             self.log.error("Activity is not reported: %s", error)
             return
-        reporter = build_reporter(JupyterServer(serverapp, interactions), told)
+        reporter = build_reporter(JupyterServer(serverapp, interactions), reporting)
         await reporter.start()
-        settings.update({REPORTER: reporter, f"{REPORTER}_settings": told})
+        settings.update({REPORTER: reporter, f"{REPORTER}_settings": reporting})
         self._reporting = asyncio.create_task(reporter.run())
-        self.log.info("Worker %s reports its activity every %s", told.instance_id, told.report_period)
+        self.log.info(
+            "Worker %s reports its activity every %s", reporting.instance_id, reporting.report_period
+        )
 
     async def stop_extension(self) -> None:
         if self._reporting is not None:
             self._reporting.cancel()
 
 
-def write_to(server_log: logging.Logger) -> None:
-    """Let this package's log lines appear in the server's log, which does not take part in the root logger."""
+def share_log(server_log: logging.Logger) -> None:
+    """Write this package's log lines to the server's log, which does not use the root logger."""
     package_log = logging.getLogger(__package__)
     package_log.handlers = list(server_log.handlers)
     package_log.setLevel(logging.INFO)
     package_log.propagate = False
 
 
-def build_reporter(server: JupyterServer, told: ReporterSettings) -> Reporter:
-    """The reporter of this process. Everything below the boot client is looked at, if that is what started us."""
-    started_by_boot = told.boot_pid is not None and told.boot_pid == os.getppid()
+def build_reporter(server: JupyterServer, reporting: ReporterSettings) -> Reporter:
+    """The reporter of this process. It observes everything below the boot client, if that started this process."""
+    started_by_boot = reporting.boot_pid is not None and reporting.boot_pid == os.getppid()
     publisher = Publisher(
-        cloudwatch, cluster=told.cluster, instance_id=told.instance_id, report_period=told.report_period
+        cloudwatch,
+        cluster=reporting.cluster,
+        instance_id=reporting.instance_id,
+        report_period=reporting.report_period,
     )
     return Reporter(
         server,
@@ -167,8 +176,8 @@ def build_reporter(server: JupyterServer, told: ReporterSettings) -> Reporter:
         clock=utc_now,
         root=os.getppid() if started_by_boot else os.getpid(),
         pid=os.getpid(),
-        instance_id=told.instance_id,
-        report_period=told.report_period,
+        instance_id=reporting.instance_id,
+        report_period=reporting.report_period,
     )
 
 

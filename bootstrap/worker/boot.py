@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 FIRST_RESTART = timedelta(seconds=1)
 LONGEST_RESTART = timedelta(seconds=60)
-# A server that ran this long was fine: its end starts the count of crashes anew.
+# After a run of this length, the count of crashes restarts.
 STABLE = timedelta(seconds=60)
 
 
@@ -43,7 +43,7 @@ class BootClient:
         self._hub = HubClient(config.hub_api)
 
     def run(self) -> None:
-        """Keep a server running until asked to end."""
+        """Keep a server running until this process is asked to end."""
         crashes = 0
         while (environment := self._environment()) is not None:
             started = time.monotonic()
@@ -53,7 +53,7 @@ class BootClient:
             ran = timedelta(seconds=time.monotonic() - started)
             crashes = 1 if ran >= STABLE else crashes + 1
             pause = restart_pause(crashes)
-            log.warning("The server ended by itself (%s); next start in %s", exit_words(code), pause)
+            log.warning("The server ended by itself (%s); next start in %s", exit_reason(code), pause)
             self._signals.sleep(pause, self._supervisor.reap)
 
     def _run_server(self, environment: ServerEnvironment) -> int | None:
@@ -70,13 +70,13 @@ class BootClient:
         return self._supervisor.run(command)
 
     def _environment(self) -> ServerEnvironment | None:
-        """Ask until the hub gives the environment. None if asked to end."""
+        """Request the environment until the hub gives it; None if this process is asked to end."""
         attempt = 0
         while not self._signals.stopping:
             attempt += 1
             try:
                 worker = self._identity.instance().instance_id
-                log.info("Worker %s: asking %s for the environment", worker, self._config.hub_api)
+                log.info("Worker %s: requesting the environment from %s", worker, self._config.hub_api)
                 return self._hub.environment(self._identity.proof())
             except (IdentityUnavailable, EnvironmentUnavailable) as failure:
                 pause = wait(attempt, failure)
@@ -87,17 +87,17 @@ class BootClient:
 
 
 def restart_pause(crashes: int) -> timedelta:
-    """How long to wait before the start that follows the first, second, … crash in a row."""
+    """How long to wait before the start after the first, second, … crash in a row."""
     return min(FIRST_RESTART * (1 << min(crashes - 1, 16)), LONGEST_RESTART)
 
 
-def exit_words(code: int) -> str:
+def exit_reason(code: int) -> str:
     """How a process ended, from subprocess's return code."""
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the boot client: 0 after it was asked to end, 2 if its configuration cannot be used."""
+    """Run the boot client; 0 after it was asked to end, 2 if its configuration cannot be used."""
     parser = argparse.ArgumentParser(
         prog="python -m bootstrap.worker.boot", description="Boot client of a worker"
     )

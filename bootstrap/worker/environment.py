@@ -26,14 +26,14 @@ TIMEOUT = timedelta(seconds=10)
 
 FIRST_WAIT = timedelta(seconds=0.5)
 LONGEST_WAIT = timedelta(seconds=15)
-# The hub said no: only an operator changes that.
+# The hub refused: only an operator can change that.
 REFUSED_WAIT = timedelta(seconds=60)
 LONGEST_RETRY_AFTER = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerEnvironment:
-    """What the hub wants a server to be started with. Holds the server's token: never logged."""
+    """What the hub wants a server to be started with. It contains the server's token and is never logged."""
 
     variables: Mapping[str, str]
     arguments: tuple[str, ...]
@@ -48,10 +48,10 @@ class HubClient:
     def __init__(self, hub_api: str) -> None:
         self._url = hub_api + PATH
         self._http = requests.Session()
-        self._http.trust_env = False  # the hub is a neighbour: no proxy, no .netrc
+        self._http.trust_env = False  # the hub is on the same network: no proxy, no .netrc
 
     def environment(self, proof: Mapping[str, Any]) -> ServerEnvironment:
-        """The environment of this machine's server."""
+        """Request the environment of this machine's server."""
         try:
             response = self._http.post(self._url, json=proof, timeout=TIMEOUT.total_seconds())
         except requests.RequestException as error:
@@ -65,7 +65,7 @@ class HubClient:
 
 
 def parse(answer: Any) -> ServerEnvironment:
-    """The hub's answer. Raises ValueError without quoting it: it holds a token."""
+    """The environment in the hub's response. Raises ValueError without quoting it: it contains a token."""
     variables = answer.get("env") if isinstance(answer, dict) else None
     arguments = answer.get("args", []) if isinstance(answer, dict) else None
     if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
@@ -76,7 +76,7 @@ def parse(answer: Any) -> ServerEnvironment:
 
 
 def refusal(status: int, retry_after: str | None = None) -> EnvironmentUnavailable:
-    """What a status other than 200 means."""
+    """The error that a status other than 200 means."""
     match status:
         case 401:
             return EnvironmentUnavailable(
@@ -90,7 +90,7 @@ def refusal(status: int, retry_after: str | None = None) -> EnvironmentUnavailab
             )
         case 409:
             return EnvironmentUnavailable(
-                "nobody waits for this server yet (409)", retry_after=_after(retry_after)
+                "the hub does not expect this server yet (409)", retry_after=_after(retry_after)
             )
         case _:
             return EnvironmentUnavailable(f"the hub answers {status}", retry_after=_after(retry_after))
@@ -103,9 +103,9 @@ def _after(text: str | None) -> timedelta | None:
 
 
 def wait(attempt: int, failure: Exception, jitter: Callable[[], float] = random.random) -> timedelta:
-    """How long to wait after the failure of attempt 1, 2, …: doubling up to a limit, spread over its upper half.
+    """How long to wait after the failure of attempt 1, 2, …: doubled up to a limit, with jitter over its upper half.
 
-    Machines that were started together must not come back together.
+    Machines that were started together must not retry together.
     """
     longest = min(FIRST_WAIT * (1 << min(attempt - 1, 16)), LONGEST_WAIT)
     if isinstance(failure, EnvironmentUnavailable):
@@ -138,9 +138,10 @@ class InstanceMetadata:
     def __init__(self, endpoint: str = METADATA_ENDPOINT) -> None:
         self._endpoint = endpoint.rstrip("/")
         self._http = requests.Session()
-        self._http.trust_env = False  # a proxy has no business between a machine and its metadata
+        self._http.trust_env = False  # no proxy between a machine and its metadata
 
     def instance(self) -> Instance:
+        """This machine's id and address, read now."""
         token = self._call("PUT", "api/token", {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)})
         headers = {"X-aws-ec2-metadata-token": token}
         return Instance(
@@ -164,7 +165,7 @@ class InstanceMetadata:
 def signed_proof(
     credentials: ReadOnlyCredentials, *, sts_url: str, region: str, hub_name: str
 ) -> dict[str, Any]:
-    """The signed request, as the hub expects it: url, headers, body. Good for STS's five minutes."""
+    """The signed request, as the hub expects it: url, headers, body. STS accepts it for five minutes."""
     request = AWSRequest(
         method="POST",
         url=sts_url,
@@ -180,7 +181,7 @@ def signed_proof(
 
 
 class Identity:
-    """This machine's identity, through AWS's own settings and credential chain. Raises IdentityUnavailable."""
+    """This machine's identity, by AWS's own settings and credential chain. Raises IdentityUnavailable."""
 
     def __init__(self, *, region: str, hub_name: str) -> None:
         self._session = Session()
@@ -193,7 +194,7 @@ class Identity:
         self._sts_url: str | None = None
 
     def instance(self) -> Instance:
-        """Read once: neither changes while the machine runs."""
+        """This machine's id and address, read once: they do not change while it runs."""
         if self._instance is None:
             self._instance = self._metadata.instance()
         return self._instance
@@ -203,7 +204,7 @@ class Identity:
         try:
             credentials = self._session.get_credentials()
             if credentials is None:
-                raise IdentityUnavailable("no credentials: has the instance its role?")
+                raise IdentityUnavailable("no credentials: does the instance have its role?")
             if self._sts_url is None:
                 client = self._session.create_client("sts", region_name=self._region)
                 self._sts_url = client.meta.endpoint_url.rstrip("/") + "/"

@@ -11,7 +11,7 @@ from lifecycle_app.contract import Level
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
-    """A person did something."""
+    """Something that a person did."""
 
     at: datetime
     what: str
@@ -19,7 +19,7 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A living process of the machine's user; zombies are none."""
+    """A running process of the machine's user; zombies are left out."""
 
     pid: int
     parent: int
@@ -30,10 +30,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything seen at one moment.
+    """Everything that was observed at one moment.
 
     ``root``: the process below which all of the user's processes live (the boot client, or the server itself).
-    ``terminals``: shell's pid by terminal name. ``cpu_time``: what the whole tree has used since it exists.
+    ``terminals``: shell's pid by terminal name. ``cpu_time``: what the whole tree has used since it started.
     ``busy_kernels``: descriptions of kernels that ran something since the last report.
     """
 
@@ -49,7 +49,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What the facts of a period amount to, with the reasons in words."""
+    """The activity in a period, with the reasons."""
 
     at: datetime
     level: Level
@@ -70,10 +70,10 @@ class ProcessTree:
 
 
 def read_tree(root: int) -> ProcessTree:
-    """The living processes from ``root`` downwards. A process that ends meanwhile is left out.
+    """The running processes from ``root`` downwards. A process that ends meanwhile is left out.
 
-    The CPU time counts what ended children left to their parents, so it does not fall as long as each process is
-    reaped by one of the tree.
+    The CPU time includes that of ended children, which their parents inherit: it does not fall while each process is
+    reaped by another one of the tree.
     """
     processes: list[Process] = []
     seconds = 0.0

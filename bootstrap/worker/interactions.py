@@ -31,17 +31,17 @@ PERSONAL_MESSAGES = {
     "complete_request": "typed code",
     "comm_msg": "used a widget",
 }
-# What JupyterLab's widget manager asks for by itself at every (re)connection.
+# What JupyterLab's widget manager requests by itself at every (re)connection.
 WIDGET_RESTORE_METHODS = frozenset({"request_state", "request_states"})
 
-# A terminal emulator's answers to what a program asks it: device attributes, cursor position, focus, colours, settings.
+# A terminal emulator's responses to a program's queries: device attributes, cursor position, focus, colours, settings.
 TERMINAL_REPORT = re.compile(
     r"(?:\x1b\[[?>=]?[\d;]*[cnRy]|\x1b\[\?[\d;]*\$y|\x1b\[[IO]|\x1b\][\d;]*[^\x07\x1b]*(?:\x07|\x1b\\)"
     r"|\x1bP[^\x1b]*\x1b\\)+"
 )
 
 CHANGING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-# A PUT below contents is a save: the contents manager's hook tells whether anything changed.
+# A PUT below contents is a save: the contents manager's hook finds whether anything changed.
 PERSONAL_AREAS = {
     "contents": "changed files",
     "sessions": "started, moved or ended a session",
@@ -51,14 +51,14 @@ PERSONAL_AREAS = {
 
 
 class Interactions:
-    """The newest thing a person did. Terminals note it from a thread: a single assignment keeps it whole."""
+    """The newest thing a person did. Terminals note it from a thread: it is a single assignment."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self.last: Interaction | None = None
 
     def note(self, what: str | None) -> None:
-        """Remember it, if it is anything."""
+        """Keep it as the newest, unless it is None."""
         if what is not None:
             self.last = Interaction(at=self._clock(), what=what)
 
@@ -67,7 +67,7 @@ def in_kernel_message(header: Mapping[str, Any], content: Mapping[str, Any]) -> 
     """What a person did by this message from a browser to a kernel, or None."""
     kind = str(header.get("msg_type"))
     if kind == "execute_request" and content.get("silent"):
-        return None  # an extension asks the kernel something
+        return None  # an extension queries the kernel
     if kind == "comm_msg":
         data = content.get("data")
         if isinstance(data, Mapping) and data.get("method") in WIDGET_RESTORE_METHODS:
@@ -97,14 +97,14 @@ def in_request(method: str, path: str, status: int, headers: Mapping[str, str]) 
 
 
 def _is_navigation(headers: Mapping[str, str]) -> bool:
-    """Browsers say so of a page that goes into a tab of its own; scripts can neither set nor provoke it unseen."""
+    """Browsers send this for a page in its own tab; scripts can neither set nor cause it unnoticed."""
     return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
 
 
 def fingerprint(model: Mapping[str, Any]) -> str | None:
-    """What of a contents model only a person changes: a notebook's cells without outputs, a file's content.
+    """A hash of what only a person changes: a notebook's cells without outputs, a file's content.
 
-    None if it has none (a directory), or is not understood.
+    None for a model without content (a directory), or of another form.
     """
     content = model.get("content")
     if model.get("type") == "notebook" and isinstance(content, Mapping):
@@ -120,7 +120,7 @@ def fingerprint(model: Mapping[str, Any]) -> str | None:
 
 
 def _joined(source: object) -> str:
-    """Files hold a cell's source as a list of lines, browsers send it as one text."""
+    """Files have a cell's source as a list of lines, browsers send it as one text."""
     return "".join(source) if isinstance(source, list) else str(source)
 
 
@@ -157,7 +157,7 @@ def message_parts(incoming: Any, subprotocol: str | None) -> tuple[Mapping[str, 
             )
             header, content = message.get("header"), message.get("content")
     except (ValueError, IndexError, AttributeError) as error:
-        log.debug("A message to a kernel is not understood: %s", error)
+        log.debug("Cannot read a message to a kernel: %s", error)
         return {}, {}
     return _mapping(header), _mapping(content)
 
@@ -204,9 +204,9 @@ class ObservedSaves:
 
 
 def _on_disk(model: Mapping[str, Any], path: str, contents_manager: Any) -> str | None:
-    """The fingerprint of a notebook as it was saved before this server ran; None if that cannot be told.
+    """The fingerprint of a notebook that was saved before this server started; None if there is none.
 
-    Other files are not saved without a person, and need no second reading.
+    Other files are only saved by a person, and need not be read again.
     """
     root = getattr(contents_manager, "root_dir", None)
     if model.get("type") != "notebook" or not isinstance(root, str):
@@ -220,7 +220,7 @@ def _on_disk(model: Mapping[str, Any], path: str, contents_manager: Any) -> str 
 def observed_log(
     write: Callable[[RequestHandler], None], interactions: Interactions, base_url: str
 ) -> Callable[[RequestHandler], None]:
-    """Tornado's ``log_function``, called at the end of every request: writes the log as before and takes note."""
+    """Tornado's ``log_function``, called at the end of every request: logs as before, and notes interactions."""
 
     def log_request(handler: RequestHandler) -> None:
         write(handler)

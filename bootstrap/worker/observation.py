@@ -19,12 +19,12 @@ LOAD_PERCENT = 20.0
 
 
 def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observation:
-    """What happened from ``before`` until ``facts``, and how much life that is.
+    """What happened from ``before`` until ``facts``, and which level that is.
 
     ``last_work``: when an earlier observation last saw work.
     """
     running = jobs(facts)
-    # What has ended since the last look worked until some moment after it.
+    # What has ended since the last observation worked until some moment after it.
     worked = [str(job) for job in running] or [f"until just now {job}" for job in jobs(before)]
     works = bool(facts.busy_kernels or worked)
     cpu_percent = percent_of_core(facts.cpu_time - before.cpu_time, facts.at - before.at)
@@ -42,7 +42,7 @@ def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observat
 
 
 def percent_of_core(used: timedelta, elapsed: timedelta) -> float:
-    """CPU in percent of one core. A tree that lost processes may seem to have used less than nothing: that is 0."""
+    """CPU in percent of one core; 0 where a tree that lost processes has a smaller sum than before."""
     if elapsed <= timedelta(0):
         return 0.0
     return round(max(0.0, 100 * (used / elapsed)), 1)
@@ -78,16 +78,16 @@ SHELLS = frozenset(
     {"bash", "sh", "dash", "ash", "zsh", "fish", "ksh", "mksh", "tcsh", "csh", "pwsh", "xonsh"}
 )
 
-# Programs that only hold others: what runs inside them counts, they do not.
+# Programs that only contain others: what runs inside them counts, they do not.
 WRAPPERS = frozenset(
     {"tmux: server", "tmux: client", "tmux", "screen", "SCREEN", "su", "sudo", "login", "script"}
 )
 
-# Programs that stay around for ever and do nothing by themselves.
+# Programs that never exit and do nothing by themselves.
 HELPERS = frozenset(
     {"ssh-agent", "gpg-agent", "scdaemon", "dirmngr", "dbus-daemon", "dbus-launch", "keyboxd"}
 )
-HELPER_WORDS = (
+HELPER_ARGUMENTS = (
     "multiprocessing.resource_tracker",
     "multiprocessing.forkserver",
     "loky.backend.resource_tracker",
@@ -96,7 +96,7 @@ HELPER_WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that runs at one place: a terminal by its name, or ``None`` for what detached itself from all of them."""
+    """Work in one terminal, by its name, or ``None`` for what has detached itself from all terminals."""
 
     terminal: str | None
     programs: tuple[str, ...]
@@ -118,12 +118,14 @@ class Tree:
 
     @classmethod
     def of(cls, processes: Iterable[Process]) -> Self:
+        """The tree of these processes."""
         children: dict[int, list[Process]] = {}
         for process in processes:
             children.setdefault(process.parent, []).append(process)
         return cls(children)
 
     def children(self, pid: int) -> Sequence[Process]:
+        """The direct children of a process."""
         return self._children.get(pid, ())
 
     def below(self, pid: int) -> list[Process]:
@@ -138,7 +140,7 @@ class Tree:
 
 
 def jobs(facts: Facts) -> list[Job]:
-    """The work that goes on in terminals, and the work that was detached from them (nohup, setsid, tmux)."""
+    """The work in terminals, and the work that was detached from them (nohup, setsid, tmux)."""
     tree = Tree.of(facts.processes)
     found = [_job(name, tree.below(shell)) for name, shell in sorted(facts.terminals.items())]
     if facts.root != facts.server:
@@ -162,5 +164,7 @@ def is_prompt(process: Process) -> bool:
 
 
 def is_helper(process: Process) -> bool:
-    """Whether the process is one that stays around for others' sake."""
-    return process.name in HELPERS or any(word in arg for arg in process.arguments for word in HELPER_WORDS)
+    """Whether the process only serves others and never exits."""
+    return process.name in HELPERS or any(
+        word in arg for arg in process.arguments for word in HELPER_ARGUMENTS
+    )

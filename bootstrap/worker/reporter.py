@@ -20,11 +20,11 @@ from .observation import observe
 
 log = logging.getLogger(__name__)
 
-# How often kernels are looked at between two reports. It costs nothing: the server keeps their states.
+# How often kernels are checked between two reports. It costs nothing: the server has their states in memory.
 KERNEL_SAMPLING = timedelta(seconds=5)
 
 
-# CloudWatch takes much older datapoints; but a decision about a machine does not wait longer than this for a report.
+# CloudWatch accepts much older datapoints; but a decision about a machine does not wait longer than this for a report.
 KEPT = timedelta(minutes=10)
 # PutMetricData's limit for one call.
 MAX_METRICS = 1000
@@ -32,13 +32,13 @@ HIGH_RESOLUTION_BELOW = timedelta(seconds=60)
 
 
 class MetricSink(Protocol):
-    """What of boto3's CloudWatch client is used."""
+    """The part of boto3's CloudWatch client that is used."""
 
     def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> Any: ...  # noqa: N803 (AWS's names)
 
 
 def metric_data(observation: Observation, instance_id: str, report_period: timedelta) -> list[dict[str, Any]]:
-    """An observation as PutMetricData takes it: the level always, what explains it only where there is any."""
+    """An observation as PutMetricData takes it: the level always, its explanation only where there is one."""
     values = [
         ("Activity", float(observation.level), "None"),
         ("Interaction", float(observation.level >= 3), "Count"),
@@ -61,7 +61,7 @@ def metric_data(observation: Observation, instance_id: str, report_period: timed
 
 
 class Publisher:
-    """Sends observations, and keeps what could not be sent for the next time. Used by one thread at a time."""
+    """Sends observations; those that could not be sent are sent next time. Used by one thread at a time."""
 
     def __init__(
         self, connect: Callable[[], MetricSink], *, cluster: str, instance_id: str, report_period: timedelta
@@ -75,7 +75,7 @@ class Publisher:
         self._failing = False
 
     def publish(self, observations: Iterable[Observation], now: datetime) -> None:
-        """Send them with what is still unsent, oldest first. A failure is logged once, until it is over."""
+        """Send them with those still unsent, oldest first. A failure is logged once, until it is over."""
         self._unsent.extend(observations)
         while self._unsent and now - self._unsent[0].at > KEPT:
             self._unsent.popleft()
@@ -104,8 +104,8 @@ class Publisher:
 
 
 def cloudwatch() -> MetricSink:
-    """A CloudWatch client for the machine's own region and role. It gives up soon: unsent reports are kept."""
-    # Imported late, in the publishing thread: it takes a quarter of a second that a person at login would wait.
+    """A CloudWatch client for the machine's own region and role. Its timeouts are short: unsent reports are kept."""
+    # Imported late, in the publishing thread: it takes a quarter of a second of the login.
     import boto3
     from botocore.config import Config
 
@@ -117,7 +117,7 @@ def cloudwatch() -> MetricSink:
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
-# Kept away from a period's edges, so that a small step of the clock cannot move a report into the next one.
+# Not at a period's edges, so that a small step of the clock cannot move a report into the next one.
 EARLIEST, LATEST = 0.2, 0.8
 
 
@@ -135,7 +135,7 @@ def phase(instance_id: str) -> float:
 
 
 class Server(Protocol):
-    """What is asked of the Jupyter server."""
+    """What the reporter uses of the Jupyter server."""
 
     def busy_kernels(self) -> frozenset[str]: ...
 
@@ -145,7 +145,7 @@ class Server(Protocol):
 
 
 class Reporter:
-    """Observes one server and publishes what it sees. ``read_tree`` is run in a thread."""
+    """Observes one server and publishes the observations. ``read_tree`` runs in a thread."""
 
     def __init__(
         self,
@@ -178,24 +178,24 @@ class Reporter:
         self._unsent: list[Observation] = []
 
     async def start(self) -> None:
-        """Take the first look, against which the first report is made."""
+        """Observe the machine once, as the start of the first report's period."""
         first = await self._facts(self._clock())
         self._before = (first, first)
 
     async def run(self) -> None:
-        """Report for ever, at the moments that ``next_report`` gives. A failed look is logged and the next one made."""
+        """Report at the moments that ``next_report`` gives, until cancelled. A failed observation is only logged."""
         while True:
             try:
                 await self._report_once()
             except Exception:
-                log.exception("Worker %s: cannot look at the machine", self._instance_id)
+                log.exception("Worker %s: cannot observe the machine", self._instance_id)
                 await self._sleep(KERNEL_SAMPLING.total_seconds())
 
     async def _report_once(self) -> None:
         due = next_report(self._clock(), self._period, self._instance_id)
         await self._sample_kernels_until(due)
         now = self._clock()
-        # After hibernation the moment that was due is long gone, and says nothing about what was then.
+        # After hibernation the due moment is long past, and this observation is not about it.
         await self.report(due if now - due < self._period else now)
 
     async def report(self, at: datetime) -> Observation:
@@ -209,11 +209,11 @@ class Reporter:
         self._unsent.append(observation)
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
-            self._sending.add_done_callback(self._tell_failure)
+            self._sending.add_done_callback(self._log_failure)
         return observation
 
-    async def look(self) -> Observation:
-        """A fresh observation, over at least half a report period so that its CPU figure means something."""
+    async def observe_now(self) -> Observation:
+        """A new observation, over at least half a report period, so that its CPU figure is meaningful."""
         facts = await self._facts(self._clock())
         last_but_one, last = self._reports()
         before = last if facts.at - last.at >= self._period / 2 else last_but_one
@@ -240,7 +240,7 @@ class Reporter:
         )
 
     async def _sample_kernels_until(self, due: datetime) -> None:
-        """Note kernels that are busy at two looks in a row: work that would be over at the report."""
+        """Note kernels that are busy at two checks in a row: work that may be over at the report."""
         while (left := due - self._clock()) > timedelta(0):
             await self._sleep(min(left, KERNEL_SAMPLING).total_seconds())
             busy = self._server.busy_kernels()
@@ -252,7 +252,7 @@ class Reporter:
             observations, self._unsent = self._unsent, []
             await asyncio.to_thread(self._publisher.publish, observations, self._clock())
 
-    def _tell_failure(self, sending: "asyncio.Task[None]") -> None:
-        """What a task ends with is seen by nobody, unless somebody asks. The next report sends again."""
+    def _log_failure(self, sending: "asyncio.Task[None]") -> None:
+        """Log the exception of a task that nothing awaits. The next report sends again."""
         if not sending.cancelled() and (error := sending.exception()):
             log.error("Worker %s: a report is lost", self._instance_id, exc_info=error)

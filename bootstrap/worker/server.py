@@ -28,7 +28,7 @@ REPORTER_EXTENSION = "bootstrap.worker.activity"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run, where, and with which environment. The environment holds the server's token: never logged."""
+    """What to run, where, and with which environment. The environment has the server's token and is never logged."""
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
@@ -48,8 +48,8 @@ def server_command(
     boot_pid: int,
     as_root: bool,
 ) -> Command:
-    """The server's command. What the machine knows better than the hub (paths, its own address) wins."""
-    told = ReporterSettings(
+    """The server's command. The machine's own values (paths, its address) take precedence over the hub's."""
+    reporter = ReporterSettings(
         cluster=config.cluster,
         instance_id=instance.instance_id,
         report_period=config.report_period,
@@ -59,15 +59,15 @@ def server_command(
     prefix = given.variables.get("JUPYTERHUB_SERVICE_PREFIX", "/")
     environment = {
         "JUPYTERHUB_ROOT_DIR": home,
-        # JupyterLab's own settings for every user: it is not to ask whether it may fetch news from the internet.
+        # JupyterLab's settings for every user: it must not ask whether it may fetch news from the internet.
         "JUPYTER_CONFIG_PATH": str(JUPYTER_CONFIG),
         **given.variables,
         **machine,
-        # Programs of the packages that the user has installed: last, so that none stands in for one of the image.
+        # Programs of packages that the user has installed: last, so that none replaces one of the image.
         "PATH": f"{machine['PATH']}:{home}/.local/bin",
-        **told.to_environment(),
+        **reporter.to_environment(),
         "AWS_DEFAULT_REGION": config.region,
-        # jupyterhub-singleuser takes the address it listens on from here.
+        # jupyterhub-singleuser listens on this address.
         "JUPYTERHUB_SERVICE_URL": f"http://{instance.address}:{config.port}{prefix}",
     }
     return Command((*server_arguments(python, as_root=as_root), *given.arguments), environment, home)
@@ -77,15 +77,15 @@ def server_arguments(python: str, *, as_root: bool) -> Sequence[str]:
     """The server's own arguments, without any that the hub adds."""
     return (
         python,
-        "-P",  # the user's home is the working directory: no file in it may stand in for a module of the server
-        "-s",  # nor a package that the user has installed; kernels, started without this, have those
+        "-P",  # the user's home is the working directory: no file in it may replace a module of the server
+        "-s",  # nor may a package that the user has installed; kernels are started without this and see those
         "-m",
         "jupyterhub.singleuser",
         f"--ServerApp.jpserver_extensions={REPORTER_EXTENSION}=True",
         # A worker needs no internet.
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",
-        # The image runs us as the notebook's user. Where a machine's owner runs us as root, the server is to start.
+        # The image runs this as the notebook's user. The server must also start where it is run as root.
         *(["--allow-root"] if as_root else []),
     )
 
@@ -97,12 +97,12 @@ PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 SERVER_GRACE = timedelta(seconds=10)
 OTHERS_GRACE = timedelta(seconds=5)
 KILL_GRACE = timedelta(seconds=2)
-# How often to look for ended orphans if a SIGCHLD was missed.
+# How often to check for ended orphans in case a SIGCHLD was missed.
 HEARTBEAT = timedelta(seconds=5)
 
 
 def become_subreaper() -> None:
-    """Make orphans among this process's descendants its children. Raises OSError."""
+    """Make this process the parent of orphans among its descendants. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         number = ctypes.get_errno()
@@ -110,13 +110,13 @@ def become_subreaper() -> None:
 
 
 class Signals:
-    """Asked to end, or a child has ended: wakes the main thread, if it waits."""
+    """Signals that wake the main thread: a request to end, or a child that has ended."""
 
     def __init__(self) -> None:
         self.stopping = False
-        # A handler runs between any two steps of the main thread. Of what wakes a thread only this may be called there:
-        # setting an Event would wait for ever for a lock that the main thread holds if it was just looking at it.
-        self._news: SimpleQueue[int] = SimpleQueue()
+        # A handler runs between any two steps of the main thread. Only this queue may be used there: setting an Event
+        # would deadlock if the main thread holds its lock at that moment.
+        self._received: SimpleQueue[int] = SimpleQueue()
 
     def install(self) -> None:
         """Take over SIGTERM, SIGINT and SIGCHLD of this process."""
@@ -127,16 +127,16 @@ class Signals:
     def wait(self, at_most: timedelta) -> None:
         """Return at the next signal, or after this time."""
         try:
-            numbers = [self._news.get(timeout=max(0.0, at_most.total_seconds()))]
+            numbers = [self._received.get(timeout=max(0.0, at_most.total_seconds()))]
         except Empty:
             return
-        numbers += [self._news.get() for _ in range(self._news.qsize())]
+        numbers += [self._received.get() for _ in range(self._received.qsize())]
         for number in numbers:
             if number != signal.SIGCHLD:
-                log.info("Asked to end by %s", signal.Signals(number).name)
+                log.info("Received %s: ending", signal.Signals(number).name)
 
     def sleep(self, duration: timedelta, idle: Callable[[], object]) -> None:
-        """Sleep unless asked to end; does ``idle`` whenever a child has ended."""
+        """Sleep until asked to end; call ``idle`` whenever a child has ended."""
         end = time.monotonic() + duration.total_seconds()
         while not self.stopping and (left := end - time.monotonic()) > 0:
             self.wait(timedelta(seconds=left))
@@ -144,10 +144,10 @@ class Signals:
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         self.stopping = True
-        self._news.put(number)
+        self._received.put(number)
 
     def _child(self, number: int, _frame: FrameType | None) -> None:
-        self._news.put(number)
+        self._received.put(number)
 
 
 class Supervisor:
@@ -158,7 +158,7 @@ class Supervisor:
         self._server: subprocess.Popen[bytes] | None = None
 
     def run(self, command: Command) -> int | None:
-        """Run a server until it ends by itself: its exit code. None if this process was asked to end."""
+        """Run a server until it ends by itself; its exit code, or None if this process was asked to end."""
         self._server = subprocess.Popen(
             command.arguments, env=dict(command.environment), cwd=command.directory, stdin=subprocess.DEVNULL
         )
@@ -171,7 +171,7 @@ class Supervisor:
         return None
 
     def reap(self) -> None:
-        """Collect every child that has ended, so that no orphan stays behind as a zombie."""
+        """Wait for every child that has ended, so that no orphan remains as a zombie."""
         while True:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -185,7 +185,7 @@ class Supervisor:
                 os.waitpid(ended.si_pid, 0)
 
     def end(self) -> None:
-        """End the server, which ends its kernels and terminals, then whatever is left. Takes a bounded time."""
+        """End the server, which ends its kernels and terminals, and then everything else, within a bounded time."""
         server = self._server
         if server is not None and server.returncode is None:
             server.terminate()
@@ -207,9 +207,9 @@ class Supervisor:
 
 
 def orphaned_kernels() -> list[psutil.Process]:
-    """Kernels that an ended server left to this process: nobody can reach them any more.
+    """Kernels of a server that has ended: nothing can connect to them any more.
 
-    Other orphans stay: somebody detached them so that they outlive the server.
+    Other orphans are kept: their user detached them so that they outlive the server.
     """
     kernels = []
     for child in psutil.Process().children():
@@ -222,13 +222,13 @@ def orphaned_kernels() -> list[psutil.Process]:
 
 
 def _is_connection_file(argument: str) -> bool:
-    """Every kernel is started with the path of its connection file, which Jupyter names so."""
+    """Is this the path of a connection file? Every kernel is started with one, which Jupyter names like this."""
     name = os.path.basename(argument)
     return name.startswith("kernel-") and name.endswith(".json")
 
 
 def signal_all(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
-    """Signal processes, of which some may just have ended."""
+    """Send a signal to processes; some may have ended already."""
     for process in processes:
         try:
             process.send_signal(number)

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from lifecycle_app.contract import REPORT_PERIOD
 
-# What the machine knows better than the hub; in a server's environment these always win.
+# What the machine knows better than the hub: in a server's environment these take precedence.
 MACHINE_VARIABLES = (
     *(
         "HOME",
@@ -37,7 +37,7 @@ MACHINE_VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
 )
-# AWS's variables that say where its services are. Credentials are none of them: they come from the instance's role.
+# AWS's variables with the endpoints of its services, without credentials: those come from the instance's role.
 AWS_VARIABLES = (
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
@@ -78,7 +78,7 @@ class WorkerConfig:
         """Check the launch file's fields. Raises ConfigError, naming the field."""
         hub_api = _text(fields, "hub_api").rstrip("/")
         if not hub_api.startswith(("http://", "https://")):
-            raise ConfigError(f"hub_api: {hub_api!r} is no http(s) URL")
+            raise ConfigError(f"hub_api: {hub_api!r} is not an http(s) URL")
         return cls(
             cluster=_text(fields, "cluster"),
             hub_api=hub_api,
@@ -91,7 +91,7 @@ class WorkerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReporterSettings:
-    """What boot tells the activity reporter. ``boot_pid``: the process below which everything of the user runs."""
+    """What the activity reporter gets from the boot client. ``boot_pid``: the parent of all the user's processes."""
 
     cluster: str
     instance_id: str
@@ -122,7 +122,7 @@ class ReporterSettings:
 
 
 def machine_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The machine's own part of a server's environment: where things are, and no secret."""
+    """The machine's own part of a server's environment: paths and endpoints, and no secret."""
     kept = {
         name: value
         for name, value in environ.items()
@@ -140,9 +140,9 @@ def period(value: object) -> timedelta:
     try:
         seconds = float(str(value))
     except ValueError as error:
-        raise ConfigError(f"report_period: {value!r} is no number of seconds") from error
+        raise ConfigError(f"report_period: {value!r} is not a number of seconds") from error
     if not 1 <= seconds <= 3600:
-        raise ConfigError(f"report_period: {value!r} is not within 1 and 3600 seconds")
+        raise ConfigError(f"report_period: {value!r} is not between 1 and 3600 seconds")
     return timedelta(seconds=seconds)
 
 
@@ -155,7 +155,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 def _port(value: object) -> int:
     if not isinstance(value, int) or not 0 < value < 65536:
-        raise ConfigError(f"port: {value!r} is no port number")
+        raise ConfigError(f"port: {value!r} is not a port number")
     return value
 
 
@@ -164,18 +164,18 @@ class WorkerError(Exception):
 
 
 class ConfigError(WorkerError):
-    """What the machine was told at launch cannot be used."""
+    """The launch file or the environment cannot be used."""
 
 
 class IdentityUnavailable(WorkerError):
-    """Instance metadata or credentials cannot be read, as happens in the first seconds of a machine."""
+    """Instance metadata or credentials cannot be read, as happens in a machine's first seconds."""
 
 
 class EnvironmentUnavailable(WorkerError):
     """The hub gave no environment.
 
-    ``refused``: the hub knows who we are, or could not tell, and says no: asking again soon is useless.
-    ``retry_after``: when the hub itself says how long to wait.
+    ``refused``: the hub refuses this machine, or cannot verify it; another attempt soon is useless.
+    ``retry_after``: how long the hub asks to wait.
     """
 
     def __init__(self, reason: str, *, refused: bool = False, retry_after: timedelta | None = None) -> None:

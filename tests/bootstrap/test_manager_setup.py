@@ -98,7 +98,7 @@ def test_xen_machines_name_it_by_its_place(tmp_path: Path) -> None:
 def test_only_a_blank_disk_is_formatted(
     label: str, parts: str, blkid: int, outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(system, "answer_code", lambda _command: blkid)
+    monkeypatch.setattr(system, "exit_code", lambda _command: blkid)
     formatted = []
 
     def run(command: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bootstrap.worker.boot import LONGEST_RESTART, exit_words, restart_pause
+from bootstrap.worker.boot import LONGEST_RESTART, exit_reason, restart_pause
 from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE
 
@@ -213,4 +213,4 @@ def test_restarts_slow_down_up_to_a_limit(crashes: int, seconds: int) -> None:
 
 @pytest.mark.parametrize(("code", "words"), [(0, "exit code 0"), (1, "exit code 1"), (-9, "signal 9")])
 def test_an_end_is_told_in_words(code: int, words: str) -> None:
-    assert exit_words(code) == words
+    assert exit_reason(code) == words

@@ -96,7 +96,7 @@ async def test_an_interaction_counts_in_its_own_period_only(machine: Machine) ->
 async def test_a_look_between_takes_nothing_from_the_next_report(machine: Machine) -> None:
     machine.server.interaction = Interaction(at=second(1), what="typed")
     machine.now = second(59)
-    assert (await machine.reporter.look()).level is Level.INTERACTION
+    assert (await machine.reporter.observe_now()).level is Level.INTERACTION
     assert (await machine.reporter.report(second(60))).level is Level.INTERACTION
 
 
@@ -104,15 +104,15 @@ async def test_a_look_measures_cpu_over_at_least_half_a_period(machine: Machine)
     await machine.reporter.report(second(60))
     machine.cpu = timedelta(seconds=9)
     machine.now = second(61)
-    assert (await machine.reporter.look()).cpu_percent == pytest.approx(100 * 9 / 61, abs=0.1)
+    assert (await machine.reporter.observe_now()).cpu_percent == pytest.approx(100 * 9 / 61, abs=0.1)
     machine.now = second(90)
-    assert (await machine.reporter.look()).cpu_percent == 30
+    assert (await machine.reporter.observe_now()).cpu_percent == 30
 
 
 async def test_work_that_a_look_has_seen_is_remembered(machine: Machine) -> None:
     machine.server.busy = frozenset({"kernel a"})
     machine.now = second(30)
-    assert (await machine.reporter.look()).level is Level.WORK
+    assert (await machine.reporter.observe_now()).level is Level.WORK
     machine.server.busy = frozenset()
     seen = await machine.reporter.report(second(60))
     assert (seen.level, seen.last_work) == (Level.QUIET, second(30))

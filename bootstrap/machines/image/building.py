@@ -27,12 +27,12 @@ from bootstrap.machines.image.start import FAILED
 from bootstrap.machines.launch import TAG_CONTENT
 
 SET_UP_WITHIN = 2400.0
-# EC2 shows the console of a stopped machine late.
+# EC2 shows the console of a stopped machine only after some time.
 CONSOLE_WITHIN = 300.0
 
 
 def wanted(site: Site) -> Recipe:
-    """What the settings and this checkout say the image is made of. Raises SettingsError or Refused."""
+    """The recipe of the image by the settings and this checkout. Raises SettingsError or Refused."""
     workers = site.settings.workers
     base = base_image(site.aws, workers.base, architecture_of(site.aws, workers.types))
     judge_disk(base.image, base.root_size, workers.disk, "workers.disk")
@@ -40,15 +40,14 @@ def wanted(site: Site) -> Recipe:
 
 
 def build(site: Site, made_of: Recipe, now: datetime, tell: Report, *, again: bool = False) -> str:
-    """The id of a new image that can be launched; its builder is gone, whatever happens.
+    """The id of a new image that can be launched. Its builder is always terminated.
 
-    A machine or an image that an interrupted run left is taken up again, or removed where it does not fit any more;
-    `again` takes up no image.
-    Raises StepFailed with where to look, NotBuilt, Refused.
+    A builder or an image of an interrupted run is used if it still fits, and removed if not; with `again`, no image is
+    used. Raises StepFailed that names the log, NotBuilt, Refused.
     """
     made = images.of_content(site.aws, site.cluster, made_of.content)
     if made is not None and made.state == "pending" and not again:
-        tell(f"image {made.image} is being made already")
+        tell(f"image {made.image} is already being created")
         images.await_available(site.aws, made.image, tell)
         remove_builders(site, tell)
         return made.image
@@ -62,7 +61,7 @@ def build(site: Site, made_of: Recipe, now: datetime, tell: Report, *, again: bo
 
 
 def remove_builders(site: Site, tell: Report, *, but_of: str = "") -> None:
-    """End builders that runs before this one left, those that build this content apart."""
+    """Terminate builders of earlier runs, except those that build this content."""
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     left = [one["InstanceId"] for one in found if not but_of or tags_of(one).get(TAG_CONTENT) != but_of]
     if left:
@@ -93,29 +92,29 @@ def _builder(site: Site, made_of: Recipe, tell: Report) -> Iterator[str]:
 
 
 def _set_up(site: Site, builder: str, tell: Report) -> dict[str, str]:
-    """The versions that the builder tells of, once it has powered itself off."""
+    """The versions that the builder reports, once it has powered itself off."""
 
-    def words(state: str, waited: float) -> str:
+    def progress(state: str, waited: float) -> str:
         return f"the builder {builder} installs what workers need ({waited / 60:.0f} min, {state})"
 
-    instances.await_state(site.aws, builder, "stopped", SET_UP_WITHIN, tell, words)
+    instances.await_state(site.aws, builder, "stopped", SET_UP_WITHIN, tell, progress)
     console = ""
     for _ in polls(CONSOLE_WITHIN):
         console = site.aws.client("ec2").get_console_output(InstanceId=builder).get("Output", "")
-        if told := outcome(console):
+        if found := outcome(console):
             break
     else:
         raise _failed(site, console, "the builder stopped without saying what it holds")
-    if told.versions is None:
-        raise _failed(site, console, f"the builder could not be set up: {told.failure}")
-    return told.versions
+    if found.versions is None:
+        raise _failed(site, console, f"the builder could not be set up: {found.failure}")
+    return found.versions
 
 
-def _failed(site: Site, console: str, words: str) -> StepFailed:
+def _failed(site: Site, console: str, reason: str) -> StepFailed:
     log = site.directory / "image-console.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(console, encoding="utf-8")
-    return StepFailed(f"{words}; its console is in {log}, and ends:\n{tail(console)}")
+    return StepFailed(f"{reason}; its console is in {log}, and ends:\n{tail(console)}")
 
 
 SHOWN_LINES = 20
@@ -130,27 +129,27 @@ class Outcome:
 
 
 def outcome(console: str) -> Outcome | None:
-    """How the set-up went; None while its console does not tell."""
+    """How the set-up ended; None while the console does not show it."""
     for line in reversed(console.splitlines()):
         _, is_failed, reason = line.partition(FAILED)
         if is_failed:
             return Outcome(failure=reason.strip() or "no reason given")
-        _, is_done, told = line.partition(DONE)
-        versions = _versions(told) if is_done else None
+        _, is_done, report = line.partition(DONE)
+        versions = _versions(report) if is_done else None
         if versions is not None:
             return Outcome(versions=versions)
     return None
 
 
 def tail(console: str) -> str:
-    """The last lines, for whoever has to find out what went wrong."""
+    """The last lines, which the error message shows."""
     return "\n".join([line for line in console.splitlines() if line.strip()][-SHOWN_LINES:])
 
 
-def _versions(told: str) -> dict[str, str] | None:
-    """None for a line that another program's output has cut."""
+def _versions(report: str) -> dict[str, str] | None:
+    """None for a line that another program's output has interrupted."""
     try:
-        versions = json.loads(told)
+        versions = json.loads(report)
     except ValueError:
         return None
     return (

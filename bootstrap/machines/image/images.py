@@ -29,7 +29,7 @@ RELEASED_WITHIN = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerImage:
-    """An AMI that this cluster built. `content` tells what of; see `request.Recipe`."""
+    """An AMI that this cluster built. `content`: see `request.Recipe`."""
 
     image: str
     state: str
@@ -39,13 +39,13 @@ class WorkerImage:
 
 
 def images(aws: Aws, cluster: str) -> list[WorkerImage]:
-    """The cluster's own images, newest first, those that are being made included."""
+    """The cluster's own images, newest first, pending ones included."""
     found = aws.client("ec2").describe_images(Owners=["self"], Filters=_filters(cluster))["Images"]
     return sorted(map(_image, found), key=lambda one: one.created, reverse=True)
 
 
 def of_content(aws: Aws, cluster: str, content: str) -> WorkerImage | None:
-    """The newest image of this content that is there or on its way."""
+    """The newest available or pending image of this content."""
     fit = [one for one in images(aws, cluster) if one.content == content]
     return next((one for one in fit if one.state in ("available", "pending")), None)
 
@@ -77,7 +77,7 @@ def choose(aws: Aws, cluster: str, image: str) -> None:
 
 
 def await_available(aws: Aws, image: str, tell: Report) -> None:
-    """Wait until an image can be launched. Raises StepFailed if it never can, or takes more than an hour."""
+    """Wait until an image can be launched. Raises StepFailed if it fails, or takes more than an hour."""
     progress, state, reason = sparing(tell), "pending", ""
     for waited in polls(AVAILABLE_WITHIN):
         found = aws.client("ec2").describe_images(
@@ -99,7 +99,7 @@ def used_by_workers(aws: Aws, cluster: str) -> Counter[str]:
 
 
 def superfluous(found: Sequence[WorkerImage], used: set[str], kept: int = KEPT) -> list[WorkerImage]:
-    """Those of the images, newest first, that are not among the newest and have no instance."""
+    """The images, of these (newest first), that are not among the newest and have no instance."""
     return [one for one in found[kept:] if one.image not in used and one.state != "pending"]
 
 
@@ -115,7 +115,7 @@ def prune(aws: Aws, cluster: str, tell: Report) -> None:
 
 
 def remove_all(aws: Aws, cluster: str, tell: Report) -> None:
-    """Remove every image that the cluster built. Machines that were launched of them do not mind."""
+    """Remove every image that the cluster built. Machines that were launched from them keep running."""
     for one in images(aws, cluster):
         tell(f"removing the image {one.image}")
         _deregister(aws, one.image)
@@ -127,11 +127,11 @@ def _deregister(aws: Aws, image: str) -> None:
 
 
 def remove_snapshots(aws: Aws, cluster: str) -> None:
-    """Delete the cluster's snapshots that belong to no image any more, whenever that image was removed."""
+    """Delete the cluster's snapshots that no longer belong to an image."""
     ec2 = aws.client("ec2")
     found = ec2.describe_images(Owners=["self"], Filters=_filters(cluster))["Images"]
     if any(one["State"] == "pending" for one in found):
-        return  # which snapshots it will have is not told yet
+        return  # EC2 does not say yet which snapshots it will have
     needed = {
         disk["Ebs"].get("SnapshotId")
         for one in found

@@ -71,7 +71,7 @@ def user_data(config: ImageConfig, system: Base) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All that decides what an image holds. `content` names it, in hex: equal recipes make equal images."""
+    """Everything that decides what is in an image. `content` is its hash, in hex: equal recipes make equal images."""
 
     base: BaseImage
     disk: int
@@ -80,7 +80,7 @@ class Recipe:
 
 
 def recipe(settings: ClusterSettings, base: BaseImage, bundle: Bundle, bucket: str) -> Recipe:
-    """What the cluster's worker image is to be made of."""
+    """The recipe of the cluster's worker image."""
     packages, _ = packages_object(settings.workers.packages)
     config = ImageConfig(region=settings.region, bucket=bucket, bundle=bundle.key, packages=packages)
     lasting = ImageConfig(region="", bucket="", bundle="", packages=packages)
@@ -108,7 +108,7 @@ def baked(bundle: Bundle) -> dict[str, str]:
 def launch_request(
     settings: ClusterSettings, made_of: Recipe, network: BuiltNetwork, group: str
 ) -> dict[str, Any]:
-    """RunInstances for the builder. It reaches the internet from where it stands before there is a manager."""
+    """RunInstances for the builder. It reaches the internet without a manager."""
     more = {TAG_CONTENT: made_of.content, TAG_NAME: f"{names.image(settings.cluster)}-builder"}
     return launch.request(
         made_of.base,
@@ -124,7 +124,7 @@ def launch_request(
 def image_request(
     settings: ClusterSettings, made_of: Recipe, builder: str, versions: Mapping[str, str], now: datetime
 ) -> dict[str, Any]:
-    """CreateImage of the builder that is set up and stopped."""
+    """CreateImage of the builder, after it was set up and has stopped."""
     name = f"{names.image(settings.cluster)}-{now:%Y%m%d-%H%M%S}"
     held = {f"{TAG_VERSION}{what}": version for what, version in versions.items()}
     tags = launch.tags(settings, ROLE_IMAGE, {TAG_CONTENT: made_of.content, TAG_NAME: name, **held})
@@ -138,16 +138,16 @@ def image_request(
 
 
 def versions_in(tags: Mapping[str, str]) -> dict[str, str]:
-    """What an image holds, as its tags tell."""
+    """The versions in an image, from its tags."""
     return {
         name.removeprefix(TAG_VERSION): value for name, value in tags.items() if name.startswith(TAG_VERSION)
     }
 
 
 def _interface(settings: ClusterSettings, network: BuiltNetwork, group: str) -> dict[str, Any]:
-    """The workers' subnet and way out, except where that way is the manager, which is not there yet."""
+    """In the workers' subnet, with their egress, unless that is the manager, which does not exist yet."""
     egress = settings.network.egress if settings.network.is_ours else Egress.NAT_GATEWAY
     subnet = network.manager_subnet if egress is Egress.MANAGER else network.worker_subnets[0]
     interface = {"SubnetId": subnet, "Groups": [group], "DeleteOnTermination": True}
-    # Nobody reaches it there either: the group admits the manager's proxy only.
+    # It accepts no connections there either: the group admits only the manager's proxy.
     return interface if egress is Egress.NAT_GATEWAY else {**interface, "AssociatePublicIpAddress": True}

@@ -33,26 +33,26 @@ PACKAGES = "/opt/cloudjhub/packages.json"
 SHARED = ("bootstrap/__init__.py", "lifecycle_app/__init__.py", "lifecycle_app/contract.py")
 """What the worker package needs beside itself; it imports nothing else of this repository."""
 REPORTED = ("jupyterlab", "jupyterhub", "nbgrader")
-# What checks JSON for the formats iri and iri-reference, which nothing of Jupyter's uses. It builds its parsers at each
-# import: half of what the server's start takes. jsonschema does without it.
+# Checks the JSON formats iri and iri-reference, which Jupyter does not use. It builds its parsers at each import, half
+# of the server's start. jsonschema works without it.
 SLOW = ("rfc3987-syntax",)
 PROFILE = "/etc/profile.d/cloudjhub.sh"
-"""Terminals are login shells, which begin with a PATH of their own."""
+"""Terminals are login shells, which start with their own PATH."""
 
 USER = "jovyan"
-# Written down, for home disks carry it from image to image, whatever users a base image has of its own.
+# Fixed, because home disks keep it from image to image, whatever users a base image has.
 USER_ID = 1100
 UNITS = ("cloudjhub-home.service", "cloudjhub-worker.service", "home-jovyan.mount")
 
-# What would start at boot, or soon after, and why no worker needs it. Users wait for the boot.
+# Units that would start at or soon after boot, each with the reason why no worker needs it. Users wait for the boot.
 UNNEEDED = {
-    "apt-daily*": "takes disk and CPU just when a user waits; updates come with the next image",
+    "apt-daily*": "uses disk and CPU while a user waits; updates come with the next image",
     "dnf-*": "as apt-daily",
-    "unattended-upgrades.service": "as apt-daily, and it delays the shutdown too",
-    "update-notifier-*": "tells nobody of updates: nobody logs in on a terminal",
-    "motd-news.*": "nobody logs in on a terminal",
-    "update-motd.*": "nobody logs in on a terminal",
-    "snapd.*": "cloud-init and the first service wait seconds for it; nothing of ours is a snap",
+    "unattended-upgrades.service": "as apt-daily, and it delays the shutdown",
+    "update-notifier-*": "announces updates, but no one logs in on a console",
+    "motd-news.*": "no one logs in on a console",
+    "update-motd.*": "no one logs in on a console",
+    "snapd.*": "cloud-init and the first service wait seconds for it; no snap is used",
     "snap.*": "as snapd",
     "snap-*.mount": "as snapd",
     "ua-*": "Ubuntu Pro is not attached",
@@ -66,33 +66,33 @@ UNNEEDED = {
     "open-iscsi.service": "disks are EBS's",
     "lvm2-*": "there are no logical volumes",
     "blk-availability.service": "there are no logical volumes",
-    "open-vm-tools.service": "this is no VMware",
-    "vgauth.service": "this is no VMware",
-    "plymouth*": "nobody sees a boot screen",
-    "console-setup.service": "nobody sits at a console",
-    "keyboard-setup.service": "nobody sits at a console",
-    "setvtrgb.service": "nobody sits at a console",
-    "thermald.service": "the host cools itself",
+    "open-vm-tools.service": "this is not VMware",
+    "vgauth.service": "this is not VMware",
+    "plymouth*": "there is no boot screen",
+    "console-setup.service": "there is no console user",
+    "keyboard-setup.service": "there is no console user",
+    "setvtrgb.service": "there is no console user",
+    "thermald.service": "the host does this",
     "networkd-dispatcher.service": "nothing is hooked to a link that comes up; it is a Python program at each boot",
     "hibinit-agent.service": "nothing hibernates; it would make a swap file of the memory's size",
-    "packagekit*": "nobody installs programs at a desktop",
+    "packagekit*": "there is no desktop",
     "wpa_supplicant.service": "there is no radio",
     "esm-cache.service": "Ubuntu Pro is not attached",
-    "apt-news.service": "nobody logs in on a terminal",
+    "apt-news.service": "no one logs in on a console",
     "secureboot-db.service": "there is no firmware to update",
     "fwupd*": "there is no firmware to update",
-    "udisks2.service": "nobody plugs disks in at a desktop",
+    "udisks2.service": "there is no desktop",
     "man-db.timer": "indexes manual pages",
     "e2scrub*": "LVM only",
-    "grub-*": "records boots for a boot menu that nobody sees",
-    "amazon-ssm-agent.service": "the workers' role may not talk to Session Manager",
-    "ssh.*": "nobody reaches it: the workers' security group admits the proxy only",
+    "grub-*": "records boots for a boot menu, which is never shown",
+    "amazon-ssm-agent.service": "the workers' role may not use Session Manager",
+    "ssh.*": "cannot be reached: the workers' security group admits only the proxy",
     "sshd*": "as ssh",
     "ec2-instance-connect*": "as ssh",
     "sysstat*": "CloudWatch and the reporter measure already",
 }
-# cloud-init's work on a worker: the disk's size, the name, and /etc/cloudjhub/worker.json. The rest of its modules
-# (keys for SSH, package sources, snaps, users) is done already or not needed, and takes seconds at the first boot.
+# What cloud-init does on a worker: the disk's size, the host name, and /etc/cloudjhub/worker.json. Its other modules
+# (SSH keys, package sources, snaps, users) are done already or not needed, and take seconds at the first boot.
 CLOUD_INIT = {
     "datasource_list": ["Ec2", "None"],
     "cloud_init_modules": [
@@ -107,14 +107,14 @@ CLOUD_INIT = {
     "cloud_final_modules": [],
 }
 
-# Its last two stages have nothing left to do, but each starts a Python just when the user's server does. They are not
-# masked: where cloud-init is one process, it would wait for them.
+# Its last two stages have nothing left to do, but each starts a Python process while the user's server starts. They are
+# not masked: where cloud-init is one process, it would wait for them.
 YIELDING = ("cloud-config.service", "cloud-final.service")
 YIELD = "[Service]\nCPUSchedulingPolicy=idle\nIOSchedulingClass=idle\n"
 
 
 def set_up(root: Path, run: Run = run) -> dict[str, str]:
-    """Set up the system below `root`; the versions of what it then holds."""
+    """Set up the system below `root`; the versions of what is then in it."""
     install(root, json.loads(at(root, PACKAGES).read_text()), run)
     make_user(root, run)
     install_units(root, run)
@@ -135,15 +135,15 @@ def install(root: Path, packages: Iterable[str], run: Run) -> None:
         for file in SHARED:
             (libraries / file).parent.mkdir(exist_ok=True)
             shutil.copy(at(root, BUNDLE) / file, libraries / file)
-    # Some packages carry templates that are no Python: a file that cannot be compiled does not matter.
+    # Some packages contain templates that are not Python: files that cannot be compiled are ignored.
     run(python, "-m", "compileall", "-q", "-j", "0", str(at(root, VENV) / "lib"), check=False)
 
 
 def open_to_users_packages(root: Path, run: Run) -> None:
-    """Let programs of the environment see what their user has installed in ~/.local: the environment itself is root's.
+    """Let programs of the environment use what their user has installed in ~/.local: the environment itself is root's.
 
-    Done last, so that all that the image's packages need is in the environment, whatever the system has of it. The
-    server runs without (-s).
+    Done last, so that everything that the image's packages need is in the environment, whatever the system has. The
+    server runs without it (-s).
     """
     venv = str(at(root, VENV))
     run(sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", venv)
@@ -151,7 +151,7 @@ def open_to_users_packages(root: Path, run: Run) -> None:
 
 
 def make_user(root: Path, run: Run) -> None:
-    """The user whose programs run here, with sudo: the machine is theirs. nbgrader's exchange is there for all."""
+    """Create the user whose programs run here, with sudo: the machine is theirs. nbgrader's exchange is for all."""
     if f"\n{USER}:" not in "\n" + at(root, "/etc/passwd").read_text():
         run("groupadd", "--root", str(root), "--gid", str(USER_ID), USER)
         identity = ("--uid", str(USER_ID), "--gid", str(USER_ID))
@@ -163,7 +163,7 @@ def make_user(root: Path, run: Run) -> None:
 
 
 def install_units(root: Path, run: Run) -> None:
-    """The services of a worker, to be started at boot."""
+    """Install the services of a worker, which start at boot."""
     units = at(root, BUNDLE) / "bootstrap/worker/systemd"
     for unit in UNITS:
         write(root, f"/etc/systemd/system/{unit}", (units / unit).read_text())
@@ -172,23 +172,23 @@ def install_units(root: Path, run: Run) -> None:
 
 
 def quieten(root: Path, run: Run) -> None:
-    """Keep from starting what no worker needs, and what must start from keeping a user waiting."""
+    """Disable what no worker needs, and give what must start a low priority, so that no user waits for it."""
     for unit in YIELDING:
         write(root, f"/etc/systemd/system/{unit}.d/cloudjhub.conf", YIELD)
     listed = run("systemctl", "list-unit-files", "--no-legend", "--no-pager", "--plain")
     for unit in unneeded(line.split()[0] for line in listed.splitlines() if line.strip()):
-        # Units of snaps and the like lie where a mask would: these can only be disabled.
+        # Units of snaps and similar ones are where a mask would be: these can only be disabled.
         run("systemctl", "disable", unit, check=False)
         run("systemctl", "mask", unit, check=False)
 
 
 def unneeded(units: Iterable[str]) -> list[str]:
-    """Those units that no worker needs."""
+    """The units, of these, that no worker needs."""
     return [one for one in units if any(fnmatch(one, pattern) for pattern in UNNEEDED)]
 
 
 def reported(packages: Iterable[Mapping[str, str]], root: Path) -> dict[str, str]:
-    """What the image holds, by name and version."""
+    """The versions of what is in the image, by name."""
     versions = {one["name"].lower(): one["version"] for one in packages}
     release = at(root, "/etc/os-release").read_text()
     named = dict(line.partition("=")[::2] for line in release.splitlines())
@@ -200,7 +200,7 @@ def reported(packages: Iterable[Mapping[str, str]], root: Path) -> dict[str, str
 
 
 def clean(root: Path, run: Run) -> None:
-    """Nothing of the builder is left that a worker would take for its own."""
+    """Remove everything that identifies the builder."""
     write(root, "/etc/cloud/cloud.cfg.d/99-cloudjhub.cfg", json.dumps(CLOUD_INIT) + "\n")
     for left in (CONFIG, START, FETCH, PACKAGES):
         at(root, left).unlink(missing_ok=True)
@@ -212,6 +212,7 @@ def clean(root: Path, run: Run) -> None:
 
 
 def write(root: Path, path: str, content: str, mode: int = 0o644) -> None:
+    """Write a file below `root`."""
     target = at(root, path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(content)
@@ -227,7 +228,7 @@ def main() -> None:
     """Set this machine up, say how it went, and power off."""
     try:
         say(last_line(set_up(Path("/"))))
-    except Exception as error:  # whatever it is: nobody can log in to see it, and the machine costs money
+    except Exception as error:  # of any kind: it cannot be seen on the machine itself, which costs money
         say_failed(error)
     finally:
         power_off()

@@ -85,7 +85,7 @@ def main() -> None:
         fetch_bundle(Path("/"))
         os.environ["PYTHONPATH"] = BUNDLE
         os.execv(sys.executable, [sys.executable, "-m", SETUP])  # noqa: S606 -- no shell is wanted
-    except Exception as error:  # whatever it is: nobody can log in to see it, and the machine costs money
+    except Exception as error:  # of any kind: it cannot be seen on the machine itself, which costs money
         say_failed(error)
         power_off()
 

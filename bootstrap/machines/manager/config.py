@@ -14,7 +14,7 @@ CONFIG_PATH = Path("/etc/cloudjhub/manager.json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerConfig:
-    """Everything that a manager is made of, as JSON can hold it; disks in GB, durations in seconds."""
+    """Everything that decides what a manager is, as JSON; disks in GB, durations in seconds."""
 
     cluster: str
     region: str
@@ -24,29 +24,29 @@ class ManagerConfig:
     """The bundle's key in the bucket."""
     log_group: str
     state_volume: str
-    """The id of the disk that survives the machine."""
+    """The id of the disk that outlasts the machine."""
     public_url: str
     private_address: str
     https: Https
     email: str = ""
     subdomains: bool = False
     nat_range: str = ""
-    """The network that the manager forwards to the internet for, as CIDR; empty where it forwards nothing."""
+    """The network whose connections the manager forwards to the internet, as CIDR; empty for none."""
     workers: Mapping[str, Any]
     """What the hub reads of this section of `cluster.yaml`, with the workers' subnets, group and role."""
     login: Mapping[str, Any]
     timing: Mapping[str, Any]
     secret_versions: Mapping[str, int] = field(default_factory=dict)
-    """How often each secret of the authenticator was set: the hub reads them when it starts, so that a changed one is
-    a reason for another manager."""
+    """The version of each secret of the authenticator: the hub reads secrets only when it starts, so a changed one
+    replaces the manager."""
 
     def to_json(self) -> str:
-        """Equal settings make equal text."""
+        """The file's content; equal settings have equal text."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "ManagerConfig":
-        """Raises ValueError for a file that is not a manager's."""
+        """The configuration in a file's content. Raises ValueError for a file that is not a manager's."""
         found = json.loads(text)
         known = {one.name for one in fields(cls)}
         if not isinstance(found, dict) or set(found) - known:
@@ -67,7 +67,7 @@ STATE = Path("/var/lib/cloudjhub")
 HUB_STATE = STATE / "hub"
 CADDY_STATE = STATE / "caddy"
 RUN = Path("/run/cloudjhub")
-"""In memory: what is secret is never written to a disk."""
+"""In memory: secrets are never written to a disk."""
 PROXY_ENVIRONMENT = RUN / "proxy.env"
 TLS = RUN / "tls"
 CERTIFICATE, KEY = TLS / "certificate.pem", TLS / "key.pem"

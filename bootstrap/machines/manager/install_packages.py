@@ -1,5 +1,5 @@
-"""Installs Debian packages that are missing. User data carries this file: cloud-init tries only once, and an archive
-that did not answer at that moment must not leave a machine without them.
+"""Installs missing Debian packages. User data carries this file: cloud-init tries only once, and a package archive that
+did not answer at that moment must not leave a machine without them.
 
     python3 install_packages.py PACKAGE ...
 """
@@ -12,6 +12,7 @@ WAIT_FOR_LOCK = ("-o", "DPkg::Lock::Timeout=300")
 
 
 def is_installed(package: str) -> bool:
+    """Is the Debian package installed?"""
     query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", package]
     return subprocess.run(query, capture_output=True, text=True, check=False).stdout == "installed"
 

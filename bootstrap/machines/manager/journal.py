@@ -27,15 +27,16 @@ from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import InputLogEventTypeDef
 
 log = logging.getLogger(__name__)
 
 UNITS = "cloudjhub-*"
 GATHER_FOR, LONGEST_PAUSE = 2.0, 60.0
 WAITING = 10_000
-"""So many entries wait in memory; the rest waits in the journal."""
+"""Entries that wait in memory; more wait in the journal."""
 
-# PutLogEvents' own limits; each event counts 26 bytes beside its text.
+# Limits of PutLogEvents; each event counts 26 bytes in addition to its text.
 BATCH_BYTES, BATCH_EVENTS, EVENT_BYTES, OVERHEAD = 1_048_576, 10_000, 262_144, 26
 BATCH_SPAN = 23 * 60 * 60 * 1000
 """Milliseconds; a batch may span a day."""
@@ -43,7 +44,7 @@ BATCH_SPAN = 23 * 60 * 60 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line; `at` in milliseconds since the epoch, `cursor` its place in the journal."""
+    """A line; `at` in milliseconds since the epoch, `cursor` its position in the journal."""
 
     at: int
     text: str
@@ -56,7 +57,7 @@ class Entry:
 
 
 def entry_of(line: Mapping[str, Any]) -> Iterator[Entry]:
-    """What a line of `journalctl --output=json` says; several entries where it is longer than CloudWatch takes."""
+    """The entry in a line of `journalctl --output=json`; several where it is longer than CloudWatch accepts."""
     who = str(line.get("UNIT") or line.get("_SYSTEMD_UNIT") or line.get("SYSLOG_IDENTIFIER") or "manager")
     at, cursor = int(line["__REALTIME_TIMESTAMP"]) // 1000, str(line["__CURSOR"])
     text = f"{who.removesuffix('.service')}: {_message(line.get('MESSAGE'))}"
@@ -66,13 +67,13 @@ def entry_of(line: Mapping[str, Any]) -> Iterator[Entry]:
 
 @dataclass(slots=True)
 class Batch:
-    """Entries that go in one call."""
+    """Entries that are sent in one call."""
 
     entries: list[Entry] = field(default_factory=list)
     size: int = 0
 
     def takes(self, entry: Entry) -> bool:
-        """Is there room for it?"""
+        """Does the entry fit?"""
         if not self.entries:
             return True
         times = [self.entries[0].at, self.entries[-1].at, entry.at]
@@ -83,22 +84,23 @@ class Batch:
         )
 
     def add(self, entry: Entry) -> None:
+        """Add an entry that fits."""
         self.entries.append(entry)
         self.size += entry.size
 
     @property
     def cursor(self) -> str:
-        """Where the journal goes on after this batch."""
+        """The position in the journal after this batch."""
         return self.entries[-1].cursor
 
     def events(self) -> "list[InputLogEventTypeDef]":
-        """In the order of their times, which CloudWatch insists on; a clock that was set may have gone back."""
+        """In the order of their times, as CloudWatch requires; a clock that was set may have gone back."""
         ordered = sorted(self.entries, key=lambda entry: entry.at)
         return [{"timestamp": entry.at, "message": entry.text} for entry in ordered]
 
 
 def _message(value: Any) -> str:
-    """journalctl gives bytes that are no text as a list of numbers, and a field that is twice there as a list."""
+    """journalctl gives bytes that are not text as a list of numbers, and a field that occurs twice as a list."""
     if isinstance(value, list):
         if all(isinstance(one, int) for one in value):
             return bytes(value).decode(errors="replace")
@@ -128,7 +130,7 @@ class Shipper:
         self._cursor = cursor
 
     def send(self, batch: Batch) -> None:
-        """Send, again and again until CloudWatch has it; then remember how far we are."""
+        """Send until CloudWatch accepts it, with growing pauses; then save the position in the journal."""
         pause = 1.0
         while not self._try(batch):
             time.sleep(pause)
@@ -141,32 +143,32 @@ class Shipper:
                 logGroupName=self._group, logStreamName=self._stream, logEvents=batch.events()
             )
         except self._logs.exceptions.ResourceNotFoundException:
-            self._make_stream()
+            self._create_stream()
             return False
         except (BotoCoreError, ClientError) as error:
-            log.warning("CloudWatch Logs takes nothing now: %s", error)
+            log.warning("CloudWatch Logs does not accept entries now: %s", error)
             return False
         if answer.get("rejectedLogEventsInfo"):
             log.warning("CloudWatch Logs refused old entries: %s", answer["rejectedLogEventsInfo"])
         return True
 
-    def _make_stream(self) -> None:
+    def _create_stream(self) -> None:
         try:
             self._logs.create_log_stream(logGroupName=self._group, logStreamName=self._stream)
         except self._logs.exceptions.ResourceAlreadyExistsException:
             return
         except (BotoCoreError, ClientError) as error:
-            log.warning("the log stream %s cannot be made in %s: %s", self._stream, self._group, error)
+            log.warning("the log stream %s cannot be created in %s: %s", self._stream, self._group, error)
 
 
 def journalctl(cursor: str) -> list[str]:
-    """The command that follows the journal after a cursor; "" for its beginning."""
+    """The command that follows the journal from a cursor on; "" for the whole journal."""
     place = [f"--after-cursor={cursor}"] if cursor else ["--no-tail"]
     return ["journalctl", "--follow", "--all", "--output=json", *place, f"--unit={UNITS}"]
 
 
 def batches(entries: "queue.Queue[Entry | None]", gather_for: float = GATHER_FOR) -> Iterator[Batch]:
-    """What comes in, put together for at most `gather_for` seconds; ends after None."""
+    """Incoming entries, batched for at most `gather_for` seconds; ends after None."""
     entry = entries.get()
     while entry is not None:
         batch, end = Batch(), time.monotonic() + gather_for
@@ -184,7 +186,7 @@ def batches(entries: "queue.Queue[Entry | None]", gather_for: float = GATHER_FOR
 
 
 def main() -> int:
-    """Run until journalctl ends, which systemd mends by starting us again."""
+    """Run until journalctl ends; then systemd restarts this program."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s journal: %(message)s")
     config = ManagerConfig.from_json(CONFIG_PATH.read_text())
     cursor = Path(os.environ["STATE_DIRECTORY"]) / "cursor"
@@ -210,7 +212,3 @@ def _read(journal: "subprocess.Popen[bytes]", entries: "queue.Queue[Entry | None
 
 if __name__ == "__main__":
     sys.exit(main())
-
-
-if TYPE_CHECKING:
-    from mypy_boto3_logs.type_defs import InputLogEventTypeDef

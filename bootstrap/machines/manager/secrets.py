@@ -48,7 +48,7 @@ def read_parameters(ssm: "SSMClient", cluster: str, *names: str) -> list[str]:
 
 
 def place_certificate(cluster: str, region: str) -> bool:
-    """Whether certificate or key were different. Raises SetupError."""
+    """Write certificate and key for Caddy; whether they changed. Raises SetupError."""
     ssm = boto3.client("ssm", region_name=region)
     certificate, key = read_parameters(ssm, cluster, TLS_CERTIFICATE, TLS_KEY)
     group = grp.getgrnam(CADDY_USER).gr_gid
@@ -62,7 +62,7 @@ def place_certificate(cluster: str, region: str) -> bool:
 
 
 def main() -> int:
-    """0 when Caddy has what Parameter Store has."""
+    """0 when Caddy has the certificate of Parameter Store."""
     config = ManagerConfig.from_json(CONFIG_PATH.read_text())
     try:
         if place_certificate(config.cluster, config.region):

