@@ -52,7 +52,7 @@ class InOrder(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Raises Interrupted at Ctrl-C, which click would tell as any other failure, and says why a question ended."""
+        """Raises Interrupted at Ctrl-C, which click would report as a failure, and says why a question ended."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
@@ -68,7 +68,7 @@ def _unanswered(abort: click.Abort) -> BootstrapError:
             return Interrupted("interrupted: nothing was changed")
         case EOFError():
             return SettingsError(
-                "nobody answers here, nothing was changed: give options that answer (--yes; for `down` --confirm NAME)"
+                "Not a terminal, nothing was changed: pass --yes (for `down` --confirm NAME)"
             )
         case _:
             return Refused("nothing was changed")
@@ -85,7 +85,7 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line; what is wrong becomes one line and an exit code."""
+    """Run the command line; an error becomes one line and an exit code."""
     try:
         cli(prog_name=PROGRAM, complete_var=VARIABLE)
     except BootstrapError as error:

@@ -1,16 +1,16 @@
-"""Errors of the command line. Each message is one line that names the mend; each has an exit code for scripts.
+"""Errors of the command line. Each message is one line that says what to do; each has an exit code for scripts.
 
 BootstrapError
-├── SettingsError     something the operator set is wrong
+├── SettingsError     an option or setting is wrong
 ├── MissingProgram    a program or package that is needed is not installed
-├── PortInUse         an address is taken by somebody else
-├── AlreadyRunning    this state directory has a local cloud already
-├── NotRunning        there is no local cloud to talk to
-├── StepFailed        a part did not come up; names its log
-├── NotBuilt          the cluster, or the part of it that is asked for, does not exist
-├── Refused           what is asked for cannot be built here: nothing was changed
-├── LeftOver          something is left that should be gone
-├── Unhealthy         a cluster that is built does not do its work, or not all of it
+├── PortInUse         an address is used by another program
+├── AlreadyRunning    a local cloud runs with this state directory
+├── NotRunning        the local cloud does not run
+├── StepFailed        a step or part failed; names its log if there is one
+├── NotBuilt          the cluster or a part of it does not exist
+├── Refused           the request cannot be fulfilled: nothing was changed
+├── LeftOver          resources are left that should be deleted
+├── Unhealthy         a cluster does not work, or not completely
 └── Interrupted       the operator pressed Ctrl-C
 """
 
@@ -22,7 +22,7 @@ class BootstrapError(Exception):
 
 
 class SettingsError(BootstrapError):
-    """Something the operator set is wrong."""
+    """An option or setting is wrong."""
 
     exit_code = 2  # as click's own for wrong usage
 
@@ -32,41 +32,41 @@ class MissingProgram(BootstrapError):
 
 
 class PortInUse(BootstrapError):
-    """An address is taken by somebody else."""
+    """An address is used by another program."""
 
 
 class AlreadyRunning(BootstrapError):
-    """This state directory has a local cloud already."""
+    """A local cloud runs with this state directory."""
 
 
 class NotRunning(BootstrapError):
-    """There is no local cloud to talk to."""
+    """The local cloud does not run."""
 
 
 class StepFailed(BootstrapError):
-    """A part did not come up; names its log."""
+    """A step or part failed; names its log if there is one."""
 
 
 class NotBuilt(BootstrapError):
-    """The cluster, or the part of it that is asked for, does not exist."""
+    """The cluster or a part of it does not exist."""
 
     exit_code = 3
 
 
 class Refused(BootstrapError):
-    """What is asked for cannot be built here: nothing was changed."""
+    """The request cannot be fulfilled: nothing was changed."""
 
     exit_code = 4
 
 
 class LeftOver(BootstrapError):
-    """Something is left that should be gone."""
+    """Resources are left that should be deleted."""
 
     exit_code = 5
 
 
 class Unhealthy(BootstrapError):
-    """A cluster that is built does not do its work, or not all of it."""
+    """A cluster does not work, or not completely."""
 
     exit_code = 5
 
@@ -74,4 +74,4 @@ class Unhealthy(BootstrapError):
 class Interrupted(BootstrapError):
     """The operator pressed Ctrl-C."""
 
-    exit_code = 130  # as a shell tells of SIGINT
+    exit_code = 130  # as shells report SIGINT

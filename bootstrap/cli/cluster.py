@@ -40,12 +40,12 @@ def plan(file: Path, as_json: bool) -> None:
 
 
 def refuse(problems: Sequence[Problem], *, as_json: bool) -> None:
-    """Refused where something stands in the way, each of them a line of its own."""
-    in_the_way = [problem.line for problem in problems if problem.refuses]
-    if in_the_way and as_json:
-        click.echo(json.dumps({"problems": in_the_way}, indent=2))
-    if in_the_way:
-        raise Refused("nothing was changed:\n" + "\n".join(f"  {line}" for line in in_the_way))
+    """Raises Refused if there are problems that prevent `up`, with a line for each."""
+    blocking = [problem.line for problem in problems if problem.refuses]
+    if blocking and as_json:
+        click.echo(json.dumps({"problems": blocking}, indent=2))
+    if blocking:
+        raise Refused("nothing was changed:\n" + "\n".join(f"  {line}" for line in blocking))
 
 
 def show_warnings(problems: Sequence[Problem]) -> None:
@@ -54,9 +54,7 @@ def show_warnings(problems: Sequence[Problem]) -> None:
             click.echo(f"note: {problem.line}", err=True)
 
 
-def show_changes(
-    changes: Changes, none: str = "nothing to change: the cluster is as its settings say"
-) -> None:
+def show_changes(changes: Changes, none: str = "nothing to change: the cluster matches its settings") -> None:
     """A line for each change, by step; `none` where there is no change."""
     if not changes:
         click.echo(none)
@@ -91,7 +89,7 @@ def changes_document(changes: Changes) -> dict[str, list[dict[str, str]]]:
 @dry_run_option
 @json_option
 def up(file: Path, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Bring the cluster to what its settings say. Run it again after any interruption."""
+    """Build or change the cluster to match its settings. Run it again after any interruption."""
     site = site_of(file)
     problems = preflight.check(site)
     refuse(problems, as_json=as_json)
@@ -105,16 +103,16 @@ def up(file: Path, yes: bool, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         return
     if changes and not yes:
-        click.confirm("go on?", abort=True, err=True)
+        click.confirm("Continue?", abort=True, err=True)
     if changes:
         with alone(site), reporting() as reporter:
             building.build(site, reporter)
-    told = ready(site)
-    click.echo(json.dumps({**told, "changed": sorted(changes)}) if as_json else _text(told))
+    built = ready(site)
+    click.echo(json.dumps({**built, "changed": sorted(changes)}) if as_json else _text(built))
 
 
 def ready(site: Site) -> dict[str, Any]:
-    """The cluster that stands: its hub's URL, its region."""
+    """The built cluster: its hub's URL and its region."""
     return {
         "cluster": site.cluster,
         "region": site.aws.region,
@@ -122,13 +120,13 @@ def ready(site: Site) -> dict[str, Any]:
     }
 
 
-def _text(told: dict[str, Any]) -> str:
+def _text(built: dict[str, Any]) -> str:
     return f"""
-{told["cluster"]} is ready:  {told["url"]}
+{built["cluster"]} is ready:  {built["url"]}
 
   cloudjhub open           opens it in the browser
-  cloudjhub users add ...  lets people in
-  cloudjhub status         who works, what it costs
+  cloudjhub users add ...  adds users
+  cloudjhub status         shows running workers and costs
 """
 
 
@@ -137,18 +135,20 @@ def _text(told: dict[str, Any]) -> str:
 @dry_run_option
 @json_option
 @click.option(
-    "--with-homes", is_flag=True, help="Delete the users' home disks too: their files are gone for ever."
+    "--with-homes", is_flag=True, help="Delete the users' home disks too: their files cannot be restored."
 )
-@click.option("--confirm", "confirmed", default="", help="The cluster's name, instead of being asked for it.")
+@click.option(
+    "--confirm", "confirmed", default="", help="The cluster's name, to answer the question in advance."
+)
 def down(file: Path, dry_run: bool, as_json: bool, with_homes: bool, confirmed: str) -> None:
-    """Remove the cluster, and say what is left. Home disks are kept unless told otherwise."""
+    """Remove the cluster and list what is left. Home disks are kept without --with-homes."""
     site = site_of(file)
     removals = removal.removals(site, with_homes=with_homes)
     if dry_run and as_json:
         click.echo(json.dumps({"removals": changes_document(removals)}, indent=2))
         return
     if not as_json:
-        show_changes(removals, f"there is nothing of {site.cluster} to remove in {site.aws.region}")
+        show_changes(removals, f"nothing to remove: {site.cluster} has no resources in {site.aws.region}")
     if dry_run:
         return
     if removals:
@@ -157,21 +157,23 @@ def down(file: Path, dry_run: bool, as_json: bool, with_homes: bool, confirmed: 
             removal.remove_workers(site, reporter.report_for("workers"), with_homes=with_homes)
             reporter.done("workers")
             building.remove(site, reporter)
-    _account(site, as_json=as_json, was_there=bool(removals))
+    _report_rest(site, as_json=as_json, was_there=bool(removals))
 
 
 def _confirm(site: Site, confirmed: str, *, with_homes: bool) -> None:
     """The cluster's name, typed: a habit of pressing y must not remove a class."""
     lost = "its records and the files of all its users" if with_homes else "its records; home disks are kept"
     given = confirmed or click.prompt(
-        f"this removes {site.cluster}, {lost}. Type its name to go on", err=True
+        f"This removes {site.cluster}, {lost}. Type its name to continue", err=True
     )
     if given != site.cluster:
-        raise SettingsError(f"{given!r} is not the name of the cluster: nothing was removed")
+        raise SettingsError(
+            f"{given!r} is not the name of the cluster: nothing was removed, run the command again"
+        )
 
 
-def _account(site: Site, *, as_json: bool, was_there: bool) -> None:
-    """Say what there still is, by tag and by name. LeftOver where something should be gone."""
+def _report_rest(site: Site, *, as_json: bool, was_there: bool) -> None:
+    """List what still exists, by tag and by name. Raises LeftOver where something should be gone."""
     found = inventory.of_cluster(site)
     kept, left = inventory.homes(found), inventory.without_homes(found)
     if as_json:
@@ -182,8 +184,8 @@ def _account(site: Site, *, as_json: bool, was_there: bool) -> None:
         click.echo(f"kept: {one}")
     if left:
         raise LeftOver(
-            f"still there: {', '.join(map(str, left))}: run `cloudjhub down` again, and delete in AWS's console what "
-            "stays even then"
+            f"not removed: {', '.join(map(str, left))}: run `cloudjhub down` again, and delete in AWS's console what "
+            "is left after that"
         )
     if was_there and not as_json:
         click.echo(f"{site.cluster} is removed")

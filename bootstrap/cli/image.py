@@ -31,15 +31,15 @@ def image() -> None:
 
 
 @image.command()
-@click.option("--force", is_flag=True, help="Build it though nothing of it has changed, for newer packages.")
+@click.option("--force", is_flag=True, help="Build it even if nothing has changed, for newer packages.")
 @file_option
 @dry_run_option
 @json_option
 def build(force: bool, file: Path, dry_run: bool, as_json: bool) -> None:
-    """Build the image if it is not up to date. New workers have it; stopped ones take it."""
+    """Build the image if it is not up to date. New workers get it at once, stopped ones at their next start."""
     site = site_of(file)
     if site.settings.workers.image:
-        raise SettingsError("workers.image names an AMI of yours: remove it to have one built")
+        raise SettingsError("workers.image names your own AMI: remove it to have one built")
     made_of = building.wanted(site)
     found = images.of_content(site.aws, site.cluster, made_of.content)
     if dry_run:
@@ -67,7 +67,7 @@ def list_(file: Path, as_json: bool) -> None:
         rows = [as_document(one, used, chosen) for one in found]
         click.echo(json.dumps(rows, indent=2))
     elif not found:
-        click.echo("there is none yet: `cloudjhub image build` makes it")
+        click.echo("no image yet: run `cloudjhub image build`")
     else:
         Console(markup=False, highlight=False).print(_table(found, used, chosen))
 
@@ -107,6 +107,6 @@ def _table(found: Sequence[WorkerImage], used: Mapping[str, int], chosen: str | 
         table.add_column(column, no_wrap=column == "image")
     for one in found:
         holds = ", ".join(f"{name} {version}" for name, version in sorted(one.versions.items()))
-        state = "launched now" if one.image == chosen else one.state
+        state = "in use" if one.image == chosen else one.state
         table.add_row(one.image, f"{one.created:%Y-%m-%d %H:%M}", state, str(used.get(one.image, 0)), holds)
     return table

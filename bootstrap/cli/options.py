@@ -18,8 +18,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DEFAULT_FILE = Path("cluster.yaml")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done without doing it.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 file_option = click.option(
     "--file", "-f", "file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -64,6 +64,11 @@ class NameValue(click.ParamType[Any]):
         if match is None:
             self.fail(f"{value!r}: write NAME=VALUE, like {self.example}", param, ctx)
         return match[1], match[2].strip()
+
+
+def counted(number: int, noun: str) -> str:
+    """Like "1 user" or "2 users"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def site_of(file: Path) -> Site:

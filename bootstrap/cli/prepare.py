@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.cli.options import counted, dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.progress import reporting
 from bootstrap.cluster import users as kept
 from bootstrap.errors import Interrupted, SettingsError, StepFailed
@@ -28,49 +28,53 @@ FAILED = (Outcome.RUNNING, Outcome.NOT_LAUNCHED)
     "--from",
     "source",
     type=click.File(encoding="utf-8"),
-    help="Those in this file too, a line each; - reads standard input.",
+    help="Also the users in this file, one a line; - reads standard input.",
 )
-@click.option("--all", "everybody", is_flag=True, help="Everybody in `cloudjhub users list`.")
+@click.option("--all", "all_users", is_flag=True, help="All users in `cloudjhub users list`.")
 @click.option("--instance-type", help="One of the cluster's types.  [default: its first]")
 @click.option(
     "--at-once",
     type=click.IntRange(1, 500),
     default=AT_ONCE,
     show_default=True,
-    help="So many boot at the same time, or fewer if the vCPU quota says so.",
+    help="How many boot at the same time; fewer if the vCPU quota is lower.",
 )
 @file_option
 @dry_run_option
 @yes_option
 @json_option
 def prepare(
-    names: tuple[str, ...], source: Any, everybody: bool, instance_type: str | None, at_once: int, file: Path,
+    names: tuple[str, ...], source: Any, all_users: bool, instance_type: str | None, at_once: int, file: Path,
     dry_run: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Make users' machines before their first login. Each boots once and is stopped; users who have one keep it."""
+    """Create users' machines before their first login. Each boots once and is stopped; users who have one keep it."""
     site = site_of(file)
     given = [*names, *(candidates.names_in(source.read()) if source else ())]
-    users = candidates.chosen(given, kept.read_people(site), site.settings.login, all_users=everybody)
+    users = candidates.chosen(given, kept.read_people(site), site.settings.login, all_users=all_users)
     settings = hub_settings(manager_config(site))
     kind = instance_type or settings.types[0]
     if kind not in settings.types:
-        raise SettingsError(f"--instance-type {kind}: take one of {', '.join(settings.types)}")
+        raise SettingsError(
+            f"--instance-type {kind} is not a type of this cluster: use one of {', '.join(settings.types)}"
+        )
     wanted, left = candidates.sorted_out(users, machines(site, utc_now()))
     done = left
     if wanted:
         candidates.refuse_without_addresses(site, settings, wanted)
         together = candidates.at_once(site, kind, at_once)
-        _tell(wanted, left, kind, candidates.cost(settings, kind, wanted), dry_run=dry_run, as_json=as_json)
+        _show_plan(
+            wanted, left, kind, candidates.cost(settings, kind, wanted), dry_run=dry_run, as_json=as_json
+        )
         if not dry_run:
             if not yes:
-                click.confirm(f"Prepare {len(wanted)}?", abort=True, err=as_json)
+                click.confirm(f"Prepare {counted(len(wanted), 'machine')}?", abort=True, err=as_json)
             with reporting() as reporter:
                 tell = reporter.report_for("workers")
                 done = left + prepare_all(site, settings, kind, wanted, together, utc_now, tell)
                 reporter.done("workers")
     elif not as_json:
         click.echo(
-            "nothing to do: each of them has a machine" if left else "nothing to do: there are no users"
+            "nothing to do: all of them have a machine" if left else "nothing to do: there are no users"
         )
     if as_json:
         click.echo(json.dumps(_document(wanted if dry_run else (), done), indent=2, ensure_ascii=False))
@@ -80,10 +84,10 @@ def prepare(
 
 
 def summary(done: Sequence[Prepared]) -> list[str]:
-    """A line for all that are ready, and one for each of the others but those that were left alone."""
+    """A line for all that are ready, and one for each that failed."""
     ready = sum(one.outcome is Outcome.STOPPED and not one.message for one in done)
     others = [one for one in done if one.outcome is not Outcome.HAS_ONE]
-    lines = [f"{ready} ready: their users' first login only starts them"] if ready else []
+    lines = [f"{counted(ready, 'machine')} ready: first logins only start them"] if ready else []
     return lines + [_line(one) for one in others if one.outcome is not Outcome.STOPPED or one.message]
 
 
@@ -92,22 +96,22 @@ def _line(one: Prepared) -> str:
     return f"{one.key}{machine}: {one.outcome}{f': {one.message}' if one.message else ''}"
 
 
-def _tell(
+def _show_plan(
     wanted: Sequence[Wanted], left: Sequence[Prepared], kind: str, cost: Cost, *, dry_run: bool, as_json: bool
 ) -> None:
-    """Who gets a machine, who has one, and what that costs."""
+    """Shows who gets a machine, who has one, and the cost."""
     if as_json:
         return
     would = "would prepare" if dry_run else "prepare"
     for one in left:
         click.echo(_line(one))
     for new in wanted:
-        home = f", with the old home {new.home_volume}" if new.home_volume else ""
+        home = f", with the existing home disk {new.home_volume}" if new.home_volume else ""
         click.echo(f"{would} {new.key}: a {kind}{home}")
     boots = "an unknown price" if cost.boots is None else f"about ${cost.boots:.2f}"
     click.echo(
-        f"machines to prepare: {len(wanted)}; {boots} for their boots, and ${cost.disks:.2f} a month for their disks, "
-        "which first logins would cost too"
+        f"machines to prepare: {len(wanted)}; {boots} for booting them once, and ${cost.disks:.2f} a month for their "
+        "disks, which first logins would cost too"
     )
 
 
@@ -127,12 +131,12 @@ def _document(wanted: Sequence[Wanted], done: Sequence[Prepared]) -> list[dict[s
 
 
 def _raise_for(done: Sequence[Prepared]) -> None:
-    """One line for what did not go well."""
+    """Raises Interrupted or StepFailed, with one line for all failures."""
     if any(one.message == INTERRUPTED for one in done):
-        raise Interrupted("interrupted: run the same command again, and it goes on from there")
+        raise Interrupted("interrupted: run the same command again to continue")
     failed = [one for one in done if one.outcome in FAILED]
     if failed:
         reasons = "; ".join(dict.fromkeys(one.message for one in failed))
         raise StepFailed(
-            f"{len(failed)} are not prepared: {reasons}: run the command again, and it goes on from there"
+            f"not prepared: {counted(len(failed), 'machine')}: {reasons}: run the same command again to continue"
         )

@@ -31,31 +31,29 @@ class StepReporter:
         """What the step tells with. It raises Interrupted once `interrupt` was called."""
         if self._progress:
             with self._lock:
-                self._tasks[step] = self._progress.add_task(step, total=None, words="looking")
+                self._tasks[step] = self._progress.add_task(step, total=None, words="checking")
 
         def tell(words: str) -> None:
             if self._interrupted.is_set():
-                raise Interrupted(
-                    f"{step} was interrupted: run the same command again, and it goes on from here"
-                )
+                raise Interrupted(f"{step} was interrupted: run the same command again to continue")
             self._show(step, words)
 
         return tell
 
     def done(self, step: str) -> None:
-        """The step has come to its end."""
+        """The step is complete."""
         if self._progress:
             self._progress.update(self._task(step), total=1, completed=1, words="[green]ready[/green]")
 
     def failed(self, step: str, error: BaseException) -> None:
-        """The step has failed; its error is told when the others have ended."""
-        # What Ctrl-C ended is no failure: the programs that a step runs get it too.
+        """The step has failed; its error is shown after the other steps have ended."""
+        # What Ctrl-C ended is not a failure: the programs that a step runs get the signal too.
         self._show(step, "interrupted" if self._interrupted.is_set() else f"failed: {error}")
 
     def interrupt(self) -> None:
         """Make every step raise at the next thing that it tells."""
         self._interrupted.set()
-        self._console.print("ending in order; this may take a moment", markup=False)
+        self._console.print("stopping after the current calls; this may take a moment", markup=False)
 
     def _show(self, step: str, words: str) -> None:
         if self._progress:
@@ -75,7 +73,7 @@ def reporting() -> Iterator[StepReporter]:
         with _reporter() as reporter:
             yield reporter
     except KeyboardInterrupt as interrupt:
-        raise Interrupted("interrupted: run the same command again, and it goes on from there") from interrupt
+        raise Interrupted("interrupted: run the same command again to continue") from interrupt
 
 
 @contextmanager
@@ -99,10 +97,11 @@ LOCK = "changing.lock"
 
 @contextmanager
 def alone(site: Site) -> Iterator[None]:
-    """Change the cluster with no other command of this directory beside. The lock goes with the process, however that
-    ends. Raises Refused at once where another one holds it.
+    """Change the cluster while no other command of this directory does. The lock ends with the process.
 
-    Operators on different machines are not kept apart: AWS decides between them call by call, and the next `up` mends.
+    Raises Refused at once if another command holds it.
+
+    Operators on different machines can still collide: AWS decides call by call, and the next `up` completes the rest.
     """
     site.directory.mkdir(parents=True, exist_ok=True)
     with (site.directory / LOCK).open("a+", encoding="utf-8") as lock:
@@ -111,8 +110,8 @@ def alone(site: Site) -> Iterator[None]:
         except BlockingIOError as error:
             lock.seek(0)
             raise Refused(
-                f"another command changes {site.cluster} at this moment (process {lock.read().strip()}): "
-                "wait for its end, then run this one again"
+                f"another command is changing {site.cluster} (process {lock.read().strip()}): "
+                "wait until it ends, then run this one again"
             ) from error
         lock.truncate(0)
         lock.write(str(os.getpid()))

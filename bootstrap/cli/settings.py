@@ -24,7 +24,7 @@ from lifecycle_app.model.messages import length
 from lifecycle_app.model.worker import Worker
 
 KEEP_UNTIL = "keep_until"
-SOON = "read within a minute; the sweep acts on it when it comes next, alarms follow at the next reconcile"
+SOON = "in effect within a minute; the next sweep acts on it, and alarms are updated at the next reconcile"
 
 
 @click.group()
@@ -37,7 +37,7 @@ def settings() -> None:
 @file_option
 @json_option
 def get_policy(scope: str | None, file: Path, as_json: bool) -> None:
-    """What is set, and what that comes to. SCOPE: cluster, group/NAME or user/NAME; all of them without one."""
+    """Show the policy and where each value comes from. SCOPE: cluster, group/NAME or user/NAME; all without one."""
     site = site_of(file)
     found = policies.texts(site)
     if scope is None:
@@ -52,9 +52,11 @@ def get_policy(scope: str | None, file: Path, as_json: bool) -> None:
 
 @settings.command("set")
 @click.argument("assignments", type=NameValue("idle_timeout=90m"), metavar="[NAME=VALUE]...", nargs=-1)
-@click.option("--user", help="For this user alone.")
-@click.option("--group", help="For this group; of several groups the most generous value holds.")
-@click.option("--unset", multiple=True, metavar="NAME", help="Take back what is set here; may be repeated.")
+@click.option("--user", help="For this user only.")
+@click.option("--group", help="For this group; of several groups the most generous value applies.")
+@click.option(
+    "--unset", multiple=True, metavar="NAME", help="Remove a value that is set here; may be repeated."
+)
 @file_option
 @dry_run_option
 @json_option
@@ -76,9 +78,9 @@ def set_policy(
     keeping = [text for name, text in assignments if name == KEEP_UNTIL]
     fields = [one for one in assignments if one[0] != KEEP_UNTIL]
     if not assignments and not unset:
-        raise SettingsError("say what to set, like idle_timeout=90m, or what to --unset")
+        raise SettingsError("nothing to set: give values like idle_timeout=90m, or --unset NAME")
     if keeping and not user:
-        raise SettingsError(f"{KEEP_UNTIL} is for one user: add --user")
+        raise SettingsError(f"{KEEP_UNTIL} applies to one user: add --user")
     site = site_of(file)
     if fields or unset:
         _change(site, scope, fields, unset, dry_run=dry_run, as_json=as_json)
@@ -88,7 +90,7 @@ def set_policy(
 
 def _scope(user: str | None, group: str | None) -> str:
     if user and group:
-        raise SettingsError("set it for a user or for a group: not both at once")
+        raise SettingsError("--user and --group cannot be combined: give one of them")
     if user:
         return policies.USER + user
     return policies.GROUP + group if group else CLUSTER_SCOPE
@@ -115,7 +117,9 @@ def _change(
 def _warn(site: Site, before: Mapping[str, str], after: Mapping[str, str]) -> None:
     stopping = policies.stopping_now(store_of(site).everybody(), before, after, utc_now())
     for key, idle in stopping:
-        click.echo(f"warning: {key} has been idle for {length(idle)} and stops at the next sweep", err=True)
+        click.echo(
+            f"warning: {key} has been idle for {length(idle)} and will be stopped at the next sweep", err=True
+        )
 
 
 def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> None:
@@ -123,12 +127,14 @@ def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> 
     until = moment(text, now)
     theirs = _workers_of(site, user)
     if not theirs:
-        raise NotBuilt(f"{user} has no worker: it is made when they log in for the first time")
+        raise NotBuilt(f"{user} has no worker: it is created at their first login")
     for worker in theirs:
         if not dry_run:
             keep(store_of(site), worker.key, until, utc_now)
         words = (
-            f"is kept until {until.astimezone():%Y-%m-%d %H:%M %Z}" if until else "may be stopped as others"
+            f"is kept running until {until.astimezone():%Y-%m-%d %H:%M %Z}"
+            if until
+            else "is no longer kept running"
         )
         if as_json:
             document = {"worker": worker.key, "keep_until": until.isoformat() if until else None}
@@ -142,7 +148,7 @@ def _workers_of(site: Site, user: str) -> list[Worker]:
 
 
 def _groups(site: Site, user: str) -> tuple[str, ...]:
-    """As the lifecycle app saw them last: the hub told it of them while the user's worker ran."""
+    """As the hub last reported them to the lifecycle app, while the user's worker ran."""
     return tuple(sorted({group for worker in _workers_of(site, user) for group in worker.groups}))
 
 
@@ -156,7 +162,7 @@ def _show_all(found: Mapping[str, str], as_json: bool) -> None:
 
 
 def _document(text: str) -> object:
-    """As it stands in the table, a damaged one as text."""
+    """As it is in the table; a damaged one as text."""
     try:
         return json.loads(text)
     except ValueError:
@@ -176,12 +182,12 @@ def _show(rows: Sequence[policies.Effective], as_json: bool) -> None:
 
 def _in_words(text: str) -> str:
     said = policies.readable_policy(text)
-    return ", ".join(f"{name}={value}" for name, value in said.items()) or "nothing of its own"
+    return ", ".join(f"{name}={value}" for name, value in said.items()) or "nothing set"
 
 
 SETTABLE = {
     "client-secret": "of the OAuth application at GitHub, Google or another provider",
-    "ldap-password": "of the user that looks others up in the directory",
+    "ldap-password": "of the user that searches the directory",
 }
 LONGEST = 4096
 
@@ -199,10 +205,10 @@ def secrets() -> None:
 def set_secret(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
     """Set client-secret or ldap-password.
 
-    Asked for without echo, or read from standard input. The hub reads it when it starts: `up` replaces the manager.
+    It is asked for without echo, or read from standard input. The hub reads it at its start: `up` replaces the manager.
     """
     if name not in SETTABLE:
-        raise SettingsError(f"there is no secret {name!r} to set: {suggestion(name, list(SETTABLE))}")
+        raise SettingsError(f"there is no secret {name!r}: {suggestion(name, list(SETTABLE))}")
     site = site_of(file)
     value = _value(name)
     if not dry_run:
@@ -212,14 +218,14 @@ def set_secret(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
     else:
         click.echo(f"{'dry run: ' if dry_run else ''}{name} of {site.cluster} is set")
     if not dry_run:
-        click.echo("it counts once the manager is replaced: run `cloudjhub up`", err=True)
+        click.echo("it takes effect when the manager is replaced: run `cloudjhub up`", err=True)
 
 
 @secrets.command("list")
 @file_option
 @json_option
 def list_secrets(file: Path, as_json: bool) -> None:
-    """The names of the secrets, and when each was last set."""
+    """List the names of the secrets and when each was last set."""
     site = site_of(file)
     dates = kept.dates(site.aws.client("ssm"), site.cluster)
     if as_json:
@@ -241,6 +247,6 @@ def _value(name: str) -> str:
     value = value.removesuffix("\n").removesuffix("\r")
     if not value or len(value) > LONGEST or not value.isprintable() or "\ufffd" in value:
         raise SettingsError(
-            f"{name}: the value must be one line of up to {LONGEST} characters: give it again"
+            f"{name}: the value must be one line of up to {LONGEST} characters: enter it again"
         )
     return value

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bootstrap.aws.site import Site
-from bootstrap.cli.options import Duration, file_option, json_option, site_of
+from bootstrap.cli.options import Duration, counted, file_option, json_option, site_of
 from bootstrap.config.choices import Https
 from bootstrap.errors import Interrupted, NotBuilt, SettingsError, Unhealthy
 from bootstrap.machines.address import public_url
@@ -29,7 +29,7 @@ from bootstrap.preflight import permissions
 @file_option
 @json_option
 def status(file: Path, as_json: bool) -> None:
-    """Show the cluster at a glance. Exit code 3: not built; 5: something does not work."""
+    """Show the cluster at a glance. Exit code 3: not built; 5: there are problems."""
     found = overview(site_of(file), datetime.now(UTC))
     if as_json:
         document = {**asdict(found), "healthy": not found.troubles, "troubles": found.troubles}
@@ -37,7 +37,7 @@ def status(file: Path, as_json: bool) -> None:
     else:
         Console(markup=False, highlight=False).print(_table(found))
     if found.troubles:
-        raise Unhealthy("; ".join(found.troubles) + ": run `cloudjhub doctor`, which names the mends")
+        raise Unhealthy("; ".join(found.troubles) + ": run `cloudjhub doctor`, which says how to fix each")
 
 
 def _table(found: Overview) -> Table:
@@ -53,8 +53,8 @@ def _table(found: Overview) -> Table:
         ("manager", found.manager or "missing"),
         ("image", found.image or "missing"),
         ("functions", f"{ready} of {len(found.functions)}"),
-        ("dead-letter queue", str(found.dead_letters)),
-        ("workers", workers or "nobody has logged in yet"),
+        ("dead-letter queue", f"{found.dead_letters} events"),
+        ("workers", workers or "no user has logged in yet"),
         ("this month", f"${found.dollars:.2f} for the workers' running time"),
         ("idle policy", policy),
         ("stacks", stacks),
@@ -67,7 +67,7 @@ def _table(found: Overview) -> Table:
 @file_option
 @json_option
 def doctor(file: Path, as_json: bool) -> None:
-    """Look for what is wrong, and name the mend of each. Exit code 3: not built; 5: something is wrong."""
+    """Check the whole cluster and say how to fix each problem. Exit code 3: not built; 5: there are problems."""
     site = site_of(file)
     if not permissions.credential_problems(site):
         require_built(site)
@@ -81,23 +81,21 @@ def doctor(file: Path, as_json: bool) -> None:
                 click.echo(f"    {line}")
     count = sum(len(one.wrong) for one in found)
     if count:
-        raise Unhealthy(
-            f"{count} {'thing is' if count == 1 else 'things are'} wrong: mend what is told above"
-        )
+        raise Unhealthy(f"{counted(count, 'problem')}: fix what is listed above")
 
 
 @click.command("open")
 @file_option
-@click.option("--print", "only_print", is_flag=True, help="Print the address, and open nothing.")
+@click.option("--print", "only_print", is_flag=True, help="Print the address without opening it.")
 def open_(file: Path, only_print: bool) -> None:
-    """Open the hub in the browser. Prints its address where there is none."""
+    """Open the hub in the browser. Prints its address where there is no browser."""
     site = site_of(file)
     url = public_url(site.settings, site.place())
     pair = pair_of(site) if site.settings.manager.https is Https.SELF_SIGNED else None
     if pair:
         click.echo(
-            "The browser does not know the hub's own certificate: go on only if the SHA-256 fingerprint that it shows"
-            f" is\n  {in_pairs(pair.fingerprint)}",
+            "The hub has a self-signed certificate: continue in the browser only if it shows the SHA-256 fingerprint"
+            f"\n  {in_pairs(pair.fingerprint)}",
             err=True,
         )
     if only_print or not webbrowser.open(url):
@@ -111,31 +109,33 @@ def in_pairs(fingerprint: str) -> str:
 
 
 WORKER = "worker"
-LOOK_EVERY = 2.0
+POLL_EVERY = 2.0
 OLDEST = timedelta(days=3653)
 """CloudWatch keeps nothing for longer."""
 OVERLAP = timedelta(seconds=30)
-"""CloudWatch shows lines some seconds after their time, and not in order."""
+"""CloudWatch shows lines some seconds late, and not in order."""
 
 
 @click.command()
 @click.argument("part", required=False)
 @click.argument("name", required=False)
 @click.option("--since", type=Duration(), default="1h", show_default=True, help="How far back: 10m, 1h, 2d.")
-@click.option("--follow", is_flag=True, help="Go on showing what is logged, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Keep showing new lines until Ctrl-C.")
 @file_option
 @json_option
 def logs(
     part: str | None, name: str | None, since: timedelta, follow: bool, file: Path, as_json: bool
 ) -> None:
-    """What manager, functions and workers' machines say.
+    """Show the logs of manager, functions and workers.
 
-    PART is manager, lifecycle (all functions) or a function like sweep; without one, all of these are shown.
+    PART is manager, lifecycle (all functions) or a function like sweep; without PART, all logs are shown.
 
     `logs worker NAME` shows the console of a worker's machine.
     """
     if (part == WORKER) != (name is not None):
-        raise SettingsError("say `logs worker NAME`, or the one part to show")
+        raise SettingsError(
+            "a worker needs a name, and other parts have none: run `logs worker NAME`, or `logs PART`"
+        )
     site = site_of(file)
     if name is not None:
         _show_console(site, name)
@@ -145,7 +145,7 @@ def logs(
     try:
         _show(site, wanted, start, follow=follow, as_json=as_json)
     except KeyboardInterrupt as interrupt:
-        raise Interrupted("no more is shown") from interrupt
+        raise Interrupted("interrupted") from interrupt
 
 
 def _show(site: Site, wanted: Mapping[str, str], start: datetime, *, follow: bool, as_json: bool) -> None:
@@ -157,13 +157,13 @@ def _show(site: Site, wanted: Mapping[str, str], start: datetime, *, follow: boo
         if not follow:
             break
         start = max(start, datetime.now(UTC) - OVERLAP)
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_EVERY)
     if not seen:
-        click.echo("nothing was logged in that time", err=True)
+        click.echo("nothing was logged in this time", err=True)
 
 
 def in_words(line: Line) -> str:
-    """In the operator's own time."""
+    """In the operator's time zone."""
     return f"{line.at.astimezone():%Y-%m-%d %H:%M:%S} {line.part}: {line.text}"
 
 
@@ -175,6 +175,8 @@ def in_json(line: Line) -> str:
 def _show_console(site: Site, name: str) -> None:
     for machine in chosen(machines(site, datetime.now(UTC)), [name], all_workers=False):
         if not machine.instance_id:
-            raise NotBuilt(f"the machine of {name} is terminated: the next login launches a new one")
+            raise NotBuilt(
+                f"the machine of {name} is terminated and has no console: the next login launches a new one"
+            )
         text = console(site, machine.instance_id)
-        click.echo(text or f"{machine.instance_id} has written nothing to its console yet")
+        click.echo(text or f"{machine.instance_id} has no console output yet")

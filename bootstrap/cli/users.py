@@ -26,12 +26,12 @@ names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
 
 @click.group()
 def users() -> None:
-    """The users: add, remove or list them, with their sign-up codes. The hub takes changes over within a minute."""
+    """The users: add, remove, list, sign-up codes. The hub reads changes within a minute."""
 
 
 @users.command()
 @names_argument
-@click.option("--admin/--no-admin", default=None, help="Make them administrators, or take that from them.")
+@click.option("--admin/--no-admin", default=None, help="Make them administrators, or take the role away.")
 @click.option(
     "--from",
     "source",
@@ -44,12 +44,10 @@ def users() -> None:
 def add(
     names: tuple[str, ...], admin: bool | None, source: Path | None, file: Path, dry_run: bool, as_json: bool
 ) -> None:  # fmt: skip
-    """Let users in. Whoever is a user already stays one."""
+    """Add users. Those who are users already are kept as they are."""
     listed = kept.people_in(source) if source else People()
     if not names and not listed.users:
-        raise SettingsError(
-            "nobody is named: write their names behind `users add`, or give a file with --from"
-        )
+        raise SettingsError("no user is named: write names after `users add`, or give a file with --from")
     plain, admins = listed.users - listed.admins, listed.admins
     changes = [
         kept.adding(sorted(plain), admin),
@@ -66,13 +64,13 @@ def add(
     before, after = (
         _previewed(kept.read_people(site), change) if dry_run else kept.change_people(site, change)
     )
-    _tell(before, after, dry_run=dry_run, as_json=as_json)
+    _show_changes(before, after, dry_run=dry_run, as_json=as_json)
     if (
         after.users - before.users
         and site.settings.login.authenticator == Authenticator.NATIVE
         and not dry_run
     ):
-        click.echo("they sign up with their codes: see `cloudjhub users codes`", err=True)
+        click.echo("new users sign up with their codes: see `cloudjhub users codes`", err=True)
 
 
 @users.command()
@@ -89,7 +87,7 @@ def remove(names: tuple[str, ...], file: Path, dry_run: bool, as_json: bool) -> 
     before, after = (
         _previewed(kept.read_people(site), change) if dry_run else kept.change_people(site, change)
     )
-    _tell(before, after, dry_run=dry_run, as_json=as_json)
+    _show_changes(before, after, dry_run=dry_run, as_json=as_json)
     if not dry_run and after != before:
         click.echo("their machines and files are kept: see `cloudjhub workers list`", err=True)
 
@@ -98,13 +96,13 @@ def remove(names: tuple[str, ...], file: Path, dry_run: bool, as_json: bool) -> 
 @file_option
 @json_option
 def list_(file: Path, as_json: bool) -> None:
-    """Every user, with the state of their machines."""
+    """List the users and the state of their machines."""
     site = site_of(file)
     found = rows(kept.read_people(site), store_of(site).everybody())
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif not found:
-        click.echo("there are no users: add some with `cloudjhub users add NAME`")
+        click.echo("no users yet: add some with `cloudjhub users add NAME`")
     else:
         Console(markup=False, highlight=False).print(_table(found))
 
@@ -114,17 +112,17 @@ def list_(file: Path, as_json: bool) -> None:
 @file_option
 @json_option
 def codes(names: tuple[str, ...], file: Path, as_json: bool) -> None:
-    """Sign-up codes: with the name's code, a user makes an account. All users' codes unless some are named."""
+    """Sign-up codes, with which users create their accounts. All users' codes if none are named."""
     site = site_of(file)
     if site.settings.login.authenticator != Authenticator.NATIVE:
         raise SettingsError(
-            f"accounts are kept elsewhere ({site.settings.login.authenticator}): no code is needed"
+            f"users log in with {site.settings.login.authenticator}: they need no sign-up codes"
         )
     known = kept.read_people(site).users
     wanted = sorted({kept.accepted(name) for name in names} or known)
     for name in wanted:
         if name not in known:
-            raise SettingsError(f"{name} is no user: run `cloudjhub users add` first")
+            raise SettingsError(f"{name} is not a user: run `cloudjhub users add` first")
     key = _sign_up_key(site)
     found = {name: sign_up_code(key, site.cluster, name) for name in wanted}
     if as_json:
@@ -138,21 +136,21 @@ def _sign_up_key(site: Site) -> str:
     found = secrets.read_if_there(site.aws.client("ssm"), site.cluster, [SIGN_UP_KEY])
     if SIGN_UP_KEY not in found:
         raise NotBuilt(
-            f"{site.cluster} has no key for sign-up codes in {site.aws.region}: run `cloudjhub up` first"
+            f"{site.cluster} has no key for sign-up codes in {site.aws.region} yet: run `cloudjhub up` first"
         )
     return found[SIGN_UP_KEY]
 
 
 def _may_be_elsewhere(site: Site, name: str) -> bool:
-    """Can somebody who is not in the list log in under this name, or is there a machine of this name?"""
+    """Can users who are not in the list log in, or does a machine belong to this name?"""
     login = site.settings.login
     is_open = login.allow_all or lets_others_in(login.authenticator, login.options)
     return is_open or any(worker.user == name for worker in store_of(site).everybody())
 
 
 def rows(people: People, workers: Iterable[Worker]) -> list[dict[str, Any]]:
-    """A row for everybody who is named or has a machine, by name. `listed` is false where only the authenticator or a
-    machine knows somebody.
+    """A row for each user who is listed, was removed or has a machine, by name; `listed` says which of them are in the
+    list.
     """
     of_user: dict[str, list[Worker]] = defaultdict(list)
     for worker in workers:
@@ -178,7 +176,7 @@ def _previewed(before: People, change: Any) -> tuple[People, People]:
 
 
 def changes(before: People, after: People) -> dict[str, list[str]]:
-    """The names to which something happened, for scripts."""
+    """The names that changed, for scripts."""
     return {
         "added": sorted(after.users - before.users),
         "administrators": sorted(after.admins - before.admins),
@@ -187,7 +185,7 @@ def changes(before: People, after: People) -> dict[str, list[str]]:
     }
 
 
-def _tell(before: People, after: People, *, dry_run: bool, as_json: bool) -> None:
+def _show_changes(before: People, after: People, *, dry_run: bool, as_json: bool) -> None:
     made = changes(before, after)
     if as_json:
         click.echo(json.dumps(made, indent=2, ensure_ascii=False))
@@ -196,7 +194,7 @@ def _tell(before: People, after: People, *, dry_run: bool, as_json: bool) -> Non
     words = {
         "added": "added {}",
         "administrators": "{} is an administrator now",
-        "no_administrators": "{} is no administrator any more",
+        "no_administrators": "{} is no longer an administrator",
         "removed": "removed {}",
     }
     lines = [words[kind].format(name) for kind, names in made.items() for name in names]
@@ -209,11 +207,11 @@ def _table(found: list[dict[str, Any]]) -> Table:
     for column in ("user", "", "machines"):
         table.add_column(column)
     for row in found:
-        table.add_row(row["name"], _standing(row), ", ".join(map(_machine, row["workers"])))
+        table.add_row(row["name"], _role(row), ", ".join(map(_machine, row["workers"])))
     return table
 
 
-def _standing(row: dict[str, Any]) -> str:
+def _role(row: dict[str, Any]) -> str:
     if row["removed"]:
         return "removed"
     if row["admin"]:

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.cli.options import counted, dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
 from bootstrap.errors import Refused
@@ -24,7 +24,7 @@ from lifecycle_app.contract import utc_now
 from lifecycle_app.model.messages import Time, length, text
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
-COLUMNS = ("worker", "state", "idle", "what was seen last", "type", "image", "$ this month", "")
+COLUMNS = ("worker", "state", "idle", "last activity", "type", "image", "$ this month", "")
 
 
 @click.group()
@@ -39,34 +39,34 @@ workers.add_command(prepare)
 @file_option
 @json_option
 def list_(file: Path, as_json: bool) -> None:
-    """Every worker: its state, idleness, evidence and cost. The cost is this month's."""
+    """List the workers: state, idle time, evidence, cost. The cost is this month's."""
     now = utc_now()
     found = machines(site_of(file), now, with_costs=True)
     if as_json:
         click.echo(json.dumps([as_document(one, now) for one in found], indent=2))
     elif not found:
-        click.echo("nobody has logged in yet")
+        click.echo("no user has logged in yet")
     else:
         Console(markup=False, highlight=False).print(_table(found, now))
 
 
 @workers.command()
 @names_argument
-@click.option("--all", "everybody", is_flag=True, help="All workers of this cluster.")
+@click.option("--all", "all_workers", is_flag=True, help="All workers of this cluster.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until they are stopped.")
 @file_option
 @dry_run_option
 @yes_option
 @json_option
 def stop(
-    names: tuple[str, ...], everybody: bool, wait: bool, file: Path, dry_run: bool, yes: bool, as_json: bool
+    names: tuple[str, ...], all_workers: bool, wait: bool, file: Path, dry_run: bool, yes: bool, as_json: bool
 ) -> None:  # fmt: skip
-    """Stop workers, idle or not. Files are kept; what runs in them ends."""
+    """Stop workers, idle or not. Files are kept; running programs end."""
     site = site_of(file)
-    wanted = running(chosen(machines(site, utc_now()), names, all_workers=everybody))
-    if not _is_told("stop", wanted, dry_run, as_json=as_json):
-        if everybody and not yes:
-            click.confirm(f"Stop all {len(wanted)}?", abort=True, err=as_json)
+    wanted = running(chosen(machines(site, utc_now()), names, all_workers=all_workers))
+    if not _is_shown("stop", wanted, dry_run, as_json=as_json):
+        if all_workers and not yes:
+            click.confirm(f"Stop all {counted(len(wanted), 'worker')}?", abort=True, err=as_json)
         if wait:
             with reporting() as reporter:
                 stop_machines(site, wanted, utc_now, reporter.report_for("workers"))
@@ -79,22 +79,22 @@ def stop(
 
 @workers.command()
 @names_argument
-@click.option("--all", "everybody", is_flag=True, help="All workers of this cluster.")
+@click.option("--all", "all_workers", is_flag=True, help="All workers of this cluster.")
 @click.option("--with-home", is_flag=True, help="Delete their home disks too: the users' files are lost.")
 @file_option
 @dry_run_option
 @yes_option
 @json_option
 def terminate(
-    names: tuple[str, ...], everybody: bool, with_home: bool, file: Path, dry_run: bool, yes: bool, as_json: bool
+    names: tuple[str, ...], all_workers: bool, with_home: bool, file: Path, dry_run: bool, yes: bool, as_json: bool
 ) -> None:  # fmt: skip
-    """Terminate workers, after they have been stopped. Their users' next login launches a new one with the old home."""
+    """Stop and terminate workers. The user's next login launches a new one with the same home disk."""
     site = site_of(file)
-    found = chosen(machines(site, utc_now()), names, all_workers=everybody)
+    found = chosen(machines(site, utc_now()), names, all_workers=all_workers)
     wanted = [one for one in found if one.instance_id or (with_home and one.home_volume)]
-    if not _is_told("terminate", wanted, dry_run, with_home=with_home, as_json=as_json):
+    if not _is_shown("terminate", wanted, dry_run, with_home=with_home, as_json=as_json):
         if not yes:
-            _confirm(site.cluster if everybody else "", with_home=with_home, err=as_json)
+            _confirm(site.cluster if all_workers else "", with_home=with_home, err=as_json)
         with reporting() as reporter:
             terminate_machines(site, wanted, utc_now, reporter.report_for("workers"), with_home=with_home)
             reporter.done("workers")
@@ -104,17 +104,17 @@ def terminate(
 
 @workers.command()
 @click.argument("name")
-@click.option("--until", required=True, help="2h, a time like 2026-12-01T18:00, or none to take it back.")
+@click.option("--until", required=True, help="2h, a time like 2026-12-01T18:00, or none to end it.")
 @file_option
 @dry_run_option
 @json_option
 def keep(name: str, until: str, file: Path, dry_run: bool, as_json: bool) -> None:
-    """Keep a worker running until a time, idle or not. A person can stop it even so."""
+    """Keep a worker running until a time, idle or not. Users and administrators can still stop it."""
     site = site_of(file)
     when = moment(until, utc_now())
     if not dry_run:
         keep_worker(store_of(site), name, when, utc_now)
-    words = f"is kept until {told(when)}" if when else "may be stopped as others"
+    words = f"is kept running until {local_time(when)}" if when else "is no longer kept running"
     if as_json:
         click.echo(json.dumps({"worker": name, "keep_until": _iso(when)}))
     else:
@@ -126,7 +126,7 @@ def keep(name: str, until: str, file: Path, dry_run: bool, as_json: bool) -> Non
 @json_option
 @dry_run_option
 def renew(file: Path, as_json: bool, dry_run: bool) -> None:
-    """Have stopped workers take the present image. They do at their next start; homes are kept."""
+    """Give stopped workers the current image at their next start. Home disks are kept."""
     site = site_of(file)
     if dry_run:
         done = removal.aged(site, store_of(site))
@@ -138,57 +138,59 @@ def renew(file: Path, as_json: bool, dry_run: bool) -> None:
         rows = {one.key: {"instance": one.instance_id, "becomes": one.verdict.name} for one in done}
         click.echo(json.dumps(rows, indent=2))
     else:
-        click.echo(removal.summary(done) or "every worker has the present image")
+        click.echo(removal.summary(done) or "every worker has the current image")
 
 
-def told(when: datetime) -> str:
-    """In the operator's own time."""
+def local_time(when: datetime) -> str:
+    """In the operator's time zone."""
     return when.astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def _in_local_time(time: Time) -> str:
-    return told(time.at) if time.is_clock else f"at {told(time.at)}"
+    return local_time(time.at) if time.is_clock else f"at {local_time(time.at)}"
 
 
 def _rows(wanted: Sequence[Machine]) -> list[dict[str, Any]]:
-    """Whom a command concerns, for scripts."""
+    """The workers that a command changes, for scripts."""
     return [
         {"worker": one.key, "instance_id": one.instance_id or None, "home_volume": one.home_volume}
         for one in wanted
     ]
 
 
-def _is_told(
+def _is_shown(
     what: str, wanted: Sequence[Machine], dry_run: bool, *, with_home: bool = False, as_json: bool = False
 ) -> bool:
-    """Says what will be done, in words; True if that is all that is to be done."""
+    """Prints what will be done; True if nothing is left to do."""
     if not wanted and not as_json:
         click.echo(f"nothing to {what}")
     for one in wanted if not as_json else ():
-        home = _fate_of_home(one, with_home=with_home) if what == "terminate" else ""
+        home = _about_home(one, with_home=with_home) if what == "terminate" else ""
         machine = f"{one.key} ({one.instance_id or 'gone'}, {one.state})"
         click.echo(f"{'would ' if dry_run else ''}{what} {machine}{home}")
     return dry_run or not wanted
 
 
-def _fate_of_home(machine: Machine, *, with_home: bool) -> str:
+def _about_home(machine: Machine, *, with_home: bool) -> str:
     if machine.home_volume is None:
-        return ", and the files on its root disk with it" if machine.instance_id else ""
+        return ", with the files on its root disk" if machine.instance_id else ""
     if with_home:
-        return f", and DELETE its home {machine.home_volume}"
-    return f"; its home {machine.home_volume} is kept"
+        return f", and DELETE its home disk {machine.home_volume}"
+    return f"; its home disk {machine.home_volume} is kept"
 
 
 def _confirm(cluster: str, *, with_home: bool, err: bool) -> None:
-    """For all of them the cluster's name is typed: no habit answers that."""
+    """To terminate all workers, the cluster's name must be typed: `y` is too quick a habit."""
     if not cluster:
-        click.confirm("Go on, homes included?" if with_home else "Go on?", abort=True, err=err)
+        click.confirm(
+            "Continue, and delete the home disks?" if with_home else "Continue?", abort=True, err=err
+        )
         return
     typed = click.prompt(
-        f"Type the cluster's name to go on{', homes included' if with_home else ''}", err=err
+        f"Type the cluster's name to continue{', and delete the home disks' if with_home else ''}", err=err
     )
     if typed != cluster:
-        raise Refused(f"{typed!r} is not the cluster's name, {cluster}: nothing was done")
+        raise Refused(f"{typed!r} is not the cluster's name, {cluster}: nothing was changed")
 
 
 def as_document(machine: Machine, now: datetime) -> dict[str, Any]:
@@ -222,7 +224,7 @@ def _table(found: Sequence[Machine], now: datetime) -> Table:
     for one in found:
         idle = one.idle(now)
         kept = one.keep_until is not None and one.keep_until > now
-        notes = [f"kept until {told(one.keep_until)}"] if kept and one.keep_until else []
+        notes = [f"kept until {local_time(one.keep_until)}"] if kept and one.keep_until else []
         table.add_row(
             one.key,
             one.state,

@@ -32,8 +32,7 @@ def monthly(
 ) -> list[Item]:
     """What the cluster costs in a month in which `users` work `hours` each.
 
-    The network is counted whole, also where other clusters share it. In an existing one its egress is somebody
-    else's bill.
+    A network that clusters share is counted in full; the egress of an existing VPC is not counted.
     """
     prices, assumed = prices or Prices(), assumed or Assumptions()
     return [
@@ -79,7 +78,7 @@ def _compute(settings: ClusterSettings, prices: Prices) -> Item:
     price = prices.instance_hour.get(kind)
     return Item(
         "workers",
-        f"{settings.users} users × {settings.hours:g} h × {_price(price)}/h ({kind})",
+        f"{_users(settings)} × {settings.hours:g} h × {_price(price)}/h ({kind})",
         None if price is None else price * _worked(settings),
     )
 
@@ -90,7 +89,7 @@ def _disks(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> l
     items = [
         Item(
             "workers' root disks",
-            f"{users} users × {workers.disk} GB × {_price(prices.disk_month)}/GB, stopped ones too",
+            f"{_users(settings)} × {workers.disk} GB × {_price(prices.disk_month)}/GB, stopped ones too",
             users * workers.disk * prices.disk_month,
         )
     ]
@@ -98,7 +97,7 @@ def _disks(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> l
         items.append(
             Item(
                 "home disks",
-                f"{users} users × {workers.home_disk} GB × {_price(prices.disk_month)}/GB",
+                f"{_users(settings)} × {workers.home_disk} GB × {_price(prices.disk_month)}/GB",
                 users * workers.home_disk * prices.disk_month,
             )
         )
@@ -107,7 +106,7 @@ def _disks(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> l
         items.append(
             Item(
                 "snapshots of users' disks",
-                f"{users} users × {each:g} GB × {_price(prices.snapshot_month)}/GB",
+                f"{_users(settings)} × {each:g} GB × {_price(prices.snapshot_month)}/GB",
                 users * each * prices.snapshot_month,
             )
         )
@@ -133,7 +132,7 @@ def _egress(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> 
                 Item(
                     "NAT gateway",
                     f"({_price(prices.nat_hour)} + {_price(prices.address_hour)} address)/h × {HOURS_A_MONTH} h"
-                    f" + {settings.users} users × {assumed.fetched_gb:g} GB × {_price(prices.nat_gb)}/GB",
+                    f" + {_users(settings)} × {assumed.fetched_gb:g} GB × {_price(prices.nat_gb)}/GB",
                     fixed + fetched * prices.nat_gb,
                 )
             ]
@@ -141,7 +140,7 @@ def _egress(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> 
             return [
                 Item(
                     "workers' public addresses",
-                    f"{settings.users} users × {settings.hours:g} h × {_price(prices.address_hour)}/h",
+                    f"{_users(settings)} × {settings.hours:g} h × {_price(prices.address_hour)}/h",
                     _worked(settings) * prices.address_hour,
                 )
             ]
@@ -217,13 +216,17 @@ def watched_hour(report_period: timedelta, metrics: int, prices: Prices, assumed
 
 
 def _idle_alarm_month(report_period: timedelta, prices: Prices) -> float:
-    """At the most: where the policy looks back on hours, the alarm's periods are a minute all the same."""
+    """At the most: where the policy looks back on hours, the alarm's periods are a minute anyway."""
     return prices.short_alarm_month if report_period < MINUTE else prices.alarm_month
 
 
 def _worked(settings: ClusterSettings) -> float:
     """Hours that all users work together."""
     return settings.users * settings.hours
+
+
+def _users(settings: ClusterSettings) -> str:
+    return "1 user" if settings.users == 1 else f"{settings.users} users"
 
 
 def _price(dollars: float | None) -> str:

@@ -13,7 +13,7 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """What AWS asks for each thing that a cluster uses."""
+    """AWS's price of each resource that a cluster uses."""
 
     instance_hour: Mapping[str, float] = field(default_factory=lambda: dict(PER_HOUR))
     address_hour: float = 0.005
@@ -26,7 +26,7 @@ class Prices:
     nat_gb: float = 0.045
     out_gb: float = 0.09
     out_free_gb: float = 100
-    """So much traffic to the internet is free each month, for the whole account."""
+    """Free traffic to the internet each month, for the whole account."""
     lambda_million: float = 0.20
     lambda_gb_second: float = 0.0000133334
     """On arm64."""
@@ -38,11 +38,11 @@ class Prices:
     short_alarm_month: float = 0.30
     """An alarm on periods of less than a minute."""
     alarms_free: int = 10
-    """So many alarms are free, for the whole account; counted for the cluster's own alone."""
+    """Free alarms of the account; subtracted from the cluster's own alarms."""
     metric_request: float = 0.01 / 1000
     """PutMetricData by the call, GetMetricData by the metric."""
     metric_free_requests: float = 1_000_000
-    """So many calls of PutMetricData are free each month; GetMetricData is never."""
+    """Free calls of PutMetricData each month; GetMetricData has none."""
     log_gb: float = 0.50
 
 
@@ -54,15 +54,15 @@ class Assumptions:
     """Figures a user, an hour or a call. Each is named in docs/costs.md."""
 
     fetched_gb: float = 5
-    """What a user's machine fetches from the internet in a month: packages and data."""
+    """Downloads of a user's machine in a month: packages and data."""
     sent_gb: float = 0.065
-    """What goes out to the internet in an hour worked: pages to browsers, mostly."""
+    """Traffic to the internet in an hour of work: mostly pages to browsers."""
     runs: float = 15
     """Starts a user a month."""
     lambda_seconds: float = 0.5
     lambda_gb: float = 0.25
     passes_an_hour: float = 60
-    """Passes of `record_activity`: each asks for one figure of a running worker, and writes its record."""
+    """Passes of `record_activity`: each reads one figure of a running worker and writes its record."""
     writes_a_pass: float = 4
     """Write units of a record: itself and its three indexes."""
     metrics: int = 3
@@ -70,6 +70,6 @@ class Assumptions:
     own_alarms: int = 14
     """Alarms that watch the cluster's own parts (`bootstrap/cluster/monitoring/alarms.py`)."""
     log_gb_hour: float = 0.0005
-    """Logs of the functions, an hour, whoever works."""
+    """Logs of the functions in an hour, independent of users."""
     snapshots_a_disk: float = 0
     """Snapshots that are kept of each user's disks, as large as the disk. cloudJHub's formula counts one."""

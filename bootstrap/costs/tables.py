@@ -23,10 +23,10 @@ def as_json(items: Sequence[Item]) -> dict[str, Any]:
 
 
 def render(items: Sequence[Item], region: str = REGION) -> str:
-    """A table with a line for each item and one for their sum; says so where the prices are another region's."""
+    """A table with a line for each item and the total, with a note if the prices are another region's."""
     table = Table(box=None, pad_edge=False, show_footer=True)
-    table.add_column("each month", footer="together")
-    table.add_column("reckoned as", overflow="fold")
+    table.add_column("each month", footer="total")
+    table.add_column("calculated as", overflow="fold")
     table.add_column("$", justify="right", footer=f"{total(items):.2f}")
     for item in items:
         table.add_row(item.name, item.formula, "?" if item.dollars is None else f"{item.dollars:.2f}")
@@ -39,11 +39,11 @@ def render(items: Sequence[Item], region: str = REGION) -> str:
 def _notes(items: Sequence[Item], region: str) -> list[str]:
     notes = []
     if region != REGION:
-        notes.append(f"Prices are those of {REGION}; {region} has its own.")
+        notes.append(f"Prices are those of {REGION}; prices in {region} differ.")
     unknown = [item.name for item in items if item.dollars is None]
     if unknown:
         notes.append(
-            f"Not in the sum, for the price of its instance type is not known: {', '.join(unknown)}."
+            f"Not in the total, because the price of the instance type is unknown: {', '.join(unknown)}."
         )
     return notes
 
@@ -53,7 +53,7 @@ def _rounded(dollars: float | None) -> float | None:
 
 
 SIZES: Sequence[tuple[int, float]] = ((5, 10), (20, 30), (200, 20), (200, 120), (2000, 20), (2000, 120))
-"""Users, and hours each a month."""
+"""Users, and hours a month for each."""
 SAMPLE = ClusterSettings(
     cluster="sample",
     region="us-east-1",
@@ -101,7 +101,7 @@ class SeedFormula:
 
 
 def egress_costs(users: int, hours: float) -> dict[Egress, tuple[float, float]]:
-    """For each way to the internet: what it costs, and the whole cluster with it."""
+    """For each way to the internet: its cost, and that of the whole cluster with it."""
     costs = {}
     for egress in Egress:
         settings = replace(SAMPLE, users=users, hours=hours, network=replace(SAMPLE.network, egress=egress))

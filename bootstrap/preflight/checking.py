@@ -1,4 +1,4 @@
-"""Runs every check and collects what they find, so that all of it is told at once."""
+"""Runs every check and collects the problems, so that all of them are reported at once."""
 
 from collections.abc import Callable, Iterable
 
@@ -23,7 +23,7 @@ CHECKS: dict[str, Check] = {
     "permissions": permissions.problems,
     "names": names_taken.problems,
     "the network": subnets.problems,
-    "what stays": lasting.problems,
+    "what cannot change": lasting.problems,
     "instance types": machines.type_problems,
     "images": machines.image_problems,
     "quotas": quotas.problems,
@@ -32,9 +32,9 @@ CHECKS: dict[str, Check] = {
 
 
 def check(site: Site) -> list[Problem]:
-    """Everything that stands in the way or should be known, what refuses first; [] if all is well. Creates nothing.
+    """All problems, those that prevent `up` first; [] if there are none. Creates nothing.
 
-    Without valid credentials only that is told: nothing else can be asked.
+    Without valid credentials that is the only problem: nothing else can be asked.
     """
     found = permissions.credential_problems(site)
     if not found:
@@ -43,16 +43,16 @@ def check(site: Site) -> list[Problem]:
 
 
 def _asked(topic: str, one: Check, site: Site) -> list[Problem]:
-    """What a check finds; where AWS does not let us look, that it could not be checked."""
+    """The problems that a check finds; a warning where AWS does not allow the check."""
     try:
         return list(one(site))
     except ClientError as error:
         code, operation = code_of(error), error.operation_name
         if code in FORBIDDEN:
             return [
-                warning(f"cannot check {topic}: {site.aws.caller} may not call {operation}: allow it that")
+                warning(f"cannot check {topic}: {site.aws.caller} may not call {operation}: allow this call")
             ]
         message = message_of(error)
-        return [warning(f"cannot check {topic}: {operation} answers {code}: {message}: try again")]
+        return [warning(f"cannot check {topic}: {operation} returned {code}: {message}: try again")]
     except BotoCoreError as error:
         return [warning(f"cannot check {topic}: {error}: try again")]

@@ -1,6 +1,6 @@
-"""Whether the settings would move what cannot move once it is built: the manager's interface, the network's zones.
+"""Do the settings change what cannot change once it is built: the manager's interface, the network's zones?
 
-CloudFormation makes the new one first. An interface that a manager uses cannot give way to it, nor a subnet's range.
+CloudFormation creates the replacement first. That fails while a manager uses the interface or the subnet's range.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from bootstrap.preflight.problem import Problem
 from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
 
 FIRST_OF_AWS = 4
-"""AWS keeps so many addresses at a subnet's beginning, and the last one."""
+"""AWS reserves this many addresses at a subnet's beginning, and the last one."""
 
 
 def problems(site: Site) -> Iterator[Problem]:
@@ -35,49 +35,49 @@ def judge_subnet(built: str, wanted: str) -> list[Problem]:
         return []
     return [
         Problem(
-            f"the manager is in the subnet {built}, and cannot move to {wanted}: set `network.manager_subnet: {built}`"
+            f"the manager is in the subnet {built} and cannot move to {wanted}: set `network.manager_subnet: {built}`"
         )
     ]
 
 
 def judge_kept(built: str, wanted: str, address: str) -> list[Problem]:
-    """The address that was asked for when the manager's `address` came to be, "" for none, and is now. Pure."""
+    """The private address in the settings when the manager's `address` was created, and now; "" for none. Pure."""
     if built == wanted:
         return []
-    mend = f"set `manager.private_address: {built}`" if built else "remove `manager.private_address`"
-    return [Problem(f"the manager has the private address {address}, which cannot be changed: {mend}")]
+    fix = f"set `manager.private_address: {built}`" if built else "remove `manager.private_address`"
+    return [Problem(f"the manager has the private address {address}, which cannot be changed: {fix}")]
 
 
 def judge_address(address: IPv4Address, subnet: IPv4Network, holder: str) -> list[Problem]:
-    """An address for a manager that is to be: `subnet` is its subnet's range, `holder` the interface that has the
-    address, "" for none. Pure.
+    """The address of a manager that does not exist yet: `subnet` is its subnet's range, `holder` the interface that has
+    the address, "" for none. Pure.
     """
     usable = range(int(subnet[FIRST_OF_AWS]), int(subnet[-1]))
     if int(address) not in usable:
         span = f"{IPv4Address(usable.start)} to {IPv4Address(usable.stop - 1)}"
         return [
             Problem(
-                f"the manager's subnet {subnet} has no address {address} to give: set `manager.private_address` to one "
-                f"from {span}, or remove it"
+                f"the address {address} is not available in the manager's subnet {subnet}: set "
+                f"`manager.private_address` to one from {span}, or remove it"
             )
         ]
     if holder:
         return [
             Problem(
-                f"the address {address} is {holder}'s already: set another `manager.private_address`, or remove it"
+                f"the address {address} belongs to {holder}: set another `manager.private_address`, or remove it"
             )
         ]
     return []
 
 
 def judge_zones(network: str, built: Sequence[str], wanted: Sequence[str]) -> list[Problem]:
-    """Zones of the network as it is, and as the settings name them; further ones may be added. Pure."""
+    """Zones of the network as it is, and as the settings name them; others may be added. Pure."""
     if not wanted or list(wanted[: len(built)]) == list(built):
         return []
     return [
         Problem(
-            f"the network {network} is in the zones {', '.join(built)}, which stay: set `network.zones: "
-            f"[{', '.join(built)}]`, others behind these, or choose another `network.name`"
+            f"the network {network} is in the zones {', '.join(built)}, which cannot change: set "
+            f"`network.zones: [{', '.join(built)}]`, others after these, or choose another `network.name`"
         )
     ]
 
@@ -98,7 +98,7 @@ def _new_address(site: Site, address: IPv4Address) -> list[Problem]:
     except NotBuilt:
         try:
             ranges = subnet_ranges(network.cidr, len(network.zones) or ZONES_BY_DEFAULT)
-        except ValueError:  # which is told as a problem of the network
+        except ValueError:  # reported as a problem of the network
             return []
         return judge_address(address, ranges.public[0], "")
     found = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [subnet]}])["Subnets"]

@@ -1,4 +1,4 @@
-"""Whether people will be able to log in: their list, the authenticator's secret, the name and its certificate."""
+"""Will users be able to log in? Checks their list, the authenticator's secret, the domain and its certificate."""
 
 import socket
 from collections.abc import Iterator
@@ -30,26 +30,26 @@ def problems(site: Site) -> Iterator[Problem]:
 
 
 def judge_domain(domain: str, found: set[str], address: str) -> list[Problem]:
-    """Whether a domain leads to the manager; its `address` is "" before there is one. Pure."""
+    """Does a domain point to the manager? Its `address` is "" before there is one. Pure."""
     if address and address in found:
         return []
     if address:
         now = f"to {', '.join(sorted(found))}" if found else "nowhere"
         return [
             warning(
-                f"{domain} leads {now}: point its A record to {address}, or Let's Encrypt will not certify it"
+                f"{domain} points {now}: point its A record to {address}, or Let's Encrypt will not certify it"
             )
         ]
     return [
         warning(
-            f"{domain} has to lead to the manager's address, which `up` tells: point its A record there before Let's "
-            "Encrypt certifies it"
+            f"{domain} has to point to the manager's address, which `up` prints: set its A record then, or Let's "
+            "Encrypt will not certify it"
         )
     ]
 
 
 def _users(site: Site) -> list[Problem]:
-    """The file counts until the cluster has people of its own."""
+    """The users file is used until the cluster has a list of its own."""
     try:
         try:
             read_people(site)
@@ -61,7 +61,7 @@ def _users(site: Site) -> list[Problem]:
 
 
 def _certificate(site: Site) -> list[Problem]:
-    """What is wrong with the operator's own; without a domain, it can be told once there is an address."""
+    """Problems of the operator's own certificate; without a domain it can be checked once there is an address."""
     try:
         tls.wanted(site, datetime.now(UTC))
     except SettingsError as error:
@@ -72,7 +72,7 @@ def _certificate(site: Site) -> list[Problem]:
 
 
 def _missing_secrets(site: Site) -> list[str]:
-    """Those that only the operator knows; asked without their values. `up` makes the others."""
+    """Those that only the operator knows; checked without reading their values. `up` creates the others."""
     login = site.settings.login
     needed = [name for name in secrets_of(login.authenticator, login.options) if name not in secrets.MAKERS]
     there = secrets.versions(site.aws.client("ssm"), site.cluster, needed)

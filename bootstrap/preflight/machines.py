@@ -28,7 +28,7 @@ def type_problems(site: Site) -> Iterator[Problem]:
 def judge_type(
     kind: str, wanted: Sequence[str], offered: Mapping[str, set[str]], setting: str, region: str
 ) -> list[Problem]:
-    """Whether a type is offered in the wanted zones; `offered` tells each type's zones. Pure."""
+    """Is a type offered in these zones? `offered` has each type's zones. Pure."""
     there = offered.get(kind, set())
     if not there:
         return [
@@ -39,18 +39,18 @@ def judge_type(
         return []
     return [
         Problem(
-            f"EC2 does not offer {kind} in {', '.join(missing)}: set another in `{setting}`, or subnets or zones out "
-            f"of {', '.join(sorted(there))}"
+            f"EC2 does not offer {kind} in {', '.join(missing)}: set another in `{setting}`, or use subnets or zones "
+            f"in {', '.join(sorted(there))}"
         )
     ]
 
 
 def judge_zones(site: Site, wanted: Sequence[str]) -> list[Problem]:
-    """Zones that the settings name and the region does not have."""
+    """Zones that the settings name but the region does not have."""
     there = all_zones(site)
     return [
         Problem(
-            f"there is no zone {zone} in {site.aws.region}: set `network.zones` out of {', '.join(there)}"
+            f"there is no zone {zone} in {site.aws.region}: choose `network.zones` from {', '.join(there)}"
         )
         for zone in dict.fromkeys(wanted)
         if zone not in there
@@ -100,7 +100,7 @@ def offers(site: Site, kinds: Sequence[str]) -> dict[str, set[str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """An image, what is to run from it, and the settings that say so. The disk in GB."""
+    """An image, the instance type that runs it, and their settings. The disk in GB."""
 
     base: str
     """A `Base`, or an AMI's id."""
@@ -126,7 +126,7 @@ def image_problems(site: Site) -> Iterator[Problem]:
 
 
 def images(site: Site) -> list[Wanted]:
-    """Those of the workers and of the manager."""
+    """The images of the workers and of the manager."""
     workers, manager = site.settings.workers, site.settings.manager
     return [
         Wanted(

@@ -1,4 +1,4 @@
-"""Whether the cluster's names belong to somebody else already."""
+"""Do names that the cluster needs belong to another cluster or account?"""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -23,23 +23,23 @@ def problems(site: Site) -> Iterator[Problem]:
 
 
 def judge_owners(cluster: str, owner: str, owners: set[str]) -> list[Problem]:
-    """Whose machines there are of a cluster of this name. Pure."""
+    """Does a cluster of this name belong to another owner? Pure."""
     return [
         Problem(
-            f"there is a cluster {cluster} of {other} in this account already: choose another `cluster`, or, if it is "
-            f"the one you mean, set `owner: {other}`"
+            f"there is already a cluster {cluster} of {other} in this account: choose another `cluster`, or set "
+            f"`owner: {other}` if this is the one you mean"
         )
         for other in sorted(owners - {owner})
     ]
 
 
 def judge_network(cluster: str, built: str, wanted: str) -> list[Problem]:
-    """VPC ids: where the cluster of this name stands, and where the settings want it. Pure."""
+    """VPC ids: of the existing cluster of this name, and of the settings. Pure."""
     if built == wanted:
         return []
     return [
         Problem(
-            f"there is a cluster {cluster} in the network {built} already, and the settings say {wanted}: choose "
+            f"there is already a cluster {cluster} in the network {built}, and the settings name {wanted}: choose "
             "another `cluster`, or run `cloudjhub down` first"
         )
     ]
@@ -51,20 +51,20 @@ def judge_range(network: str, built: str, wanted: str) -> list[Problem]:
         return []
     return [
         Problem(
-            f"there is a network {network} with the range {built} already, and the settings say {wanted}: set "
+            f"there is already a network {network} with the range {built}, and the settings name {wanted}: set "
             f"`network.cidr: {built}` to share it, or choose another `network.name`"
         )
     ]
 
 
 def judge_egress(network: str, built: str, wanted: str, others: Collection[str]) -> list[Problem]:
-    """How the network of this name goes out, and how the settings want it, and who else is in it. Pure."""
+    """The egress of the existing network of this name and of the settings, and the other clusters in it. Pure."""
     if built == wanted or not others:
         return []
     return [
         Problem(
-            f"the network {network} goes out by {built}, as {', '.join(sorted(others))} in it expects, and the "
-            f"settings say {wanted}: set `network.egress: {built}`, or choose another `network.name`"
+            f"the network {network} has the egress {built}, also used by {', '.join(sorted(others))}, and the "
+            f"settings name {wanted}: set `network.egress: {built}`, or choose another `network.name`"
         )
     ]
 
@@ -96,13 +96,13 @@ def _other_network(site: Site) -> list[Problem]:
 
 
 def bucket(site: Site) -> Iterator[Problem]:
-    """Whether somebody else has a bucket of the name that ours needs: names of buckets are the whole world's."""
+    """Does another account have the bucket's name? Bucket names are global."""
     name = names.bucket(site.cluster, site.aws)
     try:
         site.aws.client("s3").head_bucket(Bucket=name)
     except ClientError as error:
         if code_of(error) in OTHERS:
-            yield Problem(f"the bucket {name} belongs to somebody else: choose another `cluster`")
+            yield Problem(f"the bucket {name} belongs to another account: choose another `cluster`")
         elif code_of(error) != "404":
             raise
 

@@ -26,14 +26,14 @@ FORBIDDEN = "UnauthorizedOperation"
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Actions, and the resource on which they are asked for: "*" or an ARN."""
+    """Actions on a resource: "*" or an ARN."""
 
     actions: tuple[str, ...]
     resource: str = "*"
 
 
 def needs(site: Site) -> list[Need]:
-    """What `up` and `down` do, on resources that are the cluster's by name. Pure but for the account's number."""
+    """What `up` and `down` call, on the cluster's own resources. Pure except for the account's number."""
     scope, cluster = site.scope, site.cluster
     own = f"cloudjhub-{cluster}-"
     bucket = f"arn:{scope.partition}:s3:::{names.bucket(cluster, site.aws)}"
@@ -70,7 +70,9 @@ def needs(site: Site) -> list[Need]:
 def problems(site: Site) -> Iterator[Problem]:
     caller = site.aws.caller
     if caller.endswith(":root"):
-        yield warning("the account's root user runs this: make an IAM user or role for it, and use that")
+        yield warning(
+            "these are the credentials of the account's root user: create an IAM user or role and use that"
+        )
         return
     try:
         source = _principal(site, caller)
@@ -84,26 +86,30 @@ def problems(site: Site) -> Iterator[Problem]:
 
 
 def judge_denied(caller: str, denied: Sequence[str]) -> list[Problem]:
-    """What the simulator says no to. Pure."""
+    """The actions that the simulator denies. Pure."""
     if not denied:
         return []
-    return [Problem(f"{caller} may not {', '.join(denied)}: have it allowed, or use another AWS_PROFILE")]
+    return [
+        Problem(
+            f"{caller} may not {', '.join(denied)}: ask for these permissions, or use another AWS_PROFILE"
+        )
+    ]
 
 
 def judge_tries(caller: str, answers: Mapping[str, str]) -> list[Problem]:
-    """EC2's answers to calls that were tried dry, where the simulator may not be asked. Pure."""
+    """EC2's answers to dry runs, where the simulator may not be called. Pure."""
     if denied := [action for action, code in answers.items() if code == FORBIDDEN]:
         return judge_denied(caller, denied)
     return [
         warning(
-            f"cannot tell whether {caller} may do all that is needed: allow it iam:SimulatePrincipalPolicy, or "
-            "find out with `up`, which can be run again"
+            f"cannot check whether {caller} has all permissions: allow iam:SimulatePrincipalPolicy, or run `up`, which "
+            "can be run again after a refusal"
         )
     ]
 
 
 def judge_simulation(results: Sequence[Any]) -> list[str]:
-    """Actions that are denied for certain; where a condition could not be judged, nobody can tell. Pure."""
+    """Actions that are certainly denied; those whose conditions could not be evaluated are left out. Pure."""
     return [
         one["EvalActionName"]
         for one in results
@@ -112,13 +118,13 @@ def judge_simulation(results: Sequence[Any]) -> list[str]:
 
 
 def role_name(caller: str) -> str | None:
-    """The role in the ARN of an assumed role's session; None for anybody else. Pure."""
+    """The role in the ARN of an assumed role's session; None for other callers. Pure."""
     kind, _, rest = caller.rpartition(":")[2].partition("/")
     return rest.partition("/")[0] if kind == "assumed-role" else None
 
 
 def _principal(site: Site, caller: str) -> str:
-    """Whose policies are simulated: a session's role is asked for, because its path is not in the session's ARN."""
+    """The ARN whose policies are simulated: a session's role is read, because its path is not in the session's ARN."""
     role = role_name(caller)
     return caller if role is None else site.aws.client("iam").get_role(RoleName=role)["Role"]["Arn"]
 
@@ -140,7 +146,7 @@ def _denied(site: Site, source: str, need: Need) -> list[str]:
 
 
 def _tries(site: Site) -> dict[str, Callable[[], object]]:
-    """Calls that change nothing but tell whether they were allowed."""
+    """Calls that change nothing but show whether they are allowed."""
     ec2 = site.aws.client("ec2")
     cidr = str(site.settings.network.cidr)
     tries: dict[str, Callable[[], object]] = {
@@ -165,11 +171,11 @@ def _actions(service: str, actions: str) -> tuple[str, ...]:
 
 
 ELSEWHERE = "us-east-1"
-"""A region that every account has, to tell an unknown key from a region that is not enabled."""
+"""A region that every account has, to distinguish an unknown key from a region that is not enabled."""
 
 
 def credential_problems(site: Site) -> list[Problem]:
-    """At most one problem: with it nothing else can be asked."""
+    """At most one problem: without valid credentials nothing else can be asked."""
     region = site.aws.region
     regions = boto3.Session().get_available_regions("ec2")
     try:
@@ -186,10 +192,10 @@ def credential_problems(site: Site) -> list[Problem]:
 
 
 def no_region(region: str, regions: list[str]) -> Problem:
-    """A region that AWS's DNS does not know, with the nearest of those that there are. Pure."""
+    """A region that AWS's DNS does not know, with similar names. Pure."""
     near = difflib.get_close_matches(region, sorted(regions), n=2)
-    mend = " or ".join(sorted(near)) or "one that AWS has"
-    return Problem(f"there is no region {region}: set `region` to {mend}")
+    similar = " or ".join(sorted(near)) or "one of AWS's regions"
+    return Problem(f"there is no region {region}: set `region` to {similar}")
 
 
 def _resolves(endpoint: str) -> bool:

@@ -1,17 +1,17 @@
-"""What stands in the way of a cluster, or should be known before it is built."""
+"""A problem that prevents building a cluster, or that its operator should know before."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One line that says what is wrong and names the mend."""
+    """One line that says what is wrong and how to fix it."""
 
     line: str
     refuses: bool = True
-    """Nothing can be built like this; False: it can, but its operator should know."""
+    """It prevents `up`; False: it is only a warning."""
 
 
 def warning(line: str) -> Problem:
-    """A problem that stops nothing."""
+    """A problem that does not prevent `up`."""
     return Problem(line, refuses=False)

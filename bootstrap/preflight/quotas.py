@@ -1,4 +1,4 @@
-"""Whether the account's quotas leave room for the cluster.
+"""Are the account's quotas large enough for the cluster?
 
 Source of the codes: `aws service-quotas list-service-quotas --service-code ec2` and `vpc`.
 """
@@ -19,7 +19,7 @@ from lifecycle_app.contract import TAG_CLUSTER
 STANDARD = "L-1216C47A"
 VCPUS: Mapping[str, str] = {"g": "L-DB2E81BA", "vt": "L-DB2E81BA", "p": "L-417A185B", "inf": "L-1945791B",
                             "trn": "L-2C3B7624", "x": "L-7295265B", "f": "L-74FC7D96"}  # fmt: skip
-"""Quotas of vCPUs that run on demand, by the letters that a type begins with; all others are standard."""
+"""Quotas of on-demand vCPUs, by the first letters of the type; all others are standard."""
 ADDRESSES = "L-0263D0A3"
 VPCS = "L-F678F1CE"
 PAGE = "https://console.aws.amazon.com/servicequotas/home/services/{service}/quotas/{code}"
@@ -27,16 +27,16 @@ PAGE = "https://console.aws.amazon.com/servicequotas/home/services/{service}/quo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vcpus:
-    """vCPUs of one quota: what it allows, what others use of it, and what each of ours needs."""
+    """vCPUs of one quota: the limit, what others use, and what the cluster needs."""
 
     code: str
     quota: float
     used: int
-    """By instances that are not this cluster's."""
+    """By instances of others."""
     machines: Mapping[str, int]
-    """What must run at the same time, by what it is: manager, image builder, a worker."""
+    """What must run at the same time: manager, image builder, one worker."""
     worker: int
-    """Of a worker; 0 where workers count against another quota."""
+    """Of one worker; 0 where workers count against another quota."""
     users: int
 
 
@@ -48,16 +48,16 @@ def problems(site: Site) -> Iterator[Problem]:
 
 
 def judge_vcpus(vcpus: Vcpus) -> list[Problem]:
-    """Refuses where not even one worker fits; warns where not all users' do. Pure."""
+    """A problem if not even one worker fits, a warning if not all users' workers do. Pure."""
     page = PAGE.format(service="ec2", code=vcpus.code)
     free = vcpus.quota - vcpus.used
     least = sum(vcpus.machines.values())
-    told = " + ".join(f"{machine} {count}" for machine, count in vcpus.machines.items())
+    needs = " + ".join(f"{machine} {count}" for machine, count in vcpus.machines.items())
     others = f", of which others use {vcpus.used}" if vcpus.used else ""
     if least > free:
         return [
             Problem(
-                f"the account may run {vcpus.quota:g} vCPUs{others}; {told} need {least}: request at least "
+                f"the account may run {vcpus.quota:g} vCPUs{others}; {needs} need {least}: request at least "
                 f"{least + vcpus.used} at {page}"
             )
         ]
@@ -77,12 +77,12 @@ def judge_vcpus(vcpus: Vcpus) -> list[Problem]:
 
 
 def judge_count(what: str, quota: float, used: int, needed: int, page: str) -> list[Problem]:
-    """Whether so many more of a thing may be made. Pure."""
+    """Can this many more of a resource be created? Pure."""
     if used + needed <= quota:
         return []
     return [
         Problem(
-            f"the account may have {quota:g} {what} and has {used}; {needed} more needed: release some, or request "
+            f"the account may have {quota:g} {what} and has {used}; {needed} more are needed: release some, or request "
             f"{used + needed} at {page}"
         )
     ]
@@ -103,7 +103,7 @@ def _vcpus(site: Site) -> Iterator[Vcpus]:
     running = _running(site)
     sizes = _sizes(site, {*machines.values(), *running})
     if not set(machines.values()) <= set(sizes):
-        return  # a type that there is not is told of by the types' own check
+        return  # an unknown type is reported by the check of instance types
     for code in sorted({quota_of(kind) for kind in machines.values()}):
         yield Vcpus(
             code=code,
@@ -152,7 +152,7 @@ def _quota(site: Site, service: str, code: str) -> float:
 
 
 def fitting(site: Site, instance_type: str) -> int:
-    """How many more machines of a type the account's quota lets run now. Raises ClientError where AWS does not tell."""
+    """How many more machines of a type the quota allows now. Raises ClientError where AWS refuses the call."""
     code = quota_of(instance_type)
     running = [kind for kind in _running(site, own_too=True) if quota_of(kind) == code]
     sizes = _sizes(site, {instance_type, *running})
@@ -161,7 +161,7 @@ def fitting(site: Site, instance_type: str) -> int:
 
 
 def _running(site: Site, *, own_too: bool = False) -> list[str]:
-    """Types of the account's running instances: of those that are not this cluster's, or of all."""
+    """Types of the account's running instances, with or without this cluster's."""
     pages = site.aws.client("ec2").get_paginator("describe_instances")
     found = [
         one
@@ -176,7 +176,7 @@ def _running(site: Site, *, own_too: bool = False) -> list[str]:
 
 
 def _sizes(site: Site, kinds: Collection[str]) -> dict[str, int]:
-    """vCPUs of those types that there are."""
+    """vCPUs of the types that exist."""
     pages = (
         site.aws.client("ec2")
         .get_paginator("describe_instance_types")

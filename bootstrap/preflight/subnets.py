@@ -1,4 +1,4 @@
-"""Whether the network can hold the cluster: its routes, its size, its DNS."""
+"""Does the network suit the cluster? Checks its routes, size and DNS."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from bootstrap.preflight.problem import Problem, warning
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 TAKEN_BY_AWS = 5
-"""Addresses of each subnet that AWS keeps: the first four and the last."""
+"""Addresses of each subnet that AWS reserves: the first four and the last."""
 SMALLEST = 28
 LARGEST = 16
 ANYWHERE = "0.0.0.0/0"
@@ -24,7 +24,7 @@ ZONES_BY_DEFAULT = 2
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A subnet as EC2 tells of it."""
+    """A subnet as EC2 describes it."""
 
     subnet: str
     vpc: str
@@ -46,7 +46,7 @@ def problems(site: Site) -> Iterator[Problem]:
 
 
 def judge_own(cidr: IPv4Network, zones: int, users: int) -> list[Problem]:
-    """Whether a network that is still to be made has an address for every user. Pure."""
+    """Will a network that does not exist yet have an address for every user? Pure."""
     try:
         workers = subnet_ranges(cidr, zones).workers
     except ValueError as error:
@@ -56,14 +56,14 @@ def judge_own(cidr: IPv4Network, zones: int, users: int) -> list[Problem]:
         return []
     return [
         Problem(
-            f"the worker subnets of {cidr} hold {fit} machines, too few for {users} users, whose stopped machines keep "
-            "their addresses: set a larger `network.cidr` (up to a /16), or fewer `users`"
+            f"the worker subnets of {cidr} hold {fit} machines, too few for {users} users (stopped machines keep "
+            "their addresses): set a larger `network.cidr` (up to a /16), or fewer `users`"
         )
     ]
 
 
 def judge_room(subnets: Sequence[Subnet], missing: int) -> list[Problem]:
-    """Whether `missing` machines still fit into these subnets. Pure."""
+    """Do `missing` more machines fit into these subnets? Pure."""
     fit = sum(subnet.free for subnet in subnets)
     if fit >= missing:
         return []
@@ -71,14 +71,14 @@ def judge_room(subnets: Sequence[Subnet], missing: int) -> list[Problem]:
     each = -(-missing // max(1, len(subnets)))
     return [
         Problem(
-            f"the worker subnets {ids} have {fit} free addresses, too few for {missing} more users, whose stopped "
-            f"machines keep theirs: take {_needed(each, len(subnets))}, or fewer `users`"
+            f"the worker subnets {ids} have {fit} free addresses, too few for {missing} more users (stopped machines "
+            f"keep theirs): use {_needed(each, len(subnets))}, or fewer `users`"
         )
     ]
 
 
 def room_for(site: Site, ids: Sequence[str], machines: int) -> list[Problem]:
-    """Whether so many more machines fit into these subnets."""
+    """Do this many more machines fit into these subnets?"""
     return judge_room(_described(site, ids), machines)
 
 
@@ -89,23 +89,22 @@ def prefix_for(machines: int) -> int | None:
 
 
 def judge_subnets(vpc: str, wanted: Sequence[str], found: Sequence[Subnet]) -> list[Problem]:
-    """Whether the subnets are there, in the VPC that is named. Pure."""
+    """Do the subnets exist in this VPC? Pure."""
     by_id = {subnet.subnet: subnet for subnet in found}
     missing = [name for name in dict.fromkeys(wanted) if name not in by_id]
     return [
-        Problem(f"there is no subnet {name} in this region: set the subnets that {vpc} has")
-        for name in missing
+        Problem(f"there is no subnet {name} in this region: set subnets of {vpc}") for name in missing
     ] + [
-        Problem(f"the subnet {subnet.subnet} belongs to {subnet.vpc}, not to {vpc}: set one of {vpc}'s own")
+        Problem(f"the subnet {subnet.subnet} belongs to {subnet.vpc}, not to {vpc}: set a subnet of {vpc}")
         for subnet in found
         if subnet.vpc != vpc
     ]
 
 
 def default_route(subnet: str, tables: Sequence[Any]) -> str:
-    """Where a subnet's traffic to the internet goes: an id as igw-…, nat-…, eni-…; "" for nowhere. Pure.
+    """The target of a subnet's route to the internet: an id like igw-…, nat-…, eni-…; "" without one. Pure.
 
-    `tables` are the VPC's route tables, as DescribeRouteTables gives them.
+    `tables` are the VPC's route tables, as DescribeRouteTables returns them.
     """
     own = [one for one in tables if any(each.get("SubnetId") == subnet for each in one["Associations"])]
     main = [one for one in tables if any(each.get("Main") for each in one["Associations"])]
@@ -128,12 +127,12 @@ ROUTE_TARGETS = (
 
 
 def judge_routes(manager: str, workers: Sequence[str], tables: Sequence[Any]) -> list[Problem]:
-    """Whether people reach the manager, and workers the internet. Pure."""
+    """Can users reach the manager, and workers the internet? Pure."""
     found = []
     if not default_route(manager, tables).startswith("igw-"):
         found.append(
             Problem(
-                f"the manager's subnet {manager} has no route to an internet gateway, so nobody would reach the hub: "
+                f"the manager's subnet {manager} has no route to an internet gateway, so users cannot reach the hub: "
                 "add a route 0.0.0.0/0 to one, or set another `network.manager_subnet`"
             )
         )
@@ -142,15 +141,15 @@ def judge_routes(manager: str, workers: Sequence[str], tables: Sequence[Any]) ->
         if not target:
             found.append(
                 warning(
-                    f"the worker subnet {worker} has no route to the internet: users can install nothing, and idle "
-                    "machines are noticed late, unless the VPC has endpoints for CloudWatch and STS: add a NAT gateway"
+                    f"the worker subnet {worker} has no route to the internet: users cannot install packages, and idle "
+                    "machines are noticed late unless the VPC has endpoints for CloudWatch and STS: add a NAT gateway"
                 )
             )
         elif target.startswith("igw-"):
             found.append(
                 warning(
-                    f"the worker subnet {worker} is a public one: its machines reach the internet only where the "
-                    "subnet gives them public addresses: take a subnet whose route goes to a NAT gateway"
+                    f"the worker subnet {worker} is public: its machines reach the internet only if the subnet "
+                    "assigns public addresses: use a subnet with a route to a NAT gateway"
                 )
             )
     return found
@@ -184,7 +183,7 @@ def _existing(site: Site) -> Iterator[Problem]:
 
 
 def _described(site: Site, ids: Sequence[str]) -> list[Subnet]:
-    """Those of the subnets that there are. By filter: by id, one that is missing would hide the others."""
+    """Those of the subnets that there are. By filter: asked by id, one missing subnet would be an error for all."""
     found = site.aws.client("ec2").describe_subnets(Filters=[{"Name": "subnet-id", "Values": list(ids)}])
     return [
         Subnet(one["SubnetId"], one["VpcId"], one["AvailabilityZone"], one["AvailableIpAddressCount"])
@@ -193,7 +192,7 @@ def _described(site: Site, ids: Sequence[str]) -> list[Subnet]:
 
 
 def _workers(site: Site) -> int:
-    """Machines that users have already: their addresses are taken."""
+    """Existing machines of users, which have addresses."""
     pages = site.aws.client("ec2").get_paginator("describe_instances")
     filters: list[Any] = [
         {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
@@ -209,4 +208,4 @@ def _needed(machines: int, subnets: int) -> str:
     prefix = prefix_for(machines)
     if prefix is None:
         return "more subnets"
-    return f"a subnet of a /{prefix}" if subnets <= 1 else f"{subnets} subnets of a /{prefix} each"
+    return f"a /{prefix} subnet" if subnets <= 1 else f"{subnets} subnets of size /{prefix}"

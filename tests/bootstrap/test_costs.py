@@ -104,14 +104,14 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
     items = monthly(settings)
     [workers] = [item for item in items if item.name == "workers"]
     assert workers.dollars is None
-    assert "price of its instance type is not known: workers" in render(items)
+    assert "price of the instance type is unknown: workers" in render(items)
     assert {"name": "workers", "formula": workers.formula, "dollars": None} in as_json(items)["items"]
 
 
 def test_the_table_shows_the_sum_and_whose_prices_these_are() -> None:
     text = render(monthly(SAMPLE), "eu-central-1")
-    assert text.splitlines()[-2].split() == ["together", "106.45"]
-    assert text.splitlines()[-1] == "Prices are those of us-east-1; eu-central-1 has its own."
+    assert text.splitlines()[-2].split() == ["total", "106.45"]
+    assert text.splitlines()[-1] == "Prices are those of us-east-1; prices in eu-central-1 differ."
     assert "us-east-1" not in render(monthly(SAMPLE))
 
 

@@ -24,7 +24,7 @@ def test_a_cluster_that_is_not_there_was_not_removed() -> None:
     """A misspelt name or region must not look like success: the real one goes on costing money."""
     result = CliRunner().invoke(down, ["--confirm", "spring"])
     assert result.exit_code == 0
-    assert result.stdout == "there is nothing of spring to remove in us-east-1\n"
+    assert result.stdout == "nothing to remove: spring has no resources in us-east-1\n"
 
 
 def test_what_no_step_removes_is_named_with_what_to_do(site: Site) -> None:
@@ -38,4 +38,4 @@ def test_what_no_step_removes_is_named_with_what_to_do(site: Site) -> None:
     result = CliRunner().invoke(down, ["--confirm", "spring"])
     assert isinstance(result.exception, LeftOver)
     assert f"network-interface {interface}" in str(result.exception)
-    assert "delete in AWS's console what stays even then" in str(result.exception)
+    assert "delete in AWS's console what is left after that" in str(result.exception)

@@ -82,7 +82,7 @@ def test_images_are_listed_with_what_they_hold(cluster: Built) -> None:
     cluster.ec2.create_tags(Resources=[old, new], Tags=more)
     shown = cluster.run(image, "list").stdout
     assert {old, new} <= set(shown.split()), "whole, on 80 columns too"
-    assert "launched now" in shown
+    assert "in use" in shown
     assert "jupyterlab" in shown
 
 

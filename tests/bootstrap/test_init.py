@@ -133,7 +133,7 @@ def test_files_are_not_overwritten() -> None:
 
 def test_an_old_users_file_is_kept_too() -> None:
     Path("users").write_text("eve admin\n")
-    assert "users is there already" in refused("--yes")
+    assert "users already exists" in refused("--yes")
     assert not Path("cluster.yaml").exists()
     assert people_in(Path("users")).admins == {"eve"}
 
@@ -233,7 +233,7 @@ def test_the_old_network_is_used_if_all_of_it_is_known() -> None:
     [
         ({"server_config": "{"}, "server_config.json is not JSON"),
         ({"server_config": "[" * 100_000}, "server_config.json is not JSON"),
-        ({"instance_config": "[]"}, "no JSON object"),
+        ({"instance_config": "[]"}, "not a JSON object"),
         ({"server_config": '{"WORKER_EBS_SIZE": "big"}'}, "whole number"),
         ({"server_config": '{"JUPYTER_NOTEBOOK_TIMEOUT": [1]}'}, "whole number"),
     ],

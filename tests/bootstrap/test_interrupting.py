@@ -111,7 +111,7 @@ def test_ctrl_c_elsewhere_is_one_line_and_exit_code_130(
     ("ends", "code", "told"),
     [
         (KeyboardInterrupt, 130, "interrupted: nothing was changed"),
-        (EOFError, 2, "nobody answers here, nothing was changed: give options that answer"),
+        (EOFError, 2, "Not a terminal, nothing was changed: pass --yes"),
         (lambda: "n", 4, "nothing was changed\n"),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_question_that_is_not_answered_with_yes_ends_in_a_line_and_a_code_of_i
 ) -> None:
     @click.command()
     def ask() -> None:
-        click.confirm("go on?", abort=True, err=True)
+        click.confirm("Continue?", abort=True, err=True)
 
     def typed(_prompt: str) -> str:
         answer = ends()
@@ -152,7 +152,7 @@ def test_a_second_command_is_refused_until_the_first_one_is_gone_even_if_it_was_
     first.start()
     assert held.wait(LONG)
     with (
-        pytest.raises(Refused, match=rf"another command changes spring .*process {first.pid}"),
+        pytest.raises(Refused, match=rf"another command is changing spring .*process {first.pid}"),
         alone(a_site(tmp_path)),
     ):
         raise AssertionError("two at once")

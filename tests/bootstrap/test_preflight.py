@@ -176,7 +176,7 @@ def test_a_type_that_there_is_not(cloud: CloudProcess, settings: ClusterSettings
 def test_a_zone_that_there_is_not(cloud: CloudProcess, settings: ClusterSettings) -> None:
     network = replace(settings.network, zones=("us-east-1a", "us-east-1q"))
     assert any(
-        line.startswith("there is no zone us-east-1q in us-east-1: set `network.zones` out of us-east-1a, ")
+        line.startswith("there is no zone us-east-1q in us-east-1: choose `network.zones` from us-east-1a, ")
         for line in refusals(cloud, replace(settings, network=network))
     )
 
@@ -222,8 +222,8 @@ def test_the_quotas_of_addresses_and_networks(cloud: CloudProcess, settings: Clu
 def test_own_subnets_too_small(cloud: CloudProcess, settings: ClusterSettings) -> None:
     network = replace(settings.network, cidr=IPv4Network("10.77.0.0/24"))
     assert refusals(cloud, replace(settings, network=network, users=200)) == [
-        "the worker subnets of 10.77.0.0/24 hold 118 machines, too few for 200 users, whose stopped machines keep "
-        "their addresses: set a larger `network.cidr` (up to a /16), or fewer `users`"
+        "the worker subnets of 10.77.0.0/24 hold 118 machines, too few for 200 users (stopped machines keep "
+        "their addresses): set a larger `network.cidr` (up to a /16), or fewer `users`"
     ]
 
 
@@ -262,13 +262,13 @@ def test_an_existing_network_too_small_and_without_a_way_out(
     )
     there = replace(settings, network=network)
     assert refusals(cloud, there) == [
-        f"the worker subnets {existing['private']} have 11 free addresses, too few for 20 more users, whose stopped "
-        "machines keep theirs: take a subnet of a /27, or fewer `users`"
+        f"the worker subnets {existing['private']} have 11 free addresses, too few for 20 more users (stopped "
+        "machines keep theirs): use a /27 subnet, or fewer `users`"
     ]
     assert problems(cloud, replace(there, users=11)) == [
         preflight.Problem(
-            f"the worker subnet {existing['private']} has no route to the internet: users can install nothing, and "
-            "idle machines are noticed late, unless the VPC has endpoints for CloudWatch and STS: add a NAT gateway",
+            f"the worker subnet {existing['private']} has no route to the internet: users cannot install packages, "
+            "and idle machines are noticed late unless the VPC has endpoints for CloudWatch and STS: add a NAT gateway",
             refuses=False,
         )
     ]
@@ -286,8 +286,8 @@ def test_an_existing_network_with_its_subnets_swapped(
     found = problems(cloud, replace(settings, network=network))
     assert [problem.line.partition(",")[0] for problem in found] == [
         f"the manager's subnet {existing['private']} has no route to an internet gateway",
-        f"the worker subnet {existing['public']} is a public one: its machines reach the internet only where the "
-        "subnet gives them public addresses: take a subnet whose route goes to a NAT gateway",
+        f"the worker subnet {existing['public']} is public: its machines reach the internet only if the subnet "
+        "assigns public addresses: use a subnet with a route to a NAT gateway",
     ]
 
 
@@ -310,7 +310,7 @@ def test_a_network_and_subnets_that_there_are_not(
         worker_subnets=("subnet-0123456789abcdef0",),
     )
     assert refusals(cloud, replace(settings, network=missing)) == [
-        f"there is no subnet subnet-0123456789abcdef0 in this region: set the subnets that {existing['vpc']} has"
+        f"there is no subnet subnet-0123456789abcdef0 in this region: set subnets of {existing['vpc']}"
     ]
 
 
@@ -332,12 +332,10 @@ def test_the_name_is_taken_by_another_owner(
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
     )["Instances"][0]["InstanceId"]  # fmt: skip
     try:
-        seen = until(
-            lambda: refusals(cloud, replace(settings, cluster="taken")), "EC2 to tell of the manager"
-        )
+        seen = until(lambda: refusals(cloud, replace(settings, cluster="taken")), "EC2 to list the manager")
         assert seen == [
-            "there is a cluster taken of Dean Fog in this account already: choose another `cluster`, or, if it is the "
-            "one you mean, set `owner: Dean Fog`"
+            "there is already a cluster taken of Dean Fog in this account: choose another `cluster`, or set "
+            "`owner: Dean Fog` if this is the one you mean"
         ]
     finally:
         ec2.terminate_instances(InstanceIds=[launched])
@@ -361,7 +359,7 @@ def test_the_networks_name_is_taken_with_another_range(
     try:
         formation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=soon)
         assert (
-            "there is a network campus with the range 10.99.0.0/16 already, and the settings say 10.77.0.0/16: set "
+            "there is already a network campus with the range 10.99.0.0/16, and the settings name 10.77.0.0/16: set "
             "`network.cidr: 10.99.0.0/16` to share it, or choose another `network.name`"
         ) in refusals(cloud, replace(settings, network=Network(name="campus")))
     finally:
@@ -389,8 +387,8 @@ def test_missing_permissions(
     }
     use_key(monkeypatch, *iam_user(cloud, "student", statement))
     assert refusals(cloud, settings) == [
-        f"arn:aws:iam::{ACCOUNT}:user/student may not ec2:CreateVpc, dynamodb:CreateTable: have it allowed, or use "
-        "another AWS_PROFILE"
+        f"arn:aws:iam::{ACCOUNT}:user/student may not ec2:CreateVpc, dynamodb:CreateTable: ask for these permissions, "
+        "or use another AWS_PROFILE"
     ]
 
 
@@ -402,8 +400,8 @@ def test_who_may_not_ask_for_permissions_tries_dry(
         *iam_user(cloud, "tutor", {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}),
     )
     assert warnings(cloud, settings) == [
-        f"cannot tell whether arn:aws:iam::{ACCOUNT}:user/tutor may do all that is needed: allow it "
-        "iam:SimulatePrincipalPolicy, or find out with `up`, which can be run again"
+        f"cannot check whether arn:aws:iam::{ACCOUNT}:user/tutor has all permissions: allow "
+        "iam:SimulatePrincipalPolicy, or run `up`, which can be run again after a refusal"
     ]
 
 
@@ -413,7 +411,8 @@ def test_what_a_dry_try_refuses(
     statement = {"Effect": "Allow", "NotAction": ["iam:*", "ec2:CreateVpc"], "Resource": "*"}
     use_key(monkeypatch, *iam_user(cloud, "guest", statement))
     assert refusals(cloud, settings) == [
-        f"arn:aws:iam::{ACCOUNT}:user/guest may not ec2:CreateVpc: have it allowed, or use another AWS_PROFILE"
+        f"arn:aws:iam::{ACCOUNT}:user/guest may not ec2:CreateVpc: ask for these permissions, or use another "
+        "AWS_PROFILE"
     ]
 
 
@@ -452,15 +451,15 @@ def test_an_own_certificate_for_another_name(
     ]
 
 
-def test_a_domain_that_leads_nowhere(cloud: CloudProcess, settings: ClusterSettings) -> None:
+def test_a_domain_that_points_nowhere(cloud: CloudProcess, settings: ClusterSettings) -> None:
     manager = Manager(domain="hub.invalid", https=Https.LETS_ENCRYPT, email="a@example.org")
     assert warnings(cloud, replace(settings, manager=manager)) == [
-        "hub.invalid has to lead to the manager's address, which `up` tells: point its A record there before Let's "
-        "Encrypt certifies it"
+        "hub.invalid has to point to the manager's address, which `up` prints: set its A record then, or Let's "
+        "Encrypt will not certify it"
     ]
 
 
-def test_all_problems_are_told_at_once(cloud: CloudProcess, settings: ClusterSettings) -> None:
+def test_all_problems_are_reported_at_once(cloud: CloudProcess, settings: ClusterSettings) -> None:
     wrong = replace(
         settings,
         workers=Workers(types=("t9.huge",), disk=4),

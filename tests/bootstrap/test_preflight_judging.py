@@ -38,10 +38,10 @@ def test_room(free: int, missing: int, is_enough: bool) -> None:
 def test_room_in_several_subnets() -> None:
     two = [Subnet(f"subnet-{n}", "vpc-1", "us-east-1a", 10) for n in (1, 2)]
     [problem] = subnets.judge_room(two, 500)
-    assert "take 2 subnets of a /23 each" not in problem.line
-    assert "take 2 subnets of a /24 each" in problem.line
+    assert "use 2 subnets of size /23" not in problem.line
+    assert "use 2 subnets of size /24" in problem.line
     [problem] = subnets.judge_room(two, 200_000)
-    assert "take more subnets" in problem.line
+    assert "use more subnets" in problem.line
 
 
 def table(target: dict[str, str], **association: Any) -> dict[str, Any]:
@@ -125,9 +125,9 @@ def test_whose_policies_count(caller: str, role: str | None) -> None:
     ("found", "address", "words"),
     [
         ({"1.2.3.4"}, "1.2.3.4", None),
-        ({"5.6.7.8"}, "1.2.3.4", "hub.example.org leads to 5.6.7.8: point its A record to 1.2.3.4"),
-        (set(), "1.2.3.4", "hub.example.org leads nowhere: point its A record to 1.2.3.4"),
-        ({"5.6.7.8"}, "", "hub.example.org has to lead to the manager's address"),
+        ({"5.6.7.8"}, "1.2.3.4", "hub.example.org points to 5.6.7.8: point its A record to 1.2.3.4"),
+        (set(), "1.2.3.4", "hub.example.org points nowhere: point its A record to 1.2.3.4"),
+        ({"5.6.7.8"}, "", "hub.example.org has to point to the manager's address"),
     ],
 )
 def test_domains(found: set[str], address: str, words: str | None) -> None:
@@ -162,10 +162,10 @@ def test_networks_that_are_shared() -> None:
     assert names_taken.judge_egress("campus", "manager", "nat-gateway", []) == []
     assert names_taken.judge_egress("campus", "manager", "manager", ["autumn"]) == []
     [problem] = names_taken.judge_egress("campus", "manager", "nat-gateway", ["winter", "autumn"])
-    assert "as autumn, winter in it expects" in problem.line
+    assert "also used by autumn, winter" in problem.line
     assert names_taken.judge_network("spring", "vpc-1", "vpc-1") == []
     assert names_taken.judge_network("spring", "vpc-1", "vpc-2")[0].line.startswith(
-        "there is a cluster spring in the network vpc-1 already, and the settings say vpc-2: "
+        "there is already a cluster spring in the network vpc-1, and the settings name vpc-2: "
     )
 
 
@@ -177,7 +177,7 @@ def test_networks_that_are_shared() -> None:
             "403",
             [
                 Problem(
-                    "the bucket cloudjhub-spring-123456789012-us-east-1 belongs to somebody else: choose another "
+                    "the bucket cloudjhub-spring-123456789012-us-east-1 belongs to another account: choose another "
                     "`cluster`"
                 )
             ],

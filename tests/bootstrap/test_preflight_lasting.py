@@ -33,7 +33,7 @@ def test_an_address_is_one_that_aws_gives_in_the_managers_subnet(address: str, i
 def test_an_address_that_somebody_has_is_refused() -> None:
     [problem] = lasting.judge_address(IPv4Address("10.77.0.20"), SUBNET, "eni-1")
     assert problem.refuses
-    assert problem.line.startswith("the address 10.77.0.20 is eni-1's already")
+    assert problem.line.startswith("the address 10.77.0.20 belongs to eni-1")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_of_what_is_not_built_only_the_address_is_looked_at(site: Site) -> None:
     assert list(lasting.problems(site)) == []
     assert list(lasting.problems(with_address(site, "10.77.0.10"))) == []
     [problem] = lasting.problems(with_address(site, "10.77.200.10"))
-    assert "the manager's subnet 10.77.0.0/24 has no address 10.77.200.10" in problem.line
+    assert "the address 10.77.200.10 is not available in the manager's subnet 10.77.0.0/24" in problem.line
 
 
 @pytest.mark.filterwarnings(MOTO_WARNS)

@@ -161,7 +161,7 @@ def test_those_who_have_none_are_prepared_in_the_order_given(course: Course) -> 
     seen = course.outcomes(ready("cleo"), ready("ada"))
     said = course.run(workers, "prepare", "cleo", "bob", "ADA", "cleo", "--yes").output
     assert seen == [(["cleo", "ada"], 20)]
-    assert "2 ready" in said
+    assert "2 machines ready" in said
     course.run(workers, "prepare", "ada", "--yes", "--at-once", "7")
     assert seen[-1] == (["ada"], 7)
 
@@ -192,11 +192,11 @@ def test_a_second_run_has_nothing_to_do(course: Course) -> None:
 def test_what_is_wrong_is_told_in_one_line_after_the_others(course: Course) -> None:
     running = Prepared(key="bob", instance_id="i-bob", outcome=Outcome.RUNNING, message="the hub is down")
     course.outcomes(ready("ada"), running)
-    with pytest.raises(StepFailed, match="1 are not prepared: the hub is down"):
+    with pytest.raises(StepFailed, match="not prepared: 1 machine: the hub is down"):
         course.run(workers, "prepare", "ada", "bob", "--yes")
     stopped = Prepared(key="bob", instance_id="", outcome=Outcome.NOT_LAUNCHED, message=INTERRUPTED)
     course.outcomes(ready("ada"), stopped)
-    with pytest.raises(Interrupted, match="goes on from there"):
+    with pytest.raises(Interrupted, match="run the same command again"):
         course.run(workers, "prepare", "ada", "bob", "--yes")
 
 
@@ -244,7 +244,7 @@ def test_a_quota_that_cannot_be_read_leaves_the_option(course: Course) -> None:
 
 def test_only_the_clusters_types_are_taken(course: Course) -> None:
     seen = course.outcomes(ready("ada"))
-    with pytest.raises(SettingsError, match=r"take one of t3\.medium, t3\.large"):
+    with pytest.raises(SettingsError, match=r"use one of t3\.medium, t3\.large"):
         course.run(workers, "prepare", "ada", "--yes", "--instance-type", "p5.48xlarge")
     assert seen == []
     assert "a t3.large" in course.run(

@@ -91,7 +91,7 @@ def test_a_half_built_cluster(half_built: Site) -> None:
 def test_the_same_for_people(half_built: Site) -> None:
     lines = CliRunner().invoke(status, []).output.splitlines()
     assert lines[0].split() == ["cluster", "spring"]
-    assert "nobody has logged in yet" in "\n".join(lines)
+    assert "no user has logged in yet" in "\n".join(lines)
 
 
 def test_open_prints_the_address_where_there_is_no_browser(

@@ -63,7 +63,7 @@ def test_users_are_added_as_they_are_named(site: Site) -> None:
         "added carol", "added dan", "carol is an administrator now", "dan is an administrator now",
     ]  # fmt: skip
     assert lines(site, "add", "carol") == ["nothing to change"]
-    assert lines(site, "add", "carol", "--no-admin") == ["carol is no administrator any more"]
+    assert lines(site, "add", "carol", "--no-admin") == ["carol is no longer an administrator"]
     assert users.read_people(site).admins == {"ada", "dan"}
 
 

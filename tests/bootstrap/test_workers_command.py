@@ -83,7 +83,7 @@ def test_records_and_machines_are_listed_together(cluster: Built) -> None:
 
 
 def test_the_list_for_people_tells_the_same(cluster: Built) -> None:
-    assert "nobody" in cluster.run(workers, "list").output
+    assert "no user has logged in yet" in cluster.run(workers, "list").output
     cluster.worker("alice/gpu", keep_until=NOW + timedelta(hours=2))
     assert "alice/gpu" in cluster.run(workers, "list").output
 
@@ -172,7 +172,7 @@ def test_all_means_all_of_this_cluster_and_asks_for_its_name(cluster: Built) -> 
         cluster.instance("alice", cluster="autumn", stopped=True),
         cluster.instance("manager", role="manager", stopped=True),
     }
-    with pytest.raises(Refused, match="nothing was done"):
+    with pytest.raises(Refused, match="nothing was changed"):
         cluster.run(workers, "terminate", "--all", typed="autumn\n")
     assert set(cluster.states().values()) == {"stopped"}
     cluster.run(workers, "terminate", "--all", typed="spring\n")
@@ -192,7 +192,7 @@ def test_homes_go_only_if_that_is_said_also_of_machines_that_are_gone(cluster: B
     cluster.run(workers, "terminate", "alice", "--yes")
     assert "nothing to terminate" in cluster.run(workers, "terminate", "alice", "--yes").output
     said = cluster.run(workers, "terminate", "alice", "--with-home", "--dry-run").output
-    assert f"DELETE its home {alice.home_volume}" in said
+    assert f"DELETE its home disk {alice.home_volume}" in said
     cluster.run(workers, "terminate", "alice", "--with-home", "--yes")
     volumes = [one["VolumeId"] for one in cluster.ec2.describe_volumes()["Volumes"]]
     assert alice.home_volume not in volumes

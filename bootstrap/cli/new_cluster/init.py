@@ -19,7 +19,7 @@ from bootstrap.cli.new_cluster.questions import (
     put,
     questions,
 )
-from bootstrap.cli.options import NameValue, file_option, yes_option
+from bootstrap.cli.options import NameValue, counted, file_option, yes_option
 from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.document import WrongSetting
@@ -31,11 +31,11 @@ from hub.users.names import People
 
 NO_DOMAIN = "-"
 
-# A flag for each key that init asks for, and for those that it does not ask for but people set at once.
+# A flag for each key that init asks for, and for others that people set at the beginning.
 FLAGS: Mapping[str, tuple[str, Any, str]] = {
     "cluster": ("--cluster", str, "Name of the cluster."),
     "region": ("--region", str, "Region of AWS."),
-    "owner": ("--owner", str, "Who answers for the machines."),
+    "owner": ("--owner", str, "Who is responsible for the machines; their Owner tag."),
     "users": ("--users", int, "How many users are expected."),
     "hours": ("--hours", float, "Hours a month that each works."),
     "network.name": ("--network", str, "Name of the network; clusters of the same name share one."),
@@ -60,20 +60,20 @@ FLAGS: Mapping[str, tuple[str, Any, str]] = {
         click.Choice([one.value for one in Https]),
         "Where the certificate comes from.",
     ),
-    "manager.email": ("--email", str, "Whom Let's Encrypt writes to."),
+    "manager.email": ("--email", str, "Let's Encrypt's contact."),
     "manager.certificate": ("--certificate", str, "Your own certificate, PEM."),
     "manager.key": ("--key", str, "Its key, PEM."),
     "login.authenticator": ("--authenticator", str, "How users log in."),
-    "policy.idle_timeout": ("--idle-timeout", str, "Stop a machine that nobody used for so long."),
+    "policy.idle_timeout": ("--idle-timeout", str, "Stop a machine that has not been used for this long."),
 }
 LISTS = ("network.worker_subnets", "workers.types")
 
 
 def _flagged(command: Any) -> Any:
     """The command with an option for each of the flags, named by its key."""
-    for key, (flag, kind, words) in reversed(list(FLAGS.items())):
+    for key, (flag, kind, help_text) in reversed(list(FLAGS.items())):
         parameter = key.replace(".", "__")
-        command = click.option(flag, parameter, type=kind, multiple=key in LISTS, help=words)(command)
+        command = click.option(flag, parameter, type=kind, multiple=key in LISTS, help=help_text)(command)
     return command
 
 
@@ -85,7 +85,7 @@ def _flagged(command: Any) -> Any:
     "options",
     multiple=True,
     type=NameValue("client_id=abc"),
-    help="An option of the authenticator, NAME=VALUE; several values with ; between; may be repeated.",
+    help="An option of the authenticator, NAME=VALUE; separate several values by ; and repeat it for more options.",
 )
 @click.option("--admin", "admins", multiple=True, help="A user who administers the hub; may be repeated.")
 @click.option("--user", "names", multiple=True, help="Another user; may be repeated.")
@@ -93,23 +93,23 @@ def _flagged(command: Any) -> Any:
     "--from-cloudjhub",
     "old",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Take over the settings and users of cloudJHub, from its checkout or its manager's /etc/jupyterhub.",
+    help="Import the settings and users of the earlier cloudJHub, from its checkout or its manager's /etc/jupyterhub.",
 )
-@click.option("--force", is_flag=True, help="Overwrite the files that are there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 @yes_option
 def init(
     file: Path, options: tuple[tuple[str, str], ...], admins: tuple[str, ...], names: tuple[str, ...],
     old: Path | None, force: bool, yes: bool, **flags: Any,
 ) -> None:  # fmt: skip
-    """Write the settings of a new cluster. Asks for what the flags do not tell; --yes takes the defaults."""
+    """Write the settings of a new cluster. Asks for what the flags do not give; --yes uses the defaults."""
     _refuse_overwriting(file, force)
-    told: Answers = {}
+    flagged: Answers = {}
     for key in FLAGS:
         value = flags[key.replace(".", "__")]
         if value not in (None, ()):
-            put(told, key, list(value) if key in LISTS else value)
-    moved = _migrated(old, told)
-    answers = _merged(moved.answers, told)
+            put(flagged, key, list(value) if key in LISTS else value)
+    moved = _migrated(old, flagged)
+    answers = _merged(moved.answers, flagged)
     _complete(answers, file, yes=yes)
     _give_options(answers, options, yes=yes)
     settings = _accepted(answers, file)
@@ -117,16 +117,16 @@ def init(
     _refuse_overwriting(settings.login.users_file, force)
     _write(settings.login.users_file, kept.users_file_text(people))
     _write(file, text(settings, file.parent))
-    _tell(file, settings, people, moved.notes)
+    _report(file, settings, people, moved.notes)
 
 
 def _refuse_overwriting(file: Path, force: bool) -> None:
     if file.exists() and not force:
         raise SettingsError(
-            f"{file} is there already: edit it, name another with --file, or overwrite it with --force"
+            f"{file} already exists: edit it, name another with --file, or overwrite it with --force"
         )
     if not file.parent.is_dir():
-        raise SettingsError(f"{file.parent} is no directory: create it first")
+        raise SettingsError(f"{file.parent} is not a directory: create it first")
 
 
 def _write(file: Path, content: str) -> None:
@@ -138,14 +138,14 @@ def _write(file: Path, content: str) -> None:
         ) from error
 
 
-def _migrated(old: Path | None, told: Answers) -> migration.Migration:
+def _migrated(old: Path | None, flagged: Answers) -> migration.Migration:
     if old is None:
         return migration.Migration()
     return migration.migrate(
         migration.find(old),
-        vpc=get(told, "network.vpc") or "",
-        manager_subnet=get(told, "network.manager_subnet") or "",
-        worker_subnets=tuple(get(told, "network.worker_subnets") or ()),
+        vpc=get(flagged, "network.vpc") or "",
+        manager_subnet=get(flagged, "network.manager_subnet") or "",
+        worker_subnets=tuple(get(flagged, "network.worker_subnets") or ()),
     )
 
 
@@ -159,7 +159,7 @@ def _merged(under: Answers, over: Answers) -> Answers:
 
 
 def _complete(answers: Answers, file: Path, *, yes: bool) -> None:
-    """Asks for what is not answered yet; with `yes`, takes the defaults."""
+    """Asks for what is not answered yet; with `yes`, uses the defaults."""
     for question in questions(_region(), getpass.getuser()):
         if get(answers, question.key) is None and question.is_asked(answers):
             given = question.default(answers) if yes else _ask(question, answers, file)
@@ -169,13 +169,13 @@ def _complete(answers: Answers, file: Path, *, yes: bool) -> None:
 
 
 def _give_options(answers: Answers, given: tuple[tuple[str, str], ...], *, yes: bool) -> None:
-    """The authenticator's options; asks for those that it cannot do without."""
+    """Adds the authenticator's options; asks for those that are required."""
     authenticator = get(answers, "login.authenticator")
     for name, value in given:
         put(answers, f"login.options.{name}", option_value(authenticator, name, value))
     for question in option_questions(authenticator):
         if get(answers, question.key) is None and not yes:
-            value = str(click.prompt(question.words))
+            value = str(click.prompt(question.text))
             put(answers, question.key, value.split() if question.is_list else value)
 
 
@@ -189,12 +189,12 @@ def _ask(question: Question, answers: Answers, file: Path) -> Any:
         _check(question, value, file)
         return value
 
-    shown = f"{question.words} ({', '.join(question.choices)})" if question.choices else question.words
+    shown = f"{question.text} ({', '.join(question.choices)})" if question.choices else question.text
     return click.prompt(shown, default=default, value_proc=checked)
 
 
 def _check(question: Question, value: Any, file: Path) -> None:
-    """Raises UsageError, which asks again, for what cluster.yaml would not take."""
+    """Raises UsageError, which asks again, for what cluster.yaml would refuse."""
     trial: Answers = {"cluster": "trial", "region": "us-east-1", "owner": "trial"}
     put(trial, question.key, str(value).split() if question.is_list else "" if value == NO_DOMAIN else value)
     if question.key == "manager.https":
@@ -208,7 +208,7 @@ def _check(question: Question, value: Any, file: Path) -> None:
 
 
 def _number(given: str) -> float | str:
-    """What was typed as the number that it is, else as it is."""
+    """A number, if it is one, else the text."""
     try:
         return int(given)
     except ValueError:
@@ -220,7 +220,7 @@ def _number(given: str) -> float | str:
 
 
 def _accepted(answers: Answers, file: Path) -> ClusterSettings:
-    """The settings. Raises SettingsError that names the flag: there is no file yet in which anything stands."""
+    """The settings. Raises SettingsError that names the flag: there is no file yet."""
     try:
         return _settings(answers, file)
     except WrongSetting as error:
@@ -237,7 +237,7 @@ def _settings(answers: Answers, file: Path) -> ClusterSettings:
 def _people(
     found: People, admins: tuple[str, ...], names: tuple[str, ...], owner: str, *, yes: bool
 ) -> People:
-    """The users so far with those named; asks for an administrator if there is none."""
+    """The imported users and those named; asks for an administrator if there is none."""
     people = kept.adding(admins, admin=True)(kept.adding(names, admin=None)(found))
     if people.admins or yes:
         return people
@@ -259,12 +259,12 @@ def _region() -> str:
     return boto3.Session().region_name or "us-east-1"
 
 
-def _tell(file: Path, settings: ClusterSettings, people: People, notes: list[str]) -> None:
+def _report(file: Path, settings: ClusterSettings, people: People, notes: list[str]) -> None:
     users = settings.login.users_file
-    click.echo(f"wrote {file}, and {users} with {len(people.users)} users")
+    click.echo(f"wrote {file}, and {users} with {counted(len(people.users), 'user')}")
     for note in notes:
         click.echo(f"note: {note}")
     if not people.admins:
-        click.echo(f"note: nobody is an administrator: write `admin` behind a name in {users}")
+        click.echo(f"note: no user is an administrator: write `admin` after a name in {users}")
     option = "" if file.name == "cluster.yaml" and file.parent == Path() else f" --file {file}"
     click.echo(f"next: cloudjhub plan{option}")

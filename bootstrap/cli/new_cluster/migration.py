@@ -1,4 +1,4 @@
-"""From cloudJHub's files to a cluster of ours: what has a counterpart, who the users are, and notes on the rest."""
+"""Import of the earlier cloudJHub's files: settings with a counterpart, the users, and notes on the rest."""
 
 import json
 import re
@@ -40,13 +40,13 @@ _SAME: Mapping[str, tuple[str, ...]] = {
     "cluster": ("JUPYTER_CLUSTER",),
 }
 _WITHOUT_COUNTERPART: Mapping[str, str] = {
-    "SERVER_USERNAME": "nobody logs in to the machines by SSH any more: use Session Manager",
+    "SERVER_USERNAME": "machines have no SSH any more: use Session Manager",
     "WORKER_USERNAME": "users work under one name of the image's own",
     "KEY_NAME": "no SSH key is needed or kept anywhere",
     "IGNORE_PERMISSIONS": "there is no SSH key whose permissions matter",
-    "WORKER_AMI": "the worker image is built anew",
+    "WORKER_AMI": "a new worker image is built",
     "WORKER_SECURITY_GROUPS": "`cloudjhub up` makes its own security groups",
-    "WORKER_SERVER_NAME": "machines get the same kind of name by themselves",
+    "WORKER_SERVER_NAME": "machines are named automatically",
     "AVAILABILITY_ZONE": "workers are in the zones of their subnets",
     "JUPYTER_MANAGER_IP": "the new manager has an address of its own",
     "MANAGER_IP_ADDRESS": "the new manager has an address of its own",
@@ -61,12 +61,12 @@ class Found:
     instance_config: str | None = None
     userlist: str | None = None
     secure: str | None = None
-    """Nothing but the VPC's id is taken from it: it holds access keys."""
+    """Only the VPC's id is read from it: it holds access keys."""
 
 
 @dataclass(slots=True)
 class Migration:
-    """What was found: `answers` has the keys of cluster.yaml, as far as they are known."""
+    """What was found: `answers` has the known keys of cluster.yaml."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     people: People = field(default_factory=People)
@@ -77,7 +77,7 @@ class Migration:
 
 
 def find(directory: Path) -> Found:
-    """cloudJHub's files in its checkout, or copied from its manager. Raises SettingsError if none is there."""
+    """cloudJHub's files in its checkout, or copied from its manager. Raises SettingsError if there are none."""
     texts = {name: _text(directory, name) for name in (SERVER_CONFIG, INSTANCE_CONFIG, USERLIST, SECURE)}
     if texts[SERVER_CONFIG] is None and texts[INSTANCE_CONFIG] is None and texts[USERLIST] is None:
         raise SettingsError(
@@ -95,8 +95,8 @@ def find(directory: Path) -> Found:
 def migrate(
     found: Found, *, vpc: str = "", manager_subnet: str = "", worker_subnets: tuple[str, ...] = ()
 ) -> Migration:
-    """The settings and users in cloudJHub's files. The manager's subnet stands in none of them; with it, the old
-    network goes on being used, or what is given of it. Raises SettingsError for a file that is no JSON.
+    """The settings and users in cloudJHub's files. The manager's subnet is in none of them; if it is given, the old
+    network is used. Raises SettingsError for a file that is not JSON.
     """
     given = {**_config(found.instance_config, INSTANCE_CONFIG), **_config(found.server_config, SERVER_CONFIG)}
     known = {name: value for name, keys in _SAME.items() if (value := _first(given, keys)) not in (None, "")}
@@ -107,7 +107,7 @@ def migrate(
     subnets = worker_subnets or ((str(known["subnet"]),) if "subnet" in known else ())
     _network(subnets, vpc or (recorded[1] if recorded else ""), manager_subnet, moved)
     _login(moved)
-    _tell_of_the_rest(given, moved)
+    _note_the_rest(given, moved)
     _people(found.userlist, moved)
     return moved
 
@@ -121,7 +121,7 @@ def _text(directory: Path, name: str) -> str | None:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{file} cannot be read: {error}: mend it or take it away") from error
+            raise SettingsError(f"{file} cannot be read: {error}: fix it or remove it") from error
     return None
 
 
@@ -129,12 +129,12 @@ def _config(text: str | None, name: str) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        told = json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{name} is not JSON ({error}): mend it or take it away") from error
-    if not isinstance(told, dict):
-        raise SettingsError(f"{name} is no JSON object: mend it or take it away")
-    return told
+        raise SettingsError(f"{name} is not JSON ({error}): fix it or remove it") from error
+    if not isinstance(found, dict):
+        raise SettingsError(f"{name} is not a JSON object: fix it or remove it")
+    return found
 
 
 def _first(given: Mapping[str, Any], keys: Iterable[str]) -> Any:
@@ -187,7 +187,7 @@ def _disks(known: Mapping[str, Any], moved: Migration) -> None:
     disk = moved.answers.get("workers", {}).get("disk", SMALLEST_DISK)
     if disk < SMALLEST_DISK:
         moved.put("workers", "disk", SMALLEST_DISK)
-        moved.notes.append(f"WORKER_EBS_SIZE: {disk} GB becomes {SMALLEST_DISK}: the new image needs them")
+        moved.notes.append(f"WORKER_EBS_SIZE: {disk} GB becomes {SMALLEST_DISK}: the new image needs it")
 
 
 def _number(key: str, value: Any) -> int:
@@ -201,7 +201,7 @@ def _image(known: Mapping[str, Any], moved: Migration) -> None:
     if "custom_image" in known:
         moved.put("workers", "base", str(known["custom_image"]))
         moved.notes.append(
-            "CUSTOM_WORKER_AMI: the new worker image is built from it; it must be a Linux of today with Python 3.11"
+            "CUSTOM_WORKER_AMI: the new worker image is built from it; it must be a current Linux with Python 3.11"
             " or newer. Otherwise set workers.base to ubuntu-24.04 and name what you added in workers.packages"
         )
 
@@ -210,7 +210,8 @@ def _timeout(known: Mapping[str, Any], moved: Migration) -> None:
     if "timeout" in known:
         moved.put("policy", "idle_timeout", _number("timeout", known["timeout"]))
         moved.notes.append(
-            "JUPYTER_NOTEBOOK_TIMEOUT: is policy.idle_timeout, and holds now: cloudJHub's culler always took an hour."
+            "JUPYTER_NOTEBOOK_TIMEOUT: became policy.idle_timeout, and is obeyed:"
+            " cloudJHub's culler always waited an hour."
             " A running cell or program counts as work, an open tab does not"
         )
 
@@ -226,7 +227,7 @@ def _network(subnets: tuple[str, ...], vpc: str, manager_subnet: str, moved: Mig
     there = " and ".join(part for part in (vpc, *subnets) if part)
     moved.notes.append(
         f"SUBNET_ID, VPC_ID: {there + ' could be' if there else 'no network was'} found;"
-        " a network of its own is built. To use the old one, give --vpc, --worker-subnet"
+        " a new network will be built. To use the old one, give --vpc, --worker-subnet"
         " and --manager-subnet (a public one)"
     )
 
@@ -234,30 +235,30 @@ def _network(subnets: tuple[str, ...], vpc: str, manager_subnet: str, moved: Mig
 def _login(moved: Migration) -> None:
     moved.put("login", "authenticator", "native")
     moved.notes.append(
-        "noauthenticator let everybody in with any password: now each user has a password of their own (native)."
+        "noauthenticator accepted any password: now each user has a password of their own (native)."
         " If jupyterhub_config.py named GitHub or another: set login.authenticator and login.options"
     )
 
 
-def _tell_of_the_rest(given: Mapping[str, Any], moved: Migration) -> None:
-    """A note on each key that goes nowhere."""
+def _note_the_rest(given: Mapping[str, Any], moved: Migration) -> None:
+    """A note on each key without a counterpart."""
     used = {key for keys in _SAME.values() for key in keys}
     for key, value in given.items():
         if key in used or value in ("", None):
             continue
-        reason = _WITHOUT_COUNTERPART.get(key, "is not known: there is nothing like it")
+        reason = _WITHOUT_COUNTERPART.get(key, "is unknown and was not imported")
         moved.notes.append(f"{key[:60]}: {reason}")
 
 
 def _people(userlist: str | None, moved: Migration) -> None:
     """Lines as cloudJHub read them: a name without spaces, and perhaps `admin`."""
     if userlist is None:
-        moved.notes.append("userlist: not found, so that the users file holds only whom you name now")
+        moved.notes.append("userlist: not found, so the users file holds only the users you name now")
     for line in (userlist or "").splitlines():
         name, *more = line.split() or [""]
         if name == TOKEN_USER:
             moved.notes.append(
-                f"userlist: {name} is left out: it stood for the culler's token, which is not needed"
+                f"userlist: {name} is left out: it held the culler's token, which is not needed"
             )
         elif name:
             _person(name, more[:1] == ["admin"], moved)

@@ -13,9 +13,9 @@ Answers = dict[str, Any]
 """The keys of cluster.yaml with their values, sections nested."""
 
 WAYS_OUT = {
-    Egress.NAT_GATEWAY: "AWS runs it; nothing to look after",
-    Egress.MANAGER: "the manager forwards; no internet for workers while it restarts",
-    Egress.PUBLIC_ADDRESS: "each worker has an address while it runs; nobody reaches it from outside",
+    Egress.NAT_GATEWAY: "run by AWS; no maintenance",
+    Egress.MANAGER: "the manager forwards; workers have no internet while it restarts",
+    Egress.PUBLIC_ADDRESS: "each worker has an address while it runs; it cannot be reached from outside",
 }
 
 
@@ -24,7 +24,7 @@ class Question:
     """A question for `key`, with dots. `default` and `hint` may depend on what was answered before."""
 
     key: str
-    words: str
+    text: str
     default: Callable[[Answers], Any]
     hint: Callable[[Answers], Sequence[str]] = lambda _: ()
     choices: tuple[str, ...] = ()
@@ -49,16 +49,16 @@ def put(answers: Answers, key: str, value: Any) -> None:
 
 
 def questions(region: str, owner: str) -> tuple[Question, ...]:
-    """In the order in which they are asked; `region` and `owner` are the operator's own, as far as known."""
+    """In the order in which they are asked; `region` and `owner` are the operator's own, if known."""
     return (
         Question(
             "cluster", "Name of the cluster", lambda _: "jupyter",
-            _said("part of every name; cannot be changed later"),
+            _hint("part of every name; cannot be changed later"),
         ),
         Question("region", "Region of AWS", lambda _: region),
-        Question("owner", "Who answers for its machines (becomes their Owner tag)", lambda _: owner),
+        Question("owner", "Who is responsible for its machines (becomes their Owner tag)", lambda _: owner),
         Question("users", "How many users", lambda _: 20),
-        Question("hours", "Hours a month that each of them works", lambda _: 30),
+        Question("hours", "Hours a month that each user works", lambda _: 30),
         Question(
             "network.egress", "How workers reach the internet", lambda _: Egress.NAT_GATEWAY.value, _ways_out,
             tuple(one.value for one in Egress), lambda answers: not get(answers, "network.vpc"),
@@ -66,16 +66,16 @@ def questions(region: str, owner: str) -> tuple[Question, ...]:
         Question(
             "workers.types", "Instance types that users choose among, the default one first",
             lambda _: " ".join(Workers().types),
-            _said("t3.medium has 4 GB of memory, t3.large 8, m7i.large 8 and steady CPU"),
+            _hint("t3.medium has 4 GB of memory, t3.large 8, m7i.large 8 and steady CPU"),
             is_list=True,
         ),
         Question(
             "workers.home_disk", "Home disk of each user in GB", lambda _: Workers().home_disk,
-            _said("$0.08 a GB and month"),
+            _hint("$0.08 a GB and month"),
         ),
         Question(
-            "manager.domain", "The hub's name in the DNS, - for none", lambda _: "-",
-            _said("with a name of your own, browsers trust the hub's certificate; without one, they warn"),
+            "manager.domain", "The hub's DNS name, - for none", lambda _: "-",
+            _hint("with a DNS name, browsers can trust the hub's certificate; without one, they show a warning"),
         ),
         Question(
             "manager.https", "Where its certificate comes from", lambda _: Https.LETS_ENCRYPT.value,
@@ -85,12 +85,12 @@ def questions(region: str, owner: str) -> tuple[Question, ...]:
             "login.authenticator", "How users log in", lambda _: Authenticator.NATIVE.value,
             choices=_authenticators(),
         ),
-        Question("policy.idle_timeout", "Stop a machine when nobody has used it for", lambda _: "1h"),
+        Question("policy.idle_timeout", "Stop a machine when it has not been used for", lambda _: "1h"),
     )  # fmt: skip
 
 
 def option_questions(authenticator: str) -> tuple[Question, ...]:
-    """What the authenticator cannot do without."""
+    """The authenticator's required options."""
     choice = CHOICES.get(authenticator)
     return tuple(
         Question(
@@ -103,7 +103,7 @@ def option_questions(authenticator: str) -> tuple[Question, ...]:
 
 
 def option_value(authenticator: str, name: str, text: str) -> Any:
-    """An option as its authenticator takes it: a list where it wants one, else a number, true, false or the text."""
+    """An option's value in the type that the authenticator expects: list, true or false, number, or text."""
     option = CHOICES[authenticator].options.get(name) if authenticator in CHOICES else None
     if option is not None and option.kind in (LIST, TEMPLATES):
         return [part.strip() for part in text.split(";")]
@@ -114,15 +114,15 @@ def option_value(authenticator: str, name: str, text: str) -> Any:
     return text
 
 
-def _said(*lines: str) -> Callable[[Answers], Sequence[str]]:
+def _hint(*lines: str) -> Callable[[Answers], Sequence[str]]:
     return lambda _: lines
 
 
 def _ways_out(answers: Answers) -> Sequence[str]:
-    """What each choice costs for so many users and hours."""
+    """What each choice costs a month for these users and hours."""
     costs = egress_costs(int(get(answers, "users")), float(get(answers, "hours")))
     return [
-        f"{egress.value}: ${costs[egress][0]:,.0f} a month; {words}" for egress, words in WAYS_OUT.items()
+        f"{egress.value}: ${costs[egress][0]:,.0f} a month; {remark}" for egress, remark in WAYS_OUT.items()
     ]
 
 
