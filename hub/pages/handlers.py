@@ -93,8 +93,8 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
         if worker is None:
             worker = await self.parts.calls.read(lambda: self.parts.store.by_instance(instance_id))
         if worker is None:
-            raise NotOurWorker(f"{instance_id} is no worker of this cluster")
-        raise NotReady(f"nobody waits for the server of {worker.key}")
+            raise NotOurWorker(f"{instance_id} is not a worker of this cluster")
+        raise NotReady(f"no start of {worker.key} is pending")
 
 
 class WorkersHandler(BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types

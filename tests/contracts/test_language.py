@@ -44,9 +44,7 @@ CHECKED = (
     "docs/storm.md",
     "docs/traces.md",
     "docs/unverified.md",
-    "hub/clients",
-    "hub/drain",
-    "hub/spawn",
+    "hub",
     "pyproject.toml",
 )
 NO_TEXT = {".svg", ".png", ".pyc", ".json"}

@@ -17,7 +17,7 @@ from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry
 from lifecycle_app.model.worker import State
 from tests.hub.fakes import NOON, FakeStore, calls, worker
-from tests.hub.test_startup import Case
+from tests.hub.test_start_protocol import Case
 
 BAD = BadRecord("ada", "state is missing", "i-00000001")
 MINUTE = timedelta(minutes=1)

@@ -1,7 +1,7 @@
 """A class of thirty logs in through the real hub and proxy: counted is what it costs, never how long it takes.
 
 `make storm` begins with it. Not in `make test`: how many starts go together depends on how fast logins come through,
-which other tests on the same cores decide; tests/hub/test_starting.py counts them in virtual time.
+which other tests on the same cores decide; tests/hub/test_launcher.py counts them in virtual time.
 """
 
 import os

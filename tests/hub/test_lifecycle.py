@@ -1,15 +1,17 @@
-"""The shared reader: one read for all, and what is not known stays as it was."""
+"""The copy of the records, one read for all spawners; and stop requests."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from hub.clients.lifecycle import OVERLAP, Reader
+from hub.clients.lifecycle import OVERLAP, Reader, StopRequests, stop_entry
+from hub.errors import StopNotSent
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.worker import EPOCH, State
-from tests.hub.fakes import NOON, FakeStore, calls, worker
+from tests.hub.fakes import NOON, FakeStore, calls, refusal, worker
 
 MINUTE = timedelta(minutes=1)
 
@@ -101,3 +103,42 @@ async def test_hub_does_not_wait_for_ever_for_the_first_copy(monkeypatch: pytest
     known = reader(store)
     assert not await known.loaded()
     await known.close()
+
+
+class FakeEvents:
+    """Takes events, or does not."""
+
+    def __init__(self, failed: int = 0, error: Exception | None = None) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self._failed = failed
+        self._error = error
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
+        if self._error:
+            raise self._error
+        self.entries += Entries
+        return {"FailedEntryCount": self._failed, "Entries": [{"ErrorCode": "InternalFailure"}]}
+
+
+def test_entry_as_a_whole() -> None:
+    entry = stop_entry("test", "ada/gpu", "i-1", "boss", NOON)
+    assert json.loads(entry.pop("Detail")) == {
+        "cluster": "test",
+        "worker": "ada/gpu",
+        "instance_id": "i-1",
+        "requested_at": NOON.timestamp(),
+        "requested_by": "boss",
+    }
+    assert entry == {"Source": "cloudjhub.hub", "DetailType": "Stop Requested"}
+
+
+async def test_event_is_put() -> None:
+    events: Any = FakeEvents()
+    await StopRequests(events, calls(), "test").send("ada", "i-1", "ada", NOON)
+    assert events.entries == [stop_entry("test", "ada", "i-1", "ada", NOON)]
+
+
+@pytest.mark.parametrize("events", [FakeEvents(failed=1), FakeEvents(error=refusal("AccessDenied"))])
+async def test_event_that_is_not_accepted_is_an_error(events: Any) -> None:
+    with pytest.raises(StopNotSent, match="ada"):
+        await StopRequests(events, calls(), "test").send("ada", "i-1", "ada", NOON)

@@ -1,16 +1,95 @@
-"""A proxy that has forgotten its routes is given them again, and one that has them is left alone."""
+"""SQLite, garbage collection, hashing and the proxy's routes, as the hub sets them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import ClientError
+from jupyterhub import orm
+from jupyterhub.oauth import provider
 from jupyterhub.proxy import ConfigurableHTTPProxy
+from jupyterhub.utils import compare_token, new_token
+from sqlalchemy import text
 
+from hub.config import tuning
 from hub.config.tuning import Proxy
+from hub.identity import worker_token
+
+
+def test_a_commit_waits_for_no_disk_and_keys_are_still_checked(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
+    session = orm.new_session_factory(url, **tuning.database_options())()
+    asked = {
+        name: session.execute(text(f"PRAGMA {name}")).scalar()
+        for name in ("journal_mode", "synchronous", "foreign_keys")
+    }
+    session.close()
+    session.get_bind().dispose()
+    assert asked == {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1}
+
+
+def test_what_was_committed_is_there_for_whoever_opens_the_database_next(tmp_path: Path) -> None:
+    """Though the first connection is still open, as a killed hub's is."""
+    url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
+    first = orm.new_session_factory(url, **tuning.database_options())()
+    first.add(orm.User(name="ada"))
+    first.commit()
+    second = orm.new_session_factory(url, **tuning.database_options())()
+    assert orm.User.find(second, "ada") is not None
+    for session in (first, second):
+        session.close()
+        session.get_bind().dispose()
+
+
+@pytest.fixture
+def garbage_as_before() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("garbage_as_before")
+def test_what_is_there_when_the_hub_starts_is_never_looked_at_for_garbage_again() -> None:
+    kept: list[dict[str, int]] = [{} for _ in range(10_000)]
+    tuning.freeze_garbage()
+    assert gc.get_freeze_count() >= len(kept)
+    assert gc.isenabled()
+    assert gc.get_threshold()[0] == tuning.YOUNG
+
+
+@pytest.fixture
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider, "hash_token", provider.hash_token)
+    tuning.hash_long_secrets_once()
+
+
+@pytest.mark.usefixtures("_settled")
+@pytest.mark.parametrize(
+    ("secret", "rounds"),
+    [
+        (worker_token("key", "physics", "ada", "i-1"), "1"),
+        (new_token(), "1"),
+        ("x" * 31, "16384"),
+        ("chosen by somebody", "16384"),
+    ],
+    ids=["a worker's", "JupyterHub's", "a little too short", "words"],
+)
+def test_only_secrets_that_somebody_may_have_chosen_are_hashed_many_times(secret: str, rounds: str) -> None:
+    session = orm.new_session_factory("sqlite://")()
+    server = provider.make_provider(lambda: session, "/", "/login")
+    client = server.add_client("jupyterhub-user-ada", secret, "/user/ada/oauth_callback")
+    assert client.secret.split(":")[:2] == ["sha512", rounds]
+    assert compare_token(client.secret, secret)
+    assert not compare_token(client.secret, secret[:-1] + "!")
+    session.close()
+    session.get_bind().dispose()
+
 
 HUB: dict[str, Any] = {"/": {}}
 USER: dict[str, Any] = {"/user/ann/": {}}

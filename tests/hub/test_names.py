@@ -1,15 +1,28 @@
-"""Names: one spelling each, a clear refusal, and nothing that two of them share."""
+"""User names, sign-up codes and the list of users: one spelling each, clear refusals, every mistake named."""
 
+import re
 import unicodedata
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
+from hub.errors import SettingsError
 from hub.identity import worker_token
 from hub.spawn.instances import filter_value
 from hub.spawn.launch_request import client_token
 from hub.users.handlers import server_name_problem
-from hub.users.names import LONGEST, name_problem, normalised
+from hub.users.names import (
+    LONGEST,
+    People,
+    from_file,
+    is_code_of,
+    name_problem,
+    normalised,
+    parse,
+    sign_up_code,
+    to_json,
+)
 from lifecycle_app.model.worker import worker_key
 
 ACCEPTED = [
@@ -165,3 +178,84 @@ def test_server_token_depends_on_key_cluster_worker_and_instance() -> None:
 )
 def test_filter_value_has_only_wildcards_that_widen(name: str, expected: str) -> None:
     assert filter_value(name) == expected
+
+
+CODE = sign_up_code("key", "spring", "ada")
+
+
+def test_code_follows_from_key_cluster_and_name() -> None:
+    assert re.fullmatch(r"([A-Z2-7]{4}-){3}[A-Z2-7]{4}", CODE)
+    assert sign_up_code("key", "spring", "ada") == CODE
+    others = {
+        sign_up_code(*those)
+        for those in (("k", "spring", "ada"), ("key", "s", "ada"), ("key", "spring", "李"))
+    }
+    assert len(others | {CODE}) == 4
+
+
+@pytest.mark.parametrize("told", [CODE, CODE.lower(), CODE.replace("-", ""), f"  {CODE.replace('-', ' ')} "])
+def test_code_may_be_typed_in_any_way(told: str) -> None:
+    assert is_code_of(told, "key", "spring", "ada")
+    assert not is_code_of(told, "key", "spring", "bob")
+
+
+@pytest.mark.parametrize("told", ["", "-", CODE[:-1], CODE + "A", "\ud800", "ä" * 16])
+def test_anything_else_is_no_code(told: str) -> None:
+    assert not is_code_of(told, "key", "spring", "ada")
+
+
+def people(users: str = "", admins: str = "", removed: str = "") -> People:
+    return People(frozenset(users.split()), frozenset(admins.split()), frozenset(removed.split()))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{}", people()),
+        ('{"users": {"alice": {}}}', people("alice")),
+        ('{"users": {"Alice": {"admin": true}}, "removed": ["bob"]}', people("alice", "alice", "bob")),
+        ('{"users": {"alice": {"admin": true}}, "removed": ["ALICE"]}', people("", "", "alice")),
+        ('{"users": {"m\u0308": {"admin": false, "mail": "x"}}, "later": 1}', people("m\u0308")),
+    ],
+)
+def test_reads_names_as_the_hub_knows_them_and_removed_wins(text: str, found: People) -> None:
+    assert parse(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "Expecting value"),
+        ("[]", "not an object"),
+        ('{"users": ["alice"]}', "`users`"),
+        ('{"users": {"alice": true}}', "`users`"),
+        ('{"users": {"alice": {"admin": "yes"}}}', "`admin` of 'alice'"),
+        ('{"users": {"a/b": {}}}', "character /"),
+        ('{"removed": "bob"}', "`removed`"),
+        ('{"removed": [1]}', "`removed`"),
+    ],
+)
+def test_mistake_is_named(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse(text)
+
+
+def test_what_is_written_is_read() -> None:
+    known = people().with_user("Ada").with_user("boss", admin=True).with_user("李").without("bob")
+    assert known == people("ada boss 李", "boss", "bob")
+    assert parse(to_json(known)) == known
+    assert known.with_user("BOB").without("boss").with_user("boss") == people("ada boss bob 李")
+
+
+def test_users_file(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text("# class of 2026\n\nAda\nbob the builder\nboss admin\n", encoding="utf-8")
+    found = from_file(file)
+    assert found == People(frozenset({"ada", "bob the builder", "boss"}), frozenset({"boss"}))
+
+
+def test_bad_line_in_the_users_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text("ada\n../bob\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"users, line 2: .*character /"):
+        from_file(file)
