@@ -37,14 +37,14 @@ class BaseImage:
 
     image: str
     system: Base
-    """The kind of system on it, as far as its package manager goes."""
+    """The kind of its system, which decides its package manager."""
     architecture: str
     root_device: str
     root_size: int
 
 
 def architecture_of(aws: Aws, types: Sequence[str]) -> str:
-    """The one architecture of these instance types: x86_64 or arm64. Raises Refused if they have not one in common."""
+    """The one architecture of these instance types: x86_64 or arm64. Raises Refused if they have none in common."""
     try:
         found = aws.client("ec2").describe_instance_types(InstanceTypes=list(types))  # type: ignore[arg-type]
     except ClientError as error:
@@ -62,9 +62,9 @@ def architecture_of(aws: Aws, types: Sequence[str]) -> str:
 
 
 def base_image(aws: Aws, base: str, architecture: str) -> BaseImage:
-    """The image that `base` stands for: a `Base`'s newest one, or the AMI of this id.
+    """The image that `base` names: the newest one of a `Base`, or the AMI with this id.
 
-    Raises SettingsError for what is neither, Refused for an AMI that cannot be launched as one of this architecture.
+    Raises SettingsError for anything else, Refused for an AMI that cannot be launched with this architecture.
     """
     if base in list(Base):
         parameter = PARAMETERS[Base(base)][architecture]
@@ -78,7 +78,7 @@ def base_image(aws: Aws, base: str, architecture: str) -> BaseImage:
 
 
 def described_image(aws: Aws, image: str) -> "ImageTypeDef":
-    """What EC2 says of an AMI that can be launched. Raises Refused if there is none in this region."""
+    """EC2's description of an AMI that can be launched. Raises Refused if there is none in this region."""
     try:
         found = aws.client("ec2").describe_images(ImageIds=[image])["Images"]
     except ClientError as error:
@@ -101,10 +101,10 @@ def judge_architecture(image: str, architecture: str, wanted: str) -> None:
 
 
 def judge_disk(image: str, root_size: int, disk: int, setting: str) -> None:
-    """Raises Refused for a disk that is smaller than its image, as EC2 would after the rest was built."""
+    """Raises Refused for a disk that is smaller than its image, which EC2 would refuse only at the launch."""
     if disk < root_size:
         raise Refused(
-            f"{setting}: {disk} GB are less than the {root_size} GB of its image {image}: make it larger"
+            f"{setting}: {disk} GB is less than the {root_size} GB of its image {image}: make it larger"
         )
 
 
@@ -127,5 +127,5 @@ def _facts(image: "ImageTypeDef", system: Base | None = None) -> BaseImage:
 
 
 def _system_of(image: "ImageTypeDef") -> Base:
-    """An AMI tells its system by its name alone; what is not Amazon's is taken for Debian's or Ubuntu's kind."""
+    """The system of an AMI, by its name; anything that is not Amazon's counts as Debian's or Ubuntu's kind."""
     return Base.AMAZON_LINUX if image.get("Name", "").startswith("al2023-") else Base.UBUNTU

@@ -147,7 +147,7 @@ def test_a_region_that_there_is_not(
 
 def test_a_worker_disk_smaller_than_the_images(cloud: CloudProcess, settings: ClusterSettings) -> None:
     [line] = refusals(cloud, replace(settings, workers=Workers(disk=4)))
-    assert line.startswith("workers.disk: 4 GB are less than the ")
+    assert line.startswith("workers.disk: 4 GB is less than the ")
     assert line.endswith(": make it larger")
 
 
