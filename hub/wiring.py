@@ -22,6 +22,7 @@ from hub.spawn.protocol import StartProtocol
 from hub.spawn.spawner import Parts
 from hub.users.names import People, from_file
 from hub.users.operator_settings import OperatorSettings
+from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import utc_now
 
@@ -46,8 +47,9 @@ def build(settings: Settings, token_key: str) -> Hub:
     ec2 = session.client("ec2", config=QUICK)
     store = WorkerStore(settings.cluster, on_bad=BadRecords().log)
     known = from_file(settings.users_file) if settings.users_file else People()
+    table = SettingsStore(settings.cluster)
     operator = OperatorSettings(
-        store.wanted, calls, image=settings.image, known=known, every=settings.wanted_interval
+        table.users_and_image, calls, image=settings.image, known=known, every=settings.wanted_interval
     )
     operator.read_at_start()
     launcher = Launcher(ec2, calls)

@@ -10,6 +10,7 @@ LifecycleError
 │   ├── RecordConflict     somebody else wrote the record since it was read
 │   ├── BadRecord          there is one, but it cannot be understood, or DynamoDB does not take it
 │   └── StoreUnavailable   DynamoDB could not be asked, or did not answer
+│       └── NoTable        the table does not exist
 ├── NotNow                 cannot be done at this moment: the platform brings the event again
 ├── HubError
 │   ├── HubUnreachable     nobody listens there: the hub is down
@@ -68,6 +69,10 @@ class BadRecord(RecordError):
 
 class StoreUnavailable(RecordError):
     """DynamoDB could not be asked, or did not answer: nothing is known about the record."""
+
+
+class NoTable(StoreUnavailable):
+    """The table does not exist: the cluster is not built, or not here."""
 
 
 class NotNow(LifecycleError):

@@ -15,6 +15,7 @@ from lifecycle_app.adapters.cloudwatch import CloudWatch
 from lifecycle_app.adapters.ec2 import Ec2, StopsTogether
 from lifecycle_app.adapters.hub_client import HubClient
 from lifecycle_app.adapters.hub_session import session
+from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.concurrency import in_threads
 from lifecycle_app.contract import utc_now
@@ -48,6 +49,7 @@ def build(chosen: Settings) -> Service:
     return Service(
         cluster=chosen.cluster,
         store=WorkerStore(chosen.cluster, chosen.history_kept),
+        settings=SettingsStore(chosen.cluster),
         cloud=Ec2(reader, StopsTogether(stopper), chosen.cluster),
         metrics=CloudWatch(cloudwatch, chosen.cluster, chosen.report_period),
         hub=HubClient(chosen.hub_api, token, session(chosen.hub_certificate)),

@@ -29,6 +29,7 @@ from lifecycle_app.adapters.cloudwatch import CloudWatch
 from lifecycle_app.adapters.ec2 import Ec2, StopsTogether
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubClient
 from lifecycle_app.adapters.hub_session import session
+from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.concurrency import in_threads
 from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, Drain, Level, metric_namespace
@@ -158,6 +159,7 @@ def a_cluster(due: Sequence[Worker], hub: CountedHub) -> tuple[Service, LeanEC2,
     service = Service(
         cluster=servers.CLUSTER,
         store=WorkerStore(servers.CLUSTER),
+        settings=SettingsStore(servers.CLUSTER),
         cloud=Ec2(ec2, StopsTogether(_OneByOne(ec2)), servers.CLUSTER),
         metrics=CloudWatch(cloudwatch, servers.CLUSTER, MINUTE),
         hub=hub,

@@ -73,7 +73,7 @@ class Account:
         self.ec2.workers = storm.workers
         cloud = Ec2(self.ec2, self.ec2, CLUSTER)
         self.service = Service(
-            CLUSTER, self.store, cloud, MemoryMetrics(), MemoryHub(), lambda: datetime.now(UTC)
+            CLUSTER, self.store, self.store, cloud, MemoryMetrics(), MemoryHub(), lambda: datetime.now(UTC)
         )
         if not storm.first:
             self._make_machines()

@@ -17,6 +17,7 @@ from botocore.exceptions import (
 )
 
 from bootstrap.errors import BootstrapError, NotBuilt, Refused
+from lifecycle_app.errors import NoTable
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 BUSY = ("RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown")
@@ -61,6 +62,15 @@ def if_exists(call: Callable[[], T]) -> T | None:
     with ignore_missing():
         return call()
     return None
+
+
+@contextmanager
+def built(cluster: str) -> Iterator[None]:
+    """Raises NotBuilt where a store of the lifecycle app finds no table."""
+    try:
+        yield
+    except NoTable as error:
+        raise NotBuilt(f"the cluster {cluster} has no tables: run `cloudjhub up` first") from error
 
 
 def meaning(error: Exception, region: str = "that region") -> BootstrapError:

@@ -4,17 +4,15 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-from botocore.exceptions import ClientError
-
-from bootstrap.aws import names
-from bootstrap.aws.errors import code_of
+from bootstrap.aws.errors import built
 from bootstrap.aws.site import Site
 from bootstrap.config.settings import ClusterSettings
-from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
+from bootstrap.errors import Refused, SettingsError, StepFailed
 from hub.errors import SettingsError as UsersFileWrong
 from hub.users import names as kept
 from hub.users.names import People
-from lifecycle_app.contract import USERS_SCOPE
+from lifecycle_app.adapters.settings_store import SettingsStore
+from lifecycle_app.errors import BadRecord, RecordConflict
 
 TRIES = 10
 """Two operators at the same moment are many."""
@@ -121,19 +119,12 @@ def change_people(site: Site, change: Callable[[People], People]) -> tuple[Peopl
 def _read(site: Site) -> tuple[People | None, int]:
     """The people and their record's version; None and 0 where there is no record."""
     try:
-        found = site.aws.client("dynamodb").get_item(
-            TableName=_table(site), Key={"scope": {"S": USERS_SCOPE}}, ConsistentRead=True
-        )
-    except ClientError as error:
-        raise _not_built(site, error) from error
-    item = found.get("Item")
-    if not item:
-        return None, 0
-    try:
-        return kept.parse(item["users"]["S"]), int(item["version"]["N"])
-    except (KeyError, ValueError) as error:
+        with built(site.cluster):
+            text, version = _store(site).users()
+        return (None if text is None else kept.parse(text)), version
+    except (BadRecord, ValueError) as error:
         raise Refused(
-            f"the users in the table {_table(site)} cannot be read ({error}): correct the item with scope `users`"
+            f"the users in the settings table cannot be read ({error}): correct the item with scope `users`"
         ) from error
 
 
@@ -143,28 +134,12 @@ def _write(site: Site, people: People, version: int) -> bool:
     if len(text.encode()) > LARGEST:
         raise Refused("the names do not fit into one record: allow all users with login.allow_all instead")
     try:
-        site.aws.client("dynamodb").put_item(
-            TableName=_table(site),
-            Item={"scope": {"S": USERS_SCOPE}, "users": {"S": text}, "version": {"N": str(version + 1)}},
-            ConditionExpression="attribute_not_exists(#version) OR #version = :version",
-            ExpressionAttributeNames={"#version": "version"},
-            ExpressionAttributeValues={":version": {"N": str(version)}},
-        )
-    except ClientError as error:
-        if code_of(error) == "ConditionalCheckFailedException":
-            return False
-        raise _not_built(site, error) from error
+        with built(site.cluster):
+            _store(site).put_users(text, version)
+    except RecordConflict:
+        return False
     return True
 
 
-def _table(site: Site) -> str:
-    return names.table(site.cluster, "settings")
-
-
-def _not_built(site: Site, error: ClientError) -> Exception:
-    """NotBuilt where the table is missing, else the error itself."""
-    if code_of(error) != "ResourceNotFoundException":
-        return error
-    return NotBuilt(
-        f"{site.cluster} has no table {_table(site)} in {site.aws.region}: run `cloudjhub up` first"
-    )
+def _store(site: Site) -> SettingsStore:
+    return SettingsStore(site.cluster, site.aws.region)

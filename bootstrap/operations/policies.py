@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from bootstrap.aws import names
-from bootstrap.aws.errors import code_of
+from bootstrap.aws.errors import built
 from bootstrap.aws.site import Site
 from bootstrap.config.policy import NEVER, field
-from bootstrap.errors import NotBuilt, SettingsError, StepFailed
+from bootstrap.errors import SettingsError, StepFailed
+from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.contract import CLUSTER_SCOPE
+from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.policy import READERS, SIGNALS, Policy, policy_for, read, scopes
 from lifecycle_app.model.worker import State, Worker
@@ -44,40 +43,21 @@ def scope_of(text: str) -> str:
 
 def texts(site: Site) -> dict[str, str]:
     """The policies' JSON by scope, of all scopes that have one. Raises NotBuilt."""
-    pages = site.aws.client("dynamodb").get_paginator("scan").paginate(TableName=_table(site))
-    try:
-        items = [item for page in pages for item in page["Items"]]
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            raise NotBuilt(
-                f"the cluster {site.cluster} has no settings yet: run `cloudjhub up` first"
-            ) from error
-        raise
-    return {item["scope"]["S"]: item["policy"]["S"] for item in items if "policy" in item}
+    with built(site.cluster):
+        return store(site).all_policies()
 
 
 def write(site: Site, scope: str, before: str | None, after: Document) -> None:
     """Set what a scope says, if it still says what it did `before`. Raises StepFailed otherwise."""
-    request: dict[str, Any] = {
-        "TableName": _table(site),
-        "Key": {"scope": {"S": scope}},
-        "ConditionExpression": "attribute_not_exists(policy)" if before is None else "policy = :before",
-        "UpdateExpression": "SET policy = :after" if after else "REMOVE policy",
-    }
-    values = {":before": before, ":after": json.dumps(after) if after else None}
-    used = {name: {"S": text} for name, text in values.items() if text is not None}
-    if used:
-        request["ExpressionAttributeValues"] = used
     try:
-        site.aws.client("dynamodb").update_item(**request)
-    except ClientError as error:
-        if code_of(error) == "ConditionalCheckFailedException":
-            raise StepFailed(f"another operator has just changed {scope}: check it and try again") from error
-        raise
+        store(site).put_policy(scope, before, json.dumps(after) if after else None)
+    except RecordConflict as error:
+        raise StepFailed(f"another operator has just changed {scope}: check it and try again") from error
 
 
-def _table(site: Site) -> str:
-    return names.table(site.cluster, "settings")
+def store(site: Site) -> SettingsStore:
+    """The cluster's settings table."""
+    return SettingsStore(site.cluster, site.aws.region)
 
 
 def changed(before: str | None, assignments: Sequence[tuple[str, str]], unset: Sequence[str]) -> Document:

@@ -1,29 +1,23 @@
-"""Workers, their history and the policies in DynamoDB. No PynamoDB object leaves this module."""
+"""Workers and their history in DynamoDB. No PynamoDB object leaves this module."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from pynamodb.exceptions import DoesNotExist, PynamoDBException, UpdateError
+from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.update import Action
 
-from lifecycle_app.adapters.tables import COSTS, HistoryRecord, SettingRecord, WorkerRecord, bound
-from lifecycle_app.contract import IMAGE_SCOPE, USERS_SCOPE
-from lifecycle_app.errors import BadRecord, RecordConflict, StoreUnavailable
+from lifecycle_app.adapters.tables import COSTS, HistoryRecord, WorkerRecord, available, bound
+from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import read, stored
 from lifecycle_app.model.worker import EPOCH, Census, Worker
 
 log = logging.getLogger(__name__)
-
-CONDITION_FAILED = "ConditionalCheckFailedException"
-NOT_TAKEN = "ValidationException"
-"""What DynamoDB says of an item that is too large, or has something in it that it does not keep."""
 
 R = TypeVar("R", WorkerRecord, HistoryRecord)
 V = TypeVar("V", Worker, Entry)
@@ -35,7 +29,7 @@ def log_bad(bad: BadRecord) -> None:
 
 
 class WorkerStore:
-    """The tables of one cluster. Every method raises StoreUnavailable if DynamoDB cannot be asked.
+    """The workers and the history of one cluster. Every method raises StoreUnavailable if DynamoDB cannot be asked.
 
     A record that cannot be used raises BadRecord where it alone is asked for; among others it is left out, and handed
     to `on_bad`.
@@ -53,11 +47,10 @@ class WorkerStore:
         self._on_bad = on_bad
         self._workers = bound(WorkerRecord, cluster, "workers", region)
         self._history = bound(HistoryRecord, cluster, "history", region)
-        self._settings = bound(SettingRecord, cluster, "settings", region)
 
     def get(self, key: str) -> Worker | None:
         """The worker's record as last written (a consistent read). Raises BadRecord."""
-        with _available(f"record of {key}"):
+        with available(f"record of {key}"):
             try:
                 return _worker(self._workers.get(key, consistent_read=True))
             except DoesNotExist:
@@ -65,7 +58,7 @@ class WorkerStore:
 
     def by_instance(self, instance_id: str) -> Worker | None:
         """The worker that has this instance. A record written in the last second may be missed. Raises BadRecord."""
-        with _available(f"record of {instance_id}"):
+        with available(f"record of {instance_id}"):
             found, bad = _sorted_out(self._workers.query(instance_id, index_name="instance"), _worker)
         if bad and not found:
             raise bad[0]
@@ -77,7 +70,7 @@ class WorkerStore:
         Eventually consistent, and stamped by the clocks of different functions: ask again from a minute
         before the newest change seen. A worker's `version` tells whether it was seen before.
         """
-        with _available("changed workers"):
+        with available("changed workers"):
             condition = self._workers.changed_at >= at
             return self._usable(self._workers.query(self._cluster, condition, index_name="changed"), _worker)
 
@@ -87,19 +80,19 @@ class WorkerStore:
 
     def census(self) -> Census:
         """All workers, and the records that cannot be used, of which it is the caller's to tell."""
-        with _available("all workers"):
+        with available("all workers"):
             workers, bad = _sorted_out(self._workers.query(self._cluster, index_name="changed"), _worker)
         return Census(workers, bad)
 
     def due(self, now: datetime) -> list[Worker]:
         """Workers that cost money and should be looked at by now, longest due first."""
-        with _available("due workers"):
+        with available("due workers"):
             condition = self._workers.due_at <= now
             return self._usable(self._workers.query(COSTS, condition, index_name="due"), _worker)
 
     def costing(self) -> list[Worker]:
         """Workers that are pending, running or stopping; eventually consistent."""
-        with _available("costing workers"):
+        with available("costing workers"):
             return self._usable(self._workers.query(COSTS, index_name="due"), _worker)
 
     def put(self, worker: Worker, now: datetime) -> Worker:
@@ -111,14 +104,9 @@ class WorkerStore:
         written = replace(worker, version=worker.version + 1, changed_at=now)
         model = self._workers
         unchanged = model.version == worker.version if worker.version else model.worker.does_not_exist()
-        with _available(f"record of {worker.key}", worker.key):
-            try:
-                # Not put: what a newer version has written beside what is known here stays.
-                model(worker.key).update(self._actions(written), condition=unchanged)
-            except UpdateError as error:
-                if error.cause_response_code == CONDITION_FAILED:
-                    raise RecordConflict(f"record of {worker.key} was changed by somebody else") from error
-                raise
+        with available(f"record of {worker.key}", worker.key):
+            # Not put: what a newer version has written beside what is known here stays.
+            model(worker.key).update(self._actions(written), condition=unchanged)
         return written
 
     def add_history(self, entry: Entry) -> None:
@@ -138,35 +126,19 @@ class WorkerStore:
             cost=entry.cost,
             expires_at=int((entry.at + self._history_kept).timestamp()),
         )
-        with _available(f"history of {entry.key}", entry.key):
+        with available(f"history of {entry.key}", entry.key):
             record.save()
 
     def history(self, key: str, limit: int = 100) -> list[Entry]:
         """A worker's newest entries, newest first."""
-        with _available(f"history of {key}"):
+        with available(f"history of {key}"):
             found = self._history.query(key, scan_index_forward=False, limit=limit)
             return self._usable(found, _entry)
 
     def history_of_day(self, day: str) -> list[Entry]:
         """All workers' entries of a UTC day (2026-11-23), oldest first."""
-        with _available(f"history of {day}"):
+        with available(f"history of {day}"):
             return self._usable(self._history.query(day, index_name="day"), _entry)
-
-    def policies(self, scopes: list[str]) -> dict[str, str]:
-        """The JSON text of those scopes that have a policy; words that are no JSON where it is no text."""
-        with _available("policies"):
-            found = self._settings.batch_get(scopes)
-            return {record.scope: record.policy for record in found if record.policy}
-
-    def wanted(self) -> dict[str, str]:
-        """What the scopes `users` (a JSON text) and `image` hold, of those that exist; eventually consistent.
-
-        What is no text is given as words that are neither JSON nor an image, so that it is not taken for absent.
-        """
-        with _available("users and image"):
-            found = {record.scope: record for record in self._settings.batch_get([USERS_SCOPE, IMAGE_SCOPE])}
-            texts = {scope: getattr(record, scope) for scope, record in found.items()}
-            return {scope: text for scope, text in texts.items() if text}
 
     def _usable(self, records: Iterable[R], read: Callable[[R], V]) -> list[V]:
         found, bad = _sorted_out(records, read)
@@ -206,17 +178,6 @@ class WorkerStore:
             known[name].remove() if value is None else known[name].set(value)
             for name, value in values.items()
         ]
-
-
-@contextmanager
-def _available(what: str, key: str = "") -> Iterator[None]:
-    """`key`: of the one record that is written."""
-    try:
-        yield
-    except PynamoDBException as error:
-        if key and error.cause_response_code == NOT_TAKEN:
-            raise BadRecord(key, f"DynamoDB does not take it: {error}") from error
-        raise StoreUnavailable(f"{what}: {error}") from error
 
 
 def _sorted_out(records: Iterable[R], read: Callable[[R], V]) -> tuple[list[V], list[BadRecord]]:

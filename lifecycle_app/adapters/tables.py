@@ -1,9 +1,10 @@
-"""The DynamoDB tables as PynamoDB models. Nothing but `store` imports them."""
+"""The DynamoDB tables as PynamoDB models, and its errors as ours. Only the stores import them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import new_class
 from typing import Any, TypeVar, cast
@@ -17,12 +18,13 @@ from pynamodb.attributes import (
     UnicodeAttribute,
 )
 from pynamodb.constants import NULL, NUMBER, STRING
-from pynamodb.exceptions import AttributeDeserializationError
+from pynamodb.exceptions import AttributeDeserializationError, PynamoDBException
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
 from lifecycle_app.concurrency import AT_ONCE
 from lifecycle_app.contract import table_name
+from lifecycle_app.errors import BadRecord, NoTable, RecordConflict, StoreUnavailable
 from lifecycle_app.model.worker import State
 
 COSTS = "yes"
@@ -264,6 +266,23 @@ class SettingRecord(Row):
     users = SettingAttribute(null=True)
     image = SettingAttribute(null=True)
     version = NumberAttribute(null=True)
+
+
+@contextmanager
+def available(what: str, key: str = "") -> Iterator[None]:
+    """Turns PynamoDB's errors into ours: NoTable, RecordConflict, BadRecord if `key` is written and DynamoDB does not
+    take it, and StoreUnavailable for everything else.
+    """
+    try:
+        yield
+    except PynamoDBException as error:
+        code = error.cause_response_code
+        if code == "ConditionalCheckFailedException":
+            raise RecordConflict(f"{what} was changed meanwhile") from error
+        if key and code == "ValidationException":
+            raise BadRecord(key, f"DynamoDB does not take it: {error}") from error
+        kind = NoTable if code == "ResourceNotFoundException" else StoreUnavailable
+        raise kind(f"{what}: {error}") from error
 
 
 def bound(model: type[M], cluster: str, table: str, region: str | None = None) -> type[M]:

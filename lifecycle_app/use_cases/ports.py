@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -27,7 +27,12 @@ class Store(Protocol):
     def costing(self) -> list[Worker]: ...
     def put(self, worker: Worker, now: datetime) -> Worker: ...
     def add_history(self, entry: Entry) -> None: ...
-    def policies(self, scopes: list[str]) -> dict[str, str]: ...
+
+
+class Settings(Protocol):
+    """See settings_store.SettingsStore."""
+
+    def policies(self, scopes: Iterable[str]) -> dict[str, str]: ...
 
 
 class Cloud(Protocol):
@@ -68,6 +73,7 @@ class Service:
 
     cluster: str
     store: Store
+    settings: Settings
     cloud: Cloud
     metrics: Metrics
     hub: Hub

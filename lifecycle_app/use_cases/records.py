@@ -50,7 +50,7 @@ def policy_of(service: Service, worker: Worker) -> Policy:
 
 def policy_texts(service: Service, workers: Iterable[Worker]) -> dict[str, str]:
     """The JSON of all scopes that count for any of the workers, by scope."""
-    return service.store.policies(sorted({scope for w in workers for scope in scopes(w.user, w.groups)}))
+    return service.settings.policies(sorted({scope for w in workers for scope in scopes(w.user, w.groups)}))
 
 
 def policies_of(service: Service, workers: Sequence[Worker]) -> dict[str, Policy]:

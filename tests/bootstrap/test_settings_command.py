@@ -94,7 +94,7 @@ def test_the_policy_is_set_and_read_for_everybody_a_group_and_a_user(cluster: Bu
     assert "within a minute" in said
     cluster.run(settings, "set", "--group", "physics", "busy_allowance=never")
     cluster.run(settings, "set", "--user", "alice", "signals=work", "hung_cpu=1")
-    assert cluster.store.policies(["cluster"]) == {"cluster": '{"idle_timeout": 5400}'}
+    assert policies.store(cluster.site).policies(["cluster"]) == {"cluster": '{"idle_timeout": 5400}'}
     found = json.loads(cluster.run(settings, "get", "user/alice", "--json").output)
     assert found["idle_timeout"] == {"value": 5400.0, "from": "cluster"}
     assert found["busy_allowance"] == {"value": None, "from": "group/physics"}
@@ -110,7 +110,7 @@ def test_the_policy_is_set_and_read_for_everybody_a_group_and_a_user(cluster: Bu
 def test_a_users_name_is_spelt_as_the_hub_keeps_it(cluster: Built) -> None:
     """The lifecycle app looks for `user/alice`: another spelling would be kept and never hold."""
     cluster.run(settings, "set", "--user", "Alice", "idle_timeout=2h")
-    assert cluster.store.policies(["user/alice"]) == {"user/alice": '{"idle_timeout": 7200}'}
+    assert policies.store(cluster.site).policies(["user/alice"]) == {"user/alice": '{"idle_timeout": 7200}'}
     found = json.loads(cluster.run(settings, "get", "user/ALICE", "--json").output)
     assert found["idle_timeout"]["from"] == "user/alice"
     with pytest.raises(SettingsError, match="'a/b'"):
@@ -120,9 +120,9 @@ def test_a_users_name_is_spelt_as_the_hub_keeps_it(cluster: Built) -> None:
 def test_what_is_taken_back_is_gone(cluster: Built) -> None:
     cluster.run(settings, "set", "--user", "alice", "hung_cpu=1")
     cluster.run(settings, "set", "--user", "alice", "--unset", "hung_cpu")
-    assert cluster.store.policies(["user/alice"]) == {}
+    assert policies.store(cluster.site).policies(["user/alice"]) == {}
     cluster.run(settings, "set", "--user", "alice", "hung_cpu=2")
-    assert cluster.store.policies(["user/alice"]) == {"user/alice": '{"hung_cpu": 2}'}
+    assert policies.store(cluster.site).policies(["user/alice"]) == {"user/alice": '{"hung_cpu": 2}'}
 
 
 def test_a_dry_run_warns_and_changes_nothing(cluster: Built) -> None:
@@ -133,7 +133,7 @@ def test_a_dry_run_warns_and_changes_nothing(cluster: Built) -> None:
     assert re.search(r"alice has been idle for \d+ min and will be stopped at the next sweep", result.stderr)
     assert "bob" not in result.stderr
     assert "would set" in result.stdout
-    assert cluster.store.policies(["cluster"]) == {}
+    assert policies.store(cluster.site).policies(["cluster"]) == {}
 
 
 def test_only_those_are_warned_of_whom_the_change_stops(cluster: Built) -> None:
@@ -191,6 +191,6 @@ def test_a_cluster_that_is_not_built_is_named(cluster: Built) -> None:
 def test_what_is_set_is_told_to_scripts(cluster: Built) -> None:
     told = json.loads(cluster.run(settings, "set", "idle_timeout=90m", "--dry-run", "--json").stdout)
     assert told == {"cluster": {"idle_timeout": 5400}}
-    assert cluster.store.policies(["cluster"]) == {}
+    assert policies.store(cluster.site).policies(["cluster"]) == {}
     assert json.loads(cluster.run(settings, "set", "idle_timeout=90m", "--json").stdout) == told
-    assert cluster.store.policies(["cluster"]) == {"cluster": '{"idle_timeout": 5400}'}
+    assert policies.store(cluster.site).policies(["cluster"]) == {"cluster": '{"idle_timeout": 5400}'}

@@ -102,7 +102,9 @@ def _service(
     wire: Wire, store: MemoryStore, hub: HubClient, clock: Callable[[], datetime] = lambda: NOON
 ) -> Service:
     cloud = Ec2(wire.client("ec2"), wire.client("ec2"), "test")
-    return Service("test", store, cloud, CloudWatch(wire.client("cloudwatch"), "test", MINUTE), hub, clock)
+    return Service(
+        "test", store, store, cloud, CloudWatch(wire.client("cloudwatch"), "test", MINUTE), hub, clock
+    )
 
 
 def _worker(key: str, instance_id: str) -> Worker:

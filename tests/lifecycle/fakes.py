@@ -1,6 +1,6 @@
 """The world outside in memory. tests/lifecycle/test_*_contract.py hold these and the adapters to the same."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -83,7 +83,7 @@ class MemoryStore:
         found = [(e.sort_key, e) for e in self.entries.values() if e.day == day]
         return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
 
-    def policies(self, scopes: list[str]) -> dict[str, str]:
+    def policies(self, scopes: Iterable[str]) -> dict[str, str]:
         return {scope: self.settings[scope] for scope in scopes if scope in self.settings}
 
     def _usable(self) -> list[Worker]:
@@ -215,7 +215,7 @@ class World:
 
     @property
     def service(self) -> Service:
-        return Service("test", self.store, self.cloud, self.metrics, self.hub, lambda: self.now)
+        return Service("test", self.store, self.store, self.cloud, self.metrics, self.hub, lambda: self.now)
 
     def record(self, key: str = "alice") -> Worker:
         worker = self.store.get(key)

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.history import Entry, Kind
@@ -204,8 +205,9 @@ def test_things_of_one_moment_are_all_kept(store: Store) -> None:
 def test_policies_are_those_that_were_set(store: Store) -> None:
     set_policy(store, "cluster", "{}")
     set_policy(store, "user/ünï", '{"idle_timeout": 5}')
-    assert store.policies(["cluster", "group/x", "user/ünï"]) == {
+    settings = store if isinstance(store, MemoryStore) else SettingsStore(servers.CLUSTER)
+    assert settings.policies(["cluster", "group/x", "user/ünï"]) == {
         "cluster": "{}",
         "user/ünï": '{"idle_timeout": 5}',
     }
-    assert store.policies([]) == {}
+    assert settings.policies([]) == {}

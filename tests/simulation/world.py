@@ -274,7 +274,7 @@ class World:
         store: Any = Crossed("store", self.store, self.functions)
         cloud: Any = Crossed("cloud", Ec2(self.ec2, _Stopper(self.ec2, self.audit), CLUSTER), self.functions)
         metrics: Any = Crossed("metrics", CloudWatch(self.cloudwatch, CLUSTER, PERIOD), self.functions)
-        return Service(CLUSTER, store, cloud, metrics, HubClient(self), self.now)
+        return Service(CLUSTER, store, store, cloud, metrics, HubClient(self), self.now)
 
 
 def _as_json(policy: Policy) -> str:

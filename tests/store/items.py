@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle_app.adapters.tables import COSTS
+from lifecycle_app.model.messages import stored
 from lifecycle_app.model.worker import Worker
 from tests.store import servers
 
@@ -138,7 +139,7 @@ def item_of(worker: Worker) -> Item:
         return {"N": f"{moment.timestamp():.6f}"}
 
     moments = {name: at(getattr(worker, name)) for name in (*TIMES, "due_at") if getattr(worker, name)}
-    texts = {name: {"S": getattr(worker, name)} for name in TEXTS if getattr(worker, name)}
+    texts = {name: {"S": getattr(worker, name)} for name in TEXTS if getattr(worker, name, "")}
     return {
         "worker": {"S": worker.key},
         "cluster": {"S": servers.CLUSTER},
@@ -151,6 +152,7 @@ def item_of(worker: Worker) -> Item:
         "home_attached": {"BOOL": worker.home_attached},
         "seconds_run": {"N": str(worker.seconds_run)},
         "groups": {"L": [{"S": group} for group in worker.groups]},
+        "evidence": {"S": stored(worker.message) or "an older version's text"},
         **moments,
         **texts,
     }

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
+from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.errors import BadRecord, StoreUnavailable
+from lifecycle_app.errors import BadRecord, NoTable, RecordConflict, StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import plain
 from tests.lifecycle.examples import ALICE, HOUR, NOON, a_worker
@@ -44,12 +45,12 @@ def test_many_records_come_in_many_pages(store: WorkerStore) -> None:
 
 
 def test_many_policies_are_asked_for_in_many_calls(store: WorkerStore) -> None:
-    assert store.policies([f"user/{n}" for n in range(250)]) == {}
+    assert SettingsStore(servers.CLUSTER).policies([f"user/{n}" for n in range(250)]) == {}
 
 
 def test_a_policy_that_is_asked_for_twice_is_read_once(store: WorkerStore) -> None:
     """DynamoDB refuses such a call, so that one record with a group twice would keep a sweep from all others."""
-    assert store.policies(["cluster", "group/a", "group/a"]) == {}
+    assert SettingsStore(servers.CLUSTER).policies(["cluster", "group/a", "group/a"]) == {}
 
 
 def test_history_ends_with_its_time_to_live(store: WorkerStore) -> None:
@@ -77,8 +78,60 @@ def test_what_dynamodb_does_not_take_is_the_trouble_of_one_record(store: WorkerS
 
 
 def test_users_and_image_are_those_that_were_set(store: WorkerStore) -> None:
-    assert store.wanted() == {}
+    assert SettingsStore(servers.CLUSTER).users_and_image() == {}
     table = boto3.resource("dynamodb").Table(servers.name_of("settings"))
     table.put_item(Item={"scope": "image", "image": "ami-1", "made_by": "something newer"})
     table.put_item(Item={"scope": "users", "users": "{}", "version": 3})
-    assert store.wanted() == {"image": "ami-1", "users": "{}"}
+    assert SettingsStore(servers.CLUSTER).users_and_image() == {"image": "ami-1", "users": "{}"}
+
+
+def test_a_policy_is_set_only_if_it_is_as_it_was_read(store: WorkerStore) -> None:
+    settings = SettingsStore(servers.CLUSTER)
+    settings.put_policy("user/ada", None, "{}")
+    for stale in (None, '{"idle_timeout": 5}'):
+        with pytest.raises(RecordConflict):
+            settings.put_policy("user/ada", stale, None)
+    settings.put_policy("user/ada", "{}", None)
+    assert settings.all_policies() == {}
+    with pytest.raises(RecordConflict):
+        settings.put_policy("user/ada", "{}", "{}")
+    settings.put_policy("user/ada", None, "{}")
+    assert settings.all_policies() == {"user/ada": "{}"}
+
+
+def test_the_first_policy_is_not_set_again_even_if_it_was_removed(store: WorkerStore) -> None:
+    settings = SettingsStore(servers.CLUSTER)
+    settings.put_first_policy("{}")
+    settings.put_policy("cluster", "{}", None)
+    with pytest.raises(RecordConflict):
+        settings.put_first_policy("{}")
+    assert (settings.has("cluster"), settings.all_policies()) == (True, {})
+
+
+def test_users_are_set_only_if_none_were_set_since(store: WorkerStore) -> None:
+    settings = SettingsStore(servers.CLUSTER)
+    assert settings.users() == (None, 0)
+    settings.put_users("{}", 0)
+    with pytest.raises(RecordConflict):
+        settings.put_users("[]", 0)
+    assert settings.users() == ("{}", 1)
+    boto3.resource("dynamodb").Table(servers.name_of("settings")).put_item(
+        Item={"scope": "users", "users": "{}"}
+    )
+    with pytest.raises(BadRecord):
+        settings.users()
+
+
+def test_the_image_is_the_one_set_last(store: WorkerStore) -> None:
+    settings = SettingsStore(servers.CLUSTER)
+    assert (settings.image(), settings.has("image")) == (None, False)
+    settings.put_image("ami-1")
+    settings.put_image("ami-2")
+    assert settings.image() == "ami-2"
+
+
+def test_a_missing_table_is_told_from_one_that_does_not_answer(store: WorkerStore) -> None:
+    settings = SettingsStore("another")
+    for read in (settings.image, settings.users, settings.all_policies, lambda: settings.put_image("ami-1")):
+        with pytest.raises(NoTable):
+            read()

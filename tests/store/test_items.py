@@ -7,6 +7,7 @@ from typing import Any, cast
 import boto3
 import pytest
 
+from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.adapters.tables import WorkerRecord
 from lifecycle_app.errors import BadRecord, RecordConflict
@@ -149,12 +150,12 @@ def test_settings_that_are_no_texts_are_not_taken_for_absent(store: WorkerStore)
         client.put_item(TableName=table, Item={"scope": {"S": scope}, name: {"M": {}}, "version": {"S": "x"}})
     client.put_item(TableName=table, Item={"scope": {"S": "user/bob"}, "policy": {"S": "{}"}})
     words = "not text but of DynamoDB's type M"
-    assert store.policies(["cluster", "user/ada", "user/bob"]) == {
+    assert SettingsStore(servers.CLUSTER).policies(["cluster", "user/ada", "user/bob"]) == {
         "cluster": words,
         "user/ada": words,
         "user/bob": "{}",
     }
-    assert store.wanted() == {"users": words, "image": words}
+    assert SettingsStore(servers.CLUSTER).users_and_image() == {"users": words, "image": words}
 
 
 def test_a_bad_line_of_history_hides_no_other(store: WorkerStore) -> None:

@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from bootstrap.aws import names, stacks
-from bootstrap.aws.errors import code_of, if_exists, ignore_missing
+from bootstrap.aws.errors import if_exists, ignore_missing
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.step import Change, Kind, StackStep
@@ -16,7 +14,9 @@ from bootstrap.cluster.templates.data import data_template
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.cluster.users import ensure_people
 from bootstrap.errors import Refused
-from lifecycle_app.contract import CLUSTER_SCOPE
+from lifecycle_app.adapters.settings_store import SettingsStore
+from lifecycle_app.contract import CLUSTER_SCOPE, USERS_SCOPE
+from lifecycle_app.errors import NoTable, RecordConflict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import WaiterConfigTypeDef
@@ -143,8 +143,9 @@ class InitialSettings:
     name = "settings"
 
     def changes(self, site: Site) -> list[Change]:
-        missing = [scope for scope in (CLUSTER_SCOPE, "users") if not self._has(site, scope)]
-        what = {CLUSTER_SCOPE: "the idle policy", "users": f"the users in {site.settings.login.users_file}"}
+        missing = [scope for scope in (CLUSTER_SCOPE, USERS_SCOPE) if not self._has(site, scope)]
+        users_file = site.settings.login.users_file
+        what = {CLUSTER_SCOPE: "the idle policy", USERS_SCOPE: f"the users in {users_file}"}
         return [Change(Kind.CREATE, what[scope]) for scope in missing]
 
     def apply(self, site: Site, report: Report) -> None:
@@ -159,22 +160,15 @@ class InitialSettings:
         """Nothing: they go with their table."""
 
     def _begin_policy(self, site: Site) -> None:
-        try:
-            site.aws.client("dynamodb").put_item(
-                TableName=names.table(site.cluster, "settings"),
-                Item={"scope": {"S": CLUSTER_SCOPE}, "policy": {"S": json.dumps(dict(site.settings.policy))}},
-                ConditionExpression="attribute_not_exists(#scope)",
-                ExpressionAttributeNames={"#scope": "scope"},
-            )
-        except ClientError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise
+        with suppress(RecordConflict):
+            _settings(site).put_first_policy(json.dumps(dict(site.settings.policy)))
 
     def _has(self, site: Site, scope: str) -> bool:
-        read = partial(
-            site.aws.client("dynamodb").get_item,
-            TableName=names.table(site.cluster, "settings"),
-            Key={"scope": {"S": scope}},
-            ConsistentRead=True,
-        )
-        return "Item" in (if_exists(read) or {})
+        try:
+            return _settings(site).has(scope)
+        except NoTable:
+            return False
+
+
+def _settings(site: Site) -> SettingsStore:
+    return SettingsStore(site.cluster, site.aws.region)

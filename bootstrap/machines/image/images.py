@@ -7,17 +7,17 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from bootstrap.aws import instances, names
-from bootstrap.aws.errors import code_of, if_exists
+from bootstrap.aws import instances
+from bootstrap.aws.errors import built, if_exists
 from bootstrap.aws.instances import tags_of
 from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report, polls, repeated, sparing
-from bootstrap.errors import NotBuilt, StepFailed
+from bootstrap.errors import StepFailed
 from bootstrap.machines.image.request import ROLE_IMAGE, versions_in
 from bootstrap.machines.launch import TAG_CONTENT
-from lifecycle_app.contract import IMAGE_SCOPE, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.adapters.settings_store import SettingsStore
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.errors import NoTable
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, ImageTypeDef
@@ -53,27 +53,15 @@ def of_content(aws: Aws, cluster: str, content: str) -> WorkerImage | None:
 def current(aws: Aws, cluster: str) -> str | None:
     """The AMI that the hub launches; None before there is one, or a table."""
     try:
-        found = aws.client("dynamodb").get_item(
-            TableName=names.table(cluster, "settings"), Key={"scope": {"S": IMAGE_SCOPE}}, ConsistentRead=True
-        )
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return None
-        raise
-    return found.get("Item", {}).get("image", {}).get("S")
+        return SettingsStore(cluster, aws.region).image()
+    except NoTable:
+        return None
 
 
 def choose(aws: Aws, cluster: str, image: str) -> None:
     """Make the hub launch this AMI, within a minute. Raises NotBuilt."""
-    try:
-        aws.client("dynamodb").put_item(
-            TableName=names.table(cluster, "settings"),
-            Item={"scope": {"S": IMAGE_SCOPE}, "image": {"S": image}},
-        )
-    except ClientError as error:
-        if code_of(error) != "ResourceNotFoundException":
-            raise
-        raise NotBuilt(f"the tables of {cluster} do not exist: run `cloudjhub up` first") from error
+    with built(cluster):
+        SettingsStore(cluster, aws.region).put_image(image)
 
 
 def await_available(aws: Aws, image: str, tell: Report) -> None:

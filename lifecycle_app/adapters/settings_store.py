@@ -1,0 +1,90 @@
+"""What the operator sets, in DynamoDB: idle policies, users and the workers' image. Each is a text by its scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pynamodb.exceptions import DoesNotExist
+
+from lifecycle_app.adapters.tables import SettingRecord, available, bound
+from lifecycle_app.contract import CLUSTER_SCOPE, IMAGE_SCOPE, USERS_SCOPE
+from lifecycle_app.errors import BadRecord
+
+
+class SettingsStore:
+    """The settings table of one cluster.
+
+    Every method raises NoTable if there is none, and any other StoreUnavailable if DynamoDB cannot be asked. A value
+    that is not text is read as words that are neither JSON nor an image, so that it does not count as absent.
+    """
+
+    def __init__(self, cluster: str, region: str | None = None) -> None:
+        self._model = bound(SettingRecord, cluster, "settings", region)
+
+    def policies(self, scopes: Iterable[str]) -> dict[str, str]:
+        """The JSON of those scopes that have a policy; eventually consistent."""
+        with available("policies"):
+            return {one.scope: one.policy for one in self._model.batch_get(scopes) if one.policy}
+
+    def all_policies(self) -> dict[str, str]:
+        """The JSON of all policies, by scope."""
+        with available("policies"):
+            return {one.scope: one.policy for one in self._model.scan() if one.policy}
+
+    def put_policy(self, scope: str, before: str | None, after: str | None) -> None:
+        """Sets a scope's JSON; None is no policy. Raises RecordConflict if it is not `before` any more."""
+        policy = self._model.policy
+        unchanged = policy.does_not_exist() if before is None else policy == before
+        with available(f"policy of {scope}"):
+            action = policy.remove() if after is None else policy.set(after)
+            self._model(scope).update([action], condition=unchanged)
+
+    def put_first_policy(self, policy: str) -> None:
+        """Sets the cluster's policy. Raises RecordConflict if the scope exists, with a policy or without."""
+        with available("policy of the cluster"):
+            record = self._model(CLUSTER_SCOPE, policy=policy)
+            record.save(condition=self._model.scope.does_not_exist())
+
+    def users_and_image(self) -> dict[str, str]:
+        """The texts of the scopes `users` (JSON) and `image`, of those that exist; eventually consistent."""
+        with available("users and image"):
+            found = {one.scope: one for one in self._model.batch_get([USERS_SCOPE, IMAGE_SCOPE])}
+            texts = {scope: getattr(record, scope) for scope, record in found.items()}
+            return {scope: text for scope, text in texts.items() if text}
+
+    def users(self) -> tuple[str | None, int]:
+        """The users' JSON and its version; None and 0 where there is none. Raises BadRecord."""
+        found = self._get(USERS_SCOPE)
+        if found is None:
+            return None, 0
+        if found.problem or found.users is None or found.version is None:
+            raise BadRecord(USERS_SCOPE, found.problem or "users or version is missing")
+        return found.users, int(found.version)
+
+    def put_users(self, text: str, version: int) -> None:
+        """Sets the users' JSON. Raises RecordConflict if it was written since `version` was read."""
+        model = self._model
+        with available("users", USERS_SCOPE):
+            record = model(USERS_SCOPE, users=text, version=version + 1)
+            record.save(condition=model.version.does_not_exist() | (model.version == version))
+
+    def image(self) -> str | None:
+        """The AMI that workers are launched from, as last written; None before there is one."""
+        found = self._get(IMAGE_SCOPE)
+        return found.image if found else None
+
+    def put_image(self, image: str) -> None:
+        """Sets the AMI that workers are launched from; the hub reads it within a minute."""
+        with available("image"):
+            self._model(IMAGE_SCOPE, image=image).save()
+
+    def has(self, scope: str) -> bool:
+        """Is there a record of this scope, whatever is in it?"""
+        return self._get(scope) is not None
+
+    def _get(self, scope: str) -> SettingRecord | None:
+        with available(f"scope {scope} of the settings"):
+            try:
+                return self._model.get(scope, consistent_read=True)
+            except DoesNotExist:
+                return None
