@@ -1,4 +1,4 @@
-# From a bare checkout: `make local` starts the whole system on this machine, `make test` runs every test.
+# From a bare checkout: `make local` starts the whole system on this machine, `make test` runs the tests; `make help`.
 
 SHELL := /bin/bash
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
@@ -6,7 +6,19 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 STATE_DIR ?= .local
 RUN := .venv/bin/python
 
-.PHONY: local local-down test nightly interruptions races bad-records restarts soak storm machines check format mutants bench bench-full peers traces setup setup-test package policies clean
+# The tests' tiers: tests/conftest.py.
+PYTEST := $(RUN) -m pytest -q
+QUICK := (unit or contract) and not emulator and not deep
+TOGETHER := $(MAKE) --no-print-directory --jobs --output-sync=target
+# What `make test` runs in a short form; `make nightly` runs it for hours.
+LONGER := CLOUDJHUB_DAYS=60 CLOUDJHUB_STEPS=10000 CLOUDJHUB_SEEDS=150 RACES=3000 RECORDS=2000 KILLS=10
+SHORTENED := $(addprefix tests/,simulation/test_days.py simulation/test_machine.py simulation/test_kills.py \
+	store/test_races.py store/test_bad_records.py scenarios/test_restarts.py)
+
+.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test package policies clean
+
+help:  ## this list
+	@sed -nE 's/^([a-z][a-z-]*):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
 
 local: setup  ## everything on this machine; Ctrl-C ends it
 	@$(RUN) -m bootstrap local up --state-dir "$(STATE_DIR)" $(ARGS)
@@ -14,8 +26,26 @@ local: setup  ## everything on this machine; Ctrl-C ends it
 local-down:  ## clean up after a crash
 	@test -x $(RUN) || { echo "nothing to end: this checkout was never set up"; exit 0; }; $(RUN) -m bootstrap local down --state-dir "$(STATE_DIR)"
 
-test: setup setup-test  ## every test, browser tests included
-	$(RUN) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+check: .venv/.ready  ## what must hold before a commit, in a minute: style, types, imports, the tiers unit and contract
+	@$(TOGETHER) check-types check-tests check-style
+
+check-style:
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/lint-imports
+
+check-types:
+	.venv/bin/mypy
+
+check-tests:
+	$(PYTEST) -m "$(QUICK)"
+
+test: setup setup-test  ## everything that a change must pass, browser included. ARGS="tests/hub -x" for a part
+	$(PYTEST) -m "not deep" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-deep: setup setup-test  ## what takes longer: booted machines, interruptions, restarts, soak, simulations, the protocol
+	$(PYTEST) -m deep --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(LONGER) $(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder $(SHORTENED) $(ARGS)
 
 # What takes too long for every change: the figures of docs/reliability.md.
 nightly: setup setup-test  ## a thousand simulated days, 100,000 steps of any order, 500 kills, 20,000 races
@@ -42,14 +72,7 @@ soak: setup setup-test  ## half an hour of many people and faults, then an audit
 machines: setup build/debian/.ready  ## worker, builder and manager as Debian roots that boot with their user data; needs root
 	$(RUN) -m pytest -q tests/machines $(ARGS)
 
-check: setup  ## what must hold before a commit: style, types, imports, and the tests that take seconds
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-	$(RUN) -m pytest -q tests/contracts tests/local tests/benchmarks tests/lifecycle -k "not contract and not store"
-
-format:
+format:  ## what ruff can set right
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
@@ -86,8 +109,12 @@ CAN_INSTALL = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 # Amazon's own DynamoDB Local needs a JDK and Maven; without them its tests are skipped and say why.
 HAS_MAVEN = $(shell command -v javac >/dev/null && command -v mvn)
 
-setup: .venv/.ready .venv-lambda/.ready hub/node_modules/.ready
-setup-test: .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready tests/store/node_modules/.ready $(if $(HAS_MAVEN),build/dynamodb-local/.ready) $(if $(CAN_INSTALL),build/debian/.ready build/caddy/.ready)
+setup:
+	@$(TOGETHER) .venv/.ready .venv-lambda/.ready hub/node_modules/.ready
+
+setup-test: setup
+	@$(TOGETHER) .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready tests/store/node_modules/.ready \
+		$(if $(HAS_MAVEN),build/dynamodb-local/.ready) $(if $(CAN_INSTALL),build/debian/.ready build/caddy/.ready)
 
 .venv/.ready: requirements-dev.txt bootstrap/requirements.txt hub/requirements.txt bootstrap/worker/requirements.txt requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
@@ -142,12 +169,12 @@ build/debian/.ready:
 	else echo "booting machines needs root and, as Debian calls them: $(DEBIAN_NEED)"; exit 1; fi
 	@mkdir -p $(@D) && touch $@
 
-# The manager's web server, taken out of its package: installed, it would begin to serve.
-build/caddy/.ready: build/debian/.ready
+# The manager's web server, taken out of its package: installed, it would begin to serve. One apt at a time.
+build/caddy/.ready: build/debian/.ready | .venv/.chromium
 	@mkdir -p $(@D) && cd $(@D) && apt-get download -qq caddy 2>/dev/null && dpkg-deb --extract caddy_*.deb . && rm caddy_*.deb \
 		&& touch .ready || echo "Caddy could not be fetched: its tests are skipped"
 
-.venv/.chromium: | .venv/.ready
+.venv/.chromium: | .venv/.ready $(if $(CAN_INSTALL),build/debian/.ready)
 	@$(RUN) -m tests.scenarios.chromium
 	@touch $@
 

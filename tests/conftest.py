@@ -1,12 +1,161 @@
-"""What holds for every test."""
+"""The tier of each test, what a unit test may not do, and what spares every test time."""
 
 import functools
 import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import botocore.loaders
+import pytest
+from _pytest.mark.expression import Expression
+
+TESTS = Path(__file__).parent
+TIERS = ("unit", "contract", "emulator", "cloud", "browser", "root", "deep")
+# The tiers of a folder's or a file's tests: the longest entry that fits counts, and every test has one. A test that
+# needs more than its file, or the browser, says so itself.
+OF = {
+    "benchmarks": "unit",
+    "benchmarks/peers/test_aws.py": "emulator",
+    "benchmarks/peers/test_cloudjhub.py": "emulator",
+    "benchmarks/peers/test_measuring.py": "emulator",
+    "benchmarks/storm/test_parts.py": "emulator",
+    "bootstrap": "unit",
+    "bootstrap/test_bundle.py": "emulator",
+    "bootstrap/test_byte_code.py": "emulator",
+    "bootstrap/test_checkov.py": "emulator",
+    "bootstrap/test_completion.py": "emulator",
+    "bootstrap/test_doctor.py": "emulator",
+    "bootstrap/test_down_command.py": "emulator",
+    "bootstrap/test_image_command.py": "emulator",
+    "bootstrap/test_image_setup.py": "emulator",
+    "bootstrap/test_manager_setup.py": "emulator",
+    "bootstrap/test_manager_units.py": "emulator",
+    "bootstrap/test_login_path_docs.py": "emulator",
+    "bootstrap/test_lifecycle.py": "emulator",
+    "bootstrap/test_lifecycle_step.py": "emulator",
+    "bootstrap/test_logs_command.py": "emulator",
+    "bootstrap/test_manager_caddy.py": "emulator",
+    "bootstrap/test_manager_certificates.py": "emulator",
+    "bootstrap/test_manager_journal.py": "emulator",
+    "bootstrap/test_manager_step.py": "emulator",
+    "bootstrap/test_people.py": "emulator",
+    "bootstrap/test_preflight.py": "emulator",
+    "bootstrap/test_preflight_lasting.py": "emulator",
+    "bootstrap/test_prepare_command.py": "emulator",
+    "bootstrap/test_settings_command.py": "emulator",
+    "bootstrap/test_stacks.py": "emulator",
+    "bootstrap/test_status.py": "emulator",
+    "bootstrap/test_templates.py": "emulator",
+    "bootstrap/test_users_command.py": "emulator",
+    "bootstrap/test_watching.py": "emulator",
+    "bootstrap/test_workers_command.py": "emulator",
+    "contracts": "contract",
+    "faults": "emulator",
+    "hub": "unit",
+    "hub/test_answering.py": "emulator",
+    "hub/test_fakes.py": "contract",
+    "hub/test_ldap.py": "emulator",
+    "hub/test_logins.py": "emulator",
+    "hub/test_routes.py": "emulator",
+    "hub/test_running_hub.py": "emulator",
+    "iam": "emulator",
+    "lifecycle": "unit",
+    "lifecycle/test_cloud_contract.py": "contract",
+    "lifecycle/test_handlers.py": "emulator",
+    "lifecycle/test_hub_contract.py": "contract",
+    "lifecycle/test_metrics_contract.py": "contract",
+    "lifecycle/test_pinning.py": "emulator",
+    "lifecycle/test_store_contract.py": "contract",
+    "local": "unit",
+    "local/test_addresses.py": "emulator",
+    "local/test_manager_log.py": "emulator",
+    "local/test_processes.py": "emulator",
+    "local/test_programs.py": "emulator",
+    "local/test_settings.py": "emulator",
+    "local_cloud": "emulator",
+    "machines": "root deep",
+    "protocol": "deep",
+    "scenarios": "cloud",
+    "scenarios/test_interruptions.py": "cloud deep",
+    "scenarios/test_soak.py": "cloud deep",
+    "simulation": "unit",
+    "simulation/test_ec2_contract.py": "emulator",
+    "store": "emulator",
+    "worker": "unit",
+    "worker/test_activity.py": "emulator",
+    "worker/test_boot.py": "emulator",
+    "worker/test_supervision.py": "emulator",
+    "worker/test_units.py": "emulator",
+    "worker/test_users_packages.py": "emulator",
+}  # fmt: skip
+# The tiers that a single test may have besides those of its file.
+ADDED_BY_TESTS = ("emulator", "browser", "deep")
+# What shows that a test needs more than its own process.
+OUTSIDE = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.connect")
+_alone = False
 
 # Hundreds of images that no test launches from; the local cloud does without them, too.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 # Each session would read and parse the descriptions of AWS's services anew: most of the time of a test with moto.
 botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
+
+
+def tiers_of(path: str) -> list[str]:
+    """The tiers of a test file, by its path below tests/."""
+    fits = [entry for entry in OF if path == entry or path.startswith(f"{entry}/")]
+    if not fits:
+        raise pytest.UsageError(f"tests/{path} has no tier: give it or its folder one in tests/conftest.py")
+    return OF[max(fits, key=len)].split()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the files of tiers that are not selected: most of them import half of AWS."""
+    if not collection_path.name.startswith("test_") or not config.option.markexpr:
+        return None
+    tiers = set(tiers_of(str(collection_path.relative_to(TESTS))))
+    possible = [tiers, *(tiers | {more} for more in ADDED_BY_TESTS)]
+    return None if any(_selects(config.option.markexpr, given) for given in possible) else True
+
+
+def _selects(expression: str, tiers: set[str]) -> bool:
+    def has(name: str, /, **_: object) -> bool:
+        return name in tiers
+
+    return Expression.compile(expression).evaluate(has)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for tier in tiers_of(str(item.path.relative_to(TESTS))):
+            item.add_marker(tier)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A tier that is selected by name has tests: a selection that selects nothing checks nothing."""
+    if session.config.args_source != pytest.Config.ArgsSource.TESTPATHS:
+        return
+    wanted = re.findall(rf"(?<!not )\b({'|'.join(TIERS)})\b", session.config.option.markexpr)
+    if empty := [name for name in wanted if not any(item.get_closest_marker(name) for item in session.items)]:
+        raise pytest.UsageError(f"no test is selected of: {', '.join(empty)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A unit test neither starts a process nor uses a socket."""
+    global _alone
+    _alone = item.get_closest_marker("unit") is not None
+    try:
+        return (yield)
+    finally:
+        _alone = False
+
+
+def _refuse_outside(event: str, _arguments: object) -> None:
+    if _alone and event in OUTSIDE:
+        raise AssertionError(f"{event} in a unit test: give its file another tier in tests/conftest.py")
+
+
+sys.addaudithook(_refuse_outside)

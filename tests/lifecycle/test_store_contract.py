@@ -50,7 +50,7 @@ WHOLE = Worker(
 BARE = Worker(key="bob", instance_id=BOB, state=State.STOPPED, state_at=NOON, version=0, changed_at=NOON)
 
 
-@pytest.fixture(scope="module", params=["memory", *servers.KINDS])
+@pytest.fixture(scope="module", params=["memory", *servers.PARAMS])
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], Store]]:
     """Gives a store with nothing in it."""
     if request.param == "memory":

@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 JARS = HERE.parents[1] / "build/dynamodb-local"
 CLUSTER = "test"
 KINDS = ("moto", "dynalite", "dynamodb-local")
+# moto is in this process; the others are programs.
+PARAMS = (KINDS[0], *(pytest.param(kind, marks=pytest.mark.emulator) for kind in KINDS[1:]))
 
 
 @contextmanager
