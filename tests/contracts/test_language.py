@@ -46,6 +46,7 @@ CHECKED = (
     "docs/unverified.md",
     "hub",
     "pyproject.toml",
+    "tests/benchmarks",
 )
 NO_TEXT = {".svg", ".png", ".pyc", ".json"}
 NOT_OURS = {"node_modules", "__pycache__"}

@@ -21,18 +21,18 @@ def model_of(service: str) -> ServiceModel:
     return botocore.session.get_session().get_service_model(service)
 
 
-def understood(service: str, action: str, answer: str) -> dict[str, Any]:
+def parsed(service: str, action: str, xml: str) -> dict[str, Any]:
     model = model_of(service)
-    told = {"status_code": 200, "headers": {}, "body": answer.encode()}
+    answer = {"status_code": 200, "headers": {}, "body": xml.encode()}
     shape = model.operation_model(action).output_shape
     assert shape is not None
-    return dict(create_parser(model.metadata["protocol"]).parse(told, shape))
+    return dict(create_parser(model.metadata["protocol"]).parse(answer, shape))
 
 
 def described(**form: str) -> tuple[list[str], str | None]:
-    told = understood("ec2", "DescribeInstances", aws.describe_instances(FLEET, form, NOW))
-    states = [each["Instances"][0]["State"]["Name"] for each in told["Reservations"]]
-    return states, told.get("NextToken")
+    answer = parsed("ec2", "DescribeInstances", aws.describe_instances(FLEET, form, NOW))
+    states = [each["Instances"][0]["State"]["Name"] for each in answer["Reservations"]]
+    return states, answer.get("NextToken")
 
 
 def test_running_instances_come_in_pages() -> None:
@@ -51,16 +51,16 @@ def test_one_by_its_id(number: int, state: str) -> None:
 
 
 def test_an_instance_has_its_id_and_its_start() -> None:
-    told = understood("ec2", "DescribeInstances", aws.describe_instances(FLEET, {}, NOW))
-    instance = told["Reservations"][1]["Instances"][0]
+    answer = parsed("ec2", "DescribeInstances", aws.describe_instances(FLEET, {}, NOW))
+    instance = answer["Reservations"][1]["Instances"][0]
     assert instance["InstanceId"] == instance_id(1)
     assert instance["LaunchTime"] == datetime(2026, 11, 23, 10, 20, tzinfo=UTC)
     assert {"Key": "User", "Value": "user000001"} in instance["Tags"]
 
 
 def test_those_that_are_stopped_are_told() -> None:
-    told = understood("ec2", "StopInstances", aws.stop_instances([3, 4]))
-    assert [one["InstanceId"] for one in told["StoppingInstances"]] == [instance_id(3), instance_id(4)]
+    answer = parsed("ec2", "StopInstances", aws.stop_instances([3, 4]))
+    assert [one["InstanceId"] for one in answer["StoppingInstances"]] == [instance_id(3), instance_id(4)]
 
 
 @pytest.mark.parametrize(("number", "percent"), [(1, aws.IDLE_PERCENT), (2, aws.BUSY_PERCENT)])
@@ -74,4 +74,4 @@ def test_cpu_of_those_that_are_due_and_of_others(number: int, percent: float) ->
 
 
 def test_the_caller_has_an_account() -> None:
-    assert understood("sts", "GetCallerIdentity", aws.get_caller_identity())["Account"] == "123456789012"
+    assert parsed("sts", "GetCallerIdentity", aws.get_caller_identity())["Account"] == "123456789012"

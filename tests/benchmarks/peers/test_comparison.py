@@ -1,4 +1,4 @@
-"""What is compared, and how the page tells it. The sweeps are made up."""
+"""What is compared, and how the page shows it. The sweeps are simulated."""
 
 from pathlib import Path
 
@@ -76,16 +76,16 @@ def test_the_page_has_every_fleet_and_its_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "pinned", "told"),
+    ("name", "pinned", "shown"),
     [
         ("idle-culler", "jupyterhub-idle-culler==2.0.0", "**jupyterhub-idle-culler** 2.0.0"),
         ("custodian", "c7n==0.9.53", "**cloud-custodian** c7n 0.9.53"),
     ],
 )
-def test_the_page_names_the_versions_that_are_measured(name: str, pinned: str, told: str) -> None:
+def test_the_page_names_the_versions_that_are_measured(name: str, pinned: str, shown: str) -> None:
     lines = (Path(__file__).parents[3] / f"benchmarks/peers/requirements-{name}.txt").read_text().splitlines()
     assert pinned in lines
-    assert told in page(compared(), "it", "", [])
+    assert shown in page(compared(), "it", "", [])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The stand-in for the hub tells users as JupyterHub does."""
+"""The substitute for the hub returns users as JupyterHub does."""
 
 from datetime import UTC, datetime
 
@@ -29,8 +29,8 @@ def test_the_last_page_is_what_is_left() -> None:
 
 
 def test_no_page_is_larger_than_the_hub_allows() -> None:
-    everybody = hub.page(FLEET, URL, ready=False, offset=0, limit=1_000, now=NOW)
-    assert (len(everybody["items"]), everybody["_pagination"]["next"]["offset"]) == (200, 200)
+    page = hub.page(FLEET, URL, ready=False, offset=0, limit=1_000, now=NOW)
+    assert (len(page["items"]), page["_pagination"]["next"]["offset"]) == (200, 200)
 
 
 def test_activity_of_those_that_are_due_of_those_that_run_and_of_those_that_do_not() -> None:
@@ -41,7 +41,7 @@ def test_activity_of_those_that_are_due_of_those_that_run_and_of_those_that_do_n
 
 
 def test_a_server_has_the_attributes_that_jupyterhub_gives_it() -> None:
-    """By the names that JupyterHub's own method has in it: what a culler reads is as long as the real thing."""
+    """By the names that JupyterHub's own method has in it: what a culler reads has the real length."""
     names = set(APIHandler.server_model.__code__.co_consts)
     known = {name for one in names if isinstance(one, tuple) for name in one} | names
     assert set(hub.user(FLEET, 0, NOW)["servers"][""]) <= known

@@ -27,7 +27,7 @@ def test_a_sweep_that_did_not_do_the_work_has_no_cost(stopped: list[int]) -> Non
 
 
 def test_ours_is_named_by_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {
+    used = {
         **TOLD,
         "outcomes": {"stopped": 1},
         "dynamodb": {"Query": 1},
@@ -36,7 +36,7 @@ def test_ours_is_named_by_service(monkeypatch: pytest.MonkeyPatch) -> None:
         "ec2": {"StopInstances": 1},
         "items_read": 3,
     }
-    monkeypatch.setattr(sweeps, "in_a_process", lambda *_args, **_options: told)
+    monkeypatch.setattr(sweeps, "in_a_process", lambda *_args, **_options: used)
     cost = measuring.ours(FLEET, 0)
     assert cost.calls == {
         "dynamodb:Query": 1,
@@ -48,8 +48,8 @@ def test_ours_is_named_by_service(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ours_that_left_somebody_has_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {"outcomes": {"left": 1}}
-    monkeypatch.setattr(sweeps, "in_a_process", lambda *_args, **_options: told)
+    used = {"outcomes": {"left": 1}}
+    monkeypatch.setattr(sweeps, "in_a_process", lambda *_args, **_options: used)
     with pytest.raises(measuring.WrongStops):
         measuring.ours(FLEET, 0)
 

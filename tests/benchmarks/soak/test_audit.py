@@ -113,7 +113,7 @@ def recorded(**records: Record) -> Plant:
     return lambda story: replace(story, records={**story.records, **records})
 
 
-def told(*history: Entry) -> Plant:
+def with_history(*history: Entry) -> Plant:
     """The whole history is another."""
     return lambda story: replace(story, history=history)
 
@@ -157,7 +157,7 @@ GONE = transition(400, "i-ann", "ann", State.TERMINATED)
 HUB_DOWN = Episode(name="hub-down", began=at(80), ended=at(110))
 PLANTED: list[tuple[str, str, Plant]] = [
     ("a cell is run within the idle timeout", "I1", saw(seen(46, "ann", Event.ACTED))),
-    ("somebody logs in within the idle timeout", "I1", saw(seen(99, "ann", Event.READY))),
+    ("a user logs in within the idle timeout", "I1", saw(seen(99, "ann", Event.READY))),
     ("work goes on", "I1", saw(seen(35, "ann", Event.WORKS, until=at(500)))),
     ("work ended a moment ago", "I1", saw(seen(35, "ann", Event.WORKS, until=at(60)))),
     ("with the hub down, life that was reported", "I1", all_of(
@@ -168,12 +168,12 @@ PLANTED: list[tuple[str, str, Plant]] = [
         lambda story: replace(story, faults=(HUB_DOWN,)), saw(seen(81, "ann", Event.ACTED)))),
     ("a hub that is said to be down, and is not", "I1", all_of(
         without_hub, lambda story: replace(story, faults=()), saw(seen(81, "ann", Event.ACTED)))),
-    ("a stop without an entry, while somebody works", "I1", all_of(
-        told(*well().history[2:]), saw(seen(90, "ann", Event.ACTED)))),
+    ("a stop without an entry, while a user works", "I1", all_of(
+        with_history(*well().history[2:]), saw(seen(90, "ann", Event.ACTED)))),
     ("a stop in the user's name", "I1", lambda story: replace(
         story, seen=tuple(one for one in story.seen if one.event is not Event.PRESSED))),
     ("a login after Stop was pressed", "I1", all_of(
-        told(*well().history[:2], entry(299, "ben", "i-ben", "stop-requested", evidence=asked("ben", 290))),
+        with_history(*well().history[:2], entry(299, "ben", "i-ben", "stop-requested", evidence=asked("ben", 290))),
         saw(seen(299.5, "ben", Event.READY)))),
     ("two machines for an hour", "I2", all_of(stayed(OTHER, transition(60, "i-other", "ann", State.TERMINATED)))),
     ("two machines, one of them stopped", "I2", stayed(
@@ -195,27 +195,27 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("a login that fails without a fault", "I7", saw(
         seen(600, "ann", Event.ASKED), seen(601, "ann", Event.FAILED, message="no"))),
     ("a session that is lost", "I7", saw(seen(600, "ann", Event.LOGGED_OUT))),
-    ("a server that is lost, though nobody stopped it", "I7", saw(seen(60, "ann", Event.LOST, since=at(20)))),
+    ("a server that is lost, without a stop", "I7", saw(seen(60, "ann", Event.LOST, since=at(20)))),
     ("a hub that stops", "I9", called(stop_call(950, "i-ann", HUB))),
     ("a worker that starts another", "I9", called(Call(at=at(1), caller=WORKER, action="StartInstances"))),
     ("a function that launches", "I9", called(Call(at=at(1), caller=LIFECYCLE, action="RunInstances"))),
     ("a file that is not found", "I10", saw(seen(40, "ann", Event.READ, file="a", checksum=""))),
     ("a file that is another", "I10", saw(seen(40, "ann", Event.READ, file="a", checksum="ab"))),
     ("a file that is not on the disk at the end", "I10", lambda story: replace(story, homes={})),
-    ("a stop without an entry", "reasons", told(*well().history[2:])),
-    ("an entry without a reason", "reasons", told(
+    ("a stop without an entry", "reasons", with_history(*well().history[2:])),
+    ("an entry without a reason", "reasons", with_history(
         *well().history, entry(400, "ann", "i-ann", "", kind=Kind.DECISION))),
 ]  # fmt: skip
 
 HARMLESS: list[tuple[str, Plant]] = [
-    ("just at the idle timeout, as far as a log can tell", saw(seen(45.1, "ann", Event.ACTED))),
+    ("just at the idle timeout, as far as a log shows", saw(seen(45.1, "ann", Event.ACTED))),
     ("just in time", stopped_later(30 + LIMIT.total_seconds() - 1)),
     ("late, because of a fault", all_of(
         stopped_later(30 + LIMIT.total_seconds() + 100),
         lambda story: replace(story, faults=(Episode(name="sweep-off", began=at(50), ended=at(140)),)))),
-    ("with the hub down, life that no report has told of yet", all_of(
+    ("with the hub down, activity that is in no report yet", all_of(
         without_hub, saw(seen(61, "ann", Event.ACTED)))),
-    ("with the hub down, somebody who comes back at that moment", all_of(
+    ("with the hub down, a user who comes back at that moment", all_of(
         without_hub, saw(seen(99, "ann", Event.ACTED)))),
     ("work that a crash ended", all_of(
         saw(seen(35, "ann", Event.WORKS, until=at(500))),
@@ -234,7 +234,7 @@ HARMLESS: list[tuple[str, Plant]] = [
         saw(seen(40, "ann", Event.WROTE, file="a", checksum="ab"),
             seen(41, "ann", Event.READ, file="a", checksum="ab")),
         lambda story: replace(story, homes={("ann", "a"): "ab"}))),
-    ("a stop that the hub asked for", told(
+    ("a stop that the hub asked for", with_history(
         *well().history[:2], entry(299, "ben", "i-ben", "stop-requested", evidence=asked("the hub, because", 298)))),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a soak is told by its seed, and is as much as was said."""
+"""A soak's faults follow from its seed, and have their share of the time."""
 
 import pytest
 

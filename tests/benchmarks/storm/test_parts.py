@@ -36,12 +36,12 @@ def test_an_answer_is_read_by_botocore_as_it_was_meant() -> None:
     }
     meant: dict[str, Any] = {"Reservations": [{"Instances": [instance]}]}
     shape: Any = wire.model("ec2").operation_model("DescribeInstances").output_shape
-    told = {
+    response = {
         "status_code": 200,
         "headers": {},
         "body": wire.answer("ec2", "DescribeInstances", meant).encode(),
     }
-    read = create_parser("ec2").parse(told, shape)
+    read = create_parser("ec2").parse(response, shape)
     assert read["Reservations"] == meant["Reservations"]
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif("STORM" not in os.environ, reason="`make storm` 
 
 
 def storm(users: int, within: float, *, first: bool = False) -> Figures:
-    """What came of it; on addresses of its own, since others measure storms too."""
+    """The figures; on separate addresses, since others measure storms too."""
     found = measure(
         Storm(
             users=users,
@@ -29,7 +29,7 @@ def storm(users: int, within: float, *, first: bool = False) -> Figures:
     )
     assert found.failed == 0, found.problems
     assert found.duplicates == 0
-    assert len(found.overheads) == users, "everybody has a JupyterLab of their own"
+    assert len(found.overheads) == users, "each user has a JupyterLab"
     return found
 
 
@@ -62,7 +62,7 @@ def test_first_logins_wait_in_a_queue_and_see_their_place_go_down_to_the_front()
     assert found.machines == 12
     assert found.calls["ec2:RunInstances"] - found.calls["ec2:RunInstances refused"] == 12
     waited = [places for places in found.places if places]
-    assert waited, "somebody had to wait"
+    assert waited, "some users had to wait"
     for places in waited:
-        assert places == list(range(places[0], 0, -1)), "each step to the front is told, and no other"
+        assert places == list(range(places[0], 0, -1)), "each step to the front is shown, and no other"
     assert max(len(places) for places in waited) > 1

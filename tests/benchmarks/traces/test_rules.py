@@ -35,7 +35,7 @@ RULES: dict[str, MakeRule] = {
 def a_trace(
     works: Sequence[Work] = (), tabs: Sequence[Span] = (), interactions: Sequence[float] = TYPED
 ) -> Trace:
-    """Somebody types for half an hour; the tab is closed then, if nothing else is said."""
+    """A user types for half an hour; then the tab is closed, unless `tabs` says otherwise."""
     return Trace("alice", list(interactions), works, tabs or [(LOGIN, AWAY)])
 
 
@@ -186,7 +186,7 @@ def lates(policy: Policy, seeds: int, *, period: float, is_rolling: bool = True)
 @pytest.mark.parametrize("is_rolling", [True, False])
 @pytest.mark.parametrize(("period", "every"), [(20.0, 10), (30.0, 10), (60.0, 60), (120.0, 60)])
 def test_no_alarm_finds_the_timeout_not_over_yet(period: float, every: float, is_rolling: bool) -> None:
-    """Whether or not its periods are the clock's: nobody would be stopped then until a sweep came."""
+    """With rolling periods and with the clock's: otherwise no worker would stop before a sweep."""
     window = every if is_rolling else LATEST_UNTIL_END * period
     found = lates(Policy(), 100, period=period, is_rolling=is_rolling)
     # A hundredth of the alarms is lost.
