@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 from jupyterhub import orm
-from jupyterhub.spawner import Spawner, SpawnException
+from jupyterhub.spawner import Spawner
 from sqlalchemy import inspect
 from tornado import web
 
@@ -22,12 +22,10 @@ from hub.spawn.instances import Homes
 from hub.spawn.launcher import Launcher
 from hub.spawn.planning import Step, is_doubtful, is_gone, step_for
 from hub.spawn.protocol import StartProtocol
-from hub.spawn.start import FETCHED, Start
+from hub.spawn.start import FETCHED, Start, StartFailed
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.worker import State, worker_key
 
-MARGIN = timedelta(seconds=5)
-"""A start ends so long before JupyterHub's own limit, whose message says less."""
 INSTANCE_TYPE = "instance_type"
 
 
@@ -58,14 +56,6 @@ class WithParts:
     def initialize(self, parts: Parts) -> None:
         """Called by Tornado with the route's keyword arguments."""
         self.parts = parts
-
-
-class StartFailed(SpawnException):  # type: ignore[misc]  # JupyterHub publishes no types
-    """A start that failed; JupyterHub shows `jupyterhub_message` on its pages."""
-
-    def __init__(self, message: str, *, reason: str, status_code: int = 503) -> None:
-        super().__init__(message, reason=reason, status_code=status_code)
-        self.jupyterhub_message = message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +107,8 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     async def start(self) -> str:
         """The URL of the server, which answers there already."""
         self.is_released, self.stop_requested_by = False, ""
-        self.latest_start = start = Start(self)
-        try:
-            return await start.run(self.start_timeout - MARGIN.total_seconds())
-        except TimeoutError as error:
-            raise StartFailed(self._too_late(start), reason="timeout") from error
-        except StartError as error:
-            raise StartFailed(str(error), reason=error.label) from error
+        self.latest_start = Start(self)
+        return await self.latest_start.run()
 
     async def stop(self, now: bool = False) -> None:  # noqa: ARG002 -- JupyterHub's signature
         """Requests a stop of the lifecycle app, if a user pressed Stop. A start that failed stops nothing."""
@@ -237,12 +222,6 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
 
     def _token(self) -> str:
         return worker_token(self.parts.token_key, self.parts.settings.cluster, self.key, self.instance.id)
-
-    def _too_late(self, start: Start) -> str:
-        if self.instance.id:
-            return start.no_answer()
-        minutes = round(self.start_timeout / 60)
-        return f"AWS had no machine for you within {minutes} minutes. Try again in a few minutes."
 
 
 def spawner_class(parts: Parts) -> type[WorkerSpawner]:

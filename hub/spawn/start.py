@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from jupyterhub.spawner import SpawnException
+
 from hub.clients.workers import server_url
 from hub.config.settings import WORKER_PORT
 from hub.errors import StartError, StopNotSent
@@ -22,6 +24,8 @@ BOOTING = 40
 FETCHED = 70
 ANSWERED = 95
 
+MARGIN = timedelta(seconds=5)
+"""A start ends this long before JupyterHub's own limit, whose message says less."""
 DOUBT_AFTER = timedelta(seconds=20)
 """An instance that is said to run but has not answered for this long is checked with EC2."""
 CHECK_EVERY = timedelta(seconds=2)
@@ -83,6 +87,14 @@ class Answer(Enum):
     TIMED_OUT = "timed out"
 
 
+class StartFailed(SpawnException):  # type: ignore[misc]  # JupyterHub publishes no types
+    """A start that failed; JupyterHub shows `jupyterhub_message` on its pages."""
+
+    def __init__(self, message: str, *, reason: str, status_code: int = 503) -> None:
+        super().__init__(message, reason=reason, status_code=status_code)
+        self.jupyterhub_message = message
+
+
 class Start:
     """One call of the spawner's `start()`.
 
@@ -101,11 +113,15 @@ class Start:
         self._silences = 0
         self._is_withdrawn = False
 
-    async def run(self, limit: float) -> str:
-        """The URL of the server, which answers there already. Raises StartError, or TimeoutError after `limit` s."""
+    async def run(self) -> str:
+        """The URL of the server, which answers there already. Raises StartFailed."""
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(self._spawner.start_timeout - MARGIN.total_seconds()):
                 return await self._run()
+        except TimeoutError as error:
+            raise StartFailed(self._too_late(), reason="timeout") from error
+        except StartError as error:
+            raise StartFailed(str(error), reason=error.label) from error
         finally:
             self.is_pending, self.given_up = False, ""
             self.progress.end()
@@ -120,8 +136,13 @@ class Start:
             self.progress.add(KNOWN, f"Your machine is {known.instance_id}")
         self._spawner.use(known.instance_id, known.address or "", self._parts.now())
 
-    def no_answer(self) -> str:
-        """What the user reads about an instance that never answered."""
+    def _too_late(self) -> str:
+        if self._spawner.instance.id:
+            return self._no_answer()
+        minutes = round(self._spawner.start_timeout / 60)
+        return f"AWS had no machine for you within {minutes} minutes. Try again in a few minutes."
+
+    def _no_answer(self) -> str:
         return (
             f"Your machine {self._spawner.instance.id} was started, but its server did not answer."
             " Try again; if that does not help, tell your administrator."
@@ -144,7 +165,7 @@ class Start:
                 case Known() as described:
                     self.say("Your machine is not running after all. Starting it again")
         if self._silences:
-            raise StartError(self.no_answer())
+            raise StartError(self._no_answer())
         raise StartError("Your machine stops each time it is started. Tell your administrator.")
 
     async def _bring_up(self, described: Known | None) -> Known:
@@ -170,7 +191,7 @@ class Start:
         """Requests the stop of an instance that runs and does not answer. Raises StartError the second time."""
         self._silences += 1
         if self._silences == MOST_SILENCES:
-            raise StartError(self.no_answer())
+            raise StartError(self._no_answer())
         self.given_up = known.instance_id
         self.say("Your machine is running but does not answer. Stopping it and starting it again")
         try:
@@ -178,7 +199,7 @@ class Start:
                 self._spawner.key, known.instance_id, STOPPED_FOR_SILENCE, self._parts.now()
             )
         except StopNotSent as error:
-            raise StartError(self.no_answer()) from error
+            raise StartError(self._no_answer()) from error
 
     async def _await_answer(self, known: Known) -> Answer | Known:
         """How the wait for the server ended; or the instance as EC2 describes it, if it does not run."""

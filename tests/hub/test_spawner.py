@@ -21,13 +21,12 @@ from hub.spawn.launcher import Launched
 from hub.spawn.planning import Known
 from hub.spawn.spawner import (
     ServerInstance,
-    StartFailed,
     WorkerSpawner,
     apply_options,
     options_form,
     spawner_class,
 )
-from hub.spawn.start import DOUBT_AFTER, MOST_ATTEMPTS, MOST_SILENCES, Start
+from hub.spawn.start import DOUBT_AFTER, MOST_ATTEMPTS, MOST_SILENCES, Start, StartFailed
 from lifecycle_app.contract import Drain
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
@@ -519,7 +518,7 @@ def quick(case: Case) -> None:
 
 def at_once(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start may take no time: its limit is less than JupyterHub's by a margin."""
-    monkeypatch.setattr("hub.spawn.spawner.MARGIN", timedelta(seconds=1000))
+    monkeypatch.setattr("hub.spawn.start.MARGIN", timedelta(seconds=1000))
     case.spawner.start_timeout = 1000
 
 
@@ -613,7 +612,7 @@ async def test_without_a_machine_in_time_aws_had_none(cases: Cases, monkeypatch:
         await asyncio.wait_for(case.spawner.start(), 10)
     assert failed.value.reason == "timeout"
     case.spawner.start_timeout = 3600
-    assert case.spawner._too_late(case.spawner.latest_start) == (
+    assert case.spawner.latest_start._too_late() == (
         "AWS had no machine for you within 60 minutes. Try again in a few minutes."
     )
 
