@@ -72,10 +72,17 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
             "pages": lambda _user: hub.pages,
             "has_accounts": settings.authenticator == "native",
         },
+        **_lifecycle_access(secrets.lifecycle_token),
+    }
+
+
+def _lifecycle_access(token: str) -> dict[str, Any]:
+    """What the lifecycle app may do with its token: list servers, and drain them before it stops their instances."""
+    return {
         "custom_scopes": {
             DRAIN_SCOPE: {"description": "Release servers before their instances are stopped."}
         },
-        "services": [{"name": LIFECYCLE, "api_token": secrets.lifecycle_token}],
+        "services": [{"name": LIFECYCLE, "api_token": token}],
         "load_roles": [
             {
                 "name": LIFECYCLE,

@@ -38,7 +38,7 @@ class Choice:
     """An authenticator that can be chosen by name."""
 
     path: str
-    """The path of its class, whose name is that of its section in JupyterHub's configuration."""
+    """The path of its class."""
     options: Mapping[str, Option] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """The parameters it needs below SSM's /cloudjhub/<cluster>/."""
@@ -47,6 +47,7 @@ class Choice:
 
     @property
     def section(self) -> str:
+        """The name of its section in JupyterHub's configuration."""
         return self.path.rpartition(".")[2]
 
 

@@ -90,6 +90,7 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
         return bool(Authenticator.validate_username(self, username))
 
     def is_password_strong(self, password: str) -> bool:
+        """Can the password be used?"""
         return self.password_problem(password) is None
 
     def password_problem(self, password: str) -> str | None:
