@@ -13,7 +13,7 @@ AT_ONCE = 100
 """Each waits for the hub and AWS most of its time; so many connections both bear without noticing."""
 
 
-class Together(Protocol):
+class MapAll(Protocol):
     """What an act answered for each of the things, in their order. An error of one is raised when all are done."""
 
     def __call__(self, act: Callable[[T], R], things: Sequence[T], /) -> list[R]: ...
@@ -25,12 +25,12 @@ def one_by_one(act: Callable[[T], R], things: Sequence[T], /) -> list[R]:
 
 
 def in_threads(act: Callable[[T], R], things: Sequence[T], /) -> list[R]:
-    """All at once: give it a handful (`handfuls`)."""
+    """All at once: give it a handful (`batches`)."""
     with ThreadPoolExecutor(max(1, len(things))) as threads:
         return list(threads.map(act, things))
 
 
-def handfuls(things: Sequence[T]) -> Iterator[Sequence[T]]:
+def batches(things: Sequence[T]) -> Iterator[Sequence[T]]:
     """The things in order, as many as are done at once. The first one comes alone: what it has to open, connections and
     the hub's token among it, is there for all others.
     """

@@ -10,9 +10,9 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import get_session
 
-from lifecycle_app.adapters.aws import asking, compare_clocks
+from lifecycle_app.adapters.aws import aws_errors, compare_clocks
 from lifecycle_app.adapters.cloudwatch import CloudWatch
-from lifecycle_app.adapters.ec2 import Ec2, StopsTogether
+from lifecycle_app.adapters.ec2 import Ec2, StopBatches
 from lifecycle_app.adapters.hub_client import HubClient
 from lifecycle_app.adapters.hub_session import session
 from lifecycle_app.adapters.settings_store import SettingsStore
@@ -50,11 +50,11 @@ def build(chosen: Settings) -> Service:
         cluster=chosen.cluster,
         store=WorkerStore(chosen.cluster, chosen.history_kept),
         settings=SettingsStore(chosen.cluster),
-        cloud=Ec2(reader, StopsTogether(stopper), chosen.cluster),
+        cloud=Ec2(reader, StopBatches(stopper), chosen.cluster),
         metrics=CloudWatch(cloudwatch, chosen.cluster, chosen.report_period),
         hub=HubClient(chosen.hub_api, token, session(chosen.hub_certificate)),
         clock=utc_now,
-        together=in_threads,
+        map_all=in_threads,
     )
 
 
@@ -89,7 +89,7 @@ class SecretParameter:
         """The secret. Raises HubAnswerOdd if it cannot be read: the hub cannot be asked then."""
         if self._value is None:
             try:
-                with asking("GetParameter"):
+                with aws_errors("GetParameter"):
                     answer = self._client.get_parameter(Name=self._name, WithDecryption=True)
             except CloudError as error:
                 raise HubAnswerOdd(f"no token for the hub: {error}") from error

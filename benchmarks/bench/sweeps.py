@@ -26,7 +26,7 @@ from benchmarks.bench.report import Row, Section, verdict
 from benchmarks.peers.installed import peak_megabytes
 from bootstrap.local.cloud.ec2 import rules
 from lifecycle_app.adapters.cloudwatch import CloudWatch
-from lifecycle_app.adapters.ec2 import Ec2, StopsTogether
+from lifecycle_app.adapters.ec2 import Ec2, StopBatches
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubClient
 from lifecycle_app.adapters.hub_session import session
 from lifecycle_app.adapters.settings_store import SettingsStore
@@ -160,11 +160,11 @@ def a_cluster(due: Sequence[Worker], hub: CountedHub) -> tuple[Service, LeanEC2,
         cluster=servers.CLUSTER,
         store=WorkerStore(servers.CLUSTER),
         settings=SettingsStore(servers.CLUSTER),
-        cloud=Ec2(ec2, StopsTogether(_OneByOne(ec2)), servers.CLUSTER),
+        cloud=Ec2(ec2, StopBatches(_OneByOne(ec2)), servers.CLUSTER),
         metrics=CloudWatch(cloudwatch, servers.CLUSTER, MINUTE),
         hub=hub,
         clock=now,
-        together=in_threads,
+        map_all=in_threads,
     )
     return service, ec2, cloudwatch
 

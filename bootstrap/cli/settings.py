@@ -115,7 +115,7 @@ def _change(
 
 
 def _warn(site: Site, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    stopping = policies.stopping_now(store_of(site).everybody(), before, after, utc_now())
+    stopping = policies.stopping_now(store_of(site).all_workers(), before, after, utc_now())
     for key, idle in stopping:
         click.echo(
             f"warning: {key} has been idle for {length(idle)} and will be stopped at the next sweep", err=True
@@ -144,7 +144,7 @@ def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> 
 
 
 def _workers_of(site: Site, user: str) -> list[Worker]:
-    return [worker for worker in store_of(site).everybody() if worker.user == user]
+    return [worker for worker in store_of(site).all_workers() if worker.user == user]
 
 
 def _groups(site: Site, user: str) -> tuple[str, ...]:

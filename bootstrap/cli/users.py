@@ -98,7 +98,7 @@ def remove(names: tuple[str, ...], file: Path, dry_run: bool, as_json: bool) -> 
 def list_(file: Path, as_json: bool) -> None:
     """List the users and the state of their machines."""
     site = site_of(file)
-    found = rows(kept.read_people(site), store_of(site).everybody())
+    found = rows(kept.read_people(site), store_of(site).all_workers())
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif not found:
@@ -145,7 +145,7 @@ def _may_be_elsewhere(site: Site, name: str) -> bool:
     """Can users who are not in the list log in, or does a machine belong to this name?"""
     login = site.settings.login
     is_open = login.allow_all or lets_others_in(login.authenticator, login.options)
-    return is_open or any(worker.user == name for worker in store_of(site).everybody())
+    return is_open or any(worker.user == name for worker in store_of(site).all_workers())
 
 
 def rows(people: People, workers: Iterable[Worker]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from hub.errors import (
     QuotaReached,
     StartError,
 )
-from lifecycle_app.adapters.aws import taken_apart
+from lifecycle_app.adapters.aws import split_refused
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -181,7 +181,7 @@ class Launcher:
             if len(ids) == 1:
                 return {ids[0]: start_error(error, ids[0])}
             outcomes: dict[str, Exception | None] = {}
-            for part in taken_apart(ids, str(error)):
+            for part in split_refused(ids, str(error)):
                 outcomes.update(await self._start_batch(part, has_turn=False))
             return outcomes
         return dict.fromkeys(ids)

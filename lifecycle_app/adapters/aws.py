@@ -20,7 +20,7 @@ from lifecycle_app.errors import CloudError
 
 
 @contextmanager
-def asking(operation: str) -> Iterator[None]:
+def aws_errors(operation: str) -> Iterator[None]:
     """Turns botocore's errors into CloudError."""
     try:
         yield
@@ -31,7 +31,7 @@ def asking(operation: str) -> Iterator[None]:
         raise CloudError(operation, "NoAnswer", str(error)) from error
 
 
-def taken_apart(instance_ids: Sequence[str], refusal: str) -> tuple[Sequence[str], Sequence[str]]:
+def split_refused(instance_ids: Sequence[str], refusal: str) -> tuple[Sequence[str], Sequence[str]]:
     """A call for several instances is refused for one of them: those that EC2 names in its refusal, and the others; two
     halves where it names none, or all.
     """

@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import ceil, isfinite
 from typing import Any
 
-from lifecycle_app.adapters.aws import asking
+from lifecycle_app.adapters.aws import aws_errors
 from lifecycle_app.contract import (
     METRIC_DETAILS,
     METRIC_LEVEL,
@@ -79,13 +79,13 @@ class CloudWatch:
     def put_idle_alarm(self, instance_id: str, policy: Policy) -> None:
         """Sets the alarm that rings when the worker has been idle for as long as its policy allows."""
         alarm = idle_alarm(policy, self._period)
-        with asking("PutMetricAlarm"):
+        with aws_errors("PutMetricAlarm"):
             self._client.put_metric_alarm(**alarm_request(self._cluster, instance_id, alarm))
 
     def delete_idle_alarms(self, instance_ids: Sequence[str]) -> None:
         """Removes these instances' alarms; those that do not exist are no error."""
         names = [idle_alarm_name(self._cluster, instance_id) for instance_id in instance_ids]
-        with asking("DeleteAlarms"):
+        with aws_errors("DeleteAlarms"):
             for chunk in _chunks(names, ALARMS_A_CALL):
                 self._client.delete_alarms(AlarmNames=list(chunk))
 
@@ -94,7 +94,7 @@ class CloudWatch:
         # With the `i-`: another cluster's name may go on as this one's alarms do.
         prefix = idle_alarm_prefix(self._cluster)
         pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix + "i-")
-        with asking("DescribeAlarms"):
+        with aws_errors("DescribeAlarms"):
             return {
                 found["AlarmName"].removeprefix(prefix): _found_alarm(found)
                 for page in pages
@@ -182,7 +182,7 @@ class CloudWatch:
             pages = self._client.get_paginator("get_metric_data").paginate(
                 MetricDataQueries=numbered, StartTime=start, EndTime=until, ScanBy="TimestampAscending"
             )
-            with asking("GetMetricData"):
+            with aws_errors("GetMetricData"):
                 results = [result for page in pages for result in page.get("MetricDataResults", ())]
             found += _series(results, [query["Id"] for query in numbered])
         return found

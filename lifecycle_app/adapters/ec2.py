@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from lifecycle_app.adapters.aws import asking, taken_apart
+from lifecycle_app.adapters.aws import aws_errors, split_refused
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
 from lifecycle_app.errors import CloudError, StopRejected
 from lifecycle_app.model.events import EC2_STATES
@@ -62,7 +62,7 @@ class Ec2:
 
     def knows(self, instance_id: str) -> bool:
         """Does EC2 tell of the instance already, whosever it is? For some seconds it may not of a new one."""
-        with asking("DescribeInstances"):
+        with aws_errors("DescribeInstances"):
             answer = self._reader.describe_instances(
                 Filters=[{"Name": "instance-id", "Values": [instance_id]}]
             )
@@ -86,13 +86,13 @@ class Ec2:
         pages = self._reader.get_paginator("describe_instances").paginate(
             Filters=[{"Name": name, "Values": list(values)} for name, values in filters.items()]
         )
-        with asking("DescribeInstances"):
+        with aws_errors("DescribeInstances"):
             for page in pages:
                 for reservation in page.get("Reservations", ()):
                     yield from filter(None, map(worker_instance, reservation.get("Instances", ())))
 
 
-class StopsTogether:
+class StopBatches:
     """A client that stops, for one instance a call; those that are asked for at the same moment become one of EC2's
     calls. If it refuses that for one of them, the others still are stopped, and each hears what was said of its own.
     """
@@ -122,7 +122,7 @@ class StopsTogether:
     def _stop(self, asked: Mapping[str, Future[None]], instance_ids: Sequence[str]) -> None:
         error = self._error(instance_ids)
         if isinstance(error, ClientError) and len(instance_ids) > 1 and _is_about_one(error):
-            for part in taken_apart(instance_ids, str(error)):
+            for part in split_refused(instance_ids, str(error)):
                 self._stop(asked, part)
             return
         for instance_id in instance_ids:

@@ -15,7 +15,7 @@ from lifecycle_app.adapters.tables import COSTS, HistoryRecord, WorkerRecord, av
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import read, stored
-from lifecycle_app.model.worker import EPOCH, Census, Worker
+from lifecycle_app.model.worker import EPOCH, Scan, Worker
 
 log = logging.getLogger(__name__)
 
@@ -74,15 +74,15 @@ class WorkerStore:
             condition = self._workers.changed_at >= at
             return self._usable(self._workers.query(self._cluster, condition, index_name="changed"), _worker)
 
-    def everybody(self) -> list[Worker]:
+    def all_workers(self) -> list[Worker]:
         """All workers, whatever their state; eventually consistent."""
         return self.changed_since(EPOCH)
 
-    def census(self) -> Census:
+    def scan(self) -> Scan:
         """All workers, and the records that cannot be used, of which it is the caller's to tell."""
         with available("all workers"):
             workers, bad = _sorted_out(self._workers.query(self._cluster, index_name="changed"), _worker)
-        return Census(workers, bad)
+        return Scan(workers, bad)
 
     def due(self, now: datetime) -> list[Worker]:
         """Workers that cost money and should be looked at by now, longest due first."""

@@ -48,7 +48,7 @@ class IdleAlarm:
 
     instance_id: str
     at: datetime
-    rings: bool
+    fires: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def idle_alarm(payload: object, cluster: str) -> IdleAlarm:
     value = _text(_mapping(detail, "state"), "value")
     if value not in ALARM_STATES:
         raise MalformedEvent(f"an alarm has no state {_said(value)}")
-    return IdleAlarm(instance_id, _time(payload), rings=value == "ALARM")
+    return IdleAlarm(instance_id, _time(payload), fires=value == "ALARM")
 
 
 def stop_request(payload: object, cluster: str) -> StopRequest:

@@ -138,7 +138,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class Scan:
     """All workers, and the records that cannot be used."""
 
     workers: list[Worker]

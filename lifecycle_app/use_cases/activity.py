@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from lifecycle_app.concurrency import handfuls
+from lifecycle_app.concurrency import batches
 from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, HubError, RecordConflict
 from lifecycle_app.model.decision import next_check
@@ -37,7 +37,7 @@ def record_activity(service: Service, now: datetime) -> dict[str, int]:
     texts = policy_texts(service, grouped)
     observed = [_observed(worker, evidence[worker.instance_id], texts, now) for worker in grouped]
     changed = [new for old, new in zip(running, observed, strict=True) if new != old]
-    written = sum(sum(service.together(partial(_write, service), some)) for some in handfuls(changed))
+    written = sum(sum(service.map_all(partial(_write, service), some)) for some in batches(changed))
     return {"running": len(running), "written": written}
 
 

@@ -9,12 +9,12 @@ from typing import Protocol
 
 from lifecycle_app.adapters.cloudwatch import IdleAlarm
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
-from lifecycle_app.concurrency import Together, one_by_one
+from lifecycle_app.concurrency import MapAll, one_by_one
 from lifecycle_app.contract import Drain, Level
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.history import Entry
 from lifecycle_app.model.policy import Policy
-from lifecycle_app.model.worker import Census, Instance, Worker
+from lifecycle_app.model.worker import Instance, Scan, Worker
 
 
 class Store(Protocol):
@@ -22,7 +22,7 @@ class Store(Protocol):
 
     def get(self, key: str) -> Worker | None: ...
     def by_instance(self, instance_id: str) -> Worker | None: ...
-    def census(self) -> Census: ...
+    def scan(self) -> Scan: ...
     def due(self, now: datetime) -> list[Worker]: ...
     def costing(self) -> list[Worker]: ...
     def put(self, worker: Worker, now: datetime) -> Worker: ...
@@ -78,4 +78,4 @@ class Service:
     metrics: Metrics
     hub: Hub
     clock: Callable[[], datetime]
-    together: Together = one_by_one
+    map_all: MapAll = one_by_one

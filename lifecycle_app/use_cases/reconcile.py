@@ -65,16 +65,16 @@ def reconcile(service: Service, now: datetime, is_time_left: Callable[[], bool])
 
 
 def _steps(service: Service, now: datetime) -> Iterator[Step]:
-    census = service.store.census()
-    for bad in census.bad:
+    scan = service.store.scan()
+    for bad in scan.bad:
         yield "bad-record", partial(report_bad_record, service, bad, now)
-    instances = _described(service, census.workers)
+    instances = _described(service, scan.workers)
     # Where a worker's record is bad, its instance may be an orphan or not, and its alarm may be needed or not.
-    unclear = [instance for instance in instances if instance.key in census.bad_keys]
-    known = [instance for instance in instances if instance.key not in census.bad_keys]
-    for finding in findings(census.workers, known, now):
+    unclear = [instance for instance in instances if instance.key in scan.bad_keys]
+    known = [instance for instance in instances if instance.key not in scan.bad_keys]
+    for finding in findings(scan.workers, known, now):
         yield type(finding).__name__.lower(), partial(_fix, service, finding, now)
-    workers = service.store.census().workers
+    workers = service.store.scan().workers
     yield from _alarm_steps(service, workers, {instance.instance_id for instance in unclear})
     yield from _server_steps(service, workers)
 

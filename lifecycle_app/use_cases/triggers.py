@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from lifecycle_app.concurrency import handfuls
+from lifecycle_app.concurrency import batches
 from lifecycle_app.errors import BadRecord, CloudError, ForeignEvent, NotNow, RecordConflict
 from lifecycle_app.model.decision import Action, Decision, decide, requested
 from lifecycle_app.model.events import IdleAlarm, StopRequest
@@ -34,7 +34,7 @@ def idle_alarm(service: Service, event: IdleAlarm, now: datetime) -> str:
 
     Raises ForeignEvent if no worker has that instance.
     """
-    if not event.rings:
+    if not event.fires:
         return "quiet"
     worker = service.store.by_instance(event.instance_id)
     if worker is None:
@@ -49,11 +49,11 @@ def sweep(service: Service, is_time_left: Callable[[], bool]) -> dict[str, int]:
     user is back. Those left over are due still when the next sweep comes.
     """
     outcomes: Counter[str] = Counter()
-    for some in handfuls(service.store.due(service.clock())):
+    for some in batches(service.store.due(service.clock())):
         if not is_time_left():
             outcomes["left"] += len(some)
             continue
-        outcomes.update(service.together(partial(_tried, service, _by_evidence_of(service, some)), some))
+        outcomes.update(service.map_all(partial(_tried, service, _by_evidence_of(service, some)), some))
     return dict(outcomes)
 
 

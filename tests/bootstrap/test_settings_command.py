@@ -165,7 +165,7 @@ def test_a_users_workers_are_kept_running(cluster: Built) -> None:
     cluster.worker("bob")
     said = cluster.run(settings, "set", "--user", "alice", "keep_until=2h").output
     assert "alice/gpu is kept running until" in said
-    kept = {one.key for one in cluster.store.everybody() if one.keep_until}
+    kept = {one.key for one in cluster.store.all_workers() if one.keep_until}
     assert kept == {"alice", "alice/gpu"}
     with pytest.raises(SettingsError, match="--user"):
         cluster.run(settings, "set", "keep_until=2h")

@@ -92,7 +92,7 @@ def stops(off: Clocks, last_seen: timedelta, *, is_hub_up: bool, tells_aws_the_t
 def asked_in_every_way(one: Scene, clock: Callable[[], datetime]) -> None:
     for _ in range(2):
         try:
-            idle_alarm(one.service, IdleAlarm(ALICE, NOON, rings=True), clock())
+            idle_alarm(one.service, IdleAlarm(ALICE, NOON, fires=True), clock())
         except CloudError:
             one.log.append("the alarm comes again")
         sweep(one.service, always)

@@ -150,11 +150,11 @@ def test_users_who_come_within_a_minute_go_with_each_others_calls_and_wait_littl
         await started.start(f"i-{number:08x}")
         waits.append(loop.time() - began)
 
-    async def everybody() -> None:
+    async def all_workers() -> None:
         started = starter(ec2, Virtual())
         await asyncio.gather(*(come(started, number) for number in range(users)))
 
-    loop.run_until_complete(everybody())
+    loop.run_until_complete(all_workers())
     loop.close()
     assert ec2.count("StartInstances") <= most_calls
     assert max(waits) < 1 / 0.7 + 0.1

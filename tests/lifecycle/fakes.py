@@ -12,7 +12,7 @@ from lifecycle_app.errors import BadRecord, HubAnswerOdd, HubUnreachable, Record
 from lifecycle_app.model.evidence import Evidence, Report
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.policy import Policy
-from lifecycle_app.model.worker import Census, Instance, State, Worker
+from lifecycle_app.model.worker import Instance, Scan, State, Worker
 from lifecycle_app.use_cases import Service
 from tests.lifecycle.examples import MINUTE, NOON
 
@@ -47,11 +47,11 @@ class MemoryStore:
         changed = [w for w in self._usable() if w.changed_at >= at]
         return sorted(changed, key=lambda w: w.changed_at)
 
-    def everybody(self) -> list[Worker]:
+    def all_workers(self) -> list[Worker]:
         return self.changed_since(EPOCH)
 
-    def census(self) -> Census:
-        return Census(self.everybody(), list(self.bad.values()))
+    def scan(self) -> Scan:
+        return Scan(self.all_workers(), list(self.bad.values()))
 
     def costing(self) -> list[Worker]:
         costing = [(w.due_at, w) for w in self._usable() if w.state.costs and w.due_at]

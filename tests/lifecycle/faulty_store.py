@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from lifecycle_app.errors import BadRecord, RecordConflict, StoreUnavailable
 from lifecycle_app.model.history import Entry
-from lifecycle_app.model.worker import Census, Worker
+from lifecycle_app.model.worker import Scan, Worker
 from tests.lifecycle.fakes import MemoryStore
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ BOTH = (Fault.REFUSED, Fault.ANSWER_LOST)
 FAULTS = {
     "get": (Fault.REFUSED, Fault.BAD),
     "by_instance": (Fault.REFUSED, Fault.BAD),
-    "census": (Fault.REFUSED,),
+    "scan": (Fault.REFUSED,),
     "due": (Fault.REFUSED,),
     "costing": (Fault.REFUSED,),
     "policies": (Fault.REFUSED,),
@@ -61,8 +61,8 @@ class FaultyStore:
     def by_instance(self, instance_id: str) -> Worker | None:
         return self._call("by_instance", "alice", lambda: self.inner.by_instance(instance_id))
 
-    def census(self) -> Census:
-        return self._call("census", "", self.inner.census)
+    def scan(self) -> Scan:
+        return self._call("scan", "", self.inner.scan)
 
     def due(self, now: datetime) -> list[Worker]:
         return self._call("due", "", lambda: self.inner.due(now))

@@ -28,12 +28,12 @@ def test_every_state_ec2_has(word: str, state: State) -> None:
 
 def test_an_idle_alarm() -> None:
     alarm = events.idle_alarm(payload("idle-alarm"), "test")
-    assert alarm == events.IdleAlarm(ALICE, NOON + timedelta(seconds=27), rings=True)
+    assert alarm == events.IdleAlarm(ALICE, NOON + timedelta(seconds=27), fires=True)
 
 
 @pytest.mark.parametrize("value", ["OK", "INSUFFICIENT_DATA"])
 def test_an_alarm_that_does_not_ring(value: str) -> None:
-    assert not events.idle_alarm(payload("idle-alarm", state={"value": value}), "test").rings
+    assert not events.idle_alarm(payload("idle-alarm", state={"value": value}), "test").fires
 
 
 def test_a_stop_request() -> None:

@@ -146,9 +146,9 @@ def test_what_has_stopped_meanwhile_is_not_forced(stuck: World) -> None:
 
 def test_a_record_that_has_changed_meanwhile_is_not_forced(stuck: World) -> None:
     """It has stopped, and its user has started it again."""
-    found = stuck.store.everybody()
+    found = stuck.store.all_workers()
     stuck.store.put(replace(stuck.record(), state=State.PENDING, state_at=NOON - 2 * MINUTE), NOON)
-    stuck.store.everybody = lambda: found  # type: ignore[method-assign]
+    stuck.store.all_workers = lambda: found  # type: ignore[method-assign]
     assert reconciled(stuck)["failed"] == 1
     assert stuck.cloud.stops == []
 
@@ -479,9 +479,9 @@ def test_a_second_instance_that_does_not_run_is_left(world: World, state: State)
 
 def test_facts_of_an_instance_that_the_record_has_left_are_not_taken(world: World) -> None:
     """The record has moved to another instance since it was read."""
-    census = world.store.census()
+    scan = world.store.scan()
     moved = world.store.put(replace(world.record(), instance_id=BOB), NOON)
-    world.store.census = lambda: census  # type: ignore[method-assign]
+    world.store.scan = lambda: scan  # type: ignore[method-assign]
     world.cloud.add(an_instance(address="10.9.9.9"))
     reconciled_a_second_later(world)
     assert world.record() == moved
@@ -607,8 +607,8 @@ def test_who_is_never_due_is_looked_at_from_now_on(world: World) -> None:
 
 def test_who_is_due_again_meanwhile_stays_so(world: World) -> None:
     world.store.put(replace(world.record(), due_at=None), NOON)
-    census = world.store.census()
+    scan = world.store.scan()
     due = world.store.put(replace(world.record(), due_at=NOON + HOUR), NOON)
-    world.store.census = lambda: census  # type: ignore[method-assign]
+    world.store.scan = lambda: scan  # type: ignore[method-assign]
     reconciled_a_second_later(world)
     assert world.record() == due

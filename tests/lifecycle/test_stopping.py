@@ -24,7 +24,7 @@ from tests.lifecycle.entries import IDLE, IDLE_FACTS, entry, last, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
 from tests.lifecycle.fakes import World
 
-RING = IdleAlarm(ALICE, NOON, rings=True)
+RING = IdleAlarm(ALICE, NOON, fires=True)
 PRESSED = StopRequest("alice", ALICE, NOON - SECOND, "admin")
 DAY = timedelta(days=1)
 
@@ -109,9 +109,9 @@ def test_a_late_alarm_of_a_user_who_is_back_stops_nobody(world: World) -> None:
 
 
 def test_an_alarm_that_does_not_ring_and_one_of_nobody(world: World) -> None:
-    assert idle_alarm(world.service, replace(RING, rings=False), NOON) == "quiet"
+    assert idle_alarm(world.service, replace(RING, fires=False), NOON) == "quiet"
     with pytest.raises(ForeignEvent):
-        idle_alarm(world.service, IdleAlarm(BOB, NOON, rings=True), NOON)
+        idle_alarm(world.service, IdleAlarm(BOB, NOON, fires=True), NOON)
     assert world.cloud.stops == []
 
 

@@ -85,13 +85,13 @@ def test_what_is_put_can_be_read(store: Store, worker: Worker) -> None:
     assert written == replace(worker, version=1, changed_at=NOON)
     assert store.get(worker.key) == written
     assert store.by_instance(worker.instance_id) == written
-    assert store.everybody() == [written]
+    assert store.all_workers() == [written]
 
 
 def test_who_is_unknown(store: Store) -> None:
     assert store.get("nobody") is None
     assert store.by_instance("i-0") is None
-    assert store.everybody() == store.costing() == store.due(NOON) == []
+    assert store.all_workers() == store.costing() == store.due(NOON) == []
 
 
 def test_a_field_that_is_emptied_is_gone(store: Store) -> None:

@@ -23,7 +23,7 @@ from tests.lifecycle.entries import IDLE_FACTS, entry, last, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
 from tests.lifecycle.fakes import World
 
-RING = IdleAlarm(ALICE, NOON, rings=True)
+RING = IdleAlarm(ALICE, NOON, fires=True)
 PRESSED = StopRequest("alice", ALICE, NOON - SECOND, "admin")
 
 
@@ -196,7 +196,7 @@ def test_a_request_for_a_worker_of_which_nobody_knows_when_it_started(world: Wor
 
 def test_an_alarm_of_nobody_names_the_instance(world: World) -> None:
     with pytest.raises(ForeignEvent) as foreign:
-        idle_alarm(world.service, IdleAlarm(BOB, NOON, rings=True), NOON)
+        idle_alarm(world.service, IdleAlarm(BOB, NOON, fires=True), NOON)
     assert str(foreign.value) == f"no worker has {BOB}"
 
 

@@ -147,6 +147,6 @@ def test_bad_records_hide_no_other(cluster: Cluster, caplog: pytest.LogCaptureFi
     caplog.clear()
     assert sweep(service, lambda: True)["stopped"] == len(cluster.unwatched)
     assert named(caplog) == once
-    stopped = [w for w in store.census().workers if w.state is State.STOPPING]
+    stopped = [w for w in store.scan().workers if w.state is State.STOPPING]
     assert {w.key for w in stopped} == cluster.idle | cluster.unwatched
     assert raw(cluster.bad) == before

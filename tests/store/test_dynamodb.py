@@ -41,7 +41,7 @@ def an_entry(**evidence: object) -> Entry:
 def test_many_records_come_in_many_pages(store: WorkerStore) -> None:
     for n in range(150):
         store.put(a_worker(key=f"u{n:03}", instance_id=f"i-{n}", message=plain("x" * 10_000)), NOON)
-    assert len(store.costing()) == len(store.everybody()) == len(store.census().workers) == 150
+    assert len(store.costing()) == len(store.all_workers()) == len(store.scan().workers) == 150
 
 
 def test_many_policies_are_asked_for_in_many_calls(store: WorkerStore) -> None:

@@ -70,9 +70,9 @@ def test_a_bad_item_is_named_and_left_alone(store: WorkerStore, harm: Harm) -> N
     assert store.get("good") == good
     assert store.costing() == store.due(NOON) == [good]
     assert [one.problem for one in named] == [found.value.problem] * 2
-    census = store.census()
-    assert census.workers == [good]
-    assert census.bad_keys == (set() if harm.name in HIDDEN else {"bad"})
+    scan = store.scan()
+    assert scan.workers == [good]
+    assert scan.bad_keys == (set() if harm.name in HIDDEN else {"bad"})
     with pytest.raises(RecordConflict):
         store.put(a_worker(key="bad"), NOON)
     assert raw("bad") == before
@@ -95,7 +95,7 @@ def test_what_is_only_odd_can_be_read_and_written(store: WorkerStore, change: Ch
     assert read is not None
     assert (read.key, read.state, read.version) == ("bad", BAD.state, 1)
     assert store.put(read, NOON) in store.costing()
-    assert len(store.everybody()) == 2
+    assert len(store.all_workers()) == 2
     assert good in store.costing()
     assert named == []
 
@@ -117,7 +117,7 @@ def test_what_a_newer_version_wrote_stays_when_an_older_one_writes(store: Worker
 def test_what_no_sweep_looks_at_is_due_at_no_time(store: WorkerStore, change: Change) -> None:
     """So that reconcile sees it, and by writing it brings it before the sweep."""
     good = two_records(store, change)
-    (read,) = [one for one in store.everybody() if one.key == "bad"]
+    (read,) = [one for one in store.all_workers() if one.key == "bad"]
     assert read.due_at is None
     assert store.due(NOON) == [good]
 

@@ -39,7 +39,7 @@ def test_ten_times_as_many_workers_cost_nothing_more(costs: dict[tuple[int, int]
 def test_cloudwatch_and_ec2_are_not_asked_for_each_worker(
     costs: dict[tuple[int, int], dict[str, object]],
 ) -> None:
-    """Two handfuls: the first one alone, then all others."""
+    """Two batches: the first one alone, then all others."""
     many = costs[600, 10 * DUE]
     assert many["cloudwatch"] == {"GetMetricData": 4}
     assert many["ec2"] != {"StopInstances": 10 * DUE}

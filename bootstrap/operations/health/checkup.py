@@ -109,13 +109,13 @@ def _alarms(site: Site, _: datetime) -> list[str]:
 
 
 def _workers(site: Site, now: datetime) -> list[str]:
-    scan = store_of(site).census()
+    scan = store_of(site).scan()
     wrong = findings.workers(machines(site, now), scan.workers, now)
     return [*findings.bad_records(scan.bad, names.table(site.cluster, "workers")), *wrong]
 
 
 def _orphans(site: Site, now: datetime) -> list[str]:
-    scan = store_of(site).census()
+    scan = store_of(site).scan()
     homes = {one.home_volume for one in scan.workers if one.home_volume}
     homes |= {one.home_volume for one in scan.bad}
     builders = {

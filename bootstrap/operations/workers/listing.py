@@ -61,7 +61,7 @@ def machines(site: Site, now: datetime, *, with_costs: bool = False) -> list[Mac
     With costs the month's history is read; without, the costs are those of the present runs alone.
     """
     store = store_of(site)
-    scan = store.census()
+    scan = store.scan()
     days = days_of_month(now) if with_costs else []
     entries = [entry for day in days for entry in store.history_of_day(day)]
     instances = found_by_tags(site.aws, site.cluster, ROLE_WORKER)

@@ -21,7 +21,7 @@ from bootstrap.aws.waiting import Report
 from bootstrap.errors import BootstrapError
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
 from hub.errors import CloudBusy, NoAddresses, NoCapacity, RecordUnusable, StartError
-from lifecycle_app.adapters.aws import taken_apart
+from lifecycle_app.adapters.aws import split_refused
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.history import Entry, sentence
 from lifecycle_app.model.messages import joined
@@ -83,7 +83,9 @@ def _boots(aws: Aws, ids: Sequence[str]) -> dict[str, Boot]:
             raise
         if len(ids) == 1:
             return {ids[0]: Boot.BEGUN}
-        return {key: boot for part in taken_apart(ids, str(error)) for key, boot in _boots(aws, part).items()}
+        return {
+            key: boot for part in split_refused(ids, str(error)) for key, boot in _boots(aws, part).items()
+        }
     return {one["InstanceId"]: boot_in(one) for one in answer["InstanceStatuses"]}
 
 

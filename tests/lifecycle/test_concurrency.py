@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from lifecycle_app.adapters.ec2 import Ec2, StopsTogether
-from lifecycle_app.concurrency import AT_ONCE, handfuls, in_threads, one_by_one
+from lifecycle_app.adapters.ec2 import Ec2, StopBatches
+from lifecycle_app.concurrency import AT_ONCE, batches, in_threads, one_by_one
 from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, CloudError, StopRejected
 from lifecycle_app.model.worker import Worker
@@ -73,7 +73,7 @@ def test_threads_run_at_the_same_time_and_an_error_is_raised_when_all_are_done()
 
 @pytest.mark.parametrize("count", [0, 1, 2, AT_ONCE, AT_ONCE + 1, AT_ONCE + 2, MANY])
 def test_the_first_comes_alone_and_none_is_left_out(count: int) -> None:
-    found = list(handfuls(range(count)))
+    found = list(batches(range(count)))
     assert [one for some in found for one in some] == list(range(count))
     assert len(found[0]) == 1 if count else found == []
     assert all(0 < len(some) <= AT_ONCE for some in found)
@@ -85,7 +85,7 @@ def test_a_sweep_asks_for_a_handful_at_a_time(world: World) -> None:
     asked = Counting(world.metrics, "evidence_of_all")
     read = Counting(world.store, "policies")
     assert sweep(world.service, lambda: True) == {"stopped": MANY}
-    handful_count = len(list(handfuls(range(MANY))))
+    handful_count = len(list(batches(range(MANY))))
     assert asked.counts == {"evidence_of_all": handful_count}
     assert read.counts == {"policies": handful_count}
 
@@ -162,7 +162,7 @@ class Ec2Calls:
 
 def stopped(client: Ec2Calls, instance_ids: Sequence[str]) -> dict[str, CloudError | None]:
     """What each hears, if all are asked for while the first one waits for others."""
-    stops = StopsTogether(client, wait=lambda _: until_all_asked())
+    stops = StopBatches(client, wait=lambda _: until_all_asked())
     cloud = Ec2(None, stops, "test")
 
     def until_all_asked() -> None:
@@ -233,14 +233,14 @@ def test_what_is_said_of_all_is_heard_by_all_and_not_tried_again(
 
 def test_a_stop_by_force_waits_for_nobody() -> None:
     client = Ec2Calls()
-    stops = StopsTogether(client, wait=lambda _: pytest.fail("waited"))
+    stops = StopBatches(client, wait=lambda _: pytest.fail("waited"))
     Ec2(None, stops, "test").stop(IDS[0], force=True)
     assert client.calls == [IDS[:1]]
 
 
 def test_stops_one_after_the_other_are_calls_of_their_own() -> None:
     client = Ec2Calls()
-    cloud = Ec2(None, StopsTogether(client, wait=lambda _: None), "test")
+    cloud = Ec2(None, StopBatches(client, wait=lambda _: None), "test")
     for one in IDS[:3]:
         cloud.stop(one)
     assert client.calls == [[one] for one in IDS[:3]]
