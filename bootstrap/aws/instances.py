@@ -18,7 +18,7 @@ from bootstrap.errors import Refused, StepFailed
 from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import InstanceTypeDef
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef, VolumeTypeDef
 
 GENERATIONS = 20
 GONE = ("shutting-down", "terminated")
@@ -175,6 +175,17 @@ def _matching(aws: Aws, filters: Mapping[str, Sequence[str]]) -> "list[InstanceT
         .paginate(Filters=[{"Name": name, "Values": list(values)} for name, values in filters.items()])
     )
     return [one for page in pages for group in page["Reservations"] for one in group["Instances"]]
+
+
+def volumes_by_tags(aws: Aws, cluster: str, role: str) -> "list[VolumeTypeDef]":
+    """A cluster's disks of a role, those that are being deleted apart."""
+    filters = {f"tag:{TAG_CLUSTER}": cluster, f"tag:{TAG_ROLE}": role}
+    pages = (
+        aws.client("ec2")
+        .get_paginator("describe_volumes")
+        .paginate(Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()])
+    )
+    return [one for page in pages for one in page["Volumes"] if one["State"] not in ("deleting", "deleted")]
 
 
 def tags_of(described: Mapping[str, Any]) -> dict[str, str]:

@@ -38,9 +38,19 @@ def stack(cluster: str, part: str) -> str:
     return f"cloudjhub-{cluster}-{part}"
 
 
+def stacks(cluster: str) -> list[str]:
+    """All stacks of a cluster."""
+    return [stack(cluster, part) for part in STACKS]
+
+
 def table(cluster: str, name: str) -> str:
     """One of `TABLES`."""
     return contract.table_name(cluster, name)
+
+
+def tables(cluster: str) -> list[str]:
+    """All tables of a cluster."""
+    return [table(cluster, name) for name in TABLES]
 
 
 def bucket(cluster: str, location: Location) -> str:

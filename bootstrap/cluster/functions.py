@@ -59,7 +59,7 @@ def _parts_of(aws: Aws, name: str) -> Iterator[str]:
         yield f"rule {names.rule(name)}"
     if if_exists(lambda: aws.client("iam").get_role(RoleName=name)) is not None:
         yield f"role {name}"
-    if _has_log_group(aws, names.function_log_group(name)):
+    if has_log_group(aws, names.function_log_group(name)):
         yield f"log group {names.function_log_group(name)}"
 
 
@@ -81,6 +81,7 @@ def remove(aws: Aws, name: str) -> None:
         iam.delete_role(RoleName=name)
 
 
-def _has_log_group(aws: Aws, name: str) -> bool:
+def has_log_group(aws: Aws, name: str) -> bool:
+    """Is there a log group of exactly this name?"""
     found = aws.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     return any(group["logGroupName"] == name for group in found)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bootstrap.aws import names
+from bootstrap.aws import names, secrets
 from bootstrap.aws.errors import if_exists
-from bootstrap.aws.instances import GONE, found_by_tags, tags_of
+from bootstrap.aws.instances import GONE, found_by_tags, tags_of, volumes_by_tags
 from bootstrap.aws.site import Site
-from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER, idle_alarm_prefix
+from bootstrap.cluster.functions import has_log_group
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_SERVER, TAG_USER, idle_alarm_prefix
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,64 +57,30 @@ def _ec2(site: Site) -> Iterator[Found]:
 
 
 def _home_volumes(site: Site) -> Iterator[Found]:
-    pages = (
-        site.aws.client("ec2")
-        .get_paginator("describe_volumes")
-        .paginate(
-            Filters=[
-                {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
-                {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_WORKER]},
-            ]
-        )
+    for volume in volumes_by_tags(site.aws, site.cluster, ROLE_WORKER):
+        tags = tags_of(volume)
+        server = tags.get(TAG_SERVER, "")
+        user = tags.get(TAG_USER, "") + (f"/{server}" if server else "")
+        yield Found("volume", volume["VolumeId"], home_of=user or "an unknown user")
+
+
+def _named(site: Site) -> Iterator[Found]:
+    """Those of our names that AWS knows."""
+    client, cluster = site.aws.client, site.cluster
+    functions = names.functions(cluster)
+    roles = [*(names.role(cluster, part) for part in names.MACHINE_ROLES), *functions]
+    kinds: Sequence[tuple[str, Callable[..., object], str, list[str]]] = (
+        ("stack", client("cloudformation").describe_stacks, "StackName", names.stacks(cluster)),
+        ("table", client("dynamodb").describe_table, "TableName", names.tables(cluster)),
+        ("bucket", client("s3").head_bucket, "Bucket", [names.bucket(cluster, site.aws)]),
+        ("role", client("iam").get_role, "RoleName", roles),
+        ("function", client("lambda").get_function, "FunctionName", functions),
+        ("queue", client("sqs").get_queue_url, "QueueName", [names.dead_letter_queue(cluster)]),
     )
-    for page in pages:
-        for volume in page["Volumes"]:
-            tags = tags_of(volume)
-            server = tags.get(TAG_SERVER, "")
-            whose = tags.get(TAG_USER, "") + (f"/{server}" if server else "")
-            yield Found("volume", volume["VolumeId"], home_of=whose or "an unknown user")
-
-
-def _stacks(site: Site) -> Iterator[Found]:
-    client = site.aws.client("cloudformation")
-    wanted = [names.stack(site.cluster, part) for part in names.STACKS]
-    return _there("stack", wanted, lambda name: client.describe_stacks(StackName=name))
-
-
-def _tables(site: Site) -> Iterator[Found]:
-    client = site.aws.client("dynamodb")
-    wanted = [names.table(site.cluster, part) for part in names.TABLES]
-    return _there("table", wanted, lambda name: client.describe_table(TableName=name))
-
-
-def _bucket(site: Site) -> Iterator[Found]:
-    client = site.aws.client("s3")
-    return _there(
-        "bucket", [names.bucket(site.cluster, site.aws)], lambda name: client.head_bucket(Bucket=name)
-    )
-
-
-def _roles(site: Site) -> Iterator[Found]:
-    client = site.aws.client("iam")
-    wanted = [
-        *(names.role(site.cluster, part) for part in names.MACHINE_ROLES),
-        *names.functions(site.cluster),
-    ]
-    return _there("role", wanted, lambda name: client.get_role(RoleName=name))
-
-
-def _functions(site: Site) -> Iterator[Found]:
-    client = site.aws.client("lambda")
-    return _there(
-        "function", names.functions(site.cluster), lambda name: client.get_function(FunctionName=name)
-    )
-
-
-def _queue(site: Site) -> Iterator[Found]:
-    client = site.aws.client("sqs")
-    return _there(
-        "queue", [names.dead_letter_queue(site.cluster)], lambda name: client.get_queue_url(QueueName=name)
-    )
+    for kind, describe, argument, wanted in kinds:
+        for name in wanted:
+            if if_exists(partial(describe, **{argument: name})) is not None:
+                yield Found(kind, name)
 
 
 def _rules(site: Site) -> Iterator[Found]:
@@ -125,50 +92,21 @@ def _rules(site: Site) -> Iterator[Found]:
                 yield Found("rule", rule["Name"])
 
 
-def _alarms(site: Site) -> Iterator[Found]:
+def idle_alarms(site: Site) -> list[str]:
+    """The names of the workers' idle alarms. With the `i-`: another cluster's name may continue like this one's."""
     pages = site.aws.client("cloudwatch").get_paginator("describe_alarms")
-    for page in pages.paginate(AlarmNamePrefix=idle_alarm_prefix(site.cluster) + "i-"):
-        yield from (Found("alarm", alarm["AlarmName"]) for alarm in page["MetricAlarms"])
+    found = pages.paginate(AlarmNamePrefix=f"{idle_alarm_prefix(site.cluster)}i-")
+    return [alarm["AlarmName"] for page in found for alarm in page["MetricAlarms"]]
 
 
-def _log_groups(site: Site) -> Iterator[Found]:
+def _others(site: Site) -> Iterator[Found]:
+    """Idle alarms, log groups and parameters."""
+    yield from (Found("alarm", name) for name in idle_alarms(site))
     functions = map(names.function_log_group, names.functions(site.cluster))
-    logs = site.aws.client("logs")
-    for name in [names.log_group(site.cluster), *functions]:
-        found = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-        if any(group["logGroupName"] == name for group in found):
-            yield Found("log group", name)
+    for group in [names.log_group(site.cluster), *functions]:
+        if has_log_group(site.aws, group):
+            yield Found("log group", group)
+    yield from (Found("parameter", name) for name in secrets.names(site.aws.client("ssm"), site.cluster))
 
 
-def _parameters(site: Site) -> Iterator[Found]:
-    pages = (
-        site.aws.client("ssm")
-        .get_paginator("describe_parameters")
-        .paginate(
-            ParameterFilters=[
-                {"Key": "Path", "Option": "Recursive", "Values": [f"/cloudjhub/{site.cluster}"]}
-            ]
-        )
-    )
-    for page in pages:
-        yield from (Found("parameter", parameter["Name"]) for parameter in page["Parameters"])
-
-
-SCANS: Sequence[Callable[[Site], Iterator[Found]]] = (
-    _ec2,
-    _stacks,
-    _tables,
-    _bucket,
-    _roles,
-    _functions,
-    _rules,
-    _alarms,
-    _log_groups,
-    _queue,
-    _parameters,
-)
-
-
-def _there(kind: str, wanted: Sequence[str], ask: Callable[[str], object]) -> Iterator[Found]:
-    """Those of the names for which AWS does not say that there is none."""
-    return (Found(kind, name) for name in wanted if if_exists(partial(ask, name)) is not None)
+SCANS: Sequence[Callable[[Site], Iterator[Found]]] = (_ec2, _named, _rules, _others)

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from bootstrap.aws.errors import code_of
+from bootstrap.aws.instances import volumes_by_tags
 from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import polls
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import Refused, StepFailed
 from bootstrap.machines.manager_request import ROLE_STATE, STATE_DEVICE, volume_request
-from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import VolumeTypeDef
@@ -29,17 +29,7 @@ def find(aws: Aws, cluster: str) -> "VolumeTypeDef | None":
 
 def every(aws: Aws, cluster: str) -> "list[VolumeTypeDef]":
     """All disks that are tagged as the cluster's state disk."""
-    pages = (
-        aws.client("ec2")
-        .get_paginator("describe_volumes")
-        .paginate(
-            Filters=[
-                {"Name": f"tag:{TAG_CLUSTER}", "Values": [cluster]},
-                {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_STATE]},
-            ]
-        )
-    )
-    return [one for page in pages for one in page["Volumes"] if one["State"] not in ("deleting", "deleted")]
+    return volumes_by_tags(aws, cluster, ROLE_STATE)
 
 
 def ensure(aws: Aws, settings: ClusterSettings, zone: str, interface: str) -> str:

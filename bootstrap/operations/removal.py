@@ -21,7 +21,7 @@ from bootstrap.machines.image import images
 from bootstrap.operations.workers.listing import Machine
 from bootstrap.operations.workers.termination import Clock, end_stopped, mark_terminated
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.contract import ROLE_WORKER, TAG_SERVER, TAG_USER, idle_alarm_prefix
+from lifecycle_app.contract import ROLE_WORKER, TAG_SERVER, TAG_USER
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.worker import State, Worker, worker_key
 
@@ -51,13 +51,9 @@ def remove_workers(site: Site, report: Report, *, with_homes: bool) -> None:
 
 def _remove_idle_alarms(site: Site) -> None:
     """The functions that would delete them are removed too."""
-    cloudwatch = site.aws.client("cloudwatch")
-    # With the `i-`: another cluster's name may go on as this one's alarms do.
-    prefix = idle_alarm_prefix(site.cluster) + "i-"
-    for page in cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix):
-        alarms = [alarm["AlarmName"] for alarm in page["MetricAlarms"]]
-        for start in range(0, len(alarms), ALARMS_A_CALL):
-            cloudwatch.delete_alarms(AlarmNames=alarms[start : start + ALARMS_A_CALL])
+    alarms = inventory.idle_alarms(site)
+    for start in range(0, len(alarms), ALARMS_A_CALL):
+        site.aws.client("cloudwatch").delete_alarms(AlarmNames=alarms[start : start + ALARMS_A_CALL])
 
 
 RENEWED = "renewed"

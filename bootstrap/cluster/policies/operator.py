@@ -27,7 +27,7 @@ def operator_policies(scope: Scope) -> dict[str, Document]:
 
 def _stacks(scope: Scope) -> list[Statement]:
     """Only CloudFormation may create and remove the resources of stacks, and only in stacks of our names."""
-    own = [f"stack/{names.stack(scope.cluster, part)}/*" for part in names.STACKS]
+    own = [f"stack/{name}/*" for name in names.stacks(scope.cluster)]
     shared = f"stack/{names.network_stack('*')}/*"
     return [
         allow(

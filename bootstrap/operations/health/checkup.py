@@ -7,7 +7,7 @@ from datetime import datetime
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.aws import names, secrets
-from bootstrap.aws.instances import found_by_tags
+from bootstrap.aws.instances import found_by_tags, volumes_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.cluster import building
 from bootstrap.cluster.monitoring.alarms import silence
@@ -121,7 +121,7 @@ def _orphans(site: Site, now: datetime) -> list[str]:
     builders = {
         one["InstanceId"]: one["LaunchTime"] for one in found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     }
-    return findings.orphans(facts.volumes(site), builders, homes, now)
+    return findings.orphans(volumes_by_tags(site.aws, site.cluster, ROLE_WORKER), builders, homes, now)
 
 
 def _secrets(site: Site, _: datetime) -> list[str]:

@@ -22,7 +22,6 @@ from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
 from bootstrap.machines.address import hub_answers, hub_version, public_url
 from bootstrap.machines.certificate import Pair
-from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 LOOKS_BACK = timedelta(days=1)
 ERRORS = '?"ERROR " ?"Task timed out" ?"[ERROR]"'
@@ -111,21 +110,6 @@ def image_state(site: Site, image: str) -> str:
         "Images"
     ]
     return str(found[0]["State"]) if found else ""
-
-
-def volumes(site: Site) -> Sequence[Any]:
-    """The workers' disks, as DescribeVolumes gives them."""
-    pages = (
-        site.aws.client("ec2")
-        .get_paginator("describe_volumes")
-        .paginate(
-            Filters=[
-                {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
-                {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_WORKER]},
-            ]
-        )
-    )
-    return [volume for page in pages for volume in page["Volumes"]]
 
 
 def wanted_policies(site: Site) -> dict[str, Any]:

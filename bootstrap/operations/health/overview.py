@@ -89,7 +89,7 @@ def require_built(site: Site) -> dict[str, str]:
     """The status of each stack by name, "" where there is none. Raises NotBuilt without any of the cluster's own."""
     formation = site.aws.client("cloudformation")
     found = {name: stacks.current(formation, name) for name in _stacks(site)}
-    if not any(found[names.stack(site.cluster, part)] for part in names.STACKS):
+    if not any(found[name] for name in names.stacks(site.cluster)):
         raise NotBuilt(f"there is no cluster {site.cluster} in {site.aws.region}: run `cloudjhub up` first")
     return {name: stack["StackStatus"] if stack else "" for name, stack in found.items()}
 
@@ -97,7 +97,7 @@ def require_built(site: Site) -> dict[str, str]:
 def _stacks(site: Site) -> list[str]:
     network = site.settings.network
     shared = [names.network_stack(network.name)] if network.is_ours else []
-    return [*shared, *(names.stack(site.cluster, part) for part in names.STACKS)]
+    return [*shared, *names.stacks(site.cluster)]
 
 
 def _manager(site: Site) -> str:
