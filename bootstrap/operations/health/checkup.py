@@ -20,6 +20,7 @@ from bootstrap.operations.health import facts, findings
 from bootstrap.operations.health.facts import asked_hub, waiting
 from bootstrap.operations.workers.listing import machines, store_of
 from bootstrap.preflight import permissions
+from lifecycle_app.contract import ROLE_WORKER
 
 ROLE_BUILDER = "builder"
 RENEWALS = {
