@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -13,9 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.aws.errors import code_of
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.formation.kinds import KINDS
+from bootstrap.local.cloud.formation import ec2_resources as ec2
+from bootstrap.local.cloud.formation import other_resources as other
 from bootstrap.local.cloud.formation.model import STACK_TYPE, Made, Stack, StackEvent, Template
-from bootstrap.local.cloud.formation.provider import Client
+from bootstrap.local.cloud.formation.provider import Client, Provider
 from bootstrap.local.cloud.formation.resolving import creation_order, deletion_order, resolve
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,31 @@ LOG_GROUP = "AWS::Logs::LogGroup"
 LOOK = 0.2
 ATTEMPTS, BETWEEN_ATTEMPTS = 20, 0.5
 """CloudFormation tries a deletion again while something still depends on the resource."""
+
+
+KINDS: Mapping[str, Provider] = {
+    "AWS::DynamoDB::Table": other.Table(),
+    "AWS::EC2::EIP": ec2.Address(),
+    "AWS::EC2::EIPAssociation": ec2.AddressAssociation(),
+    "AWS::EC2::InternetGateway": ec2.INTERNET_GATEWAY,
+    "AWS::EC2::NatGateway": ec2.NatGateway(),
+    "AWS::EC2::NetworkInterface": ec2.INTERFACE,
+    "AWS::EC2::Route": ec2.Route(),
+    "AWS::EC2::RouteTable": ec2.ROUTE_TABLE,
+    "AWS::EC2::SecurityGroup": ec2.SECURITY_GROUP,
+    "AWS::EC2::SecurityGroupIngress": ec2.Ingress(),
+    "AWS::EC2::Subnet": ec2.SUBNET,
+    "AWS::EC2::SubnetRouteTableAssociation": ec2.SubnetRoutes(),
+    "AWS::EC2::VPC": ec2.VPC,
+    "AWS::EC2::VPCEndpoint": ec2.Endpoint(),
+    "AWS::EC2::VPCGatewayAttachment": ec2.GatewayAttachment(),
+    "AWS::IAM::InstanceProfile": other.InstanceProfile(),
+    "AWS::IAM::Role": other.Role(),
+    "AWS::Logs::LogGroup": other.LogGroup(),
+    "AWS::S3::Bucket": other.Bucket(),
+    "AWS::S3::BucketPolicy": other.BucketPolicy(),
+}
+"""The kinds of resources that stacks may hold here."""
 
 
 class ResourceFailed(Exception):
