@@ -356,7 +356,7 @@ def test_a_login_that_was_faster_keeps_its_machine(
     """The record says stopped still, but the hub has started the machine."""
     store, alice, worker = aged
     start = cloud.client("ec2").start_instances
-    [one] = removal.renew(site, store, utc_now, changing(lambda: start(InstanceIds=[alice]), "goes"))
+    [one] = removal.renew(site, store, utc_now, changing(lambda: start(InstanceIds=[alice]), "terminating"))
     assert one.verdict is Verdict.TAKEN
     cloud.await_state(alice, "running")
     record = store.get("alice")
@@ -369,7 +369,7 @@ def test_what_somebody_else_decides_about_is_left(
 ) -> None:
     store, alice, worker = aged
     claim = with_claim(worker, "forced", plain(""), utc_now())
-    [one] = removal.renew(site, store, utc_now, changing(lambda: store.put(claim, utc_now()), "goes"))
+    [one] = removal.renew(site, store, utc_now, changing(lambda: store.put(claim, utc_now()), "terminating"))
     assert one.verdict is Verdict.TAKEN
     assert cloud.instance(alice)["state"] == "stopped"
     record = store.get("alice")
