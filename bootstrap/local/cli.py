@@ -19,8 +19,8 @@ from bootstrap.cli.options import Duration, NameValue
 from bootstrap.config.values import duration_text
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
 from bootstrap.local import environment, processes, status, view
-from bootstrap.local.settings import REPORT_PERIOD, LocalSettings, free_network, remembered
-from bootstrap.local.status import FUNCTIONS, files, told_by_functions
+from bootstrap.local.settings import REPORT_PERIOD, LocalSettings, free_network, saved_addresses
+from bootstrap.local.status import FUNCTIONS, files, function_log_lines
 from bootstrap.local.supervisor import (
     ENDS_WITHIN,
     Supervisor,
@@ -38,7 +38,7 @@ state_dir_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default=DEFAULT_STATE_DIR,
     show_default=True,
-    help="Where this local cloud keeps its files; one for each that runs side by side.",
+    help="Where this local cloud keeps its files; each one running side by side needs its own.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
@@ -75,17 +75,17 @@ def local() -> None:
     is_flag=True,
     help="An AWS account without a cluster, in which to try `cloudjhub init`, `plan` and `up`.",
 )
-@click.option("--detach", is_flag=True, help="Return when it is ready; end it with `down`.")
+@click.option("--detach", is_flag=True, help="Return when it is ready; stop it with `down`.")
 @json_option
 def up(
     state_dir: Path, port: int | None, idle_timeout: timedelta, policy: tuple[tuple[str, str], ...],
     boot_time: timedelta, stop_time: timedelta, empty: bool, detach: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Start it, and show who runs. Shown is since when, how idle, and what was decided and why."""
+    """Start it, and show which workers run: since when, how long idle, and what was decided and why."""
     state_dir = state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
     state_dir.chmod(0o700)
-    known = remembered(state_dir)
+    known = saved_addresses(state_dir)
     settings = LocalSettings(
         state_dir=state_dir,
         port=port or known.get("port", DEFAULT_PORT),
@@ -119,12 +119,12 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
     logging.basicConfig(filename=settings.state_dir / "supervisor.log", level=logging.INFO)
     quiet = as_json or not sys.stdout.isatty()
     supervisor = Supervisor(settings, Console(quiet=as_json))
-    asked = threading.Event()
+    ended = threading.Event()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
+        if ended.is_set():
             return
-        asked.set()
+        ended.set()
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, ask)
@@ -133,14 +133,14 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
         supervisor.up()
         click.echo(status.ready_text(settings, as_json=as_json))
         if quiet:
-            supervisor.watch(asked)
+            supervisor.watch(ended)
         else:
-            view.follow(settings, lambda: supervisor.watch(asked), asked)
+            view.follow(settings, lambda: supervisor.watch(ended), ended)
     except KeyboardInterrupt:
         if not as_json:
-            click.echo("\nending the local cloud; the users' files stay")
+            click.echo("\nstopping the local cloud; the users' files are kept")
     finally:
-        asked.set()  # a signal from here on must not interrupt the ending
+        ended.set()  # a signal from here on must not interrupt the ending
         supervisor.down()
 
 
@@ -159,7 +159,7 @@ def _start_detached(settings: LocalSettings) -> None:
     started = processes.start("supervisor", command, os.environ, log, settings.state_dir)
     try:
         _await_ready(settings.state_dir, started, log)
-    except BaseException:  # Ctrl-C too: whoever stops waiting does not want it any more
+    except BaseException:  # Ctrl-C too: whoever stops waiting does not want it to keep starting
         started.end(grace=ENDS_WITHIN)
         raise
 
@@ -178,29 +178,29 @@ def _await_ready(state_dir: Path, started: processes.Part, log: Path) -> None:
 @local.command()
 @state_dir_option
 def down(state_dir: Path) -> None:
-    """End it, or clean up after a crash; the users' files stay."""
+    """Stop it, or clean up after a crash. The users' files are kept."""
     state_dir = state_dir.resolve()
     supervisor = running_supervisor(state_dir)
-    in_order = supervisor is not None and processes.end_patiently(supervisor, ENDS_WITHIN)
+    in_order = supervisor is not None and processes.end_within(supervisor, ENDS_WITHIN)
     left = processes.end_leftovers(state_dir)
     running_file(state_dir).unlink(missing_ok=True)
     if supervisor is not None and not in_order:
         click.echo(
-            f"the local cloud in {state_dir} did not end within {ENDS_WITHIN:.0f} s and was killed; its files stay"
+            f"the local cloud in {state_dir} did not stop within {ENDS_WITHIN:.0f} s and was killed; its files are kept"
         )
     elif supervisor is not None:
-        click.echo(f"the local cloud in {state_dir} has ended; its files stay")
+        click.echo(f"the local cloud in {state_dir} has stopped; its files are kept")
     elif left:
-        click.echo(f"ended {left} processes that a crash had left")
+        click.echo(f"ended {left} processes left by a crash")
     else:
-        click.echo(f"nothing runs in {state_dir}")
+        click.echo(f"no local cloud runs in {state_dir}")
 
 
 @local.command("status")
 @state_dir_option
 @json_option
 def show_status(state_dir: Path, as_json: bool) -> None:
-    """Who runs, since when, how idle, what was decided and why."""
+    """Which workers run, since when, how long idle, what was decided and why."""
     settings = _running_settings(state_dir)
     if as_json:
         click.echo(json.dumps(status.snapshot(settings), indent=2))
@@ -217,16 +217,16 @@ def logs(state_dir: Path, part: str, lines: int) -> None:
     state_dir = state_dir.resolve()
     found = files(state_dir)
     if part and part not in {*found, FUNCTIONS}:
-        raise SettingsError(f"there is no log of {part!r}: take one of {', '.join([*found, FUNCTIONS])}")
+        raise SettingsError(f"there is no log of {part!r}; the logs are {', '.join([*found, FUNCTIONS])}")
     for name, log in found.items():
         if part in {"", name}:
             click.echo(click.style(f"== {name}: {log}", bold=True))
             click.echo(processes.tail(log, lines))
-    # The emulator forgets what the functions told when it ends.
+    # The emulator keeps the functions' logs only while it runs.
     if part == FUNCTIONS or (not part and status.is_ready(state_dir)):
         _running_settings(state_dir)
         click.echo(click.style(f"== {FUNCTIONS}", bold=True))
-        click.echo("\n".join(told_by_functions(boto3.client("logs"), datetime.now(UTC), lines)))
+        click.echo("\n".join(function_log_lines(boto3.client("logs"), datetime.now(UTC), lines)))
 
 
 @local.command()

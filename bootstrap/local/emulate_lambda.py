@@ -11,7 +11,7 @@
   number;
 - Lambda and SQS report to CloudWatch what functions did and what waits in queues. CloudWatch is the cloud process here.
 
-A script that ministack's own Python runs: no other package of ours is installed there.
+A script that ministack's own Python runs: our packages are not installed there.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -152,7 +153,7 @@ def try_again() -> None:
     def dispatch_to_lambda(arn: str, payload: str) -> None:
         function, config, name = lambda_svc._get_func_record_for_ref(arn)
         if not function or not config:
-            print(f"a rule's target is no function: {name}", file=sys.stderr)
+            print(f"a rule's target is not a function: {name}", file=sys.stderr)
             return
         record = lambda_svc._execution_record_for_config(function, config)
         lambda_svc.invoke_async_with_retry(record, json.loads(payload))
@@ -172,15 +173,15 @@ def log_into_existing_groups() -> None:
     lambda_svc._emit_lambda_logs = emit_into_group
 
 
+@dataclass(slots=True)
 class Metrics:
     """Datapoints on their way to the cloud process; kept while it does not answer."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_WAITING)
+    cloud: Cloud
+    _waiting: deque[dict[str, Any]] = field(init=False, default_factory=lambda: deque(maxlen=MOST_WAITING))
 
     def put(self, namespace: str, name: str, dimension: tuple[str, str], value: float, unit: str) -> None:
-        """Of this moment."""
+        """A datapoint of this moment."""
         datum = {"namespace": namespace, "name": name, "value": value, "unit": unit, "at": time.time()}
         self._waiting.append({**datum, "dimensions": [dimension]})
 
@@ -193,7 +194,7 @@ class Metrics:
     def _send(self) -> bool:
         some = [self._waiting.popleft() for _ in range(min(len(self._waiting), AT_ONCE))]
         try:
-            answer = self._cloud.post("metrics", some)
+            answer = self.cloud.post("metrics", some)
         except urllib3.exceptions.HTTPError:
             self._waiting.extendleft(reversed(some))
             return False
@@ -221,7 +222,7 @@ def give_keys() -> None:
 
 
 def measure_functions(metrics: Metrics) -> None:
-    """Patch ministack's execution: each one counts, by whatever way it was asked for."""
+    """Patch ministack's execution: each execution counts, however it was invoked."""
     execute = lambda_svc._execute_function
 
     def execute_measured(function: dict[str, Any], event: dict[str, Any]) -> Any:
@@ -244,7 +245,7 @@ def measure_functions(metrics: Metrics) -> None:
 
 
 def measure_queues(metrics: Metrics, period: float) -> None:
-    """Tell again and again how many messages could be received from each queue."""
+    """Report periodically how many messages could be received from each queue."""
     while True:
         now = time.time()
         for queue in list(sqs._queues._data.values()):

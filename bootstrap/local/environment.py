@@ -12,11 +12,11 @@ from bootstrap.local.cloud.settings import OPERATOR_KEY
 from bootstrap.local.settings import ACCOUNT, AWS_PORT, REGION, LocalSettings
 from lifecycle_app.contract import TAG_ROLE
 
-# What a program needs of its surroundings to run at all; nothing else leaks into the local cloud.
+# What a program needs of its inherited_variables to run at all; nothing else leaks into the local cloud.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE", "PIP_CONFIG_FILE")
 
 
-def surroundings() -> dict[str, str]:
+def inherited_variables() -> dict[str, str]:
     """The variables of this process that every part keeps."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
@@ -31,10 +31,10 @@ def endpoints(settings: LocalSettings) -> dict[str, str]:
         "AWS_ENDPOINT_URL_LAMBDA": settings.events_url,
         "AWS_ENDPOINT_URL_EVENTBRIDGE": settings.events_url,
         "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": settings.events_url,
-        # Beside the functions, so that what they give up reaches the queue.
+        # Where the functions run, so that events they fail on reach the queue.
         "AWS_ENDPOINT_URL_SQS": settings.events_url,
         "AWS_ENDPOINT_URL_SNS": settings.events_url,
-        # No part may look for credentials on the real metadata service's address.
+        # No part may ask the real metadata service for credentials.
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
@@ -51,7 +51,7 @@ def operator_secret(state_dir: Path) -> str:
 
 
 def operator(settings: LocalSettings) -> dict[str, str]:
-    """What the operator's commands run with."""
+    """The variables that the operator's commands run with."""
     return {
         **endpoints(settings),
         "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
@@ -62,8 +62,8 @@ def operator(settings: LocalSettings) -> dict[str, str]:
 
 
 def adopt(settings: LocalSettings) -> None:
-    """Make this process the operator of the local cloud, and of nothing else: whatever its user's environment says of
-    AWS is put aside, so that no call can reach a real account.
+    """Make this process the operator of the local cloud, and of nothing else: the variables of its user that
+    concern AWS are removed, so that no call can reach a real account.
     """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
@@ -73,7 +73,7 @@ def adopt(settings: LocalSettings) -> None:
 def emulated_lambda(settings: LocalSettings) -> dict[str, str]:
     """ministack's own settings; its functions inherit them. One address, no second listener, no waiting."""
     return {
-        **surroundings(),
+        **inherited_variables(),
         **operator(settings),
         "BIND_HOST": settings.events_address,
         "GATEWAY_PORT": str(AWS_PORT),
@@ -94,11 +94,11 @@ GONE = ("shutting-down", "terminated")
 
 def state(settings: LocalSettings) -> dict[str, Any]:
     """Instances, faults and counts of calls."""
-    return _ask("GET", settings, f"{settings.cloud_url}/_cloud/state").json()  # type: ignore[no-any-return]  # requests types JSON as Any
+    return _request("GET", settings, f"{settings.cloud_url}/_cloud/state").json()  # type: ignore[no-any-return]  # requests types JSON as Any
 
 
 def instances_of(settings: LocalSettings, role: str) -> list[dict[str, Any]]:
-    """The instances of this role, those that are gone left out."""
+    """The instances of this role that are not terminated."""
     return [
         instance
         for instance in state(settings)["instances"]
@@ -109,19 +109,19 @@ def instances_of(settings: LocalSettings, role: str) -> list[dict[str, Any]]:
 def is_healthy(settings: LocalSettings, url: str) -> bool:
     """Whether the cloud process or ministack answers at the address of its health check."""
     try:
-        return _ask("GET", settings, url).ok
+        return _request("GET", settings, url).ok
     except NotRunning:
         return False
 
 
 def set_fault(settings: LocalSettings, name: str, *, on: bool) -> None:
     """Switch a fault; SettingsError with the names where there is none of this name."""
-    answer = _ask("POST", settings, f"{settings.cloud_url}/_cloud/faults", {"name": name, "on": on})
+    answer = _request("POST", settings, f"{settings.cloud_url}/_cloud/faults", {"name": name, "on": on})
     if not answer.ok:
         raise SettingsError(answer.text.strip())
 
 
-def _ask(method: str, settings: LocalSettings, url: str, body: object = None) -> requests.Response:
+def _request(method: str, settings: LocalSettings, url: str, body: object = None) -> requests.Response:
     headers = {"Authorization": f"Bearer {operator_secret(settings.state_dir)}"}
     try:
         return requests.request(method, url, json=body, headers=headers, timeout=TIMEOUT)

@@ -38,7 +38,7 @@ class Part:
         return self.process.poll() is None
 
     def end(self, how: signal.Signals = signal.SIGTERM, grace: float = GRACE) -> None:
-        """End it and wait; after `grace` seconds without mercy."""
+        """End it and wait; kill it after `grace` seconds."""
         if self.is_running:
             self.process.send_signal(how)
         try:
@@ -52,7 +52,7 @@ class Part:
 def start(name: str, command: list[str], environment: Mapping[str, str], log: Path, state_dir: Path) -> Part:
     """Start a part in a session of its own, so that Ctrl-C reaches only the supervisor, which ends them in order."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    # The supervisor's log tells the users' passwords.
+    # The supervisor's log contains the users' passwords.
     log.touch(mode=0o600)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -66,8 +66,8 @@ def start(name: str, command: list[str], environment: Mapping[str, str], log: Pa
     return Part(name, process)
 
 
-def end_patiently(process: psutil.Process, grace: float) -> bool:
-    """End a process that is not a child of ours; whether it ended by itself within `grace` seconds, or was killed."""
+def end_within(process: psutil.Process, grace: float) -> bool:
+    """End a process that is not a child; whether it ended within `grace` seconds, or was killed."""
     try:
         process.terminate()
         process.wait(grace)
@@ -89,7 +89,7 @@ def end_leftovers(state_dir: Path) -> int:
 
 
 def _parts_left(state_dir: Path) -> list[psutil.Process]:
-    """Parts of an earlier run of this state directory, told by the marker in their environment."""
+    """Parts of an earlier run of this state directory, found by the marker in their environment."""
     mine = []
     for process in psutil.process_iter():
         try:
@@ -132,12 +132,12 @@ def of_instance(state_dir: Path, instance_id: str) -> list[psutil.Process]:
 
 
 def end(processes: Iterable[psutil.Process], grace: timedelta) -> bool:
-    """Asks the processes to end, kills those that have not after the grace; whether all are gone."""
-    asked = list(processes)
-    for process in asked:
+    """Terminates the processes, kills those still alive after the grace period; whether all are gone."""
+    ending = list(processes)
+    for process in ending:
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    _, alive = psutil.wait_procs(asked, timeout=grace.total_seconds())
+    _, alive = psutil.wait_procs(ending, timeout=grace.total_seconds())
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.kill()

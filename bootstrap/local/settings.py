@@ -2,7 +2,7 @@
 
 import json
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -12,6 +12,8 @@ from bootstrap.errors import PortInUse, SettingsError
 
 AWS_PORT, PROXY_API_PORT = 4566, 8001
 FIRST_NETWORK, LAST_NETWORK = 77, 99
+STATE_VERSION = 3
+"""Of a state directory. To be raised when the snapshot changes: also when a pickled class changes or moves."""
 REGION, ACCOUNT = "us-east-1", "123456789012"
 # The shortest period but one that CloudWatch allows for high-resolution alarms.
 REPORT_PERIOD = timedelta(seconds=10)
@@ -99,20 +101,29 @@ def _policy_value(name: str, value: str) -> object:
         ) from error
 
 
-def remembered(state_dir: Path) -> dict[str, int]:
-    """The port and network that this state directory ran with before, or nothing."""
+def saved_addresses(state_dir: Path) -> dict[str, int]:
+    """The port and network that this state directory ran with before, or nothing.
+
+    Raises SettingsError where another version of the local cloud made it: its snapshot cannot be read.
+    """
     try:
         found = json.loads((state_dir / "addresses.json").read_text())
-        return {"port": int(found["port"]), "network": int(found["network"])}
+        version, addresses = found.get("version", 2), {name: int(found[name]) for name in ("port", "network")}
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, AttributeError) as error:
         raise SettingsError(f"{state_dir}/addresses.json is damaged: delete it and run again") from error
+    if version != STATE_VERSION:
+        raise SettingsError(
+            f"{state_dir} was made by another version (state version {version}, this is {STATE_VERSION}): "
+            f"remove it with `rm -r {state_dir}`, or choose another with --state-dir"
+        )
+    return addresses
 
 
-def remember(settings: LocalSettings) -> None:
-    """Keep port and network, for instances keep their addresses from run to run."""
-    known = {name: value for name, value in asdict(settings).items() if name in {"port", "network"}}
+def save_addresses(settings: LocalSettings) -> None:
+    """Keep port and network, for instances keep their addresses from run to run; and the version of the directory."""
+    known = {"version": STATE_VERSION, "port": settings.port, "network": settings.network}
     (settings.state_dir / "addresses.json").write_text(json.dumps(known))
 
 

@@ -19,7 +19,7 @@ from lifecycle_app.model.history import Entry, sentence
 from lifecycle_app.model.messages import joined, text
 from lifecycle_app.model.worker import Worker
 
-EVER = datetime.fromtimestamp(0, UTC)
+EPOCH = datetime.fromtimestamp(0, UTC)
 DECISIONS_SHOWN = 12
 
 
@@ -40,14 +40,14 @@ def running_settings(state_dir: Path) -> LocalSettings | None:
     """The settings of the local cloud that runs in this directory, if one does."""
     if running_supervisor(state_dir) is None:
         return None
-    told = json.loads(running_file(state_dir).read_text())
+    given = json.loads(running_file(state_dir).read_text())
     return LocalSettings(
         state_dir=state_dir,
-        port=told["port"],
-        network=told["network"],
-        cluster=told["cluster"],
-        idle_timeout=timedelta(seconds=told["idle_timeout"]),
-        with_cluster=told["with_cluster"],
+        port=given["port"],
+        network=given["network"],
+        cluster=given["cluster"],
+        idle_timeout=timedelta(seconds=given["idle_timeout"]),
+        with_cluster=given["with_cluster"],
     )
 
 
@@ -61,14 +61,14 @@ def is_ready(state_dir: Path) -> bool:
 def ready(settings: LocalSettings) -> dict[str, Any]:
     """The hub's URL, the users with their passwords, and the variables that point AWS's tools at this cloud."""
     if not settings.with_cluster:
-        return _surroundings(settings) | {"file": str(cluster.write(settings))}
+        return _variables(settings) | {"file": str(cluster.write(settings))}
     ssm = boto3.client("ssm")
     passwords = {
         is_admin: secrets.read(ssm, settings.cluster, f"hub/{'admin' if is_admin else 'user'}-password")
         for is_admin in (False, True)
     }
     users = [line.split() for line in (settings.state_dir / "users").read_text().splitlines() if line.strip()]
-    return _surroundings(settings) | {
+    return _variables(settings) | {
         "url": settings.public_url,
         "users": [
             {"name": name, "admin": bool(rest), "password": passwords[bool(rest)]} for name, *rest in users
@@ -76,27 +76,27 @@ def ready(settings: LocalSettings) -> dict[str, Any]:
     }
 
 
-def _surroundings(settings: LocalSettings) -> dict[str, Any]:
+def _variables(settings: LocalSettings) -> dict[str, Any]:
     return {"environment": environment.operator(settings), "state_dir": str(settings.state_dir)}
 
 
 def ready_text(settings: LocalSettings, *, as_json: bool) -> str:
     """What `up` prints when everything runs."""
-    told = ready(settings)
+    given = ready(settings)
     if as_json:
-        return json.dumps(told)
+        return json.dumps(given)
     idle = age(settings.idle_timeout.total_seconds())
     program = os.path.relpath(Path(sys.prefix) / "bin" / "cloudjhub")
-    variables = "\n".join(f"    export {name}={value}" for name, value in told["environment"].items())
+    variables = "\n".join(f"    export {name}={value}" for name, value in given["environment"].items())
     if not settings.with_cluster:
-        return EMPTY_TEXT.format(program=program, file=os.path.relpath(told["file"]), variables=variables)
+        return EMPTY_TEXT.format(program=program, file=os.path.relpath(given["file"]), variables=variables)
     where = f"--state-dir {os.path.relpath(settings.state_dir)}"
     users = "\n".join(
         f"    {user['name']:<8} {user['password']}{'   (admin)' if user['admin'] else ''}"
-        for user in told["users"]
+        for user in given["users"]
     )
     return f"""
-The local cloud is ready:  {told["url"]}
+The local cloud is ready:  {given["url"]}
 
   users and passwords
 {users}
@@ -106,16 +106,16 @@ The local cloud is ready:  {told["url"]}
     log in as alice and watch an instance being made; run a cell; close the tab
     after {idle} without work the machine stops, and its page says why; log in again: the files are there
     {program} local fault capacity on {where}
-        see what happens when EC2 has no room
+        see what happens when EC2 has no capacity
     {program} local status {where}
-        who runs, since when, how idle, what was decided and why
+        which workers run, since when, how long idle, what was decided and why
 
   AWS's own tools see this cloud with
 {variables}
 
-  end it with Ctrl-C, or from elsewhere with
+  end it with Ctrl-C, or from another terminal with
     {program} local down {where}
-  the users' files stay in {told["state_dir"]}
+  the users' files are kept in {given["state_dir"]}
 """
 
 
@@ -128,7 +128,7 @@ def snapshot(settings: LocalSettings) -> dict[str, Any]:
         "hub": "up" if _hub_answers(settings) else "down",
         "faults": sorted(cloud["faults"]),
         "idle_timeout": settings.idle_timeout.total_seconds(),
-        "workers": [worker_row(worker) for worker in store.changed_since(EVER)] if store else [],
+        "workers": [worker_row(worker) for worker in store.changed_since(EPOCH)] if store else [],
         "instances": cloud["instances"],
         "decisions": [decision_row(entry) for entry in _newest(store)] if store else [],
     }
@@ -184,7 +184,7 @@ def _hub_answers(settings: LocalSettings) -> bool:
 
 
 def age(seconds: float) -> str:
-    """Seconds in words as short as they can be."""
+    """A duration in its two largest units, like "3 min 05 s"."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -199,7 +199,7 @@ if TYPE_CHECKING:
 FUNCTIONS = "lambda"
 GROUPS = "/aws/lambda/"
 KEPT = timedelta(hours=1)
-# Lambda's own lines around what a function tells.
+# Lambda's own lines around a function's.
 FRAME = ("START RequestId:", "END RequestId:", "REPORT RequestId:")
 
 
@@ -210,19 +210,19 @@ def files(state_dir: Path) -> dict[str, Path]:
     }
 
 
-def told_by_functions(client: "CloudWatchLogsClient", now: datetime, lines: int) -> list[str]:
+def function_log_lines(client: "CloudWatchLogsClient", now: datetime, lines: int) -> list[str]:
     """The newest lines that the functions logged within the last hour, oldest first."""
     since = int((now - KEPT).timestamp() * 1000)
     events: list[tuple[int, str, str]] = []
     for group in client.describe_log_groups(logGroupNamePrefix=GROUPS)["logGroups"]:
         name = group["logGroupName"]
         for page in client.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=since):
-            events += [_told(name, event) for event in page["events"]]
-    told = sorted((one for one in events if not one[2].startswith(FRAME)), key=lambda one: one[0])
-    return [f"{_clock(at)} {name}: {words}" for at, name, words in told[-lines:]]
+            events += [_line(name, event) for event in page["events"]]
+    found = sorted((one for one in events if not one[2].startswith(FRAME)), key=lambda one: one[0])
+    return [f"{_clock(at)} {name}: {message}" for at, name, message in found[-lines:]]
 
 
-def _told(group: str, event: Any) -> tuple[int, str, str]:
+def _line(group: str, event: Any) -> tuple[int, str, str]:
     return event["timestamp"], group.removeprefix(GROUPS), event["message"].rstrip()
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
@@ -19,32 +20,32 @@ from bootstrap.cluster.templates.network import WORKER_PORT, subnet_ranges
 from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
 from bootstrap.local import cluster, environment, processes
 from bootstrap.local.cloud.hypervisor.manager import HELD
-from bootstrap.local.settings import LocalSettings, is_free, listening, remember
+from bootstrap.local.settings import LocalSettings, is_free, listening, save_addresses
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import policies
 from lifecycle_app.contract import CLUSTER_SCOPE
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.5
-# The machine room, which ends the instances and saves what it knows, before the emulator that takes its events.
-# Seconds until a part is killed.
+WATCH_EVERY = 0.5
+# Seconds until a part is killed. The cloud process, which ends the instances and saves its state, goes first: the
+# emulator takes its events.
 ENDING = {"cloud": 30.0, "events": 10.0}
 ENDS_WITHIN = sum(ENDING.values()) + 2 * processes.GRACE
 
 
+@dataclass(slots=True)
 class Supervisor:
     """One running local cloud."""
 
-    def __init__(self, settings: LocalSettings, console: Console) -> None:
-        self._settings = settings
-        self._console = console
-        self._parts: dict[str, processes.Part] = {}
-        self._sweeps = True
+    settings: LocalSettings
+    console: Console
+    _parts: dict[str, processes.Part] = field(init=False, default_factory=dict)
+    _sweeps: bool = field(init=False, default=True)
 
     def up(self) -> None:
         """Bring everything up, or raise and leave nothing running."""
-        claim(self._settings)
+        claim(self.settings)
         try:
             self._start()
         except BaseException:
@@ -52,8 +53,8 @@ class Supervisor:
             raise
 
     def _start(self) -> None:
-        settings = self._settings
-        self._tell("starting EC2, DynamoDB and their like, and Lambda and EventBridge")
+        settings = self.settings
+        self._report("starting the emulated AWS: EC2, DynamoDB, Lambda, EventBridge and the others")
         self._parts["cloud"] = start_cloud(settings)
         self._parts["events"] = start_events(settings)
         await_healthy(settings, self._parts["cloud"], f"{settings.cloud_url}/_cloud/health")
@@ -63,28 +64,32 @@ class Supervisor:
         write_running(settings, ready=True)
 
     def _build(self) -> None:
-        """By the code that builds a cluster on AWS. The policy is this run's, whatever the last one's was."""
-        self._tell("building the cluster: network, tables, roles, worker image, lifecycle functions, manager")
-        site = site_of(cluster.write(self._settings))
-        building.build(site, StepReporter(None, self._console))
+        """With the code that builds a cluster on AWS. The policy of this run replaces that of an earlier one."""
+        self._report(
+            "building the cluster: network, tables, roles, worker image, lifecycle functions, manager"
+        )
+        site = site_of(cluster.write(self.settings))
+        building.build(site, StepReporter(None, self.console))
         before = policies.texts(site).get(CLUSTER_SCOPE)
-        policies.write(site, CLUSTER_SCOPE, before, self._settings.policy_document())
+        policies.write(site, CLUSTER_SCOPE, before, self.settings.policy_document())
 
     def watch(self, until: threading.Event) -> None:
-        """Keep the hub as the faults say, until told; StepFailed when another part ends."""
-        while not until.wait(LOOK_EVERY):
+        """Apply the faults to hub and sweep until the event is set. Raises StepFailed when a part ends."""
+        while not until.wait(WATCH_EVERY):
             for name in ENDING:
                 if not self._parts[name].is_running:
-                    log = self._settings.log(name)
-                    raise StepFailed(f"the {name} ended by itself, see {log}:\n{processes.tail(log)}")
-            faults = environment.state(self._settings)["faults"]
+                    log = self.settings.log(name)
+                    raise StepFailed(
+                        f"the {name} process ended unexpectedly, see {log}:\n{processes.tail(log)}"
+                    )
+            faults = environment.state(self.settings)["faults"]
             self._apply_hub_fault(down="hub-down" in faults)
             self._apply_sweep_fault(off="sweep-off" in faults)
 
     def _apply_hub_fault(self, *, down: bool) -> None:
-        """The manager's machine looks for a file on its state disk."""
-        for manager in environment.instances_of(self._settings, ROLE_MANAGER):
-            held = self._settings.home(manager["instance_id"]) / HELD
+        """The manager's machine checks for a file on its state disk."""
+        for manager in environment.instances_of(self.settings, ROLE_MANAGER):
+            held = self.settings.home(manager["instance_id"]) / HELD
             if down:
                 held.touch()
             else:
@@ -100,22 +105,22 @@ class Supervisor:
                 change(Name=rule["Name"])
         self._sweeps = not off
 
-    def _tell(self, words: str) -> None:
-        self._console.print(words, markup=False, highlight=False)
+    def _report(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False)
 
     def down(self) -> None:
         """End every part in order, and what they left."""
         for name, grace in ENDING.items():
             part = self._parts.pop(name, None)
             if part is not None:
-                self._tell(f"ending the {name}")
+                self._report(f"stopping {name}")
                 part.end(grace=grace)
-        processes.end_leftovers(self._settings.state_dir)
-        running_file(self._settings.state_dir).unlink(missing_ok=True)
+        processes.end_leftovers(self.settings.state_dir)
+        running_file(self.settings.state_dir).unlink(missing_ok=True)
 
 
 def running_file(state_dir: Path) -> Path:
-    """Where a running local cloud tells its settings and its supervisor's process id."""
+    """The file with the settings of a running local cloud and its supervisor's process id."""
     return state_dir / "running.json"
 
 
@@ -130,28 +135,28 @@ def refuse_second(state_dir: Path) -> None:
 
 
 def claim(settings: LocalSettings) -> None:
-    """Make the state directory ours: no other run in it, no leftovers, every address free."""
+    """Take the state directory: no other run in it, nothing left of an earlier one, every address free."""
     refuse_second(settings.state_dir)
     for folder in ("log", "tmp"):
         (settings.state_dir / folder).mkdir(parents=True, exist_ok=True)
     processes.end_leftovers(settings.state_dir)
-    refuse_taken(settings)
-    remember(settings)
+    check_ports_free(settings)
+    save_addresses(settings)
     write_running(settings, ready=False)
 
 
-def refuse_taken(settings: LocalSettings) -> None:
-    """PortInUse where somebody else listens on an address that a part or a worker needs."""
-    mend = "end the program that uses it"
+def check_ports_free(settings: LocalSettings) -> None:
+    """Raises PortInUse where another program listens on an address that a part or a worker needs."""
+    advice_for_parts = "end the program that uses it"
     # EC2 keeps the first addresses of a subnet for itself, so that no worker has this one.
     [workers, *_] = subnet_ranges(settings.vpc, len(settings.zones)).workers
     needed = (
         ("127.0.0.1", settings.port, "choose another with --port"),
-        *((address, port, mend) for address, port in listening(settings.network)),
+        *((address, port, advice_for_parts) for address, port in listening(settings.network)),
         (
             str(workers[1]),
             WORKER_PORT,
-            "workers listen there; end the program that has it on every address (`jupyter lab --ip 0.0.0.0`?)",
+            "workers listen there; end the program that listens on every address (`jupyter lab --ip 0.0.0.0`?)",
         ),
     )
     for address, port, advice in needed:
@@ -160,7 +165,7 @@ def refuse_taken(settings: LocalSettings) -> None:
 
 
 def write_running(settings: LocalSettings, *, ready: bool) -> None:
-    """Tell other commands that this local cloud runs, where, and whether everything is up."""
+    """Let other commands know that this local cloud runs, where, and whether everything is up."""
     me = psutil.Process(os.getpid())
     running_file(settings.state_dir).write_text(
         json.dumps(
@@ -179,11 +184,11 @@ def write_running(settings: LocalSettings, *, ready: bool) -> None:
 
 
 def running_supervisor(state_dir: Path) -> psutil.Process | None:
-    """The live supervisor of this state directory; a process that merely got its id again is none."""
+    """The live supervisor of this state directory; not a process that merely got the same id."""
     try:
-        told = json.loads(running_file(state_dir).read_text())
-        process = psutil.Process(told["pid"])
-        return process if abs(process.create_time() - told["started"]) < 1 else None
+        running = json.loads(running_file(state_dir).read_text())
+        process = psutil.Process(running["pid"])
+        return process if abs(process.create_time() - running["started"]) < 1 else None
     except (FileNotFoundError, psutil.NoSuchProcess, ValueError, KeyError):
         return None
 
@@ -193,7 +198,7 @@ POLL_EVERY = 0.1
 
 
 def start_cloud(settings: LocalSettings) -> processes.Part:
-    """EC2, DynamoDB and their like, with the machine room."""
+    """EC2, DynamoDB and the like, with the hypervisor."""
     seconds = {
         "boot-time": settings.boot_time,
         "stop-time": settings.stop_time,
@@ -207,7 +212,7 @@ def start_cloud(settings: LocalSettings) -> processes.Part:
     for name, value in seconds.items():
         command += [f"--{name}", str(value.total_seconds())]
     variables = {
-        **environment.surroundings(),
+        **environment.inherited_variables(),
         **environment.endpoints(settings),
         "CLOUDJHUB_LOCAL_SECRET": environment.operator_secret(settings.state_dir),
     }

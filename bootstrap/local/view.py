@@ -1,4 +1,4 @@
-"""The live view: who runs, since when, how idle, and what was decided and why."""
+"""The live view: which workers run, since when, how long idle, and what was decided and why."""
 
 import threading
 from collections.abc import Callable
@@ -43,7 +43,9 @@ def _refresh(settings: LocalSettings, live: Live) -> None:
     try:
         live.update(render(status.snapshot(settings), datetime.now(UTC)), refresh=True)
     except (NotRunning, ClientError, BotoCoreError) as error:
-        live.update(Text(f"no answer from the local cloud just now: {error}", style="red"), refresh=True)
+        live.update(
+            Text(f"the local cloud does not answer at the moment: {error}", style="red"), refresh=True
+        )
 
 
 def render(snapshot: dict[str, Any], now: datetime) -> RenderableType:

@@ -7,7 +7,7 @@ import pytest
 
 from bootstrap.errors import PortInUse
 from bootstrap.local.settings import LocalSettings, is_free
-from bootstrap.local.supervisor import refuse_taken
+from bootstrap.local.supervisor import check_ports_free
 
 # Out of the range that local clouds take by themselves.
 NETWORK = 251
@@ -22,18 +22,18 @@ HUB_PORT = 18_000
         (f"127.{NETWORK}.0.3", 4566, "end the program that uses it"),
         (f"127.{NETWORK}.0.10", 8081, "end the program that uses it"),
         (f"127.{NETWORK}.0.10", 8001, "end the program that uses it"),
-        (f"127.{NETWORK}.16.1", 8888, "workers listen there; end the program that has it on every address"),
+        (f"127.{NETWORK}.16.1", 8888, "workers listen there; end the program that listens on every address"),
     ],
 )
 def test_a_taken_address_is_named_with_its_mend(tmp_path: Path, address: str, port: int, says: str) -> None:
     settings = LocalSettings(state_dir=tmp_path, port=HUB_PORT, network=NETWORK)
-    refuse_taken(settings)
+    check_ports_free(settings)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((address, port))
         taken.listen()
         with pytest.raises(PortInUse, match=f"port {port} on {address} is in use: {says}"):
-            refuse_taken(settings)
+            check_ports_free(settings)
 
 
 @pytest.mark.parametrize(("family", "everywhere"), [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")])

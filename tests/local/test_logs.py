@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from bootstrap.local.status import files, told_by_functions
+from bootstrap.local.status import files, function_log_lines
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -59,7 +59,7 @@ class Logs:
     ],
 )
 def test_the_functions_newest_lines_in_order_without_lambda_s_own(lines: int, told: list[str]) -> None:
-    assert told_by_functions(cast("Any", Logs()), NOW, lines) == told
+    assert function_log_lines(cast("Any", Logs()), NOW, lines) == told
 
 
 def test_log_files_are_named_for_parts_and_instances(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def running(code: str, **variables: str) -> Iterator["subprocess.Popen[str]"]:
 def test_a_process_is_given_time_and_then_killed(code: str, in_order: bool) -> None:
     with running(code) as process:
         grace = 30 if in_order else 0.2
-        assert processes.end_patiently(psutil.Process(process.pid), grace) is in_order
+        assert processes.end_within(psutil.Process(process.pid), grace) is in_order
         process.wait(30)
 
 
@@ -44,7 +44,7 @@ def test_a_process_that_is_gone_has_ended() -> None:
         known = psutil.Process(process.pid)
         process.kill()
         process.wait()
-        assert processes.end_patiently(known, 1)
+        assert processes.end_within(known, 1)
 
 
 def test_leftovers_are_the_parts_and_instances_of_this_state_directory_only(tmp_path: Path) -> None:

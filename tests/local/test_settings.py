@@ -1,5 +1,6 @@
 """The local cloud's settings: its policy document, its memory of addresses, free addresses."""
 
+import json
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import SettingsError
-from bootstrap.local.settings import LocalSettings, is_free, remember, remembered
+from bootstrap.local.settings import STATE_VERSION, LocalSettings, is_free, save_addresses, saved_addresses
 
 
 def settings(tmp_path: Path, **changes: object) -> LocalSettings:
@@ -32,12 +33,24 @@ def test_other_settings_of_the_policy_are_json(tmp_path: Path) -> None:
 
 
 def test_addresses_are_remembered_and_damage_is_named(tmp_path: Path) -> None:
-    assert remembered(tmp_path) == {}
-    remember(settings(tmp_path))
-    assert remembered(tmp_path) == {"port": 8000, "network": 78}
+    assert saved_addresses(tmp_path) == {}
+    save_addresses(settings(tmp_path))
+    assert saved_addresses(tmp_path) == {"port": 8000, "network": 78}
     (tmp_path / "addresses.json").write_text("{")
     with pytest.raises(SettingsError, match="delete it"):
-        remembered(tmp_path)
+        saved_addresses(tmp_path)
+
+
+@pytest.mark.parametrize("version", [None, STATE_VERSION - 1, STATE_VERSION + 1])
+def test_a_state_directory_of_another_version_is_refused_in_one_line(
+    tmp_path: Path, version: int | None
+) -> None:
+    """It says what to do; earlier versions wrote no number."""
+    made = {"port": 8000, "network": 78} | ({} if version is None else {"version": version})
+    (tmp_path / "addresses.json").write_text(json.dumps(made))
+    with pytest.raises(SettingsError, match=r"another version .*rm -r .*--state-dir") as refused:
+        saved_addresses(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_taken_address_is_not_free() -> None:

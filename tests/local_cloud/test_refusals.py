@@ -63,7 +63,7 @@ CLOUD = (
     Endpoint("health", "", "GET", "/_cloud/health"),
     Endpoint("state", "", "GET", "/_cloud/state"),
     Endpoint("calls", "", "GET", "/_cloud/calls"),
-    Endpoint("asked", "", "GET", "/_cloud/asked"),
+    Endpoint("permissions", "", "GET", "/_cloud/permissions"),
     Endpoint("faults", "", path="/_cloud/faults", body='{"name": "capacity", "on": false}'),
     Endpoint("images", "", path="/_cloud/images", body='{"image_id": "ami-0123456789abcdef0"}'),
     Endpoint("metrics", "", path="/_cloud/metrics", body="[]"),

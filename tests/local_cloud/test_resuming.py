@@ -126,8 +126,8 @@ def saved(cloud: CloudProcess) -> str:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"rubbish", "is no snapshot"),
-        (b'{"cloudjhub": 0}\n', "is of another version"),
+        (b"rubbish", "is not a snapshot"),
+        (b'{"cloudjhub": 0}\n', "was made by another version"),
         (None, "is damaged"),
     ],
 )

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from bootstrap.local.cloud.ec2.rules import State, judge_ids, not_found, starts, stops, terminates
+from bootstrap.local.cloud.ec2.rules import State, check_ids, not_found, starts, stops, terminates
 from bootstrap.local.cloud.errors import AwsError
 
 ID = "i-0123456789abcdef0"
@@ -52,18 +52,18 @@ def test_a_pending_instance_can_be_stopped_only_if_it_has_run_before() -> None:
 )
 def test_ids_that_cannot_be_ids(instance_id: str) -> None:
     with pytest.raises(AwsError) as refused:
-        judge_ids([ID, instance_id])
+        check_ids([ID, instance_id])
     assert refused.value.code == "InvalidInstanceID.Malformed"
 
 
 @pytest.mark.parametrize("instance_id", ["i-01234567", ID])
 def test_ids_of_both_lengths(instance_id: str) -> None:
-    judge_ids([instance_id])
+    check_ids([instance_id])
 
 
 def test_no_ids_at_all() -> None:
     with pytest.raises(AwsError) as refused:
-        judge_ids([])
+        check_ids([])
     assert refused.value.code == "MissingParameter"
 
 

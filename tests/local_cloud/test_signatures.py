@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from werkzeug import Request
 
 from bootstrap.local.cloud.errors import AwsError
-from bootstrap.local.cloud.gateway.authentication import Identity, judge
+from bootstrap.local.cloud.gateway.authentication import Identity, verify
 from bootstrap.local.cloud.wire import read_authorization
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, SECRET, CloudProcess
 
@@ -44,7 +44,7 @@ def verdict(request: Request, identity: Identity | None = SESSION, now: datetime
     authorization = read_authorization(request.headers["authorization"])
     assert authorization is not None
     try:
-        judge(request, authorization, identity, now)
+        verify(request, authorization, identity, now)
     except AwsError as error:
         return error.code
     return "admitted"

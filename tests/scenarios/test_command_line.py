@@ -86,7 +86,9 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
             command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
         assert process.stdout
-        printed = list(itertools.takewhile(lambda line: "the users' files stay" not in line, process.stdout))
+        printed = list(
+            itertools.takewhile(lambda line: "the users' files are kept" not in line, process.stdout)
+        )
     assert any("http://127.0.0.1:" in line for line in printed), printed
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE)
@@ -112,7 +114,7 @@ def test_a_busy_port_is_named(tmp_path: Path) -> None:
     [
         (["up", "--idle-timeout", "soon"], "'soon' is not a duration"),
         (["up", "--idle-timeout", "15s"], "give a multiple of 10 s"),
-        (["up", "--policy", "busy_allowance"], "is no name=value"),
+        (["up", "--policy", "busy_allowance"], "write NAME=VALUE"),
         (["up", "--policy", "busy_allowance=long"], "give the value as JSON"),
         (["up", "--port", "80"], "1024"),
         (["status"], "start it with `make local`"),

@@ -53,7 +53,7 @@ def asked(cloud: LocalCloud) -> list[dict[str, Any]]:
 
 
 def seen(cloud: LocalCloud) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = control(cloud.told, "asked")["asked"]
+    found: list[dict[str, Any]] = control(cloud.told, "permissions")["permissions"]
     return [one for one in found if one["role"] in ROLES]
 
 

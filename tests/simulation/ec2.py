@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.local.cloud.ec2 import rules
-from bootstrap.local.cloud.ec2.rules import ClientTokens, State, fingerprint, judge_token
+from bootstrap.local.cloud.ec2.rules import ClientTokens, State, check_token, fingerprint
 from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.gateway import throttling
 
@@ -81,7 +81,7 @@ class LeanEC2:
     def run_instances(self, **request: Any) -> dict[str, Any]:
         self._asked("RunInstances", 1)
         token, zone = request.get("ClientToken", ""), zone_of(request["SubnetId"])
-        judge_token(token)
+        check_token(token)
         print_ = fingerprint({name: json.dumps(value) for name, value in request.items()})
         earlier = self._raised(lambda: self.tokens.find(token, zone, print_)) if token else None
         if earlier:
@@ -224,7 +224,7 @@ class LeanEC2:
         return rate is None or limits.take("resource", action, rate, resources)
 
     def _found(self, instance_ids: Sequence[str]) -> list[Machine]:
-        self._raised(lambda: rules.judge_ids(instance_ids))
+        self._raised(lambda: rules.check_ids(instance_ids))
         unknown = [one for one in instance_ids if one not in self.by_id]
         if unknown:
             raise _client_error(rules.not_found(unknown))

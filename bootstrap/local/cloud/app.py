@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug import Response
 
 from bootstrap.local import processes
-from bootstrap.local.cloud.account import Account, judge_by_bucket_policies
+from bootstrap.local.cloud.account import Account, apply_bucket_policies
 from bootstrap.local.cloud.cloudwatch.alarm_watch import AlarmWatch
 from bootstrap.local.cloud.cloudwatch.api import CloudWatch
 from bootstrap.local.cloud.cloudwatch.metrics import MetricStore, Monitor
@@ -35,7 +35,7 @@ from bootstrap.local.cloud.gateway.metadata import MetadataPaths, MetadataServic
 from bootstrap.local.cloud.gateway.server import Server
 from bootstrap.local.cloud.gateway.throttling import Buckets, Throttle
 from bootstrap.local.cloud.hypervisor.disks import Disks
-from bootstrap.local.cloud.hypervisor.host import Machinery, Room
+from bootstrap.local.cloud.hypervisor.host import HostSettings, Hypervisor
 from bootstrap.local.cloud.settings import OPERATOR_KEY, Settings
 from bootstrap.local.cloud.wire import Call
 
@@ -55,13 +55,13 @@ class Cloud:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._snapshot = settings.state_dir / "cloud.snapshot"
         self.emulator = Emulator(settings.account, settings.region)
-        judge_by_bucket_policies()
+        apply_bucket_policies()
         self.faults = Faults()
         self.calls = CallLog()
         self.disks = Disks(settings.state_dir)
         self.disks.lock()
         self._metadata_paths = MetadataPaths(settings.operator_secret)
-        self.room = Room(_machinery(settings, self._metadata_paths), self.disks)
+        self.hypervisor = Hypervisor(_machinery(settings, self._metadata_paths), self.disks)
         bridge = EventBridge(
             settings.events_endpoint, settings.region, OPERATOR_KEY, settings.operator_secret
         )
@@ -75,14 +75,14 @@ class Cloud:
         self._assemble()
 
     def serve(self) -> bool:
-        """Serves until it is told to end, then ends the instances' processes and saves everything.
+        """Serves until `end` is called, then ends the instances' processes and saves everything.
 
         False if it ended because a part of it failed.
         """
         server = Server(self._settings.address, self._settings.port, self._front.answer)
         left = processes.end_instances(self._settings.state_dir)
         if left:
-            log.warning("ended what was left running of %s", ", ".join(left))
+            log.warning("ended processes left by %s", ", ".join(left))
         threads = [
             threading.Thread(target=self._keep_running, args=(run,), daemon=True)
             for run in (
@@ -105,7 +105,7 @@ class Cloud:
         self._ended.wait()
         server.shutdown()
         server.server_close()
-        self.room.close()
+        self.hypervisor.close()
         self._save()
         return not self._has_failed
 
@@ -114,7 +114,7 @@ class Cloud:
         self._ended.set()
 
     def _keep_running(self, run: Callable[[threading.Event], None]) -> None:
-        """A cloud without one of its parts would mislead: it ends instead."""
+        """Ends the whole cloud if one of its parts fails: without it, it would mislead."""
         try:
             run(self._ended)
         except Exception:
@@ -125,7 +125,7 @@ class Cloud:
     def _assemble(self) -> None:
         settings, emulator, machines = self._settings, self.emulator, self.machines
         self._lifecycle = Lifecycle(
-            emulator, machines, self.room, self.faults, time.time,
+            emulator, machines, self.hypervisor, self.faults, time.time,
             boot_time=settings.boot_time, stop_time=settings.stop_time,
         )  # fmt: skip
         self._watch = AlarmWatch(
@@ -139,14 +139,14 @@ class Cloud:
             emulator, machines, self.identities, self._metadata_paths,
             settings.credential_lifetime, lambda: datetime.now(UTC),
         )  # fmt: skip
-        self.room.on_power_off = self._power_off
-        images = Images(emulator, self.room, machines, self._lifecycle, time.time, settings.image_time)
+        self.hypervisor.on_power_off = self._power_off
+        images = Images(emulator, self.hypervisor, machines, self._lifecycle, time.time, settings.image_time)
         publish(emulator, images)
         control = Control(
             emulator,
             machines,
             self._lifecycle,
-            self.room,
+            self.hypervisor,
             images,
             self._metadata_paths,
             self.faults,
@@ -158,7 +158,9 @@ class Cloud:
         launching = Launching(emulator, machines, self._lifecycle, images, self.faults, self.tokens)
         # EC2's checks of a new instance take about as long as it was pending, or longer.
         statuses = Statuses(machines, time.time, settings.boot_time, settings.describe_lag)
-        ec2 = Ec2(emulator, machines, self._lifecycle, launching, self.room, statuses, settings.describe_lag)
+        ec2 = Ec2(
+            emulator, machines, self._lifecycle, launching, self.hypervisor, statuses, settings.describe_lag
+        )
         self._front = Front(
             f"{settings.address}:{settings.port}",
             emulator,
@@ -169,7 +171,7 @@ class Cloud:
                 {
                     **ec2.handlers(),
                     **images.handlers(),
-                    **Volumes(emulator, machines, self.room).handlers(),
+                    **Volumes(emulator, machines, self.hypervisor).handlers(),
                 },
                 cloudwatch.handlers(),
                 Formation(emulator, self._formation).handlers(),
@@ -182,7 +184,7 @@ class Cloud:
         )
 
     def _power_off(self, instance_id: str) -> None:
-        """What runs on an instance has asked for its shutdown, as `poweroff` does."""
+        """A program on the instance shuts it down, as `poweroff` does."""
         with self.emulator.lock:
             machine = self.machines.by_id.get(instance_id)
             if machine is not None and machine.state is State.RUNNING:
@@ -204,17 +206,17 @@ class Cloud:
         self.metrics = self._resumed.get("metrics", self.metrics)
         self.tokens = self._resumed.get("tokens", self.tokens)
         self._formation.resume(self._resumed.get("stacks", {}))
-        self.room.machinery.images.update(self._resumed.get("images", {}))
+        self.hypervisor.host.images.update(self._resumed.get("images", {}))
         for event in self._resumed.get("events", []):
             self.events.put(event)
 
     def _boot_resumed(self) -> None:
-        """Instances that ran when the cloud ended run again, as after a reboot of their host: no event tells."""
+        """Instances that ran when the cloud ended run again, as after a reboot of their host: without an event."""
         for machine in self.machines:
             if machine.state is State.RUNNING and not machine.is_dead:
-                self.room.boot(boot_plan(machine))
+                self.hypervisor.boot(boot_plan(machine))
             elif machine.state in (State.STOPPING, State.SHUTTING_DOWN):
-                self.room.halt(machine.instance_id, force=True)
+                self.hypervisor.halt(machine.instance_id, force=True)
 
     def _save_changes(self, ended: threading.Event) -> None:
         while not ended.wait(SNAPSHOT_INTERVAL):
@@ -230,15 +232,15 @@ class Cloud:
                 "metrics": self.metrics,
                 "tokens": self.tokens,
                 "stacks": self._formation.stacks,
-                "images": self.room.machinery.images,
+                "images": self.hypervisor.host.images,
                 "events": self.events.pending(),
             }
             content = take_snapshot(settings.account, settings.region, ours)
         write_snapshot(self._snapshot, content)
 
 
-def _machinery(settings: Settings, paths: MetadataPaths) -> Machinery:
-    return Machinery(
+def _machinery(settings: Settings, paths: MetadataPaths) -> HostSettings:
+    return HostSettings(
         state_dir=settings.state_dir,
         endpoint=settings.endpoint,
         events_endpoint=settings.events_endpoint,

@@ -11,6 +11,7 @@ import os
 import pickle
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -22,34 +23,29 @@ from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug import Request, Response
 
 from bootstrap.local.cloud.errors import AwsError, StartupError
+from bootstrap.local.settings import STATE_VERSION
 
 SERVICES = ("ec2", "iam", "sts", "dynamodb", "ssm", "cloudwatch", "s3")
 GLOBAL_SERVICES = ("iam", "sts", "s3")
 HOP_BY_HOP = ("connection", "server", "date", "transfer-encoding")
 
 
+@dataclass(slots=True)
 class Emulator:
     """Calls moto and reaches into its state. Every use holds `lock`, which the same thread may take again."""
 
-    def __init__(self, account: str, region: str) -> None:
-        self.account = account
-        self.region = region
-        self.lock = threading.RLock()
-        self._applications: dict[str, Any] = {}
+    account: str
+    region: str
+    lock: threading.RLock = field(init=False, default_factory=threading.RLock)
+    _applications: dict[str, Any] = field(init=False, default_factory=dict)
 
     def backend(self, service: str) -> Any:
         """moto's state of a service in our account and region."""
         region = "aws" if service in GLOBAL_SERVICES else self.region
         return moto.backends.get_backend(service)[self.account][region]
 
-    def preload(self, ended: threading.Event) -> None:
-        """Imports moto's services, which takes seconds, before somebody has to wait for one."""
-        for service in SERVICES:
-            if not ended.is_set():
-                self.backend(service)
-
-    def ask(self, service: str, request: Request) -> Response:
-        """moto's answer. Raises AwsError for a service that is not here, and whatever moto raises."""
+    def forward(self, service: str, request: Request) -> Response:
+        """moto's answer. Raises AwsError for a service that is not here, and what moto raises."""
         with self.lock:
             environ = {**request.environ, "wsgi.input": io.BytesIO(request.get_data())}
             response = Response.from_app(self._application(service), environ, buffered=True)
@@ -77,7 +73,6 @@ def with_form(request: Request, form: dict[str, str]) -> Request:
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
 PICKLED = ("ec2", "dynamodb", "s3", "iam", "sts", "cloudwatch")
 PARAMETERS = "ssm"
 
@@ -114,7 +109,7 @@ def read_snapshot(path: Path, account: str, region: str) -> Mapping[str, Any] | 
     except FileNotFoundError:
         return None
     header, _, body = content.partition(b"\n")
-    _judge_header(path, header, account, region)
+    _check_header(path, header, account, region)
     try:
         held = pickle.loads(body)  # noqa: S301 - written by this program, readable by its owner only
         backends, parameters, ours = held["backends"], held["parameters"], held["ours"]
@@ -133,16 +128,16 @@ def read_snapshot(path: Path, account: str, region: str) -> Mapping[str, Any] | 
 
 
 def _header(account: str, region: str) -> dict[str, object]:
-    return {"cloudjhub": FORMAT, "moto": moto.__version__, "account": account, "region": region}
+    return {"cloudjhub": STATE_VERSION, "moto": moto.__version__, "account": account, "region": region}
 
 
-def _judge_header(path: Path, header: bytes, account: str, region: str) -> None:
+def _check_header(path: Path, header: bytes, account: str, region: str) -> None:
     try:
         found = json.loads(header)
     except ValueError as error:
-        raise StartupError(f"{path} is no snapshot: move it away to start afresh") from error
+        raise StartupError(f"{path} is not a snapshot: move it away to start afresh") from error
     wanted = _header(account, region)
     if found != wanted:
         raise StartupError(
-            f"{path} is of another version ({found}, this is {wanted}): use that version, or move the file away"
+            f"{path} was made by another version ({found}, this is {wanted}): use that version, or move the file away"
         )

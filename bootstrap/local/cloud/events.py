@@ -1,4 +1,4 @@
-"""Events on their way to EventBridge: in order, kept until they are taken, or treated as a fault says."""
+"""Events on their way to EventBridge: in order, kept until accepted, delayed, doubled or dropped by faults."""
 
 import json
 import logging
@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -46,22 +46,22 @@ def alarm_event(arn: str, detail: dict[str, Any], at: float) -> Event:
     return Event("aws.cloudwatch", "CloudWatch Alarm State Change", arn, json.dumps(detail), at, False)
 
 
+@dataclass(slots=True)
 class Events:
     """A queue with one sender. `pending` is part of the snapshot."""
 
-    def __init__(self, deliver: Callable[[Event], bool], faults: Faults) -> None:
-        self._deliver = deliver
-        self._faults = faults
-        self._arrived = threading.Condition()
-        self._queue: deque[tuple[float, Event]] = deque()
+    deliver: Callable[[Event], bool]
+    faults: Faults
+    _arrived: threading.Condition = field(init=False, default_factory=threading.Condition)
+    _queue: deque[tuple[float, Event]] = field(init=False, default_factory=deque)
 
     def put(self, event: Event) -> None:
-        """Takes an event; it is delivered later, or as often as the faults that are on say."""
-        if event.is_best_effort and self._faults.is_on("lost-events"):
+        """Queues an event; faults may delay, double or drop it."""
+        if event.is_best_effort and self.faults.is_on("lost-events"):
             log.info("fault lost-events: %s is lost", event.detail)
             return
-        due = time.monotonic() + self._faults.delay("late-events").total_seconds()
-        copies = 2 if self._faults.is_on("doubled-events") else 1
+        due = time.monotonic() + self.faults.delay("late-events").total_seconds()
+        copies = 2 if self.faults.is_on("doubled-events") else 1
         with self._arrived:
             self._queue.extend([(due, event)] * copies)
             self._arrived.notify()
@@ -71,10 +71,10 @@ class Events:
             return [event for _, event in self._queue]
 
     def run(self, ended: threading.Event) -> None:
-        """Delivers until told to end."""
+        """Delivers until the event is set."""
         while not ended.is_set():
             waiting = self._next()
-            if waiting is not None and self._deliver(waiting):
+            if waiting is not None and self.deliver(waiting):
                 with self._arrived:
                     self._queue.popleft()
             elif waiting is not None:
@@ -109,7 +109,7 @@ class EventBridge:
         self._is_reachable = True
 
     def deliver(self, event: Event) -> bool:
-        """Whether EventBridge has taken the event."""
+        """Whether EventBridge has accepted the event."""
         entry: PutEventsRequestEntryTypeDef = {
             "Source": event.source,
             "DetailType": event.detail_type,
@@ -121,7 +121,7 @@ class EventBridge:
             answer = self._client.put_events(Entries=[entry])
         except (BotoCoreError, ClientError) as error:
             if self._is_reachable:
-                log.warning("events wait: %s", error)
+                log.warning("EventBridge cannot be reached, events wait: %s", error)
             self._is_reachable = False
             return False
         self._is_reachable = True

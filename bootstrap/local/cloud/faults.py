@@ -1,6 +1,6 @@
 """Faults switched on by name: what a real cloud does on a bad day."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bootstrap.local.cloud.errors import UnknownFaultError
@@ -18,7 +18,7 @@ DESCRIPTIONS = {
     "alarms-off": "alarms are not evaluated",
     "sweep-off": "recorded only: the supervisor disables the sweep",
     "vcpu-limit": "the account may run 5 vCPUs",
-    "expired-credentials": "everybody's credentials have expired",
+    "expired-credentials": "all credentials have expired",
 }
 NAMES = tuple(DESCRIPTIONS)
 DEFAULT_DELAYS = {
@@ -36,16 +36,16 @@ class Fault:
     instance_types: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
 class Faults:
     """Which faults are on. One assignment per change, so readers need no lock."""
 
-    def __init__(self) -> None:
-        self._on: dict[str, Fault] = {}
+    _on: dict[str, Fault] = field(init=False, default_factory=dict)
 
     def switch(
         self, name: str, *, on: bool, delay: timedelta | None = None, instance_types: tuple[str, ...] = ()
     ) -> None:
-        """Switches a fault. Raises UnknownFaultError, whose words list the names."""
+        """Switches a fault. Raises UnknownFaultError, whose message lists the names."""
         if name not in DESCRIPTIONS:
             raise UnknownFaultError(f"there is no fault {name!r}; there are: {', '.join(NAMES)}")
         if not on:

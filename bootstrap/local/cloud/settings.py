@@ -22,7 +22,7 @@ EMULATOR_ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything the cloud process is told at its start."""
+    """The settings of the cloud process."""
 
     address: str
     port: int
@@ -46,29 +46,13 @@ class Settings:
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
-    """The settings; leaves the program with one line if something is missing or wrong."""
+    """The settings; exits with one line if something is missing or wrong."""
     parser = _parser()
     given = parser.parse_args(arguments)
     secret = os.environ.get("CLOUDJHUB_LOCAL_SECRET", "")
     if not secret:
         parser.error(f"CLOUDJHUB_LOCAL_SECRET is not set: choose the secret of the access key {OPERATOR_KEY}")
-    return Settings(
-        address=given.address,
-        port=given.port,
-        state_dir=Path(given.state_dir).resolve(),
-        account=given.account,
-        region=given.region,
-        events_endpoint=given.events_endpoint,
-        operator_secret=secret,
-        boot_time=given.boot_time,
-        stop_time=given.stop_time,
-        stop_grace=given.stop_grace,
-        metrics_period=given.metrics_period,
-        describe_lag=given.describe_lag,
-        alarm_interval=given.alarm_interval,
-        credential_lifetime=given.credential_lifetime,
-        image_time=given.image_time,
-    )
+    return Settings(**vars(given), operator_secret=secret)
 
 
 def prepare_emulator(account: str) -> None:
@@ -82,12 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--address", required=True, help="loopback address to listen on")
     parser.add_argument("--port", type=int, default=AWS_PORT)
     parser.add_argument(
-        "--state-dir", required=True, help="directory of disks, console logs and the snapshot"
+        "--state-dir",
+        required=True,
+        type=lambda name: Path(name).resolve(),
+        help="directory of disks, console logs and the snapshot",
     )
     parser.add_argument("--account", default=ACCOUNT)
     parser.add_argument("--region", default=REGION)
     parser.add_argument("--events-endpoint", required=True, help="where events are put")
-    for name, default, words in (
+    for name, default, meaning in (
         ("boot-time", 1.0, "pending until running"),
         ("stop-time", 1.0, "stopping until stopped, at least"),
         ("stop-grace", 5.0, "SIGTERM until SIGKILL"),
@@ -101,8 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         ("credential-lifetime", 21600.0, "of an instance's credentials"),
         ("image-time", 2.0, "until a new image is available"),
     ):
-        parser.add_argument(f"--{name}", type=_seconds, default=_seconds(default), help=f"seconds {words}")
+        parser.add_argument(f"--{name}", type=_seconds, default=_seconds(default), help=f"seconds {meaning}")
     return parser
+
+
+def _directory(name: str) -> Path:
+    return Path(name).resolve()
 
 
 def _seconds(value: str | float) -> timedelta:

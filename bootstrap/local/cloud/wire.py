@@ -52,7 +52,7 @@ class Call:
 
 
 def read_call(request: Request) -> Call:
-    """What the request asks for, so far as headers and body tell."""
+    """The call that the request makes, as headers and body show it."""
     authorization = read_authorization(request.headers.get("authorization", ""))
     request.get_data()  # kept: reading the form would use it up
     form = request.form.to_dict()
@@ -146,6 +146,6 @@ def _plain_refusal(error: AwsError) -> Response:
 
 
 def _rest_action(request: Request) -> str:
-    """S3 names no action; the method and whether a key is meant tell enough for a log."""
+    """S3 names no action; the method and whether there is a key are enough for a log."""
     has_key = "/" in request.path.strip("/")
     return f"{request.method.capitalize()}{'Object' if has_key else 'Bucket'}"

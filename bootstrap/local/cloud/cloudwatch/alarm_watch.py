@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,43 +22,35 @@ SLOWER = 6
 """Alarms on whole minutes are evaluated each minute, those on shorter periods every ten seconds."""
 
 
+@dataclass(slots=True)
 class AlarmWatch:
     """Keeps the state of every metric alarm. `evaluate` methods are used under the emulator's lock."""
 
-    def __init__(
-        self,
-        emulator: Emulator,
-        metrics: MetricStore,
-        events: Events,
-        faults: Faults,
-        clock: Callable[[], float],
-        interval: timedelta,
-    ) -> None:
-        self._emulator = emulator
-        self._metrics = metrics
-        self._events = events
-        self._faults = faults
-        self._clock = clock
-        self._interval = interval
+    emulator: Emulator
+    metrics: MetricStore
+    events: Events
+    faults: Faults
+    clock: Callable[[], float]
+    interval: timedelta
 
     def run(self, ended: threading.Event) -> None:
-        """Evaluates the alarms in their turn until told to end."""
+        """Evaluates the alarms periodically until the event is set."""
         turn = 0
-        while not ended.wait(self._interval.total_seconds()):
+        while not ended.wait(self.interval.total_seconds()):
             turn += 1
-            if not self._faults.is_on("alarms-off"):
-                with self._emulator.lock:
+            if not self.faults.is_on("alarms-off"):
+                with self.emulator.lock:
                     self.evaluate_all(with_standard=turn % SLOWER == 0)
 
     def evaluate_all(self, *, with_standard: bool) -> None:
-        for alarm in list(self._emulator.backend("cloudwatch").alarms.values()):
+        for alarm in list(self.emulator.backend("cloudwatch").alarms.values()):
             is_watched = alarm.metric_name is not None and alarm.statistic is not None
             if is_watched and (with_standard or int(alarm.period) < STANDARD_PERIOD):
                 self.evaluate(alarm)
 
     def evaluate(self, alarm: Any) -> None:
         """Brings one alarm up to date."""
-        now = self._clock()
+        now = self.clock()
         watched = condition(alarm)
         period = int(alarm.period)
         datapoints = self._datapoints(alarm, watched.evaluation_range, period, now)
@@ -75,20 +68,20 @@ class AlarmWatch:
         self.announce(alarm, before)
 
     def announce(self, alarm: Any, before: dict[str, Any]) -> None:
-        """Tells of the alarm's new state."""
+        """Sends an event with the alarm's new state."""
         detail = {
             "alarmName": alarm.name,
             "state": state_detail(alarm),
             "previousState": before,
             "configuration": _configuration(alarm),
         }
-        self._events.put(alarm_event(str(alarm.alarm_arn), detail, self._clock()))
+        self.events.put(alarm_event(str(alarm.alarm_arn), detail, self.clock()))
 
     def _datapoints(self, alarm: Any, count: int, period: int, now: float) -> list[float | None]:
         """The statistic of the newest whole periods, oldest first."""
         end = now - now % period
         starts = [end - back * period for back in range(count, 0, -1)]
-        found = self._metrics.statistic(metric(alarm), alarm.statistic, period, starts[0], end, alarm.unit)
+        found = self.metrics.statistic(metric(alarm), alarm.statistic, period, starts[0], end, alarm.unit)
         return [found.get(start) for start in starts]
 
 
@@ -111,7 +104,7 @@ def metric(alarm: Any) -> Metric:
 
 
 def state_detail(alarm: Any) -> dict[str, Any]:
-    """An alarm's state as its events tell it."""
+    """An alarm's state as in its events."""
     return {
         "value": alarm.state_value,
         "reason": alarm.state_reason,

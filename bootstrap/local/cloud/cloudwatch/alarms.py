@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import assert_never
 
 EXTRA_PERIODS = 2
-"""CloudWatch looks further back than the evaluation periods; its documentation shows 5 for 3."""
+"""CloudWatch evaluates more than the evaluation periods; its documentation shows 5 for 3."""
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
@@ -19,7 +19,7 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
-COMPARISON_WORDS = {
+COMPARISON_TEXTS = {
     "GreaterThanOrEqualToThreshold": "greater than or equal to",
     "GreaterThanThreshold": "greater than",
     "LessThanThreshold": "less than",
@@ -56,7 +56,7 @@ class Condition:
 
     @property
     def evaluation_range(self) -> int:
-        """How many periods are looked at."""
+        """How many periods are evaluated."""
         return self.evaluation_periods + EXTRA_PERIODS
 
     def is_breaching(self, value: float) -> bool:
@@ -69,8 +69,8 @@ def evaluate(condition: Condition, datapoints: Sequence[float | None], state: Al
     if not real:
         return _without_data(condition.missing, state)
     enough = condition.datapoints_to_alarm
-    lacking = condition.evaluation_periods - len(real)
-    if lacking <= 0:
+    missing_count = condition.evaluation_periods - len(real)
+    if missing_count <= 0:
         window = real[-condition.evaluation_periods :]
         return _verdict(sum(map(condition.is_breaching, window)) >= enough)
     breaching = sum(map(condition.is_breaching, real))
@@ -78,7 +78,7 @@ def evaluate(condition: Condition, datapoints: Sequence[float | None], state: Al
         return AlarmState.ALARM
     match condition.missing:
         case MissingData.BREACHING:
-            return _verdict(breaching + lacking >= enough)
+            return _verdict(breaching + missing_count >= enough)
         case MissingData.NOT_BREACHING:
             return AlarmState.OK
         case MissingData.IGNORE:
@@ -119,17 +119,17 @@ def _verdict(is_alarm: bool) -> AlarmState:
 
 
 def reason(condition: Condition, datapoints: Sequence[float | None], old: AlarmState, new: AlarmState) -> str:
-    """Why the state changed, worded as CloudWatch words it."""
+    """Why the state changed, in CloudWatch's format."""
     real = [value for value in datapoints if value is not None][-condition.evaluation_periods :]
     if not real:
-        words = {
+        crossed = {
             MissingData.BREACHING: f"no datapoints were received for {condition.evaluation_periods} periods and "
             f"{condition.evaluation_periods} missing datapoints were treated as [Breaching].",
             MissingData.NOT_BREACHING: f"no datapoints were received for {condition.evaluation_periods} periods and "
             f"{condition.evaluation_periods} missing datapoints were treated as [NonBreaching].",
         }
-        if condition.missing in words:
-            return f"Threshold Crossed: {words[condition.missing]}"
+        if condition.missing in crossed:
+            return f"Threshold Crossed: {crossed[condition.missing]}"
         return f"Insufficient Data: {condition.evaluation_periods} datapoints were unknown."
     breaching = sum(map(condition.is_breaching, real))
     is_alarm = new is AlarmState.ALARM
@@ -141,6 +141,6 @@ def reason(condition: Condition, datapoints: Sequence[float | None], old: AlarmS
     verb = ("was" if count == 1 else "were") + ("" if is_alarm else " not")
     return (
         f"Threshold Crossed: {count} out of the last {condition.evaluation_periods} datapoints [{values}] "
-        f"{verb} {COMPARISON_WORDS[condition.comparison]} the threshold ({condition.threshold}) "
+        f"{verb} {COMPARISON_TEXTS[condition.comparison]} the threshold ({condition.threshold}) "
         f"(minimum {needed} datapoint{'s' if needed != 1 else ''} for {old} -> {new} transition)."
     )

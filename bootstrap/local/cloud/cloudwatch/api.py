@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -33,16 +34,14 @@ SHORT_PERIODS = (10, 20, 30)
 DAY = 86400
 
 
+@dataclass(slots=True)
 class CloudWatch:
     """Answers metric and alarm calls by CloudWatch's rules. Used under the emulator's lock."""
 
-    def __init__(
-        self, emulator: Emulator, metrics: MetricStore, watch: AlarmWatch, clock: Callable[[], float]
-    ) -> None:
-        self._emulator = emulator
-        self._metrics = metrics
-        self._watch = watch
-        self._clock = clock
+    emulator: Emulator
+    metrics: MetricStore
+    watch: AlarmWatch
+    clock: Callable[[], float]
 
     def handlers(self) -> Mapping[str, Callable[[Call], Response]]:
         return {
@@ -56,34 +55,34 @@ class CloudWatch:
 
     def record(self, metric: Metric, sample: Sample, resolution: int) -> None:
         """Adds a sample; a metric's first goes to moto too, for ListMetrics."""
-        if self._metrics.put(metric, sample, resolution, self._clock()):
+        if self.metrics.put(metric, sample, resolution, self.clock()):
             datum = {
                 "MetricName": metric.name,
                 "Value": sample.maximum,
                 "Dimensions": [{"Name": name, "Value": value} for name, value in metric.dimensions],
             }
-            self._emulator.backend("cloudwatch").put_metric_data(metric.namespace, [datum])
+            self.emulator.backend("cloudwatch").put_metric_data(metric.namespace, [datum])
 
     def _put_data(self, call: Call) -> Response:
-        asked = wire.parameters(call)
-        namespace, data = asked.get("Namespace", ""), asked.get("MetricData", [])
+        parameters = wire.parameters(call)
+        namespace, data = parameters.get("Namespace", ""), parameters.get("MetricData", [])
         if namespace.startswith("AWS/"):
             raise AwsError("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid.")
         if len(data) > MOST_DATA:
             raise _invalid(f"The collection MetricData must not have a size greater than {MOST_DATA}.")
         samples = [
-            (_metric(namespace, datum), _sample(datum, self._clock()), _resolution(datum)) for datum in data
+            (_metric(namespace, datum), _sample(datum, self.clock()), _resolution(datum)) for datum in data
         ]
         for metric, sample, resolution in samples:
             self.record(metric, sample, resolution)
         return wire.answer(call, None)
 
     def _get_data(self, call: Call) -> Response:
-        asked = wire.parameters(call)
-        queries = asked.get("MetricDataQueries", [])
-        start, end = _seconds(asked["StartTime"]), _seconds(asked["EndTime"])
-        _judge_queries(queries, start, end)
-        newest_first = asked.get("ScanBy", "TimestampDescending") == "TimestampDescending"
+        parameters = wire.parameters(call)
+        queries = parameters.get("MetricDataQueries", [])
+        start, end = _seconds(parameters["StartTime"]), _seconds(parameters["EndTime"])
+        _check_queries(queries, start, end)
+        newest_first = parameters.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         results = [
             self._result(query, start, end, newest_first)
             for query in queries
@@ -96,7 +95,7 @@ class CloudWatch:
     ) -> dict[str, Any]:
         stat = query["MetricStat"]
         metric = _metric(stat["Metric"]["Namespace"], stat["Metric"])
-        found = self._metrics.statistic(
+        found = self.metrics.statistic(
             metric, stat["Stat"], int(stat["Period"]), start, end, stat.get("Unit")
         )
         times = sorted(found, reverse=newest_first)
@@ -109,16 +108,20 @@ class CloudWatch:
         }
 
     def _get_statistics(self, call: Call) -> Response:
-        asked = wire.parameters(call)
-        metric = _metric(asked["Namespace"], asked)
-        start, end, period = _seconds(asked["StartTime"]), _seconds(asked["EndTime"]), int(asked["Period"])
-        names = asked.get("Statistics", [])
+        parameters = wire.parameters(call)
+        metric = _metric(parameters["Namespace"], parameters)
+        start, end, period = (
+            _seconds(parameters["StartTime"]),
+            _seconds(parameters["EndTime"]),
+            int(parameters["Period"]),
+        )
+        names = parameters.get("Statistics", [])
         if not names or not set(names) <= set(STATISTICS):
             raise AwsError(
                 "InvalidParameterCombination", "At least one of the parameters Statistics is required."
             )
         found = {
-            name: self._metrics.statistic(metric, name, period, start, end, asked.get("Unit"))
+            name: self.metrics.statistic(metric, name, period, start, end, parameters.get("Unit"))
             for name in names
         }
         points = [
@@ -127,14 +130,14 @@ class CloudWatch:
         return wire.answer(call, {"Label": metric.name, "Datapoints": points})
 
     def _put_alarm(self, call: Call) -> Response:
-        asked = wire.parameters(call)
-        _judge_alarm(asked)
-        existing = self._emulator.backend("cloudwatch").alarms
-        before = existing.get(asked.get("AlarmName"))
-        response = self._emulator.ask(call.service, call.request)
+        parameters = wire.parameters(call)
+        _check_alarm(parameters)
+        existing = self.emulator.backend("cloudwatch").alarms
+        before = existing.get(parameters.get("AlarmName"))
+        response = self.emulator.forward(call.service, call.request)
         if response.status_code >= 400:
             return response
-        alarm = existing[asked["AlarmName"]]
+        alarm = existing[parameters["AlarmName"]]
         if before is None:
             alarm.state_value = str(AlarmState.INSUFFICIENT_DATA)
         else:
@@ -144,15 +147,15 @@ class CloudWatch:
         return response
 
     def _describe_alarms(self, call: Call) -> Response:
-        """moto looks at one of the conditions only; names and prefix it judges well enough."""
+        """moto applies only one of the conditions; without a state its answer is right."""
         wanted = wire.parameters(call).get("StateValue")
         if wanted is None:
-            return self._emulator.ask(call.service, call.request)
-        asked = wire.parameters(call)
-        prefix, names = asked.get("AlarmNamePrefix", ""), asked.get("AlarmNames")
+            return self.emulator.forward(call.service, call.request)
+        parameters = wire.parameters(call)
+        prefix, names = parameters.get("AlarmNamePrefix", ""), parameters.get("AlarmNames")
         alarms = [
             alarm
-            for alarm in self._emulator.backend("cloudwatch").alarms.values()
+            for alarm in self.emulator.backend("cloudwatch").alarms.values()
             if alarm.state_value == wanted
             and alarm.name.startswith(prefix)
             and (names is None or alarm.name in names)
@@ -160,11 +163,11 @@ class CloudWatch:
         return wire.answer(call, {"MetricAlarms": alarms, "CompositeAlarms": []})
 
     def _set_state(self, call: Call) -> Response:
-        alarm = self._emulator.backend("cloudwatch").alarms.get(wire.parameters(call).get("AlarmName"))
+        alarm = self.emulator.backend("cloudwatch").alarms.get(wire.parameters(call).get("AlarmName"))
         before = state_detail(alarm) if alarm else {}
-        response = self._emulator.ask(call.service, call.request)
+        response = self.emulator.forward(call.service, call.request)
         if alarm is not None and response.status_code < 400 and before["value"] != alarm.state_value:
-            self._watch.announce(alarm, before)
+            self.watch.announce(alarm, before)
         return response
 
 
@@ -206,7 +209,7 @@ def _resolution(datum: Mapping[str, Any]) -> int:
     return resolution
 
 
-def _judge_queries(queries: list[Mapping[str, Any]], start: float, end: float) -> None:
+def _check_queries(queries: list[Mapping[str, Any]], start: float, end: float) -> None:
     if len(queries) > MOST_QUERIES:
         raise _invalid(f"The collection MetricDataQueries must not have a size greater than {MOST_QUERIES}.")
     if start >= end:
@@ -221,24 +224,24 @@ def _judge_queries(queries: list[Mapping[str, Any]], start: float, end: float) -
             raise _invalid("The local cloud knows no metric math: give a MetricStat.")
         if query["MetricStat"]["Stat"] not in STATISTICS:
             raise _invalid(f"The value {query['MetricStat']['Stat']} for parameter Stat is not supported.")
-        _judge_period(int(query["MetricStat"]["Period"]), (1, 5, *SHORT_PERIODS))
+        _check_period(int(query["MetricStat"]["Period"]), (1, 5, *SHORT_PERIODS))
 
 
-def _judge_alarm(asked: Mapping[str, Any]) -> None:
-    if "Metrics" in asked:
+def _check_alarm(parameters: Mapping[str, Any]) -> None:
+    if "Metrics" in parameters:
         raise _invalid("The local cloud evaluates alarms on one metric only: give MetricName and Statistic.")
-    period, periods = int(asked.get("Period", 0)), int(asked.get("EvaluationPeriods", 0))
-    _judge_period(period, SHORT_PERIODS)
+    period, periods = int(parameters.get("Period", 0)), int(parameters.get("EvaluationPeriods", 0))
+    _check_period(period, SHORT_PERIODS)
     days = 1 if period < 3600 else 7
     if period * periods > days * DAY:
         raise _invalid(f"Metrics cannot be checked across more than {days * DAY} seconds.")
-    if not 1 <= int(asked.get("DatapointsToAlarm", periods)) <= periods:
+    if not 1 <= int(parameters.get("DatapointsToAlarm", periods)) <= periods:
         raise _invalid("DatapointsToAlarm must be at least 1 and not greater than EvaluationPeriods.")
-    if asked.get("Statistic") not in STATISTICS:
+    if parameters.get("Statistic") not in STATISTICS:
         raise _invalid("The local cloud evaluates alarms on a Statistic only.")
 
 
-def _judge_period(period: int, short: tuple[int, ...]) -> None:
+def _check_period(period: int, short: tuple[int, ...]) -> None:
     if period not in short and (period < 60 or period % 60):
         raise _invalid(
             f"The value {period} for parameter Period is invalid: {', '.join(map(str, short))} or a multiple of 60."

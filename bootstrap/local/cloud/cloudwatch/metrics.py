@@ -67,11 +67,11 @@ class Series:
         return self.samples[bisect_left(self.times, start) : bisect_left(self.times, end)]
 
 
+@dataclass(slots=True)
 class MetricStore:
     """All series. Used under the emulator's lock; part of the snapshot."""
 
-    def __init__(self) -> None:
-        self._series: dict[Metric, Series] = {}
+    _series: dict[Metric, Series] = field(init=False, default_factory=dict)
 
     def put(self, metric: Metric, sample: Sample, resolution: int, now: float) -> bool:
         """Adds a sample, rounded down to its resolution; whether the metric is new."""

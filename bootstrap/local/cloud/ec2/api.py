@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,32 +17,23 @@ from bootstrap.local.cloud.ec2.lifecycle import Lifecycle, Statuses
 from bootstrap.local.cloud.ec2.rules import CODES, State
 from bootstrap.local.cloud.emulator import Emulator, with_form
 from bootstrap.local.cloud.errors import AwsError
-from bootstrap.local.cloud.hypervisor.host import Room
+from bootstrap.local.cloud.hypervisor.host import Hypervisor
 from bootstrap.local.cloud.wire import Call
 
 Handler = Callable[[Call], Response]
 
 
+@dataclass(slots=True)
 class Ec2:
     """Answers instance calls by EC2's rules. Used under the emulator's lock."""
 
-    def __init__(
-        self,
-        emulator: Emulator,
-        machines: Machines,
-        lifecycle: Lifecycle,
-        launching: Launching,
-        room: Room,
-        statuses: Statuses,
-        lag: timedelta,
-    ) -> None:
-        self._emulator = emulator
-        self._machines = machines
-        self._lifecycle = lifecycle
-        self._launching = launching
-        self._room = room
-        self._statuses = statuses
-        self._lag = lag
+    emulator: Emulator
+    machines: Machines
+    lifecycle: Lifecycle
+    launching: Launching
+    hypervisor: Hypervisor
+    statuses: Statuses
+    lag: timedelta
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -51,12 +43,12 @@ class Ec2:
             "TerminateInstances": self._terminate,
             "RebootInstances": self._reboot,
             "DescribeInstances": self._describe,
-            "DescribeInstanceStatus": self._statuses.answer,
+            "DescribeInstanceStatus": self.statuses.answer,
             "GetConsoleOutput": self._console,
         }
 
     def _run(self, call: Call) -> Response:
-        return self._launching.run(call, wire.parameters(call))
+        return self.launching.run(call, wire.parameters(call))
 
     def _start(self, call: Call) -> Response:
         machines = self._asked(call)
@@ -64,24 +56,24 @@ class Ec2:
         if starting:
             zone = str(starting[0].instance.availability_zone)
             types = [str(one.instance.instance_type) for one in starting]
-            self._launching.judge_limits(types, zone, starting=True)
+            self.launching.check_limits(types, zone, starting=True)
         before = [one.state for one in machines]
         for machine in starting:
-            self._lifecycle.start(machine)
+            self.lifecycle.start(machine)
         return wire.answer(call, {"StartingInstances": _changes(machines, before)})
 
     def _stop(self, call: Call) -> Response:
-        asked = wire.parameters(call)
+        parameters = wire.parameters(call)
         machines = self._asked(call)
         for one in machines:
             if one.instance.disable_api_stop:
                 raise _protected(one.instance_id, "stopped", "disableApiStop")
         stopping = [one for one in machines if rules.stops(one.instance_id, one.state, has_run=one.has_run)]
-        if asked.get("Hibernate"):
-            _judge_hibernation(stopping)
+        if parameters.get("Hibernate"):
+            _check_hibernation(stopping)
         before = [one.state for one in machines]
         for machine in stopping:
-            self._lifecycle.stop(machine, force=bool(asked.get("Force")))
+            self.lifecycle.stop(machine, force=bool(parameters.get("Force")))
         return wire.answer(call, {"StoppingInstances": _changes(machines, before)})
 
     def _terminate(self, call: Call) -> Response:
@@ -92,27 +84,27 @@ class Ec2:
                 raise _protected(one.instance_id, "terminated", "disableApiTermination")
         before = [one.state for one in machines]
         for machine in ending:
-            self._lifecycle.terminate(machine)
+            self.lifecycle.terminate(machine)
         return wire.answer(call, {"TerminatingInstances": _changes(machines, before)})
 
     def _reboot(self, call: Call) -> Response:
         machines = self._asked(call)
         for one in machines:
-            rules.judge_reboot(one.instance_id, one.state)
+            rules.check_reboot(one.instance_id, one.state)
         for one in machines:
-            self._lifecycle.reboot(one)
+            self.lifecycle.reboot(one)
         return wire.answer(call, None)
 
     def _describe(self, call: Call) -> Response:
         rules_ids = wire.parameters(call).get("InstanceIds", [])
         if rules_ids:
-            rules.judge_ids(rules_ids)
-        with self._machines.seen_late(self._lag.total_seconds()):
-            return self._emulator.ask(call.service, call.request)
+            rules.check_ids(rules_ids)
+        with self.machines.delayed(self.lag.total_seconds()):
+            return self.emulator.forward(call.service, call.request)
 
     def _console(self, call: Call) -> Response:
-        [machine] = self._machines.require([wire.parameters(call).get("InstanceId", "")])
-        output = self._room.disks.console_tail(machine.instance_id)
+        [machine] = self.machines.require([wire.parameters(call).get("InstanceId", "")])
+        output = self.hypervisor.disks.console_tail(machine.instance_id)
         return wire.answer(
             call,
             {
@@ -124,9 +116,9 @@ class Ec2:
 
     def _asked(self, call: Call) -> list[Machine]:
         """The machines named in the call. Raises AwsError, also for a dry run, which ends here."""
-        asked = wire.parameters(call)
-        machines = self._machines.require(asked.get("InstanceIds", []))
-        if asked.get("DryRun"):
+        parameters = wire.parameters(call)
+        machines = self.machines.require(parameters.get("InstanceIds", []))
+        if parameters.get("DryRun"):
             raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         return machines
 
@@ -150,7 +142,7 @@ def _protected(instance_id: str, done: str, attribute: str) -> AwsError:
     return AwsError("OperationNotPermitted", message)
 
 
-def _judge_hibernation(machines: Sequence[Machine]) -> None:
+def _check_hibernation(machines: Sequence[Machine]) -> None:
     for machine in machines:
         if not (machine.instance.hibernation_options or {}).get("Configured"):
             message = f"The instance '{machine.instance_id}' is not enabled for hibernation."
@@ -177,13 +169,13 @@ def forget_tags(emulator: Emulator, call: Call, response: Response) -> None:
             tags.pop(value, None)
 
 
+@dataclass(slots=True)
 class Volumes:
     """Answers volume calls by EC2's rules. Used under the emulator's lock."""
 
-    def __init__(self, emulator: Emulator, machines: Machines, room: Room) -> None:
-        self._emulator = emulator
-        self._machines = machines
-        self._room = room
+    emulator: Emulator
+    machines: Machines
+    hypervisor: Hypervisor
 
     def handlers(self) -> Mapping[str, Callable[[Call], Response]]:
         return {
@@ -193,48 +185,48 @@ class Volumes:
         }
 
     def _attach(self, call: Call) -> Response:
-        asked = wire.parameters(call)
-        [machine] = self._machines.require([asked.get("InstanceId", "")])
-        volume = self._emulator.backend("ec2").volumes.get(asked.get("VolumeId"))
+        parameters = wire.parameters(call)
+        [machine] = self.machines.require([parameters.get("InstanceId", "")])
+        volume = self.emulator.backend("ec2").volumes.get(parameters.get("VolumeId"))
         if volume is not None:
-            _judge_attachment(
-                machine, volume.id, volume.status, volume.availability_zone, asked.get("Device", "")
+            _check_attachment(
+                machine, volume.id, volume.status, volume.availability_zone, parameters.get("Device", "")
             )
-        response = self._emulator.ask(call.service, call.request)
+        response = self.emulator.forward(call.service, call.request)
         self._remount(machine, response)
         return response
 
     def _detach(self, call: Call) -> Response:
-        asked = wire.parameters(call)
-        volume = self._emulator.backend("ec2").volumes.get(asked.get("VolumeId"))
+        parameters = wire.parameters(call)
+        volume = self.emulator.backend("ec2").volumes.get(parameters.get("VolumeId"))
         if volume is None or volume.attachment is None:
-            return self._emulator.ask(call.service, call.request)
-        machine = self._machines.by_id[volume.attachment.instance_id]
+            return self.emulator.forward(call.service, call.request)
+        machine = self.machines.by_id[volume.attachment.instance_id]
         is_root = volume.id == root_volume(machine.instance)
         if is_root and machine.state is not State.STOPPED:
             message = f"Unable to detach root volume '{volume.id}' from instance '{machine.instance_id}'"
             raise AwsError("OperationNotPermitted", message)
-        # EC2 knows where a volume is attached; moto has to be told.
+        # EC2 knows where a volume is attached; moto needs it in the request.
         form = {**call.form, "InstanceId": machine.instance_id, "Device": volume.attachment.device}
-        response = self._emulator.ask(call.service, with_form(call.request, form))
+        response = self.emulator.forward(call.service, with_form(call.request, form))
         if not is_root:
             self._remount(machine, response)
         return response
 
     def _delete(self, call: Call) -> Response:
         volume_id = wire.parameters(call).get("VolumeId", "")
-        response = self._emulator.ask(call.service, call.request)
+        response = self.emulator.forward(call.service, call.request)
         if response.status_code < 400:
-            self._room.disks.delete_volume(volume_id)
+            self.hypervisor.disks.delete_volume(volume_id)
         return response
 
     def _remount(self, machine: Machine, response: Response) -> None:
         if response.status_code < 400:
             instance = machine.instance
-            self._room.mount_home(machine.instance_id, root_volume(instance), home_volume(instance))
+            self.hypervisor.mount_home(machine.instance_id, root_volume(instance), home_volume(instance))
 
 
-def _judge_attachment(machine: Machine, volume_id: str, status: str, zone: str | None, device: str) -> None:
+def _check_attachment(machine: Machine, volume_id: str, status: str, zone: str | None, device: str) -> None:
     if status != "available":
         raise AwsError("VolumeInUse", f"{volume_id} is already attached to an instance")
     if machine.state not in (State.RUNNING, State.STOPPED):

@@ -21,7 +21,7 @@ from bootstrap.local.cloud.ec2.lifecycle import ROOT_SIZE, Lifecycle
 from bootstrap.local.cloud.ec2.rules import State
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError
-from bootstrap.local.cloud.hypervisor.host import Room
+from bootstrap.local.cloud.hypervisor.host import Hypervisor
 from bootstrap.local.cloud.wire import Call
 
 PENDING, AVAILABLE = "pending", "available"
@@ -47,24 +47,16 @@ class Image(Ami):  # type: ignore[misc]  # moto publishes no types
         return [{"DeviceName": self.root_device_name, "Ebs": disk}]
 
 
+@dataclass(slots=True)
 class Images:
     """Makes, shows and removes images. Used under the emulator's lock."""
 
-    def __init__(
-        self,
-        emulator: Emulator,
-        room: Room,
-        machines: Machines,
-        lifecycle: Lifecycle,
-        clock: Callable[[], float],
-        image_time: timedelta,
-    ) -> None:
-        self._emulator = emulator
-        self._room = room
-        self._machines = machines
-        self._lifecycle = lifecycle
-        self._clock = clock
-        self._image_time = image_time
+    emulator: Emulator
+    hypervisor: Hypervisor
+    machines: Machines
+    lifecycle: Lifecycle
+    clock: Callable[[], float]
+    image_time: timedelta
 
     def handlers(self) -> Mapping[str, Callable[[Call], Response]]:
         return {
@@ -77,15 +69,15 @@ class Images:
 
     def register(self, image_id: str, command: tuple[str, ...] | None, **facts: Any) -> None:
         """Makes the image known if it is not; `command` is what its instances run, the worker's if None."""
-        if image_id not in self._emulator.backend("ec2").amis:
+        if image_id not in self.emulator.backend("ec2").amis:
             self._add(image_id, {"name": f"cloudjhub-local-{image_id}", "architecture": "x86_64", **facts})
         if command is not None:
-            self._room.machinery.images[image_id] = command
+            self.hypervisor.host.images[image_id] = command
 
-    def judge_launch(self, image_id: str, instance_type: Mapping[str, Any], disks: Sequence[Any]) -> None:
+    def check_launch(self, image_id: str, instance_type: Mapping[str, Any], disks: Sequence[Any]) -> None:
         """Raises AwsError where EC2 would not launch this image, on this type, with these disks."""
         self._advance()
-        ec2 = self._emulator.backend("ec2")
+        ec2 = self.emulator.backend("ec2")
         image = ec2.amis.get(image_id)
         if image is None and image_id in ec2.deleted_amis:
             raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
@@ -93,7 +85,7 @@ class Images:
             return  # moto refuses what it does not know
         if image.state != AVAILABLE:
             raise AwsError("InvalidAMIID.Unavailable", f"The image ID '{image_id}' is not available")
-        _judge_architecture(image, instance_type["ProcessorInfo"]["SupportedArchitectures"])
+        _check_architecture(image, instance_type["ProcessorInfo"]["SupportedArchitectures"])
         for mapping in disks:
             size = mapping.get("Ebs", {}).get("VolumeSize")
             if mapping.get("DeviceName") == image.root_device_name and size and int(size) < image.root_size:
@@ -104,26 +96,26 @@ class Images:
                 raise AwsError("InvalidBlockDeviceMapping", message)
 
     def root_size(self, image_id: str) -> int:
-        """GB of the root disk that an instance of the image has unless another size is asked for."""
-        image = self._emulator.backend("ec2").amis.get(image_id)
+        """GB of the root disk that an instance of the image has unless the request has another size."""
+        image = self.emulator.backend("ec2").amis.get(image_id)
         return image.root_size if isinstance(image, Image) else ROOT_SIZE
 
     def _create(self, call: Call) -> Response:
-        asked = wire.parameters(call)
-        [machine] = self._machines.require([asked.get("InstanceId", "")])
+        parameters = wire.parameters(call)
+        [machine] = self.machines.require([parameters.get("InstanceId", "")])
         if machine.state not in IMAGEABLE:
             message = f"The instance '{machine.instance_id}' is not in the 'running' or 'stopped' state."
             raise AwsError("IncorrectInstanceState", message)
-        self._judge_name(str(asked.get("Name", "")))
-        if machine.state is State.RUNNING and not asked.get("NoReboot"):
-            self._lifecycle.reboot(machine)
+        self._check_name(str(parameters.get("Name", "")))
+        if machine.state is State.RUNNING and not parameters.get("NoReboot"):
+            self.lifecycle.reboot(machine)
         instance = machine.instance
-        root = self._emulator.backend("ec2").volumes[root_volume(instance)]
+        root = self.emulator.backend("ec2").volumes[root_volume(instance)]
         image = self._add(
             random_ami_id(),
             {
-                "name": asked["Name"],
-                "description": asked.get("Description", ""),
+                "name": parameters["Name"],
+                "description": parameters.get("Description", ""),
                 "instance": instance,
                 "root_device_name": instance.root_device_name,
                 "state": PENDING,
@@ -131,48 +123,50 @@ class Images:
         )
         image.root_size = image.ebs_snapshot.volume.size = int(root.size)
         image.is_encrypted = image.ebs_snapshot.encrypted = bool(root.encrypted)
-        image.available_at = self._clock() + self._image_time.total_seconds()
+        image.available_at = self.clock() + self.image_time.total_seconds()
         image.ebs_snapshot.status = PENDING
         image.ebs_snapshot.volume.id = root.id
-        _tag(image, asked.get("TagSpecifications", []))
+        _tag(image, parameters.get("TagSpecifications", []))
         return wire.answer(call, {"ImageId": image.id})
 
     def _register(self, call: Call) -> Response:
-        asked = wire.parameters(call)
-        self._judge_name(str(asked.get("Name", "")))
-        root = asked.get("RootDeviceName", "/dev/sda1")
-        mappings = {one.get("DeviceName"): one.get("Ebs", {}) for one in asked.get("BlockDeviceMappings", [])}
+        parameters = wire.parameters(call)
+        self._check_name(str(parameters.get("Name", "")))
+        root = parameters.get("RootDeviceName", "/dev/sda1")
+        mappings = {
+            one.get("DeviceName"): one.get("Ebs", {}) for one in parameters.get("BlockDeviceMappings", [])
+        }
         image = self._add(
             random_ami_id(),
             {
-                "name": asked["Name"],
-                "description": asked.get("Description", ""),
-                "architecture": asked.get("Architecture", "x86_64"),
+                "name": parameters["Name"],
+                "description": parameters.get("Description", ""),
+                "architecture": parameters.get("Architecture", "x86_64"),
                 "root_device_name": root,
             },
         )
         size = int(mappings.get(root, {}).get("VolumeSize", ROOT_SIZE))
         image.root_size = image.ebs_snapshot.volume.size = size
-        _tag(image, asked.get("TagSpecifications", []))
+        _tag(image, parameters.get("TagSpecifications", []))
         return wire.answer(call, {"ImageId": image.id})
 
     def _describe(self, call: Call) -> Response:
         self._advance()
-        return self._emulator.ask(call.service, call.request)
+        return self.emulator.forward(call.service, call.request)
 
     def _deregister(self, call: Call) -> Response:
-        response = self._emulator.ask(call.service, call.request)
+        response = self.emulator.forward(call.service, call.request)
         if response.status_code < 400:
-            self._room.machinery.images.pop(str(wire.parameters(call).get("ImageId")), None)
+            self.hypervisor.host.images.pop(str(wire.parameters(call).get("ImageId")), None)
         return response
 
     def _add(self, image_id: str, facts: Mapping[str, Any]) -> Image:
-        ec2 = self._emulator.backend("ec2")
+        ec2 = self.emulator.backend("ec2")
         given = {
             "virtualization_type": "hvm",
             "root_device_type": "ebs",
             "hypervisor": "xen",
-            "region_name": f"{self._emulator.region}a",
+            "region_name": f"{self.emulator.region}a",
             **facts,
         }
         image = Image(ec2, image_id, **given)
@@ -181,23 +175,23 @@ class Images:
         return image
 
     def _advance(self) -> None:
-        """Images whose time has come are available, and their snapshots complete."""
-        now = self._clock()
-        for image in self._emulator.backend("ec2").amis.values():
+        """Makes due images available, and their snapshots complete."""
+        now = self.clock()
+        for image in self.emulator.backend("ec2").amis.values():
             if isinstance(image, Image) and image.state == PENDING and image.available_at <= now:
                 image.state, image.ebs_snapshot.status = AVAILABLE, "completed"
 
-    def _judge_name(self, name: str) -> None:
+    def _check_name(self, name: str) -> None:
         if not 3 <= len(name) <= 128:
             raise AwsError("InvalidAMIName.Malformed", f"AMI name '{name}' must have 3 to 128 characters")
-        ec2 = self._emulator.backend("ec2")
+        ec2 = self.emulator.backend("ec2")
         for image in ec2.amis.values():
-            if image.name == name and image.owner_id == self._emulator.account:
+            if image.name == name and image.owner_id == self.emulator.account:
                 message = f"AMI name {name} is already in use by AMI {image.id}"
                 raise AwsError("InvalidAMIName.Duplicate", message)
 
 
-def _judge_architecture(image: Image, supported: Sequence[str]) -> None:
+def _check_architecture(image: Image, supported: Sequence[str]) -> None:
     if image.architecture not in supported:
         message = (
             f"The architecture '{','.join(supported)}' of the specified instance type does not match "

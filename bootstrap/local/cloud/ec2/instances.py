@@ -9,19 +9,19 @@ from typing import Any
 
 from moto.ec2.models.instances import InstanceState, StateReason
 
-from bootstrap.local.cloud.ec2.rules import CODES, State, judge_ids, not_found
+from bootstrap.local.cloud.ec2.rules import CODES, State, check_ids, not_found
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.hypervisor.host import BootPlan
 
 Announce = Callable[[str, State, float], None]
-"""Told of every change: instance id, new state, epoch seconds."""
+"""Called at every change with instance id, new state and epoch seconds."""
 
 HISTORY = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an instance is in its state: StateReason's code and message, and who asked."""
+    """Why an instance is in its state: StateReason's code and message, and who parameters."""
 
     code: str
     message: str
@@ -54,11 +54,10 @@ class Machine:
     due_at: float | None = None
     has_run: bool = False
     is_dead: bool = False
-    is_forced: bool = False
     cpu_percent: float = 0.0
     history: list[tuple[float, State]] = field(default_factory=list)
-    lent_interfaces: frozenset[str] = frozenset()
-    """Network interfaces that it was launched at, which outlast it."""
+    kept_interfaces: frozenset[str] = frozenset()
+    """Network interfaces that existed before it and outlast it."""
 
     @property
     def instance_id(self) -> str:
@@ -70,47 +69,47 @@ class Machine:
         return shown[-1] if shown else None
 
 
+@dataclass(slots=True)
 class Machines:
     """Every instance by id, in the order of their launch. Used under the emulator's lock."""
 
-    def __init__(self, emulator: Emulator, clock: Callable[[], float], announce: Announce) -> None:
-        self._emulator = emulator
-        self._clock = clock
-        self._announce = announce
-        self.by_id: dict[str, Machine] = {}
+    emulator: Emulator
+    clock: Callable[[], float]
+    announce: Announce
+    by_id: dict[str, Machine] = field(init=False, default_factory=dict)
 
     def __iter__(self) -> Iterator[Machine]:
         return iter(self.by_id.values())
 
     def require(self, instance_ids: Sequence[str]) -> list[Machine]:
         """The machines of these ids. Raises AwsError as EC2 does if one is malformed or unknown."""
-        judge_ids(instance_ids)
+        check_ids(instance_ids)
         missing = [one for one in instance_ids if one not in self.by_id]
         if missing:
             raise not_found(missing)
         return [self.by_id[one] for one in dict.fromkeys(instance_ids)]
 
     def add(self, instance: Any) -> Machine:
-        """Takes on an instance that moto has just made, as pending."""
-        machine = Machine(instance, State.PENDING, self._clock())
+        """Adds an instance that moto has just made, as pending."""
+        machine = Machine(instance, State.PENDING, self.clock())
         self.by_id[machine.instance_id] = machine
         self.enter(machine, State.PENDING, LAUNCH)
         return machine
 
     def enter(self, machine: Machine, state: State, reason: Reason | None = None) -> None:
         """The machine enters a state: shown by moto, kept in its history, announced. No reason keeps the old one."""
-        now = self._clock()
+        now = self.clock()
         machine.state, machine.state_at, machine.due_at = state, now, None
         machine.history = [*machine.history[-HISTORY:], (now, state)]
         show(machine.instance, state)
         if reason is not None:
             machine.instance.state_reason = StateReason(reason.message, reason.code)
             machine.instance._reason = reason.transition(now)
-        self._announce(machine.instance_id, state, now)
+        self.announce(machine.instance_id, state, now)
 
     def forget(self, instance_ids: Sequence[str]) -> None:
         """Drops terminated instances for good, as EC2 does after a while."""
-        reservations = self._emulator.backend("ec2").reservations
+        reservations = self.emulator.backend("ec2").reservations
         for instance_id in instance_ids:
             self.by_id.pop(instance_id, None)
         for reservation in list(reservations.values()):
@@ -119,12 +118,12 @@ class Machines:
                 del reservations[reservation.id]
 
     @contextmanager
-    def seen_late(self, lag: float) -> Iterator[None]:
-        """Within, moto's instances look as they did `lag` seconds ago, and younger ones are not there."""
-        at = self._clock() - lag
+    def delayed(self, lag: float) -> Iterator[None]:
+        """Within, moto shows instances as they were `lag` seconds ago, without younger ones."""
+        at = self.clock() - lag
         late = [machine for machine in self if machine.state_at > at]
         hidden = {machine.instance_id for machine in late if machine.state_shown(at) is None}
-        reservations = self._emulator.backend("ec2").reservations
+        reservations = self.emulator.backend("ec2").reservations
         kept = (
             {reservation.id: reservation.instances for reservation in reservations.values()} if hidden else {}
         )

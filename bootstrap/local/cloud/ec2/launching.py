@@ -1,6 +1,7 @@
 """RunInstances as EC2 does it: tokens, limits, capacity and disks."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from moto.ec2.models.instance_types import INSTANCE_TYPES
@@ -11,7 +12,7 @@ from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.images import Images
 from bootstrap.local.cloud.ec2.instances import Machines
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle
-from bootstrap.local.cloud.ec2.rules import COSTING, ClientTokens, State, fingerprint, judge_token
+from bootstrap.local.cloud.ec2.rules import COSTING, ClientTokens, State, check_token, fingerprint
 from bootstrap.local.cloud.emulator import Emulator, with_form
 from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
@@ -26,95 +27,87 @@ TRANSFORMERS = {
 }
 
 
+@dataclass(slots=True)
 class Launching:
     """Launches instances. Used under the emulator's lock."""
 
-    def __init__(
-        self,
-        emulator: Emulator,
-        machines: Machines,
-        lifecycle: Lifecycle,
-        images: Images,
-        faults: Faults,
-        tokens: ClientTokens,
-    ) -> None:
-        self._emulator = emulator
-        self._machines = machines
-        self._lifecycle = lifecycle
-        self._images = images
-        self._faults = faults
-        self._tokens = tokens
+    emulator: Emulator
+    machines: Machines
+    lifecycle: Lifecycle
+    images: Images
+    faults: Faults
+    tokens: ClientTokens
 
-    def run(self, call: Call, asked: Mapping[str, Any]) -> Response:
+    def run(self, call: Call, parameters: Mapping[str, Any]) -> Response:
         """Launches, or answers again what the same token launched before. Raises AwsError."""
-        ec2 = self._emulator.backend("ec2")
-        count = _count(asked)
-        token, zone = asked.get("ClientToken", ""), self._zone(asked)
-        judge_token(token)
+        ec2 = self.emulator.backend("ec2")
+        count = _count(parameters)
+        token, zone = parameters.get("ClientToken", ""), self._zone(parameters)
+        check_token(token)
         print_ = fingerprint(call.form)
-        if token and (earlier := self._tokens.find(token, zone, print_)):
+        if token and (earlier := self.tokens.find(token, zone, print_)):
             return self._again(call, earlier)
-        if not asked.get("DryRun"):
-            self._judge_room(asked, count, zone)
-        response = self._emulator.ask(call.service, with_form(call.request, _form(call.form, count)))
+        if not parameters.get("DryRun"):
+            self._check_capacity(parameters, count, zone)
+        response = self.emulator.forward(call.service, with_form(call.request, _form(call.form, count)))
         if response.status_code >= 400:
             return response
         reservation = list(ec2.reservations.values())[-1]
         for instance in reservation.instances:
-            self._complete(instance, asked)
-            self._lifecycle.launch(instance, self._images.root_size(str(instance.image_id)))
-            self._lend(instance.id, asked)
+            self._complete(instance, parameters)
+            self.lifecycle.launch(instance, self.images.root_size(str(instance.image_id)))
+            self._keep_interfaces(instance.id, parameters)
         if token:
             ids = [instance.id for instance in reservation.instances]
-            self._tokens.remember(token, zone, print_, reservation.id, ids)
+            self.tokens.remember(token, zone, print_, reservation.id, ids)
         return wire.answer(call, reservation, TRANSFORMERS)
 
-    def judge_limits(self, instance_types: list[str], zone: str, *, starting: bool) -> None:
+    def check_limits(self, instance_types: list[str], zone: str, *, starting: bool) -> None:
         """Raises AwsError when these cannot run now: no capacity, or above the account's vCPU limit."""
         for instance_type in instance_types:
-            if self._faults.hits("capacity", instance_type):
+            if self.faults.hits("capacity", instance_type):
                 raise _no_capacity(instance_type, zone, starting=starting)
-        running = [str(one.instance.instance_type) for one in self._machines if one.state in COSTING]
+        running = [str(one.instance.instance_type) for one in self.machines if one.state in COSTING]
         wanted = sum(map(vcpus, [*running, *instance_types]))
-        if self._faults.is_on("vcpu-limit") and wanted > VCPU_LIMIT:
+        if self.faults.is_on("vcpu-limit") and wanted > VCPU_LIMIT:
             raise _over_limit()
 
-    def _zone(self, asked: Mapping[str, Any]) -> str:
-        for interface in self._lent(asked):
+    def _zone(self, parameters: Mapping[str, Any]) -> str:
+        for interface in self._existing_interfaces(parameters):
             return str(interface.subnet.availability_zone)
-        subnet_id = asked.get("SubnetId") or _interface_subnet(asked)
+        subnet_id = parameters.get("SubnetId") or _interface_subnet(parameters)
         if subnet_id:
             subnet = next((one for one in self._subnets() if one.id == subnet_id), None)
             if subnet is None:
                 raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
             return str(subnet.availability_zone)
-        return str(asked.get("Placement", {}).get("AvailabilityZone") or f"{self._emulator.region}a")
+        return str(parameters.get("Placement", {}).get("AvailabilityZone") or f"{self.emulator.region}a")
 
-    def _lend(self, instance_id: str, asked: Mapping[str, Any]) -> None:
-        """A network interface that was there before outlasts its instance."""
-        for interface in self._lent(asked):
+    def _keep_interfaces(self, instance_id: str, parameters: Mapping[str, Any]) -> None:
+        """A network interface that existed before outlasts its instance."""
+        for interface in self._existing_interfaces(parameters):
             interface.delete_on_termination = False
-        self._machines.by_id[instance_id].lent_interfaces = frozenset(_interfaces(asked))
+        self.machines.by_id[instance_id].kept_interfaces = frozenset(_interfaces(parameters))
 
-    def _lent(self, asked: Mapping[str, Any]) -> list[Any]:
-        enis = self._emulator.backend("ec2").enis
-        return [enis[one] for one in _interfaces(asked) if one in enis]
+    def _existing_interfaces(self, parameters: Mapping[str, Any]) -> list[Any]:
+        enis = self.emulator.backend("ec2").enis
+        return [enis[one] for one in _interfaces(parameters) if one in enis]
 
     def _subnets(self) -> list[Any]:
-        zones = self._emulator.backend("ec2").subnets.values()
+        zones = self.emulator.backend("ec2").subnets.values()
         return [subnet for subnets in zones for subnet in subnets.values()]
 
-    def _judge_room(self, asked: Mapping[str, Any], count: int, zone: str) -> None:
-        instance_type = asked.get("InstanceType", DEFAULT_TYPE)
+    def _check_capacity(self, parameters: Mapping[str, Any], count: int, zone: str) -> None:
+        instance_type = parameters.get("InstanceType", DEFAULT_TYPE)
         if instance_type not in INSTANCE_TYPES:
             raise AwsError("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
-        self.judge_limits([instance_type] * count, zone, starting=False)
-        disks = asked.get("BlockDeviceMappings", [])
-        self._images.judge_launch(str(asked.get("ImageId", "")), INSTANCE_TYPES[instance_type], disks)
-        for interface in self._lent(asked):
+        self.check_limits([instance_type] * count, zone, starting=False)
+        disks = parameters.get("BlockDeviceMappings", [])
+        self.images.check_launch(str(parameters.get("ImageId", "")), INSTANCE_TYPES[instance_type], disks)
+        for interface in self._existing_interfaces(parameters):
             if interface.status == "in-use":
                 raise AwsError("InvalidNetworkInterface.InUse", f"Interface: [{interface.id}] in use.")
-        subnet_id = asked.get("SubnetId") or _interface_subnet(asked)
+        subnet_id = parameters.get("SubnetId") or _interface_subnet(parameters)
         for subnet in self._subnets():
             if subnet.id == subnet_id and subnet.available_ip_address_count < count:
                 message = (
@@ -125,26 +118,26 @@ class Launching:
 
     def _again(self, call: Call, earlier: tuple[str, list[str]]) -> Response:
         reservation_id, instance_ids = earlier
-        machines = [self._machines.by_id.get(one) for one in instance_ids]
+        machines = [self.machines.by_id.get(one) for one in instance_ids]
         gone = [
             one for one in machines if one is None or one.state in (State.SHUTTING_DOWN, State.TERMINATED)
         ]
         if gone:
             message = "The client token you have provided is associated with an already terminated instance."
             raise AwsError("IdempotentInstanceTerminated", message)
-        return wire.answer(call, self._emulator.backend("ec2").reservations[reservation_id], TRANSFORMERS)
+        return wire.answer(call, self.emulator.backend("ec2").reservations[reservation_id], TRANSFORMERS)
 
-    def _complete(self, instance: Any, asked: Mapping[str, Any]) -> None:
+    def _complete(self, instance: Any, parameters: Mapping[str, Any]) -> None:
         """What moto leaves out: termination protection, the root disk's fate, the profiles of all."""
-        ec2 = self._emulator.backend("ec2")
-        instance.disable_api_termination = bool(asked.get("DisableApiTermination"))
-        instance.disable_api_stop = bool(asked.get("DisableApiStop"))
+        ec2 = self.emulator.backend("ec2")
+        instance.disable_api_termination = bool(parameters.get("DisableApiTermination"))
+        instance.disable_api_stop = bool(parameters.get("DisableApiStop"))
         root = instance.root_device_name
-        for mapping in asked.get("BlockDeviceMappings", []):
+        for mapping in parameters.get("BlockDeviceMappings", []):
             disk = mapping.get("Ebs", {})
             if mapping.get("DeviceName") == root and "DeleteOnTermination" not in disk:
                 instance.block_device_mapping[root].delete_on_termination = True
-        profile = asked.get("IamInstanceProfile")
+        profile = parameters.get("IamInstanceProfile")
         if profile and instance.id not in ec2.iam_instance_profile_associations:
             ec2.associate_iam_instance_profile(
                 instance_id=instance.id,
@@ -158,9 +151,9 @@ def vcpus(instance_type: str) -> int:
     return int(INSTANCE_TYPES[instance_type]["VCpuInfo"]["DefaultVCpus"])
 
 
-def _count(asked: Mapping[str, Any]) -> int:
-    """EC2 launches the largest number that it has room for."""
-    minimum, maximum = int(asked.get("MinCount", 1)), int(asked.get("MaxCount", 1))
+def _count(parameters: Mapping[str, Any]) -> int:
+    """EC2 launches as many as it has capacity for."""
+    minimum, maximum = int(parameters.get("MinCount", 1)), int(parameters.get("MaxCount", 1))
     if minimum < 1 or maximum < 1:
         raise AwsError(
             "InvalidParameterValue", "Value (0) for parameter minCount is invalid. Minimum value is 1."
@@ -178,14 +171,14 @@ def _form(form: Mapping[str, str], count: int) -> dict[str, str]:
     return {**form, "MinCount": str(count), "MaxCount": str(count)}
 
 
-def _interface_subnet(asked: Mapping[str, Any]) -> str | None:
-    interfaces = asked.get("NetworkInterfaces", [])
+def _interface_subnet(parameters: Mapping[str, Any]) -> str | None:
+    interfaces = parameters.get("NetworkInterfaces", [])
     return next((one["SubnetId"] for one in interfaces if "SubnetId" in one), None)
 
 
-def _interfaces(asked: Mapping[str, Any]) -> list[str]:
+def _interfaces(parameters: Mapping[str, Any]) -> list[str]:
     """Ids of the network interfaces that exist already."""
-    given = asked.get("NetworkInterfaces", [])
+    given = parameters.get("NetworkInterfaces", [])
     return [one["NetworkInterfaceId"] for one in given if "NetworkInterfaceId" in one]
 
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -18,11 +19,11 @@ from bootstrap.local.cloud.ec2.instances import (
     Reason,
     boot_plan,
 )
-from bootstrap.local.cloud.ec2.rules import CODES, State, judge_ids, not_found
+from bootstrap.local.cloud.ec2.rules import CODES, State, check_ids, not_found
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
-from bootstrap.local.cloud.hypervisor.host import Room
+from bootstrap.local.cloud.hypervisor.host import Hypervisor
 from bootstrap.local.cloud.wire import Call
 
 log = logging.getLogger(__name__)
@@ -35,55 +36,45 @@ WAIT_FOR_PROCESSES = 0.05
 LONGEST_WAIT = 1.0
 
 
+@dataclass(slots=True)
 class Lifecycle:
     """Begins and completes state changes. `begin` methods are used under the emulator's lock."""
 
-    def __init__(
-        self,
-        emulator: Emulator,
-        machines: Machines,
-        room: Room,
-        faults: Faults,
-        clock: Callable[[], float],
-        *,
-        boot_time: timedelta,
-        stop_time: timedelta,
-    ) -> None:
-        self._emulator = emulator
-        self._machines = machines
-        self._room = room
-        self._faults = faults
-        self._clock = clock
-        self._boot_time = boot_time
-        self._stop_time = stop_time
-        self._wake = threading.Event()
+    emulator: Emulator
+    machines: Machines
+    hypervisor: Hypervisor
+    faults: Faults
+    clock: Callable[[], float]
+    boot_time: timedelta
+    stop_time: timedelta
+    _wake: threading.Event = field(init=False, default_factory=threading.Event)
 
     def launch(self, instance: Any, root_size: int = ROOT_SIZE) -> Machine:
-        """A new instance is pending. It has a root disk, of so many GB, even where only others were asked for."""
+        """A new instance is pending. It has a root disk, of so many GB, even where the request has only others."""
         root = instance.root_device_name
         if root not in dict(instance.get_block_device_mapping):
             instance.add_block_device(root_size, root, None, False, True, None, volume_type="gp3")
-        machine = self._machines.add(instance)
-        self._begin(machine, self._boot_time + self._faults.delay("slow-boot"))
+        machine = self.machines.add(instance)
+        self._begin(machine, self.boot_time + self.faults.delay("slow-boot"))
         return machine
 
     def start(self, machine: Machine) -> None:
         for interface in machine.instance.nics.values():
             interface.start()
-        self._machines.enter(machine, State.PENDING, NONE)
-        self._begin(machine, self._boot_time + self._faults.delay("slow-boot"))
+        self.machines.enter(machine, State.PENDING, NONE)
+        self._begin(machine, self.boot_time + self.faults.delay("slow-boot"))
 
     def stop(self, machine: Machine, reason: Reason = BY_USER, *, force: bool = False) -> None:
-        self._machines.enter(machine, State.STOPPING, reason)
-        self._room.halt(machine.instance_id, force=force)
-        self._begin(machine, self._stop_time + self._faults.delay("slow-stop"))
+        self.machines.enter(machine, State.STOPPING, reason)
+        self.hypervisor.halt(machine.instance_id, force=force)
+        self._begin(machine, self.stop_time + self.faults.delay("slow-stop"))
 
     def terminate(self, machine: Machine, reason: Reason = BY_USER) -> None:
         was_stopped = machine.state is State.STOPPED
-        self._machines.enter(machine, State.SHUTTING_DOWN, reason)
+        self.machines.enter(machine, State.SHUTTING_DOWN, reason)
         if not was_stopped:
-            self._room.halt(machine.instance_id, force=False)
-        self._begin(machine, timedelta() if was_stopped else self._stop_time)
+            self.hypervisor.halt(machine.instance_id, force=False)
+        self._begin(machine, timedelta() if was_stopped else self.stop_time)
 
     def power_off(self, machine: Machine) -> None:
         """The instance shuts itself down: it stops or terminates, as its shutdown behaviour says."""
@@ -93,66 +84,66 @@ class Lifecycle:
             self.stop(machine, BY_INSTANCE)
 
     def reboot(self, machine: Machine) -> None:
-        """A reboot is no state change: processes end and begin again."""
-        self._room.restart(boot_plan(machine))
+        """A reboot does not change the state: processes end and start again."""
+        self.hypervisor.restart(boot_plan(machine))
 
     def run(self, ended: threading.Event) -> None:
-        """Completes what is due until told to end."""
+        """Completes what is due until the event is set."""
         while not ended.is_set():
-            with self._emulator.lock:
-                wait = self.advance(self._clock())
+            with self.emulator.lock:
+                wait = self.advance(self.clock())
             self._wake.wait(wait)
             self._wake.clear()
 
     def advance(self, now: float) -> float:
         """Completes what is due; seconds until something may be due again."""
         wait = LONGEST_WAIT
-        for machine in list(self._machines):
+        for machine in list(self.machines):
             if (
                 machine.state is State.TERMINATED
                 and now - machine.state_at > TERMINATED_SHOWN.total_seconds()
             ):
-                self._machines.forget([machine.instance_id])
+                self.machines.forget([machine.instance_id])
             if machine.due_at is None:
                 continue
             if machine.due_at > now:
                 wait = min(wait, machine.due_at - now)
-            elif machine.state is not State.PENDING and not self._room.is_halted(machine.instance_id):
+            elif machine.state is not State.PENDING and not self.hypervisor.is_halted(machine.instance_id):
                 wait = min(wait, WAIT_FOR_PROCESSES)
             else:
                 self._complete(machine)
         return wait
 
     def _begin(self, machine: Machine, takes: timedelta) -> None:
-        machine.due_at = self._clock() + takes.total_seconds()
+        machine.due_at = self.clock() + takes.total_seconds()
         self._wake.set()
 
     def _complete(self, machine: Machine) -> None:
-        log.info("instance %s: %s is over", machine.instance_id, machine.state)
+        log.info("instance %s: leaves %s", machine.instance_id, machine.state)
         if machine.state is State.PENDING:
-            self._machines.enter(machine, State.RUNNING, NONE)
+            self.machines.enter(machine, State.RUNNING, NONE)
             machine.has_run = True
-            machine.is_dead = self._faults.is_on("dead-instance")
+            machine.is_dead = self.faults.is_on("dead-instance")
             if not machine.is_dead:
-                self._room.boot(boot_plan(machine))
+                self.hypervisor.boot(boot_plan(machine))
         elif machine.state is State.STOPPING:
             for interface in machine.instance.nics.values():
                 interface.stop()
-            self._machines.enter(machine, State.STOPPED)
+            self.machines.enter(machine, State.STOPPED)
         else:
             self._finish(machine)
 
     def _finish(self, machine: Machine) -> None:
         """The instance is terminated: its address is free again, its disks go unless they are to be kept."""
-        ec2 = self._emulator.backend("ec2")
+        ec2 = self.emulator.backend("ec2")
         instance = machine.instance
-        reason, words = instance.state_reason, instance._reason
+        reason, transition = instance.state_reason, instance._reason
         disks = [block.volume_id for _, block in instance.get_block_device_mapping]
         if instance.state != State.TERMINATED:
             instance.terminate()
-        instance.state_reason, instance._reason = reason, words
+        instance.state_reason, instance._reason = reason, transition
         for interface in list(instance.nics.values()):
-            if interface.id in machine.lent_interfaces:
+            if interface.id in machine.kept_interfaces:
                 detach(interface)
                 continue
             ec2.enis.pop(interface.id, None)
@@ -161,8 +152,8 @@ class Lifecycle:
         gone = [one for one in disks if one not in ec2.volumes]
         for volume in gone:
             ec2.tags.pop(volume, None)
-        self._machines.enter(machine, State.TERMINATED)
-        self._room.discard(machine.instance_id, gone)
+        self.machines.enter(machine, State.TERMINATED)
+        self.hypervisor.discard(machine.instance_id, gone)
 
 
 def detach(interface: Any) -> None:
@@ -175,29 +166,27 @@ def detach(interface: Any) -> None:
 DETAILS = {"ok": "passed", "initializing": "initializing", "impaired": "failed"}
 
 
+@dataclass(slots=True)
 class Statuses:
-    """Tells of instances as they were `lag` ago. Used under the emulator's lock."""
+    """Shows instances as they were `lag` ago. Used under the emulator's lock."""
 
-    def __init__(
-        self, machines: Machines, clock: Callable[[], float], checks_take: timedelta, lag: timedelta
-    ) -> None:
-        self._machines = machines
-        self._clock = clock
-        self._checks_take = checks_take
-        self._lag = lag
+    machines: Machines
+    clock: Callable[[], float]
+    checks_take: timedelta
+    lag: timedelta
 
     def answer(self, call: Call) -> Response:
-        """Of the instances named, or of all; only of those that run, unless all are asked for. Raises AwsError."""
-        asked = wire.parameters(call)
-        at = self._clock() - self._lag.total_seconds()
-        shown = {one.instance_id: one for one in self._machines if one.state_shown(at) is not None}
-        ids = asked.get("InstanceIds", [])
+        """The statuses of the named or all instances; only of running ones unless the request includes all."""
+        parameters = wire.parameters(call)
+        at = self.clock() - self.lag.total_seconds()
+        shown = {one.instance_id: one for one in self.machines if one.state_shown(at) is not None}
+        ids = parameters.get("InstanceIds", [])
         if ids:
-            _judge(ids, shown, is_paged="MaxResults" in asked)
+            _check_ids(ids, shown, is_paged="MaxResults" in parameters)
         found = [self._status(shown[one], at) for one in ids or shown]
-        if not asked.get("IncludeAllInstances"):
+        if not parameters.get("IncludeAllInstances"):
             found = [one for one in found if one["InstanceState"]["Name"] == State.RUNNING]
-        passed = [one for one in found if all(_passes(one, each) for each in asked.get("Filters", []))]
+        passed = [one for one in found if all(_passes(one, each) for each in parameters.get("Filters", []))]
         return wire.answer(call, {"InstanceStatuses": passed})
 
     def _status(self, machine: Machine, at: float) -> dict[str, Any]:
@@ -216,13 +205,13 @@ class Statuses:
     def _checks(self, state: State, seconds: float, *, is_dead: bool) -> str:
         if state is not State.RUNNING:
             return "not-applicable"
-        if seconds < self._checks_take.total_seconds():
+        if seconds < self.checks_take.total_seconds():
             return "initializing"
         return "impaired" if is_dead else "ok"
 
 
-def _judge(ids: Collection[str], shown: Mapping[str, Machine], *, is_paged: bool) -> None:
-    judge_ids(list(ids))
+def _check_ids(ids: Collection[str], shown: Mapping[str, Machine], *, is_paged: bool) -> None:
+    check_ids(list(ids))
     if is_paged:
         message = "The parameter instancesSet cannot be used with the parameter maxResults"
         raise AwsError("InvalidParameterCombination", message)

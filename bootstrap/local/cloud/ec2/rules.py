@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bootstrap.local.cloud.errors import AwsError
@@ -64,12 +65,12 @@ def terminates(state: State) -> bool:
     return state not in (State.SHUTTING_DOWN, State.TERMINATED)
 
 
-def judge_reboot(instance_id: str, state: State) -> None:
+def check_reboot(instance_id: str, state: State) -> None:
     if state is not State.RUNNING:
         raise _wrong_state(instance_id, "rebooted")
 
 
-def judge_ids(instance_ids: Sequence[str]) -> None:
+def check_ids(instance_ids: Sequence[str]) -> None:
     """Raises AwsError for ids that cannot be ids."""
     if not instance_ids:
         raise AwsError("MissingParameter", "The request must contain the parameter InstanceId")
@@ -95,11 +96,11 @@ LONGEST = 64
 NOT_PARAMETERS = ("Action", "Version", "ClientToken")
 
 
+@dataclass(slots=True)
 class ClientTokens:
     """What each token launched, per zone. Used under the emulator's lock; part of the snapshot."""
 
-    def __init__(self) -> None:
-        self.known: dict[tuple[str, str], tuple[str, str, list[str]]] = {}
+    known: dict[tuple[str, str], tuple[str, str, list[str]]] = field(init=False, default_factory=dict)
 
     def find(self, token: str, zone: str, fingerprint_: str) -> tuple[str, list[str]] | None:
         """Reservation and instance ids of the earlier launch. Raises AwsError if its parameters differed."""
@@ -118,13 +119,13 @@ class ClientTokens:
         self.known[(token, zone)] = (fingerprint_, reservation_id, instance_ids)
 
 
-def judge_token(token: str) -> None:
+def check_token(token: str) -> None:
     """Raises AwsError for a token that EC2 does not take."""
     if len(token) > LONGEST or not token.isascii():
         raise AwsError("InvalidParameterValue", f"Invalid value '{token}' for parameter clientToken")
 
 
 def fingerprint(form: Mapping[str, str]) -> str:
-    """The same for the same parameters, in whatever order they were sent."""
-    asked = sorted((name, value) for name, value in form.items() if name not in NOT_PARAMETERS)
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    """The same for the same parameters, in any order."""
+    parameters = sorted((name, value) for name, value in form.items() if name not in NOT_PARAMETERS)
+    return hashlib.sha256(json.dumps(parameters).encode()).hexdigest()

@@ -38,7 +38,7 @@ class Identity:
     expires_at: datetime | None = None
 
 
-def judge(
+def verify(
     request: Request, authorization: Authorization, identity: Identity | None, now: datetime
 ) -> Identity:
     """The identity, if the request is signed with its credentials at about now. Raises AwsError."""
@@ -51,8 +51,8 @@ def judge(
     if identity.expires_at is not None and identity.expires_at <= now:
         raise expired(authorization.service)
     timestamp = request.headers.get("x-amz-date", "")
-    _judge_date(timestamp, authorization, now)
-    _judge_payload(request)
+    _check_date(timestamp, authorization, now)
+    _check_payload(request)
     expected = _signature(request, authorization, identity, timestamp)
     if not hmac.compare_digest(expected, authorization.signature):
         raise mismatch(
@@ -90,14 +90,14 @@ def mismatch(service: str, message: str) -> AwsError:
 
 
 def expired(service: str) -> AwsError:
-    """Each service has its own name for credentials whose time is over."""
+    """Each service has its own name for expired credentials."""
     if service == "ec2":
         return AwsError("RequestExpired", "Request has expired.")
     code = "ExpiredTokenException" if service in ("dynamodb", "ssm") else "ExpiredToken"
     return AwsError(code, "The security token included in the request is expired", 403)
 
 
-def _judge_date(timestamp: str, authorization: Authorization, now: datetime) -> None:
+def _check_date(timestamp: str, authorization: Authorization, now: datetime) -> None:
     try:
         signed_at = datetime.strptime(timestamp, SIGV4_TIMESTAMP).replace(tzinfo=UTC)
     except ValueError as error:
@@ -108,18 +108,18 @@ def _judge_date(timestamp: str, authorization: Authorization, now: datetime) -> 
         raise mismatch(
             authorization.service, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version."
         )
-    now_words = now.strftime(SIGV4_TIMESTAMP)
+    now_text = now.strftime(SIGV4_TIMESTAMP)
     if signed_at < now - ALLOWED_SKEW:
         limit = (now - ALLOWED_SKEW).strftime(SIGV4_TIMESTAMP)
-        words = f"Signature expired: {timestamp} is now earlier than {limit} ({now_words} - 15 min.)"
-        raise mismatch(authorization.service, words)
+        message = f"Signature expired: {timestamp} is now earlier than {limit} ({now_text} - 15 min.)"
+        raise mismatch(authorization.service, message)
     if signed_at > now + ALLOWED_SKEW:
         limit = (now + ALLOWED_SKEW).strftime(SIGV4_TIMESTAMP)
-        words = f"Signature not yet current: {timestamp} is still later than {limit} ({now_words} + 15 min.)"
-        raise mismatch(authorization.service, words)
+        message = f"Signature not yet current: {timestamp} is still later than {limit} ({now_text} + 15 min.)"
+        raise mismatch(authorization.service, message)
 
 
-def _judge_payload(request: Request) -> None:
+def _check_payload(request: Request) -> None:
     stated = request.headers.get("x-amz-content-sha256")
     if stated is None or stated.startswith(UNHASHED):
         return
@@ -151,7 +151,7 @@ FUNCTION_KEY = "function."
 
 @dataclass(frozen=True, slots=True)
 class SessionCredentials:
-    """Temporary credentials of a role's session, in the words of the instance metadata service."""
+    """Temporary credentials of a role's session, as the instance metadata service returns them."""
 
     key: str
     secret: str
@@ -172,7 +172,7 @@ class Identities:
         }
 
     def identify(self, call: Call) -> Identity:
-        """Who made the call. Raises AwsError, worded as the call's service does, where the signature does not hold."""
+        """Who made the call. Raises the call's service's own AwsError where the signature is wrong."""
         if call.authorization is None:
             raise unsigned(call.service)
         service, region = call.authorization.service, call.authorization.region
@@ -181,7 +181,7 @@ class Identities:
         if self._faults.is_on("expired-credentials"):
             raise expired(service)
         identity = self.find(call.authorization.key)
-        return judge(call.request, call.authorization, identity, datetime.now(UTC))
+        return verify(call.request, call.authorization, identity, datetime.now(UTC))
 
     def find(self, key: str) -> Identity | None:
         """The holder of the key, expired sessions included."""
@@ -218,7 +218,7 @@ class Identities:
         )
 
     def forget_expired(self, now: datetime) -> None:
-        """Drops sessions a day after they expired: by then nobody needs to be told that they did."""
+        """Drops sessions a day after they expired: until then their calls are refused as expired."""
         sts = self._emulator.backend("sts")
         kept = [role for role in sts.assumed_roles if _aware(role.expiration) > now - timedelta(days=1)]
         sts.assumed_roles[:] = kept

@@ -1,4 +1,4 @@
-"""The record of AWS calls: who called what, how often, and what AWS would have asked IAM about it.
+"""The record of AWS calls: who called what, how often, and which IAM permissions it needs.
 
 Nothing is enforced here. Actions, resources and condition keys:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -16,20 +16,20 @@ Tags = Callable[[str], Mapping[str, str]]
 """The tags of an EC2 resource by its id."""
 
 NEW_INSTANCE, NEW_VOLUME, NEW_INTERFACE = "instance/i-0new", "volume/vol-0new", "network-interface/eni-0new"
-NOT_ASKED = (("sts", "GetCallerIdentity"),)
-"""Whoever has credentials may."""
+NEEDS_NO_PERMISSION = (("sts", "GetCallerIdentity"),)
+"""Any caller with credentials may."""
 ANY = (
     ("ec2", "DescribeImages"),
     ("ec2", "DescribeInstances"),
     ("ec2", "DescribeSubnets"),
     ("cloudwatch", "GetMetricData"),
 )
-"""They know no resources."""
+"""Calls without resource-level permissions."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One question to IAM. `context` holds what is told beside the action and the resource, by its key."""
+class Permission:
+    """A permission that a call needs: action, resource, and the condition keys with their values in `context`."""
 
     action: str
     resource: str
@@ -48,30 +48,32 @@ class Account:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
     def own(self, kind: str, resource_id: str) -> tuple[str, dict[str, Values]]:
-        """An EC2 resource that there is, with its tags."""
+        """An existing EC2 resource, with its tags."""
         tags: dict[str, Values] = {
             f"aws:ResourceTag/{key}": (value,) for key, value in self.tags(resource_id).items()
         }
         return self.arn("ec2", f"{kind}/{resource_id}"), tags
 
 
-def asked(service: str, action: str, parameters: Parameters, where: Account) -> tuple[Asked, ...] | None:
-    """What IAM is asked about the call; None if that is not written down here."""
-    if (service, action) in NOT_ASKED:
+def permissions_of(
+    service: str, action: str, parameters: Parameters, where: Account
+) -> tuple[Permission, ...] | None:
+    """The permissions that the call needs; None for a call that this module does not know."""
+    if (service, action) in NEEDS_NO_PERMISSION:
         return ()
     name = f"{service}:{action}"
     if (service, action) in ANY:
-        return (Asked(name, "*"),)
+        return (Permission(name, "*"),)
     if (service, action) == ("ec2", "RunInstances"):
         return tuple(_launch(parameters, where))
     resources = RESOURCES.get((service, action))
     if resources is None:
         return None
-    return tuple(_asked(name, resource, context) for resource, context in resources(parameters, where))
+    return tuple(_permission(name, resource, context) for resource, context in resources(parameters, where))
 
 
-def _asked(action: str, resource: str, context: Mapping[str, Values]) -> Asked:
-    return Asked(action, resource, tuple(sorted(context.items())))
+def _permission(action: str, resource: str, context: Mapping[str, Values]) -> Permission:
+    return Permission(action, resource, tuple(sorted(context.items())))
 
 
 Found = Iterator[tuple[str, Mapping[str, Values]]]
@@ -99,8 +101,8 @@ def _attached(parameters: Parameters, where: Account) -> Found:
 
 def _alarm(parameters: Parameters, where: Account) -> Found:
     actions = tuple(parameters.get("AlarmActions") or ())
-    told = {"cloudwatch:AlarmActions": actions} if actions else {}
-    yield where.arn("cloudwatch", f"alarm:{parameters['AlarmName']}"), told
+    context = {"cloudwatch:AlarmActions": actions} if actions else {}
+    yield where.arn("cloudwatch", f"alarm:{parameters['AlarmName']}"), context
 
 
 def _alarms(parameters: Parameters, where: Account) -> Found:
@@ -140,32 +142,36 @@ RESOURCES: Mapping[tuple[str, str], Callable[[Parameters, Account], Found]] = {
 }
 
 
-def _launch(parameters: Parameters, where: Account) -> Iterator[Asked]:
-    """EC2 asks about each part of a launch, about its tags, and about the role that the instance gets."""
+def _launch(parameters: Parameters, where: Account) -> Iterator[Permission]:
+    """EC2 checks each part of a launch, its tags, and the role that the instance gets."""
     instance, volume = where.arn("ec2", NEW_INSTANCE), where.arn("ec2", NEW_VOLUME)
     tags = {kind: _request_tags(parameters, kind) for kind in ("instance", "volume")}
     profile = parameters.get("IamInstanceProfile", {}).get("Name")
-    yield _asked("ec2:RunInstances", instance, {**tags["instance"], **_options(parameters, profile, where)})
+    yield _permission(
+        "ec2:RunInstances", instance, {**tags["instance"], **_options(parameters, profile, where)}
+    )
     for disk in parameters.get("BlockDeviceMappings", ()):
         encrypted = str(bool(disk.get("Ebs", {}).get("Encrypted"))).lower()
-        yield _asked("ec2:RunInstances", volume, {**tags["volume"], "ec2:Encrypted": (encrypted,)})
+        yield _permission("ec2:RunInstances", volume, {**tags["volume"], "ec2:Encrypted": (encrypted,)})
     yield from _place(parameters, where)
     for kind, resource in (("instance", instance), ("volume", volume)):
         if tags[kind]:
-            yield _asked("ec2:CreateTags", resource, {**tags[kind], "ec2:CreateAction": ("RunInstances",)})
+            yield _permission(
+                "ec2:CreateTags", resource, {**tags[kind], "ec2:CreateAction": ("RunInstances",)}
+            )
     if profile:
         role = f"arn:aws:iam::{where.account}:role/{profile}"
-        yield _asked("iam:PassRole", role, {"iam:PassedToService": ("ec2.amazonaws.com",)})
+        yield _permission("iam:PassRole", role, {"iam:PassedToService": ("ec2.amazonaws.com",)})
 
 
-def _place(parameters: Parameters, where: Account) -> Iterator[Asked]:
+def _place(parameters: Parameters, where: Account) -> Iterator[Permission]:
     subnet = where.arn("ec2", f"subnet/{parameters['SubnetId']}")
-    yield _asked("ec2:RunInstances", subnet, {})
-    yield _asked("ec2:RunInstances", where.arn("ec2", NEW_INTERFACE), {"ec2:Subnet": (subnet,)})
+    yield _permission("ec2:RunInstances", subnet, {})
+    yield _permission("ec2:RunInstances", where.arn("ec2", NEW_INTERFACE), {"ec2:Subnet": (subnet,)})
     for group in parameters.get("SecurityGroupIds", ()):
-        yield _asked("ec2:RunInstances", where.arn("ec2", f"security-group/{group}"), {})
+        yield _permission("ec2:RunInstances", where.arn("ec2", f"security-group/{group}"), {})
     image = f"arn:aws:ec2:{where.region}::image/{parameters['ImageId']}"
-    yield _asked("ec2:RunInstances", image, {"ec2:Owner": (where.account,)})
+    yield _permission("ec2:RunInstances", image, {"ec2:Owner": (where.account,)})
 
 
 def _request_tags(parameters: Parameters, kind: str) -> dict[str, Values]:
@@ -183,18 +189,18 @@ def _request_tags(parameters: Parameters, kind: str) -> dict[str, Values]:
 
 def _options(parameters: Parameters, profile: str | None, where: Account) -> dict[str, Values]:
     metadata = parameters.get("MetadataOptions", {})
-    told: dict[str, Values] = {"ec2:InstanceType": (str(parameters["InstanceType"]),)}
+    context: dict[str, Values] = {"ec2:InstanceType": (str(parameters["InstanceType"]),)}
     if "HttpTokens" in metadata:
-        told["ec2:MetadataHttpTokens"] = (str(metadata["HttpTokens"]),)
+        context["ec2:MetadataHttpTokens"] = (str(metadata["HttpTokens"]),)
     if "HttpPutResponseHopLimit" in metadata:
-        told["ec2:MetadataHttpPutResponseHopLimit"] = (str(metadata["HttpPutResponseHopLimit"]),)
+        context["ec2:MetadataHttpPutResponseHopLimit"] = (str(metadata["HttpPutResponseHopLimit"]),)
     if profile:
-        told["ec2:InstanceProfile"] = (f"arn:aws:iam::{where.account}:instance-profile/{profile}",)
-    return told
+        context["ec2:InstanceProfile"] = (f"arn:aws:iam::{where.account}:instance-profile/{profile}",)
+    return context
 
 
 KEPT = 5000
-QUESTIONS_KEPT = 20_000
+PERMISSIONS_KEPT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,16 +217,16 @@ class CallRecord:
     instances: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
 class CallLog:
     """The newest calls and the counts of all calls since the start."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._records: deque[CallRecord] = deque(maxlen=KEPT)
-        self._actions: Counter[str] = Counter()
-        self._principals: dict[str, Counter[str]] = {}
-        self._questions: dict[tuple[str, Asked | str], None] = {}
-        self._number = 0
+    _lock: Lock = field(init=False, default_factory=Lock)
+    _records: deque[CallRecord] = field(init=False, default_factory=lambda: deque(maxlen=KEPT))
+    _actions: Counter[str] = field(init=False, default_factory=Counter)
+    _principals: dict[str, Counter[str]] = field(init=False, default_factory=dict)
+    _permissions: dict[tuple[str, Permission | str], None] = field(init=False, default_factory=dict)
+    _number: int = field(init=False, default=0)
 
     def add(
         self,
@@ -242,21 +248,21 @@ class CallLog:
             self._actions[name] += 1
             self._principals.setdefault(principal, Counter())[name] += 1
 
-    def add_asked(self, role: str, call: str, asked: tuple[Asked, ...] | None) -> None:
-        """Keeps what IAM would have been asked about a call of the role, each question once; its name if unknown."""
+    def add_permissions(self, role: str, call: str, needed: tuple[Permission, ...] | None) -> None:
+        """Records the permissions that a call of the role needs, each once; the call's name if unknown."""
         with self._lock:
-            for question in (call,) if asked is None else asked:
-                if len(self._questions) < QUESTIONS_KEPT:
-                    self._questions[role, question] = None
+            for permission in (call,) if needed is None else needed:
+                if len(self._permissions) < PERMISSIONS_KEPT:
+                    self._permissions[role, permission] = None
 
-    def questions(self) -> list[dict[str, object]]:
-        """The roles, and what IAM would have been asked about their calls since the start, or `unknown` calls."""
+    def permissions(self) -> list[dict[str, object]]:
+        """The permissions that each role's calls since the start needed, or `unknown` calls."""
         with self._lock:
             return [
-                {"role": role, "unknown": question}
-                if isinstance(question, str)
-                else {"role": role, **asdict(question)}
-                for role, question in self._questions
+                {"role": role, "unknown": permission}
+                if isinstance(permission, str)
+                else {"role": role, **asdict(permission)}
+                for role, permission in self._permissions
             ]
 
     def since(self, number: int) -> list[dict[str, object]]:

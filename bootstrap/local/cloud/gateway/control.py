@@ -24,7 +24,7 @@ from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.gateway.authentication import Identities
 from bootstrap.local.cloud.gateway.call_log import CallLog
 from bootstrap.local.cloud.gateway.metadata import MetadataPaths
-from bootstrap.local.cloud.hypervisor.host import Room
+from bootstrap.local.cloud.hypervisor.host import Hypervisor
 from bootstrap.local.cloud.wire import read_call, refuse
 
 CONTROL_PREFIX = "/_cloud/"
@@ -38,7 +38,7 @@ class Control:
         emulator: Emulator,
         machines: Machines,
         lifecycle: Lifecycle,
-        room: Room,
+        hypervisor: Hypervisor,
         images: Images,
         paths: MetadataPaths,
         faults: Faults,
@@ -50,7 +50,7 @@ class Control:
         self._emulator = emulator
         self._machines = machines
         self._lifecycle = lifecycle
-        self._room = room
+        self._hypervisor = hypervisor
         self._images = images
         self._paths = paths
         self._faults = faults
@@ -66,7 +66,7 @@ class Control:
             ("GET", "health"): lambda _: {"status": "ok"},
             ("GET", "state"): self._state,
             ("GET", "calls"): lambda it: {"calls": self._calls.since(int(it.args.get("since", 0)))},
-            ("GET", "asked"): lambda _: {"asked": self._calls.questions()},
+            ("GET", "permissions"): lambda _: {"permissions": self._calls.permissions()},
             ("POST", "faults"): self._switch_fault,
             ("POST", "images"): self._register_image,
             ("POST", "metrics"): self._take_metrics,
@@ -117,27 +117,29 @@ class Control:
             "tags": {tag["key"]: tag["value"] for tag in instance.get_tags()},
             "volumes": {device: str(block.volume_id) for device, block in instance.get_block_device_mapping},
             "cpu": round(machine.cpu_percent, 1) if machine.state is State.RUNNING else 0.0,
-            "pid": self._room.pid(machine.instance_id),
+            "pid": self._hypervisor.pid(machine.instance_id),
             "dead": machine.is_dead,
         }
 
     def _switch_fault(self, request: Request) -> object:
-        asked = json.loads(request.get_data())
-        delay = timedelta(seconds=float(asked["seconds"])) if "seconds" in asked else None
-        types = tuple(asked.get("instance_types", []))
-        self._faults.switch(str(asked["name"]), on=bool(asked["on"]), delay=delay, instance_types=types)
+        parameters = json.loads(request.get_data())
+        delay = timedelta(seconds=float(parameters["seconds"])) if "seconds" in parameters else None
+        types = tuple(parameters.get("instance_types", []))
+        self._faults.switch(
+            str(parameters["name"]), on=bool(parameters["on"]), delay=delay, instance_types=types
+        )
         return {"faults": self._faults.names_on()}
 
     def _register_image(self, request: Request) -> object:
-        asked = json.loads(request.get_data())
-        command = asked.get("command")
-        self._images.register(str(asked["image_id"]), tuple(map(str, command)) if command else None)
-        return {"image_id": asked["image_id"]}
+        parameters = json.loads(request.get_data())
+        command = parameters.get("command")
+        self._images.register(str(parameters["image_id"]), tuple(map(str, command)) if command else None)
+        return {"image_id": parameters["image_id"]}
 
     def _take_metrics(self, request: Request) -> object:
         """What AWS's own services measure: PutMetricData refuses the namespaces AWS/ from all callers."""
-        asked = json.loads(request.get_data())
-        for one in asked:
+        parameters = json.loads(request.get_data())
+        for one in parameters:
             dimensions = tuple(sorted((str(name), str(value)) for name, value in one["dimensions"]))
             value = float(one["value"])
             self._record(
@@ -145,7 +147,7 @@ class Control:
                 Sample(float(one["at"]), value, value, value, 1.0, str(one["unit"])),
                 STANDARD_RESOLUTION,
             )
-        return {"taken": len(asked)}
+        return {"taken": len(parameters)}
 
     def _metadata_path(self, request: Request) -> object:
         return {"metadata_path": self._paths.of(self._machine(request).instance_id)}
@@ -162,7 +164,7 @@ class Control:
         return machine
 
     def _check_signature(self, request: Request) -> object:
-        """Who signed the request in the body, for ministack; a refusal in the caller's own protocol if nobody did."""
+        """Who signed the request in the body, for ministack; a refusal in the caller's protocol otherwise."""
         given = json.loads(request.get_data())
         target, body = str(given["target"]), base64.b64decode(given["body"])
         inner = Request.from_values(target, method=given["method"], headers=given["headers"], data=body)

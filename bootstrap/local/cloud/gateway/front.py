@@ -4,7 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from werkzeug import Request, Response
@@ -15,7 +15,7 @@ from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.gateway.authentication import Identities, Identity
-from bootstrap.local.cloud.gateway.call_log import Account, CallLog, asked
+from bootstrap.local.cloud.gateway.call_log import Account, CallLog, permissions_of
 from bootstrap.local.cloud.gateway.control import CONTROL_PREFIX, Control
 from bootstrap.local.cloud.gateway.metadata import METADATA_PREFIX, MetadataService
 from bootstrap.local.cloud.gateway.throttling import Throttle
@@ -27,49 +27,37 @@ INSTANCE_ID = re.compile(r"InstanceId(\.\d+)?")
 READS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "Head", "Assume")
 
 
+@dataclass(slots=True)
 class Front:
     """Answers every request of the cloud's address."""
 
-    def __init__(
-        self,
-        host: str,
-        emulator: Emulator,
-        identities: Identities,
-        throttle: Throttle,
-        faults: Faults,
-        handlers: Mapping[tuple[str, str], Callable[[Call], Response]],
-        metadata: MetadataService,
-        control: Control,
-        calls: CallLog,
-        changed: Callable[[], None],
-    ) -> None:
-        self._host = host
-        self._emulator = emulator
-        self._identities = identities
-        self._throttle = throttle
-        self._faults = faults
-        self._handlers = handlers
-        self._metadata = metadata
-        self._control = control
-        self._calls = calls
-        self._changed = changed
+    host: str
+    emulator: Emulator
+    identities: Identities
+    throttle: Throttle
+    faults: Faults
+    handlers: Mapping[tuple[str, str], Callable[[Call], Response]]
+    metadata: MetadataService
+    control: Control
+    calls: CallLog
+    changed: Callable[[], None]
 
     def answer(self, request: Request) -> Response:
-        """The answer to any request; 403 to web pages and to names that somebody's DNS gave this address."""
-        if "Origin" in request.headers or request.host != self._host:
-            return Response(f"refused: this address serves programs, as {self._host}, not web pages", 403)
+        """The answer to any request; 403 to web pages, and to other host names that resolve to this address."""
+        if "Origin" in request.headers or request.host != self.host:
+            return Response(f"refused: this address serves programs, as {self.host}, not web pages", 403)
         if request.path.startswith(CONTROL_PREFIX):
-            return self._control.answer(request)
+            return self.control.answer(request)
         if request.path.startswith(METADATA_PREFIX):
-            return self._metadata.answer(request)
+            return self.metadata.answer(request)
         return self._answer_aws(request)
 
     def _answer_aws(self, request: Request) -> Response:
         started = time.perf_counter()
         call = wire.read_call(request)
         try:
-            with self._emulator.lock:
-                identity = self._identities.identify(call)
+            with self.emulator.lock:
+                identity = self.identities.identify(call)
                 call = replace(call, principal=identity.principal)
                 self._note(call)
                 response = self._carry_out(call, identity)
@@ -77,9 +65,9 @@ class Front:
             response = wire.refuse(call, error)
         except Exception:
             log.exception("%s:%s failed in the emulator", call.service, call.action)
-            message = f"The local cloud cannot do {call.action} like this; its log tells why."
+            message = f"The local cloud cannot do {call.action} like this; its log says why."
             response = wire.refuse(call, AwsError("InternalError", message, 500))
-        self._calls.add(
+        self.calls.add(
             at=time.time(),
             principal=call.principal,
             service=call.service,
@@ -91,31 +79,31 @@ class Front:
         return response
 
     def _note(self, call: Call) -> None:
-        """Keeps what IAM would be asked. Users are the operator's; only roles are somebody's part."""
+        """Records the permissions that a call of a role needs; IAM users belong to the operator."""
         role, _, session = call.principal.partition("/")
         if not session:
             return
-        ec2 = self._emulator.backend("ec2")
-        where = Account(self._emulator.account, self._emulator.region, lambda name: ec2.tags.get(name, {}))
+        ec2 = self.emulator.backend("ec2")
+        where = Account(self.emulator.account, self.emulator.region, lambda name: ec2.tags.get(name, {}))
         try:
-            questions = asked(call.service, call.action, _parameters(call), where)
+            permissions = permissions_of(call.service, call.action, _parameters(call), where)
         except (KeyError, TypeError, ValueError):
-            questions = None
-        self._calls.add_asked(role, f"{call.service}:{call.action}", questions)
+            permissions = None
+        self.calls.add_permissions(role, f"{call.service}:{call.action}", permissions)
 
     def _carry_out(self, call: Call, identity: Identity) -> Response:
-        self._throttle.judge(call)
+        self.throttle.check(call)
         if (call.service, call.action) == ("sts", "GetCallerIdentity"):
             return self._caller_identity(call, identity)
-        handler = self._handlers.get((call.service, call.action))
-        response = handler(call) if handler else self._emulator.ask(call.service, call.request)
-        forget_tags(self._emulator, call, response)
+        handler = self.handlers.get((call.service, call.action))
+        response = handler(call) if handler else self.emulator.forward(call.service, call.request)
+        forget_tags(self.emulator, call, response)
         if not call.action.startswith(READS) or call.action == "AssumeRole":
-            self._changed()
+            self.changed()
         return response
 
     def _caller_identity(self, call: Call, identity: Identity) -> Response:
-        account = self._emulator.account
+        account = self.emulator.account
         return wire.answer(call, {"UserId": identity.user_id, "Account": account, "Arn": identity.arn})
 
 

@@ -2,7 +2,7 @@
 
 Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html
 
-On AWS only the instance itself reaches its metadata. All of ours share one loopback address, so each is told a path
+On AWS only the instance itself reaches its metadata. Here all instances share one loopback address, so each gets a path
 of its own that cannot be guessed from its id: /_imds/<instance id>/<key>/.
 """
 
@@ -10,6 +10,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from werkzeug import Request, Response
@@ -43,34 +44,26 @@ class MetadataPaths:
         return hmac.compare_digest(path[: len(own)].encode(), own.encode())
 
 
+@dataclass(slots=True)
 class MetadataService:
     """Answers metadata requests. Takes the emulator's lock itself."""
 
-    def __init__(
-        self,
-        emulator: Emulator,
-        machines: Machines,
-        identities: Identities,
-        paths: MetadataPaths,
-        lifetime: timedelta,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._emulator = emulator
-        self._machines = machines
-        self._identities = identities
-        self._paths = paths
-        self._lifetime = lifetime
-        self._now = now
-        self._tokens: dict[str, tuple[str, datetime]] = {}
-        self._credentials: dict[tuple[str, str], SessionCredentials] = {}
+    emulator: Emulator
+    machines: Machines
+    identities: Identities
+    paths: MetadataPaths
+    lifetime: timedelta
+    now: Callable[[], datetime]
+    _tokens: dict[str, tuple[str, datetime]] = field(init=False, default_factory=dict)
+    _credentials: dict[tuple[str, str], SessionCredentials] = field(init=False, default_factory=dict)
 
     def answer(self, request: Request) -> Response:
         instance_id, _, rest = request.path.removeprefix(METADATA_PREFIX).partition("/")
         _key, _, rest = rest.partition("/")
         version, _, path = rest.partition("/")
-        with self._emulator.lock:
-            machine = self._machines.by_id.get(instance_id)
-            if machine is None or not self._is_reached(machine, request) or version != "latest":
+        with self.emulator.lock:
+            machine = self.machines.by_id.get(instance_id)
+            if machine is None or not self._is_reachable(machine, request) or version != "latest":
                 return Response("Not Found", 404)
             if path == "api/token":
                 return self._issue_token(request, machine)
@@ -79,10 +72,10 @@ class MetadataService:
             content = self._content(machine, path)
         return Response("Not Found", 404) if content is None else Response(content)
 
-    def _is_reached(self, machine: Machine, request: Request) -> bool:
-        """Whether something of the instance may still run and ask, and asks by its own path."""
+    def _is_reachable(self, machine: Machine, request: Request) -> bool:
+        """Whether the instance may still run programs, and the request has its own path."""
         is_up = machine.state in UP and not machine.is_dead
-        return is_up and self._paths.is_of(machine.instance_id, request.path)
+        return is_up and self.paths.is_of(machine.instance_id, request.path)
 
     def _issue_token(self, request: Request, machine: Machine) -> Response:
         if request.method != "PUT":
@@ -92,23 +85,23 @@ class MetadataService:
         ttl = request.headers.get(TTL_HEADER, "")
         if not ttl.isdigit() or not 1 <= int(ttl) <= LONGEST_TTL:
             return Response("Bad Request", 400)
-        now = self._now()
+        now = self.now()
         self._tokens = {token: held for token, held in self._tokens.items() if held[1] > now}
         token = secrets.token_urlsafe(40)
         self._tokens[token] = (machine.instance_id, now + timedelta(seconds=int(ttl)))
         return Response(token, headers={TTL_HEADER: ttl})
 
     def _is_admitted(self, request: Request, machine: Machine) -> bool:
-        holder, until = self._tokens.get(request.headers.get(TOKEN_HEADER, ""), ("", self._now()))
-        return holder == machine.instance_id and until > self._now()
+        holder, until = self._tokens.get(request.headers.get(TOKEN_HEADER, ""), ("", self.now()))
+        return holder == machine.instance_id and until > self.now()
 
     def _content(self, machine: Machine, path: str) -> str | bytes | None:
         if path.startswith(ROLES):
             return self._credentials_document(machine, path.removeprefix(ROLES))
-        return _plain_content(machine, self._emulator.account, self._emulator.region).get(path)
+        return _plain_content(machine, self.emulator.account, self.emulator.region).get(path)
 
     def _credentials_document(self, machine: Machine, role: str) -> str | None:
-        own = profile_role(machine.instance, self._emulator.backend("iam"))
+        own = profile_role(machine.instance, self.emulator.backend("iam"))
         if own is None or role not in ("", own):
             return None
         if not role:
@@ -131,10 +124,10 @@ class MetadataService:
     def _fresh_credentials(self, instance_id: str, role: str) -> SessionCredentials | None:
         """The instance's credentials, replaced well before they expire."""
         held = self._credentials.get((instance_id, role))
-        if held is not None and held.expires_at - self._now() > self._lifetime / 2:
+        if held is not None and held.expires_at - self.now() > self.lifetime / 2:
             return held
-        self._identities.forget_expired(self._now())
-        fresh = self._identities.assume(role, instance_id, self._lifetime)
+        self.identities.forget_expired(self.now())
+        fresh = self.identities.assume(role, instance_id, self.lifetime)
         if fresh is not None:
             self._credentials[instance_id, role] = fresh
         return fresh

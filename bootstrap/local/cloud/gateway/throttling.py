@@ -5,7 +5,7 @@ CloudWatch's service quotas.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bootstrap.local.cloud.errors import AwsError
@@ -69,17 +69,17 @@ def take(rate: Rate, level: Level | None, count: float, now: float) -> tuple[boo
     return True, Level(tokens - count, now)
 
 
+@dataclass(slots=True)
 class Buckets:
     """The account's buckets. Not thread-safe: used under the cloud's lock."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._levels: dict[tuple[str, str], Level] = {}
+    clock: Callable[[], float]
+    _levels: dict[tuple[str, str], Level] = field(init=False, default_factory=dict)
 
     def take(self, kind: str, action: str, rate: Rate, count: float = 1) -> bool:
         """Takes tokens of the bucket (kind, action); False when there are too few."""
         key = (kind, action)
-        taken, self._levels[key] = take(rate, self._levels.get(key), count, self._clock())
+        taken, self._levels[key] = take(rate, self._levels.get(key), count, self.clock())
         return taken
 
 
@@ -89,31 +89,31 @@ if TYPE_CHECKING:
 TARGETS = ("Filter.", "InstanceId.", "VolumeId.", "MaxResults", "NextToken", "ImageId.", "SubnetId.")
 
 
+@dataclass(slots=True)
 class Throttle:
     """Takes the tokens of calls. Used under the emulator's lock."""
 
-    def __init__(self, buckets: Buckets, faults: Faults) -> None:
-        self._buckets = buckets
-        self._faults = faults
+    buckets: Buckets
+    faults: Faults
 
-    def judge(self, call: "Call") -> None:
+    def check(self, call: "Call") -> None:
         """Takes the call's tokens. Raises AwsError when there are too few."""
         if call.service == "ec2":
-            self._judge_ec2(call)
+            self._check_ec2(call)
         elif call.service == "cloudwatch":
             rate = CLOUDWATCH.get(call.action)
-            if rate is not None and not self._buckets.take("cloudwatch", call.action, rate):
+            if rate is not None and not self.buckets.take("cloudwatch", call.action, rate):
                 raise AwsError("Throttling", "Rate exceeded")
 
-    def _judge_ec2(self, call: "Call") -> None:
+    def _check_ec2(self, call: "Call") -> None:
         is_targeted = any(name.startswith(TARGETS) for name in call.form)
         rate = request_rate(call.action, is_targeted=is_targeted)
         kind = "targeted" if is_targeted else "request"
-        if self._faults.is_on("throttling") or not self._buckets.take(kind, _bucket(call.action), rate):
+        if self.faults.is_on("throttling") or not self.buckets.take(kind, _bucket(call.action), rate):
             raise _exceeded()
         if call.action in RESOURCES:
             count = _resources(call)
-            if not self._buckets.take("resource", call.action, RESOURCES[call.action], count):
+            if not self.buckets.take("resource", call.action, RESOURCES[call.action], count):
                 raise _exceeded()
 
 

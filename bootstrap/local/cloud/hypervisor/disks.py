@@ -62,10 +62,10 @@ class Disks:
         except FileNotFoundError:
             return b""
 
-    def note(self, instance_id: str, now: datetime, words: str) -> None:
-        """Appends a line of ours to the console log."""
+    def note(self, instance_id: str, now: datetime, line: str) -> None:
+        """Appends a line of the cloud to the console log."""
         with self.console(instance_id).open("a") as console:
-            console.write(f"[{now:%Y-%m-%dT%H:%M:%SZ}] cloud: {words}\n")
+            console.write(f"[{now:%Y-%m-%dT%H:%M:%SZ}] cloud: {line}\n")
 
     def mount_home(self, instance_id: str, root_volume: str, home_volume: str | None) -> Path:
         """Points the instance's home at its home disk, or at its root disk if it has none."""
@@ -80,7 +80,7 @@ class Disks:
         return link
 
     def write_user_data(self, root_volume: str, user_data: bytes) -> int:
-        """Writes what the user data asks for, on the first boot only; how many files. Raises UserDataError."""
+        """Writes the files in the user data, on the first boot only; how many. Raises UserDataError."""
         root = self.volume(root_volume)
         if (root / WRITTEN).exists():
             return 0
@@ -98,7 +98,7 @@ class Disks:
         shutil.rmtree(self._volumes / volume_id, ignore_errors=True)
 
     def delete_instance(self, instance_id: str) -> None:
-        """Removes the instance's directory; its console log stays for whoever asks what happened."""
+        """Removes the instance's directory; its console log is kept."""
         shutil.rmtree(self._instances / instance_id, ignore_errors=True)
 
 
@@ -117,7 +117,7 @@ class FileToWrite:
 
 
 def files_to_write(user_data: bytes) -> list[FileToWrite]:
-    """The files that the user data asks for. Raises UserDataError for what is not cloud-config."""
+    """The files in the user data. Raises UserDataError for what is not cloud-config."""
     if not user_data.strip():
         return []
     try:

@@ -63,7 +63,7 @@ def build_image(machine: Machine) -> int:
 
 
 def set_up(machine: Machine) -> dict[str, str]:
-    """Fetch and check the bundle with the builder's role; the versions in the image. Raises whatever goes wrong."""
+    """Fetch and check the bundle with the builder's role; the versions in the image. Raises what went wrong."""
     config = json.loads(machine.path(start.CONFIG).read_text())
     bundle = machine.path(start.BUNDLE)
     bundle.parent.mkdir(parents=True, exist_ok=True)

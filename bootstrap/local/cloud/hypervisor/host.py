@@ -35,10 +35,10 @@ class BootPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machinery:
-    """What every instance is given. `images`: launch command by image id; the worker's for others.
+class HostSettings:
+    """What the hypervisor runs instances with. `images`: launch command by image id; the worker's for others.
 
-    `metadata_path` tells the path of an instance's metadata at the endpoint.
+    `metadata_path` gives the path of an instance's metadata at the endpoint.
     """
 
     state_dir: Path
@@ -53,7 +53,7 @@ class Machinery:
 
 @dataclass(slots=True)
 class Slot:
-    """An instance's place: its lock orders boots and halts, `halted` tells that nothing of it runs."""
+    """An instance on this host: its lock orders boots and halts; `halted` is set when none of its processes is left."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     halted: threading.Event = field(default_factory=threading.Event)
@@ -61,15 +61,12 @@ class Slot:
     wanted: int = 0
 
 
-class Room:
+class Hypervisor:
     """Boots and halts instances, each in a thread of its own; never holds up the caller."""
 
-    def __init__(
-        self, machinery: Machinery, disks: Disks, on_halt: Callable[[], None] = lambda: None
-    ) -> None:
-        self.machinery = machinery
+    def __init__(self, host: HostSettings, disks: Disks) -> None:
+        self.host = host
         self.disks = disks
-        self._on_halt = on_halt
         self.on_power_off: Callable[[str], None] = lambda _: None
         self._slots: dict[str, Slot] = {}
         self._lock = threading.Lock()
@@ -83,11 +80,11 @@ class Room:
         _thread(self._boot, plan, slot, slot.wanted)
 
     def halt(self, instance_id: str, *, force: bool) -> None:
-        """Ends all processes of the instance; `is_halted` tells when they are gone."""
+        """Ends all processes of the instance; `is_halted` is true when they are gone."""
         slot = self._slot(instance_id)
         slot.wanted += 1
         slot.halted.clear()
-        _thread(self._halt, instance_id, slot, timedelta() if force else self.machinery.grace)
+        _thread(self._halt, instance_id, slot, timedelta() if force else self.host.grace)
 
     def restart(self, plan: BootPlan) -> None:
         slot = self._slot(plan.instance_id)
@@ -119,9 +116,9 @@ class Room:
         for slot in slots:
             with slot.lock:  # waits for what is being launched right now
                 slot.wanted += 1
-        running = processes.by_instance(self.machinery.state_dir)
+        running = processes.by_instance(self.host.state_dir)
         everything = [process for mine in running.values() for process in mine]
-        processes.end(everything, self.machinery.grace)
+        processes.end(everything, self.host.grace)
         for instance_id in running:
             self._note(instance_id, "the host went down")
 
@@ -132,7 +129,7 @@ class Room:
 
     def _restart(self, plan: BootPlan, slot: Slot, wanted: int) -> None:
         with slot.lock:
-            self._end(plan.instance_id, slot, self.machinery.grace)
+            self._end(plan.instance_id, slot, self.host.grace)
             if slot.wanted == wanted and not self._is_closed:
                 self._launch(plan, slot)
 
@@ -140,7 +137,6 @@ class Room:
         with slot.lock:
             self._end(instance_id, slot, grace)
             slot.halted.set()
-        self._on_halt()
 
     def _launch(self, plan: BootPlan, slot: Slot) -> None:
         home = self.disks.mount_home(plan.instance_id, plan.root_volume, plan.home_volume)
@@ -152,7 +148,7 @@ class Room:
             self._note(plan.instance_id, f"user data refused: {error}")
         else:
             self._note(plan.instance_id, f"user data: {written} files written")
-        command = launch_command(self.machinery, plan, root, home)
+        command = launch_command(self.host, plan, root, home)
         try:
             slot.process = self._run(plan.instance_id, command, home)
         except OSError as error:
@@ -166,7 +162,7 @@ class Room:
             return subprocess.Popen(
                 command,
                 cwd=home,
-                env=launch_environment(self.machinery, instance_id, home),
+                env=launch_environment(self.host, instance_id, home),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -183,7 +179,7 @@ class Room:
             self._note(instance_id, f"its process ended with status {status}")
 
     def _end(self, instance_id: str, slot: Slot, grace: timedelta) -> None:
-        while mine := processes.of_instance(self.machinery.state_dir, instance_id):
+        while mine := processes.of_instance(self.host.state_dir, instance_id):
             if not processes.end(mine, grace):
                 log.error("instance %s: processes survive SIGKILL", instance_id)
                 return
@@ -199,39 +195,39 @@ class Room:
         with self._lock:
             return self._slots.setdefault(instance_id, Slot())
 
-    def _note(self, instance_id: str, words: str) -> None:
-        self.disks.note(instance_id, datetime.now(UTC), words)
+    def _note(self, instance_id: str, line: str) -> None:
+        self.disks.note(instance_id, datetime.now(UTC), line)
 
 
-def launch_command(machinery: Machinery, plan: BootPlan, root: Path, home: Path) -> list[str]:
+def launch_command(host: HostSettings, plan: BootPlan, root: Path, home: Path) -> list[str]:
     """The command of the plan's image with its places filled in."""
     places = {
-        "{python}": machinery.python,
+        "{python}": host.python,
         "{root}": str(root),
         "{home}": str(home),
         "{instance_id}": plan.instance_id,
         "{address}": plan.address,
     }
-    command = list(machinery.images.get(plan.image_id, WORKER_COMMAND))
+    command = list(host.images.get(plan.image_id, WORKER_COMMAND))
     for place, value in places.items():
         command = [word.replace(place, value) for word in command]
     return command
 
 
-def launch_environment(machinery: Machinery, instance_id: str, home: Path) -> dict[str, str]:
-    """All that an instance's process is told; nothing of our own environment passes through."""
+def launch_environment(host: HostSettings, instance_id: str, home: Path) -> dict[str, str]:
+    """The variables of an instance's process; nothing of this process's environment is passed on."""
     return {
-        "PATH": f"{Path(machinery.python).parent}:{SYSTEM_PATH}",
+        "PATH": f"{Path(host.python).parent}:{SYSTEM_PATH}",
         "LANG": "C.UTF-8",
         "SHELL": "/bin/bash",
         "HOME": str(home),
-        "AWS_REGION": machinery.region,
-        "AWS_DEFAULT_REGION": machinery.region,
-        "AWS_ENDPOINT_URL": machinery.endpoint,
-        "AWS_ENDPOINT_URL_EVENTBRIDGE": machinery.events_endpoint,
-        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": machinery.events_endpoint,
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{machinery.endpoint}{machinery.metadata_path(instance_id)}",
-        processes.INSTANCE_MARKER: processes.marker(machinery.state_dir, instance_id),
+        "AWS_REGION": host.region,
+        "AWS_DEFAULT_REGION": host.region,
+        "AWS_ENDPOINT_URL": host.endpoint,
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": host.events_endpoint,
+        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": host.events_endpoint,
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{host.endpoint}{host.metadata_path(instance_id)}",
+        processes.INSTANCE_MARKER: processes.marker(host.state_dir, instance_id),
     }
 
 

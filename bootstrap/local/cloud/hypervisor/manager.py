@@ -28,8 +28,8 @@ from bootstrap.machines.manager.services import hub_command, proxy_command
 from hub.config.settings import CONFIG_VARIABLE
 
 CURSOR = Path("/var/lib/cloudjhub-journal/cursor")
-LAST_WORDS = 3.0
-"""Seconds for what is not sent yet when the machine ends."""
+FLUSH_WITHIN = 3.0
+"""Seconds for sending what is left when the machine ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +61,9 @@ class ManagerLog:
         return reader
 
     def close(self) -> None:
-        """Send what is there, as far as that goes in a moment."""
+        """Send what is left, for at most FLUSH_WITHIN seconds."""
         self._entries.put(None)
-        self._sender.join(LAST_WORDS)
+        self._sender.join(FLUSH_WITHIN)
 
     def _read(self, unit: str, process: "subprocess.Popen[bytes]") -> None:
         assert process.stdout is not None
@@ -87,7 +87,7 @@ def manager_log(machine: Machine, config: ManagerConfig) -> ManagerLog:
 
 
 def _as_journal(unit: str, line: bytes) -> dict[str, object]:
-    """A line as `journalctl --output=json` tells it; there is no place to go on from."""
+    """A line as in `journalctl --output=json`, without a cursor to continue from."""
     return {
         "_SYSTEMD_UNIT": unit,
         "__REALTIME_TIMESTAMP": str(time.time_ns() // 1000),
@@ -100,7 +100,7 @@ log = logging.getLogger(__name__)
 
 HELD = "hold-hub"
 """While a file of this name is on the state disk, the hub is killed and stays down: the fault `hub-down`."""
-LOOK_EVERY, RESTART_AFTER, SETUP_AGAIN_AFTER, ENDS_WITHIN = 0.2, 1.0, 2.0, 10.0
+POLL_EVERY, RESTART_AFTER, SETUP_RETRY_AFTER, ENDS_WITHIN = 0.2, 1.0, 2.0, 10.0
 
 
 @dataclass(slots=True)
@@ -129,14 +129,14 @@ class Service:
             self.log.take(f"{self.name}.service", self.process)
 
     def kill(self) -> None:
-        """End it at once and without a word."""
+        """Kill it and wait."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def end(self) -> None:
-        """Ask it to end, and wait."""
+        """Terminate it, and wait."""
         if self.process is None:
             return
         self.process.terminate()
@@ -158,52 +158,55 @@ def run(machine: Machine) -> int:
         return 0
     state = machine.home / "hub"
     state.mkdir(mode=0o700, exist_ok=True)
-    said = manager_log(machine, config)
-    proxy, hub = proxy_service(config, machine.root, said), hub_service(machine, bundle, state, said)
-    while not stop.wait(LOOK_EVERY):
-        proxy.keep_running(LOOK_EVERY)
+    services_log = manager_log(machine, config)
+    proxy, hub = (
+        proxy_service(config, machine.root, services_log),
+        hub_service(machine, bundle, state, services_log),
+    )
+    while not stop.wait(POLL_EVERY):
+        proxy.keep_running(POLL_EVERY)
         if (machine.home / HELD).exists():
             hub.kill()
         else:
-            hub.keep_running(LOOK_EVERY)
+            hub.keep_running(POLL_EVERY)
     hub.end()
     proxy.end()
-    said.close()
+    services_log.close()
     return 0
 
 
 def await_bundle(config: ManagerConfig, bundle: Path, stop: threading.Event) -> bool:
-    """Whether the bundle is unpacked, tried again as the set-up's unit is; False if asked to end before."""
+    """Whether the bundle is unpacked, retried as by the set-up's unit; False if parameters to end before."""
     s3 = boto3.client("s3", region_name=config.region)
     while not stop.is_set():
         try:
             fetch(s3, config.bucket, config.bundle, bundle)
         except (BotoCoreError, ClientError, DamagedError) as error:
-            log.error("the bundle is not there: %s", error)
-            stop.wait(SETUP_AGAIN_AFTER)
+            log.error("the bundle cannot be fetched, trying again: %s", error)
+            stop.wait(SETUP_RETRY_AFTER)
         else:
             return True
     return False
 
 
 def await_disk(machine: Machine, config: ManagerConfig, stop: threading.Event) -> bool:
-    """Whether the state disk is in its place; False if asked to end before."""
+    """Whether the state disk is in its place; False if parameters to end before."""
     while machine.home.resolve().name != config.state_volume:
-        if stop.wait(LOOK_EVERY):
+        if stop.wait(POLL_EVERY):
             return False
     return True
 
 
-def proxy_service(config: ManagerConfig, directory: Path, said: ManagerLog) -> Service:
+def proxy_service(config: ManagerConfig, directory: Path, services_log: ManagerLog) -> Service:
     """The proxy with its token from Parameter Store."""
     ssm = boto3.client("ssm", region_name=config.region)
     [token] = secrets.read_parameters(ssm, config.cluster, secrets.PROXY_TOKEN)
     command = proxy_command(Path(processes.node()), Path(processes.proxy()), config)
     environment = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": token}
-    return Service("cloudjhub-proxy", command, environment, directory, said)
+    return Service("cloudjhub-proxy", command, environment, directory, services_log)
 
 
-def hub_service(machine: Machine, bundle: Path, state: Path, said: ManagerLog) -> Service:
+def hub_service(machine: Machine, bundle: Path, state: Path, services_log: ManagerLog) -> Service:
     """The hub of the bundle, with the manager's own configuration; it reads its secrets itself."""
     environment = {
         **os.environ,
@@ -211,4 +214,6 @@ def hub_service(machine: Machine, bundle: Path, state: Path, said: ManagerLog) -
         "PYTHONPATH": str(bundle),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    return Service("cloudjhub-hub", hub_command(Path(sys.executable), bundle), environment, state, said)
+    return Service(
+        "cloudjhub-hub", hub_command(Path(sys.executable), bundle), environment, state, services_log
+    )

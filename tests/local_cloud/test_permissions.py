@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.local.cloud.gateway.call_log import Account, Asked, asked
+from bootstrap.local.cloud.gateway.call_log import Account, Permission, permissions_of
 from tests.local_cloud.cloud_process import SECRET, CloudProcess
 
 TAGS = {"i-1": {"cloudjhub:cluster": "dev"}, "vol-1": {"cloudjhub:role": "worker"}}
@@ -15,7 +15,7 @@ OURS, HOMES = ("aws:ResourceTag/cloudjhub:cluster", ("dev",)), ("aws:ResourceTag
 
 
 @pytest.mark.parametrize(
-    ("service", "action", "parameters", "questions"),
+    ("service", "action", "parameters", "permissions"),
     [
         (
             "ec2",
@@ -32,12 +32,12 @@ OURS, HOMES = ("aws:ResourceTag/cloudjhub:cluster", ("dev",)), ("aws:ResourceTag
     ],
 )
 def test_ec2_asks_about_each_resource_with_its_tags(
-    service: str, action: str, parameters: dict[str, Any], questions: list[tuple[Any, ...]]
+    service: str, action: str, parameters: dict[str, Any], permissions: list[tuple[Any, ...]]
 ) -> None:
     expected = tuple(
-        Asked(f"ec2:{action}", EC2 + resource, tuple(context)) for resource, *context in questions
+        Permission(f"ec2:{action}", EC2 + resource, tuple(context)) for resource, *context in permissions
     )
-    assert asked(service, action, parameters, WHERE) == expected
+    assert permissions_of(service, action, parameters, WHERE) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_ec2_asks_about_each_resource_with_its_tags(
 def test_resources_are_named_as_in_policies(
     service: str, action: str, parameters: dict[str, Any], resources: list[str]
 ) -> None:
-    found = asked(service, action, parameters, WHERE)
+    found = permissions_of(service, action, parameters, WHERE)
     assert found is not None
     assert [one.resource for one in found] == resources
     assert {one.action for one in found} <= {f"{service}:{action}"}
@@ -76,7 +76,7 @@ def test_a_launch_is_asked_about_part_by_part() -> None:
     }
     found = {
         (one.action, one.resource.rpartition(":")[2]): dict(one.context)
-        for one in asked("ec2", "RunInstances", launch, WHERE) or ()
+        for one in permissions_of("ec2", "RunInstances", launch, WHERE) or ()
     }
     assert found["ec2:RunInstances", "instance/i-0new"] == {
         "aws:RequestTag/a": ("b",),
@@ -96,7 +96,7 @@ def test_a_launch_is_asked_about_part_by_part() -> None:
 
 
 def test_a_call_that_is_not_known_is_told_apart_from_one_that_asks_nothing() -> None:
-    assert asked("ec2", "CreateVpc", {}, WHERE) is None
+    assert permissions_of("ec2", "CreateVpc", {}, WHERE) is None
 
 
 def test_it_is_kept_what_roles_ask_once_and_not_what_the_operator_does(cloud: CloudProcess) -> None:
@@ -106,7 +106,7 @@ def test_it_is_kept_what_roles_ask_once_and_not_what_the_operator_does(cloud: Cl
         cloud.bare_client("ec2").describe_instances()
         function.describe_instances()
     function.describe_vpcs()
-    kept = cloud.control("GET", "asked")["asked"]
+    kept = cloud.control("GET", "permissions")["permissions"]
     assert [one for one in kept if one.get("action") == "ec2:DescribeInstances"] == [
         {"role": "worker", "action": "ec2:DescribeInstances", "resource": "*", "context": []}
     ]
