@@ -47,10 +47,10 @@ def build(force: bool, file: Path, dry_run: bool, as_json: bool) -> None:
         _show(None if is_built or found is None else found.image, [], as_json=as_json, is_built=is_built)
         return
     with alone(site), reporting() as reporter:
-        tell = reporter.report_for("image")
+        report = reporter.report_for("image")
         ready = None if force or found is None or found.state == "pending" else found.image
-        built = ready or building.build(site, made_of, utc_now(), tell, again=force)
-        done = _take(site, built, tell)
+        built = ready or building.build(site, made_of, utc_now(), report, again=force)
+        done = _take(site, built, report)
         reporter.done("image")
     _show(built, done, as_json=as_json, is_built=ready is None)
 
@@ -84,9 +84,9 @@ def as_document(one: WorkerImage, used: Mapping[str, int], chosen: str | None) -
     }
 
 
-def _take(site: Site, built: str, tell: Report) -> list[Aged]:
-    use(site, built, tell)
-    return removal.renew(site, store_of(site), utc_now, tell)
+def _take(site: Site, built: str, report: Report) -> list[Aged]:
+    use(site, built, report)
+    return removal.renew(site, store_of(site), utc_now, report)
 
 
 def _show(built: str | None, done: Sequence[Aged], *, as_json: bool, is_built: bool) -> None:

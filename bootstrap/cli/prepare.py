@@ -69,8 +69,8 @@ def prepare(
             if not yes:
                 click.confirm(f"Prepare {counted(len(wanted), 'machine')}?", abort=True, err=as_json)
             with reporting() as reporter:
-                tell = reporter.report_for("workers")
-                done = left + prepare_all(site, settings, kind, wanted, together, utc_now, tell)
+                report = reporter.report_for("workers")
+                done = left + prepare_all(site, settings, kind, wanted, together, utc_now, report)
                 reporter.done("workers")
     elif not as_json:
         click.echo(

@@ -28,22 +28,22 @@ class StepReporter:
         self._lock = threading.Lock()
 
     def report_for(self, step: str) -> Report:
-        """What the step tells with. It raises Interrupted once `interrupt` was called."""
+        """The function with which the step reports. It raises Interrupted once `interrupt` was called."""
         if self._progress:
             with self._lock:
-                self._tasks[step] = self._progress.add_task(step, total=None, words="checking")
+                self._tasks[step] = self._progress.add_task(step, total=None, message="checking")
 
-        def tell(words: str) -> None:
+        def report(message: str) -> None:
             if self._interrupted.is_set():
                 raise Interrupted(f"{step} was interrupted: run the same command again to continue")
-            self._show(step, words)
+            self._show(step, message)
 
-        return tell
+        return report
 
     def done(self, step: str) -> None:
         """The step is complete."""
         if self._progress:
-            self._progress.update(self._task(step), total=1, completed=1, words="[green]ready[/green]")
+            self._progress.update(self._task(step), total=1, completed=1, message="[green]ready[/green]")
 
     def failed(self, step: str, error: BaseException) -> None:
         """The step has failed; its error is shown after the other steps have ended."""
@@ -51,15 +51,15 @@ class StepReporter:
         self._show(step, "interrupted" if self._interrupted.is_set() else f"failed: {error}")
 
     def interrupt(self) -> None:
-        """Make every step raise at the next thing that it tells."""
+        """Make every step raise at its next report."""
         self._interrupted.set()
         self._console.print("stopping after the current calls; this may take a moment", markup=False)
 
-    def _show(self, step: str, words: str) -> None:
+    def _show(self, step: str, message: str) -> None:
         if self._progress:
-            self._progress.update(self._task(step), words=words)
+            self._progress.update(self._task(step), message=message)
         else:
-            self._console.print(f"{step}: {words}", markup=False, highlight=False, soft_wrap=True)
+            self._console.print(f"{step}: {message}", markup=False, highlight=False, soft_wrap=True)
 
     def _task(self, step: str) -> TaskID:
         with self._lock:
@@ -86,7 +86,7 @@ def _reporter() -> Iterator[StepReporter]:
         SpinnerColumn(),
         TextColumn("{task.description:<10}"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.fields[message]}"),
     )
     with Progress(*columns, console=console) as progress:
         yield StepReporter(progress, console)

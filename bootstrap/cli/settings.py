@@ -131,7 +131,7 @@ def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> 
     for worker in theirs:
         if not dry_run:
             keep(store_of(site), worker.key, until, utc_now)
-        words = (
+        outcome = (
             f"is kept running until {until.astimezone():%Y-%m-%d %H:%M %Z}"
             if until
             else "is no longer kept running"
@@ -140,7 +140,7 @@ def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> 
             document = {"worker": worker.key, "keep_until": until.isoformat() if until else None}
             click.echo(json.dumps(document))
         else:
-            click.echo(f"{'dry run: ' if dry_run else ''}{worker.key} {words}")
+            click.echo(f"{'dry run: ' if dry_run else ''}{worker.key} {outcome}")
 
 
 def _workers_of(site: Site, user: str) -> list[Worker]:

@@ -44,10 +44,10 @@ def _table(found: Overview) -> Table:
     hub = found.hub
     ready = sum(found.functions.values())
     workers = ", ".join(f"{count} {state}" for state, count in sorted(found.workers.items()))
-    policy = ", ".join(f"{name} {words}" for name, words in found.policy.items())
-    stacks = ", ".join(f"{name} {words or 'missing'}" for name, words in found.stacks.items())
+    policy = ", ".join(f"{name} {value}" for name, value in found.policy.items())
+    stacks = ", ".join(f"{name} {state or 'missing'}" for name, state in found.stacks.items())
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, words in (
+    for name, value in (
         ("cluster", found.cluster),
         ("hub", f"{hub.url} {hub.trouble or f'answers, JupyterHub {hub.version}'}"),
         ("manager", found.manager or "missing"),
@@ -59,7 +59,7 @@ def _table(found: Overview) -> Table:
         ("idle policy", policy),
         ("stacks", stacks),
     ):
-        table.add_row(name, words)
+        table.add_row(name, value)
     return table
 
 

@@ -191,13 +191,13 @@ def _show_changes(before: People, after: People, *, dry_run: bool, as_json: bool
         click.echo(json.dumps(made, indent=2, ensure_ascii=False))
         return
     prefix = "dry run: " if dry_run else ""
-    words = {
+    texts = {
         "added": "added {}",
         "administrators": "{} is an administrator now",
         "no_administrators": "{} is no longer an administrator",
         "removed": "removed {}",
     }
-    lines = [words[kind].format(name) for kind, names in made.items() for name in names]
+    lines = [texts[kind].format(name) for kind, names in made.items() for name in names]
     for line in lines or ["nothing to change"]:
         click.echo(prefix + line)
 

@@ -114,11 +114,11 @@ def keep(name: str, until: str, file: Path, dry_run: bool, as_json: bool) -> Non
     when = moment(until, utc_now())
     if not dry_run:
         keep_worker(store_of(site), name, when, utc_now)
-    words = f"is kept running until {local_time(when)}" if when else "is no longer kept running"
+    outcome = f"is kept running until {local_time(when)}" if when else "is no longer kept running"
     if as_json:
         click.echo(json.dumps({"worker": name, "keep_until": _iso(when)}))
     else:
-        click.echo(f"{'dry run: ' if dry_run else ''}{name} {words}")
+        click.echo(f"{'dry run: ' if dry_run else ''}{name} {outcome}")
 
 
 @workers.command()

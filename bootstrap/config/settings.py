@@ -1,6 +1,6 @@
 """The settings of a cluster: each is declared here once, with its type, bounds, default and description.
 
-`reading` reads them from cluster.yaml, `writing` writes them there in this order, with their descriptions.
+`reading` reads them from cluster.yaml; `writing` writes them there in this order, with their docstrings as comments.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from bootstrap.config.choices import Authenticator, Base, Egress, Https
 from bootstrap.config.policy import IdlePolicy
 from bootstrap.config.values import (
+    LARGEST_DISK,
     Address,
     AddressRange,
     BaseSystem,
@@ -41,14 +42,22 @@ from bootstrap.config.values import (
     free,
     one_of,
 )
-from lifecycle_app.contract import REPORT_PERIOD
 
 ZONES_BY_DEFAULT = 2
 HOURS_OF_A_MONTH = 744
 
-STRICT = ConfigDict(extra="forbid")
-SHOWN: dict[str, Any] = {"shown": True}
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+SHOWN = Field(json_schema_extra={"shown": True})
 """A setting that is written even where it has its default value; the others are written as comments."""
+
+
+def _example(text: str) -> Any:
+    """What is written, as a comment, where the default is empty."""
+    return Field(examples=[text])
+
+
+def _between(least: int | timedelta, most: int | timedelta) -> Any:
+    return Field(ge=least, le=most)
 
 
 def _not_secret(name: str) -> str:
@@ -63,40 +72,20 @@ def _not_secret(name: str) -> str:
 class Network:
     """A network of our own, shared by all clusters that give the same name, or an existing VPC with its subnets."""
 
-    name: ClusterName = Field(
-        default="",
-        description="clusters that give the same name share one network",
-        json_schema_extra=SHOWN,
-    )
-    egress: Egress = Field(
-        default=Egress.NAT_GATEWAY,
-        description="workers' way out: nat-gateway ($37/month + $0.045/GB), manager or public-address",
-        json_schema_extra=SHOWN,
-    )
-    cidr: AddressRange = Field(
-        default=IPv4Network("10.77.0.0/16"),
-        description="private addresses; a /16 has room for thousands of users",
-    )
-    zones: Annotated[tuple[Zone, ...], *Listed] = Field(
-        default=(),
-        description="two or more; without this line the first two of the region",
-        examples=["[us-east-1a, us-east-1b]"],
-    )
-    vpc: Vpc = Field(
-        default="",
-        description="an existing VPC instead; then remove egress, cidr and zones",
-        examples=["vpc-0123456789abcdef0"],
-    )
-    manager_subnet: Subnet = Field(
-        default="",
-        description="its public subnet for the manager",
-        examples=["subnet-0123456789abcdef0"],
-    )
-    worker_subnets: Annotated[tuple[Subnet, ...], *Listed] = Field(
-        default=(),
-        description="its subnets for workers, with a way out",
-        examples=["[subnet-0123456789abcdef1]"],
-    )
+    name: Annotated[ClusterName, SHOWN] = ""
+    """clusters that give the same name share one network"""
+    egress: Annotated[Egress, SHOWN] = Egress.NAT_GATEWAY
+    """workers' way out: nat-gateway ($37/month + $0.045/GB), manager or public-address"""
+    cidr: AddressRange = IPv4Network("10.77.0.0/16")
+    """private addresses; a /16 has room for thousands of users"""
+    zones: Annotated[tuple[Zone, ...], *Listed, _example("[us-east-1a, us-east-1b]")] = ()
+    """two or more; without this line the first two of the region"""
+    vpc: Annotated[Vpc, _example("vpc-0123456789abcdef0")] = ""
+    """an existing VPC instead; then remove egress, cidr and zones"""
+    manager_subnet: Annotated[Subnet, _example("subnet-0123456789abcdef0")] = ""
+    """its public subnet for the manager"""
+    worker_subnets: Annotated[tuple[Subnet, ...], *Listed, _example("[subnet-0123456789abcdef1]")] = ()
+    """its subnets for workers, with a way out"""
 
     @property
     def is_ours(self) -> bool:
@@ -108,116 +97,81 @@ class Network:
 class Workers:
     """The users' machines; disks in GB."""
 
-    types: Annotated[tuple[InstanceType, ...], *Listed] = Field(
-        default=("t3.medium", "t3.large"),
-        description="users choose among these, the first is the default; one architecture",
-        json_schema_extra=SHOWN,
-    )
-    disk: Disk = Field(
-        default=16, description="root disk in GB; deleted with the machine", json_schema_extra=SHOWN
-    )
-    home_disk: Annotated[Whole, Field(ge=0, le=16384)] = Field(
-        default=5,
-        description="home disk in GB; kept when the machine is deleted; 0: home on the root disk",
-        json_schema_extra=SHOWN,
-    )
-    base: BaseSystem = Field(
-        default=Base.UBUNTU, description="what the image is built from: ubuntu-24.04, al2023 or an AMI's id"
-    )
-    image: Image = Field(
-        default="",
-        description="a ready AMI of cloudJHub's, instead of building one",
-        examples=["ami-0123456789abcdef0"],
-    )
-    packages: Annotated[tuple[Package, ...], *Listed] = Field(
-        default=(),
-        description="more Python packages in the image",
-        examples=["[pandas, scikit-learn]"],
-    )
-    named_servers: Annotated[Whole, Field(ge=0, le=100)] = Field(
-        default=3, description="how many more machines a user may have"
-    )
+    types: Annotated[tuple[InstanceType, ...], *Listed, SHOWN] = ("t3.medium", "t3.large")
+    """users choose among these, the first is the default; one architecture"""
+    disk: Annotated[Disk, SHOWN] = 16
+    """root disk in GB; deleted with the machine"""
+    home_disk: Annotated[Whole, _between(0, LARGEST_DISK), SHOWN] = 5
+    """home disk in GB; kept when the machine is deleted; 0: home on the root disk"""
+    base: BaseSystem = Base.UBUNTU
+    """what the image is built from: ubuntu-24.04, al2023 or an AMI's id"""
+    image: Annotated[Image, _example("ami-0123456789abcdef0")] = ""
+    """a ready AMI of cloudJHub's, instead of building one"""
+    packages: Annotated[tuple[Package, ...], *Listed, _example("[pandas, scikit-learn]")] = ()
+    """more Python packages in the image"""
+    named_servers: Annotated[Whole, _between(0, 100)] = 3
+    """how many more machines a user may have"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Manager:
     """The machine that JupyterHub runs on; disks in GB."""
 
-    domain: Domain = Field(
-        default="",
-        description="the hub's name in the DNS; without it the manager's address",
-        examples=["hub.example.org"],
-    )
-    https: Https = Field(
-        default=Https.SELF_SIGNED,
-        description="lets-encrypt (needs a domain), own-certificate or self-signed",
-        json_schema_extra=SHOWN,
-    )
-    email: Email = Field(default="", description="Let's Encrypt's contact", examples=["you@example.org"])
-    certificate: File | None = Field(
-        default=None, description="your own, PEM, with the chain", examples=["hub.pem"]
-    )
-    key: File | None = Field(default=None, description="its key, PEM", examples=["hub.key"])
-    subdomains: Flag = Field(
-        default=False,
-        description="each user's server on a subdomain; needs a wildcard DNS record and certificate",
-    )
-    type: InstanceType = Field(default="t3.small", description="t3.small serves about 100 users")
-    disk: Disk = Field(default=10, description="root disk in GB")
-    state_disk: Disk = Field(
-        default=4, description="the hub's database in GB; kept when the machine is replaced"
-    )
-    base: BaseSystem = Field(
-        default=Base.UBUNTU, description="ubuntu-24.04, or the id of an AMI based on Debian or Ubuntu"
-    )
-    port: Annotated[Whole, Field(ge=1, le=65535)] = Field(default=443)
-    private_address: Address = Field(
-        default="",
-        description="fixed, in the manager's subnet; without it the first free one; cannot be changed later",
-        examples=["10.77.0.10"],
-    )
+    domain: Annotated[Domain, _example("hub.example.org")] = ""
+    """the hub's name in the DNS; without it the manager's address"""
+    https: Annotated[Https, SHOWN] = Https.SELF_SIGNED
+    """lets-encrypt (needs a domain), own-certificate or self-signed"""
+    email: Annotated[Email, _example("you@example.org")] = ""
+    """Let's Encrypt's contact"""
+    certificate: Annotated[File | None, _example("hub.pem")] = None
+    """your own, PEM, with the chain"""
+    key: Annotated[File | None, _example("hub.key")] = None
+    """its key, PEM"""
+    subdomains: Flag = False
+    """each user's server on a subdomain; needs a wildcard DNS record and certificate"""
+    type: InstanceType = "t3.small"
+    """t3.small serves about 100 users"""
+    disk: Disk = 10
+    """root disk in GB"""
+    state_disk: Disk = 4
+    """the hub's database in GB; kept when the machine is replaced"""
+    base: BaseSystem = Base.UBUNTU
+    """ubuntu-24.04, or the id of an AMI based on Debian or Ubuntu"""
+    port: Annotated[Whole, _between(1, 65535)] = 443
+    private_address: Annotated[Address, _example("10.77.0.10")] = ""
+    """fixed, in the manager's subnet; without it the first free one; cannot be changed later"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Login:
     """Who may log in, and how."""
 
-    authenticator: Annotated[str, one_of(Authenticator)] = Field(
-        default=Authenticator.NATIVE.value,
-        description="native (accounts of its own), github, google, oauth, lti13 or ldap",
-        json_schema_extra=SHOWN,
-    )
-    options: Mapping[Annotated[str, AfterValidator(_not_secret)], Annotated[Any, BeforeValidator(free)]] = (
-        Field(
-            default_factory=dict,
-            description="the authenticator's own; secrets by `cloudjhub secrets set`",
-            examples=["{minimum_password_length: 12}"],
-        )
-    )
-    allow_all: Flag = Field(
-        default=False, description="all users whom the authenticator knows, instead of the users you name"
-    )
-    users_file: File = Field(
-        default=Path("users"),
-        validate_default=True,
-        description="lines `name` or `name admin`, read at the first `up`; later: `cloudjhub users`",
-        json_schema_extra=SHOWN,
-    )
+    authenticator: Annotated[str, one_of(Authenticator), SHOWN] = Authenticator.NATIVE.value
+    """native (accounts of its own), github, google, oauth, lti13 or ldap"""
+    options: Annotated[
+        Mapping[Annotated[str, AfterValidator(_not_secret)], Annotated[Any, BeforeValidator(free)]],
+        _example("{minimum_password_length: 12}"),
+    ] = Field(default_factory=dict)
+    """the authenticator's own; secrets by `cloudjhub secrets set`"""
+    allow_all: Flag = False
+    """all users whom the authenticator knows, instead of the users you name"""
+    users_file: Annotated[File, SHOWN, Field(validate_default=True)] = Path("users")
+    """lines `name` or `name admin`, read at the first `up`; later: `cloudjhub users`"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Timing:
     """How often things are checked. Schedules as EventBridge writes them."""
 
-    report_period: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = Field(
-        default=REPORT_PERIOD, description="how often a worker reports"
+    report_period: Annotated[Duration, _between(timedelta(seconds=1), timedelta(hours=1))] = REPORT_PERIOD"""how often a worker reports"""
+    read_interval: Annotated[Duration, _between(timedelta(seconds=1), timedelta(minutes=5))] = timedelta(
+        seconds=5
     )
-    read_interval: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(minutes=5))] = Field(
-        default=timedelta(seconds=5), description="how often the hub reads the records"
+    """how often the hub reads the records"""
+    answer_limit: Annotated[Duration, _between(timedelta(seconds=10), timedelta(seconds=500))] = timedelta(
+        minutes=4
     )
-    answer_limit: Annotated[Duration, Field(ge=timedelta(seconds=10), le=timedelta(seconds=500))] = Field(
-        default=timedelta(minutes=4), description="how long a machine may take to its first answer"
-    )
+    """how long a machine may take to its first answer"""
     record_schedule: Schedule = "rate(1 minute)"
     sweep_schedule: Schedule = "rate(5 minutes)"
     reconcile_schedule: Schedule = "rate(15 minutes)"
@@ -227,26 +181,18 @@ class Timing:
 class ClusterSettings:
     """Everything that `up` builds a cluster from."""
 
-    cluster: ClusterName = Field(
-        description="part of every name; cannot be changed later", json_schema_extra=SHOWN
-    )
-    region: Region = Field(description="of AWS; cannot be changed later", json_schema_extra=SHOWN)
-    owner: TagValue = Field(
-        description="who is responsible for the machines: their Owner tag", json_schema_extra=SHOWN
-    )
-    users: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
-        default=20,
-        description="how many are expected: sizes are checked and costs calculated with it",
-        json_schema_extra=SHOWN,
-    )
-    hours: Annotated[Number, Field(ge=0, le=HOURS_OF_A_MONTH)] = Field(
-        default=30, description="a month that each is expected to work", json_schema_extra=SHOWN
-    )
-    alerts: Email = Field(
-        default="",
-        description="who gets CloudWatch's alarms about the cluster by e-mail",
-        examples=["you@example.org"],
-    )
+    cluster: Annotated[ClusterName, SHOWN]
+    """part of every name; cannot be changed later"""
+    region: Annotated[Region, SHOWN]
+    """of AWS; cannot be changed later"""
+    owner: Annotated[TagValue, SHOWN]
+    """who is responsible for the machines: their Owner tag"""
+    users: Annotated[Whole, _between(1, 100_000), SHOWN] = 20
+    """how many are expected: sizes are checked and costs calculated with it"""
+    hours: Annotated[Number, _between(0, HOURS_OF_A_MONTH), SHOWN] = 30
+    """a month that each is expected to work"""
+    alerts: Annotated[Email, _example("you@example.org")] = ""
+    """who gets CloudWatch's alarms about the cluster by e-mail"""
     network: Network
     workers: Workers = Workers()
     manager: Manager = Manager()

@@ -1,6 +1,6 @@
 """The types of single settings: what cluster.yaml may say, and the message where it says something else.
 
-A validator takes a text as it is in the file, or a value that Python code has made already, which it lets through.
+A validator takes a text as it is in the file, or a value that Python code has made already, which it returns.
 """
 
 import re
@@ -151,7 +151,7 @@ def _distinct(found: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _path(value: Any, info: ValidationInfo) -> Any:
-    """A path as it is in a file of the directory that validation is told; `~` is the operator's home."""
+    """A path as it is in a file of the directory in the validation's context; `~` is the operator's home."""
     if not info.context or not isinstance(value, str | Path):
         return value
     # Of `./~`, which is no home, Path would make `~`.

@@ -18,7 +18,6 @@ from pydantic.fields import FieldInfo
 
 from bootstrap.config.policy import DURATIONS, NEVER, IdlePolicy
 from bootstrap.config.settings import (
-    SHOWN,
     ClusterSettings,
     Login,
     Manager,
@@ -78,7 +77,7 @@ def _line(name: str, field: FieldInfo, value: Any, directory: Path, indent: str 
     default = field.get_default(call_default_factory=True, validated_data={})
     is_default = value == (directory / default if isinstance(default, Path) else default)
     shown = field.examples[0] if is_default and field.examples else _value(value, directory)
-    mark = "" if field.json_schema_extra == SHOWN or not is_default else "# "
+    mark = "" if field.json_schema_extra or not is_default else "# "
     return _Line(f"{indent}{mark}{name}: {shown}", field.description or "")
 
 

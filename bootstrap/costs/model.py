@@ -145,7 +145,7 @@ def _egress(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> 
                 )
             ]
         case Egress.MANAGER:
-            return [Item("manager as NAT instance", "nothing beside the manager itself", 0.0)]
+            return [Item("manager as NAT instance", "nothing in addition to the manager", 0.0)]
 
 
 def _outgoing(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> Item:

@@ -63,11 +63,11 @@ def judge_vcpus(vcpus: Vcpus) -> list[Problem]:
         ]
     if not vcpus.worker:
         return []
-    beside = vcpus.machines.get("manager", 0)
-    at_once = int((free - beside) // vcpus.worker)
+    manager = vcpus.machines.get("manager", 0)
+    at_once = int((free - manager) // vcpus.worker)
     if at_once >= vcpus.users:
         return []
-    wanted = beside + vcpus.used + vcpus.users * vcpus.worker
+    wanted = manager + vcpus.used + vcpus.users * vcpus.worker
     return [
         warning(
             f"the account may run {vcpus.quota:g} vCPUs{others}: {at_once} of {vcpus.users} users can work at the same "

@@ -285,7 +285,7 @@ def test_who_is_meant(given: list[str], everybody: bool, rules: Login, expected:
         (["ada"], True, login(), "not both"),
         (["zoe"], False, login(), "zoe may not log in"),
         (["eve"], False, login(allow_all=True), "eve may not log in"),
-        (["ada/gpu"], False, login(), "cannot have the character /"),
+        (["ada/gpu"], False, login(), "cannot contain the character /"),
     ],
 )
 def test_who_is_refused(given: list[str], everybody: bool, rules: Login, words: str) -> None:
