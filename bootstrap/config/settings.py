@@ -42,6 +42,7 @@ from bootstrap.config.values import (
     free,
     one_of,
 )
+from lifecycle_app.contract import REPORT_PERIOD
 
 ZONES_BY_DEFAULT = 2
 HOURS_OF_A_MONTH = 744
@@ -56,8 +57,12 @@ def _example(text: str) -> Any:
     return Field(examples=[text])
 
 
-def _between(least: int | timedelta, most: int | timedelta) -> Any:
+def _between(least: int, most: int) -> Any:
     return Field(ge=least, le=most)
+
+
+def _seconds_between(least: int, most: int) -> Any:
+    return Field(ge=timedelta(seconds=least), le=timedelta(seconds=most))
 
 
 def _not_secret(name: str) -> str:
@@ -163,14 +168,11 @@ class Login:
 class Timing:
     """How often things are checked. Schedules as EventBridge writes them."""
 
-    report_period: Annotated[Duration, _between(timedelta(seconds=1), timedelta(hours=1))] = REPORT_PERIOD"""how often a worker reports"""
-    read_interval: Annotated[Duration, _between(timedelta(seconds=1), timedelta(minutes=5))] = timedelta(
-        seconds=5
-    )
+    report_period: Annotated[Duration, _seconds_between(1, 3600)] = REPORT_PERIOD
+    """how often a worker reports"""
+    read_interval: Annotated[Duration, _seconds_between(1, 300)] = timedelta(seconds=5)
     """how often the hub reads the records"""
-    answer_limit: Annotated[Duration, _between(timedelta(seconds=10), timedelta(seconds=500))] = timedelta(
-        minutes=4
-    )
+    answer_limit: Annotated[Duration, _seconds_between(10, 500)] = timedelta(minutes=4)
     """how long a machine may take to its first answer"""
     record_schedule: Schedule = "rate(1 minute)"
     sweep_schedule: Schedule = "rate(5 minutes)"
