@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from bootstrap.machines.manager.services import CADDY_ADMIN, caddyfile
 from tests.bootstrap.manager_examples import config
 from tests.hub.emulated import REPOSITORY
 from tests.shared.addresses import free_port
+from tests.shared.waiting import PATIENCE, until
 
 CADDY = shutil.which("caddy", path=f"{REPOSITORY}/build/caddy/usr/bin") or shutil.which("caddy") or ""
 STATIC = Path(sys.prefix) / "share/jupyterhub/static"
@@ -62,13 +62,10 @@ def caddy(directory: Path, host: str, backend: str, https: int = 0) -> Iterator[
         yield Front(host, pair, *ports, str(directory / "certificate.pem"), process)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def wait_for(front: Front, directory: Path) -> None:
     """Until something answers through it."""
-    for _ in range(200):
-        if front.process.poll() is not None or not hub_answers(front.url, front.pair):
-            break
-        time.sleep(0.05)
+    until(lambda: front.process.poll() is not None or not hub_answers(front.url, front.pair), "the front")
     assert hub_answers(front.url, front.pair) == "", (directory / "log").read_text()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.machines import bundle
+from tests.shared.waiting import PATIENCE
 
 
 def names(packed: bundle.Bundle) -> list[str]:
@@ -94,4 +95,4 @@ def test_what_machines_run_is_whole(module: str, tmp_path: Path) -> None:
 def test_what_a_manager_runs_needs_no_pydantic(program: str) -> None:
     """It belongs to the operator's command line: bootstrap/requirements.txt is not installed on machines."""
     script = f"import sys; sys.modules['pydantic'] = None; import bootstrap.machines.manager.{program}"
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=bundle.REPOSITORY, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=bundle.REPOSITORY, timeout=PATIENCE)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bootstrap.templates import variants
+from tests.shared.waiting import PATIENCE
 
 CHECKOV = Path(__file__).resolve().parents[2] / ".venv-checkov/bin/checkov"
 
@@ -45,7 +46,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=PATIENCE,
     )
     report = json.loads(done.stdout)
     assert report["summary"]["passed"] > 100

@@ -25,7 +25,7 @@ from bootstrap.errors import StepFailed
 from bootstrap.local import processes
 from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, CloudProcess, is_up
 from tests.shared.addresses import free_port
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 HUB = Manager(domain="127.0.0.1", port=9, https=Https.NONE)  # nobody answers there
 SETTINGS = ClusterSettings(
@@ -61,7 +61,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     until(lambda: is_up(events), "ministack")
     yield environment
     ministack.terminate()
-    ministack.wait(30)
+    ministack.wait(PATIENCE)
     assert cloud.stop() == 0
 
 

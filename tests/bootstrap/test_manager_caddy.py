@@ -23,6 +23,7 @@ from bootstrap.machines.manager.services import caddyfile
 from tests.bootstrap.front import CADDY, STATIC, Front, caddy, wait_for
 from tests.bootstrap.manager_examples import config
 from tests.shared.addresses import free_port
+from tests.shared.waiting import PATIENCE
 
 HOST = "127.178.0.1"
 UPLOAD = 30 * 1024 * 1024
@@ -127,7 +128,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 
 def test_it_says_who_asks_and_throws_away_what_the_browser_claims(served: Front) -> None:
     claims = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
-    seen = requests.get(f"{served.url}/x", headers=claims, verify=served.trust, timeout=5).json()
+    seen = requests.get(f"{served.url}/x", headers=claims, verify=served.trust, timeout=PATIENCE).json()
     assert seen["X-Forwarded-Proto"] == "https"
     assert seen["X-Forwarded-For"].startswith("127.")
     assert seen["X-Forwarded-Host"] == f"{HOST}:{served.https}"
@@ -135,7 +136,7 @@ def test_it_says_who_asks_and_throws_away_what_the_browser_claims(served: Front)
 
 
 def test_answers_carry_the_security_headers(served: Front) -> None:
-    headers = requests.get(served.url, verify=served.trust, timeout=5).headers
+    headers = requests.get(served.url, verify=served.trust, timeout=PATIENCE).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
     assert "Server" not in headers
@@ -153,7 +154,7 @@ def test_answers_carry_the_security_headers(served: Front) -> None:
 def test_jupyterhubs_static_files_do_not_trouble_the_hub(
     path: str, status: int, caching: str, served: Front
 ) -> None:
-    answer = requests.get(f"{served.url}/hub/static/{path}", verify=served.trust, timeout=5)
+    answer = requests.get(f"{served.url}/hub/static/{path}", verify=served.trust, timeout=PATIENCE)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (status, caching)
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "Server" not in answer.headers
@@ -167,7 +168,7 @@ def test_no_path_leads_out_of_the_static_files(up: str, served: Front) -> None:
     request = requests.Request("GET", served.url).prepare()
     request.url = f"{served.url}/hub/static/{up}/{up}/{up}/bin/jupyterhub"
     with requests.Session() as session:
-        answer = session.send(request, verify=served.trust, timeout=5)
+        answer = session.send(request, verify=served.trust, timeout=PATIENCE)
     assert answer.status_code == 404 or "X-Forwarded-Proto" in answer.json(), "the hub answers"
 
 
@@ -178,7 +179,7 @@ def test_static_files_come_compressed_to_those_who_take_it(served: Front) -> Non
                 f"{served.url}/hub/static/css/style.min.css",
                 headers={"Accept-Encoding": coding},
                 verify=served.trust,
-                timeout=5,
+                timeout=PATIENCE,
                 stream=True,
             ).raw.read()
         )
@@ -188,7 +189,9 @@ def test_static_files_come_compressed_to_those_who_take_it(served: Front) -> Non
 
 
 def test_http_is_redirected(served: Front) -> None:
-    answer = requests.get(f"http://{HOST}:{served.http}/hub/login?next=%2F", allow_redirects=False, timeout=5)
+    answer = requests.get(
+        f"http://{HOST}:{served.http}/hub/login?next=%2F", allow_redirects=False, timeout=PATIENCE
+    )
     assert answer.status_code == 308
     assert answer.headers["Location"].endswith("/hub/login?next=%2F")
     assert answer.headers["Location"].startswith("https://")
@@ -197,7 +200,7 @@ def test_http_is_redirected(served: Front) -> None:
 def test_websockets_pass(served: Front) -> None:
     context = ssl.create_default_context(cafile=served.trust)
     with (
-        socket.create_connection((HOST, served.https), timeout=5) as plain,
+        socket.create_connection((HOST, served.https), timeout=PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname=HOST) as connection,
     ):
         connection.sendall(
@@ -216,7 +219,7 @@ def test_websockets_pass(served: Front) -> None:
 
 
 def test_uploads_have_no_limit(served: Front) -> None:
-    answer = requests.post(served.url, data=b"x" * UPLOAD, verify=served.trust, timeout=30)
+    answer = requests.post(served.url, data=b"x" * UPLOAD, verify=served.trust, timeout=PATIENCE)
     assert answer.json() == {"received": str(UPLOAD)}
 
 

@@ -28,7 +28,7 @@ from bootstrap.machines import state_volume
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, NETWORK, SECRET, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
 from tests.shared.addresses import free_port
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 BASE = "ami-0ba5e000000000001"
 MACHINE = [
@@ -101,7 +101,7 @@ def disk(site: Site, cloud: CloudProcess) -> Path:
 
 def hub_answers(site: Site) -> bool:
     try:
-        return requests.get(f"http://127.0.0.1:{site.settings.manager.port}/hub/api/", timeout=5).ok
+        return requests.get(f"http://127.0.0.1:{site.settings.manager.port}/hub/api/", timeout=PATIENCE).ok
     except requests.ConnectionError:
         return False
 

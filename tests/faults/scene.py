@@ -21,7 +21,7 @@ from tests.lifecycle.fakes import MemoryStore
 from tests.lifecycle.test_hub_contract import Token
 
 CAROL = "i-0ca401"
-SHORT = 0.3
+SHORT = 1.5
 """Seconds that the hub may take for an answer."""
 NOBODY = "http://127.0.0.1:9/hub/api"
 

@@ -17,7 +17,7 @@ import requests
 
 from hub.config.settings import CONFIG_VARIABLE
 from tests.shared.tables import create_tables
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLUSTER, ROLE, HUB_NAME = "emulated", "cloudjhub-emulated-worker", "hub.emulated"
@@ -49,7 +49,7 @@ class Emulated:
 
     def prepare(self, public_port: int) -> None:
         """Makes network, image, role, tables and secrets; what other tests left in this process's moto goes."""
-        requests.post(f"{self.endpoint}/moto-api/reset", timeout=10).raise_for_status()
+        requests.post(f"{self.endpoint}/moto-api/reset", timeout=PATIENCE).raise_for_status()
         ec2 = self.client("ec2")
         vpc = ec2.create_vpc(CidrBlock=f"{self.network}.0.0/16")["Vpc"]["VpcId"]
         subnets = [
@@ -185,7 +185,7 @@ class Emulated:
 
     def _hub_answers(self) -> bool:
         try:
-            return requests.get(f"{self.proxy_url}/hub/api", timeout=5).ok
+            return requests.get(f"{self.proxy_url}/hub/api", timeout=PATIENCE).ok
         except requests.RequestException:
             return False
 

@@ -11,7 +11,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from bootstrap.worker.environment import signed_proof
 from tests.hub.emulated import HUB_ADDRESS, HUB_NAME, ROLE, Emulated
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 ENVIRONMENT = f"http://{HUB_ADDRESS}:8081/hub/api/cloudjhub/environment"
 
@@ -29,7 +29,7 @@ def proof_of(
 
 def fetch(proof: Any, **headers: str) -> requests.Response:
     """Asks the hub for the environment."""
-    return requests.post(ENVIRONMENT, json=proof, headers=headers, timeout=20)
+    return requests.post(ENVIRONMENT, json=proof, headers=headers, timeout=PATIENCE)
 
 
 class Machine:

@@ -16,7 +16,7 @@ from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, Emulated
 from tests.hub.provider import KEY, YES, Provider
 from tests.shared.addresses import free_port
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 NETWORK = "127.192"
 PASSWORD = "correct horse battery"
@@ -86,13 +86,13 @@ class Account(Browser):
             "signup_password_confirmation": again or password,
             "_xsrf": self._session.cookies["_xsrf"],
         }
-        return self._session.post(f"{self._url}/hub/signup", data=form, timeout=20)
+        return self._session.post(f"{self._url}/hub/signup", data=form, timeout=PATIENCE)
 
     def post(self, path: str) -> requests.Response:
         """Presses a button."""
         self.page("/hub/home")
         form = {"_xsrf": self._session.cookies["_xsrf"]}
-        return self._session.post(self._url + path, data=form, timeout=20)
+        return self._session.post(self._url + path, data=form, timeout=PATIENCE)
 
 
 def test_native_accounts(hub: Emulated) -> None:
@@ -143,13 +143,13 @@ def test_native_lockout(hub: Emulated) -> None:
 
 def callback(hub: Emulated, browser: requests.Session, name: str) -> requests.Response:
     """Presses `log in`, and comes back as somebody whom the provider knows."""
-    asked = browser.get(f"{hub.public_url}/hub/oauth_login", allow_redirects=False, timeout=20)
+    asked = browser.get(f"{hub.public_url}/hub/oauth_login", allow_redirects=False, timeout=PATIENCE)
     query = parse_qs(urlsplit(asked.headers["Location"]).query)
     if hub.config["login"]["authenticator"] == "github":
         assert query["scope"] == ["read:org"]  # else GitHub tells of public members only
     assert query["redirect_uri"] == [f"{hub.public_url}/hub/oauth_callback"]
     back = {"code": f"code of {name}", "state": query["state"][0]}
-    return browser.get(query["redirect_uri"][0], params=back, allow_redirects=False, timeout=20)
+    return browser.get(query["redirect_uri"][0], params=back, allow_redirects=False, timeout=PATIENCE)
 
 
 def oauth_options(name: str, url: str) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def test_oauth(hub: Emulated, provider: Provider, name: str) -> None:
         browser = requests.Session()
         outcomes[user] = callback(hub, browser, user).status_code
         if user == "Erin":
-            assert "erin" in browser.get(f"{hub.public_url}/hub/home", timeout=20).text
+            assert "erin" in browser.get(f"{hub.public_url}/hub/home", timeout=PATIENCE).text
             assert any(cookie.has_nonstandard_attr("HttpOnly") for cookie in browser.cookies)
     assert outcomes == {"Erin": 302, "frank": 403, "stranger": 403}
     sent = [form for path, _, form in provider.asked if "token" in path]
@@ -209,7 +209,7 @@ def launch(hub: Emulated, provider: Provider, user: str, **changes: Any) -> int:
         "client_id": "tool",
     }
     asked = browser.post(
-        f"{hub.public_url}/hub/lti13/oauth_login", data=begin, allow_redirects=False, timeout=20
+        f"{hub.public_url}/hub/lti13/oauth_login", data=begin, allow_redirects=False, timeout=PATIENCE
     )
     query = {name: values[0] for name, values in parse_qs(urlsplit(asked.headers["Location"]).query).items()}
     assert query["redirect_uri"] == f"{hub.public_url}/hub/lti13/oauth_callback"
@@ -230,7 +230,7 @@ def launch(hub: Emulated, provider: Provider, user: str, **changes: Any) -> int:
         **changes,
     }
     form = {"id_token": jwt.encode(claims, KEY, "RS256", headers={"kid": "one"}), "state": query["state"]}
-    back = browser.post(query["redirect_uri"], data=form, allow_redirects=False, timeout=20)
+    back = browser.post(query["redirect_uri"], data=form, allow_redirects=False, timeout=PATIENCE)
     return back.status_code
 
 

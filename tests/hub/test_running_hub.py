@@ -20,7 +20,7 @@ from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, PUBLIC, Emulated
 from tests.hub.machine import Machine, fetch, proof_of
 from tests.shared.addresses import free_port
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 API = f"http://{HUB_ADDRESS}:8081/hub/api"
 HOSTILE = "$(touch x);'\"& `id` | *"
@@ -104,7 +104,7 @@ def drain(
     known |= {"claimed_at": now().timestamp()}
     body = {**known, **more}
     headers = {"Authorization": f"token {emulated.secrets['lifecycle-token']}"}
-    answer = requests.post(f"{API}/cloudjhub/drain", json=body, headers=headers, timeout=20)
+    answer = requests.post(f"{API}/cloudjhub/drain", json=body, headers=headers, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -128,7 +128,7 @@ def test_first_login_launches_one_instance_and_gives_it_its_own_environment(
     assert machine.environment["JUPYTERHUB_USER"] == "ada"
     assert machine.environment["JUPYTERHUB_SERVICE_PREFIX"] == "/user/ada/"
     token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
-    assert requests.get(f"{API}/user", headers=token, timeout=20).json()["name"] == "ada"
+    assert requests.get(f"{API}/user", headers=token, timeout=PATIENCE).json()["name"] == "ada"
 
 
 def test_hostile_name_gets_its_own_machine_and_reaches_no_shell(
@@ -159,7 +159,7 @@ def test_killed_hub_knows_its_servers_again(
     assert browser.page("/user/bob/api").json() == {"version": "2"}
     assert len(instances_of(hub, "bob")) == 1
     headers = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
-    assert requests.get(f"{API}/user", headers=headers, timeout=20).ok
+    assert requests.get(f"{API}/user", headers=headers, timeout=PATIENCE).ok
 
 
 def test_hub_killed_during_a_start_finds_the_instance_again(hub: Emulated, machines: list[Machine]) -> None:
@@ -304,7 +304,7 @@ def test_environment_is_given_on_the_private_network_only(hub: Emulated, machine
     _, machine = spawned(hub, "ivan", machines)
     proof = proof_of(hub, machine.instance_id)
     public = f"{hub.public_url}/hub/api/cloudjhub/environment"
-    assert requests.post(public, json=proof, timeout=20).status_code == 404
+    assert requests.post(public, json=proof, timeout=PATIENCE).status_code == 404
     for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
         assert fetch(proof, **{header: "127.191.1.4"}).status_code == 404
     assert fetch(proof).status_code == 200
@@ -334,8 +334,10 @@ def test_drain_needs_its_own_scope(hub: Emulated, machines: list[Machine]) -> No
     _, machine = spawned(hub, "jan", machines)
     body = {"worker": "jan", "instance_id": machine.instance_id, "since": 0, "mode": "regardless"}
     token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
-    assert requests.post(f"{API}/cloudjhub/drain", json=body, timeout=20).status_code == 403
-    assert requests.post(f"{API}/cloudjhub/drain", json=body, headers=token, timeout=20).status_code == 403
+    assert requests.post(f"{API}/cloudjhub/drain", json=body, timeout=PATIENCE).status_code == 403
+    assert (
+        requests.post(f"{API}/cloudjhub/drain", json=body, headers=token, timeout=PATIENCE).status_code == 403
+    )
 
 
 def test_unknown_option_is_refused_at_once(hub: Emulated) -> None:
@@ -497,7 +499,7 @@ def test_users_are_promoted_demoted_and_removed_while_the_hub_runs(
     until(lambda: f"asked for a stop of {machine.instance_id}" in hub.log("hub"))
     assert Browser(hub.public_url).log_in("olga").status_code == 403
     token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
-    assert requests.get(f"{API}/users/olga", headers=token, timeout=20).status_code in (403, 404)
+    assert requests.get(f"{API}/users/olga", headers=token, timeout=PATIENCE).status_code in (403, 404)
 
     set_scope(hub, "users", '{"users": {"olga": {}, "boss": {"admin": true}}}')
     until(lambda: Browser(hub.public_url).log_in("olga").status_code == 302)

@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from bootstrap.local.cloud.hypervisor.manager import ManagerLog
 from bootstrap.machines.manager.journal import Shipper
+from tests.shared.waiting import PATIENCE
 
 SAYS = "import sys; print('one', flush=True); print('two \\xff', file=sys.stderr); print('no end', end='')"
 
@@ -27,7 +28,7 @@ def test_what_a_service_says_is_shown_and_sent(
             [sys.executable, "-c", SAYS], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         reader = said.take("cloudjhub-hub.service", process)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         reader.join(10)
         said.close()
         found = logs.get_log_events(logGroupName="g", logStreamName="ip-127-0-0-9", startFromHead=True)

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from bootstrap.local import processes
+from tests.shared.waiting import PATIENCE
 
 OBEYS = "import time; print('ready', flush=True); time.sleep(600)"
 IGNORES = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {OBEYS}"
@@ -36,7 +37,7 @@ def test_a_process_is_given_time_and_then_killed(code: str, in_order: bool) -> N
     with running(code) as process:
         grace = 30 if in_order else 0.2
         assert processes.end_within(psutil.Process(process.pid), grace) is in_order
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def test_a_process_that_is_gone_has_ended() -> None:

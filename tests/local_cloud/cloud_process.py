@@ -93,7 +93,7 @@ class EventSink:
 def is_up(endpoint: str) -> bool:
     """Whether ministack answers there."""
     try:
-        return requests.get(f"{endpoint}/_ministack/health", headers=OPERATOR, timeout=5).ok
+        return requests.get(f"{endpoint}/_ministack/health", headers=OPERATOR, timeout=PATIENCE).ok
     except requests.ConnectionError:
         return False
 
@@ -220,7 +220,7 @@ class CloudProcess:
 
     def control(self, method: str, name: str, body: object = None) -> Any:
         answer = requests.request(
-            method, f"{self.endpoint}/_cloud/{name}", json=body, headers=OPERATOR, timeout=10
+            method, f"{self.endpoint}/_cloud/{name}", json=body, headers=OPERATOR, timeout=PATIENCE
         )
         answer.raise_for_status()
         return answer.json()
@@ -281,7 +281,7 @@ class CloudProcess:
 
         def is_served() -> bool:
             try:
-                return requests.get(f"http://{address}:8888/", timeout=5).ok
+                return requests.get(f"http://{address}:8888/", timeout=PATIENCE).ok
             except requests.ConnectionError:
                 return False
 
@@ -296,6 +296,6 @@ class CloudProcess:
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.endpoint}/_cloud/health", headers=OPERATOR, timeout=5).ok
+            return requests.get(f"{self.endpoint}/_cloud/health", headers=OPERATOR, timeout=PATIENCE).ok
         except requests.ConnectionError:
             return False

@@ -7,6 +7,7 @@ import requests
 
 from bootstrap.local.cloud.faults import NAMES
 from tests.local_cloud.cloud_process import IMAGE, SECRET, CloudProcess
+from tests.shared.waiting import PATIENCE
 
 
 def test_the_state_tells_of_instances_and_calls(cloud: CloudProcess) -> None:
@@ -64,7 +65,7 @@ def test_faults_are_switched_by_name(cloud: CloudProcess) -> None:
 )
 def test_mistakes(cloud: CloudProcess, method: str, name: str, body: str, status: int, words: str) -> None:
     url, headers = f"{cloud.endpoint}/_cloud/{name}", {"Authorization": f"Bearer {SECRET}"}
-    answer = requests.request(method, url, data=body, headers=headers, timeout=5)
+    answer = requests.request(method, url, data=body, headers=headers, timeout=PATIENCE)
     assert answer.status_code == status
     assert words in answer.text
 
@@ -85,10 +86,10 @@ def test_only_the_operator_controls_it(
     cloud: CloudProcess, name: str, body: object, authorization: str | None
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
-    answer = requests.post(f"{cloud.endpoint}/_cloud/{name}", json=body, headers=headers, timeout=5)
+    answer = requests.post(f"{cloud.endpoint}/_cloud/{name}", json=body, headers=headers, timeout=PATIENCE)
     assert answer.status_code == 403
     assert "operator" in answer.text
-    seen = requests.get(f"{cloud.endpoint}/_cloud/state", headers=headers, timeout=5)
+    seen = requests.get(f"{cloud.endpoint}/_cloud/state", headers=headers, timeout=PATIENCE)
     assert seen.status_code == 403, "only the operator may look"
     state = cloud.control("GET", "state")
     assert state["faults"] == []
@@ -97,7 +98,7 @@ def test_only_the_operator_controls_it(
 
 def test_web_pages_cannot_control_it(cloud: CloudProcess) -> None:
     headers = {"Origin": "http://example.com"}
-    answer = requests.get(f"{cloud.endpoint}/_cloud/state", headers=headers, timeout=5)
+    answer = requests.get(f"{cloud.endpoint}/_cloud/state", headers=headers, timeout=PATIENCE)
     assert answer.status_code == 403
     assert cloud.control("GET", "health") == {"status": "ok"}
 

@@ -15,7 +15,7 @@ from bootstrap.local import processes
 from bootstrap.local.cloud.events import EventBridge, alarm_event, instance_event
 from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, is_up
 from tests.shared.addresses import free_port
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 INSTANCE = "i-0123456789abcdef0"
 ARN = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{INSTANCE}"
@@ -43,7 +43,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     until(lambda: is_up(endpoint), "ministack")
     yield endpoint
     process.terminate()
-    process.wait(30)
+    process.wait(PATIENCE)
 
 
 def client(endpoint: str, service: str) -> Any:

@@ -11,7 +11,7 @@ import requests
 
 from bootstrap.local.processes import by_instance
 from tests.local_cloud.cloud_process import SECRET, CloudProcess
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 TELL_ENVIRONMENT = [
     sys.executable,
@@ -127,8 +127,8 @@ def test_a_program_that_is_not_there_is_told_on_the_console(cloud: CloudProcess)
 def test_two_instances_are_apart(cloud: CloudProcess) -> None:
     first, second = cloud.running(), cloud.running()
     (home(cloud, first["instance_id"]) / "mine.txt").write_text("first")
-    assert requests.get(f"http://{first['address']}:8888/mine.txt", timeout=5).text == "first"
-    assert requests.get(f"http://{second['address']}:8888/mine.txt", timeout=5).status_code == 404
+    assert requests.get(f"http://{first['address']}:8888/mine.txt", timeout=PATIENCE).text == "first"
+    assert requests.get(f"http://{second['address']}:8888/mine.txt", timeout=PATIENCE).status_code == 404
 
 
 def test_cpu_use_is_measured(cloud: CloudProcess) -> None:
@@ -147,9 +147,9 @@ def test_a_terminated_instance_has_no_metadata(cloud: CloudProcess, path: str) -
     instance_id = cloud.running()["instance_id"]
     service = f"{cloud.metadata(instance_id)}latest/"
     lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-    token = requests.put(f"{service}api/token", headers=lifetime, timeout=5).text
+    token = requests.put(f"{service}api/token", headers=lifetime, timeout=PATIENCE).text
     headers = {"X-aws-ec2-metadata-token": token}
-    assert requests.get(f"{service}meta-data/{path}", headers=headers, timeout=5).ok
+    assert requests.get(f"{service}meta-data/{path}", headers=headers, timeout=PATIENCE).ok
     cloud.client("ec2").terminate_instances(InstanceIds=[instance_id])
     cloud.await_state(instance_id, "terminated")
-    assert requests.get(f"{service}meta-data/{path}", headers=headers, timeout=5).status_code == 404
+    assert requests.get(f"{service}meta-data/{path}", headers=headers, timeout=PATIENCE).status_code == 404

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.local_cloud.cloud_process import ACCOUNT, REGION, CloudProcess
+from tests.shared.waiting import PATIENCE
 
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"
@@ -28,7 +29,7 @@ def service(cloud: CloudProcess, instance: dict[str, object]) -> str:
 
 @pytest.fixture(scope="module")
 def token(service: str) -> dict[str, str]:
-    answer = requests.put(f"{service}api/token", headers={TTL: "60"}, timeout=5)
+    answer = requests.put(f"{service}api/token", headers={TTL: "60"}, timeout=PATIENCE)
     assert answer.headers[TTL] == "60"
     return {TOKEN: answer.text}
 
@@ -50,7 +51,7 @@ def test_botocore_finds_its_credentials(cloud: CloudProcess, instance: dict[str,
 
 def test_what_is_told(service: str, token: dict[str, str], instance: dict[str, object]) -> None:
     def told(path: str) -> str:
-        answer = requests.get(service + path, headers=token, timeout=5)
+        answer = requests.get(service + path, headers=token, timeout=PATIENCE)
         assert answer.status_code == 200, path
         return answer.text
 
@@ -69,18 +70,20 @@ def test_what_is_told(service: str, token: dict[str, str], instance: dict[str, o
 
 @pytest.mark.parametrize("path", ["meta-data/nothing", f"{ROLES}other", "meta-data/public-ipv4"])
 def test_what_is_not_there(service: str, token: dict[str, str], path: str) -> None:
-    assert requests.get(service + path, headers=token, timeout=5).status_code == 404
+    assert requests.get(service + path, headers=token, timeout=PATIENCE).status_code == 404
 
 
 @pytest.mark.parametrize("headers", [{}, {TOKEN: "made-up"}])
 def test_nothing_is_told_without_a_token(service: str, headers: dict[str, str]) -> None:
-    assert requests.get(f"{service}meta-data/instance-id", headers=headers, timeout=5).status_code == 401
+    assert (
+        requests.get(f"{service}meta-data/instance-id", headers=headers, timeout=PATIENCE).status_code == 401
+    )
 
 
 def test_a_token_is_good_for_its_own_instance_only(cloud: CloudProcess, token: dict[str, str]) -> None:
     other = cloud.running()["instance_id"]
     service = f"{cloud.metadata(other)}latest/"
-    assert requests.get(f"{service}{ROLES}worker", headers=token, timeout=5).status_code == 401
+    assert requests.get(f"{service}{ROLES}worker", headers=token, timeout=PATIENCE).status_code == 401
 
 
 def test_an_instance_s_id_alone_leads_to_nothing(cloud: CloudProcess, instance: dict[str, object]) -> None:
@@ -97,8 +100,8 @@ def test_an_instance_s_id_alone_leads_to_nothing(cloud: CloudProcess, instance: 
         f"{mine}/é",
     ):
         url = f"{cloud.endpoint}/_imds/{path}/latest/api/token"
-        assert requests.put(url, headers={TTL: "60"}, timeout=5).status_code == 404, path
-    unknown = requests.get(f"{cloud.metadata(mine)}2009-04-04/meta-data/instance-id", timeout=5)
+        assert requests.put(url, headers={TTL: "60"}, timeout=PATIENCE).status_code == 404, path
+    unknown = requests.get(f"{cloud.metadata(mine)}2009-04-04/meta-data/instance-id", timeout=PATIENCE)
     assert unknown.status_code == 404
 
 
@@ -108,4 +111,4 @@ def test_an_instance_s_id_alone_leads_to_nothing(cloud: CloudProcess, instance: 
      ({TTL: "60", "X-Forwarded-For": "1.2.3.4"}, 403), ({TTL: "60", "Origin": "http://evil"}, 403)],
 )  # fmt: skip
 def test_tokens_are_issued_for_up_to_six_hours(service: str, headers: dict[str, str], status: int) -> None:
-    assert requests.put(f"{service}api/token", headers=headers, timeout=5).status_code == status
+    assert requests.put(f"{service}api/token", headers=headers, timeout=PATIENCE).status_code == status

@@ -5,7 +5,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from tests.local_cloud.cloud_process import CloudProcess, EventSink
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 NOWHERE = "i-0123456789abcdef0"
 
@@ -25,7 +25,7 @@ def test_an_instance_goes_through_every_state_and_tells_each_in_order(
     assert (stopped["PreviousState"]["Name"], stopped["CurrentState"]["Name"]) == ("running", "stopping")
     cloud.await_state(instance_id, "stopped")
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"http://{address}:8888/", timeout=5)
+        requests.get(f"http://{address}:8888/", timeout=PATIENCE)
     described = cloud.described(instance_id)
     assert described["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
     assert described["StateTransitionReason"].startswith("User initiated (")

@@ -16,6 +16,7 @@ from botocore.credentials import Credentials
 from bootstrap.local import environment
 from bootstrap.local.cloud.emulator import write_snapshot
 from tests.local_cloud.cloud_process import KEY, REGION, SECRET, CloudProcess, ministack
+from tests.shared.waiting import PATIENCE
 
 NOBODY = 65534
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -43,7 +44,7 @@ class Endpoint:
             signer = S3SigV4Auth if self.service == "s3" else SigV4Auth
             signer(Credentials(KEY, secret), self.service, REGION).add_auth(made)
         sent = dict(made.headers.items())
-        return requests.request(self.method, base + self.path, headers=sent, data=self.body, timeout=30)
+        return requests.request(self.method, base + self.path, headers=sent, data=self.body, timeout=PATIENCE)
 
 
 def json_call(name: str, service: str, target: str, body: str = "{}") -> Endpoint:
@@ -134,7 +135,7 @@ def test_instance_metadata_needs_its_path(cloud: CloudProcess) -> None:
 
 def test_a_body_above_the_limit_is_refused(bases: tuple[str, str]) -> None:
     for base in bases:
-        asked = http.client.HTTPConnection(base.removeprefix("http://"), timeout=30)
+        asked = http.client.HTTPConnection(base.removeprefix("http://"), timeout=PATIENCE)
         asked.putrequest("POST", "/")
         asked.putheader("Content-Length", str(64 * 1024 * 1024 + 1))
         asked.endheaders()

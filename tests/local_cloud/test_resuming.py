@@ -14,7 +14,7 @@ import requests
 from bootstrap.local.processes import by_instance
 from tests.local_cloud.cloud_process import ADDRESS, SECRET, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_everything_is_there_again(own_cloud: CloudProcess, events: EventSink) -
     cloud.start()
 
     cloud.await_page(running["address"])
-    assert requests.get(f"http://{running['address']}:8888/notes.txt", timeout=5).text == "mine"
+    assert requests.get(f"http://{running['address']}:8888/notes.txt", timeout=PATIENCE).text == "mine"
     assert cloud.instance(running["instance_id"])["volumes"] == running["volumes"]
     assert cloud.instance(stopped["instance_id"])["state"] == "stopped"
     assert len(events.entries) == told
@@ -139,7 +139,7 @@ def test_a_snapshot_that_cannot_be_used_is_left_alone(
     bad = snapshot.read_bytes()[:-20] if content is None else content
     snapshot.write_bytes(bad)
     process = own_cloud.spawn()
-    assert process.wait(30) == 3
+    assert process.wait(PATIENCE) == 3
     last = (own_cloud.state_dir.parent / "cloud.log").read_text().splitlines()[-1]
     assert last.startswith("cloud: ")
     assert words in last
@@ -148,7 +148,7 @@ def test_a_snapshot_that_cannot_be_used_is_left_alone(
 
 def test_a_busy_address_is_one_clear_line(own_cloud: CloudProcess) -> None:
     second = own_cloud.spawn("--state-dir", str(own_cloud.state_dir.parent / "second"))
-    assert second.wait(30) == 3
+    assert second.wait(PATIENCE) == 3
     last = (own_cloud.state_dir.parent / "cloud.log").read_text().splitlines()[-1]
     assert f"{ADDRESS}:{own_cloud.port} is busy" in last
 
@@ -157,7 +157,7 @@ def test_one_state_directory_has_one_cloud(own_cloud: CloudProcess) -> None:
     """Otherwise the second would end the first one's instances as leftovers."""
     instance = own_cloud.running()
     second = own_cloud.spawn("--port", "4567")
-    assert second.wait(30) == 3
+    assert second.wait(PATIENCE) == 3
     last = (own_cloud.state_dir.parent / "cloud.log").read_text().splitlines()[-1]
     assert "is in use by another local cloud" in last
     own_cloud.await_page(instance["address"])

@@ -7,7 +7,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from tests.local_cloud.cloud_process import CloudProcess
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 
 def home_disk(kept: bool) -> dict[str, object]:
@@ -30,7 +30,7 @@ def test_files_on_the_home_disk_survive_a_stop(cloud: CloudProcess) -> None:
     cloud.await_state(instance["instance_id"], "stopped")
     cloud.client("ec2").start_instances(InstanceIds=[instance["instance_id"]])
     cloud.await_page(instance["address"])
-    assert requests.get(f"http://{instance['address']}:8888/notes.txt", timeout=5).text == "mine"
+    assert requests.get(f"http://{instance['address']}:8888/notes.txt", timeout=PATIENCE).text == "mine"
 
 
 def test_a_kept_home_disk_goes_on_to_the_next_instance(cloud: CloudProcess) -> None:
