@@ -190,7 +190,7 @@ EVENTS = [
     Fault(
         "idle_alarm: of an instance that no record has",
         lambda: sent("idle_alarm", alarm_of(MANAGER)),
-        "not a worker",
+        "no worker has",
     ),
 ]
 
