@@ -19,6 +19,7 @@ MODULE = re.compile(
 )
 FILE = re.compile(r"[a-z]\w*\.py")
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
+NAME_IN = re.compile(r"`(\w+)` in `([\w/]+\.py)`")
 FUNCTION = re.compile(r"^\| (`[^|]+`) \| `(\w+)` \|", re.MULTILINE)
 
 
@@ -85,6 +86,14 @@ def broken_links(page: Path, text: str) -> Iterator[str]:
             yield link
 
 
+def missing_names(_: Path, text: str) -> Iterator[str]:
+    """`name` in `file` where the file has no such name."""
+    for name, path in NAME_IN.findall(text):
+        source = REPOSITORY / path
+        if source.exists() and not re.search(rf"\b{name}\b", source.read_text(encoding="utf-8")):
+            yield f"{name} in {path}"
+
+
 def missing_functions(page: Path, text: str) -> Iterator[str]:
     """Rows `file` | `function` of the architecture whose file does not define it."""
     rows = FUNCTION.findall(text) if page.name == "architecture.md" else []
@@ -104,7 +113,7 @@ PARAMETERS = {"hub/sign-up-key"}
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 @pytest.mark.parametrize(
-    "missing", [missing_paths, missing_modules, missing_files, broken_links, missing_functions]
+    "missing", [missing_paths, missing_modules, missing_files, broken_links, missing_names, missing_functions]
 )
 def test_what_is_named_exists(page: Path, missing: Callable[[Path, str], Iterator[str]]) -> None:
     assert not sorted(set(missing(page, page.read_text(encoding="utf-8"))))
