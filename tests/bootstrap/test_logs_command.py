@@ -113,7 +113,7 @@ def test_nothing_that_is_logged_controls_the_terminal() -> None:
 def test_a_workers_console_is_shown(cluster: Built) -> None:
     cluster.worker("alice", state=State.STOPPED)
     assert cluster.run(logs, "worker", "alice").exit_code == 0
-    with pytest.raises(SettingsError, match="no worker 'bob'"):
+    with pytest.raises(SettingsError, match="unknown worker 'bob'"):
         cluster.run(logs, "worker", "bob")
 
 

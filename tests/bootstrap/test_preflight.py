@@ -207,9 +207,9 @@ def test_the_quotas_of_addresses_and_networks(cloud: CloudProcess, settings: Clu
     try:
         addresses, networks = refusals(cloud, settings)
         assert addresses.startswith(
-            "the account may have 5 Elastic IP addresses and has 4; 2 more needed: release some, or request 6 at "
+            "the account may have 5 Elastic IP addresses and has 4; 2 more are needed: release some, or request 6"
         )
-        assert networks.startswith("the account may have 5 VPCs and has 5; 1 more needed: ")
+        assert networks.startswith("the account may have 5 VPCs and has 5; 1 more are needed: ")
         by_manager = replace(settings, network=replace(settings.network, egress=Egress.MANAGER))
         assert refusals(cloud, by_manager) == [networks]
     finally:
@@ -431,7 +431,7 @@ def test_a_wrong_line_of_the_users_file(cloud: CloudProcess, settings: ClusterSe
     settings.login.users_file.write_text("alice\nbob/root\n")
     [line] = refusals(cloud, settings)
     assert str(settings.login.users_file) in line
-    assert line.endswith(": mend the file")
+    assert line.endswith(": correct the file")
 
 
 def test_an_own_certificate_for_another_name(
