@@ -96,10 +96,10 @@ def end(aws: Aws, ids: Sequence[str], cluster: str, *, only_in: Iterable[str] = 
     Does not wait. Raises Refused, before anything is ended, if one of them is not the cluster's.
     """
     found = described(aws, ids)
-    strange = [one["InstanceId"] for one in found if tags_of(one).get(TAG_CLUSTER) != cluster]
-    if strange:
+    foreign = [one["InstanceId"] for one in found if tags_of(one).get(TAG_CLUSTER) != cluster]
+    if foreign:
         raise Refused(
-            f"{', '.join(strange)}: not of the cluster {cluster} by their tags; nothing was terminated"
+            f"{', '.join(foreign)}: not of the cluster {cluster} by their tags; nothing was terminated"
         )
     wanted = set(only_in)
     ending = [one["InstanceId"] for one in found if one["State"]["Name"] in wanted]

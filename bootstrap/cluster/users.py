@@ -80,7 +80,7 @@ def removing(given: Iterable[str], is_known: Callable[[str], bool]) -> Callable[
             if name not in people.users | people.removed and not is_known(name):
                 near = get_close_matches(name, people.users)
                 raise SettingsError(
-                    f"there is no user {name!r}, no user was removed: "
+                    f"unknown user {name!r}, no user was removed: "
                     + (f"did you mean {' or '.join(near)}?" if near else "see `cloudjhub users list`")
                 )
             people = people.without(name)

@@ -72,7 +72,7 @@ def terminate(
     meanwhile, after the others were terminated.
     """
     if with_home:
-        _refuse_strange_homes(site, machines)
+        _refuse_foreign_homes(site, machines)
     else:
         _refuse_homes_on_root_disks(machines)
     stop(site, machines, clock, report)
@@ -142,7 +142,7 @@ def _refuse_homes_on_root_disks(machines: Sequence[Machine]) -> None:
         )
 
 
-def _refuse_strange_homes(site: Site, machines: Sequence[Machine]) -> None:
+def _refuse_foreign_homes(site: Site, machines: Sequence[Machine]) -> None:
     """Before anything is done: a record may name a disk that is not this cluster's."""
     for machine in machines:
         tags = _home_tags(site, machine)
