@@ -14,7 +14,7 @@ from bootstrap.errors import Interrupted, SettingsError, StepFailed
 from bootstrap.operations.workers import candidates
 from bootstrap.operations.workers.candidates import Cost
 from bootstrap.operations.workers.hub_launches import hub_settings, manager_config, prepare_all
-from bootstrap.operations.workers.listing import machines
+from bootstrap.operations.workers.listing import listed_workers
 from bootstrap.operations.workers.preparation import INTERRUPTED, Outcome, Prepared, Wanted
 from lifecycle_app.contract import utc_now
 
@@ -57,7 +57,7 @@ def prepare(
         raise SettingsError(
             f"--instance-type {kind} is not a type of this cluster: use one of {', '.join(settings.types)}"
         )
-    wanted, left = candidates.sorted_out(users, machines(site, utc_now()))
+    wanted, left = candidates.sorted_out(users, listed_workers(site, utc_now()))
     done = left
     if wanted:
         candidates.refuse_without_addresses(site, settings, wanted)

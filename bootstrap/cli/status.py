@@ -21,7 +21,7 @@ from bootstrap.operations.health.checkup import check
 from bootstrap.operations.health.facts import pair_of
 from bootstrap.operations.health.overview import Overview, overview, require_built
 from bootstrap.operations.logs import Line, console, groups, lines, news
-from bootstrap.operations.workers.listing import chosen, machines
+from bootstrap.operations.workers.listing import chosen, listed_workers
 from bootstrap.preflight import permissions
 
 
@@ -173,7 +173,7 @@ def in_json(line: Line) -> str:
 
 
 def _show_console(site: Site, name: str) -> None:
-    for machine in chosen(machines(site, datetime.now(UTC)), [name], all_workers=False):
+    for machine in chosen(listed_workers(site, datetime.now(UTC)), [name], all_workers=False):
         if not machine.instance_id:
             raise NotBuilt(
                 f"the machine of {name} is terminated and has no console: the next login launches a new one"

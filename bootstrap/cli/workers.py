@@ -15,7 +15,7 @@ from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
 from bootstrap.errors import Refused
 from bootstrap.operations import removal
-from bootstrap.operations.workers.listing import Machine, chosen, machines, store_of
+from bootstrap.operations.workers.listing import ListedWorker, chosen, listed_workers, store_of
 from bootstrap.operations.workers.stopping import ask_to_stop, moment, running
 from bootstrap.operations.workers.stopping import keep as keep_worker
 from bootstrap.operations.workers.stopping import stop as stop_machines
@@ -41,7 +41,7 @@ workers.add_command(prepare)
 def list_(file: Path, as_json: bool) -> None:
     """List the workers: state, idle time, evidence, cost. The cost is this month's."""
     now = utc_now()
-    found = machines(site_of(file), now, with_costs=True)
+    found = listed_workers(site_of(file), now, with_costs=True)
     if as_json:
         click.echo(json.dumps([as_document(one, now) for one in found], indent=2))
     elif not found:
@@ -63,7 +63,7 @@ def stop(
 ) -> None:  # fmt: skip
     """Stop workers, idle or not. Files are kept; running programs end."""
     site = site_of(file)
-    wanted = running(chosen(machines(site, utc_now()), names, all_workers=all_workers))
+    wanted = running(chosen(listed_workers(site, utc_now()), names, all_workers=all_workers))
     if not _is_shown("stop", wanted, dry_run, as_json=as_json):
         if all_workers and not yes:
             click.confirm(f"Stop all {counted(len(wanted), 'worker')}?", abort=True, err=as_json)
@@ -90,7 +90,7 @@ def terminate(
 ) -> None:  # fmt: skip
     """Stop and terminate workers. The user's next login launches a new one with the same home disk."""
     site = site_of(file)
-    found = chosen(machines(site, utc_now()), names, all_workers=all_workers)
+    found = chosen(listed_workers(site, utc_now()), names, all_workers=all_workers)
     wanted = [one for one in found if one.instance_id or (with_home and one.home_volume)]
     if not _is_shown("terminate", wanted, dry_run, with_home=with_home, as_json=as_json):
         if not yes:
@@ -150,7 +150,7 @@ def _in_local_time(time: Time) -> str:
     return local_time(time.at) if time.is_clock else f"at {local_time(time.at)}"
 
 
-def _rows(wanted: Sequence[Machine]) -> list[dict[str, Any]]:
+def _rows(wanted: Sequence[ListedWorker]) -> list[dict[str, Any]]:
     """The workers that a command changes, for scripts."""
     return [
         {"worker": one.key, "instance_id": one.instance_id or None, "home_volume": one.home_volume}
@@ -159,7 +159,12 @@ def _rows(wanted: Sequence[Machine]) -> list[dict[str, Any]]:
 
 
 def _is_shown(
-    what: str, wanted: Sequence[Machine], dry_run: bool, *, with_home: bool = False, as_json: bool = False
+    what: str,
+    wanted: Sequence[ListedWorker],
+    dry_run: bool,
+    *,
+    with_home: bool = False,
+    as_json: bool = False,
 ) -> bool:
     """Prints what will be done; True if nothing is left to do."""
     if not wanted and not as_json:
@@ -171,7 +176,7 @@ def _is_shown(
     return dry_run or not wanted
 
 
-def _about_home(machine: Machine, *, with_home: bool) -> str:
+def _about_home(machine: ListedWorker, *, with_home: bool) -> str:
     if machine.home_volume is None:
         return ", with the files on its root disk" if machine.instance_id else ""
     if with_home:
@@ -193,7 +198,7 @@ def _confirm(cluster: str, *, with_home: bool, err: bool) -> None:
         raise Refused(f"{typed!r} is not the cluster's name, {cluster}: nothing was changed")
 
 
-def as_document(machine: Machine, now: datetime) -> dict[str, Any]:
+def as_document(machine: ListedWorker, now: datetime) -> dict[str, Any]:
     """One worker for scripts: durations in seconds, times as ISO 8601, cost in US dollars."""
     idle = machine.idle(now)
     return {
@@ -217,7 +222,7 @@ def _iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
-def _table(found: Sequence[Machine], now: datetime) -> Table:
+def _table(found: Sequence[ListedWorker], now: datetime) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in COLUMNS:
         table.add_column(column, no_wrap=column in ("worker", "image"))

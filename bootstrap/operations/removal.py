@@ -18,7 +18,7 @@ from bootstrap.cluster.inventory import instances as tagged_instances
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.image import images
-from bootstrap.operations.workers.listing import Machine
+from bootstrap.operations.workers.listing import ListedWorker
 from bootstrap.operations.workers.termination import Clock, end_stopped, mark_terminated
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import ROLE_WORKER, TAG_SERVER, TAG_USER
@@ -148,7 +148,7 @@ def renew(site: Site, store: WorkerStore, clock: Clock, report: Report) -> list[
     instances.await_gone(site.aws, [one.instance_id for one in ended], report)
     for one in ended:
         # A login that waits for the claim continues at once, even if EC2's event is late or lost.
-        terminated = Machine(key=one.key, instance_id=one.instance_id, state=State.TERMINATED)
+        terminated = ListedWorker(key=one.key, instance_id=one.instance_id, state=State.TERMINATED)
         mark_terminated(store, terminated, clock)
     return done
 

@@ -13,7 +13,7 @@ from bootstrap.aws.site import Site
 from bootstrap.cli.status import doctor
 from bootstrap.errors import NotBuilt, Unhealthy
 from bootstrap.operations.health import checkup, facts, findings
-from bootstrap.operations.workers.listing import DUPLICATE, NO_RECORD, Machine
+from bootstrap.operations.workers.listing import DUPLICATE, NO_RECORD, ListedWorker
 from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 
@@ -101,8 +101,8 @@ def worker(state: State, at: datetime = LONG_AGO) -> Worker:
     return Worker(key="alice", instance_id="i-1", state=state, state_at=at, version=1, changed_at=at)
 
 
-def machine(state: str, note: str = "", since: datetime = LONG_AGO) -> Machine:
-    return Machine(key="alice", instance_id="i-1", state=state, since=since, note=note)
+def machine(state: str, note: str = "", since: datetime = LONG_AGO) -> ListedWorker:
+    return ListedWorker(key="alice", instance_id="i-1", state=state, since=since, note=note)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from bootstrap.operations.workers.hub_launches import (
     hub_settings,
     manager_config,
 )
-from bootstrap.operations.workers.listing import Machine, machines
+from bootstrap.operations.workers.listing import ListedWorker, listed_workers
 from bootstrap.operations.workers.preparation import (
     INTERRUPTED,
     Boot,
@@ -295,8 +295,8 @@ def test_who_is_refused(given: list[str], everybody: bool, rules: Login, words: 
 
 def test_those_with_a_machine_in_whatever_state_are_left_alone() -> None:
     states = ["pending", "running", "stopping", "stopped", "unknown"]
-    found = [Machine(key=state, instance_id=f"i-{state}", state=state) for state in states]
-    found.append(Machine(key="gone", instance_id="", state="terminated", home_volume="vol-1"))
+    found = [ListedWorker(key=state, instance_id=f"i-{state}", state=state) for state in states]
+    found.append(ListedWorker(key="gone", instance_id="", state="terminated", home_volume="vol-1"))
     wanted, left = candidates.sorted_out([*states, "gone", "new"], found)
     assert wanted == [Wanted(key="gone", home_volume="vol-1"), Wanted(key="new")]
     assert [one.key for one in left] == states
@@ -358,7 +358,7 @@ def test_it_launches_as_the_hub_does_and_looks_first(course: Course) -> None:
     first, again = asyncio.run(twice())
     assert again is None
     assert course.workers() == {first}
-    [listed] = machines(course.site, NOW)
+    [listed] = listed_workers(course.site, NOW)
     assert (listed.key, listed.instance_id, listed.instance_type) == ("ada", first, "t3.medium")
 
 
@@ -366,7 +366,7 @@ def test_a_recorded_one_is_asked_to_stop_unless_it_is_used(course: Course) -> No
     """By a moment at which its run had begun, though this machine's clock be late."""
     asked: list[tuple[list[str], Any, bool]] = []
 
-    def ask(_site: Any, wanted: Sequence[Machine], at: Any, *, unless_used: bool) -> None:
+    def ask(_site: Any, wanted: Sequence[ListedWorker], at: Any, *, unless_used: bool) -> None:
         asked.append(([one.key for one in wanted], at, unless_used))
 
     course.monkeypatch.setattr(hub_launches, "ask_to_stop", ask)

@@ -11,7 +11,7 @@ from bootstrap.machines.image import images
 from bootstrap.operations import removal
 from bootstrap.operations.health import checkup, findings
 from bootstrap.operations.removal import Verdict
-from bootstrap.operations.workers.listing import BAD_RECORD, joined, machines
+from bootstrap.operations.workers.listing import BAD_RECORD, joined, listed_workers
 from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE, TAG_USER
 from lifecycle_app.errors import BadRecord
 from tests.bootstrap.aws_in_process import emulated_aws, site_in
@@ -65,7 +65,7 @@ def test_doctor_reads_it_from_the_table_and_calls_no_home_of_it_free(tmp_path: P
         (line, *_) = checkup.CHECKS["workers"](site, NOON)
         assert line.startswith("the record of alice cannot be used: state is wrong: 'on' is none of ")
         assert checkup.CHECKS["left behind"](site, NOON) == []
-        assert [row.note for row in machines(site, NOON)] == [BAD_RECORD]
+        assert [row.note for row in listed_workers(site, NOON)] == [BAD_RECORD]
         client.delete_item(TableName="cloudjhub-test-workers", Key={"worker": {"S": "alice"}})
         assert len(list(checkup.CHECKS["left behind"](site, NOON))) == 1
 

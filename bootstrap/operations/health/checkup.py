@@ -18,7 +18,7 @@ from bootstrap.machines.image.images import current
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations.health import facts, findings
 from bootstrap.operations.health.facts import asked_hub, waiting
-from bootstrap.operations.workers.listing import machines, store_of
+from bootstrap.operations.workers.listing import listed_workers, store_of
 from bootstrap.preflight import permissions
 from lifecycle_app.contract import ROLE_WORKER
 
@@ -111,7 +111,7 @@ def _alarms(site: Site, _: datetime) -> list[str]:
 
 def _workers(site: Site, now: datetime) -> list[str]:
     scan = store_of(site).scan()
-    wrong = findings.workers(machines(site, now), scan.workers, now)
+    wrong = findings.workers(listed_workers(site, now), scan.workers, now)
     return [*findings.bad_records(scan.bad, names.table(site.cluster, "workers")), *wrong]
 
 

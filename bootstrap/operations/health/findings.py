@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from bootstrap.operations.workers.listing import BAD_RECORD, DUPLICATE, UNKNOWN, Machine
+from bootstrap.operations.workers.listing import BAD_RECORD, DUPLICATE, UNKNOWN, ListedWorker
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.worker import State, Worker
@@ -122,7 +122,7 @@ def alarms(in_alarm: Mapping[str, str]) -> list[str]:
     ]
 
 
-def workers(machines: Sequence[Machine], records: Sequence[Worker], now: datetime) -> list[str]:
+def workers(machines: Sequence[ListedWorker], records: Sequence[Worker], now: datetime) -> list[str]:
     """Records against EC2. What is younger than a reconciliation is left to it."""
     states = {one.instance_id: one.state for one in machines if one.instance_id}
     found = []

@@ -14,7 +14,7 @@ from bootstrap.machines.image.images import current
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import policies
 from bootstrap.operations.health.facts import Hub, asked_hub, waiting
-from bootstrap.operations.workers.listing import Machine, machines
+from bootstrap.operations.workers.listing import ListedWorker, listed_workers
 
 SOUND = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
@@ -106,11 +106,11 @@ def _manager(site: Site) -> str:
     return "running" if "running" in states else next(iter(states), "")
 
 
-def _workers(site: Site, now: datetime) -> Sequence[Machine]:
+def _workers(site: Site, now: datetime) -> Sequence[ListedWorker]:
     """None before there are tables."""
     if not site.outputs(names.stack(site.cluster, "data")):
         return []
-    return machines(site, now)
+    return listed_workers(site, now)
 
 
 def _policy(site: Site) -> dict[str, str]:

@@ -11,7 +11,7 @@ from bootstrap.config.choices import Authenticator
 from bootstrap.config.settings import Login
 from bootstrap.costs.prices import Prices
 from bootstrap.errors import Refused, SettingsError
-from bootstrap.operations.workers.listing import BAD_RECORD, Machine
+from bootstrap.operations.workers.listing import BAD_RECORD, ListedWorker
 from bootstrap.operations.workers.preparation import Outcome, Prepared, Wanted
 from bootstrap.preflight import quotas, subnets
 from hub.config.settings import Settings
@@ -59,9 +59,9 @@ def chosen(given: Iterable[str], people: People, login: Login, *, all_users: boo
     return wanted
 
 
-def sorted_out(names: Sequence[str], machines: Iterable[Machine]) -> tuple[list[Wanted], list[Prepared]]:
+def sorted_out(names: Sequence[str], machines: Iterable[ListedWorker]) -> tuple[list[Wanted], list[Prepared]]:
     """Those who get a machine, and those who have one, in whatever state it is. Pure."""
-    of_user: dict[str, list[Machine]] = {}
+    of_user: dict[str, list[ListedWorker]] = {}
     for machine in machines:
         of_user.setdefault(machine.key, []).append(machine)
     wanted, left = [], []

@@ -17,7 +17,7 @@ from bootstrap.machines.bundle import current, files_in
 from bootstrap.machines.image import images
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager_request import ROLE_MANAGER, config_in
-from bootstrap.operations.workers.listing import Machine, store_of
+from bootstrap.operations.workers.listing import ListedWorker, store_of
 from bootstrap.operations.workers.preparation import NEVER_USED, Boot, Preparation, Prepared, Wanted, boots
 from bootstrap.operations.workers.stopping import ask_to_stop
 from hub.clients.calls import Calls, Coalescer, TokenBucket
@@ -143,7 +143,9 @@ class AsHub:
         return {**await self._calls.read(lambda: boots(self._site.aws, ids))}
 
     async def _ask_together(self, workers: Sequence[Worker]) -> dict[Worker, Exception | None]:
-        machines = [Machine(key=one.key, instance_id=one.instance_id, state=State.RUNNING) for one in workers]
+        machines = [
+            ListedWorker(key=one.key, instance_id=one.instance_id, state=State.RUNNING) for one in workers
+        ]
         # By this machine's clock a run may begin only later, and the request would be one for an earlier run.
         at = max([self._utc_now(), *(one.started_at for one in workers if one.started_at)])
         await self._calls.read(lambda: ask_to_stop(self._site, machines, at, unless_used=True))

@@ -24,7 +24,7 @@ UNKNOWN = "EC2 does not know it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class ListedWorker:
     """One worker. `instance_id` is "" where only its record is left; times are UTC."""
 
     key: str
@@ -55,7 +55,7 @@ def store_of(site: Site) -> WorkerStore:
     return WorkerStore(site.cluster, region=site.aws.region)
 
 
-def machines(site: Site, now: datetime, *, with_costs: bool = False) -> list[Machine]:
+def listed_workers(site: Site, now: datetime, *, with_costs: bool = False) -> list[ListedWorker]:
     """All workers of this cluster, sorted by name; those that are terminated too, for their homes may be kept.
 
     With costs the month's history is read; without, the costs are those of the present runs alone.
@@ -74,7 +74,7 @@ def joined(
     entries: Iterable[Entry],
     now: datetime,
     bad: Sequence[BadRecord] = (),
-) -> list[Machine]:
+) -> list[ListedWorker]:
     """One row a record, and one for each instance that no record has."""
     by_id = {one["InstanceId"]: one for one in instances}
     costs = costs_of(records, entries, now)
@@ -89,10 +89,10 @@ def joined(
     return sorted(rows, key=lambda row: (row.key, row.instance_id))
 
 
-def _recorded(worker: Worker, instance: Mapping[str, Any] | None, spent: float | None) -> Machine:
+def _recorded(worker: Worker, instance: Mapping[str, Any] | None, spent: float | None) -> ListedWorker:
     is_known = instance is not None
     is_gone = worker.state is State.TERMINATED
-    return Machine(
+    return ListedWorker(
         key=worker.key,
         instance_id=worker.instance_id if is_known or not is_gone else "",
         state=instance["State"]["Name"] if instance else str(worker.state),
@@ -108,10 +108,10 @@ def _recorded(worker: Worker, instance: Mapping[str, Any] | None, spent: float |
     )
 
 
-def _unrecorded(instance: Mapping[str, Any], keys: set[str]) -> Machine:
+def _unrecorded(instance: Mapping[str, Any], keys: set[str]) -> ListedWorker:
     tags = tags_of(instance)
     key = worker_key(tags.get(TAG_USER) or "?", tags.get(TAG_SERVER, ""))
-    return Machine(
+    return ListedWorker(
         key=key,
         instance_id=instance["InstanceId"],
         state=instance["State"]["Name"],
@@ -124,9 +124,9 @@ def _unrecorded(instance: Mapping[str, Any], keys: set[str]) -> Machine:
     )
 
 
-def _unclear(bad: BadRecord) -> Machine:
+def _unclear(bad: BadRecord) -> ListedWorker:
     home = bad.home_volume or None
-    return Machine(
+    return ListedWorker(
         key=bad.key,
         instance_id=bad.instance_id,
         state="unknown",
@@ -179,7 +179,7 @@ def days_of_month(now: datetime) -> list[str]:
     return [today.strftime(f"%Y-%m-{day:02d}") for day in range(1, today.day + 1)]
 
 
-def chosen(found: Sequence[Machine], names: Collection[str], *, all_workers: bool) -> list[Machine]:
+def chosen(found: Sequence[ListedWorker], names: Collection[str], *, all_workers: bool) -> list[ListedWorker]:
     """The machines of these names, like `alice` or `alice/gpu`. Without names there are none, never all.
 
     Raises SettingsError for a name that no worker has, and where it is not clear who is meant.

@@ -12,7 +12,7 @@ from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report, polls
 from bootstrap.config.values import duration
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
-from bootstrap.operations.workers.listing import Machine, store_of
+from bootstrap.operations.workers.listing import ListedWorker, store_of
 from hub.clients.lifecycle import stop_entry
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
@@ -27,12 +27,14 @@ POLL_EVERY = 2.0
 Clock = Callable[[], datetime]
 
 
-def running(machines: Sequence[Machine]) -> list[Machine]:
+def running(machines: Sequence[ListedWorker]) -> list[ListedWorker]:
     """Those that can be stopped."""
     return [one for one in machines if one.state in (State.PENDING, State.RUNNING)]
 
 
-def ask_to_stop(site: Site, machines: Sequence[Machine], now: datetime, *, unless_used: bool = False) -> None:
+def ask_to_stop(
+    site: Site, machines: Sequence[ListedWorker], now: datetime, *, unless_used: bool = False
+) -> None:
     """Put a stop request for each, as the hub does when a user presses Stop; `unless_used`: their users keep those on
     which they have a server by then. Raises StepFailed.
     """
@@ -47,7 +49,7 @@ def ask_to_stop(site: Site, machines: Sequence[Machine], now: datetime, *, unles
             raise StepFailed(f"EventBridge did not take every stop request, try again: {answer['Entries']}")
 
 
-def stop(site: Site, machines: Sequence[Machine], clock: Clock, report: Report) -> None:
+def stop(site: Site, machines: Sequence[ListedWorker], clock: Clock, report: Report) -> None:
     """Request it, and wait until all are stopped. Raises StepFailed that names those that go on running."""
     requested = running(machines)
     if requested:
@@ -56,7 +58,7 @@ def stop(site: Site, machines: Sequence[Machine], clock: Clock, report: Report) 
     await_stopped(site, [one for one in machines if one in requested or one.state == State.STOPPING], report)
 
 
-def await_stopped(site: Site, machines: Sequence[Machine], report: Report) -> None:
+def await_stopped(site: Site, machines: Sequence[ListedWorker], report: Report) -> None:
     """Until their records say that they cost nothing more."""
     store, left = store_of(site), [one.key for one in machines]
     for _ in polls(STOPS_WITHIN, every=POLL_EVERY):

@@ -14,7 +14,7 @@ from bootstrap.aws.errors import if_exists
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.errors import Refused, StepFailed
-from bootstrap.operations.workers.listing import Machine, store_of
+from bootstrap.operations.workers.listing import ListedWorker, store_of
 from bootstrap.operations.workers.stopping import stop
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
@@ -63,7 +63,7 @@ Step = Callable[[Worker], Worker]
 
 
 def terminate(
-    site: Site, machines: Sequence[Machine], clock: Clock, report: Report, *, with_home: bool
+    site: Site, machines: Sequence[ListedWorker], clock: Clock, report: Report, *, with_home: bool
 ) -> None:
     """Stop those that run, terminate what is stopped then, and say so in the records: the next login launches anew,
     with the old home.
@@ -92,7 +92,7 @@ def terminate(
         )
 
 
-def _end(site: Site, machine: Machine, clock: Clock) -> bool:
+def _end(site: Site, machine: ListedWorker, clock: Clock) -> bool:
     """Terminate it if it is stopped; False if it is not, or its user is logging in."""
     store = store_of(site)
     worker = store.get(machine.key)
@@ -102,7 +102,7 @@ def _end(site: Site, machine: Machine, clock: Clock) -> bool:
     return end_stopped(site, store, machine.key, machine.instance_id, TERMINATED, clock)
 
 
-def mark_terminated(store: WorkerStore, machine: Machine, clock: Clock) -> None:
+def mark_terminated(store: WorkerStore, machine: ListedWorker, clock: Clock) -> None:
     """In the record of this very instance; EC2's event says the same, when it comes."""
     now = clock()
 
@@ -132,7 +132,7 @@ def _is_gone(site: Site, instance_id: str) -> bool:
     return not found or found[0]["State"]["Name"] == "terminated"
 
 
-def _refuse_homes_on_root_disks(machines: Sequence[Machine]) -> None:
+def _refuse_homes_on_root_disks(machines: Sequence[ListedWorker]) -> None:
     """A home without a disk of its own is deleted with the instance, which needs `with_home`."""
     lost = [one.key for one in machines if one.instance_id and one.home_volume is None]
     if lost:
@@ -142,7 +142,7 @@ def _refuse_homes_on_root_disks(machines: Sequence[Machine]) -> None:
         )
 
 
-def _refuse_foreign_homes(site: Site, machines: Sequence[Machine]) -> None:
+def _refuse_foreign_homes(site: Site, machines: Sequence[ListedWorker]) -> None:
     """Before anything is done: a record may name a disk that is not this cluster's."""
     for machine in machines:
         tags = _home_tags(site, machine)
@@ -153,7 +153,7 @@ def _refuse_foreign_homes(site: Site, machines: Sequence[Machine]) -> None:
             )
 
 
-def _home_tags(site: Site, machine: Machine) -> dict[str, str] | None:
+def _home_tags(site: Site, machine: ListedWorker) -> dict[str, str] | None:
     """None where there is no home disk, or no more."""
     if machine.home_volume is None:
         return None
@@ -162,7 +162,7 @@ def _home_tags(site: Site, machine: Machine) -> dict[str, str] | None:
     return instances.tags_of(found[0]) if found else None
 
 
-def _delete_home(site: Site, machine: Machine, clock: Clock, report: Report) -> None:
+def _delete_home(site: Site, machine: ListedWorker, clock: Clock, report: Report) -> None:
     volume = machine.home_volume
     if volume is None:
         return
