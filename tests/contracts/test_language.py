@@ -29,7 +29,7 @@ CHECKED = (
     "bootstrap/config",
     "bootstrap/costs",
     "bootstrap/errors.py",
-    "bootstrap/local/cloud/formation",
+    "bootstrap/local",
     "bootstrap/machines",
     "bootstrap/operations",
     "bootstrap/preflight",

@@ -156,7 +156,7 @@ class Cloud:
             settings.operator_secret,
         )
         launching = Launching(emulator, machines, self._lifecycle, images, self.faults, self.tokens)
-        # EC2's checks of a new instance take about as long as it was pending, or longer.
+        # EC2's checks of a new instance take at least the time that it was pending.
         statuses = Statuses(machines, time.time, settings.boot_time, settings.describe_lag)
         ec2 = Ec2(
             emulator, machines, self._lifecycle, launching, self.hypervisor, statuses, settings.describe_lag

@@ -48,7 +48,7 @@ class Call:
     action: str
     form: Mapping[str, str]
     authorization: Authorization | None
-    principal: str = "nobody"
+    principal: str = "anonymous"
 
 
 def read_call(request: Request) -> Call:
