@@ -6,7 +6,7 @@ import pytest
 
 from bootstrap.aws.stacks import Next, next_of
 from bootstrap.cluster.steps.step import UNKNOWN, Change, Kind, changes_in, compared
-from bootstrap.local.cloud.formation.change_sets import recreation, resource_changes
+from bootstrap.local.cloud.cloudformation.change_sets import recreation, resource_changes
 from tests.bootstrap.templates import variants
 
 

@@ -12,6 +12,9 @@ from werkzeug import Response
 
 from bootstrap.local import processes
 from bootstrap.local.cloud.account import Account, apply_bucket_policies
+from bootstrap.local.cloud.cloudformation.api import Formation
+from bootstrap.local.cloud.cloudformation.engine import Engine
+from bootstrap.local.cloud.cloudformation.provider import clients
 from bootstrap.local.cloud.cloudwatch.alarm_watch import AlarmWatch
 from bootstrap.local.cloud.cloudwatch.api import CloudWatch
 from bootstrap.local.cloud.cloudwatch.metrics import MetricStore, Monitor
@@ -24,9 +27,6 @@ from bootstrap.local.cloud.ec2.rules import ClientTokens, State
 from bootstrap.local.cloud.emulator import Emulator, read_snapshot, take_snapshot, write_snapshot
 from bootstrap.local.cloud.events import EventBridge, Events, instance_event
 from bootstrap.local.cloud.faults import Faults
-from bootstrap.local.cloud.formation.api import Formation
-from bootstrap.local.cloud.formation.engine import Engine
-from bootstrap.local.cloud.formation.provider import clients
 from bootstrap.local.cloud.gateway.authentication import Identities
 from bootstrap.local.cloud.gateway.call_log import CallLog
 from bootstrap.local.cloud.gateway.control import Control

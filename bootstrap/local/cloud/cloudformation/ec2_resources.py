@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from bootstrap.local.cloud.formation.provider import (
+from bootstrap.local.cloud.cloudformation.provider import (
     Client,
     Created,
     Properties,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
-from bootstrap.local.cloud.formation.model import Made, Template
+from bootstrap.local.cloud.cloudformation.model import Made, Template
 
 IN_TEXT = re.compile(r"\$\{([A-Za-z0-9:]+)(?:\.([A-Za-z0-9.]+))?\}")
 PSEUDO = "AWS::"

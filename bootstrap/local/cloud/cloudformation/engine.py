@@ -12,12 +12,12 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.aws.errors import code_of
+from bootstrap.local.cloud.cloudformation import ec2_resources as ec2
+from bootstrap.local.cloud.cloudformation import other_resources as other
+from bootstrap.local.cloud.cloudformation.model import STACK_TYPE, Made, Stack, StackEvent, Template
+from bootstrap.local.cloud.cloudformation.provider import Client, Provider
+from bootstrap.local.cloud.cloudformation.resolving import creation_order, deletion_order, resolve
 from bootstrap.local.cloud.emulator import Emulator
-from bootstrap.local.cloud.formation import ec2_resources as ec2
-from bootstrap.local.cloud.formation import other_resources as other
-from bootstrap.local.cloud.formation.model import STACK_TYPE, Made, Stack, StackEvent, Template
-from bootstrap.local.cloud.formation.provider import Client, Provider
-from bootstrap.local.cloud.formation.resolving import creation_order, deletion_order, resolve
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.local.cloud.formation.provider import (
+from bootstrap.local.cloud.cloudformation.provider import (
     Client,
     Created,
     Properties,

@@ -9,12 +9,12 @@ from uuid import uuid4
 from werkzeug import Response
 
 from bootstrap.local.cloud import wire
+from bootstrap.local.cloud.cloudformation.change_sets import resource_changes
+from bootstrap.local.cloud.cloudformation.engine import KINDS, Engine
+from bootstrap.local.cloud.cloudformation.model import ChangeSet, Stack, Template
+from bootstrap.local.cloud.cloudformation.resolving import creation_order
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError
-from bootstrap.local.cloud.formation.change_sets import resource_changes
-from bootstrap.local.cloud.formation.engine import KINDS, Engine
-from bootstrap.local.cloud.formation.model import ChangeSet, Stack, Template
-from bootstrap.local.cloud.formation.resolving import creation_order
 from bootstrap.local.cloud.wire import Call
 
 Handler = Callable[[Call], Response]
