@@ -49,6 +49,7 @@ def refuse(problems: Sequence[Problem], *, as_json: bool) -> None:
 
 
 def show_warnings(problems: Sequence[Problem]) -> None:
+    """A line on standard error for each problem that does not prevent `up`."""
     for problem in problems:
         if not problem.refuses:
             click.echo(f"note: {problem.line}", err=True)

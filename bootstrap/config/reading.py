@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from bootstrap.config.contradictions import contradictions
 from bootstrap.config.document import LARGEST, Document, KeyPath, WrongSetting, parse, quoted, suggestion
-from bootstrap.config.settings import ClusterSettings, fields_of
+from bootstrap.config.settings import ClusterSettings, field_at, fields_of
 from bootstrap.config.values import NOT_A_NUMBER, duration_text
 from bootstrap.errors import SettingsError
 
@@ -104,7 +104,7 @@ def _message(path: KeyPath, error: ErrorDetails) -> str:
         return f"must hold indented lines below it{_with_keys(path)}"
     if isinstance(given, list | dict):
         return "must be one value, not a list or further lines below it"
-    field = _field(path)
+    field = field_at(path)
     if field is not None and kind == "enum" and isinstance(field.annotation, type):
         known = [str(one) for one in field.annotation if issubclass(field.annotation, StrEnum)]
         return f"{quoted(given)} is unknown: {suggestion(str(given), known)}"
@@ -123,20 +123,8 @@ def _bounds(field: FieldInfo) -> str:
     return f"{KINDS[field.annotation]} from {least} to {most}, without quotes"  # type: ignore[index]
 
 
-def _field(path: KeyPath) -> FieldInfo | None:
-    """The declaration of the setting at a place, if there is one."""
-    kind: Any = ClusterSettings
-    field = None
-    for part in path:
-        field = fields_of(kind).get(str(part))
-        if field is None:
-            return None
-        kind = field.annotation
-    return field
-
-
 def _with_keys(path: KeyPath) -> str:
-    field = _field(path)
+    field = field_at(path)
     known = fields_of(field.annotation) if field else {}
     return f", with {', '.join(known)}" if known else ", like `name: value`"
 
@@ -144,7 +132,7 @@ def _with_keys(path: KeyPath) -> str:
 def _meant(path: KeyPath) -> str:
     """The setting that was meant: one of this section, or one of the same name in another one."""
     *above, name = path
-    section = _field(tuple(above))
+    section = field_at(above)
     elsewhere = [
         other for other, field in fields_of(ClusterSettings).items()
         if is_dataclass(field.annotation) and name in fields_of(field.annotation)

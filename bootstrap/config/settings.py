@@ -3,7 +3,7 @@
 `reading` reads them from cluster.yaml; `writing` writes them there in this order, with their docstrings as comments.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -212,3 +212,15 @@ def fields_of(kind: Any) -> dict[str, FieldInfo]:
         hints = get_type_hints(IdlePolicy, include_extras=True)
         return {name: FieldInfo.from_annotation(hint) for name, hint in hints.items()}
     return getattr(kind, "__pydantic_fields__", {})
+
+
+def field_at(path: Iterable[str | int]) -> FieldInfo | None:
+    """The declaration of the setting at a key path like ("workers", "disk"), if there is one."""
+    kind: Any = ClusterSettings
+    field = None
+    for part in path:
+        field = fields_of(kind).get(str(part))
+        if field is None:
+            return None
+        kind = field.annotation
+    return field

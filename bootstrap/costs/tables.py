@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -62,42 +62,6 @@ SAMPLE = ClusterSettings(
     workers=Workers(types=("t3.medium",), disk=8, home_disk=3),
 )
 EGRESS_ITEMS = ("NAT gateway", "workers' public addresses", "manager as NAT instance")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedFormula:
-    """cloudJHub's documented formula, `M + N * (T*A + SS * (SC + PC))`, US dollars a month."""
-
-    manager: float
-    """M: the manager."""
-    users: int
-    """N."""
-    hours: float
-    """A: hours a user."""
-    hour: float
-    """T: an instance, an hour."""
-    storage: float
-    """SS: GB a user."""
-    storage_gb: float
-    """SC: a GB of disk."""
-    snapshot_gb: float
-    """PC: a GB of snapshot."""
-
-    @property
-    def compute(self) -> float:
-        return self.users * self.hour * self.hours
-
-    @property
-    def disks(self) -> float:
-        return self.users * self.storage * self.storage_gb
-
-    @property
-    def snapshots(self) -> float:
-        return self.users * self.storage * self.snapshot_gb
-
-    @property
-    def total(self) -> float:
-        return self.manager + self.compute + self.disks + self.snapshots
 
 
 def egress_costs(users: int, hours: float) -> dict[Egress, tuple[float, float]]:

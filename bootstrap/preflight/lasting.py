@@ -19,6 +19,7 @@ FIRST_OF_AWS = 4
 
 
 def problems(site: Site) -> Iterator[Problem]:
+    """Changes that cannot be made."""
     built = _interface(site)
     wanted = site.settings.manager.private_address
     if built:

@@ -15,6 +15,7 @@ from hub.config.authenticators import secrets_of
 
 
 def problems(site: Site) -> Iterator[Problem]:
+    """Problems of logging in."""
     settings = site.settings
     yield from _users(site)
     login = settings.login

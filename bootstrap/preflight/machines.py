@@ -16,6 +16,7 @@ from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
 
 
 def type_problems(site: Site) -> Iterator[Problem]:
+    """Instance types or zones that do not exist."""
     settings = site.settings
     manager_zone, worker_zones = zones(site)
     offered = offers(site, [*settings.workers.types, settings.manager.type])
@@ -111,6 +112,7 @@ class Wanted:
 
 
 def image_problems(site: Site) -> Iterator[Problem]:
+    """Images that do not exist or do not fit their machines."""
     for wanted in images(site):
         try:
             found = base_image(site.aws, wanted.base, architecture(wanted.instance_type))

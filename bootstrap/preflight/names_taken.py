@@ -16,6 +16,7 @@ OTHERS = ("403", "AccessDenied")
 
 
 def problems(site: Site) -> Iterator[Problem]:
+    """Names that are taken."""
     yield from judge_owners(site.cluster, site.settings.owner, _owners(site))
     yield from _other_network(site)
     yield from bucket(site)

@@ -68,6 +68,7 @@ def needs(site: Site) -> list[Need]:
 
 
 def problems(site: Site) -> Iterator[Problem]:
+    """Missing permissions, or a warning where they cannot be checked."""
     caller = site.aws.caller
     if caller.endswith(":root"):
         yield warning(

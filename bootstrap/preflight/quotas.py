@@ -41,6 +41,7 @@ class Vcpus:
 
 
 def problems(site: Site) -> Iterator[Problem]:
+    """Quotas that are too small."""
     for vcpus in _vcpus(site):
         yield from judge_vcpus(vcpus)
     yield from _addresses(site)

@@ -33,6 +33,7 @@ class Subnet:
 
 
 def problems(site: Site) -> Iterator[Problem]:
+    """Problems of the network."""
     network = site.settings.network
     if not network.is_ours:
         yield from _existing(site)

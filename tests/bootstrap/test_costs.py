@@ -1,6 +1,6 @@
 """The bill: agrees with the figures the design started from and with cloudJHub's own formula, term by term."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,11 +11,47 @@ from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
 from bootstrap.costs.model import reports_an_hour, watched_hour
-from bootstrap.costs.tables import SAMPLE, SeedFormula, egress_costs, egress_table
+from bootstrap.costs.tables import SAMPLE, egress_costs, egress_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
 IDLENESS = DOCS.with_name("idleness.md")
 EACH_MINUTE = replace(SAMPLE, timing=Timing(report_period=timedelta(minutes=1)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedFormula:
+    """cloudJHub's documented formula, `M + N * (T*A + SS * (SC + PC))`, US dollars a month."""
+
+    manager: float
+    """M: the manager."""
+    users: int
+    """N."""
+    hours: float
+    """A: hours a user."""
+    hour: float
+    """T: an instance, an hour."""
+    storage: float
+    """SS: GB a user."""
+    storage_gb: float
+    """SC: a GB of disk."""
+    snapshot_gb: float
+    """PC: a GB of snapshot."""
+
+    @property
+    def compute(self) -> float:
+        return self.users * self.hour * self.hours
+
+    @property
+    def disks(self) -> float:
+        return self.users * self.storage * self.storage_gb
+
+    @property
+    def snapshots(self) -> float:
+        return self.users * self.storage * self.snapshot_gb
+
+    @property
+    def total(self) -> float:
+        return self.manager + self.compute + self.disks + self.snapshots
 
 
 def dollars(items: list[Item], *names: str) -> float:

@@ -3,6 +3,7 @@
 import getpass
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,9 @@ from bootstrap.cli.new_cluster.questions import (
 )
 from bootstrap.cli.options import NameValue, counted, file_option, yes_option
 from bootstrap.cluster import users as kept
-from bootstrap.config.choices import Egress, Https
 from bootstrap.config.document import WrongSetting
 from bootstrap.config.reading import settings_in
-from bootstrap.config.settings import ClusterSettings
+from bootstrap.config.settings import ClusterSettings, field_at
 from bootstrap.config.writing import text
 from bootstrap.errors import SettingsError
 from hub.users.names import People
@@ -32,48 +32,31 @@ from hub.users.names import People
 NO_DOMAIN = "-"
 
 # A flag for each key that init asks for, and for others that people set at the beginning.
-FLAGS: Mapping[str, tuple[str, Any, str]] = {
-    "cluster": ("--cluster", str, "Name of the cluster."),
-    "region": ("--region", str, "Region of AWS."),
-    "owner": ("--owner", str, "Who is responsible for the machines; their Owner tag."),
-    "users": ("--users", int, "How many users are expected."),
-    "hours": ("--hours", float, "Hours a month that each works."),
-    "network.name": ("--network", str, "Name of the network; clusters of the same name share one."),
-    "network.egress": (
-        "--egress",
-        click.Choice([one.value for one in Egress]),
-        "How workers reach the internet.",
-    ),
-    "network.vpc": ("--vpc", str, "An existing VPC."),
-    "network.manager_subnet": ("--manager-subnet", str, "Its public subnet for the manager."),
-    "network.worker_subnets": ("--worker-subnet", str, "A subnet of it for workers; may be repeated."),
-    "workers.types": ("--type", str, "An instance type; may be repeated, the first is the default."),
-    "workers.disk": ("--disk", int, "Root disk of each worker in GB."),
-    "workers.home_disk": ("--home-disk", int, "Home disk of each user in GB; 0 for none."),
-    "workers.base": ("--base", str, "What the worker image is built from."),
-    "workers.image": ("--image", str, "A ready AMI for workers, instead of building one."),
-    "manager.type": ("--manager-type", str, "The manager's instance type."),
-    "manager.base": ("--manager-base", str, "What the manager runs on."),
-    "manager.domain": ("--domain", str, "The hub's name in the DNS; - for none."),
-    "manager.https": (
-        "--https",
-        click.Choice([one.value for one in Https]),
-        "Where the certificate comes from.",
-    ),
-    "manager.email": ("--email", str, "Let's Encrypt's contact."),
-    "manager.certificate": ("--certificate", str, "Your own certificate, PEM."),
-    "manager.key": ("--key", str, "Its key, PEM."),
-    "login.authenticator": ("--authenticator", str, "How users log in."),
-    "policy.idle_timeout": ("--idle-timeout", str, "Stop a machine that has not been used for this long."),
-}
+FLAGS: Mapping[str, str] = {
+    "cluster": "--cluster", "region": "--region", "owner": "--owner", "users": "--users", "hours": "--hours",
+    "network.name": "--network", "network.egress": "--egress", "network.vpc": "--vpc",
+    "network.manager_subnet": "--manager-subnet", "network.worker_subnets": "--worker-subnet",
+    "workers.types": "--type", "workers.disk": "--disk", "workers.home_disk": "--home-disk", "workers.base": "--base",
+    "workers.image": "--image", "manager.type": "--manager-type", "manager.base": "--manager-base",
+    "manager.domain": "--domain", "manager.https": "--https", "manager.email": "--email",
+    "manager.certificate": "--certificate", "manager.key": "--key", "login.authenticator": "--authenticator",
+    "policy.idle_timeout": "--idle-timeout",
+}  # fmt: skip
 LISTS = ("network.worker_subnets", "workers.types")
 
 
 def _flagged(command: Any) -> Any:
-    """The command with an option for each of the flags, named by its key."""
-    for key, (flag, kind, help_text) in reversed(list(FLAGS.items())):
+    """The command with an option for each of the flags, named by its key and described as in cluster.yaml."""
+    for key, flag in reversed(list(FLAGS.items())):
+        field = field_at(key.split("."))
+        kind, about = (field.annotation, field.description or "") if field else (str, "")
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            value: Any = click.Choice([one.value for one in kind])
+        else:
+            value = kind if kind in (int, float) else str
+        described = f"{key}: {about}{'; may be repeated' * (key in LISTS)}."
         parameter = key.replace(".", "__")
-        command = click.option(flag, parameter, type=kind, multiple=key in LISTS, help=help_text)(command)
+        command = click.option(flag, parameter, type=value, multiple=key in LISTS, help=described)(command)
     return command
 
 
@@ -225,7 +208,7 @@ def _accepted(answers: Answers, file: Path) -> ClusterSettings:
         return _settings(answers, file)
     except WrongSetting as error:
         key = error.key.rstrip("0123456789").rstrip(".")  # of one in a list, the list's
-        flag = "--option" if key.startswith("login.options") else FLAGS[key][0] if key in FLAGS else key
+        flag = "--option" if key.startswith("login.options") else FLAGS.get(key, key)
         raise SettingsError(f"{flag}: {error.message}" if flag else error.message) from error
 
 

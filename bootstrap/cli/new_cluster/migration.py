@@ -73,6 +73,7 @@ class Migration:
     notes: list[str] = field(default_factory=list)
 
     def put(self, section: str, key: str, value: Any) -> None:
+        """Sets a setting of a section."""
         self.answers.setdefault(section, {})[key] = value
 
 
