@@ -31,7 +31,7 @@ DOUBT_AFTER = timedelta(seconds=20)
 CHECK_EVERY = timedelta(seconds=2)
 MOST_ATTEMPTS = 5
 MOST_SILENCES = 2
-STOPPED_FOR_SILENCE = "the hub, because nothing on it answered,"
+STOPPED_FOR_SILENCE = "the hub, because it did not answer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,6 @@ class Membership:
             return
         for server, spawner in list(user.spawners.items()):
             if spawner.active and not spawner.pending:
-                spawner.stop_requested_by = "the operator, who removed the user,"
+                spawner.stop_requested_by = "the operator, who removed the user"
                 await self._app.proxy.delete_user(user, server)
                 await user.stop(server)

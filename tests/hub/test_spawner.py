@@ -263,7 +263,7 @@ async def test_a_machine_that_never_answers_is_stopped_and_started_again_by_the_
     assert await case.spawner.start() == "http://127.77.1.4:8888"
     [(key, instance_id, by, _)] = case.stops.sent
     assert (key, instance_id) == ("ada", "i-00000001")
-    assert "nothing on it answered" in by
+    assert "it did not answer" in by
     assert marks == ["i-00000001"]
     assert case.spawner.given_up == ""
 
@@ -633,7 +633,7 @@ async def test_a_silent_machine_is_asked_to_stop_in_these_words(cases: Cases) ->
     with pytest.raises(StartFailed) as failed:
         await case.spawner.start()
     assert (failed.value.jupyterhub_message, failed.value.reason) == (SILENT, "start")
-    by = "the hub, because nothing on it answered,"
+    by = "the hub, because it did not answer"
     assert case.stops.sent == [("ada", "i-00000001", by, NOON)] * (MOST_SILENCES - 1)
     assert (steps.KNOWN, "Your machine is i-00000001") in await told(case)
     assert (
