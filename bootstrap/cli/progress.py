@@ -18,7 +18,7 @@ from bootstrap.errors import Interrupted, Refused
 
 
 class StepReporter:
-    """A `bootstrap.cluster.building.Reporter` for people. Told from several threads."""
+    """A `bootstrap.cluster.building.Reporter` for people. Called from several threads."""
 
     def __init__(self, progress: Progress | None, console: Console) -> None:
         self._progress = progress

@@ -1,5 +1,5 @@
 """The settings of a cluster: their declaration, and reading and writing them as `cluster.yaml`.
 
-Nothing here asks AWS: what only an account can tell is checked by `bootstrap.preflight`. The machines import `choices`
+Nothing here calls AWS: `bootstrap.preflight` checks what only an account can answer. The machines import `choices`
 alone, so that they need no pydantic.
 """

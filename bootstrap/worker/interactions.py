@@ -1,4 +1,4 @@
-"""Tells what a person does from what a browser does by itself, and hooks into Jupyter Server to see both.
+"""Distinguishes what a person does from what a browser does by itself, and hooks into Jupyter Server to see both.
 
 An open tab polls kernels, terminals, sessions and directories, re-creates its widgets at each reconnection, saves a
 notebook because a kernel printed into it, and answers a terminal's questions. None of that is a person.

@@ -99,7 +99,7 @@ def _stops(cluster: str, region: str) -> Widget:
 
 
 def _decisions(cluster: str, region: str) -> Widget:
-    """As `lifecycle_app.use_cases.records.tell` logs them."""
+    """As `lifecycle_app.use_cases.records.add_entry` logs them."""
     query = (
         "fields @timestamp, @message "
         "| filter @message like /worker .*: (decision|stop|release|repair|report) / "

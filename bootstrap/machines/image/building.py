@@ -39,7 +39,7 @@ def wanted(site: Site) -> Recipe:
     return recipe(site.settings, base, bundle.current(), names.bucket(site.cluster, site.aws))
 
 
-def build(site: Site, made_of: Recipe, now: datetime, tell: Report, *, again: bool = False) -> str:
+def build(site: Site, made_of: Recipe, now: datetime, report: Report, *, again: bool = False) -> str:
     """The id of a new image that can be launched. Its builder is always terminated.
 
     A builder or an image of an interrupted run is used if it still fits, and removed if not; with `again`, no image is
@@ -47,57 +47,57 @@ def build(site: Site, made_of: Recipe, now: datetime, tell: Report, *, again: bo
     """
     made = images.of_content(site.aws, site.cluster, made_of.content)
     if made is not None and made.state == "pending" and not again:
-        tell(f"image {made.image} is already being created")
-        images.await_available(site.aws, made.image, tell)
-        remove_builders(site, tell)
+        report(f"image {made.image} is already being created")
+        images.await_available(site.aws, made.image, report)
+        remove_builders(site, report)
         return made.image
-    with _builder(site, made_of, tell) as builder:
-        versions = _set_up(site, builder, tell)
+    with _builder(site, made_of, report) as builder:
+        versions = _set_up(site, builder, report)
         request = image_request(site.settings, made_of, builder, versions, now)
         image = site.aws.client("ec2").create_image(**request)["ImageId"]
-        tell(f"making image {image} of it")
-        images.await_available(site.aws, image, tell)
+        report(f"making image {image} of it")
+        images.await_available(site.aws, image, report)
     return image
 
 
-def remove_builders(site: Site, tell: Report, *, but_of: str = "") -> None:
+def remove_builders(site: Site, report: Report, *, but_of: str = "") -> None:
     """Terminate builders of earlier runs, except those that build this content."""
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     left = [one["InstanceId"] for one in found if not but_of or tags_of(one).get(TAG_CONTENT) != but_of]
     if left:
-        tell(f"removing the builder {', '.join(left)} of an earlier run")
-        instances.terminate(site.aws, left, site.cluster, tell)
+        report(f"removing the builder {', '.join(left)} of an earlier run")
+        instances.terminate(site.aws, left, site.cluster, report)
 
 
 @contextmanager
-def _builder(site: Site, made_of: Recipe, tell: Report) -> Iterator[str]:
-    remove_builders(site, tell, but_of=made_of.content)
+def _builder(site: Site, made_of: Recipe, report: Report) -> Iterator[str]:
+    remove_builders(site, report, but_of=made_of.content)
     bucket = names.bucket(site.cluster, site.aws)
     key, content = packages_object(site.settings.workers.packages)
     site.aws.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     if found:
         builder = found[0]["InstanceId"]
-        tell(f"the builder {builder} of an interrupted run goes on")
+        report(f"the builder {builder} of an interrupted run goes on")
     else:
         request = launch_request(site.settings, made_of, site.network(), site.place()["WorkerGroup"])
         builder = instances.launch(site.aws, request)
-        tell(f"the builder {builder} sets itself up")
+        report(f"the builder {builder} sets itself up")
     try:
         yield builder
     finally:
         instances.end(site.aws, [builder], site.cluster)
         site.aws.client("s3").delete_object(Bucket=bucket, Key=key)
-    instances.await_gone(site.aws, [builder], tell)
+    instances.await_gone(site.aws, [builder], report)
 
 
-def _set_up(site: Site, builder: str, tell: Report) -> dict[str, str]:
+def _set_up(site: Site, builder: str, report: Report) -> dict[str, str]:
     """The versions that the builder reports, once it has powered itself off."""
 
     def progress(state: str, waited: float) -> str:
         return f"the builder {builder} installs what workers need ({waited / 60:.0f} min, {state})"
 
-    instances.await_state(site.aws, builder, "stopped", SET_UP_WITHIN, tell, progress)
+    instances.await_state(site.aws, builder, "stopped", SET_UP_WITHIN, report, progress)
     console = ""
     for _ in polls(CONSOLE_WITHIN):
         console = site.aws.client("ec2").get_console_output(InstanceId=builder).get("Output", "")

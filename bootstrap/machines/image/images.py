@@ -64,9 +64,9 @@ def choose(aws: Aws, cluster: str, image: str) -> None:
         SettingsStore(cluster, aws.region).put_image(image)
 
 
-def await_available(aws: Aws, image: str, tell: Report) -> None:
+def await_available(aws: Aws, image: str, report: Report) -> None:
     """Wait until an image can be launched. Raises StepFailed if it fails, or takes more than an hour."""
-    progress, state, reason = sparing(tell), "pending", ""
+    progress, state, reason = sparing(report), "pending", ""
     for waited in polls(AVAILABLE_WITHIN):
         found = aws.client("ec2").describe_images(
             Filters=[{"Name": "image-id", "Values": [image]}]  # EC2 may not know a new one by its id yet
@@ -91,21 +91,21 @@ def superfluous(found: Sequence[WorkerImage], used: set[str], kept: int = KEPT) 
     return [one for one in found[kept:] if one.image not in used and one.state != "pending"]
 
 
-def prune(aws: Aws, cluster: str, tell: Report) -> None:
+def prune(aws: Aws, cluster: str, report: Report) -> None:
     """Remove the images that are neither in use nor among the newest, with the snapshots of removed ones."""
     used = {*used_by_workers(aws, cluster)}
     if chosen := current(aws, cluster):
         used.add(chosen)
     for one in superfluous(images(aws, cluster), used):
-        tell(f"removing the old image {one.image}")
+        report(f"removing the old image {one.image}")
         _deregister(aws, one.image)
     remove_snapshots(aws, cluster)
 
 
-def remove_all(aws: Aws, cluster: str, tell: Report) -> None:
+def remove_all(aws: Aws, cluster: str, report: Report) -> None:
     """Remove every image that the cluster built. Machines that were launched from them keep running."""
     for one in images(aws, cluster):
-        tell(f"removing the image {one.image}")
+        report(f"removing the image {one.image}")
         _deregister(aws, one.image)
     remove_snapshots(aws, cluster)
 

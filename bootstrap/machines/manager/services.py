@@ -168,7 +168,7 @@ def caddyfile(config: ManagerConfig) -> str:
         "email": _caddy_word(config.email) if config.email and not is_ours else None,
         "certificate": CERTIFICATE if is_ours else None,
         "key": KEY,
-        # A browser that was told to insist on HTTPS lets no user past an unknown certificate.
+        # With HSTS a browser lets no user past an unknown certificate.
         "hsts": None if config.https is Https.SELF_SIGNED else f'"max-age={YEAR}{scope}"',
         "static": HUB_STATIC,
         "year": YEAR,
