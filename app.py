@@ -32,8 +32,8 @@ log = logging.getLogger("lifecycle_app.handlers")
 
 
 class Event(CloudWatchEvent):  # type: ignore[misc]  # Chalice publishes no types
-    """An event as it came. Chalice's own class raises KeyError for what is missing, and the platform tries again;
-    `events` refuses it."""
+    """An event as it arrived. Chalice's own class raises KeyError for a missing field, and Lambda retries; `events`
+    refuses it."""
 
     def _extract_attributes(self, event_dict: object) -> None:
         pass
@@ -43,7 +43,7 @@ app = Chalice(app_name="cloudjhub")
 deployed = triggers()
 
 ONE_WORKER_TAKES = 110_000
-"""Milliseconds, if CloudWatch, the hub (asked twice) and EC2 all keep silent as long as they can."""
+"""Milliseconds, if CloudWatch, the hub (asked twice) and EC2 all run into their timeouts."""
 
 
 @app.on_cw_event({"source": [EC2_SOURCE], "detail-type": [EC2_STATE_CHANGE]})
@@ -102,20 +102,20 @@ def reconcile(event: CloudWatchEvent) -> object:
 
 
 def accepted(event: CloudWatchEvent, now: datetime) -> Mapping[str, Any]:
-    """What came with the event, if it is of this account and region, and of these days."""
+    """The event's payload, if it is of this account and region and recent. Raises EventRefused."""
     return events.accepted(event.to_dict(), event.context.invoked_function_arn, now)
 
 
 def handled(act: Callable[[datetime], object]) -> object:
-    """What `act` answers, done at the present time. A refused event is told of; trouble is logged, and raised
-    again so that the platform tries once more."""
+    """The result of `act` at the present time. A refused event is logged; any other error is logged and raised again,
+    so that Lambda retries."""
     try:
         return act(utc_now())
     except EventRefused as refusal:
         log.info("ignored: %s: %s", type(refusal).__name__, refusal)
         return {"ignored": str(refusal)}
     except BadRecord as bad:
-        # Once more would not mend it; reconcile tells the administrator, and brings the state right when it is mended.
+        # A retry would not fix it: reconcile reports it, and updates the state once it is fixed.
         log.error("left alone: %s", bad)
         return {"left alone": str(bad)}
     except Exception:
@@ -124,7 +124,7 @@ def handled(act: Callable[[datetime], object]) -> object:
 
 
 def is_time_left(event: CloudWatchEvent) -> bool:
-    """Is there time for one more worker before the platform ends this run?"""
+    """Is there time for one more worker before Lambda ends this run?"""
     return bool(event.context.get_remaining_time_in_millis() > ONE_WORKER_TAKES)
 
 

@@ -1,4 +1,4 @@
-"""Doing the same for many, at the same time where there are threads for it."""
+"""One action for many workers: in turn, or in threads, in batches."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AT_ONCE = 100
-"""Each waits for the hub and AWS most of its time; so many connections both bear without noticing."""
+"""Threads. Each waits for the hub and AWS most of its time, and both can take so many connections."""
 
 
 class MapAll(Protocol):
-    """What an act answered for each of the things, in their order. An error of one is raised when all are done."""
+    """The results of `act` for all items, in their order. An error is raised once all are done."""
 
-    def __call__(self, act: Callable[[T], R], things: Sequence[T], /) -> list[R]: ...
+    def __call__(self, act: Callable[[T], R], items: Sequence[T], /) -> list[R]: ...
 
 
-def one_by_one(act: Callable[[T], R], things: Sequence[T], /) -> list[R]:
+def one_by_one(act: Callable[[T], R], items: Sequence[T], /) -> list[R]:
     """One after the other."""
-    return [act(thing) for thing in things]
+    return [act(item) for item in items]
 
 
-def in_threads(act: Callable[[T], R], things: Sequence[T], /) -> list[R]:
-    """All at once: give it a handful (`batches`)."""
-    with ThreadPoolExecutor(max(1, len(things))) as threads:
-        return list(threads.map(act, things))
+def in_threads(act: Callable[[T], R], items: Sequence[T], /) -> list[R]:
+    """All at the same time: pass one of the `batches`."""
+    with ThreadPoolExecutor(max(1, len(items))) as threads:
+        return list(threads.map(act, items))
 
 
-def batches(things: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The things in order, as many as are done at once. The first one comes alone: what it has to open, connections and
-    the hub's token among it, is there for all others.
+def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The items in order, in batches of `AT_ONCE`. The first item is a batch of its own: the connections that it opens
+    and the hub's token that it reads serve all others.
     """
-    yield from filter(None, (things[:1],))
-    for start in range(1, len(things), AT_ONCE):
-        yield things[start : start + AT_ONCE]
+    yield from filter(None, (items[:1],))
+    for start in range(1, len(items), AT_ONCE):
+        yield items[start : start + AT_ONCE]

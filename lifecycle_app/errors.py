@@ -3,18 +3,18 @@
 LifecycleError
 ├── SettingsError          the environment lacks a variable, or has a wrong value in it
 ├── EventRefused           an event that is not acted upon, with the reason
-│   ├── MalformedEvent     lacks what it must have
-│   ├── ForeignEvent       is about something that is no worker of ours
+│   ├── MalformedEvent     lacks a required field
+│   ├── ForeignEvent       is not about a worker of this cluster
 │   └── OtherCluster       is about another cluster's worker
 ├── RecordError
-│   ├── RecordConflict     somebody else wrote the record since it was read
-│   ├── BadRecord          there is one, but it cannot be understood, or DynamoDB does not take it
+│   ├── RecordConflict     the record was written since it was read
+│   ├── BadRecord          it cannot be understood, or DynamoDB does not take it
 │   └── StoreUnavailable   DynamoDB could not be asked, or did not answer
 │       └── NoTable        the table does not exist
-├── NotNow                 cannot be done at this moment: the platform brings the event again
+├── NotNow                 cannot be done now: Lambda retries the event
 ├── HubError
-│   ├── HubUnreachable     nobody listens there: the hub is down
-│   └── HubAnswerOdd       it answered, but not what was asked: nothing is known
+│   ├── HubUnreachable     no connection: the hub is down
+│   └── HubAnswerOdd       the answer cannot be used: nothing is known
 └── CloudError             an AWS call failed, with its code
     └── StopRejected       EC2 did not accept StopInstances
 """
@@ -33,11 +33,11 @@ class EventRefused(LifecycleError):
 
 
 class MalformedEvent(EventRefused):
-    """The event lacks what it must have, or has something else there."""
+    """The event lacks a required field, or has something else there."""
 
 
 class ForeignEvent(EventRefused):
-    """The event is about something that is no worker of ours."""
+    """The event is not about a worker of this cluster."""
 
 
 class OtherCluster(EventRefused):
@@ -49,14 +49,14 @@ class RecordError(LifecycleError):
 
 
 class RecordConflict(RecordError):
-    """Somebody else wrote the record since it was read: read again, decide again."""
+    """The record was written since it was read: read again, decide again."""
 
 
 class BadRecord(RecordError):
-    """A record that cannot be understood, or that DynamoDB does not take: of this worker nothing is known, and nobody
-    may guess, launch or overwrite. It says nothing about any other worker.
+    """A record that cannot be understood, or that DynamoDB does not take. Nothing is known of this worker, so nothing
+    may be guessed, launched or overwritten. It says nothing about any other worker.
 
-    `instance_id` and `home_volume` are what can still be read of it, "" where that is nothing.
+    `instance_id` and `home_volume` are as far as they can be read, else "".
     """
 
     def __init__(self, key: str, problem: str, instance_id: str = "", home_volume: str = "") -> None:
@@ -76,23 +76,23 @@ class NoTable(StoreUnavailable):
 
 
 class NotNow(LifecycleError):
-    """What an event asks for cannot be done at this moment: the platform brings it again."""
+    """The event's request cannot be carried out now: Lambda retries it."""
 
 
 class HubError(LifecycleError):
-    """The hub was of no help."""
+    """The hub could not be asked, or its answer could not be used."""
 
 
 class HubUnreachable(HubError):
-    """Nobody listens at the hub's address, or only the proxy before it: the hub is down."""
+    """There is no connection to the hub, or only to the proxy in front of it: the hub is down."""
 
 
 class HubAnswerOdd(HubError):
-    """The hub answered, but not what was asked for: nothing is known."""
+    """The hub's answer cannot be used: nothing is known."""
 
 
 class CloudError(LifecycleError):
-    """An AWS call failed; `code` is AWS's own word for it."""
+    """An AWS call failed; `code` is AWS's error code."""
 
     def __init__(self, operation: str, code: str, message: str) -> None:
         super().__init__(f"{operation}: {code}: {message}")

@@ -1,4 +1,4 @@
-"""What the environment says. Nothing else reads it."""
+"""The lifecycle app's settings, from its environment variables. No other module reads them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Settings:
     report_period: timedelta
     history_kept: timedelta
     hub_certificate: str | None = None
-    """The hub's own certificate (PEM), if no authority vouches for it."""
+    """The hub's own certificate (PEM), if no public authority has signed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
-    """What the rules are made of when the functions are deployed."""
+    """What the functions' triggers are deployed with."""
 
     cluster: str
     record_schedule: str
@@ -40,7 +40,7 @@ class Triggers:
 
 
 def settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings. Raises SettingsError that names what is missing or wrong."""
+    """The settings. Raises SettingsError that names the missing or wrong variable."""
     return Settings(
         cluster=_cluster(environment),
         hub_api=_hub_api(environment),
@@ -52,7 +52,7 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def triggers(environment: Mapping[str, str] = os.environ) -> Triggers:
-    """What the rules are made of. Needs nothing to be set: Chalice asks on any machine."""
+    """What the triggers are deployed with. No variable is required: Chalice imports the app on any machine."""
     return Triggers(
         cluster=environment.get("CLOUDJHUB_CLUSTER") or "dev",
         record_schedule=environment.get("CLOUDJHUB_RECORD_SCHEDULE") or RECORD_SCHEDULE,
@@ -72,7 +72,7 @@ def _cluster(environment: Mapping[str, str]) -> str:
     value = _required(environment, "CLOUDJHUB_CLUSTER")
     if not CLUSTER_NAME.match(value):
         raise SettingsError(
-            f"CLOUDJHUB_CLUSTER is no cluster name (a letter and up to 31 of a-z, 0-9 and -): {value!r}"
+            f"CLOUDJHUB_CLUSTER is not a cluster name (a letter and up to 31 of a-z, 0-9 and -): {value!r}"
         )
     return value
 
@@ -80,7 +80,7 @@ def _cluster(environment: Mapping[str, str]) -> str:
 def _hub_api(environment: Mapping[str, str]) -> str:
     value = _required(environment, "CLOUDJHUB_HUB_API")
     if not value.startswith(("https://", "http://")):
-        raise SettingsError(f"CLOUDJHUB_HUB_API is no http or https address: {value!r}")
+        raise SettingsError(f"CLOUDJHUB_HUB_API is not an http or https address: {value!r}")
     return value
 
 
@@ -89,14 +89,14 @@ def _certificate(environment: Mapping[str, str]) -> str | None:
     if not value:
         return None
     if not is_certificate(value):
-        raise SettingsError("CLOUDJHUB_HUB_CERTIFICATE is no single certificate in PEM")
+        raise SettingsError("CLOUDJHUB_HUB_CERTIFICATE is not one certificate in PEM")
     if not environment.get("CLOUDJHUB_HUB_API", "").startswith("https://"):
-        raise SettingsError("CLOUDJHUB_HUB_CERTIFICATE is set, but CLOUDJHUB_HUB_API is no https address")
+        raise SettingsError("CLOUDJHUB_HUB_CERTIFICATE is set, but CLOUDJHUB_HUB_API is not an https address")
     return value + "\n"
 
 
 def _report_period(environment: Mapping[str, str]) -> int:
-    """Seconds, as CloudWatch knows periods: some below a minute, whole minutes above."""
+    """Seconds: one of the periods that CloudWatch has, some below a minute and whole minutes above."""
     seconds = _number(environment, "CLOUDJHUB_REPORT_PERIOD", int(REPORT_PERIOD.total_seconds()), 1, 3600)
     if seconds not in (1, 5, 10, 20, 30) and seconds % 60:
         raise SettingsError(

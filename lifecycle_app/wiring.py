@@ -1,4 +1,4 @@
-"""Builds the real adapters, once for each cold start."""
+"""Builds the adapters, once for each cold start."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from lifecycle_app.use_cases import Service
 
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=20)
 QUICK = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=10)
-"""For what is asked before each decision: the next sweep asks again."""
+"""For what each decision needs: the next sweep tries again."""
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=12)
 
 
 @cache
 def wired() -> Service:
-    """The service on real AWS. Raises SettingsError that names what the environment lacks."""
+    """The service on AWS. Raises SettingsError that names the missing or wrong variable."""
     return build(settings())
 
 
 def build(chosen: Settings) -> Service:
-    """The service of one cluster. Nothing is asked of AWS or the hub yet."""
-    # boto3 would add a sixth to the cold start, for resources that nobody here uses.
+    """The service of one cluster. Neither AWS nor the hub is called yet."""
+    # boto3 would add a sixth to the cold start, for resources that are not used here.
     client = get_session().create_client
     cloudwatch = client("cloudwatch", config=QUICK)
-    # It is asked before each decision by the time.
+    # Each decision by time calls it first.
     compare_clocks(cloudwatch, utc_now)
     token = SecretParameter(AtFirstUse(lambda: client("ssm", config=QUICK)), chosen.hub_token_parameter)
-    # What EC2 can do fills megabytes, and most runs have nothing to ask of it.
+    # EC2's service model has megabytes, and most runs do not call EC2.
     reader = AtFirstUse(lambda: client("ec2", config=PATIENT))
     stopper = AtFirstUse(lambda: client("ec2", config=ONCE))
     return Service(
@@ -59,9 +59,9 @@ def build(chosen: Settings) -> Service:
 
 
 class AtFirstUse:
-    """An AWS client that is made at its first use: loading all that a service can do takes a good part of a cold start.
+    """An AWS client that is created when it is first used: loading a service model takes a good part of a cold start.
 
-    One at a time, whatever the threads: sessions make clients for one thread only.
+    One at a time, since botocore sessions are not thread-safe.
     """
 
     _making = Lock()
@@ -78,7 +78,7 @@ class AtFirstUse:
 
 
 class SecretParameter:
-    """A SecureString in Parameter Store, read when it is first needed."""
+    """A SecureString in Parameter Store, read when it is first needed and then kept."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
@@ -86,7 +86,7 @@ class SecretParameter:
         self._value: str | None = None
 
     def value(self) -> str:
-        """The secret. Raises HubAnswerOdd if it cannot be read: the hub cannot be asked then."""
+        """The secret. Raises HubAnswerOdd if it cannot be read: then the hub cannot be asked."""
         if self._value is None:
             try:
                 with aws_errors("GetParameter"):
@@ -97,5 +97,5 @@ class SecretParameter:
         return self._value
 
     def forget(self) -> None:
-        """Reads it anew next time."""
+        """Reads it again next time."""
         self._value = None

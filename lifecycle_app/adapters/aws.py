@@ -1,7 +1,4 @@
-"""AWS's errors as our own.
-
-Whether this machine's clock is right, by the time that AWS tells with each of its answers.
-"""
+"""AWS's errors as ours, and a check of this machine's clock by the time in AWS's answers."""
 
 from __future__ import annotations
 
@@ -27,13 +24,13 @@ def aws_errors(operation: str) -> Iterator[None]:
     except ClientError as error:
         described = error.response["Error"]
         raise CloudError(operation, described["Code"], described["Message"]) from error
-    except (BotoCoreError, ResponseParserError) as error:  # the latter is none of the former
+    except (BotoCoreError, ResponseParserError) as error:  # the latter is not one of the former
         raise CloudError(operation, "NoAnswer", str(error)) from error
 
 
 def split_refused(instance_ids: Sequence[str], refusal: str) -> tuple[Sequence[str], Sequence[str]]:
-    """A call for several instances is refused for one of them: those that EC2 names in its refusal, and the others; two
-    halves where it names none, or all.
+    """The instances of a refused call in two parts to try separately: those that EC2 names in its refusal, and the
+    others; two halves where it names none, or all.
     """
     named = set(re.findall(r"i-[0-9a-f]+", refusal)) & set(instance_ids)
     if named and len(named) < len(instance_ids):
@@ -48,21 +45,21 @@ MOST_SKEW = timedelta(minutes=2)
 
 
 class ClockWrong(BotoCoreError):
-    """By this clock nobody can tell how long ago anything was."""
+    """This machine's clock is wrong, so that it cannot be known how long ago anything was."""
 
     fmt = "it is {theirs} by AWS's clock, and {ours} by this machine's"
 
 
 def compare_clocks(client: Any, clock: Callable[[], datetime]) -> None:
-    """From now on the client's calls raise ClockWrong where AWS tells another time than `clock`."""
+    """From now on the client's calls raise ClockWrong if the time in AWS's answer differs from `clock`."""
     client.meta.events.register("after-call", partial(_compare, clock))
 
 
 def _compare(clock: Callable[[], datetime], http_response: Any, **_: object) -> None:
-    told = http_response.headers.get("date")
+    date = http_response.headers.get("date")
     try:
-        theirs = parsedate_to_datetime(told or "")
-    except ValueError:  # no time, or none that anybody understands
+        theirs = parsedate_to_datetime(date or "")
+    except ValueError:  # no time, or not one that can be read
         return
     ours = clock()
     if theirs.tzinfo is not None and abs(theirs - ours) > MOST_SKEW:

@@ -29,31 +29,31 @@ log = logging.getLogger(__name__)
 METRICS_A_CALL = 500
 ALARMS_A_CALL = 100
 SHORT_ALARM_PERIODS = (10, 20, 30)
-"""Seconds; besides these, alarms know whole minutes only."""
+"""Seconds; other periods of alarms are whole minutes."""
 SHORT_ALARMS_EVERY = timedelta(seconds=10)
-"""So often CloudWatch evaluates alarms of less than a minute, over periods that end just then; others each minute.
+"""CloudWatch evaluates alarms with periods below a minute so often, over periods that end then; others each minute.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 """
 LONGEST_BY_MINUTES = timedelta(days=1)
-"""What an alarm may look back on, unless its period is an hour or more."""
+"""An alarm may look back so far, unless its period is an hour or more."""
 LONGEST_BY_HOURS = timedelta(days=7)
 SHORT_PERIODS_KEPT = timedelta(hours=3)
-"""So long CloudWatch keeps figures of less than a minute."""
+"""CloudWatch keeps datapoints of less than a minute for so long."""
 CLOCKS_DIFFER = timedelta(minutes=5)
-"""AWS takes requests from clocks that differ by so much."""
+"""AWS accepts requests from clocks that differ by so much."""
 MINUTE = timedelta(minutes=1)
 AHEAD = timedelta(minutes=10)
-"""So far ahead reports are asked for, too: this function's clock may be slow, a worker's fast. Life that lies ahead is
-life; and if much lies ahead, a clock is wrong."""
+"""Reports of the time to come are read too: this function's clock may be slow, or a worker's fast. Activity in them
+counts; and if they are far ahead, a clock is wrong."""
 MEASURED_EVERY = timedelta(minutes=5)
-"""EC2's own figures, without detailed monitoring."""
+"""EC2's own metrics, without detailed monitoring."""
 MEASURES_MISSED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class IdleAlarm:
-    """What tells one idle alarm from another: looks back on `datapoints` periods, rings below `threshold`."""
+    """An idle alarm: it looks back on `datapoints` periods, and fires if all are below `threshold`."""
 
     period: timedelta
     datapoints: int
@@ -62,7 +62,7 @@ class IdleAlarm:
 
 @dataclass(slots=True)
 class _Series:
-    """One metric's figures, oldest first."""
+    """One metric's datapoints, oldest first."""
 
     points: list[tuple[datetime, float]] = field(default_factory=list)
     is_whole: bool = False
@@ -77,13 +77,13 @@ class CloudWatch:
         self._period = report_period
 
     def put_idle_alarm(self, instance_id: str, policy: Policy) -> None:
-        """Sets the alarm that rings when the worker has been idle for as long as its policy allows."""
+        """Creates or updates the alarm that fires when the worker has been idle for its policy's timeout."""
         alarm = idle_alarm(policy, self._period)
         with aws_errors("PutMetricAlarm"):
             self._client.put_metric_alarm(**alarm_request(self._cluster, instance_id, alarm))
 
     def delete_idle_alarms(self, instance_ids: Sequence[str]) -> None:
-        """Removes these instances' alarms; those that do not exist are no error."""
+        """Deletes these instances' alarms, if they exist."""
         names = [idle_alarm_name(self._cluster, instance_id) for instance_id in instance_ids]
         with aws_errors("DeleteAlarms"):
             for chunk in _chunks(names, ALARMS_A_CALL):
@@ -91,7 +91,7 @@ class CloudWatch:
 
     def idle_alarms(self) -> dict[str, IdleAlarm]:
         """The cluster's idle alarms, by instance."""
-        # With the `i-`: another cluster's name may go on as this one's alarms do.
+        # With the `i-`: another cluster's name may begin like this one's alarms.
         prefix = idle_alarm_prefix(self._cluster)
         pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix + "i-")
         with aws_errors("DescribeAlarms"):
@@ -102,26 +102,26 @@ class CloudWatch:
             }
 
     def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
-        """Is this the alarm that the policy asks for?"""
+        """Is this the alarm for this policy?"""
         return alarm == idle_alarm(policy, self._period)
 
     def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
-        """What each worker reported since then: one metric a worker, as many workers a call as it takes."""
+        """The reports of each worker since then, its level only; many workers in each call."""
         step = query_period(self._period, now - since)
         queries = [self._query(METRIC_LEVEL, instance_id, step) for instance_id in instance_ids]
         answers = self._data(queries, since, now, step)
         return {
-            instance_id: self._told(told, step)
-            for instance_id, told in zip(instance_ids, answers, strict=True)
+            instance_id: self._reported(series, step)
+            for instance_id, series in zip(instance_ids, answers, strict=True)
         }
 
     def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
-        """All that CloudWatch knows of one worker over the times that its policy looks back on."""
+        """All that CloudWatch knows of one worker over the time that its policy looks back on."""
         back = looked_back(policy, self._period)
         return self._evidence([instance_id], back, policy.hung_after, now)[instance_id]
 
     def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]:
-        """The evidence of each instance, by its policy; those that look back equally far are asked about together."""
+        """The evidence of each instance, by its policy; those that look back equally far are read in the same calls."""
         alike: dict[tuple[timedelta, timedelta], list[str]] = {}
         for instance_id, policy in policies.items():
             back = looked_back(policy, self._period)
@@ -141,27 +141,27 @@ class CloudWatch:
         measures = [_query("AWS/EC2", "CPUUtilization", one, MINUTE) for one in instance_ids]
         measured = self._data(measures, now - hung_after, now, MINUTE)
         return {
-            one: self._judged(one, told, step, _percents(cpu, now - hung_after, now))
-            for one, told, cpu in zip(instance_ids, reported, measured, strict=True)
+            one: self._combined(one, series, step, _percents(cpu, now - hung_after, now))
+            for one, series, cpu in zip(instance_ids, reported, measured, strict=True)
         }
 
-    def _judged(
-        self, instance_id: str, told: Sequence[_Series], step: timedelta, cpu: tuple[float, ...]
+    def _combined(
+        self, instance_id: str, series: Sequence[_Series], step: timedelta, cpu: tuple[float, ...]
     ) -> Evidence:
-        activity, *details = told
+        activity, *details = series
         if not activity.is_whole:
-            log.warning("%s: CloudWatch tells a part of its reports only", instance_id)
+            log.warning("%s: CloudWatch has returned only a part of its reports", instance_id)
         highest = {
-            name: max(value for _, value in told.points)
-            for name, told in zip(METRIC_DETAILS, details, strict=True)
-            if told.points
+            name: max(value for _, value in one.points)
+            for name, one in zip(METRIC_DETAILS, details, strict=True)
+            if one.points
         }
-        return replace(self._told(activity, step), cpu=cpu, details=highest)
+        return replace(self._reported(activity, step), cpu=cpu, details=highest)
 
-    def _told(self, activity: _Series, step: timedelta) -> Evidence:
-        """The reports, in figures of `step`: what a figure tells of ends with its step, not before.
+    def _reported(self, activity: _Series, step: timedelta) -> Evidence:
+        """The reports, from datapoints of `step` each: what a datapoint is about ends with its step, not before.
 
-        Where a step holds several reports, there is one figure of them, and none is missed before a whole step is.
+        Where a step has several reports, they are one datapoint, and none is missing unless a whole step is.
         """
         period = max(self._period, step)
         reports = _reports((begin + step - period, value) for begin, value in activity.points)
@@ -173,7 +173,7 @@ class CloudWatch:
     def _data(
         self, queries: Sequence[Mapping[str, Any]], since: datetime, now: datetime, period: timedelta
     ) -> list[_Series]:
-        """The figures for each query, from the whole period on that `since` lies in to a little ahead of `now`."""
+        """The datapoints of each query, from the period of `since` to a little after `now`."""
         start = since - (since - EPOCH) % period
         until = now + max(AHEAD, (REPORTS_MISSED + 2) * self._period)
         found: list[_Series] = []
@@ -189,9 +189,9 @@ class CloudWatch:
 
 
 def idle_alarm(policy: Policy, report_period: timedelta) -> IdleAlarm:
-    """The alarm that suits the policy, within what CloudWatch allows, and no finer than what the decision goes by.
+    """The alarm for the policy, within CloudWatch's limits, and not finer than the data of the decision.
 
-    For a longer timeout it rings too early: nobody is stopped then, and the sweep comes when the worker is due.
+    For a timeout beyond those limits it fires too early: the worker is kept then; the sweep stops it once it is due.
     """
     step = query_period(report_period, looked_back(policy, report_period))
     period = max(alarm_period(report_period), step)
@@ -202,7 +202,7 @@ def idle_alarm(policy: Policy, report_period: timedelta) -> IdleAlarm:
 
 
 def _found_alarm(found: Mapping[str, Any]) -> IdleAlarm:
-    """The alarm as it stands; one that somebody has changed into something else suits nobody, and is set anew."""
+    """The alarm as it is; one that was changed into something else fits no policy, and is updated."""
     try:
         level = Level(found["Threshold"])
         return IdleAlarm(timedelta(seconds=found["Period"]), found["EvaluationPeriods"], level)
@@ -211,32 +211,32 @@ def _found_alarm(found: Mapping[str, Any]) -> IdleAlarm:
 
 
 def alarm_period(report_period: timedelta) -> timedelta:
-    """The shortest period an alarm may have for reports that come so often."""
+    """The shortest period of an alarm for this report period."""
     seconds = report_period.total_seconds()
     short = [allowed for allowed in SHORT_ALARM_PERIODS if allowed >= seconds]
     return timedelta(seconds=short[0] if short else ceil(seconds / 60) * 60)
 
 
 def looked_back(policy: Policy, report_period: timedelta) -> timedelta:
-    """How far back a decision by this policy asks for reports."""
+    """How far back a decision by this policy reads reports."""
     return max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * report_period
 
 
 def query_period(report_period: timedelta, back: timedelta) -> timedelta:
-    """The period to ask for: no longer than from one evaluation of the alarm to the next, if figures so short are kept.
+    """The period to query: at most the time between two evaluations of the alarm, if CloudWatch keeps such datapoints.
 
-    An alarm's periods end when it is evaluated, wherever the clock's own periods end. By figures of the clock's periods
-    it would ring before their last one with life has been over for the whole timeout, and nobody would be stopped.
+    An alarm's periods end when it is evaluated, not with the clock's periods. With datapoints of the clock's periods,
+    it would fire before the last one with activity has been over for the whole timeout, and the worker would be kept.
     """
     is_kept = back <= SHORT_PERIODS_KEPT - CLOCKS_DIFFER
     return min(report_period, SHORT_ALARMS_EVERY) if report_period < MINUTE and is_kept else MINUTE
 
 
 def alarm_request(cluster: str, instance_id: str, alarm: IdleAlarm) -> dict[str, Any]:
-    """PutMetricAlarm's arguments. Missing reports do not ring: they tell nothing."""
+    """PutMetricAlarm's arguments. Missing reports do not fire it: they are unknown."""
     return {
         "AlarmName": idle_alarm_name(cluster, instance_id),
-        "AlarmDescription": f"{instance_id} of cluster {cluster} shows no sign of life",
+        "AlarmDescription": f"{instance_id} of cluster {cluster} shows no activity",
         "ActionsEnabled": False,
         "Namespace": metric_namespace(cluster),
         "MetricName": METRIC_LEVEL,
@@ -262,21 +262,21 @@ def _query(namespace: str, name: str, instance_id: str, period: timedelta) -> di
 
 
 def _series(results: Iterable[Mapping[str, Any]], ids: Sequence[str]) -> list[_Series]:
-    """What was told of each of the ids; nothing, and not whole, where there is no answer for one.
+    """The datapoints of each id; empty and incomplete where the answer has none.
 
-    Each page of a long answer but the last one says that it is a part. Figures that nobody can have reported, below
-    nothing or beyond all numbers, tell that the others may be wrong too.
+    Each page of a long answer except the last says that it is a part. Values that no worker reports, negative or not
+    finite, mean that the others may be wrong too.
     """
     found = {one: _Series() for one in ids}
     failed: set[str] = set()
     for result in results:
-        told = found.get(result.get("Id", ""))
-        if told is None:
-            raise CloudError("GetMetricData", "OddAnswer", f"nobody asked for {result.get('Id')!r}")
+        series = found.get(result.get("Id", ""))
+        if series is None:
+            raise CloudError("GetMetricData", "OddAnswer", f"an unknown id: {result.get('Id')!r}")
         times, values = result.get("Timestamps", ()), result.get("Values", ())
         if len(times) != len(values):
-            raise CloudError("GetMetricData", "OddAnswer", f"{len(values)} figures of {len(times)} times")
-        told.points += [
+            raise CloudError("GetMetricData", "OddAnswer", f"{len(values)} values for {len(times)} times")
+        series.points += [
             (at.astimezone(UTC), value) for at, value in zip(times, values, strict=True) if isfinite(value)
         ]
         status = result.get("StatusCode", "Complete")
@@ -284,28 +284,28 @@ def _series(results: Iterable[Mapping[str, Any]], ids: Sequence[str]) -> list[_S
             isfinite(value) and value >= 0 for value in values
         ):
             failed.add(result["Id"])
-        told.is_whole = status == "Complete" and result["Id"] not in failed
-    for told in found.values():
-        told.points.sort()
+        series.is_whole = status == "Complete" and result["Id"] not in failed
+    for series in found.values():
+        series.points.sort()
     return list(found.values())
 
 
 def _percents(measured: _Series, since: datetime, now: datetime) -> tuple[float, ...]:
-    """EC2's own figures, if they tell of the whole time without a hole; nothing is known otherwise."""
+    """EC2's own measurements, if they cover the whole time without a gap; else empty: nothing is known."""
     times = [since, *(at for at, _ in measured.points), now]
-    has_hole = any(later - earlier > MEASURES_MISSED * MEASURED_EVERY for earlier, later in pairwise(times))
-    if not measured.is_whole or has_hole:
+    has_gap = any(later - earlier > MEASURES_MISSED * MEASURED_EVERY for earlier, later in pairwise(times))
+    if not measured.is_whole or has_gap:
         return ()
     return tuple(percent for _, percent in measured.points)
 
 
 def _reports(points: Iterable[tuple[datetime, float]]) -> tuple[Report, ...]:
-    """Anything above the highest level is the highest: whatever is reported can only keep a worker up."""
+    """Values above the highest level count as the highest: whatever is reported can only keep a worker running."""
     return tuple(
         Report(at, Level(min(max(int(value), Level.QUIET), Level.INTERACTION))) for at, value in points
     )
 
 
-def _chunks(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(things), size):
-        yield things[start : start + size]
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,4 +1,4 @@
-"""Workers' instances in EC2: describes them and stops them. The only place that stops anything."""
+"""Workers' instances in EC2: describes and stops them. The only module that stops instances."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from lifecycle_app.model.worker import Instance, worker_key
 log = logging.getLogger(__name__)
 
 IDS_IN_A_FILTER = 200
-"""EC2 takes so many values in one filter."""
-UNKNOWN_OUTCOME = ("InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable")
-"""Codes after which EC2 may have stopped the instance or not."""
-NOT_LET_IN = ("RequestLimitExceeded", "Throttling", "ThrottlingException")
-"""Codes that come with a server's status, though EC2 has done nothing."""
+"""Values that EC2 accepts in one filter."""
+UNKNOWN_RESULT = ("InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable")
+"""Error codes after which EC2 may or may not have stopped the instance."""
+THROTTLED = ("RequestLimitExceeded", "Throttling", "ThrottlingException")
+"""Error codes of a throttled call: EC2 has done nothing, although the status is a server error."""
 WINDOW = 0.2
-"""Seconds for which a stop waits for others that may go with it."""
+"""Seconds for which a stop waits for others to share its call."""
 
 
 class Ec2:
     """EC2's view of one cluster's workers.
 
-    Every method raises CloudError if EC2 cannot be asked. `stopper` is a client that never tries again by
-    itself: a stop is only allowed while it is claimed.
+    Every method raises CloudError if EC2 cannot be asked. `stopper` is a client without retries: a stop is
+    only allowed while the worker is claimed.
     """
 
     def __init__(self, reader: Any, stopper: Any, cluster: str) -> None:
@@ -44,14 +44,14 @@ class Ec2:
         self._cluster = cluster
 
     def workers(self) -> list[Instance]:
-        """All instances with the cluster's tags, terminated ones too while EC2 remembers their tags."""
+        """All instances with the cluster's tags, terminated ones too while EC2 keeps their tags."""
         tags = {f"tag:{TAG_CLUSTER}": [self._cluster], f"tag:{TAG_ROLE}": [ROLE_WORKER]}
         return list(self._described(tags))
 
     def named(self, instance_ids: Sequence[str]) -> list[Instance]:
-        """Those of the instances that EC2 knows as workers, of whatever cluster.
+        """Those of the instances that EC2 lists as workers, of whatever cluster.
 
-        One that is missing need not be gone: EC2 tells late of new ones, and forgets tags of old ones.
+        One that is missing need not be gone: EC2 lists new ones late, and drops the tags of terminated ones.
         """
         chunks = range(0, len(instance_ids), IDS_IN_A_FILTER)
         return [
@@ -61,7 +61,7 @@ class Ec2:
         ]
 
     def knows(self, instance_id: str) -> bool:
-        """Does EC2 tell of the instance already, whosever it is? For some seconds it may not of a new one."""
+        """Does EC2 list the instance, worker or not? It may list a new one only after some seconds."""
         with aws_errors("DescribeInstances"):
             answer = self._reader.describe_instances(
                 Filters=[{"Name": "instance-id", "Values": [instance_id]}]
@@ -71,7 +71,7 @@ class Ec2:
     def stop(self, instance_id: str, *, force: bool = False) -> None:
         """Asks EC2 to stop the instance; `force` skips the operating system's own shutdown.
 
-        Raises StopRejected if EC2 refuses, and any other CloudError if nobody knows what it did.
+        Raises StopRejected if EC2 refuses, and any other CloudError if it is unknown what EC2 did.
         """
         try:
             self._stopper.stop_instances(InstanceIds=[instance_id], Force=force)
@@ -93,8 +93,8 @@ class Ec2:
 
 
 class StopBatches:
-    """A client that stops, for one instance a call; those that are asked for at the same moment become one of EC2's
-    calls. If it refuses that for one of them, the others still are stopped, and each hears what was said of its own.
+    """A client whose stops of one instance each, at the same time, become one call of EC2. If EC2 refuses it for one
+    instance, the others are still stopped, and each caller gets the answer about its own.
     """
 
     def __init__(self, client: Any, *, wait: Callable[[float], object] = sleep) -> None:
@@ -104,7 +104,7 @@ class StopBatches:
         self._asked: dict[str, Future[None]] = {}
 
     def stop_instances(self, InstanceIds: Sequence[str], Force: bool) -> None:  # noqa: N803 -- boto3's own names
-        """Raises what EC2 said of this instance."""
+        """Raises EC2's error about this instance."""
         if Force:
             self._client.stop_instances(InstanceIds=InstanceIds, Force=True)
             return
@@ -135,27 +135,27 @@ class StopBatches:
         try:
             self._client.stop_instances(InstanceIds=list(instance_ids), Force=False)
         except Exception as error:
-            # Whatever it is, those who wait for it must hear of it.
+            # Whatever it is, the callers that wait must get it.
             return error
         return None
 
 
 def _is_about_one(error: ClientError) -> bool:
-    """Is it refused for one of its instances, so that it may be tried for the others?"""
-    return not _may_have_been_done(error) and error.response["Error"]["Code"] not in NOT_LET_IN
+    """Is it refused because of one instance, so that the others can be tried again?"""
+    return not _may_have_been_done(error) and error.response["Error"]["Code"] not in THROTTLED
 
 
 def _may_have_been_done(error: ClientError) -> bool:
-    """A gateway's error, too, comes after EC2 may have stopped the instance."""
+    """May EC2 have stopped the instance? Also after a gateway's error."""
     code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return code in UNKNOWN_OUTCOME or (status >= 500 and code not in NOT_LET_IN)
+    return code in UNKNOWN_RESULT or (status >= 500 and code not in THROTTLED)
 
 
 def worker_instance(described: Mapping[str, Any]) -> Instance | None:
-    """An instance as DescribeInstances tells of it; None if it does not carry a worker's tags.
+    """An instance as DescribeInstances describes it; None if it does not have a worker's tags.
 
-    None, too, if EC2 tells of a state that nobody knows: then nothing is known of the instance.
+    None also if its state is not one that we know: then nothing is known of the instance.
     """
     tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
     if tags.get(TAG_ROLE) != ROLE_WORKER or not tags.get(TAG_CLUSTER):
@@ -166,7 +166,7 @@ def worker_instance(described: Mapping[str, Any]) -> Instance | None:
         return None
     word = described["State"]["Name"]
     if word not in EC2_STATES:
-        log.error("worker %s (%s): EC2 tells of a state %r", key, described["InstanceId"], word)
+        log.error("worker %s (%s): unknown state %r in EC2", key, described["InstanceId"], word)
         return None
     home = _home(described)
     return Instance(

@@ -1,4 +1,4 @@
-"""What the lifecycle app asks of the hub: to let go of a server, and who has which servers."""
+"""The hub's API for the lifecycle app: releasing a server, and which users have which servers."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from lifecycle_app.model.worker import Worker, worker_key
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 15
-"""For a whole answer, with the session that `pinning` makes."""
+"""For a whole answer, with the session of `hub_session`."""
 USERS_A_PAGE = 200
 MOST_PAGES = 250
 PAGES_SECONDS = 30
-"""No page is asked for after so long: `record_activity` has a minute for everything."""
+"""No further page is requested after so long: `record_activity` has a minute in all."""
 LARGEST_DRAIN = 64 * 1024
-"""Bytes of an answer, which goes into the history: DynamoDB takes 400 KB at a time."""
+"""Bytes of an answer, which goes into the history: an item of DynamoDB has at most 400 KB."""
 LARGEST_PAGE = 8 * 1024 * 1024
 LONGEST_REASON = 300
 NOBODY_BEHIND = (502, 503, 504)
-"""What a proxy or balancer answers when the hub behind it is down."""
+"""HTTP statuses of a proxy or balancer whose hub is down."""
 NOT_KNOWN_THERE = (401, 403)
 PAGED = "application/jupyterhub-pagination+json"
 
 
 @dataclass(frozen=True, slots=True)
 class DrainAnswer:
-    """Has the hub let go of the server? If not, why; and what it saw."""
+    """Has the hub released the server? If not, why; and what it observed."""
 
     drained: bool
     reason: str
@@ -47,7 +47,7 @@ class DrainAnswer:
 
 @dataclass(frozen=True, slots=True)
 class HubUser:
-    """A user with servers that run or start. `groups` is None if the hub may not tell."""
+    """A user with servers that run or start. `groups` is None if the token may not read them."""
 
     name: str
     groups: tuple[str, ...] | None
@@ -63,15 +63,15 @@ class Secret(Protocol):
         ...
 
     def forget(self) -> None:
-        """Reads it anew next time: it did not work, and may have been changed."""
+        """Reads it again next time: it was refused, and may have been changed."""
         ...
 
 
 class HubClient:
     """The hub's REST API with the lifecycle service's token.
 
-    Raises HubUnreachable only if nobody listens, or the proxy says that nobody does. Everything else that
-    is no plain answer is HubAnswerOdd, silence after the request included: the hub may have acted.
+    Raises HubUnreachable only if there is no connection, or the proxy says so. Anything else without a usable answer is
+    HubAnswerOdd, also a timeout after the request: the hub may have acted.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class HubClient:
         self._stopwatch = stopwatch
 
     def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
-        """Asks the hub to let go of the claimed worker's server, if the mode allows it.
+        """Asks the hub to release the claimed worker's server, if the mode allows it.
 
-        In mode idle, life below the level that `counts` does not forbid it.
+        In mode idle, activity below the level that `counts` does not forbid it.
         """
         asked: DrainRequest = {
             "worker": worker.key,
@@ -107,7 +107,7 @@ class HubClient:
         about = (answer.get("worker"), answer.get("instance_id"))
         drained, reason, evidence = (answer.get(name) for name in ("drained", "reason", "evidence"))
         if about != (worker.key, worker.instance_id):
-            raise HubAnswerOdd(f"drain of {worker.key}: an answer about something else: {_short(about)}")
+            raise HubAnswerOdd(f"drain of {worker.key}: the answer is about something else: {_short(about)}")
         if not isinstance(drained, bool) or not isinstance(reason, str) or not isinstance(evidence, Mapping):
             raise HubAnswerOdd(f"drain of {worker.key}: {_short(answer)}")
         return DrainAnswer(drained, _line(reason), {k: v for k, v in evidence.items() if _is_plain(v)})
@@ -119,7 +119,7 @@ class HubClient:
         ends, pages = self._stopwatch() + PAGES_SECONDS, 0
         while offset is not None:
             if pages == MOST_PAGES or (pages and self._stopwatch() > ends):
-                raise HubAnswerOdd(f"users: there is no end of them after {pages} pages")
+                raise HubAnswerOdd(f"users: no last page after {pages} pages")
             page = self._json(
                 "GET",
                 "/users",
@@ -140,8 +140,8 @@ class HubClient:
         try:
             with self._answer(method, path, headers=headers, **arguments) as answer:
                 sent = answer.raw.read(largest + 1, decode_content=False)
-        except (InvalidHeader, UnicodeError):  # its words would tell the token
-            raise HubAnswerOdd(f"{what}: the token for the hub is none") from None
+        except (InvalidHeader, UnicodeError):  # its message would show the token
+            raise HubAnswerOdd(f"{what}: the token for the hub cannot be a header") from None
         except (requests.RequestException, HTTPError) as error:
             kind = HubUnreachable if _nobody_listens(error) else HubAnswerOdd
             raise kind(_line(f"{what}: {error}")) from error
@@ -167,12 +167,12 @@ class HubClient:
         )
         try:
             return ask()
-        except requests.ConnectTimeout:  # some lost packets are no hub that is down
+        except requests.ConnectTimeout:  # some lost packets do not mean that the hub is down
             return ask()
 
 
 def _nobody_listens(error: requests.RequestException | HTTPError) -> bool:
-    """Is it sure that the request reached nobody, and that the address is right?"""
+    """Is it certain that the request was not received, and that the address is right?"""
     if isinstance(error, requests.ConnectTimeout):
         return True
     cause = error.args[0] if error.args else None
@@ -183,7 +183,7 @@ def _nobody_listens(error: requests.RequestException | HTTPError) -> bool:
 def _body(what: str, sent: bytes) -> Mapping[str, Any]:
     try:
         body = json.loads(sent, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:  # bytes that are no text are a ValueError, too
+    except (ValueError, RecursionError) as error:  # bytes that are not text are a ValueError, too
         raise HubAnswerOdd(f"{what}: not JSON: {_short(sent)}") from error
     if not isinstance(body, Mapping):
         raise HubAnswerOdd(f"{what}: not an object: {_short(sent)}")
@@ -191,20 +191,20 @@ def _body(what: str, sent: bytes) -> Mapping[str, Any]:
 
 
 def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _items(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     items = page.get("items")
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        raise HubAnswerOdd(f"users: no list of them: {_short(page)}")
+        raise HubAnswerOdd(f"users: not a list: {_short(page)}")
     return items
 
 
 def _next_offset(page: Mapping[str, Any], offset: int) -> int | None:
     pagination = page.get("_pagination")
     if not isinstance(pagination, Mapping) or "next" not in pagination:
-        raise HubAnswerOdd(f"users: nothing tells where the next page begins: {_short(page)}")
+        raise HubAnswerOdd(f"users: no offset of the next page: {_short(page)}")
     following = pagination["next"]
     if following is None:
         return None
@@ -212,7 +212,7 @@ def _next_offset(page: Mapping[str, Any], offset: int) -> int | None:
         if following["offset"] > offset:
             return int(following["offset"])
         raise HubAnswerOdd(f"users: the page after {offset} begins at {following['offset']}")
-    raise HubAnswerOdd(f"users: the next page begins nowhere: {_short(following)}")
+    raise HubAnswerOdd(f"users: not an offset of the next page: {_short(following)}")
 
 
 def _user(item: Mapping[str, Any]) -> HubUser:
@@ -220,7 +220,7 @@ def _user(item: Mapping[str, Any]) -> HubUser:
     if not isinstance(name, str) or not isinstance(servers, Mapping):
         raise HubAnswerOdd(f"users: a user without name or servers: {_short(item)}")
     if not (groups is None or (isinstance(groups, list) and all(map(_is_name, groups)))):
-        raise HubAnswerOdd(f"users: {_short(name)} with groups that are none: {_short(groups)}")
+        raise HubAnswerOdd(f"users: {_short(name)} with invalid groups: {_short(groups)}")
     try:
         keys = frozenset(worker_key(name, server) for server, about in servers.items() if _is_up(about))
     except ValueError as error:
@@ -229,26 +229,26 @@ def _user(item: Mapping[str, Any]) -> HubUser:
 
 
 def _is_up(server: object) -> bool:
-    """Does the hub believe that it runs or is about to? A server that only exists by name does not."""
+    """Does it run or start by the hub? A stopped server is listed too, if it has a name."""
     if not isinstance(server, Mapping) or not isinstance(server.get("stopped", False), bool):
-        raise HubAnswerOdd(f"users: a server that is none: {_short(server)}")
+        raise HubAnswerOdd(f"users: not a server: {_short(server)}")
     return not server.get("stopped", False)
 
 
 def _is_name(thing: object) -> bool:
-    """Is it text that can be written down? JSON can tell halves of characters."""
+    """Is it text that can be encoded? JSON can have incomplete characters."""
     return isinstance(thing, str) and thing.encode(errors="ignore").decode() == thing
 
 
 def _is_plain(thing: object) -> bool:
-    """Can it be evidence: a figure, a word, or some of them?"""
+    """Can it be evidence: a number, a text, or a list of those?"""
     return isinstance(thing, str | int | float | None) or (
         isinstance(thing, list) and all(isinstance(one, str | int | float | None) for one in thing)
     )
 
 
 def _line(text: str) -> str:
-    """The text as one line of bounded length that can be written down, whatever is in it."""
+    """The text as one line of limited length that can be encoded."""
     kept = " ".join(text[: 2 * LONGEST_REASON].split())[:LONGEST_REASON]
     return kept.encode(errors="replace").decode()
 

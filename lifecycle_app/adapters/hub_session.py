@@ -1,7 +1,4 @@
-"""The HTTP session with the hub: with a pinned certificate it trusts that one and nothing else.
-
-HTTP answers that end: however slowly the other side talks, an answer is over when the time to read it is.
-"""
+"""The HTTP session with the hub. It can trust one pinned certificate only, and limits the time of a whole answer."""
 
 from __future__ import annotations
 
@@ -26,13 +23,13 @@ from lifecycle_app.concurrency import AT_ONCE
 def session(certificate: str | None) -> requests.Session:
     """A session that trusts exactly this certificate (PEM), or the public authorities where there is none.
 
-    Names and addresses are checked against the certificate in either case, and answers end in time.
+    Names and addresses are checked against the certificate in either case.
     """
     made = requests.Session()
     for scheme in ("http://", "https://"):
         made.mount(scheme, EndingAdapter())
     if certificate:
-        # Else REQUESTS_CA_BUNDLE or a .netrc would outweigh what is set here.
+        # Else REQUESTS_CA_BUNDLE or a .netrc would override it.
         made.trust_env = False
         made.verify = _file(certificate)
     return made
@@ -48,7 +45,7 @@ def is_certificate(text: str) -> bool:
 
 
 def _file(certificate: str) -> str:
-    """OpenSSL reads what it trusts from a file. It is written once for each cold start, and stays as long as that."""
+    """The path of a file with it, which OpenSSL reads; written once for each cold start."""
     handle, path = tempfile.mkstemp(prefix="cloudjhub-hub-", suffix=".pem")
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(certificate)
@@ -56,7 +53,7 @@ def _file(certificate: str) -> str:
 
 
 class EndingAdapter(HTTPAdapter):
-    """For a requests session: its read timeout holds for a whole answer, not for each piece that comes of it."""
+    """For a requests session: the read timeout limits the whole answer, not each part of it."""
 
     def __init__(self) -> None:
         super().__init__(pool_maxsize=AT_ONCE)
@@ -67,7 +64,7 @@ class EndingAdapter(HTTPAdapter):
 
 
 class EndingReader(io.RawIOBase):
-    """Reads what a socket brings until the time is over that the socket may take for one read. Raises TimeoutError."""
+    """Reads from a socket for at most the socket's timeout in all. Raises TimeoutError."""
 
     def __init__(
         self, sock: socket.socket, raw: io.RawIOBase, clock: Callable[[], float] = monotonic

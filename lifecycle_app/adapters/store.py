@@ -24,15 +24,15 @@ V = TypeVar("V", Worker, Entry)
 
 
 def log_bad(bad: BadRecord) -> None:
-    """Names it in the log."""
+    """Logs it."""
     log.error("%s", bad)
 
 
 class WorkerStore:
     """The workers and the history of one cluster. Every method raises StoreUnavailable if DynamoDB cannot be asked.
 
-    A record that cannot be used raises BadRecord where it alone is asked for; among others it is left out, and handed
-    to `on_bad`.
+    A record that cannot be used raises BadRecord where it is read alone; among others it is left out and passed to
+    `on_bad`.
     """
 
     def __init__(
@@ -79,13 +79,13 @@ class WorkerStore:
         return self.changed_since(EPOCH)
 
     def scan(self) -> Scan:
-        """All workers, and the records that cannot be used, of which it is the caller's to tell."""
+        """All workers, and the records that cannot be used, which the caller reports."""
         with available("all workers"):
             workers, bad = _sorted_out(self._workers.query(self._cluster, index_name="changed"), _worker)
         return Scan(workers, bad)
 
     def due(self, now: datetime) -> list[Worker]:
-        """Workers that cost money and should be looked at by now, longest due first."""
+        """Workers that cost money and are due for a check, longest due first."""
         with available("due workers"):
             condition = self._workers.due_at <= now
             return self._usable(self._workers.query(COSTS, condition, index_name="due"), _worker)
@@ -96,22 +96,22 @@ class WorkerStore:
             return self._usable(self._workers.query(COSTS, index_name="due"), _worker)
 
     def put(self, worker: Worker, now: datetime) -> Worker:
-        """The worker as written, if nobody has written its record since `worker` was read.
+        """The worker as written, if its record was not written since `worker` was read.
 
-        A worker whose version is 0 is created. Raises RecordConflict if somebody was faster, BadRecord if DynamoDB does
-        not take it.
+        A worker whose version is 0 is created. Raises RecordConflict if it was, and BadRecord if DynamoDB does not take
+        it.
         """
         written = replace(worker, version=worker.version + 1, changed_at=now)
         model = self._workers
         unchanged = model.version == worker.version if worker.version else model.worker.does_not_exist()
         with available(f"record of {worker.key}", worker.key):
-            # Not put: what a newer version has written beside what is known here stays.
+            # Not put: attributes that a newer version has written are kept.
             model(worker.key).update(self._actions(written), condition=unchanged)
         return written
 
     def add_history(self, entry: Entry) -> None:
-        """Keeps the entry until its time is over. Adding it again changes nothing. Raises BadRecord if DynamoDB does
-        not take it.
+        """Stores the entry until it expires. Adding it again changes nothing. Raises BadRecord if DynamoDB does not
+        take it.
         """
         record = self._history(
             worker=entry.key,
@@ -193,7 +193,7 @@ def _sorted_out(records: Iterable[R], read: Callable[[R], V]) -> tuple[list[V], 
 def _worker(record: WorkerRecord) -> Worker:
     if record.problem:
         raise BadRecord(record.worker, record.problem, record.instance_id or "", record.home_volume or "")
-    # What the index `due` does not hold is looked at by nobody, whatever time it bears.
+    # What is not in the index `due` is not checked, whatever its time.
     is_looked_at = record.costs is not None or not record.state.costs
     return Worker(
         key=record.worker,

@@ -33,14 +33,14 @@ R = TypeVar("R", bound="Row")
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-"""No time of ours is later, and with such as are, adding an hour may fail."""
+"""Later times are wrong, and adding an hour to them may fail."""
 HIGHEST = 10**12
 """More than any count of ours: writes, seconds."""
 INSTANCE_ID = re.compile(r"i-[0-9a-zA-Z-]{1,64}\Z")
 UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError)
 """What reading an attribute of the wrong type or value raises."""
 LONGEST_GROUP = 1000
-"""With more characters its policy could not be asked for: keys have 2048 bytes at most."""
+"""Characters. With more, its policy could not be read: keys have at most 2048 bytes."""
 
 
 class InstantAttribute(Attribute[datetime]):
@@ -56,7 +56,7 @@ class InstantAttribute(Attribute[datetime]):
     def deserialize(self, value: str) -> datetime:
         seconds = float(value)
         if not EARLIEST.timestamp() <= seconds < LATEST.timestamp():
-            raise ValueError(f"{value[:40]} is no time between {EARLIEST.year} and {LATEST.year}")
+            raise ValueError(f"{value[:40]} is not a time between {EARLIEST.year} and {LATEST.year}")
         return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -72,7 +72,7 @@ class CountAttribute(Attribute[int]):
     def deserialize(self, value: str) -> int:
         count = float(value)
         if not (self.least <= count <= HIGHEST and count.is_integer()):
-            raise ValueError(f"{value[:40]} is no count")
+            raise ValueError(f"{value[:40]} is not a count")
         return int(count)
 
 
@@ -83,7 +83,7 @@ class VersionAttribute(CountAttribute):
 
 
 class StateAttribute(Attribute[State]):
-    """One of EC2's words for a state."""
+    """One of EC2's states."""
 
     attr_type = STRING
 
@@ -92,7 +92,7 @@ class StateAttribute(Attribute[State]):
 
     def deserialize(self, value: str) -> State:
         if value not in set(State):
-            raise ValueError(f"{value[:40]!r} is none of {', '.join(State)}")
+            raise ValueError(f"{value[:40]!r} is not one of {', '.join(State)}")
         return State(value)
 
 
@@ -101,7 +101,7 @@ class InstanceIdAttribute(UnicodeAttribute):
 
     def deserialize(self, value: str) -> str:
         if not INSTANCE_ID.match(value):
-            raise ValueError(f"{value[:40]!r} is no instance id")
+            raise ValueError(f"{value[:40]!r} is not an instance id")
         return value
 
 
@@ -115,21 +115,21 @@ class GroupsAttribute(ListAttribute[Any]):
 
 
 class SettingAttribute(UnicodeAttribute):
-    """A text. Something else is read as words for it, which whoever expects JSON or an id refuses by name."""
+    """A text. Another type is read as a text that says so, and which is neither JSON nor an id."""
 
     def get_value(self, value: dict[str, Any]) -> str:
         return str(value[STRING]) if STRING in value else f"not text but of DynamoDB's type {_type(value)}"
 
 
 class Row(Model):
-    """A record that tells of itself what is wrong with it: one that cannot be read hides no other."""
+    """A record that knows what is wrong with it, so that one that cannot be read does not hide others."""
 
     problem = ""
     """What cannot be understood of it, attribute by attribute; those attributes are None."""
 
     @classmethod
     def from_raw_data(cls: type[R], data: dict[str, Any]) -> R:
-        """The record. An attribute that is not declared is no problem: a newer version may have written it."""
+        """The record. An attribute that is not declared is ignored: a newer version may have written it."""
         problems = {}
         try:
             record = super().from_raw_data(data)
@@ -141,7 +141,7 @@ class Row(Model):
         for attribute in cls.get_attributes().values():
             if not attribute.null and getattr(record, attribute.attr_name) is None:
                 problems.setdefault(attribute.attr_name, "is missing")
-        record.problem = "; ".join(f"{name} {words}" for name, words in sorted(problems.items()))
+        record.problem = "; ".join(f"{name} {problem}" for name, problem in sorted(problems.items()))
         return record
 
 
@@ -154,8 +154,7 @@ def _problems(model: type[Model], data: Mapping[str, Any]) -> dict[str, str]:
         try:
             attribute.deserialize(attribute.get_value(value))
         except AttributeDeserializationError:
-            words = f"is of DynamoDB's type {_type(value)}, not {attribute.attr_type}"
-            found[attribute.attr_name] = words
+            found[attribute.attr_name] = f"is of DynamoDB's type {_type(value)}, not {attribute.attr_type}"
         except UNREADABLE as error:
             found[attribute.attr_name] = f"is wrong: {error}"
     return found

@@ -245,7 +245,7 @@ def _hung(case: _Case) -> Decision | None:
     silent_since = _newest(case.life, case.evidence.last_report)
     if case.now < silent_since + policy.hung_after or not case.evidence.is_silent(case.now):
         return None
-    # Without EC2's own figures nothing is known: silence alone stops nobody.
+    # Without EC2's own measurements nothing is known: silence alone does not stop it.
     if not cpu or max(cpu) >= policy.hung_cpu:
         return None
     why = message(Reason.HUNG, since=silent_since, cpu=max(cpu), limit=policy.hung_after)

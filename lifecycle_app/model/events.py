@@ -1,4 +1,4 @@
-"""AWS event payloads as typed events. What cannot or must not be acted upon is refused, with the reason."""
+"""AWS event payloads as typed events. An event that cannot or must not be acted upon is refused with a reason."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ EC2_STATES = {state.value: state for state in State} | {"shutting-down": State.T
 ALARM_STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 INSTANCE_ID = re.compile(r"i-[0-9a-z]{1,32}")
 LONGEST_TEXT = 600
-"""More than the longest key of a worker has: two names of 255 characters."""
+"""Characters; more than the longest worker key, which has two names of 255."""
 AHEAD = timedelta(hours=1)
-"""So far in the future an event may seem to lie, if this function's clock is wrong. A state recorded for a later time
-would make everything that really happens old news."""
+"""An event may be so far in the future, if this function's clock is wrong. A state recorded for a later time would make
+all real events older than the record."""
 KEPT = timedelta(days=7)
-"""No event is under way for so long: EventBridge and Lambda give up within a day or two."""
+"""Older events are refused: EventBridge and Lambda give up within a day or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """An instance of the account, ours or not, came into a state."""
+    """An instance of the account, a worker or not, changed its state."""
 
     instance_id: str
     state: State
@@ -44,7 +44,7 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class IdleAlarm:
-    """A worker's idle alarm came into a state; `rings` in only one of them."""
+    """A worker's idle alarm changed its state; `fires` if it is ALARM now."""
 
     instance_id: str
     at: datetime
@@ -53,7 +53,7 @@ class IdleAlarm:
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """Somebody pressed Stop in the hub."""
+    """A user or administrator pressed Stop in the hub, or the operator stops it."""
 
     key: str
     instance_id: str
@@ -64,7 +64,7 @@ class StopRequest:
 
 
 def accepted(payload: object, function_arn: str, now: datetime) -> Mapping[str, Any]:
-    """The payload, if it comes from the account and region of this function (named by its ARN) and from our times.
+    """The payload, if it is from the account and region of this function (named by its ARN) and recent.
 
     Raises MalformedEvent or ForeignEvent.
     """
@@ -72,7 +72,7 @@ def accepted(payload: object, function_arn: str, now: datetime) -> Mapping[str, 
         raise MalformedEvent(f"an event is an object, not {type(payload).__name__}")
     region, account = function_arn.split(":")[3:5]
     if (payload.get("region"), payload.get("account")) != (region, account):
-        where = f"{_said(payload.get('region'))}, {_said(payload.get('account'))}"
+        where = f"{_short(payload.get('region'))}, {_short(payload.get('account'))}"
         raise ForeignEvent(f"an event of {where}, not of {region}, {account}")
     at = _time(payload)
     if not now - KEPT <= at <= now + AHEAD:
@@ -81,11 +81,11 @@ def accepted(payload: object, function_arn: str, now: datetime) -> Mapping[str, 
 
 
 def state_change(payload: object) -> StateChange:
-    """An `EC2 Instance State-change Notification`. Raises MalformedEvent, or ForeignEvent if it is none."""
+    """An `EC2 Instance State-change Notification`. Raises MalformedEvent, or ForeignEvent if it is another event."""
     detail = _detail(payload, EC2_SOURCE, EC2_STATE_CHANGE)
     state = _text(detail, "state")
     if state not in EC2_STATES:
-        raise MalformedEvent(f"EC2 has no state {_said(state)}")
+        raise MalformedEvent(f"EC2 has no state {_short(state)}")
     return StateChange(_instance_id(detail, "instance-id"), EC2_STATES[state], _time(payload))
 
 
@@ -98,13 +98,15 @@ def idle_alarm(payload: object, cluster: str) -> IdleAlarm:
     name = _text(detail, "alarmName")
     if not name.startswith(idle_alarm_prefix(cluster)):
         another = name.startswith("cloudjhub-") and "-idle-i-" in name
-        raise (OtherCluster if another else ForeignEvent)(f"alarm {_said(name)} is none of cluster {cluster}")
+        raise (OtherCluster if another else ForeignEvent)(
+            f"alarm {_short(name)} is not one of cluster {cluster}"
+        )
     instance_id = _watched(detail)
     if name != idle_alarm_name(cluster, instance_id):
-        raise MalformedEvent(f"alarm {_said(name)} watches {instance_id}")
+        raise MalformedEvent(f"alarm {_short(name)} watches {instance_id}")
     value = _text(_mapping(detail, "state"), "value")
     if value not in ALARM_STATES:
-        raise MalformedEvent(f"an alarm has no state {_said(value)}")
+        raise MalformedEvent(f"an alarm has no state {_short(value)}")
     return IdleAlarm(instance_id, _time(payload), fires=value == "ALARM")
 
 
@@ -112,7 +114,7 @@ def stop_request(payload: object, cluster: str) -> StopRequest:
     """A `Stop Requested` of the cluster's hub. Raises MalformedEvent, ForeignEvent or OtherCluster."""
     detail = _detail(payload, HUB_SOURCE, STOP_REQUESTED)
     if _text(detail, "cluster") != cluster:
-        raise OtherCluster(f"stop requested in cluster {_said(detail['cluster'])}, this is {cluster}")
+        raise OtherCluster(f"stop requested in cluster {_short(detail['cluster'])}, this is {cluster}")
     key = _text(detail, "worker")
     try:
         worker_key(*split(key))
@@ -133,12 +135,12 @@ def _detail(payload: object, source: str, kind: str) -> Mapping[str, Any]:
         raise MalformedEvent(f"an event is an object, not {type(payload).__name__}")
     found = (payload.get("source"), payload.get("detail-type"))
     if found != (source, kind):
-        raise ForeignEvent(f"expected {kind!r} from {source}, got {_said(found[1])} from {_said(found[0])}")
+        raise ForeignEvent(f"expected {kind!r} from {source}, got {_short(found[1])} from {_short(found[0])}")
     return _mapping(payload, "detail")
 
 
 def _watched(detail: Mapping[str, Any]) -> str:
-    """The instance that an alarm's only metric belongs to."""
+    """The instance of an alarm's only metric."""
     metrics = _mapping(detail, "configuration").get("metrics")
     if not isinstance(metrics, list) or len(metrics) != 1 or not isinstance(metrics[0], Mapping):
         raise MalformedEvent("an idle alarm has one metric")
@@ -158,16 +160,16 @@ def _text(outer: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise MalformedEvent(f"{name} is missing")
     if len(value) > LONGEST_TEXT:
-        raise MalformedEvent(f"{name} is too long: {_said(value)}")
+        raise MalformedEvent(f"{name} is too long: {_short(value)}")
     if value.encode(errors="ignore").decode() != value:
-        raise MalformedEvent(f"{name} has halves of characters in it: {_said(value)}")
+        raise MalformedEvent(f"{name} has incomplete characters in it: {_short(value)}")
     return value
 
 
 def _instance_id(outer: Mapping[str, Any], name: str) -> str:
     value = _text(outer, name)
     if not INSTANCE_ID.fullmatch(value):
-        raise MalformedEvent(f"{name} is no instance id: {_said(value)}")
+        raise MalformedEvent(f"{name} is not an instance id: {_short(value)}")
     return value
 
 
@@ -177,10 +179,10 @@ def _time(payload: object) -> datetime:
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
-            raise MalformedEvent(f"time has no zone: {_said(text)}")
+            raise MalformedEvent(f"time has no time zone: {_short(text)}")
         return at.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise MalformedEvent(f"time is none: {_said(text)}") from error
+        raise MalformedEvent(f"time is not a time: {_short(text)}") from error
 
 
 def _epoch(outer: Mapping[str, Any], name: str) -> datetime:
@@ -190,9 +192,9 @@ def _epoch(outer: Mapping[str, Any], name: str) -> datetime:
     try:
         return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise MalformedEvent(f"{name} is no time: {_said(value)}") from error
+        raise MalformedEvent(f"{name} is not a time: {_short(value)}") from error
 
 
-def _said(thing: object) -> str:
-    """What stands there, in a few words: an event can hold 256 KB, and lists in lists."""
+def _short(thing: object) -> str:
+    """A value, cut short: an event can have 256 KB, and nested lists."""
     return repr(thing)[:80] if isinstance(thing, str | int | float | None) else f"a {type(thing).__name__}"

@@ -1,4 +1,4 @@
-"""When a worker counts as idle: set for the cluster, for groups and for users, the latter before the former."""
+"""When a worker counts as idle: set for the cluster, for groups and for users, each overriding those before."""
 
 from __future__ import annotations
 
@@ -21,76 +21,76 @@ SIGNALS = {"load": Level.LOAD, "work": Level.WORK, "interaction": Level.INTERACT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How long a worker may run, and what keeps it up."""
+    """How long a worker may run, and what keeps it running."""
 
     idle_timeout: timedelta = timedelta(hours=1)
-    """Without a sign of life for so long, it is stopped."""
+    """It is stopped after so long without activity."""
     signals: frozenset[Level] = frozenset({Level.LOAD, Level.WORK, Level.INTERACTION})
-    """What counts as a sign of life. A report tells the highest level only: counting load counts work too."""
+    """What counts as activity. A report has the highest level only: if load counts, work does too."""
     busy_allowance: timedelta | None = timedelta(hours=24)
-    """How long work without a person keeps it up; None: for ever."""
+    """How long work without a user keeps it running; None: without end."""
     max_lifetime: timedelta | None = None
-    """After so long in one go it is stopped whatever it does; None: never."""
+    """It is stopped after running for so long, whatever it does; None: never."""
     start_grace: timedelta = timedelta(minutes=10)
-    """So long after its start it is left alone."""
+    """It is not stopped for so long after its start."""
     hung_after: timedelta = timedelta(minutes=30)
-    """Without any report and without CPU for so long, it is hung."""
+    """It counts as hung after so long without reports and CPU use."""
     hung_cpu: float = 3.0
-    """Percent of CPU below which an instance does nothing."""
+    """Percent of CPU below which an instance counts as doing nothing."""
 
     @property
     def lowest_level(self) -> Level:
-        """The lowest level that counts as a sign of life; interaction always does."""
+        """The lowest level that counts as activity; interaction always does."""
         return min(self.signals | {Level.INTERACTION})
 
 
 def scopes(user: str, groups: Iterable[str]) -> list[str]:
-    """Where policies for this user may be set."""
+    """The scopes in which policies for this user may be set, in the order in which they override each other."""
     return [CLUSTER_SCOPE, *map(group_scope, sorted(groups)), user_scope(user)]
 
 
 def policy_for(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> Policy:
-    """The user's policy, out of the settings' JSON by scope.
+    """The user's policy, from the policies' JSON by scope.
 
-    Where groups differ the most generous value holds, so that joining a group takes nothing away. A field that cannot
-    be used is left out, and then holds at least as generously as by default: a typo neither keeps everybody's machine
-    up for ever nor stops it early. `problems` tells of it.
+    Where groups differ, the most generous value counts, so that joining a group takes nothing away. A field that cannot
+    be used is left out and counts at least as generously as its default, so that a typo neither keeps all machines
+    running without end nor stops them early. `problems` lists such fields.
     """
     found = {scope: read(texts[scope]) for scope in scopes(user, groups) if scope in texts}
-    fields = {scope: said.fields for scope, said in found.items()}
+    fields = {scope: parsed.fields for scope, parsed in found.items()}
     merged: dict[str, Any] = dict(fields.get(CLUSTER_SCOPE, {}))
     merged.update(_most_generous([fields[s] for s in fields if s.startswith(group_scope(""))]))
     merged.update(fields.get(user_scope(user), {}))
-    for name in {name for said in found.values() for name in said.unclear}:
+    for name in {name for parsed in found.values() for name in parsed.unclear}:
         default = getattr(Policy(), name)
         merged[name] = _widest(name, [merged.get(name, default), default])
     return Policy(**merged)
 
 
 def problems(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> list[str]:
-    """A sentence for everything in the user's policies that cannot be used."""
+    """A sentence for each field of the user's policies that cannot be used."""
     found = [(scope, read(texts[scope])) for scope in scopes(user, groups) if scope in texts]
-    return [f"policy of {scope}: {problem}" for scope, said in found for problem in said.problems]
+    return [f"policy of {scope}: {problem}" for scope, parsed in found for problem in parsed.problems]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What the JSON of one level says, as far as it can be used."""
+class ScopePolicy:
+    """The JSON of one scope, as far as it can be used."""
 
     fields: Fields
     unclear: frozenset[str] = frozenset()
-    """Fields that it means to set, or may mean to, but does not."""
+    """Fields that it sets, or may have meant to set, but cannot be used."""
     problems: tuple[str, ...] = ()
 
 
-def read(text: str) -> Said:
-    """What a level's JSON says. Of an unknown name nobody can tell which field was meant: then all are unclear."""
+def read(text: str) -> ScopePolicy:
+    """A scope's JSON. An unknown name may have meant any field: then all are unclear."""
     try:
         given = json.loads(text)
     except ValueError as error:
-        return Said(fields={}, unclear=frozenset(READERS), problems=(f"not JSON: {error}",))
+        return ScopePolicy(fields={}, unclear=frozenset(READERS), problems=(f"not JSON: {error}",))
     if not isinstance(given, dict):
-        return Said(fields={}, unclear=frozenset(READERS), problems=("not a JSON object",))
+        return ScopePolicy(fields={}, unclear=frozenset(READERS), problems=("not a JSON object",))
     fields: dict[str, Any] = {}
     unclear: set[str] = set()
     problems: list[str] = []
@@ -100,7 +100,7 @@ def read(text: str) -> Said:
         except (TypeError, ValueError) as error:
             problems.append(f"{name}: {error}")
             unclear |= {name} if name in READERS else set(READERS)
-    return Said(fields=fields, unclear=frozenset(unclear), problems=tuple(problems))
+    return ScopePolicy(fields=fields, unclear=frozenset(unclear), problems=tuple(problems))
 
 
 def _duration(value: Any, least: int = 0) -> timedelta:

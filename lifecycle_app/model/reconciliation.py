@@ -1,4 +1,4 @@
-"""What is wrong between EC2 and the records. Pure: finds it, and leaves the mending to the service."""
+"""Differences between EC2 and the records. Pure: finds them, and leaves fixing them to the use case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lifecycle_app.model.transitions import START_TAKES, STOP_TAKES, with_facts
 from lifecycle_app.model.worker import Instance, State, Worker
 
 SETTLES_IN = timedelta(minutes=1)
-"""An event may be under way so long, and EC2's answers may be as old."""
+"""An event may take so long to arrive, and EC2's answers may be that old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,14 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Instances of one worker that no record has: nobody can tell which is the right one."""
+    """Instances of one worker that no record has: which one is right is unknown."""
 
     instances: tuple[Instance, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """An instance that has come into another state, and no event told."""
+    """An instance that is in another state, and whose event was missed."""
 
     worker: Worker
     instance: Instance
@@ -37,7 +37,7 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """A record that tells something else of its instance than EC2, though its state is right."""
+    """A record whose state is right, but whose other facts differ from EC2's."""
 
     worker: Worker
     instance: Instance
@@ -54,14 +54,14 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class Unwatched:
-    """A record of a worker that costs money, at which no sweep will ever look."""
+    """A record of a worker that costs money, but that no sweep will check."""
 
     worker: Worker
 
 
 @dataclass(frozen=True, slots=True)
 class Undescribed:
-    """A record whose instance EC2 does not tell of."""
+    """A record whose instance EC2 does not list."""
 
     worker: Worker
 
@@ -70,7 +70,7 @@ Finding = Orphan | Ambiguous | Missed | Outdated | Stuck | Unwatched | Undescrib
 
 
 def findings(workers: Sequence[Worker], instances: Sequence[Instance], now: datetime) -> Iterator[Finding]:
-    """Everything that is wrong, worker by worker."""
+    """All differences, worker by worker."""
     by_id = {instance.instance_id: instance for instance in instances}
     for worker in workers:
         finding = _about(worker, by_id.get(worker.instance_id), now)
@@ -80,7 +80,7 @@ def findings(workers: Sequence[Worker], instances: Sequence[Instance], now: date
 
 
 def without_server(workers: Sequence[Worker], servers: Collection[str], now: datetime) -> list[Worker]:
-    """Workers that run for some time, though the hub knows of no server on them."""
+    """Workers that have run for some time, but have no server by the hub."""
     return [
         worker
         for worker in workers
@@ -89,7 +89,7 @@ def without_server(workers: Sequence[Worker], servers: Collection[str], now: dat
 
 
 def is_unwatched(worker: Worker) -> bool:
-    """Does it cost money, and is it due at no time?"""
+    """Does it cost money, but has no due time?"""
     return worker.state.costs and worker.due_at is None
 
 

@@ -1,4 +1,4 @@
-"""How a worker's record changes: copies of it, one function for each thing that happens to it."""
+"""How a worker's record changes: a copy of it for each thing that can happen. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lifecycle_app.model.messages import NOTHING, Message
 from lifecycle_app.model.worker import Instance, State, Worker
 
 LEASE = timedelta(minutes=5)
-"""How long a claim holds: longer than the hard timeout of every function that claims, so that it can run
-out only after its holder is gone; by some minutes, in which the clocks of functions and hub may differ."""
+"""How long a claim holds: some minutes longer than the hard timeout of each function that claims, so that it expires
+only when its holder has ended, even if the clocks of functions and hub differ."""
 STOP_TAKES = timedelta(minutes=10)
-"""After so long in `stopping` an instance is reported, after twice as long it is forced."""
+"""An instance that has been `stopping` for so long is reported, after twice that time forced."""
 START_TAKES = timedelta(minutes=10)
 
 FOLLOWS = {
@@ -39,7 +39,7 @@ def created(instance: Instance, at: datetime) -> Worker:
 
 
 def moved(worker: Worker, instance: Instance, at: datetime) -> Worker:
-    """The record of a worker that has got a new instance, its old one being gone."""
+    """The record of a worker that has a new instance, after its old one is gone."""
     kept = replace(
         created(instance, at),
         version=worker.version,
@@ -54,14 +54,14 @@ def moved(worker: Worker, instance: Instance, at: datetime) -> Worker:
 
 
 def is_news(worker: Worker, state: State, at: datetime) -> bool:
-    """Does an event of that time tell anything new?
+    """Is an event of that time newer than the record?
 
     EC2's events carry whole seconds: of the same second, only a state that follows the recorded one is news.
     """
     if at.replace(microsecond=0) != worker.state_at.replace(microsecond=0):
         return at > worker.state_at
     if worker.state is State.STOPPING and worker.started_at is not None:
-        # Claimed, or accepted by EC2 but not yet seen to happen: the instance's own last word was `running`.
+        # Claimed, or accepted by EC2 but not begun: EC2's own last state was `running`.
         return state in FOLLOWS[State.RUNNING] | FOLLOWS[State.STOPPING]
     return state in FOLLOWS[worker.state]
 
@@ -69,8 +69,8 @@ def is_news(worker: Worker, state: State, at: datetime) -> bool:
 def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Worker:
     """The worker in the state that EC2 reports for `at`.
 
-    A claim that holds `now` outlives the news that the instance runs: whoever holds it may be about to stop
-    the instance, and a login must go on waiting for that.
+    A claim that holds `now` is kept when the instance is reported as running: its holder may be about to stop the
+    instance, and a login must keep waiting for that.
     """
     if worker.is_claimed(now) and state in (State.PENDING, State.RUNNING):
         return replace(worker, state_at=at)
@@ -84,14 +84,14 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
         started_at=_started(worker, state, at),
         stop_reason=worker.stop_reason if state in (State.STOPPING, State.STOPPED) else None,
         due_at=_due(state, at),
-        # What was seen in an earlier run says nothing of the one that begins.
+        # A message about an earlier run says nothing about the one that begins.
         message=NOTHING if state is State.PENDING else worker.message,
         seconds_run=worker.seconds_run + seconds,
     )
 
 
 def with_facts(worker: Worker, instance: Instance) -> Worker:
-    """The worker with what EC2 says of its instance; what EC2 does not say is kept as it was."""
+    """The worker with the instance's facts by EC2; those that EC2 does not give are kept."""
     started_at = worker.started_at and max(worker.started_at, instance.launched_at)
     home = instance.home_volume or worker.home_volume
     return replace(
@@ -152,12 +152,12 @@ def with_stop_accepted(worker: Worker, now: datetime) -> Worker:
 
 
 def with_due(worker: Worker, due_at: datetime) -> Worker:
-    """The worker with the moment at which somebody should look at it next."""
+    """The worker with the time of its next check."""
     return replace(worker, due_at=due_at)
 
 
 def with_life(worker: Worker, activity: datetime | None, interaction: datetime | None) -> Worker:
-    """The worker with newer signs of life; older ones change nothing."""
+    """The worker with newer activity; older activity changes nothing."""
     return replace(
         worker,
         last_activity=_newer(worker.last_activity, activity),
@@ -166,16 +166,16 @@ def with_life(worker: Worker, activity: datetime | None, interaction: datetime |
 
 
 def hub_odd_since(worker: Worker, now: datetime) -> datetime:
-    """Since when the hub has given no plain answer about the worker, if it gives none now.
+    """Since when the hub has given no usable answer about the worker, if it gives none now.
 
-    A sign of life begins it anew: in between there was nothing to ask the hub for.
+    Activity resets it: until then there was no reason to ask the hub.
     """
     since, life = worker.hub_odd_since, worker.last_activity
     return now if since is None or (life is not None and life > since) else since
 
 
 def run_seconds(worker: Worker, state: State, at: datetime) -> int | None:
-    """How long the run was that ends with this state; None if none does, or nobody knows when it ended."""
+    """Seconds of the run that ends with this state; None if none does, or its start is unknown."""
     if worker.started_at is None or state in (State.PENDING, State.RUNNING):
         return None
     return max(0, int((at - worker.started_at).total_seconds()))
@@ -184,7 +184,7 @@ def run_seconds(worker: Worker, state: State, at: datetime) -> int | None:
 def _started(worker: Worker, state: State, at: datetime) -> datetime | None:
     if state is not State.RUNNING:
         return None
-    # A stop that EC2 accepted and then lost: the run was never over.
+    # EC2 accepted a stop and then lost it: the run did not end.
     return worker.started_at if worker.state is State.STOPPING and worker.started_at else at
 
 

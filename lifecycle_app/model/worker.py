@@ -10,11 +10,11 @@ from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.messages import NOTHING, Message
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-"""Before everything that is recorded."""
+"""Earlier than everything recorded."""
 
 
 class State(StrEnum):
-    """EC2's own words for an instance's state; its `shutting-down` is recorded as terminated."""
+    """EC2's names of an instance's state; its `shutting-down` is recorded as terminated."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -53,7 +53,7 @@ def worker_name(zone: str, cluster: str) -> str:
 class Worker:
     """One user's instance as recorded.
 
-    `stopping` with `claimed_until` set means claimed: somebody decides whether to stop it and it still runs.
+    `stopping` with `claimed_until` set means claimed: a function is deciding whether to stop it, and it still runs.
     `stopping` without it means that EC2 has accepted the stop.
     """
 
@@ -61,9 +61,9 @@ class Worker:
     instance_id: str
     state: State
     state_at: datetime
-    """When EC2 said so: the event's own time."""
+    """When it came into this state, by EC2's event."""
     version: int
-    """Counts the writes; a record never written has 0."""
+    """How often the record was written; 0 before the first time."""
     changed_at: datetime
     address: str | None = None
     instance_type: str = ""
@@ -75,22 +75,22 @@ class Worker:
     started_at: datetime | None = None
     """When this run became `running`; None while it does not run."""
     last_activity: datetime | None = None
-    """The newest sign of life that counts by the worker's policy."""
+    """The newest activity that counts by the worker's policy."""
     last_interaction: datetime | None = None
-    """The newest sign of a person."""
+    """The newest activity of a user."""
     message: Message = NOTHING
     """The activity seen last, or why it was kept or stopped."""
     due_at: datetime | None = None
-    """When somebody should look at it next."""
+    """When the sweep should check it next."""
     claimed_until: datetime | None = None
     stop_reason: str | None = None
     decided: str = ""
     """The reason of the last decision that went into the history."""
     hub_odd_since: datetime | None = None
-    """Since when the hub has answered nothing but nonsense about stopping it."""
+    """Since when the hub has given no usable answer about stopping it."""
     keep_until: datetime | None = None
     seconds_run: int = 0
-    """Of all finished runs together."""
+    """Seconds of all finished runs."""
     groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -110,11 +110,11 @@ class Worker:
         return split(self.key)[1]
 
     def is_claimed(self, now: datetime) -> bool:
-        """Is somebody deciding about it, with a lease that has not run out?"""
+        """Is a function deciding about it, with a lease that has not expired?"""
         return self.state is State.STOPPING and self.claimed_until is not None and now < self.claimed_until
 
     def is_abandoned(self, now: datetime) -> bool:
-        """Was it claimed by somebody who is gone, so that it still runs and nobody decides about it?"""
+        """Did its claim's lease expire, so that it still runs and no function decides about it?"""
         return self.state is State.STOPPING and self.claimed_until is not None and now >= self.claimed_until
 
 
@@ -134,17 +134,17 @@ class Instance:
     home_volume: str | None = None
     """The disk beside the root disk, if it has one."""
     home_attached: bool = True
-    """Is that disk there, and not only on its way? True where there is none."""
+    """Is that disk attached, and not only being attached? True where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """All workers, and the records that cannot be used."""
+    """All workers that can be read, and the records that cannot."""
 
     workers: list[Worker]
     bad: list[BadRecord] = field(default_factory=list)
 
     @property
     def bad_keys(self) -> frozenset[str]:
-        """The workers of which nothing is known."""
+        """The workers whose records cannot be used."""
         return frozenset(one.key for one in self.bad)

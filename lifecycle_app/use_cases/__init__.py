@@ -1,4 +1,4 @@
-"""What the lifecycle app does, one module for each use: read, decide, act."""
+"""What the lifecycle app does, one module for each trigger: read, decide, act. What needs no I/O belongs in `model`."""
 
 from lifecycle_app.use_cases.activity import record_activity
 from lifecycle_app.use_cases.ports import Service

@@ -1,4 +1,4 @@
-"""What the use cases need of the world outside. The adapters and the tests' fakes both fit."""
+"""The use cases' view of AWS and the hub, as protocols. The adapters and the tests' fakes both fit them."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Hub(Protocol):
 class Service:
     """Everything that the use cases act through, for one cluster.
 
-    `clock` tells the present time, for what happens late in a long run: each worker of a sweep is decided about at its
-    own time, and a write tells when it was made. `together` does the same for many workers.
+    `clock` gives the present time, for what happens late in a long run: each worker of a sweep is decided about at its
+    own time, and a write has the time at which it was made. `map_all` does the same for many workers.
     """
 
     cluster: str

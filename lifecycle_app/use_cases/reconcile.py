@@ -208,7 +208,7 @@ def _server_steps(service: Service, workers: Sequence[Worker]) -> Iterator[Step]
         return
     servers = {key for user in users for key in user.servers}
     if not servers:
-        # A hub that has lost its database says the same as one that nobody uses.
+        # A hub that has lost its database answers like one without users.
         return
     for worker in without_server(workers, servers, service.clock()):
         yield "without-server", partial(_settle_without_server, service, worker)

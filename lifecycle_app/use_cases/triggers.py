@@ -1,4 +1,4 @@
-"""What makes somebody look at a worker: its alarm, the clock, or a person who presses Stop."""
+"""Decisions about workers, triggered by an alarm, by the sweep or by a stop request."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from lifecycle_app.use_cases.stop import stop
 
 log = logging.getLogger(__name__)
 
-LAUNCH_TOLD_WITHIN = timedelta(minutes=5)
-"""So long the first event of a new instance may be under way."""
+LAUNCH_RECORDED_WITHIN = timedelta(minutes=5)
+"""The first event of a new instance may take so long to arrive."""
 
 REQUEST_IS_NEW = timedelta(minutes=5)
-"""With the hub down nobody can tell whether somebody came back since an older request."""
+"""With the hub down, the user may have returned since an older request."""
 
 Decide = Callable[[Service, Worker, datetime], Decision]
 
 
 def idle_alarm(service: Service, event: IdleAlarm, now: datetime) -> str:
-    """Decides about the worker whose alarm rang, by what is known now, and says in a word how that went.
+    """Decides about the worker whose alarm fired, by what is known now, and returns in a word how that went.
 
     Raises ForeignEvent if no worker has that instance.
     """
@@ -45,8 +45,8 @@ def idle_alarm(service: Service, event: IdleAlarm, now: datetime) -> str:
 def sweep(service: Service, is_time_left: Callable[[], bool]) -> dict[str, int]:
     """Decides about every worker that is due, longest due first, while there is time; counts how that went.
 
-    A handful at the same time, and each handful at its own: the first ones may take minutes, in which the last one's
-    user is back. Those left over are due still when the next sweep comes.
+    One batch after the other, each at its own time: the first ones may take minutes, in which the last one's user
+    returns. The rest is still due at the next sweep.
     """
     outcomes: Counter[str] = Counter()
     for some in batches(service.store.due(service.clock())):
@@ -58,14 +58,14 @@ def sweep(service: Service, is_time_left: Callable[[], bool]) -> dict[str, int]:
 
 
 def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
-    """Stops the worker that somebody wants stopped, idle or not, and says in a word how that went.
+    """Stops the requested worker, idle or not, and returns in a word how that went.
 
     A request for an earlier run, or another instance, is void. Raises NotNow while the instance starts, even if there
-    is no record of it yet, or somebody else decides about it.
+    is no record of it yet, or while another function decides about it.
     """
     worker = service.store.get(event.key)
     if worker is None or worker.instance_id != event.instance_id:
-        if now - event.at < LAUNCH_TOLD_WITHIN:
+        if now - event.at < LAUNCH_RECORDED_WITHIN:
             raise NotNow(f"worker {event.key} has no record with {event.instance_id} yet")
         return "void"
     if worker.state is State.PENDING or worker.is_claimed(now):
@@ -76,7 +76,7 @@ def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
     def by_request(_service: Service, current: Worker, now: datetime) -> Decision:
         decision = requested(current, event.by, min(event.at, now))
         if event.unless_used:
-            # A server that was started at any time is its user's. Only the hub knows of one: without it nobody decides.
+            # A server is its user's, whenever it was started. Only the hub knows it: without it nothing is stopped.
             return replace(decision, since=EPOCH, alone=False)
         seen = current.last_interaction
         is_last_word = now - event.at < REQUEST_IS_NEW and (seen is None or seen <= event.at)
@@ -86,9 +86,9 @@ def stop_requested(service: Service, event: StopRequest, now: datetime) -> str:
 
 
 def settle(service: Service, worker: Worker, decide_on: Decide, asked_by: str, now: datetime) -> str:
-    """Decides about the worker as recorded at this moment and acts; again if its record changes meanwhile.
+    """Decides about the worker as recorded now and acts; again if its record changes meanwhile.
 
-    The decision tells what made somebody look (`asked_by`), so that the history does.
+    The decision's evidence says what triggered it (`asked_by`).
     """
     for _ in range(TRIES):
         current = service.store.get(worker.key)
@@ -104,7 +104,7 @@ def settle(service: Service, worker: Worker, decide_on: Decide, asked_by: str, n
             keep(service, current, decision, now)
             return "kept"
         except RecordConflict:
-            log.info("worker %s: changed while somebody decided about it, deciding again", current.key)
+            log.info("worker %s: changed during the decision, deciding again", current.key)
     raise RecordConflict(f"record of {worker.key} keeps changing")
 
 
@@ -115,14 +115,14 @@ def by_evidence(service: Service, worker: Worker, now: datetime) -> Decision:
 
 
 def _by_evidence_of(service: Service, workers: Sequence[Worker]) -> Decide:
-    """As by_evidence, which is asked for all of them at once; for one of which that tells nothing, or whose record has
-    changed since, for it alone.
+    """As by_evidence, with the evidence of all workers read at once; read again for a worker whose record has changed
+    since.
     """
     try:
         policies = policies_of(service, workers)
         known = service.metrics.evidence_of_all(policies, service.clock())
     except (CloudError, RecordConflict, BadRecord) as error:
-        log.warning("%d workers are asked about one by one: %s", len(workers), error)
+        log.warning("the evidence of %d workers is read one by one: %s", len(workers), error)
         return by_evidence
     versions = {worker.instance_id: worker.version for worker in workers}
 
@@ -135,7 +135,7 @@ def _by_evidence_of(service: Service, workers: Sequence[Worker]) -> Decide:
 
 
 def _tried(service: Service, decide_on: Decide, worker: Worker) -> str:
-    """One worker's trouble must not keep a sweep from the others."""
+    """An error about one worker must not end the sweep."""
     try:
         return settle(service, worker, decide_on, "sweep", service.clock())
     except (CloudError, RecordConflict, BadRecord) as error:

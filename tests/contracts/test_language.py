@@ -21,10 +21,12 @@ CHECKED = (
     "CONTRIBUTING.md",
     "Makefile",
     "README.md",
+    "app.py",
     "benchmarks",
     "bootstrap",
     "docs",
     "hub",
+    "lifecycle_app",
     "pyproject.toml",
     "tests/benchmarks",
 )

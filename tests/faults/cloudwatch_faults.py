@@ -85,7 +85,7 @@ def throttled(code: str, status: int = 400) -> dict[str, Any]:
 
 
 HOLE = "not stopped: JupyterHub could not be reached"
-PART = "i-0a11ce: CloudWatch tells a part of its reports only"
+PART = "i-0a11ce: CloudWatch has returned only a part of its reports"
 LIVES = "last used at"
 REPORTS: list[tuple[str, Spoil, str]] = [
     ("no data at all", of_alice(lambda one: one | {"Timestamps": [], "Values": []}), HOLE),
@@ -94,9 +94,9 @@ REPORTS: list[tuple[str, Spoil, str]] = [
     ("InternalError", of_alice(lambda one: hidden(one, StatusCode="InternalError")), PART),
     ("Forbidden", of_alice(lambda one: hidden(one, StatusCode="Forbidden")), PART),
     ("a status that nobody knows", of_alice(lambda one: hidden(one, StatusCode="Fine")), PART),
-    ("another metric's id", of_alice(lambda one: one | {"Id": "m99"}), "nobody asked for 'm99'"),
-    ("no id", of_alice(lambda one: {k: v for k, v in one.items() if k != "Id"}), "nobody asked for None"),
-    ("more times than figures", of_alice(lambda one: one | {"Values": one["Values"][1:]}), "figures of"),
+    ("another metric's id", of_alice(lambda one: one | {"Id": "m99"}), "an unknown id: 'm99'"),
+    ("no id", of_alice(lambda one: {k: v for k, v in one.items() if k != "Id"}), "an unknown id: None"),
+    ("more times than figures", of_alice(lambda one: one | {"Values": one["Values"][1:]}), "values for"),
     ("NaN", of_alice(life_as(NAN)), PART),
     ("infinity", of_alice(life_as(INFINITE)), PART),
     ("less than nothing", of_alice(life_as(-1.0)), PART),

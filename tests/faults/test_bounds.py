@@ -57,7 +57,7 @@ def test_pages_end_when_their_time_is_over() -> None:
 
     with hostile_hub(answer) as hub, session(None) as made:
         client = HubClient(hub.api, Token(), made, stopwatch=lambda: next(seconds))
-        with pytest.raises(HubAnswerOdd, match="no end of them after 2 pages"):
+        with pytest.raises(HubAnswerOdd, match="no last page after 2 pages"):
             client.active_users()
         assert len(hub.asked) == 2
 
@@ -65,7 +65,7 @@ def test_pages_end_when_their_time_is_over() -> None:
 @pytest.mark.parametrize("token", ["secret\n", "secret\r\nX: y", " secret\n", "secr\u00e9\u20act"])
 def test_a_token_that_no_header_takes_is_not_told_in_the_error(token: str) -> None:
     with hostile_hub(lambda _: [told({})]) as hub, session(None) as made:
-        with pytest.raises(HubAnswerOdd, match="token for the hub is none") as error:
+        with pytest.raises(HubAnswerOdd, match="token for the hub cannot be a header") as error:
             drain(HubClient(hub.api, Told(token), made))
         assert "secr" not in str(error.value)
         assert hub.asked == []

@@ -140,23 +140,23 @@ SOURCE = {"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notific
         (
             SOURCE | {"detail": {"state": "running", "instance-id": "i-"}},
             MalformedEvent,
-            "instance-id is no instance id: 'i-'",
+            "instance-id is not an instance id: 'i-'",
         ),
         (
             SOURCE | {"detail": {"state": "running", "instance-id": "x-1"}},
             MalformedEvent,
-            "instance-id is no instance id: 'x-1'",
+            "instance-id is not an instance id: 'x-1'",
         ),
         (SOURCE | {"detail": {"state": "running", "instance-id": "i-1"}}, MalformedEvent, "time is missing"),
         (
             SOURCE | {"time": "noon", "detail": {"state": "running", "instance-id": "i-1"}},
             MalformedEvent,
-            "time is none: 'noon'",
+            "time is not a time: 'noon'",
         ),
         (
             SOURCE | {"time": "2026-11-23T12:00:00", "detail": {"state": "running", "instance-id": "i-1"}},
             MalformedEvent,
-            "time has no zone: '2026-11-23T12:00:00'",
+            "time has no time zone: '2026-11-23T12:00:00'",
         ),
     ],
 )
@@ -179,17 +179,17 @@ METRIC = {"dimensions": {"InstanceId": "i-0a11ce"}}
     ("detail", "kind", "told"),
     [
         ({"alarmName": None}, MalformedEvent, "alarmName is missing"),
-        ({"alarmName": "cpu"}, ForeignEvent, "alarm 'cpu' is none of cluster test"),
+        ({"alarmName": "cpu"}, ForeignEvent, "alarm 'cpu' is not one of cluster test"),
         (
             {"alarmName": "cloudjhub-other-watch-i-1"},
             ForeignEvent,
-            "alarm 'cloudjhub-other-watch-i-1' is none of cluster test",
+            "alarm 'cloudjhub-other-watch-i-1' is not one of cluster test",
         ),
-        ({"alarmName": "other-idle-i-1"}, ForeignEvent, "alarm 'other-idle-i-1' is none of cluster test"),
+        ({"alarmName": "other-idle-i-1"}, ForeignEvent, "alarm 'other-idle-i-1' is not one of cluster test"),
         (
             {"alarmName": "cloudjhub-other-idle-i-1"},
             OtherCluster,
-            "alarm 'cloudjhub-other-idle-i-1' is none of cluster test",
+            "alarm 'cloudjhub-other-idle-i-1' is not one of cluster test",
         ),
         (
             {"alarmName": "cloudjhub-test-idle-i-0b0b"},
@@ -243,10 +243,10 @@ def test_an_alarm_that_is_no_event_of_cloudwatch() -> None:
         ({"cluster": "other"}, OtherCluster, "stop requested in cluster 'other', this is test"),
         ({"worker": None}, MalformedEvent, "worker is missing"),
         ({"worker": "/gpu"}, MalformedEvent, "not a user name: ''"),
-        ({"instance_id": "vol-1"}, MalformedEvent, "instance_id is no instance id: 'vol-1'"),
+        ({"instance_id": "vol-1"}, MalformedEvent, "instance_id is not an instance id: 'vol-1'"),
         ({"requested_at": "noon"}, MalformedEvent, "requested_at is missing"),
         ({"requested_at": True}, MalformedEvent, "requested_at is missing"),
-        ({"requested_at": 1e300}, MalformedEvent, "requested_at is no time: 1e+300"),
+        ({"requested_at": 1e300}, MalformedEvent, "requested_at is not a time: 1e+300"),
         ({"requested_by": None}, MalformedEvent, "requested_by is missing"),
     ],
 )
@@ -353,11 +353,11 @@ def test_what_is_no_event_is_not_accepted() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("x" * events.LONGEST_TEXT, "instance-id is no instance id: '" + "x" * 79),
+        ("x" * events.LONGEST_TEXT, "instance-id is not an instance id: '" + "x" * 79),
         ("x" * (events.LONGEST_TEXT + 1), "instance-id is too long: '" + "x" * 79),
-        ("i-\ud800", "instance-id has halves of characters in it: 'i-\\ud800'"),
-        ("i-" + "0" * 33, "instance-id is no instance id: 'i-" + "0" * 33 + "'"),
-        ("i-0A", "instance-id is no instance id: 'i-0A'"),
+        ("i-\ud800", "instance-id has incomplete characters in it: 'i-\\ud800'"),
+        ("i-" + "0" * 33, "instance-id is not an instance id: 'i-" + "0" * 33 + "'"),
+        ("i-0A", "instance-id is not an instance id: 'i-0A'"),
     ],
 )
 def test_a_text_has_a_length_and_whole_characters(text: str, told: str) -> None:
@@ -394,7 +394,7 @@ def test_a_long_name_is_told_in_part() -> None:
 def test_a_time_outside_of_all_times(time: str) -> None:
     with pytest.raises(MalformedEvent) as refused:
         events.state_change(payload("ec2-running") | {"time": time})
-    assert str(refused.value) == f"time is none: {time!r}"
+    assert str(refused.value) == f"time is not a time: {time!r}"
 
 
 def test_a_worker_without_a_server_name_is_the_default_one() -> None:

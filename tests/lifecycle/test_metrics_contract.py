@@ -163,7 +163,7 @@ def test_an_alarm_that_somebody_has_changed_suits_nobody(changes: dict[str, Any]
 def test_the_whole_alarm() -> None:
     assert alarm_request("test", ALICE, idle_alarm(Policy(), MINUTE)) == {
         "AlarmName": f"cloudjhub-test-idle-{ALICE}",
-        "AlarmDescription": f"{ALICE} of cluster test shows no sign of life",
+        "AlarmDescription": f"{ALICE} of cluster test shows no activity",
         "ActionsEnabled": False,
         "Namespace": "cloudjhub/test",
         "MetricName": "Activity",

@@ -9,7 +9,16 @@ import pytest
 from lifecycle_app.contract import Level
 from lifecycle_app.model.evidence import REPORTS_MISSED, Evidence, Report
 from lifecycle_app.model.messages import clock, length
-from lifecycle_app.model.policy import LONGEST, READERS, Policy, Said, policy_for, problems, read, scopes
+from lifecycle_app.model.policy import (
+    LONGEST,
+    READERS,
+    Policy,
+    ScopePolicy,
+    policy_for,
+    problems,
+    read,
+    scopes,
+)
 from tests.lifecycle.examples import MINUTE, NOON, SECOND
 
 
@@ -219,7 +228,7 @@ def test_the_first_value_that_is_not_taken(field: str, value: object, told: str)
 )
 def test_of_what_is_no_policy_everything_is_unclear(text: str, told: str) -> None:
     found = read(text)
-    assert found == Said(fields={}, unclear=frozenset(READERS), problems=(told,))
+    assert found == ScopePolicy(fields={}, unclear=frozenset(READERS), problems=(told,))
 
 
 def test_of_an_unknown_name_everything_is_unclear() -> None:

@@ -18,7 +18,7 @@ from lifecycle_app.model.transitions import LEASE, with_claim
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import idle_alarm, stop_requested, sweep
 from lifecycle_app.use_cases.records import TRIES, add_run, change, keep, policy_of, report_bad_record
-from lifecycle_app.use_cases.triggers import LAUNCH_TOLD_WITHIN, REQUEST_IS_NEW, by_evidence, settle
+from lifecycle_app.use_cases.triggers import LAUNCH_RECORDED_WITHIN, REQUEST_IS_NEW, by_evidence, settle
 from tests.lifecycle.entries import IDLE_FACTS, entry, last, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
 from tests.lifecycle.fakes import World
@@ -163,7 +163,7 @@ def test_a_run_is_told_with_its_cost(
 
 
 @pytest.mark.parametrize(
-    ("age", "outcome"), [(LAUNCH_TOLD_WITHIN - SECOND, None), (LAUNCH_TOLD_WITHIN, "void")]
+    ("age", "outcome"), [(LAUNCH_RECORDED_WITHIN - SECOND, None), (LAUNCH_RECORDED_WITHIN, "void")]
 )
 def test_a_request_waits_for_the_first_event_of_a_launch(
     world: World, age: timedelta, outcome: str | None

@@ -68,8 +68,10 @@ HARMS = (
     Harm("home_attached a text", having("home_attached", S="yes"), "home_attached is of DynamoDB's type S"),
     Harm("evidence binary", having("evidence", B=b"x"), "evidence is of DynamoDB's type B, not S"),
     Harm("address a map", having("address", M={}), "address is of DynamoDB's type M, not S"),
-    Harm("state unknown", having("state", S="hibernated"), "state is wrong: 'hibernated' is none of pending"),
-    Harm("state large", having("state", S="RUNNING"), "state is wrong: 'RUNNING' is none of pending"),
+    Harm(
+        "state unknown", having("state", S="hibernated"), "state is wrong: 'hibernated' is not one of pending"
+    ),
+    Harm("state large", having("state", S="RUNNING"), "state is wrong: 'RUNNING' is not one of pending"),
     Harm("state long", having("state", S="x" * 9_000), "state is wrong: 'xxxx"),
     *(
         Harm(f"state_at {when}", having("state_at", N=when), "state_at is wrong: ")
@@ -77,7 +79,9 @@ HARMS = (
     ),
     *(
         Harm(
-            f"{name} beyond", having(name, N="1E+15"), f"{name} is wrong: 1000000000000000 is no time between"
+            f"{name} beyond",
+            having(name, N="1E+15"),
+            f"{name} is wrong: 1000000000000000 is not a time between",
         )
         for name in TIMES
     ),
