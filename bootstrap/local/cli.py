@@ -81,7 +81,7 @@ def up(
     state_dir: Path, port: int | None, idle_timeout: timedelta, policy: tuple[tuple[str, str], ...],
     boot_time: timedelta, stop_time: timedelta, empty: bool, detach: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Start it, and show which workers run: since when, how long idle, and what was decided and why."""
+    """Start it and show its workers: start, idle time, last decision."""
     state_dir = state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
     state_dir.chmod(0o700)
@@ -200,7 +200,7 @@ def down(state_dir: Path) -> None:
 @state_dir_option
 @json_option
 def show_status(state_dir: Path, as_json: bool) -> None:
-    """Which workers run, since when, how long idle, what was decided and why."""
+    """Show the workers: start, idle time, last decision and its reason."""
     settings = _running_settings(state_dir)
     if as_json:
         click.echo(json.dumps(status.snapshot(settings), indent=2))
