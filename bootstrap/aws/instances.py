@@ -32,9 +32,9 @@ FILTER_VALUES = 200
 """EC2 takes no more values in a filter."""
 
 FIXES = {
-    "VcpuLimitExceeded": "ask AWS for more vCPUs (Service Quotas, Running On-Demand instances), or stop other machines",
-    "InstanceLimitExceeded": "ask AWS for a higher quota of instances, or stop other machines",
-    "InsufficientInstanceCapacity": "AWS has no such machine free there now: try again later, or name another type",
+    "VcpuLimitExceeded": "ask AWS for more vCPUs (Service Quotas, Running On-Demand instances), or stop some",
+    "InstanceLimitExceeded": "ask AWS for a higher quota of instances, or stop other instances",
+    "InsufficientInstanceCapacity": "AWS has no capacity for this type there: try again later, or name another type",
     "InsufficientFreeAddressesInSubnet": "the subnet is full: use a larger one",
     "InvalidBlockDeviceMapping": "the disk is smaller than the image's: make it larger in cluster.yaml",
     "Unsupported": "this type is not offered in that zone: name another type or another zone in cluster.yaml",

@@ -51,7 +51,7 @@ class Scope:
         return self.arn("ssm", f"parameter/cloudjhub/{self.cluster}/{name}")
 
     def bundles(self) -> str:
-        """The objects that machines set themselves up from."""
+        """The objects that instances set themselves up from."""
         return f"{self.bucket_arn}/bundle/*"
 
     @property

@@ -108,6 +108,6 @@ def console(site: Site, instance_id: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Without what would control the operator's terminal: users have their machines' consoles in their power."""
+    """Without what would control the operator's terminal: users have their instances' consoles in their power."""
     plain = COLOURS.sub("", text.replace("\r\n", "\n"))
     return "".join(char for char in plain if char.isprintable() or char in "\n\t")

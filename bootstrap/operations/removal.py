@@ -29,7 +29,7 @@ ALARMS_A_CALL = 100
 
 
 def removals(site: Site, *, with_homes: bool) -> dict[str, list[Change]]:
-    """What `down` does, by step, the users' machines first."""
+    """What `down` does, by step, the users' instances first."""
     workers = [Change(Kind.REMOVE, one) for one in tagged_instances(site, ROLE_WORKER)]
     homes = inventory.homes(inventory.of_cluster(site)) if with_homes else []
     workers += [Change(Kind.REMOVE, str(home), "the user's files go with it") for home in homes]
@@ -60,7 +60,7 @@ RENEWED = "renewed"
 
 
 class Verdict(StrEnum):
-    """What becomes of a worker whose machine has an older image."""
+    """What becomes of a worker whose instance has an older image."""
 
     RENEW = "renewed at the next login"
     LATER = "in use; renewed after it has stopped, by the same command"
@@ -72,7 +72,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aged:
-    """A worker whose machine has another image than the one that is launched now."""
+    """A worker whose instance has another image than the one that is launched now."""
 
     key: str
     instance_id: str
@@ -113,7 +113,7 @@ def _verdict(store: WorkerStore, key: str, instance: Mapping[str, Any]) -> Verdi
 
 
 def verdict(worker: Worker | None, instance: Mapping[str, Any]) -> Verdict:
-    """What may be done about a machine, as EC2 describes it, of which this is the record."""
+    """What may be done about an instance, as EC2 describes it, of which this is the record."""
     if worker is None or worker.instance_id != instance["InstanceId"]:
         return Verdict.UNRECORDED
     if not has_own_home(worker, instance):
@@ -133,7 +133,7 @@ def has_own_home(worker: Worker, instance: Mapping[str, Any]) -> bool:
 
 
 def renew(site: Site, store: WorkerStore, clock: Clock, report: Report) -> list[Aged]:
-    """Terminate the stopped machines with an older image, and say what became of all. Raises NotBuilt."""
+    """Terminate the stopped instances with an older image, and say what became of all. Raises NotBuilt."""
     done: list[Aged] = []
     ended: list[Aged] = []
     found = aged(site, store)

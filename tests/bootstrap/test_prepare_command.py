@@ -144,7 +144,7 @@ def test_a_dry_run_says_who_would_get_one_and_what_that_costs(course: Course) ->
     assert "would prepare ada: a t3.medium" in said
     assert "would prepare cleo" in said
     assert "bob" in said
-    assert "has a machine: it is stopped" in said
+    assert "has an instance: it is stopped" in said
     disks = 2 * (CONFIG.workers["disk"] + CONFIG.workers["home_disk"]) * 0.08
     assert f"${disks:.2f} a month" in said
     rows = json.loads(course.run(workers, "prepare", "--all", "--dry-run", "--json").stdout)

@@ -163,7 +163,7 @@ def _speaking(scope: Scope) -> list[Statement]:
 
 
 def _running(scope: Scope) -> list[Statement]:
-    """What the machine itself needs: its bundle, its log, and Session Manager instead of SSH."""
+    """What the instance itself needs: its bundle, its log, and Session Manager instead of SSH."""
     log = scope.arn("logs", f"log-group:{names.log_group(scope.cluster)}")
     return [
         allow("ReadBundles", ["s3:GetObject"], [scope.bundles()]),

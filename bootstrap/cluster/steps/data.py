@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import WaiterConfigTypeDef
 
 TABLES = {
-    "workers": "what is known of every user's machine",
+    "workers": "what is known of every user's instance",
     "history": "its history",
     "settings": "policy and users",
 }

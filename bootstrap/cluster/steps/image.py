@@ -18,7 +18,7 @@ from bootstrap.machines.base_images import (
 from bootstrap.machines.image import building, images
 from bootstrap.machines.image.request import ROLE_BUILDER
 
-EFFECT = "new machines have it; stopped ones after `cloudjhub workers renew`"
+EFFECT = "new instances have it; stopped ones after `cloudjhub workers renew`"
 
 
 class WorkerImage:

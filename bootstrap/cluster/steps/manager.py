@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
 WITHIN = timedelta(minutes=15)
-"""Until the hub of a new machine answers: packages, the proxy and, with Let's Encrypt, a certificate come first."""
+"""Until the hub of a new instance answers: packages, the proxy and, with Let's Encrypt, a certificate come first."""
 RUNS_WITHIN = timedelta(minutes=10)
 REPORT_EVERY = 15.0
 CONSOLE_LINES = 15
@@ -113,7 +113,7 @@ class ManagerMachine:
         return instance
 
     def _await_hub(self, site: Site, config: ManagerConfig, instance: str, report: Report) -> None:
-        """Return when the hub answers. Raises StepFailed with what the machine's console says."""
+        """Return when the hub answers. Raises StepFailed with what the instance's console says."""
         address = site.place().get("PublicAddress", "")
         progress, why = sparing(report, REPORT_EVERY), ""
         for _ in polls(self._within.total_seconds()):

@@ -1,4 +1,4 @@
-"""The users whose machines `workers prepare` launches, whether there is room for them, and what they cost."""
+"""The users whose instances `workers prepare` launches, whether there is room for them, and what they cost."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ def chosen(given: Iterable[str], people: People, login: Login, *, all_users: boo
 
 
 def sorted_out(names: Sequence[str], machines: Iterable[ListedWorker]) -> tuple[list[Wanted], list[Prepared]]:
-    """Those who get a machine, and those who have one, in whatever state it is. Pure."""
+    """Those who get an instance, and those who have one, in whatever state it is. Pure."""
     of_user: dict[str, list[ListedWorker]] = {}
     for machine in machines:
         of_user.setdefault(machine.key, []).append(machine)
@@ -80,7 +80,7 @@ def sorted_out(names: Sequence[str], machines: Iterable[ListedWorker]) -> tuple[
 
 
 def cost(settings: Settings, instance_type: str, wanted: Sequence[Wanted]) -> Cost:
-    """What these machines cost. Pure."""
+    """What these instances cost. Pure."""
     prices, price = Prices(), PER_HOUR.get(instance_type)
     new_homes = sum(one.home_volume is None for one in wanted)
     size = len(wanted) * settings.worker_disk + new_homes * settings.home_disk
@@ -101,7 +101,7 @@ def at_once(site: Site, instance_type: str, most: int) -> int:
         page = quotas.PAGE.format(service="ec2", code=quotas.quota_of(instance_type))
         raise Refused(
             f"nothing was launched: the account's quota of vCPUs has no room for a {instance_type} beside what runs: "
-            f"stop machines, or request more at {page}"
+            f"stop instances, or request more at {page}"
         )
     return min(most, fit)
 

@@ -44,7 +44,7 @@ ANOTHER_VERSION = "its manager runs another version of cloudJHub than this one: 
 
 def manager_config(site: Site) -> ManagerConfig:
     """The manager's configuration at its launch. Raises NotBuilt; Refused where it runs another version, which
-    might ask EC2 for other machines.
+    might ask EC2 for other instances.
     """
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_MANAGER)
     if not found:

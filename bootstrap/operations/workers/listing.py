@@ -137,7 +137,7 @@ def _unclear(bad: BadRecord) -> ListedWorker:
 
 
 def _own_home(instance: Mapping[str, Any]) -> str | None:
-    """The disk beside the root disk that outlives the machine."""
+    """The disk beside the root disk that outlives the instance."""
     return next(
         (
             str(mapping["Ebs"]["VolumeId"])
@@ -180,7 +180,7 @@ def days_of_month(now: datetime) -> list[str]:
 
 
 def chosen(found: Sequence[ListedWorker], names: Collection[str], *, all_workers: bool) -> list[ListedWorker]:
-    """The machines of these names, like `alice` or `alice/gpu`. Without names there are none, never all.
+    """The instances of these names, like `alice` or `alice/gpu`. Without names there are none, never all.
 
     Raises SettingsError for a name that no worker has, and where it is not clear who is meant.
     """

@@ -42,12 +42,12 @@ NOT_FOUND = "InvalidInstanceID.NotFound"
 
 
 class Boot(StrEnum):
-    """How far a machine has come."""
+    """How far an instance has come."""
 
     BEGUN = "begun"
     """It is pending, its checks are under way, or EC2 does not know it yet."""
     PASSED = "passed"
-    """It runs, and EC2's checks of the machine and of its host have passed."""
+    """It runs, and EC2's checks of the instance and of its host have passed."""
     FAILED = "failed"
     """It runs, and a check has failed."""
     DOWN = "down"
@@ -94,18 +94,18 @@ class Outcome(StrEnum):
 
     STOPPED = "ready: launched, booted and stopped"
     IN_USE = "left running: its user has logged in"
-    HAS_ONE = "left alone: it has a machine"
+    HAS_ONE = "left alone: it has an instance"
     RUNNING = "still running"
-    NOT_LAUNCHED = "no machine"
+    NOT_LAUNCHED = "no instance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A worker that is to get a machine."""
+    """A worker that is to get an instance."""
 
     key: str
     home_volume: str | None = None
-    """The disk of an earlier machine, which the new one gets; it binds the machine to its zone."""
+    """The disk of an earlier instance, which the new one gets; it binds the instance to its zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,15 +122,15 @@ class Cloud(Protocol):
     """What a preparation needs of the hub's code, EC2, records and lifecycle app. All calls may be repeated."""
 
     async def launch(self, key: str) -> str | None:
-        """The id of a new machine; None for a worker that has one already. Raises StartError."""
+        """The id of a new instance; None for a worker that has one already. Raises StartError."""
         ...
 
     async def home(self, instance_id: str) -> None:
-        """Returns when a new machine has the home disk of an earlier one, if there is such. Raises StartError."""
+        """Returns when a new instance has the home disk of an earlier one, if there is such. Raises StartError."""
         ...
 
     async def boot(self, instance_id: str) -> Boot:
-        """How far a machine has come."""
+        """How far an instance has come."""
         ...
 
     async def record(self, key: str) -> Worker | None:
@@ -172,7 +172,7 @@ class Preparation:
 
     @property
     def running(self) -> dict[str, str]:
-        """The machines, by worker, that were launched and are not known to be stopped or in use."""
+        """The instances, by worker, that were launched and are not known to be stopped or in use."""
         return dict(self._running)
 
     async def run(self, wanted: Sequence[Wanted]) -> list[Prepared]:
@@ -226,7 +226,7 @@ class Preparation:
             return self._done(key, instance_id, Outcome.RUNNING, f"{error}; {NEVER_USED}")
 
     async def _attended(self, key: str, instance_id: str) -> Prepared:
-        """Raises StartError, BootstrapError and botocore's errors for a machine that is left to run."""
+        """Raises StartError, BootstrapError and botocore's errors for an instance that is left to run."""
         self._enter(key, "booting")
         await self._cloud.home(instance_id)
         worker, message = await self._booted(key, instance_id)
@@ -239,7 +239,7 @@ class Preparation:
         return self._done(key, instance_id, outcome, message)
 
     async def _booted(self, key: str, instance_id: str) -> tuple[Worker | None, str]:
-        """The record of a machine that has booted, or is down already; None, and why, if it takes too long."""
+        """The record of an instance that has booted, or is down already; None, and why, if it takes too long."""
         until = self._clock() + BOOTS_WITHIN
         boot = Boot.BEGUN
         while self._clock() < until:

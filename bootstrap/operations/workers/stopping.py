@@ -21,7 +21,7 @@ from lifecycle_app.model.worker import State, Worker
 ENTRIES_A_CALL = 10
 """PutEvents' limit."""
 STOPS_WITHIN = 420.0
-"""Seconds: a drain, EC2's own stop of a busy machine, and one retry of Lambda's."""
+"""Seconds: a drain, EC2's own stop of a busy instance, and one retry of Lambda's."""
 POLL_EVERY = 2.0
 
 Clock = Callable[[], datetime]

@@ -23,7 +23,7 @@ from lifecycle_app.model.messages import message
 from lifecycle_app.model.transitions import with_claim, with_state
 from lifecycle_app.model.worker import State, Worker
 
-# A machine may be terminated for so long after its claim. What is left of the lease then is more than the call takes
+# An instance may be terminated for so long after its claim. What is left of the lease then is more than the call takes
 # with all its retries, so that a login which finds the lease expired finds no operator who still terminates.
 ACTS_WITHIN = timedelta(minutes=1)
 
@@ -137,7 +137,7 @@ def _refuse_homes_on_root_disks(machines: Sequence[ListedWorker]) -> None:
     lost = [one.key for one in machines if one.instance_id and one.home_volume is None]
     if lost:
         raise Refused(
-            f"no home disk is known of {', '.join(lost)}: their users' files would go with the machine;"
+            f"no home disk is known of {', '.join(lost)}: their users' files would go with the instance;"
             " nothing was terminated; say --with-home if that is meant"
         )
 
