@@ -18,7 +18,7 @@ from tests.scenarios.killing import HUB, PROXY, crash, kill, power_off
 KILLS = {"kill hub": (HUB,), "kill proxy": (PROXY,), "kill hub and proxy": (HUB, PROXY)}
 # How long a fault's effect lasts after it is switched off.
 AFTERMATH = {"late-events": timedelta(seconds=10), "slow-boot": timedelta(seconds=15)}
-BACK_WITHIN = 90.0
+BACK_WITHIN = 300.0
 
 
 class Faults:

@@ -17,7 +17,7 @@ SEED = int(os.environ.get("SEED", "1"))
 SIZE = Size(
     seed=SEED,
     people=4,
-    seconds=60,
+    seconds=120,
     idle_timeout=timedelta(seconds=40),
     hung_after=timedelta(seconds=60),
 )

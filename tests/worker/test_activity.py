@@ -10,10 +10,12 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.websocket import WebSocketClientConnection
 
+from tests.shared.waiting import PATIENCE
+
 from .conftest import PERIOD, CloudWatch
 from .places import Jupyter, as_json, as_v1, execute, message, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(PATIENCE)
 
 LAB_POLLS = ("api/kernels", "api/terminals", "api/sessions", "api/contents?content=1", "api/status", "api/me")
 

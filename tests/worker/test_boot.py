@@ -116,7 +116,7 @@ async def so(condition: Callable[[], bool]) -> None:
     await until(look, bool)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(PATIENCE)
 async def test_a_worker_boots_proves_itself_works_on_after_a_crash_and_ends(
     booted: Booted, cloudwatch: CloudWatch
 ) -> None:
@@ -181,7 +181,7 @@ async def detach_a_job(booted: Booted) -> psutil.Process:
     return found
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(PATIENCE)
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refused_worker_says_so_in_one_line_and_still_ends_at_once(
     tmp_path: Path, hub: FakeHub, status: int
