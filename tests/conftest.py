@@ -91,7 +91,7 @@ OF = {
     "worker/test_users_packages.py": "emulator",
 }  # fmt: skip
 # The tiers that a single test may have besides those of its file.
-ADDED_BY_TESTS = ("emulator", "browser", "deep")
+ADDED_BY_TESTS = ("emulator", "browser")
 # What shows that a test needs more than its own process.
 OUTSIDE = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.connect")
 _alone = False
