@@ -477,7 +477,7 @@ def set_scope(hub: Emulated, scope: str, text: str) -> None:
 def test_image_that_the_operator_sets_is_launched_from_then_on(hub: Emulated) -> None:
     image = hub.client("ec2").register_image(Name="newer", RootDeviceName="/dev/xvda")["ImageId"]
     set_scope(hub, "image", image)
-    until(lambda: f"launched from {image} from now on" in hub.log("hub"))
+    until(lambda: f"launched from {image} instead of" in hub.log("hub"))
     browser = Browser(hub.public_url)
     browser.log_in("nora")
     browser.page("/hub/spawn")
