@@ -48,6 +48,7 @@ class Cloud:
         self._http = urllib3.PoolManager(timeout=SEND_WITHIN, retries=False, maxsize=CONNECTIONS)
 
     def post(self, name: str, content: object) -> urllib3.BaseHTTPResponse:
+        """The answer of one of its endpoints to a JSON body."""
         headers = {"Authorization": self.authorization, "Content-Type": "application/json"}
         return self._http.request("POST", f"{self._url}/{name}", body=json.dumps(content), headers=headers)
 
@@ -186,6 +187,7 @@ class Metrics:
         self._waiting.append({**datum, "dimensions": [dimension]})
 
     def run(self) -> None:
+        """Send what waits, once a second."""
         while True:
             time.sleep(SEND_EVERY)
             while self._waiting and self._send():
@@ -210,6 +212,7 @@ class OwnKeys:
         return getattr(subprocess, name)
 
     def Popen(self, *arguments: Any, **more: Any) -> Any:  # noqa: N802 -- subprocess's name
+        """`subprocess.Popen`, with the function's own access key."""
         variables = more.get("env") or {}
         if name := variables.get("AWS_LAMBDA_FUNCTION_NAME"):
             more["env"] = {**variables, "AWS_ACCESS_KEY_ID": f"function.{name}"}
@@ -256,6 +259,7 @@ def measure_queues(metrics: Metrics, period: float) -> None:
 
 
 def main() -> None:
+    """Change ministack and serve until SIGTERM."""
     keep_times()
     try_again()
     log_into_existing_groups()

@@ -35,6 +35,7 @@ class Part:
 
     @property
     def is_running(self) -> bool:
+        """Whether its process has not ended."""
         return self.process.poll() is None
 
     def end(self, how: signal.Signals = signal.SIGTERM, grace: float = GRACE) -> None:
@@ -113,6 +114,7 @@ KILL_WAIT = 5.0
 
 
 def marker(state_dir: Path, instance_id: str) -> str:
+    """The value of INSTANCE_MARKER in the environment of the instance's processes."""
     return f"{state_dir}:{instance_id}"
 
 
@@ -128,6 +130,7 @@ def by_instance(state_dir: Path) -> dict[str, list[psutil.Process]]:
 
 
 def of_instance(state_dir: Path, instance_id: str) -> list[psutil.Process]:
+    """All processes of one instance."""
     return by_instance(state_dir).get(instance_id, [])
 
 

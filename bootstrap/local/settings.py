@@ -37,34 +37,42 @@ class LocalSettings:
 
     @property
     def vpc(self) -> IPv4Network:
+        """The VPC's addresses: real ones, on the loopback interface."""
         return IPv4Network(f"127.{self.network}.0.0/16")
 
     @property
     def cloud_address(self) -> str:
+        """Where the cloud process listens."""
         return f"127.{self.network}.0.2"
 
     @property
     def events_address(self) -> str:
+        """Where ministack listens."""
         return f"127.{self.network}.0.3"
 
     @property
     def manager_address(self) -> str:
+        """The manager's private address."""
         return f"127.{self.network}.0.10"
 
     @property
     def cloud_url(self) -> str:
+        """The endpoint of EC2, DynamoDB and the others."""
         return f"http://{self.cloud_address}:{AWS_PORT}"
 
     @property
     def events_url(self) -> str:
+        """The endpoint of Lambda, EventBridge, CloudWatch Logs, SQS and SNS."""
         return f"http://{self.events_address}:{AWS_PORT}"
 
     @property
     def public_url(self) -> str:
+        """The hub's URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def zones(self) -> list[str]:
+        """The availability zones."""
         return [f"{REGION}a", f"{REGION}b"]
 
     def log(self, part: str) -> Path:

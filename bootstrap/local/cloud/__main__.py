@@ -12,6 +12,7 @@ CANNOT_START = 3
 
 
 def main() -> int:
+    """Serve; the exit status, CANNOT_START where the settings or the state directory forbid it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     settings = read_settings(sys.argv[1:])

@@ -35,6 +35,7 @@ class Account:
     faults: Faults
 
     def handlers(self) -> Mapping[tuple[str, str], Callable[[Call], Response]]:
+        """What answers each call, by service and action."""
         return {
             ("service-quotas", "GetServiceQuota"): self._quota,
             ("service-quotas", "GetAWSDefaultServiceQuota"): self._quota,

@@ -1,10 +1,9 @@
 """The cloud, put together and kept running."""
 
 import logging
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,7 +34,7 @@ from bootstrap.local.cloud.gateway.metadata import MetadataPaths, MetadataServic
 from bootstrap.local.cloud.gateway.server import Server
 from bootstrap.local.cloud.gateway.throttling import Buckets, Throttle
 from bootstrap.local.cloud.hypervisor.disks import Disks
-from bootstrap.local.cloud.hypervisor.host import HostSettings, Hypervisor
+from bootstrap.local.cloud.hypervisor.host import Hypervisor
 from bootstrap.local.cloud.settings import OPERATOR_KEY, Settings
 from bootstrap.local.cloud.wire import Call
 
@@ -61,7 +60,7 @@ class Cloud:
         self.disks = Disks(settings.state_dir)
         self.disks.lock()
         self._metadata_paths = MetadataPaths(settings.operator_secret)
-        self.hypervisor = Hypervisor(_machinery(settings, self._metadata_paths), self.disks)
+        self.hypervisor = Hypervisor(settings, self._metadata_paths.of, self.disks)
         bridge = EventBridge(
             settings.events_endpoint, settings.region, OPERATOR_KEY, settings.operator_secret
         )
@@ -124,6 +123,7 @@ class Cloud:
 
     def _assemble(self) -> None:
         settings, emulator, machines = self._settings, self.emulator, self.machines
+        self.hypervisor.on_power_off = self._power_off
         self._lifecycle = Lifecycle(
             emulator, machines, self.hypervisor, self.faults, time.time,
             boot_time=settings.boot_time, stop_time=settings.stop_time,
@@ -135,53 +135,45 @@ class Cloud:
         self._monitor = Monitor(
             emulator, machines, cloudwatch.record, settings.state_dir, time.time, settings.metrics_period
         )
+        images = Images(emulator, self.hypervisor, machines, self._lifecycle, time.time, settings.image_time)
+        publish(emulator, images)
         metadata = MetadataService(
             emulator, machines, self.identities, self._metadata_paths,
             settings.credential_lifetime, lambda: datetime.now(UTC),
         )  # fmt: skip
-        self.hypervisor.on_power_off = self._power_off
-        images = Images(emulator, self.hypervisor, machines, self._lifecycle, time.time, settings.image_time)
-        publish(emulator, images)
         control = Control(
-            emulator,
-            machines,
-            self._lifecycle,
-            self.hypervisor,
-            images,
-            self._metadata_paths,
-            self.faults,
-            self.calls,
-            cloudwatch.record,
-            self.identities,
-            settings.operator_secret,
-        )
+            emulator, machines, self._lifecycle, self.hypervisor, images, self._metadata_paths, self.faults,
+            self.calls, cloudwatch.record, self.identities, f"Bearer {settings.operator_secret}",
+        )  # fmt: skip
+        throttle = Throttle(Buckets(time.monotonic), self.faults)
+        self._front = Front(
+            f"{settings.address}:{settings.port}", emulator, self.identities, throttle, self.faults,
+            self._handlers(images, cloudwatch), metadata, control, self.calls, self._dirty.set,
+        )  # fmt: skip
+
+    def _handlers(
+        self, images: Images, cloudwatch: CloudWatch
+    ) -> Mapping[tuple[str, str], Callable[[Call], Response]]:
+        """What answers a call of a service; moto answers all others."""
+        settings, emulator, machines = self._settings, self.emulator, self.machines
         launching = Launching(emulator, machines, self._lifecycle, images, self.faults, self.tokens)
         # EC2's checks of a new instance take at least the time that it was pending.
         statuses = Statuses(machines, time.time, settings.boot_time, settings.describe_lag)
         ec2 = Ec2(
             emulator, machines, self._lifecycle, launching, self.hypervisor, statuses, settings.describe_lag
         )
-        self._front = Front(
-            f"{settings.address}:{settings.port}",
-            emulator,
-            self.identities,
-            Throttle(Buckets(time.monotonic), self.faults),
-            self.faults,
-            _handlers(
-                {
-                    **ec2.handlers(),
-                    **images.handlers(),
-                    **Volumes(emulator, machines, self.hypervisor).handlers(),
-                },
-                cloudwatch.handlers(),
-                Formation(emulator, self._formation).handlers(),
-            )
-            | dict(Account(emulator, self.faults).handlers()),
-            metadata,
-            control,
-            self.calls,
-            self._dirty.set,
-        )
+        services: Mapping[str, Sequence[Any]] = {
+            "ec2": (ec2, images, Volumes(emulator, machines, self.hypervisor)),
+            "cloudwatch": (cloudwatch,),
+            "cloudformation": (Formation(emulator, self._formation),),
+        }
+        ours = {
+            (service, action): handler
+            for service, parts in services.items()
+            for part in parts
+            for action, handler in part.handlers().items()
+        }
+        return ours | dict(Account(emulator, self.faults).handlers())
 
     def _power_off(self, instance_id: str) -> None:
         """A program on the instance shuts it down, as `poweroff` does."""
@@ -206,7 +198,7 @@ class Cloud:
         self.metrics = self._resumed.get("metrics", self.metrics)
         self.tokens = self._resumed.get("tokens", self.tokens)
         self._formation.resume(self._resumed.get("stacks", {}))
-        self.hypervisor.host.images.update(self._resumed.get("images", {}))
+        self.hypervisor.images.update(self._resumed.get("images", {}))
         for event in self._resumed.get("events", []):
             self.events.put(event)
 
@@ -232,34 +224,8 @@ class Cloud:
                 "metrics": self.metrics,
                 "tokens": self.tokens,
                 "stacks": self._formation.stacks,
-                "images": self.hypervisor.host.images,
+                "images": self.hypervisor.images,
                 "events": self.events.pending(),
             }
             content = take_snapshot(settings.account, settings.region, ours)
         write_snapshot(self._snapshot, content)
-
-
-def _machinery(settings: Settings, paths: MetadataPaths) -> HostSettings:
-    return HostSettings(
-        state_dir=settings.state_dir,
-        endpoint=settings.endpoint,
-        events_endpoint=settings.events_endpoint,
-        metadata_path=paths.of,
-        region=settings.region,
-        python=sys.executable,
-        grace=settings.stop_grace,
-        images={},
-    )
-
-
-def _handlers(
-    ec2: Mapping[str, Callable[[Call], Response]],
-    cloudwatch: Mapping[str, Callable[[Call], Response]],
-    formation: Mapping[str, Callable[[Call], Response]],
-) -> dict[tuple[str, str], Callable[[Call], Response]]:
-    of_services = {"ec2": ec2, "cloudwatch": cloudwatch, "cloudformation": formation}
-    return {
-        (service, action): handler
-        for service, handlers in of_services.items()
-        for action, handler in handlers.items()
-    }

@@ -38,11 +38,13 @@ class Event:
 
 
 def instance_event(arn: str, instance_id: str, state: str, at: float) -> Event:
+    """EC2's event of an instance's new state."""
     detail = {"instance-id": instance_id, "state": state}
     return Event("aws.ec2", "EC2 Instance State-change Notification", arn, json.dumps(detail), at, True)
 
 
 def alarm_event(arn: str, detail: dict[str, Any], at: float) -> Event:
+    """CloudWatch's event of an alarm's new state."""
     return Event("aws.cloudwatch", "CloudWatch Alarm State Change", arn, json.dumps(detail), at, False)
 
 
@@ -67,6 +69,7 @@ class Events:
             self._arrived.notify()
 
     def pending(self) -> list[Event]:
+        """The events that EventBridge has not accepted yet, oldest first."""
         with self._arrived:
             return [event for _, event in self._queue]
 

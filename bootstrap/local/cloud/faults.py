@@ -55,6 +55,7 @@ class Faults:
         self._on[name] = Fault(delay=default if delay is None else delay, instance_types=instance_types)
 
     def is_on(self, name: str) -> bool:
+        """Whether the fault is on."""
         return name in self._on
 
     def delay(self, name: str) -> timedelta:
@@ -68,4 +69,5 @@ class Faults:
         return fault is not None and (not fault.instance_types or instance_type in fault.instance_types)
 
     def names_on(self) -> list[str]:
+        """The names of the faults that are on, sorted."""
         return sorted(self._on)

@@ -42,6 +42,7 @@ class Settings:
 
     @property
     def endpoint(self) -> str:
+        """The URL of this cloud."""
         return f"http://{self.address}:{self.port}"
 
 

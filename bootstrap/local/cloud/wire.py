@@ -64,6 +64,7 @@ def read_call(request: Request) -> Call:
 
 
 def read_authorization(header: str) -> Authorization | None:
+    """What an Authorization header says; None if it is not one of signature version 4."""
     match = SCOPE.match(header)
     if match is None:
         return None

@@ -43,6 +43,7 @@ class AlarmWatch:
                     self.evaluate_all(with_standard=turn % SLOWER == 0)
 
     def evaluate_all(self, *, with_standard: bool) -> None:
+        """Brings all alarms up to date, those on whole minutes only with `with_standard`."""
         for alarm in list(self.emulator.backend("cloudwatch").alarms.values()):
             is_watched = alarm.metric_name is not None and alarm.statistic is not None
             if is_watched and (with_standard or int(alarm.period) < STANDARD_PERIOD):

@@ -60,6 +60,7 @@ class Condition:
         return self.evaluation_periods + EXTRA_PERIODS
 
     def is_breaching(self, value: float) -> bool:
+        """Whether a value breaches the threshold."""
         return COMPARISONS[self.comparison](value, self.threshold)
 
 

@@ -44,6 +44,7 @@ class CloudWatch:
     clock: Callable[[], float]
 
     def handlers(self) -> Mapping[str, Callable[[Call], Response]]:
+        """What answers each call, by action."""
         return {
             "PutMetricData": self._put_data,
             "GetMetricData": self._get_data,

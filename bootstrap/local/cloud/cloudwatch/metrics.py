@@ -55,15 +55,18 @@ class Series:
     keeps: float = 0.0
 
     def add(self, sample: Sample) -> None:
+        """Inserts a sample at its time."""
         place = bisect_left(self.times, sample.at)
         self.times.insert(place, sample.at)
         self.samples.insert(place, sample)
 
     def forget(self, before: float) -> None:
+        """Drops the samples before a moment."""
         place = bisect_left(self.times, before)
         del self.times[:place], self.samples[:place]
 
     def between(self, start: float, end: float) -> list[Sample]:
+        """The samples of a time range; `end` is exclusive."""
         return self.samples[bisect_left(self.times, start) : bisect_left(self.times, end)]
 
 
@@ -126,39 +129,35 @@ Record = Callable[[Metric, Sample, int], None]
 CpuTimes = dict[tuple[int, float], float]
 
 
+@dataclass(slots=True)
 class Monitor:
     """Measures every running instance each period."""
 
-    def __init__(
-        self,
-        emulator: Emulator,
-        machines: Machines,
-        record: Record,
-        state_dir: Path,
-        clock: Callable[[], float],
-        period: timedelta,
-    ) -> None:
-        self._emulator = emulator
-        self._machines = machines
-        self._record_sample = record
-        self._state_dir = state_dir
-        self._clock = clock
-        self._period = period
-        self._before: dict[str, CpuTimes] = {}
-        self._measured_at = clock()
+    emulator: Emulator
+    machines: Machines
+    record: Record
+    state_dir: Path
+    clock: Callable[[], float]
+    period: timedelta
+    _before: dict[str, CpuTimes] = field(init=False, default_factory=dict)
+    _measured_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._measured_at = self.clock()
 
     def run(self, ended: threading.Event) -> None:
-        while not ended.wait(self._period.total_seconds()):
+        """Measures each period until the event is set."""
+        while not ended.wait(self.period.total_seconds()):
             self.measure()
 
     def measure(self) -> None:
         """Records one datapoint for every running instance."""
-        running = processes.by_instance(self._state_dir)
+        running = processes.by_instance(self.state_dir)
         times = {instance_id: processes.cpu_seconds(mine) for instance_id, mine in running.items()}
-        now = self._clock()
+        now = self.clock()
         passed, self._measured_at = now - self._measured_at, now
-        with self._emulator.lock:
-            for machine in self._machines:
+        with self.emulator.lock:
+            for machine in self.machines:
                 if machine.state is State.RUNNING:
                     before = self._before.get(machine.instance_id, {})
                     spent = cpu_spent(before, times.get(machine.instance_id, {}))
@@ -170,7 +169,7 @@ class Monitor:
     def _record(self, machine: Machine, now: float) -> None:
         failed = 1.0 if machine.is_dead else 0.0
         dimensions = (("InstanceId", machine.instance_id),)
-        short = self._period < timedelta(seconds=STANDARD_RESOLUTION)
+        short = self.period < timedelta(seconds=STANDARD_RESOLUTION)
         for name, value, unit in (
             ("CPUUtilization", machine.cpu_percent, "Percent"),
             ("StatusCheckFailed", failed, "Count"),
@@ -178,7 +177,7 @@ class Monitor:
         ):
             sample = Sample(now, value, value, value, 1.0, unit)
             resolution = HIGH_RESOLUTION if short else STANDARD_RESOLUTION
-            self._record_sample(Metric(NAMESPACE, name, dimensions), sample, resolution)
+            self.record(Metric(NAMESPACE, name, dimensions), sample, resolution)
 
 
 def cpu_spent(before: CpuTimes, now: CpuTimes) -> float:

@@ -36,6 +36,7 @@ class Ec2:
     lag: timedelta
 
     def handlers(self) -> Mapping[str, Handler]:
+        """What answers each call, by action."""
         return {
             "RunInstances": self._run,
             "StartInstances": self._start,
@@ -178,6 +179,7 @@ class Volumes:
     hypervisor: Hypervisor
 
     def handlers(self) -> Mapping[str, Callable[[Call], Response]]:
+        """What answers each call, by action."""
         return {
             "AttachVolume": self._attach,
             "DetachVolume": self._detach,

@@ -37,6 +37,7 @@ class Image(Ami):  # type: ignore[misc]  # moto publishes no types
 
     @property
     def block_device_mappings(self) -> list[dict[str, Any]]:
+        """The root disk, as DescribeImages shows it."""
         disk = {
             "SnapshotId": self.ebs_snapshot.id,
             "VolumeSize": self.root_size,
@@ -59,6 +60,7 @@ class Images:
     image_time: timedelta
 
     def handlers(self) -> Mapping[str, Callable[[Call], Response]]:
+        """What answers each image call, by action."""
         return {
             "CreateImage": self._create,
             "RegisterImage": self._register,
@@ -72,7 +74,7 @@ class Images:
         if image_id not in self.emulator.backend("ec2").amis:
             self._add(image_id, {"name": f"cloudjhub-local-{image_id}", "architecture": "x86_64", **facts})
         if command is not None:
-            self.hypervisor.host.images[image_id] = command
+            self.hypervisor.images[image_id] = command
 
     def check_launch(self, image_id: str, instance_type: Mapping[str, Any], disks: Sequence[Any]) -> None:
         """Raises AwsError where EC2 would not launch this image, on this type, with these disks."""
@@ -157,7 +159,7 @@ class Images:
     def _deregister(self, call: Call) -> Response:
         response = self.emulator.forward(call.service, call.request)
         if response.status_code < 400:
-            self.hypervisor.host.images.pop(str(wire.parameters(call).get("ImageId")), None)
+            self.hypervisor.images.pop(str(wire.parameters(call).get("ImageId")), None)
         return response
 
     def _add(self, image_id: str, facts: Mapping[str, Any]) -> Image:

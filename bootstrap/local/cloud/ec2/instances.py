@@ -61,6 +61,7 @@ class Machine:
 
     @property
     def instance_id(self) -> str:
+        """The id, like `i-0123456789abcdef0`."""
         return str(self.instance.id)
 
     def state_shown(self, at: float) -> State | None:
@@ -153,6 +154,7 @@ def show(instance: Any, state: State) -> None:
 
 
 def boot_plan(machine: Machine) -> BootPlan:
+    """What the hypervisor needs to boot the instance."""
     instance = machine.instance
     return BootPlan(
         instance_id=machine.instance_id,
@@ -170,6 +172,7 @@ def user_data(instance: Any) -> bytes:
 
 
 def root_volume(instance: Any) -> str:
+    """The id of the root volume."""
     return str(instance.block_device_mapping[instance.root_device_name].volume_id)
 
 

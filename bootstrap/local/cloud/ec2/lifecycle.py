@@ -59,17 +59,20 @@ class Lifecycle:
         return machine
 
     def start(self, machine: Machine) -> None:
+        """A stopped instance is pending again."""
         for interface in machine.instance.nics.values():
             interface.start()
         self.machines.enter(machine, State.PENDING, NONE)
         self._begin(machine, self.boot_time + self.faults.delay("slow-boot"))
 
     def stop(self, machine: Machine, reason: Reason = BY_USER, *, force: bool = False) -> None:
+        """The instance is stopping, and its processes end."""
         self.machines.enter(machine, State.STOPPING, reason)
         self.hypervisor.halt(machine.instance_id, force=force)
         self._begin(machine, self.stop_time + self.faults.delay("slow-stop"))
 
     def terminate(self, machine: Machine, reason: Reason = BY_USER) -> None:
+        """The instance is shutting down, and its processes end."""
         was_stopped = machine.state is State.STOPPED
         self.machines.enter(machine, State.SHUTTING_DOWN, reason)
         if not was_stopped:

@@ -66,6 +66,7 @@ def terminates(state: State) -> bool:
 
 
 def check_reboot(instance_id: str, state: State) -> None:
+    """Raises AwsError if the instance cannot be rebooted."""
     if state is not State.RUNNING:
         raise _wrong_state(instance_id, "rebooted")
 
@@ -80,6 +81,7 @@ def check_ids(instance_ids: Sequence[str]) -> None:
 
 
 def not_found(instance_ids: Sequence[str]) -> AwsError:
+    """EC2's error for unknown instance ids."""
     if len(instance_ids) == 1:
         message = f"The instance ID '{instance_ids[0]}' does not exist"
     else:
@@ -116,6 +118,7 @@ class ClientTokens:
     def remember(
         self, token: str, zone: str, fingerprint_: str, reservation_id: str, instance_ids: list[str]
     ) -> None:
+        """Record what the token launched."""
         self.known[(token, zone)] = (fingerprint_, reservation_id, instance_ids)
 
 

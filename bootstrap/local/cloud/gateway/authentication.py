@@ -64,6 +64,7 @@ def verify(
 
 
 def unsigned(service: str) -> AwsError:
+    """The service's error for a request without a signature."""
     if service == "s3":
         return AwsError("AccessDenied", "Access Denied", 403)
     return AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
@@ -83,6 +84,7 @@ def unknown_key(service: str) -> AwsError:
 
 
 def mismatch(service: str, message: str) -> AwsError:
+    """The service's error for a wrong signature."""
     code = "InvalidSignatureException" if service in ("dynamodb", "ssm") else "SignatureDoesNotMatch"
     if service == "ec2":
         return AwsError("AuthFailure", "AWS was not able to validate the provided access credentials", 401)

@@ -45,6 +45,7 @@ class Account:
     tags: Tags
 
     def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of this account and region."""
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
     def own(self, kind: str, resource_id: str) -> tuple[str, dict[str, Values]]:
@@ -239,6 +240,7 @@ class CallLog:
         took: float,
         instances: tuple[str, ...] = (),
     ) -> None:
+        """Records a call."""
         name = f"{service}:{action}"
         with self._lock:
             self._number += 1
@@ -271,6 +273,7 @@ class CallLog:
             return [asdict(record) for record in self._records if record.number > number]
 
     def counts(self) -> dict[str, object]:
+        """How many calls there were: in all, by action, and by principal and action."""
         with self._lock:
             return {
                 "total": self._number,

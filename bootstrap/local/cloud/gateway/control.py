@@ -8,6 +8,7 @@ import base64
 import hmac
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -30,34 +31,22 @@ from bootstrap.local.cloud.wire import read_call, refuse
 CONTROL_PREFIX = "/_cloud/"
 
 
+@dataclass(slots=True)
 class Control:
     """Answers control requests. Takes the emulator's lock itself; needs the operator's secret for each."""
 
-    def __init__(
-        self,
-        emulator: Emulator,
-        machines: Machines,
-        lifecycle: Lifecycle,
-        hypervisor: Hypervisor,
-        images: Images,
-        paths: MetadataPaths,
-        faults: Faults,
-        calls: CallLog,
-        record: Record,
-        identities: Identities,
-        operator_secret: str,
-    ) -> None:
-        self._emulator = emulator
-        self._machines = machines
-        self._lifecycle = lifecycle
-        self._hypervisor = hypervisor
-        self._images = images
-        self._paths = paths
-        self._faults = faults
-        self._calls = calls
-        self._record = record
-        self._identities = identities
-        self._authorization = f"Bearer {operator_secret}".encode()
+    emulator: Emulator
+    machines: Machines
+    lifecycle: Lifecycle
+    hypervisor: Hypervisor
+    images: Images
+    paths: MetadataPaths
+    faults: Faults
+    calls: CallLog
+    record: Record
+    identities: Identities
+    authorization: str
+    """The header that every request must have."""
 
     def answer(self, request: Request) -> Response:
         """JSON, or a line of text with an error's status."""
@@ -65,8 +54,8 @@ class Control:
         served: dict[tuple[str, str], Callable[[Request], object]] = {
             ("GET", "health"): lambda _: {"status": "ok"},
             ("GET", "state"): self._state,
-            ("GET", "calls"): lambda it: {"calls": self._calls.since(int(it.args.get("since", 0)))},
-            ("GET", "permissions"): lambda _: {"permissions": self._calls.permissions()},
+            ("GET", "calls"): lambda it: {"calls": self.calls.since(int(it.args.get("since", 0)))},
+            ("GET", "permissions"): lambda _: {"permissions": self.calls.permissions()},
             ("POST", "faults"): self._switch_fault,
             ("POST", "images"): self._register_image,
             ("POST", "metrics"): self._take_metrics,
@@ -83,7 +72,7 @@ class Control:
             known = ", ".join(f"{method} {CONTROL_PREFIX}{name}" for method, name in served)
             return Response(f"there is no {request.method} {request.path}; there are: {known}", 404)
         try:
-            with self._emulator.lock:
+            with self.emulator.lock:
                 result = serve(request)
         except (ValueError, KeyError, TypeError) as error:
             return Response(f"cannot read the request: {error!r}", 400)
@@ -95,13 +84,13 @@ class Control:
 
     def _is_operator(self, request: Request) -> bool:
         given = request.headers.get("authorization", "").encode()
-        return hmac.compare_digest(given, self._authorization)
+        return hmac.compare_digest(given, self.authorization.encode())
 
     def _state(self, _: Request) -> object:
         return {
-            "instances": [self._describe(machine) for machine in self._machines],
-            "faults": self._faults.names_on(),
-            "calls": self._calls.counts(),
+            "instances": [self._describe(machine) for machine in self.machines],
+            "faults": self.faults.names_on(),
+            "calls": self.calls.counts(),
         }
 
     def _describe(self, machine: Machine) -> dict[str, Any]:
@@ -117,7 +106,7 @@ class Control:
             "tags": {tag["key"]: tag["value"] for tag in instance.get_tags()},
             "volumes": {device: str(block.volume_id) for device, block in instance.get_block_device_mapping},
             "cpu": round(machine.cpu_percent, 1) if machine.state is State.RUNNING else 0.0,
-            "pid": self._hypervisor.pid(machine.instance_id),
+            "pid": self.hypervisor.pid(machine.instance_id),
             "dead": machine.is_dead,
         }
 
@@ -125,15 +114,15 @@ class Control:
         parameters = json.loads(request.get_data())
         delay = timedelta(seconds=float(parameters["seconds"])) if "seconds" in parameters else None
         types = tuple(parameters.get("instance_types", []))
-        self._faults.switch(
+        self.faults.switch(
             str(parameters["name"]), on=bool(parameters["on"]), delay=delay, instance_types=types
         )
-        return {"faults": self._faults.names_on()}
+        return {"faults": self.faults.names_on()}
 
     def _register_image(self, request: Request) -> object:
         parameters = json.loads(request.get_data())
         command = parameters.get("command")
-        self._images.register(str(parameters["image_id"]), tuple(map(str, command)) if command else None)
+        self.images.register(str(parameters["image_id"]), tuple(map(str, command)) if command else None)
         return {"image_id": parameters["image_id"]}
 
     def _take_metrics(self, request: Request) -> object:
@@ -142,7 +131,7 @@ class Control:
         for one in parameters:
             dimensions = tuple(sorted((str(name), str(value)) for name, value in one["dimensions"]))
             value = float(one["value"])
-            self._record(
+            self.record(
                 Metric(str(one["namespace"]), str(one["name"]), dimensions),
                 Sample(float(one["at"]), value, value, value, 1.0, str(one["unit"])),
                 STANDARD_RESOLUTION,
@@ -150,17 +139,17 @@ class Control:
         return {"taken": len(parameters)}
 
     def _metadata_path(self, request: Request) -> object:
-        return {"metadata_path": self._paths.of(self._machine(request).instance_id)}
+        return {"metadata_path": self.paths.of(self._machine(request).instance_id)}
 
     def _power_off(self, request: Request) -> object:
         machine = self._machine(request)
         if machine.state is not State.RUNNING:
             raise AwsError("IncorrectInstanceState", f"{machine.instance_id} is {machine.state}", 409)
-        self._lifecycle.power_off(machine)
+        self.lifecycle.power_off(machine)
         return {"state": str(machine.state)}
 
     def _machine(self, request: Request) -> Machine:
-        [machine] = self._machines.require([str(json.loads(request.get_data())["instance_id"])])
+        [machine] = self.machines.require([str(json.loads(request.get_data())["instance_id"])])
         return machine
 
     def _check_signature(self, request: Request) -> object:
@@ -171,7 +160,7 @@ class Control:
         inner.environ["RAW_URI"] = target  # as it was signed: werkzeug's has other escapes
         call = read_call(inner)
         try:
-            return {"principal": self._identities.identify(call).principal}
+            return {"principal": self.identities.identify(call).principal}
         except AwsError as error:
             return refuse(call, error)
 

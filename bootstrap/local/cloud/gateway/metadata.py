@@ -35,6 +35,7 @@ class MetadataPaths:
         self._secret = operator_secret.encode()
 
     def of(self, instance_id: str) -> str:
+        """The path of an instance's metadata, which cannot be guessed from its id."""
         key = hmac.digest(self._secret, f"metadata of {instance_id}".encode(), "sha256").hex()
         return f"{METADATA_PREFIX}{instance_id}/{key}/"
 
@@ -58,6 +59,7 @@ class MetadataService:
     _credentials: dict[tuple[str, str], SessionCredentials] = field(init=False, default_factory=dict)
 
     def answer(self, request: Request) -> Response:
+        """The answer to a metadata request; 404 for every path that is not the instance's own."""
         instance_id, _, rest = request.path.removeprefix(METADATA_PREFIX).partition("/")
         _key, _, rest = rest.partition("/")
         version, _, path = rest.partition("/")

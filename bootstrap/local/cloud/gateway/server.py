@@ -49,6 +49,7 @@ class Server(ThreadedWSGIServer):
             raise StartupError(f"cannot listen on {address}:{port}: {error.strerror}") from error
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - http.server's signature
+        """Logs what went wrong with a connection."""
         log.exception("a request from %s failed", client_address)
 
 
@@ -81,4 +82,5 @@ class Handler(MotoRequestHandler):  # type: ignore[misc]  # moto publishes no ty
         return True
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: ARG002 - werkzeug's signature
+        """werkzeug's log lines, at debug level."""
         log.debug(message, *args)

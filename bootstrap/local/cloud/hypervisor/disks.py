@@ -47,9 +47,11 @@ class Disks:
         return directory
 
     def home(self, instance_id: str) -> Path:
+        """The link to the instance's home."""
         return self._instances / instance_id / "home"
 
     def console(self, instance_id: str) -> Path:
+        """The instance's console log."""
         return self._consoles / f"{instance_id}.log"
 
     def console_tail(self, instance_id: str) -> bytes:
@@ -95,6 +97,7 @@ class Disks:
         return len(files)
 
     def delete_volume(self, volume_id: str) -> None:
+        """Deletes a volume's directory."""
         shutil.rmtree(self._volumes / volume_id, ignore_errors=True)
 
     def delete_instance(self, instance_id: str) -> None:

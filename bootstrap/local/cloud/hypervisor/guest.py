@@ -32,6 +32,7 @@ POWER_OFF = 111
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as the instance that the arguments describe; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bootstrap.local.cloud.hypervisor.guest")
     for name in ("root", "home"):
         parser.add_argument(f"--{name}", type=Path, required=True)

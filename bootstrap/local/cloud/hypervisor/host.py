@@ -5,6 +5,7 @@ It knows nothing of roles: the instance's image decides which command it runs.
 
 import logging
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from bootstrap.local import processes
 from bootstrap.local.cloud.errors import UserDataError
 from bootstrap.local.cloud.hypervisor.disks import Disks
 from bootstrap.local.cloud.hypervisor.guest import POWER_OFF
+from bootstrap.local.cloud.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -34,23 +36,6 @@ class BootPlan:
     home_volume: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostSettings:
-    """What the hypervisor runs instances with. `images`: launch command by image id; the worker's for others.
-
-    `metadata_path` gives the path of an instance's metadata at the endpoint.
-    """
-
-    state_dir: Path
-    endpoint: str
-    events_endpoint: str
-    metadata_path: Callable[[str], str]
-    region: str
-    python: str
-    grace: timedelta
-    images: dict[str, tuple[str, ...]]
-
-
 @dataclass(slots=True)
 class Slot:
     """An instance on this host: its lock orders boots and halts; `halted` is set when none of its processes is left."""
@@ -61,16 +46,20 @@ class Slot:
     wanted: int = 0
 
 
+@dataclass(slots=True)
 class Hypervisor:
     """Boots and halts instances, each in a thread of its own; never holds up the caller."""
 
-    def __init__(self, host: HostSettings, disks: Disks) -> None:
-        self.host = host
-        self.disks = disks
-        self.on_power_off: Callable[[str], None] = lambda _: None
-        self._slots: dict[str, Slot] = {}
-        self._lock = threading.Lock()
-        self._is_closed = False
+    settings: Settings
+    metadata_path: Callable[[str], str]
+    """Gives the path of an instance's metadata at the endpoint."""
+    disks: Disks
+    images: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The command that an image's instances run, by the image's id; the worker's for others."""
+    on_power_off: Callable[[str], None] = lambda _: None
+    _slots: dict[str, Slot] = field(init=False, default_factory=dict)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _is_closed: bool = field(init=False, default=False)
 
     def boot(self, plan: BootPlan) -> None:
         """Mounts the disks, writes the user data, runs the image's command."""
@@ -84,14 +73,16 @@ class Hypervisor:
         slot = self._slot(instance_id)
         slot.wanted += 1
         slot.halted.clear()
-        _thread(self._halt, instance_id, slot, timedelta() if force else self.host.grace)
+        _thread(self._halt, instance_id, slot, timedelta() if force else self.settings.stop_grace)
 
     def restart(self, plan: BootPlan) -> None:
+        """Ends the instance's processes and boots it again."""
         slot = self._slot(plan.instance_id)
         slot.wanted += 1
         _thread(self._restart, plan, slot, slot.wanted)
 
     def is_halted(self, instance_id: str) -> bool:
+        """Whether none of the instance's processes is left."""
         return self._slot(instance_id).halted.is_set()
 
     def pid(self, instance_id: str) -> int | None:
@@ -100,6 +91,7 @@ class Hypervisor:
         return process.pid if process and process.poll() is None else None
 
     def mount_home(self, instance_id: str, root_volume: str, home_volume: str | None) -> None:
+        """Points the instance's home at its disks as they are attached now."""
         self.disks.mount_home(instance_id, root_volume, home_volume)
 
     def discard(self, instance_id: str, volumes: Sequence[str]) -> None:
@@ -116,9 +108,9 @@ class Hypervisor:
         for slot in slots:
             with slot.lock:  # waits for what is being launched right now
                 slot.wanted += 1
-        running = processes.by_instance(self.host.state_dir)
+        running = processes.by_instance(self.settings.state_dir)
         everything = [process for mine in running.values() for process in mine]
-        processes.end(everything, self.host.grace)
+        processes.end(everything, self.settings.stop_grace)
         for instance_id in running:
             self._note(instance_id, "the host went down")
 
@@ -129,7 +121,7 @@ class Hypervisor:
 
     def _restart(self, plan: BootPlan, slot: Slot, wanted: int) -> None:
         with slot.lock:
-            self._end(plan.instance_id, slot, self.host.grace)
+            self._end(plan.instance_id, slot, self.settings.stop_grace)
             if slot.wanted == wanted and not self._is_closed:
                 self._launch(plan, slot)
 
@@ -148,7 +140,7 @@ class Hypervisor:
             self._note(plan.instance_id, f"user data refused: {error}")
         else:
             self._note(plan.instance_id, f"user data: {written} files written")
-        command = launch_command(self.host, plan, root, home)
+        command = self._command(plan, root, home)
         try:
             slot.process = self._run(plan.instance_id, command, home)
         except OSError as error:
@@ -162,7 +154,7 @@ class Hypervisor:
             return subprocess.Popen(
                 command,
                 cwd=home,
-                env=launch_environment(self.host, instance_id, home),
+                env=self._environment(instance_id, home),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -179,7 +171,7 @@ class Hypervisor:
             self._note(instance_id, f"its process ended with status {status}")
 
     def _end(self, instance_id: str, slot: Slot, grace: timedelta) -> None:
-        while mine := processes.of_instance(self.host.state_dir, instance_id):
+        while mine := processes.of_instance(self.settings.state_dir, instance_id):
             if not processes.end(mine, grace):
                 log.error("instance %s: processes survive SIGKILL", instance_id)
                 return
@@ -198,37 +190,36 @@ class Hypervisor:
     def _note(self, instance_id: str, line: str) -> None:
         self.disks.note(instance_id, datetime.now(UTC), line)
 
+    def _command(self, plan: BootPlan, root: Path, home: Path) -> list[str]:
+        """The command of the plan's image with its places filled in."""
+        places = {
+            "{python}": sys.executable,
+            "{root}": str(root),
+            "{home}": str(home),
+            "{instance_id}": plan.instance_id,
+            "{address}": plan.address,
+        }
+        command = list(self.images.get(plan.image_id, WORKER_COMMAND))
+        for place, value in places.items():
+            command = [word.replace(place, value) for word in command]
+        return command
 
-def launch_command(host: HostSettings, plan: BootPlan, root: Path, home: Path) -> list[str]:
-    """The command of the plan's image with its places filled in."""
-    places = {
-        "{python}": host.python,
-        "{root}": str(root),
-        "{home}": str(home),
-        "{instance_id}": plan.instance_id,
-        "{address}": plan.address,
-    }
-    command = list(host.images.get(plan.image_id, WORKER_COMMAND))
-    for place, value in places.items():
-        command = [word.replace(place, value) for word in command]
-    return command
-
-
-def launch_environment(host: HostSettings, instance_id: str, home: Path) -> dict[str, str]:
-    """The variables of an instance's process; nothing of this process's environment is passed on."""
-    return {
-        "PATH": f"{Path(host.python).parent}:{SYSTEM_PATH}",
-        "LANG": "C.UTF-8",
-        "SHELL": "/bin/bash",
-        "HOME": str(home),
-        "AWS_REGION": host.region,
-        "AWS_DEFAULT_REGION": host.region,
-        "AWS_ENDPOINT_URL": host.endpoint,
-        "AWS_ENDPOINT_URL_EVENTBRIDGE": host.events_endpoint,
-        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": host.events_endpoint,
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{host.endpoint}{host.metadata_path(instance_id)}",
-        processes.INSTANCE_MARKER: processes.marker(host.state_dir, instance_id),
-    }
+    def _environment(self, instance_id: str, home: Path) -> dict[str, str]:
+        """The variables of an instance's process; nothing of this process's environment is passed on."""
+        settings = self.settings
+        return {
+            "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
+            "LANG": "C.UTF-8",
+            "SHELL": "/bin/bash",
+            "HOME": str(home),
+            "AWS_REGION": settings.region,
+            "AWS_DEFAULT_REGION": settings.region,
+            "AWS_ENDPOINT_URL": settings.endpoint,
+            "AWS_ENDPOINT_URL_EVENTBRIDGE": settings.events_endpoint,
+            "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": settings.events_endpoint,
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{settings.endpoint}{self.metadata_path(instance_id)}",
+            processes.INSTANCE_MARKER: processes.marker(settings.state_dir, instance_id),
+        }
 
 
 def _thread(target: Callable[..., None], *arguments: object) -> None:
