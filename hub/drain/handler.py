@@ -25,7 +25,7 @@ from hub.drain.verdict import (
 from hub.errors import WorkerSilent
 from hub.identity import worker_token
 from hub.spawn.spawner import WithParts, WorkerSpawner
-from lifecycle_app.contract import DRAIN_SCOPE, Drain
+from lifecycle_app.contract import DRAIN_SCOPE, Drain, DrainResponse
 from lifecycle_app.model.worker import Worker, split
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
         return parse_answer(reported, request.instance_id, self.parts.now())
 
 
-def response(request: Request, decided: Verdict) -> dict[str, Any]:
+def response(request: Request, decided: Verdict) -> DrainResponse:
     """The JSON body for the lifecycle app, which checks worker and instance."""
     return {
         "worker": request.worker,

@@ -88,7 +88,7 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
                     found: WorkerSpawner = spawner
                     return found
         if self.parts.launcher.is_any_launching():
-            raise NotReady("machines are being launched just now")
+            raise NotReady("machines are being launched")
         worker = self.parts.reader.by_instance(instance_id)
         if worker is None:
             worker = await self.parts.calls.read(lambda: self.parts.store.by_instance(instance_id))
