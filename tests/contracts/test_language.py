@@ -31,7 +31,7 @@ CHECKED = (
     "tests/benchmarks",
 )
 NO_TEXT = {".svg", ".png", ".pyc", ".json"}
-NOT_OURS = {"node_modules", "__pycache__"}
+NOT_OURS = {"node_modules", "__pycache__", "deployments"}
 
 REPLACEMENTS = {
     r"\bmend(s|ed|ing)?\b": "fix",
