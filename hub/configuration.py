@@ -9,10 +9,10 @@ from hub.config.tuning import Proxy
 from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
 from hub.spawn.spawner import apply_options, options_form, spawner_class
 from hub.wiring import Hub, Secrets
-from lifecycle_app.contract import DRAIN_SCOPE
+from lifecycle_app.contract import DRAIN_SCOPE, LAUNCH_SCOPE
 
 TEMPLATES = Path(__file__).parent / "pages" / "templates"
-LIFECYCLE = "lifecycle"
+LIFECYCLE, OPERATOR = "lifecycle", "operator"
 
 
 def configuration(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, dict[str, Any]]:
@@ -72,24 +72,34 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
             "pages": lambda _user: hub.pages,
             "has_accounts": settings.authenticator == "native",
         },
-        **_lifecycle_access(secrets.lifecycle_token),
+        **_services(secrets),
     }
 
 
-def _lifecycle_access(token: str) -> dict[str, Any]:
-    """What the lifecycle app may do with its token: list servers, and drain them before it stops their instances."""
+def _services(secrets: Secrets) -> dict[str, Any]:
+    """What the lifecycle app and the operator may do with their tokens."""
     return {
         "custom_scopes": {
-            DRAIN_SCOPE: {"description": "Release servers before their instances are stopped."}
+            DRAIN_SCOPE: {"description": "Release servers before their instances are stopped."},
+            LAUNCH_SCOPE: {"description": "Launch users' instances before their first login."},
         },
-        "services": [{"name": LIFECYCLE, "api_token": token}],
+        "services": [
+            {"name": LIFECYCLE, "api_token": secrets.lifecycle_token},
+            {"name": OPERATOR, "api_token": secrets.operator_token},
+        ],
         "load_roles": [
             {
                 "name": LIFECYCLE,
                 "description": "The lifecycle app: lists servers, and drains them before it stops their instances.",
                 "services": [LIFECYCLE],
                 "scopes": ["list:users", "read:users:groups", "read:servers", DRAIN_SCOPE],
-            }
+            },
+            {
+                "name": OPERATOR,
+                "description": "The operator's command line: launches instances before their users' first login.",
+                "services": [OPERATOR],
+                "scopes": [LAUNCH_SCOPE],
+            },
         ],
     }
 

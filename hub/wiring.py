@@ -24,7 +24,7 @@ from hub.users.names import People, from_file
 from hub.users.operator_settings import OperatorSettings
 from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.contract import utc_now
+from lifecycle_app.contract import OPERATOR_TOKEN, utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -81,6 +81,7 @@ class Secrets:
     """The hub's secrets; none of them is part of the representation, so that none is logged."""
 
     lifecycle_token: str = field(repr=False)
+    operator_token: str = field(repr=False)
     worker_token_key: str = field(repr=False)
     cookie_secret: bytes = field(repr=False)
     proxy_token: str = field(repr=False)
@@ -99,7 +100,13 @@ def read_secrets(settings: Settings) -> Secrets:
 def secrets_in(ssm: "SSMClient", settings: Settings) -> Secrets:
     """The secrets that this Parameter Store holds. Raises SettingsError that names what is missing."""
     prefix = f"/cloudjhub/{settings.cluster}/"
-    names = ["lifecycle-token", "hub/worker-token-key", "hub/cookie-secret", "hub/proxy-token"]
+    names = [
+        "lifecycle-token",
+        OPERATOR_TOKEN,
+        "hub/worker-token-key",
+        "hub/cookie-secret",
+        "hub/proxy-token",
+    ]
     if settings.authenticator == SHARED_PASSWORD:
         names += ["hub/user-password", "hub/admin-password"]
     own = secrets_of(settings.authenticator, settings.authenticator_options)
@@ -114,6 +121,7 @@ def secrets_in(ssm: "SSMClient", settings: Settings) -> Secrets:
         raise SettingsError(f"SSM has no parameter {', '.join(missing)}: create the cluster's secrets first")
     return Secrets(
         lifecycle_token=found["lifecycle-token"],
+        operator_token=found[OPERATOR_TOKEN],
         worker_token_key=found["hub/worker-token-key"],
         cookie_secret=_from_hex(found["hub/cookie-secret"], prefix + "hub/cookie-secret"),
         proxy_token=found["hub/proxy-token"],

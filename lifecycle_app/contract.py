@@ -40,6 +40,11 @@ CLOUDWATCH_SOURCE = "aws.cloudwatch"
 ALARM_STATE_CHANGE = "CloudWatch Alarm State Change"
 DRAIN_SCOPE = "custom:cloudjhub:drain"
 """JupyterHub's scope for the drain request, which the lifecycle app's token has."""
+LAUNCH_SCOPE = "custom:cloudjhub:launch"
+"""JupyterHub's scope for launches before a first login, which the operator's token has."""
+OPERATOR_TOKEN = "hub/operator-token"  # noqa: S105 -- the name of a parameter
+"""Where that token is, below `/cloudjhub/<cluster>/`."""
+LAUNCH_PATH = "/hub/api/cloudjhub/launch"
 METRIC_LEVEL = "Activity"
 METRIC_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
 """Reported for the explanation of a decision; only the level decides."""

@@ -17,6 +17,7 @@ import psutil
 import requests
 
 from benchmarks.storm.settings import CLUSTER, GROUP, HUB_NAME, IMAGE, ROLE, SUBNETS, Storm
+from lifecycle_app.contract import OPERATOR_TOKEN
 from tests.bootstrap.front import caddy, wait_for
 from tests.hub.emulated import REPOSITORY, Emulated
 from tests.shared.addresses import free_port
@@ -24,6 +25,7 @@ from tests.shared.waiting import until
 
 SECRETS = (
     "lifecycle-token",
+    OPERATOR_TOKEN,
     "hub/worker-token-key",
     "hub/cookie-secret",
     "hub/proxy-token",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from bootstrap.aws.errors import code_of
-from lifecycle_app.contract import TAG_CLUSTER
+from lifecycle_app.contract import OPERATOR_TOKEN, TAG_CLUSTER
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # wants them; JupyterHub refuses an admin's shared password of under 32 characters.
 MAKERS: dict[str, Callable[[], str]] = {
     "lifecycle-token": lambda: secrets.token_hex(32),
+    OPERATOR_TOKEN: lambda: secrets.token_hex(32),
     "hub/worker-token-key": lambda: secrets.token_hex(32),
     "hub/cookie-secret": lambda: secrets.token_hex(32),
     "hub/proxy-token": lambda: secrets.token_hex(32),

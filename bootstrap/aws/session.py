@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import boto3
 from botocore.config import Config
 
-from hub.clients.calls import QUICK
-
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -76,11 +74,6 @@ class Aws:
                     config=PATIENT,
                 )
             return self._clients[service]
-
-    def quick_ec2(self) -> "EC2Client":
-        """A client of EC2 that tries nothing again by itself: the hub's code decides about that."""
-        with self._lock:
-            return self._session.client("ec2", region_name=self.region, config=QUICK)
 
     @cached_property
     def caller(self) -> str:

@@ -13,7 +13,7 @@ from bootstrap.cluster import users as kept
 from bootstrap.errors import Interrupted, SettingsError, StepFailed
 from bootstrap.operations.workers import candidates
 from bootstrap.operations.workers.candidates import Cost
-from bootstrap.operations.workers.hub_launches import hub_settings, manager_config, prepare_all
+from bootstrap.operations.workers.hub_launches import HubApi, prepare_all
 from bootstrap.operations.workers.listing import listed_workers
 from bootstrap.operations.workers.preparation import INTERRUPTED, Outcome, Prepared, Wanted
 from lifecycle_app.contract import utc_now
@@ -51,7 +51,8 @@ def prepare(
     site = site_of(file)
     given = [*names, *(candidates.names_in(source.read()) if source else ())]
     users = candidates.chosen(given, kept.read_people(site), site.settings.login, all_users=all_users)
-    settings = hub_settings(manager_config(site))
+    hub = HubApi(site)
+    settings = hub.settings()
     kind = instance_type or settings.types[0]
     if kind not in settings.types:
         raise SettingsError(
@@ -70,7 +71,7 @@ def prepare(
                 click.confirm(f"Prepare {counted(len(wanted), 'machine')}?", abort=True, err=as_json)
             with reporting() as reporter:
                 report = reporter.report_for("workers")
-                done = left + prepare_all(site, settings, kind, wanted, together, utc_now, report)
+                done = left + prepare_all(site, hub, kind, wanted, together, utc_now, report)
                 reporter.done("workers")
     elif not as_json:
         click.echo(

@@ -17,8 +17,8 @@ from bootstrap.cli.options import Duration, counted, file_option, json_option, s
 from bootstrap.config.choices import Https
 from bootstrap.errors import Interrupted, NotBuilt, SettingsError, Unhealthy
 from bootstrap.machines.address import public_url
+from bootstrap.machines.tls import pair_of
 from bootstrap.operations.health.checkup import check
-from bootstrap.operations.health.facts import pair_of
 from bootstrap.operations.health.overview import Overview, overview, require_built
 from bootstrap.operations.logs import Line, console, groups, lines, news
 from bootstrap.operations.workers.listing import chosen, listed_workers

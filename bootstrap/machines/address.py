@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -40,41 +42,77 @@ def hub_answers(public_url: str, pair: Pair | None, address: str = "") -> str:
     points so far.
     """
     try:
-        status, _ = _ask_pinned(public_url, pair, address) if pair else _ask(public_url)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        return _reason(error)
+        status, _ = ask(public_url, pair, address)
+    except HubSilent as error:
+        return str(error)
     return "" if status == 200 else f"it answers {status}"
 
 
 def hub_version(public_url: str, pair: Pair | None, address: str = "") -> str:
     """The version of JupyterHub that answers there; "" if none does."""
     try:
-        _, body = _ask_pinned(public_url, pair, address) if pair else _ask(public_url)
+        _, body = ask(public_url, pair, address)
         return str(json.loads(body)["version"])
-    except (
-        requests.RequestException,
-        urllib3.exceptions.HTTPError,
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ):
+    except (HubSilent, ValueError, KeyError, TypeError):
         return ""
 
 
-def _ask(public_url: str) -> tuple[int, bytes]:
-    """Status and body."""
-    answer = requests.get(public_url + API, timeout=TIMEOUT, allow_redirects=False)
-    return answer.status_code, answer.content
+class HubSilent(Exception):
+    """The hub does not answer at its public URL; the message is the reason, in a few words."""
 
 
-def _ask_pinned(public_url: str, pair: Pair, address: str) -> tuple[int, bytes]:
-    """Status and body."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A request to the hub's API. `sent` makes it a POST of JSON; `timeout` is in seconds."""
+
+    path: str = API
+    token: str = field(default="", repr=False)
+    sent: Any = None
+    timeout: float = TIMEOUT
+
+    @property
+    def method(self) -> str:
+        """HTTP's."""
+        return "GET" if self.sent is None else "POST"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those beside Host."""
+        return {"Authorization": f"token {self.token}"} if self.token else {}
+
+    @property
+    def body(self) -> bytes | None:
+        """JSON."""
+        return None if self.sent is None else json.dumps(self.sent).encode()
+
+
+def ask(
+    public_url: str, pair: Pair | None, address: str, question: Question | None = None
+) -> tuple[int, bytes]:
+    """Status and body of the hub's answer, as `hub_answers` asks. Raises HubSilent."""
+    question = question or Question()
+    try:
+        if pair:
+            return _ask_pinned(public_url, pair, address, question)
+        answer = requests.request(
+            question.method,
+            public_url + question.path,
+            headers=question.headers,
+            data=question.body,
+            timeout=question.timeout,
+            allow_redirects=False,
+        )
+        return answer.status_code, answer.content
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise HubSilent(_reason(error)) from error
+
+
+def _ask_pinned(public_url: str, pair: Pair, address: str, question: Question) -> tuple[int, bytes]:
     parts = urlsplit(public_url)
     pool = urllib3.HTTPSConnectionPool(
         address or parts.hostname or "",
         parts.port or 443,
-        timeout=TIMEOUT,
+        timeout=question.timeout,
         retries=False,
         # This one certificate, by its fingerprint, instead of any that an authority has signed.
         cert_reqs="CERT_NONE",
@@ -82,7 +120,8 @@ def _ask_pinned(public_url: str, pair: Pair, address: str) -> tuple[int, bytes]:
         server_hostname=parts.hostname,
     )
     with pool:
-        answer = pool.request("GET", API, headers={"Host": parts.netloc}, redirect=False)
+        headers = {"Host": parts.netloc, **question.headers}
+        answer = pool.request(question.method, question.path, question.body, headers=headers, redirect=False)
         return answer.status, answer.data
 
 

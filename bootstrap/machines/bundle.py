@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,13 +66,6 @@ def build(repository: Path = REPOSITORY) -> Bundle:
             archive.addfile(*_member(repository, path))
     content = packed.getvalue()
     return Bundle(key_of(hashlib.sha256(content).hexdigest()), gzip.compress(content, mtime=0))
-
-
-def files_in(content: bytes, names: Collection[str]) -> dict[str, bytes]:
-    """The named files in a bundle's content, as far as they are there."""
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-        found = {name: archive.extractfile(name) for name in archive.getnames() if name in names}
-        return {name: file.read() for name, file in found.items() if file}
 
 
 def _sources(repository: Path) -> Iterator[Path]:

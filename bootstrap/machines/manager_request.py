@@ -155,13 +155,3 @@ def user_data(config: ManagerConfig) -> str:
         ],
     }
     return launch.cloud_config(document)
-
-
-def config_in(text: str) -> ManagerConfig:
-    """The configuration in a manager's user data. Raises ValueError for user data of another version."""
-    document = json.loads(text.removeprefix("#cloud-config\n"))
-    try:
-        [file] = [one for one in document["write_files"] if one["path"] == str(CONFIG_PATH)]
-        return ManagerConfig.from_json(file["content"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not a manager's user data: {error}") from error

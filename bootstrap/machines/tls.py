@@ -13,6 +13,8 @@ from bootstrap.machines.address import public_host
 from bootstrap.machines.certificate import Pair, objection, refuse_unusable, self_signed
 from bootstrap.machines.manager.secrets import TLS_CERTIFICATE, TLS_KEY
 
+OURS = (Https.OWN, Https.SELF_SIGNED)
+
 
 class Wanted(StrEnum):
     """What has to happen to the stored pair."""
@@ -28,7 +30,7 @@ def wanted(site: Site, now: datetime) -> tuple[Wanted, Pair | None]:
     Reads only. Raises SettingsError for an own certificate that cannot be used, NotBuilt while the address is unknown.
     """
     manager = site.settings.manager
-    if manager.https not in (Https.OWN, Https.SELF_SIGNED):
+    if manager.https not in OURS:
         return Wanted.NOTHING, None
     there = stored(site)
     host = public_host(site.settings, {} if manager.domain else site.place())
@@ -58,6 +60,11 @@ def stored(site: Site) -> Pair | None:
     """What is in Parameter Store; None unless certificate and key both are."""
     found = secrets.read_if_there(site.aws.client("ssm"), site.cluster, (TLS_CERTIFICATE, TLS_KEY))
     return Pair(found[TLS_CERTIFICATE], found[TLS_KEY]) if len(found) == 2 else None
+
+
+def pair_of(site: Site) -> Pair | None:
+    """The certificate that the hub must show, where it is one of ours; else None."""
+    return stored(site) if site.settings.manager.https in OURS else None
 
 
 def own(manager: Manager) -> Pair:

@@ -15,6 +15,7 @@ from hub.errors import IdentityError, NotOurWorker, NotReady
 from hub.pages.texts import Pages
 from hub.spawn.spawner import Parts, WithParts, WorkerSpawner
 from hub.users.handlers import ServerHandler, SpawnPage, UserHandler
+from hub.users.launches import LaunchHandler
 from lifecycle_app.errors import RecordError
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ def routes(parts: Parts, pages: Pages) -> list[tuple[str, type[web.RequestHandle
     return [
         (r"/api/cloudjhub/environment", EnvironmentHandler, given),
         (r"/api/cloudjhub/drain", DrainHandler, given),
+        (r"/api/cloudjhub/launch", LaunchHandler, given),
         (r"/api/users/([^/]+)", UserHandler, given),
         (r"/api/users/([^/]+)/server", ServerHandler, given),
         (r"/api/users/([^/]+)/servers/([^/]*)", ServerHandler, given),

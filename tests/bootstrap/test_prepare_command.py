@@ -2,35 +2,34 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from bootstrap.aws import secrets
+from bootstrap.aws.site import Site
 from bootstrap.cli import prepare as command
 from bootstrap.cli.workers import workers
 from bootstrap.cluster import users as kept
-from bootstrap.config.settings import Login
+from bootstrap.config.choices import Https
+from bootstrap.config.settings import Login, Manager
 from bootstrap.errors import Interrupted, NotBuilt, Refused, SettingsError, StepFailed
-from bootstrap.machines.bundle import Bundle, current, files_in
 from bootstrap.machines.image import images
-from bootstrap.machines.manager_request import config_in, user_data
 from bootstrap.operations.workers import candidates, hub_launches
-from bootstrap.operations.workers.hub_launches import (
-    ANOTHER_VERSION,
-    DECIDING,
-    AsHub,
-    hub_settings,
-    manager_config,
-)
-from bootstrap.operations.workers.listing import ListedWorker, listed_workers
+from bootstrap.operations.workers.hub_launches import HubApi, HubLaunches, LaunchSettings
+from bootstrap.operations.workers.listing import ListedWorker
 from bootstrap.operations.workers.preparation import (
     INTERRUPTED,
     Boot,
+    NotLaunched,
     Outcome,
     Prepared,
     Wanted,
@@ -39,11 +38,12 @@ from bootstrap.operations.workers.preparation import (
 )
 from bootstrap.preflight import quotas, subnets
 from hub.users.names import People
+from lifecycle_app.contract import LAUNCH_PATH, OPERATOR_TOKEN
 from lifecycle_app.model.worker import State
 from tests.bootstrap.clusters import NOW, REGION, Built, an_image, built
-from tests.bootstrap.manager_examples import CONFIG
+from tests.shared.addresses import free_port
 
-BUCKET = "cloudjhub-spring-123456789012-eu-west-1"
+DISK, HOME = 8, 3
 QUOTA = 64.0
 
 
@@ -55,17 +55,10 @@ class Course(Built):
         self.monkeypatch = monkeypatch
         self.quota = QUOTA
         self.subnet = self.ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-        group = self.ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
-        self.config = replace(
-            CONFIG,
-            cluster="spring",
-            region=REGION,
-            bucket=BUCKET,
-            bundle=current().key,
-            workers={**CONFIG.workers, "subnets": [self.subnet], "group": group},
+        self.launches = LaunchSettings(
+            types=("t3.medium", "t3.large"), subnets=(self.subnet,), disk=DISK, home_disk=HOME
         )
-        self.manager = ""
-        self.launch_manager(user_data(self.config))
+        self.manager = self.launch_manager()
         images.choose(self.site.aws, "spring", an_image())
         file = self.site.settings.login.users_file
         file = self.file.parent / file.name
@@ -75,23 +68,25 @@ class Course(Built):
         monkeypatch.setattr(command, "site_of", lambda _: self.site)
         kept.ensure_people(self.site)
         monkeypatch.setattr(quotas, "_quota", lambda *_: self.quota)
+        monkeypatch.setattr(command, "HubApi", lambda _: self)
 
-    def launch_manager(self, text: str) -> None:
+    def settings(self) -> LaunchSettings:
+        """What its hub says that it launches with."""
+        return self.launches
+
+    def launch_manager(self) -> str:
         tags: Any = [
             {"Key": "cloudjhub:cluster", "Value": "spring"},
             {"Key": "cloudjhub:role", "Value": "manager"},
         ]
-        if self.manager:
-            self.ec2.terminate_instances(InstanceIds=[self.manager])
         made = self.ec2.run_instances(
             ImageId=an_image(),
             MinCount=1,
             MaxCount=1,
             InstanceType="t3.small",
-            UserData=text,
             TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
         )
-        self.manager = made["Instances"][0]["InstanceId"]
+        return made["Instances"][0]["InstanceId"]
 
     def workers(self) -> set[str]:
         return {one for one, state in self.states().items() if one != self.manager and state != "terminated"}
@@ -145,7 +140,7 @@ def test_a_dry_run_says_who_would_get_one_and_what_that_costs(course: Course) ->
     assert "would prepare cleo" in said
     assert "bob" in said
     assert "has an instance: it is stopped" in said
-    disks = 2 * (CONFIG.workers["disk"] + CONFIG.workers["home_disk"]) * 0.08
+    disks = 2 * (DISK + HOME) * 0.08
     assert f"${disks:.2f} a month" in said
     rows = json.loads(course.run(workers, "prepare", "--all", "--dry-run", "--json").stdout)
     assert [(one["worker"], one["outcome"]) for one in rows] == [
@@ -252,12 +247,6 @@ def test_only_the_clusters_types_are_taken(course: Course) -> None:
     ).output  # fmt: skip
 
 
-def test_without_a_manager_there_is_no_request_to_make(course: Course) -> None:
-    course.ec2.terminate_instances(InstanceIds=[course.manager])
-    with pytest.raises(NotBuilt, match="cloudjhub up"):
-        course.run(workers, "prepare", "ada", "--yes")
-
-
 PEOPLE = People(frozenset({"ada", "bob"}), frozenset(), frozenset({"eve"}))
 
 
@@ -303,63 +292,136 @@ def test_those_with_a_machine_in_whatever_state_are_left_alone() -> None:
     assert {one.outcome for one in left} == {Outcome.HAS_ONE}
 
 
-# -- as the hub
+# -- the hub launches, the lifecycle app stops
 
 
-def test_the_hubs_settings_are_the_managers_own(course: Course) -> None:
-    """Not those in cluster.yaml, which may have been edited since."""
-    assert config_in(user_data(course.config)) == course.config
-    settings = hub_settings(manager_config(course.site))
-    assert (settings.subnets, settings.types) == ((course.subnet,), ("t3.medium", "t3.large"))
-    assert settings.owner == course.config.owner != course.site.settings.owner
+class FakeHub(BaseHTTPRequestHandler):
+    """A hub's API: answers with `says`, and keeps what it was asked."""
+
+    says: tuple[int, Any] = (200, {})
+    asked: list[tuple[str, str, str, Any]] = []  # noqa: RUF012 -- each test has its own class
+
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        token = self.headers.get("Authorization", "")
+        self.asked.append((self.command, self.path, token, json.loads(body) if body else None))
+        status, answer = self.says
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
 
 
-def test_a_manager_whose_launches_are_made_otherwise_is_refused(course: Course) -> None:
-    """Another version that launches in the same way is not."""
-    s3 = boto3.client("s3", region_name=REGION)
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    s3.put_object(Bucket=BUCKET, Key="bundle/other.tar.gz", Body=current().content)
-    course.launch_manager(user_data(replace(course.config, bundle="bundle/other.tar.gz")))
-    assert manager_config(course.site).bundle == "bundle/other.tar.gz"
-    files = files_in(current().content, DECIDING)
-    assert sorted(files) == sorted(DECIDING)
-    course.monkeypatch.setattr(
-        hub_launches, "files_in", lambda content, _: files if content == current().content else {}
-    )
-    s3.put_object(Bucket=BUCKET, Key="bundle/other.tar.gz", Body=Bundle("", b"other").content)
-    with pytest.raises(Refused, match=ANOTHER_VERSION[:30]):
-        manager_config(course.site)
+@contextmanager
+def hub_that_says(course: Course, status: int, answer: Any) -> Iterator[tuple[HubApi, type[FakeHub]]]:
+    """The API of a hub that answers so to everything."""
+    kind = type("Hub", (FakeHub,), {"says": (status, answer), "asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield api(course, f"127.0.0.1:{server.server_port}"), kind
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-@pytest.mark.parametrize("text", ["", "#!/bin/sh", "#cloud-config\n{}", '#cloud-config\n{"write_files": []}'])
-def test_user_data_of_something_else_tells_no_configuration(text: str) -> None:
-    with pytest.raises(ValueError, match=r".*"):
-        config_in(text)
+def api(course: Course, at: str) -> HubApi:
+    host, _, port = at.partition(":")
+    manager = Manager(https=Https.NONE, port=int(port))
+    site = replace(course.site, settings=replace(course.site.settings, manager=manager))
+    course.monkeypatch.setattr(Site, "place", lambda _: {"PublicAddress": host})
+    secrets.create(site.aws.client("ssm"), "spring", OPERATOR_TOKEN, "secret")
+    return HubApi(site)
 
 
-def test_a_manager_that_tells_nothing_known_is_refused(course: Course) -> None:
-    course.launch_manager("#cloud-config\n{}")
-    with pytest.raises(Refused, match=ANOTHER_VERSION[:30]):
-        manager_config(course.site)
+def test_the_hub_says_what_it_launches_with(course: Course) -> None:
+    """Not cluster.yaml, which may have been edited since."""
+    sent = {"types": ["t3.medium"], "subnets": [course.subnet], "disk": 9, "home_disk": 4, "more": 1}
+    with hub_that_says(course, 200, sent) as (hub, seen):
+        found = hub.settings()
+    assert found == LaunchSettings(types=("t3.medium",), subnets=(course.subnet,), disk=9, home_disk=4)
+    assert seen.asked == [("GET", LAUNCH_PATH, "token secret", None)]
 
 
-def test_it_launches_as_the_hub_does_and_looks_first(course: Course) -> None:
-    settings = hub_settings(course.config)
+@pytest.mark.parametrize("sent", [(404, {}), (200, {}), (200, []), (200, b"<html>"), (403, b"no")])
+def test_a_hub_that_cannot_launch_is_refused(course: Course, sent: tuple[int, Any]) -> None:
+    """An older one, above all."""
+    with hub_that_says(course, *sent) as (hub, _), pytest.raises(Refused, match="run `cloudjhub up` first"):
+        hub.settings()
 
-    async def twice() -> list[str | None]:
-        hub = AsHub(course.site, settings, "t3.medium", lambda: NOW)
-        first = await hub.launch("ada")
-        assert first is not None
-        assert await hub.boot(first) is not Boot.DOWN
-        again = await hub.launch("ada")
-        hub.close()
-        return [first, again]
 
-    first, again = asyncio.run(twice())
-    assert again is None
-    assert course.workers() == {first}
-    [listed] = listed_workers(course.site, NOW)
-    assert (listed.key, listed.instance_id, listed.instance_type) == ("ada", first, "t3.medium")
+def test_a_hub_that_is_down_is_refused(course: Course) -> None:
+    hub = api(course, f"127.0.0.1:{free_port('127.0.0.1')}")
+    with pytest.raises(Refused, match=r"nothing listens there .*: run `cloudjhub doctor`"):
+        hub.settings()
+    with pytest.raises(NotLaunched, match="run the command again"):
+        hub.launch("ada", "t3.medium")
+
+
+def test_a_cluster_without_a_token_has_no_hub_to_ask(course: Course) -> None:
+    course.monkeypatch.setattr(Site, "place", lambda _: {"PublicAddress": "127.0.0.1"})
+    secrets.remove(course.site.aws.client("ssm"), "spring")
+    with pytest.raises(NotBuilt, match="cloudjhub up"):
+        HubApi(course.site)
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"instance_id": "i-1", "problem": ""}, ("i-1", "")),
+        (
+            {"instance_id": "i-1", "problem": "the home disk is\x9b elsewhere"},
+            ("i-1", "the home disk is  elsewhere"),
+        ),
+        ({"instance_id": None}, (None, "")),
+    ],
+)
+def test_the_hub_launches_or_says_that_there_is_one(
+    course: Course, sent: Any, expected: tuple[str | None, str]
+) -> None:
+    with hub_that_says(course, 200, sent) as (hub, seen):
+        assert hub.launch("ada", "t3.medium") == expected
+    asked = {"user": "ada", "instance_type": "t3.medium"}
+    assert seen.asked == [("POST", LAUNCH_PATH, "token secret", asked)]
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "expected"),
+    [
+        (409, {"label": "quota", "message": "full", "code": "Vcpu"}, ("full", "quota", "Vcpu")),
+        (400, {"status": 400, "message": "no such type"}, ("no such type", "", "")),
+        (502, b"<html>", ("JupyterHub gave no usable answer: run `cloudjhub doctor`", "", "")),
+        (503, {}, ("JupyterHub answers 503: run `cloudjhub doctor`", "", "")),
+        (409, {"message": "x" * 5000}, ("x" * 500, "", "")),
+    ],
+)  # fmt: skip
+def test_why_there_is_no_launch(
+    course: Course, status: int, sent: Any, expected: tuple[str, str, str]
+) -> None:
+    with hub_that_says(course, status, sent) as (hub, _), pytest.raises(NotLaunched) as refused:
+        hub.launch("ada", "t3.medium")
+    assert (str(refused.value), refused.value.label, refused.value.code) == expected
+
+
+def test_a_home_disk_that_is_not_attached_is_that_machines_problem(course: Course) -> None:
+    async def prepared(hub: HubApi) -> None:
+        cloud = HubLaunches(course.site, hub, "t3.medium", lambda: NOW)
+        try:
+            assert await cloud.launch("ada") == "i-1"
+            await cloud.home("i-2")
+            with pytest.raises(NotLaunched, match="elsewhere"):
+                await cloud.home("i-1")
+        finally:
+            cloud.close()
+
+    with hub_that_says(course, 200, {"instance_id": "i-1", "problem": "elsewhere"}) as (hub, _):
+        asyncio.run(prepared(hub))
 
 
 def test_a_recorded_one_is_asked_to_stop_unless_it_is_used(course: Course) -> None:
@@ -373,9 +435,9 @@ def test_a_recorded_one_is_asked_to_stop_unless_it_is_used(course: Course) -> No
     one = course.worker("ada", minutes=-3)
 
     async def stop() -> None:
-        hub = AsHub(course.site, hub_settings(course.config), "t3.medium", lambda: NOW)
-        await hub.ask_to_stop(one)
-        hub.close()
+        cloud = HubLaunches(course.site, cast(Any, course), "t3.medium", lambda: NOW)
+        await cloud.ask_to_stop(one)
+        cloud.close()
 
     asyncio.run(stop())
     assert asked == [(["ada"], one.started_at, True)]

@@ -14,6 +14,7 @@ from bootstrap.operations.workers.preparation import (
     INTERRUPTED,
     POLL_EVERY,
     Boot,
+    NotLaunched,
     Outcome,
     Preparation,
     Prepared,
@@ -25,6 +26,7 @@ from hub.errors import CloudBusy, NoCapacity, QuotaReached, RecordUnusable, Star
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
 from hub.spawn.protocol import StartProtocol
+from hub.users.launches import refusal as as_sent
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import plain
@@ -42,7 +44,7 @@ class FakeCloud:
         self.launched: dict[str, float] = {}
         self.asked: dict[str, float] = {}
         self.had: set[str] = set()
-        self.refuse: dict[str, StartError] = {}
+        self.refuse: dict[str, NotLaunched] = {}
         self.homes_lost: set[str] = set()
         self.in_use: set[str] = set()
         """Their users have logged in, so that the hub does not let go."""
@@ -89,7 +91,7 @@ class FakeCloud:
 
     async def home(self, instance_id: str) -> None:
         if instance_id in self.homes_lost:
-            raise StartError("the home is elsewhere")
+            raise NotLaunched("the home is elsewhere")
 
     async def boot(self, instance_id: str) -> Boot:
         key = instance_id.removeprefix("i-")
@@ -187,10 +189,12 @@ async def test_whoever_has_got_a_machine_meanwhile_is_left_alone() -> None:
     assert not cloud.asked
 
 
-def refused(kind: type[StartError], code: str) -> StartError:
+def refused(kind: type[StartError], code: str = "") -> NotLaunched:
+    """The error as the hub sends it."""
     error = kind("words for a user")
-    error.__cause__ = refusal(code)
-    return error
+    error.__cause__ = refusal(code) if code else None
+    sent = as_sent(error)
+    return NotLaunched(sent["message"], label=sent["label"], code=sent["code"])
 
 
 @pytest.mark.parametrize(
@@ -202,7 +206,7 @@ def refused(kind: type[StartError], code: str) -> StartError:
     ],
 )
 async def test_what_all_would_be_refused_ends_the_launching_and_finishes_what_runs(
-    error: StartError, words: str
+    error: NotLaunched, words: str
 ) -> None:
     cloud = FakeCloud()
     cloud.refuse["bob"] = error
@@ -218,8 +222,8 @@ async def test_what_all_would_be_refused_ends_the_launching_and_finishes_what_ru
     assert words in done["bob"].message
 
 
-@pytest.mark.parametrize("error", [CloudBusy("too many requests"), RecordUnusable("no record")])
-async def test_what_one_is_refused_keeps_nobody_else_waiting(error: StartError) -> None:
+@pytest.mark.parametrize("error", [refused(CloudBusy), refused(RecordUnusable)])
+async def test_what_one_is_refused_keeps_nobody_else_waiting(error: NotLaunched) -> None:
     cloud = FakeCloud()
     cloud.refuse["ada"] = error
     done = await prepare(cloud, "ada", "bob", at_once=1)

@@ -16,6 +16,7 @@ import boto3
 import requests
 
 from hub.config.settings import CONFIG_VARIABLE
+from lifecycle_app.contract import OPERATOR_TOKEN
 from tests.shared.tables import create_tables
 from tests.shared.waiting import PATIENCE, until
 
@@ -79,7 +80,9 @@ class Emulated:
         create_tables(CLUSTER)
 
     def _make_secrets(self) -> None:
-        names = ("lifecycle-token", "hub/worker-token-key", "hub/cookie-secret", "hub/proxy-token")
+        names = (
+            "lifecycle-token", OPERATOR_TOKEN, "hub/worker-token-key", "hub/cookie-secret", "hub/proxy-token",
+        )  # fmt: skip
         self.secrets = {name: secrets.token_hex(32) for name in names}
         self.secrets |= {"hub/user-password": "user-password", "hub/admin-password": secrets.token_hex(20)}
         ssm = self.client("ssm")

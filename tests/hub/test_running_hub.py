@@ -12,7 +12,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.contract import TAG_USER
+from lifecycle_app.contract import OPERATOR_TOKEN, TAG_USER
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import State, Worker
@@ -129,6 +129,53 @@ def test_first_login_launches_one_instance_and_gives_it_its_own_environment(
     assert machine.environment["JUPYTERHUB_SERVICE_PREFIX"] == "/user/ada/"
     token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
     assert requests.get(f"{API}/user", headers=token, timeout=PATIENCE).json()["name"] == "ada"
+
+
+def launch(emulated: Emulated, body: Any, token: str = OPERATOR_TOKEN) -> requests.Response:
+    """What `workers prepare` asks for; without a body, what instances are launched with."""
+    headers = {"Authorization": f"token {emulated.secrets[token]}"}
+    method = "GET" if body is None else "POST"
+    return requests.request(method, f"{API}/cloudjhub/launch", json=body, headers=headers, timeout=20)
+
+
+def test_the_operator_has_a_machine_launched_that_the_first_login_takes(
+    hub: Emulated, machines: list[Machine]
+) -> None:
+    said = launch(hub, None).json()
+    assert (said["types"], len(said["subnets"])) == (["t3.medium"], 2)
+    launched = launch(hub, {"user": "Early", "instance_type": "t3.medium"}).json()
+    [instance] = instances_of(hub, "early")
+    assert launched == {"instance_id": instance["InstanceId"], "problem": ""}
+    assert launch(hub, {"user": "early"}).json()["instance_id"] is None, "it has one"
+    _, machine = spawned(hub, "early", machines)
+    assert machine.instance_id == instance["InstanceId"]
+    assert launch(hub, {"user": "early"}).json()["instance_id"] is None, "its server runs"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ([], 400),
+        ({"user": 1}, 400),
+        ({"user": "a/b"}, 400),
+        ({"user": "zoe", "instance_type": "p5.48xlarge"}, 400),
+        ({"user": "zoe", "instance_type": ["t3.medium", "t3.medium"]}, 400),
+        ({"user": "z" * 5000}, 413),
+    ],
+)
+def test_a_launch_that_cannot_be_is_refused(hub: Emulated, body: Any, status: int) -> None:
+    assert launch(hub, body).status_code == status
+    assert instances_of(hub, "zoe") == []
+
+
+def test_only_the_operators_token_launches(hub: Emulated) -> None:
+    assert launch(hub, {"user": "zoe"}, "lifecycle-token").status_code == 403
+    assert launch(hub, None, "lifecycle-token").status_code == 403
+    browser = Browser(hub.public_url)
+    assert browser.log_in("boss", hub.secrets["hub/admin-password"]).status_code == 302
+    assert browser.api("POST", "/cloudjhub/launch", json={"user": "zoe"}).status_code == 403
+    assert instances_of(hub, "zoe") == []
 
 
 def test_hostile_name_gets_its_own_machine_and_reaches_no_shell(

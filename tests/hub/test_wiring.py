@@ -11,6 +11,7 @@ from tests.hub.fakes import SETTINGS, refusal
 
 GOOD = {
     "/cloudjhub/test/lifecycle-token": "token",
+    "/cloudjhub/test/hub/operator-token": "operator",
     "/cloudjhub/test/hub/worker-token-key": "key",
     "/cloudjhub/test/hub/cookie-secret": "ab" * 32,
     "/cloudjhub/test/hub/proxy-token": "proxy",

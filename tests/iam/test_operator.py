@@ -18,8 +18,6 @@ from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.__main__ import main
 from bootstrap.cluster.policies.operator import operator_policies
 from tests.contracts.test_stop_start_places import calls_in
-from tests.iam.asking import OUR_TAGS, Asked
-from tests.iam.launches import LAUNCHED
 from tests.iam.linting import findings
 from tests.iam.simulator import ACCOUNT, Context, Question, catalogue, judge
 
@@ -216,17 +214,6 @@ def test_only_this_cluster_can_be_touched() -> None:
     results = judge(POLICIES, questions)
     decided = {name: result == "Allowed" for name, result in zip(CASES, results, strict=True)}
     assert decided == {name: case[0] for name, case in CASES.items()}
-
-
-def test_workers_are_launched_as_the_hub_launches_them() -> None:
-    """For `workers prepare`: each resource of the hub's own launch, and its tags."""
-    tagging = Asked(INSTANCE, {**OUR_TAGS, "ec2:CreateAction": "RunInstances"})
-    asked = [("ec2:RunInstances", one) for one in LAUNCHED.values()] + [("ec2:CreateTags", tagging)]
-    questions = [
-        Question(policies=tuple(POLICIES), action=action, resource=one.resource, context=one.context)
-        for action, one in asked
-    ]
-    assert set(judge(POLICIES, questions)) == {"Allowed"}
 
 
 def test_no_role_is_passed_by_a_wildcard() -> None:

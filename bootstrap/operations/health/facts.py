@@ -21,7 +21,6 @@ from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
 from bootstrap.machines.address import hub_answers, hub_version, public_url
-from bootstrap.machines.certificate import Pair
 
 LOOKS_BACK = timedelta(days=1)
 ERRORS = '?"ERROR " ?"Task timed out" ?"[ERROR]"'
@@ -31,7 +30,7 @@ CONNECTS_WITHIN = 5.0
 
 def certificate_end(site: Site) -> datetime | None:
     """When the hub's certificate ends; None where there is none, or none can be seen."""
-    if pair := pair_of(site):
+    if pair := tls.pair_of(site):
         return pair.leaf.not_valid_after_utc
     if site.settings.manager.https is not Https.LETS_ENCRYPT:
         return None
@@ -143,9 +142,6 @@ def _document(text: Any) -> Any:
     return json.loads(text) if isinstance(text, str) else text
 
 
-OURS = (Https.OWN, Https.SELF_SIGNED)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
     """What was seen of the hub."""
@@ -158,18 +154,13 @@ class Hub:
     """JupyterHub's."""
 
 
-def pair_of(site: Site) -> Pair | None:
-    """The certificate that the hub must show, where it is one of ours; else None."""
-    return tls.stored(site) if site.settings.manager.https in OURS else None
-
-
 def asked_hub(site: Site) -> Hub:
     """Asks the hub at its public URL."""
     try:
         place = site.place()
     except NotBuilt:
         return Hub(url="", trouble="it has no address yet")
-    url, pair, address = public_url(site.settings, place), pair_of(site), place.get("PublicAddress", "")
+    url, pair, address = public_url(site.settings, place), tls.pair_of(site), place.get("PublicAddress", "")
     trouble = hub_answers(url, pair, address)
     return Hub(url=url, trouble=trouble, version="" if trouble else hub_version(url, pair, address))
 

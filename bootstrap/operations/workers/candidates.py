@@ -11,10 +11,10 @@ from bootstrap.config.choices import Authenticator
 from bootstrap.config.settings import Login
 from bootstrap.costs.prices import Prices
 from bootstrap.errors import Refused, SettingsError
+from bootstrap.operations.workers.hub_launches import LaunchSettings
 from bootstrap.operations.workers.listing import BAD_RECORD, ListedWorker
 from bootstrap.operations.workers.preparation import Outcome, Prepared, Wanted
 from bootstrap.preflight import quotas, subnets
-from hub.config.settings import Settings
 from hub.users.names import People
 from lifecycle_app.model.history import PER_HOUR
 from lifecycle_app.model.worker import State
@@ -79,11 +79,11 @@ def sorted_out(names: Sequence[str], machines: Iterable[ListedWorker]) -> tuple[
     return wanted, left
 
 
-def cost(settings: Settings, instance_type: str, wanted: Sequence[Wanted]) -> Cost:
+def cost(settings: LaunchSettings, instance_type: str, wanted: Sequence[Wanted]) -> Cost:
     """What these instances cost. Pure."""
     prices, price = Prices(), PER_HOUR.get(instance_type)
     new_homes = sum(one.home_volume is None for one in wanted)
-    size = len(wanted) * settings.worker_disk + new_homes * settings.home_disk
+    size = len(wanted) * settings.disk + new_homes * settings.home_disk
     boots = None if price is None else len(wanted) * BOOT_HOURS * price
     return Cost(boots=boots, disks=size * prices.disk_month)
 
@@ -106,7 +106,7 @@ def at_once(site: Site, instance_type: str, most: int) -> int:
     return min(most, fit)
 
 
-def refuse_without_addresses(site: Site, settings: Settings, wanted: Sequence[Wanted]) -> None:
+def refuse_without_addresses(site: Site, settings: LaunchSettings, wanted: Sequence[Wanted]) -> None:
     """Raises Refused where the worker subnets have no address for each."""
     for problem in subnets.room_for(site, settings.subnets, len(wanted)):
         raise Refused(f"nothing was launched: {problem.line}")

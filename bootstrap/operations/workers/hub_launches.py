@@ -1,103 +1,143 @@
-"""The hub's own code for launches, run by the operator with the settings of the running manager."""
+"""Prepares workers' instances: the hub launches them, EC2 says how far they are, the lifecycle app stops them."""
 
 import asyncio
-import base64
-import logging
+import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
+from typing import Any
 
-from bootstrap.aws import instances
+from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.errors import Interrupted, NotBuilt, Refused
-from bootstrap.machines.bundle import current, files_in
-from bootstrap.machines.image import images
-from bootstrap.machines.manager.config import ManagerConfig
-from bootstrap.machines.manager_request import ROLE_MANAGER, config_in
+from bootstrap.machines.address import HubSilent, Question, ask, public_url
+from bootstrap.machines.tls import pair_of
 from bootstrap.operations.workers.listing import ListedWorker, store_of
-from bootstrap.operations.workers.preparation import NEVER_USED, Boot, Preparation, Prepared, Wanted, boots
+from bootstrap.operations.workers.preparation import (
+    NEVER_USED,
+    Boot,
+    NotLaunched,
+    Preparation,
+    Prepared,
+    Wanted,
+    boots,
+)
 from bootstrap.operations.workers.stopping import ask_to_stop
 from hub.clients.calls import Calls, Coalescer, TokenBucket
-from hub.config.settings import Settings, from_document
-from hub.spawn.instances import Homes, Instances
-from hub.spawn.launcher import Launcher
-from hub.spawn.protocol import StartProtocol
+from lifecycle_app.contract import LAUNCH_PATH, OPERATOR_TOKEN
 from lifecycle_app.model.decision import Reason
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.worker import State, Worker
 
-THREADS = 8
+THREADS = 20
 WINDOW = 0.5
 """Seconds in which requests are collected into one call; none of them is urgent."""
 MOST_TOGETHER = 100
-DECIDING = (
-    "hub/spawn/launch_request.py",
-    "hub/config/settings.py",
-    "lifecycle_app/model/worker.py",
-)
-"""What a launch's request, and with it its client token, is made by."""
-ANOTHER_VERSION = "its manager runs another version of cloudJHub than this one: run `cloudjhub up` first"
+LAUNCHES_WITHIN = 300.0
+"""Seconds: in the hub a launch waits for its turn behind those of logins, and for the old home disk."""
+LONGEST_MESSAGE = 500
+"""Characters of what the hub says."""
 
 
-def manager_config(site: Site) -> ManagerConfig:
-    """The manager's configuration at its launch. Raises NotBuilt; Refused where it runs another version, which
-    might ask EC2 for other instances.
-    """
-    found = instances.found_by_tags(site.aws, site.cluster, ROLE_MANAGER)
-    if not found:
-        raise NotBuilt(f"{site.cluster} has no manager in {site.aws.region}: run `cloudjhub up` first")
-    newest = max(found, key=lambda one: one["LaunchTime"])["InstanceId"]
-    answer = site.aws.client("ec2").describe_instance_attribute(InstanceId=newest, Attribute="userData")
-    try:
-        config = config_in(base64.b64decode(answer["UserData"].get("Value", "")).decode())
-    except ValueError as error:
-        raise Refused(f"{site.cluster}: {ANOTHER_VERSION}") from error
-    if config.bundle != current().key and not _asks_the_same(site, config):
-        raise Refused(f"{site.cluster}: {ANOTHER_VERSION}")
-    return config
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSettings:
+    """What the hub launches with, which may be older than cluster.yaml; disks in GB."""
+
+    types: tuple[str, ...]
+    """The first is the default."""
+    subnets: tuple[str, ...]
+    disk: int
+    home_disk: int
 
 
-def _asks_the_same(site: Site, config: ManagerConfig) -> bool:
-    """Does the hub of another bundle make the same requests as this one's?"""
-    answer = site.aws.client("s3").get_object(Bucket=config.bucket, Key=config.bundle)["Body"].read()
-    return files_in(answer, DECIDING) == files_in(current().content, DECIDING)
+class HubApi:
+    """The hub's API for the operator, at its public URL. Raises NotBuilt for a cluster that has no hub yet."""
+
+    def __init__(self, site: Site) -> None:
+        place = site.place()
+        self._url = public_url(site.settings, place)
+        self._pair, self._address = pair_of(site), place.get("PublicAddress", "")
+        client = site.aws.client("ssm")
+        found = secrets.read_if_there(client, site.cluster, [OPERATOR_TOKEN])
+        if OPERATOR_TOKEN not in found:
+            raise NotBuilt(f"the hub of {site.cluster} cannot launch for you yet: run `cloudjhub up` first")
+        self._token = found[OPERATOR_TOKEN]
+
+    def settings(self) -> LaunchSettings:
+        """Raises Refused if the hub does not say."""
+        try:
+            status, body = self._ask(None)
+            sent = _object(body)
+            if status == HTTPStatus.OK:
+                return LaunchSettings(
+                    types=tuple(map(str, sent["types"])),
+                    subnets=tuple(map(str, sent["subnets"])),
+                    disk=int(sent["disk"]),
+                    home_disk=int(sent["home_disk"]),
+                )
+        except HubSilent as error:
+            raise Refused(f"{_no_launches(self._url)} ({error}): run `cloudjhub doctor`") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise Refused(f"{_no_launches(self._url)}: run `cloudjhub up` first") from error
+        raise Refused(f"{_no_launches(self._url)} (it answers {status}): run `cloudjhub up` first")
+
+    def launch(self, user: str, instance_type: str) -> tuple[str | None, str]:
+        """The new instance's id, None for a user who has one; and why its old home disk is not attached, or "".
+
+        Raises NotLaunched.
+        """
+        try:
+            status, body = self._ask({"user": user, "instance_type": instance_type})
+            sent = _object(body)
+        except HubSilent as error:
+            raise NotLaunched(
+                f"JupyterHub did not answer whether it launched it ({error}): run the command again"
+            ) from error
+        except ValueError as error:
+            raise NotLaunched("JupyterHub gave no usable answer: run `cloudjhub doctor`") from error
+        if status == HTTPStatus.OK and "instance_id" in sent:
+            found = sent["instance_id"]
+            return (str(found) if found else None), _text(sent, "problem")
+        message = _text(sent, "message") or f"JupyterHub answers {status}: run `cloudjhub doctor`"
+        raise NotLaunched(message, label=_text(sent, "label"), code=_text(sent, "code"))
+
+    def _ask(self, sent: Any) -> tuple[int, bytes]:
+        question = Question(path=LAUNCH_PATH, token=self._token, sent=sent, timeout=LAUNCHES_WITHIN)
+        return ask(self._url, self._pair, self._address, question)
 
 
-def hub_settings(config: ManagerConfig) -> Settings:
-    """The settings that the hub of this manager runs with, except for its state directory."""
-    return from_document(asdict(config))
+def _no_launches(url: str) -> str:
+    return f"nothing was launched: the hub at {url} does not say what it launches"
 
 
-class AsHub:
-    """The cloud as the hub sees it. Used in one event loop; `close` when that is over."""
+def _object(body: bytes) -> dict[str, Any]:
+    """Raises ValueError for anything but a JSON object."""
+    sent = json.loads(body)
+    return dict(sent) if isinstance(sent, dict) else {}
 
-    def __init__(
-        self, site: Site, settings: Settings, instance_type: str, utc_now: Callable[[], datetime]
-    ) -> None:
+
+def _text(sent: dict[str, Any], key: str) -> str:
+    found = str(sent.get(key) or "")[:LONGEST_MESSAGE]
+    return "".join(one if one.isprintable() else " " for one in found)
+
+
+class HubLaunches:
+    """The cloud as a preparation needs it. Used in one event loop; `close` when that is over."""
+
+    def __init__(self, site: Site, hub: HubApi, instance_type: str, utc_now: Callable[[], datetime]) -> None:
         self._site = site
+        self._hub = hub
         self._instance_type = instance_type
         self._utc_now = utc_now
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
-        self._calls = calls = Calls(self._threads)
+        self._calls = Calls(self._threads)
         self._store = store_of(site)
-        self._image = settings.image
         self._launch_pace = TokenBucket()
-        ec2 = site.aws.quick_ec2()
-        seen = Instances(ec2, calls, settings)
-        self._homes = Homes(seen)
-        self._startup = StartProtocol(
-            self._store.get,
-            calls,
-            Launcher(ec2, calls),
-            seen,
-            self._homes,
-            settings,
-            utc_now,
-            self._image_now,
-        )
+        self._home_problems: dict[str, str] = {}
         self._boots = Coalescer[str, Boot](self._boots_together, window=WINDOW, most=MOST_TOGETHER)
         self._stops = Coalescer[Worker, None](self._ask_together, window=WINDOW, most=MOST_TOGETHER)
 
@@ -112,11 +152,15 @@ class AsHub:
         return time.monotonic()
 
     async def launch(self, key: str) -> str | None:
-        known = await self._startup.launch_if_none(key, self._instance_type, lambda _: None)
-        return known.instance_id if known else None
+        loop = asyncio.get_running_loop()
+        found, problem = await loop.run_in_executor(self._threads, self._hub.launch, key, self._instance_type)
+        if found and problem:
+            self._home_problems[found] = problem
+        return found
 
     async def home(self, instance_id: str) -> None:
-        await self._homes.wait_for(instance_id)
+        if instance_id in self._home_problems:
+            raise NotLaunched(self._home_problems[instance_id])
 
     async def boot(self, instance_id: str) -> Boot:
         return await self._boots.request(instance_id)
@@ -134,10 +178,6 @@ class AsHub:
     def close(self) -> None:
         """Ends the threads, once their calls have."""
         self._threads.shutdown()
-
-    async def _image_now(self) -> str:
-        chosen = await self._calls.read(lambda: images.current(self._site.aws, self._site.cluster))
-        return chosen or self._image
 
     async def _boots_together(self, ids: Sequence[str]) -> dict[str, Boot | Exception]:
         return {**await self._calls.read(lambda: boots(self._site.aws, ids))}
@@ -163,7 +203,7 @@ def last_release(entries: Sequence[Entry], instance_id: str) -> Entry | None:
 
 def prepare_all(
     site: Site,
-    settings: Settings,
+    hub: HubApi,
     instance_type: str,
     wanted: Sequence[Wanted],
     at_once: int,
@@ -173,10 +213,8 @@ def prepare_all(
     """What became of each. The first Ctrl-C stops what was launched; at the second, raises Interrupted that names what
     is left to run.
     """
-    # What the hub logs for its administrator is in each worker's outcome.
-    logging.getLogger("hub").addHandler(logging.NullHandler())
-    hub = AsHub(site, settings, instance_type, utc_now)
-    preparation = Preparation(hub, at_once, report, turn=hub.turn, pause=hub.pause, clock=hub.clock)
+    cloud = HubLaunches(site, hub, instance_type, utc_now)
+    preparation = Preparation(cloud, at_once, report, turn=cloud.turn, pause=cloud.pause, clock=cloud.clock)
     try:
         return asyncio.run(preparation.run(wanted))
     except KeyboardInterrupt as interrupt:
@@ -185,4 +223,4 @@ def prepare_all(
             f"interrupted; still running: {left or 'none that is known'}: {NEVER_USED}"
         ) from interrupt
     finally:
-        hub.close()
+        cloud.close()

@@ -1,6 +1,6 @@
 """Instances prepared before their users' first login: launched, booted once, stopped. A login only starts one.
 
-Each is launched by the hub's own code and request, so that EC2 takes a login of the same moment for the same launch.
+The hub launches each, by the code and with the request of a login, so that EC2 launches one for both.
 The lifecycle app stops it, and asks the hub first: a user who has logged in meanwhile keeps the instance.
 """
 
@@ -20,7 +20,6 @@ from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report
 from bootstrap.errors import BootstrapError
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
-from hub.errors import CloudBusy, NoAddresses, NoCapacity, RecordUnusable, StartError
 from lifecycle_app.adapters.aws import split_refused
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.history import Entry, sentence
@@ -39,6 +38,21 @@ INTERRUPTED = "interrupted"
 IDS_A_CALL = 100
 """EC2's limit."""
 NOT_FOUND = "InvalidInstanceID.NotFound"
+
+
+class NotLaunched(BootstrapError):
+    """There is no new machine, or it lacks its home disk; `label` is the hub's for the cause, `code` AWS's."""
+
+    def __init__(self, message: str, *, label: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.label = label
+        self.code = code
+
+
+ITS_OWN = {"throttled", "record"}
+"""Labels of what refuses one launch and need not refuse the next (`hub.errors`)."""
+ITS_PLACE = {"capacity", "addresses"}
+"""The same, where an old home disk binds the machine to its zone."""
 
 
 class Boot(StrEnum):
@@ -122,11 +136,11 @@ class Cloud(Protocol):
     """What a preparation needs of the hub's code, EC2, records and lifecycle app. All calls may be repeated."""
 
     async def launch(self, key: str) -> str | None:
-        """The id of a new instance; None for a worker that has one already. Raises StartError."""
+        """The id of a new instance; None for a worker that has one already. Raises NotLaunched."""
         ...
 
     async def home(self, instance_id: str) -> None:
-        """Returns when a new instance has the home disk of an earlier one, if there is such. Raises StartError."""
+        """Returns when a new instance has the home disk of an earlier one, if there is such. Raises NotLaunched."""
         ...
 
     async def boot(self, instance_id: str) -> Boot:
@@ -197,7 +211,7 @@ class Preparation:
             self._enter(one.key, "launching")
             try:
                 instance_id = await self._cloud.launch(one.key)
-            except StartError as error:
+            except NotLaunched as error:
                 return self._done(one.key, "", Outcome.NOT_LAUNCHED, self._refused(one, error))
             if instance_id is None:
                 return self._done(one.key, "", Outcome.HAS_ONE)
@@ -208,12 +222,10 @@ class Preparation:
         if not self._closed:
             await self._turn()
 
-    def _refused(self, one: Wanted, error: StartError) -> str:
+    def _refused(self, one: Wanted, error: NotLaunched) -> str:
         """Why, for the operator. What would be refused to the others too ends the launching."""
         reason = reason_in(error)
-        is_its_own = isinstance(error, CloudBusy | RecordUnusable) or (
-            one.home_volume is not None and isinstance(error, NoCapacity | NoAddresses)
-        )
+        is_its_own = error.label in ITS_OWN or (one.home_volume is not None and error.label in ITS_PLACE)
         if not is_its_own and not self._closed:
             self._closed = reason
             self._report(f"launching no more: {reason}")
@@ -222,11 +234,11 @@ class Preparation:
     async def _boot_and_stop(self, key: str, instance_id: str) -> Prepared:
         try:
             return await self._attended(key, instance_id)
-        except (StartError, ClientError, BotoCoreError, BootstrapError) as error:
+        except (ClientError, BotoCoreError, BootstrapError) as error:
             return self._done(key, instance_id, Outcome.RUNNING, f"{error}; {NEVER_USED}")
 
     async def _attended(self, key: str, instance_id: str) -> Prepared:
-        """Raises StartError, BootstrapError and botocore's errors for an instance that is left to run."""
+        """Raises BootstrapError and botocore's errors for an instance that is left to run."""
         self._enter(key, "booting")
         await self._cloud.home(instance_id)
         worker, message = await self._booted(key, instance_id)
@@ -332,9 +344,8 @@ def progress(phases: dict[str, str]) -> str:
     return f"{done} of {len(phases)} done" + (f"; {under_way}" if under_way else "")
 
 
-def reason_in(error: StartError) -> str:
+def reason_in(error: NotLaunched) -> str:
     """Why a launch was refused, and what to do, for the operator. Pure."""
-    code = code_of(error.__cause__) if isinstance(error.__cause__, ClientError) else ""
-    if code in FIXES:
-        return f"AWS launches none ({code}): {FIXES[code]}"
-    return f"{error} ({code})" if code else str(error)
+    if error.code in FIXES:
+        return f"AWS launches none ({error.code}): {FIXES[error.code]}"
+    return f"{error} ({error.code})" if error.code else str(error)
