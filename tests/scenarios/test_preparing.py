@@ -50,12 +50,12 @@ def made(cloud: LocalCloud, act: Callable[[], object], who: str) -> Counter[str]
 def test_a_login_starts_what_was_prepared(cloud: LocalCloud) -> None:
     early = ["prepared1", "prepared2"]
     told: dict[str, str] = {}
-    calls = made(cloud, lambda: told.update(prepare(cloud, *early)), OPERATOR)
+    calls = calls_of(cloud, lambda: told.update(prepare(cloud, *early)))
+    by_hub, by_operator = (Counter(counting.made_by(calls, who, "ec2:")) for who in (HUB, OPERATOR))
     assert told == dict.fromkeys(early, "stopped")
-    assert calls["ec2:RunInstances"] == 2
-    assert calls["ec2:StopInstances"] == calls["ec2:StartInstances"] == 0, (
-        "the lifecycle app stops, the hub starts"
-    )
+    assert by_hub["ec2:RunInstances"] == 2
+    assert by_hub["ec2:StopInstances"] == by_hub["ec2:StartInstances"] == 0, "the lifecycle app stops"
+    assert not [name for name in by_operator if not name.startswith("ec2:Describe")], "the operator only asks"
     for name in early:
         [instance] = cloud.instances(name)
         assert instance["State"]["Name"] == "stopped"
@@ -70,7 +70,7 @@ def test_a_login_starts_what_was_prepared(cloud: LocalCloud) -> None:
     [after] = cloud.instances(early[0])
     assert after["InstanceId"] == before["InstanceId"]
 
-    assert made(cloud, lambda: told.update(prepare(cloud, *early)), OPERATOR)["ec2:RunInstances"] == 0
+    assert made(cloud, lambda: told.update(prepare(cloud, *early)), HUB)["ec2:RunInstances"] == 0
     assert told == dict.fromkeys(early, "has one")
     assert cloud.worker(early[0])["state"] == "running"
     who.stop()
