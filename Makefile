@@ -38,7 +38,7 @@ check-types:
 	.venv/bin/mypy
 
 check-tests:
-	$(PYTEST) -m "$(QUICK)"
+	$(PYTEST) -m "$(QUICK)" --numprocesses 2 --dist loadfile
 
 test: setup setup-test  ## everything that a change must pass, browser included. ARGS="tests/hub -x" for a part
 	$(PYTEST) -m "not deep" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
