@@ -161,8 +161,12 @@ MOST_FAILURES = 30
 FAILURES_WITHIN = timedelta(minutes=1)
 
 
+MOST_SOURCES = 10_000
+"""So many are remembered; of more, the one whose last failure is the oldest is forgotten."""
+
+
 class Failures:
-    """Limits how often a source may fail to prove who it is: `most` times within `within`."""
+    """Limits how often a source may fail to prove who it is: `most` times within `within`. A source is a short text."""
 
     def __init__(self, most: int = MOST_FAILURES, within: timedelta = FAILURES_WITHIN) -> None:
         self._most = most
@@ -171,24 +175,23 @@ class Failures:
 
     def check(self, source: str, now: datetime) -> None:
         """Raises TooManyTries for a source that has failed too often."""
-        self._forget(now)
-        if len(self._at.get(source, ())) >= self._most:
+        times = self._at.get(source)
+        while times and now - times[0] > self._within:
+            times.popleft()
+        if times is not None and len(times) >= self._most:
             raise TooManyTries("too many failed attempts")
 
     def add(self, source: str, now: datetime) -> None:
         """Counts a failure."""
-        self._at.setdefault(source, deque(maxlen=self._most)).append(now)
+        times = self._at.pop(source, None) or deque(maxlen=self._most)
+        times.append(now)
+        self._at[source] = times
+        if len(self._at) > MOST_SOURCES:
+            del self._at[next(iter(self._at))]
 
     def forgive(self, source: str) -> None:
         """Forgets the failures of a source that has proven who it is."""
         self._at.pop(source, None)
-
-    def _forget(self, now: datetime) -> None:
-        for source, times in list(self._at.items()):
-            while times and now - times[0] > self._within:
-                times.popleft()
-            if not times:
-                del self._at[source]
 
 
 class Identities:
@@ -207,6 +210,10 @@ class Identities:
         self._http: SimpleAsyncHTTPClient | None = None
         # The client has a queue too, but it fails what waits there longer than a connection may take.
         self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def refuse_if_failing(self, source: str, now: datetime) -> None:
+        """Raises TooManyTries for a source that has failed too often: before what it sent is parsed."""
+        self._failures.check(source, now)
 
     @asynccontextmanager
     async def proven(self, sent: Any, source: str, now: datetime) -> AsyncIterator[str]:

@@ -21,6 +21,8 @@ from lifecycle_app.errors import RecordError
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = 1
+LONGEST_PROOF = 32_768
+"""Bytes: a signed request with temporary credentials has about 3,000."""
 # What a proxy adds. Workers come directly, over the private network.
 FORWARDED = ("X-Forwarded-For", "X-Real-Ip", "Forwarded")
 
@@ -49,6 +51,7 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
             raise web.HTTPError(404)
         source = self._peer()
         try:
+            self.parts.identities.refuse_if_failing(source, self.parts.now())
             async with self.parts.identities.proven(self._sent(), source, self.parts.now()) as instance_id:
                 answer = (await self._spawner_on(instance_id)).launch_environment()
         except IdentityError as error:
@@ -69,9 +72,11 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
         return address
 
     def _sent(self) -> Any:
+        if len(self.request.body) > LONGEST_PROOF:
+            return None
         try:
             return json.loads(self.request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def _refuse(self, status: int, message: str) -> None:

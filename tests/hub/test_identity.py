@@ -13,7 +13,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from bootstrap.worker.environment import signed_proof
 from hub.errors import NotProven, NotReady, TooManyTries
-from hub.identity import AGE, AT_ONCE, BODY, Failures, Identities, check_request, instance_in
+from hub.identity import AGE, AT_ONCE, BODY, MOST_SOURCES, Failures, Identities, check_request, instance_in
 from tests.hub.fakes import NOON, calls
 
 HOST = "sts.us-east-1.amazonaws.com"
@@ -176,6 +176,18 @@ def test_source_that_fails_too_often_has_to_wait() -> None:
         failures.check("127.0.0.1", NOON + timedelta(minutes=1))
     failures.check("127.0.0.2", NOON)
     failures.check("127.0.0.1", NOON + timedelta(minutes=1) + SECOND)
+
+
+def test_the_memory_of_failures_is_bounded_and_a_check_costs_the_same_for_however_many() -> None:
+    failures = Failures(most=3, within=timedelta(minutes=1))
+    for n in range(2 * MOST_SOURCES):
+        failures.add(f"source {n}", NOON)
+    assert len(failures._at) == MOST_SOURCES
+    failures.add("source 19999", NOON)
+    failures.add("source 19999", NOON)
+    with pytest.raises(TooManyTries):
+        failures.check("source 19999", NOON)
+    failures.check("source 0", NOON)
 
 
 class Sts:
