@@ -1,6 +1,8 @@
 """Accounts that the hub keeps: names and passwords, created with a sign-up code; and their pages."""
 
 import asyncio
+import json
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,11 +23,16 @@ from traitlets import Bool, Unicode
 
 from hub.errors import SignUpRefused, TooManyTries
 from hub.identity import Failures
-from hub.users.names import is_code_of
+from hub.users.names import is_code_of, name_problem
 from lifecycle_app.contract import utc_now
 
 LONGEST_PASSWORD = 72
 """Bytes: bcrypt ignores the rest."""
+MOST_FROM_AN_ADDRESS = 500
+"""Failed logins in a row, for whatever names: a class may share one address."""
+DEVICE = "cloudjhub-device"
+"""The cookie of a browser in which a user has logged in."""
+DEVICE_DAYS = 180
 MOST_WAITING = 200
 """Accounts that may wait for an administrator: strangers must not fill the disk."""
 WRONG_CODE = (
@@ -53,30 +60,35 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._wrong_passwords = Failures(
-            self.allowed_failed_logins, timedelta(seconds=self.seconds_before_next_try)
-        )
+        within = timedelta(seconds=self.seconds_before_next_try)
+        self._wrong_passwords = Failures(self.allowed_failed_logins, within)
+        self._wrong_names = Failures(MOST_FROM_AN_ADDRESS, within)
         self._wrong_codes = Failures()
         # Without an account the same work is done: the time taken must not reveal which names exist.
         self._decoy = bcrypt.hashpw(b"decoy", bcrypt.gensalt())
 
-    async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:  # noqa: ARG002 -- JupyterHub's
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:
         """The name, for its password; None otherwise. Raises HTTPError where the user has to know more."""
         name, password = self.normalize_username(data.get("username", "")), data.get("password", "")
-        now = utc_now()
+        if name_problem(name):
+            return None
+        now, source, address = utc_now(), source_of(handler, name), handler.request.remote_ip
         try:
-            self._wrong_passwords.check(name, now)
+            self._wrong_passwords.check(source, now)
+            self._wrong_names.check(address, now)
         except TooManyTries as error:
             minutes = max(1, round(self.seconds_before_next_try / 60))
             message = f"Too many wrong passwords for this user name. Try again in {minutes} min."
             raise web.HTTPError(429, message) from error
         # Counted before it is checked: many tries at the same moment must not all be allowed.
-        self._wrong_passwords.add(name, now)
+        self._wrong_passwords.add(source, now)
+        self._wrong_names.add(address, now)
         account = self.get_user(name)
         is_right = await _in_thread(_is_password, password, account.password if account else self._decoy)
         if account is None or not is_right:
             return None
-        self._wrong_passwords.forgive(name)
+        self._wrong_passwords.forgive(source)
+        self._wrong_names.forgive(address)
         if not account.is_authorized:
             raise web.HTTPError(403, "Your account is not authorised yet. An administrator has to do that.")
         return str(name)
@@ -174,6 +186,16 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
                 )
 
 
+def source_of(handler: Any, name: str) -> str:
+    """Who tries to log in as `name`: a browser that has done so before, or else an address.
+
+    Wrong passwords are counted for each, so that strangers lock out neither the user nor a user elsewhere.
+    """
+    device = handler.get_secure_cookie(DEVICE, max_age_days=DEVICE_DAYS) or b""
+    user, _, number = device.decode(errors="replace").rpartition(" ")
+    return json.dumps([name, number] if user == name else [name, "", handler.request.remote_ip])
+
+
 async def _in_thread(function: Any, *arguments: Any) -> Any:
     """bcrypt takes a quarter of a second: a class that logs in at once must not block the hub."""
     return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
@@ -208,6 +230,15 @@ class LoginPage(LoginHandler):  # type: ignore[misc]  # it publishes no types
             user, message, status = None, str(error.log_message), error.status_code
         if user:
             self._jupyterhub_user = user
+            self.set_secure_cookie(
+                DEVICE,
+                f"{user.name} {secrets.token_hex(16)}",
+                expires_days=DEVICE_DAYS,
+                path=f"{self.hub.base_url}login",
+                httponly=True,
+                secure=self.request.protocol == "https",
+                samesite="Lax",
+            )
             self.redirect(self.get_next_url(user))
             return
         self.set_status(status)

@@ -135,10 +135,40 @@ def test_native_lockout(hub: Emulated) -> None:
     browser = Account(hub.public_url)
     assert browser.sign_up("dora", code(hub, "dora")).status_code == 200
     assert browser.sign_up("nobody-knows-me").status_code == 400, "no requests by default"
+    assert browser.log_in("dora", PASSWORD).status_code == 302
     for wrong in ("wrong", "x" * 100, ""):
         assert Account(hub.public_url).log_in("dora", wrong).status_code == 403
     locked = Account(hub.public_url).log_in("dora", PASSWORD)
     assert (locked.status_code, "Too many wrong passwords" in locked.text) == (429, True)
+    # Whoever tries names from the same address locks out neither another name nor the user's own browser.
+    assert Account(hub.public_url).log_in("boss", "wrong").status_code == 403
+    browser.page("/hub/logout")
+    assert browser.log_in("dora", PASSWORD).status_code == 302
+    for _ in range(3):
+        browser.page("/hub/logout")
+        assert browser.log_in("dora", "wrong").status_code == 403
+    assert browser.log_in("dora", PASSWORD).status_code == 429, "guesses in that browser count too"
+
+
+def is_too_long(hub: Emulated, characters: int) -> bool:
+    """Is a password of that length refused before the hub has read it?"""
+    try:
+        answer = Account(hub.public_url).log_in("zoe", "x" * characters)
+    except requests.ConnectionError:
+        return True
+    return answer.status_code in (400, 502, 503)
+
+
+def test_what_strangers_send_is_bounded(hub: Emulated) -> None:
+    set_users(hub, {"users": {"dora": {}}})
+    start(hub, "native", {"allowed_failed_logins": 3})
+    for _ in range(5):
+        assert Account(hub.public_url).log_in("d" * 30_000, "wrong").status_code in (400, 403), (
+            "never counted"
+        )
+    assert is_too_long(hub, 200_000)
+    assert not is_too_long(hub, 30_000)
+    assert Account(hub.public_url).log_in("dora", "wrong").status_code == 403, "the hub goes on"
 
 
 def callback(hub: Emulated, browser: requests.Session, name: str) -> requests.Response:
