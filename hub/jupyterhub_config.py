@@ -26,6 +26,7 @@ def configure(config: Any) -> None:
         config[name].update(traits)
     if settings.extra_config:
         load_subconfig(str(settings.extra_config))  # type: ignore[name-defined]  # noqa: F821 -- traitlets gives it
+    tuning.limit_requests()
     tuning.freeze_garbage()
     tuning.hash_long_secrets_once()
 

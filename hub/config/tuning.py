@@ -1,10 +1,10 @@
-"""What JupyterHub's defaults cost a busy hub: SQLite commits, garbage collection, hashing, proxy routes."""
+"""Where JupyterHub's defaults do not fit: SQLite commits, garbage collection, hashing, proxy routes, HTTP requests."""
 
 import asyncio
 import gc
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,8 @@ from aiohttp import ClientError
 from jupyterhub.oauth import provider
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.utils import AnyTimeoutError, hash_token
+from tornado import httpserver, httputil
+from tornado.httpserver import HTTPServer
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,55 @@ RANDOM_LENGTH = 32
 """Characters: JupyterHub's own tokens have this many, hexadecimal, and workers' have 64."""
 RETRY_AFTER = 0.5
 """Seconds until a proxy that does not listen is tried again."""
+
+
+LONGEST_BODY = 65_536
+"""Bytes: forms, tokens of a learning platform, lists of users. Anonymous requests must not fill the memory."""
+LONGEST_HEADERS = 32_768
+BODY_WITHIN = 30.0
+"""Seconds for a request's body."""
+
+
+class Server(HTTPServer):
+    """Tornado's server, with limits of what a request may hold, and with the word of our own proxies alone about where
+    a request comes from.
+    """
+
+    def initialize(self, *args: Any, **more: Any) -> None:
+        """Called by Tornado with the constructor's arguments."""
+        limits = {
+            "max_body_size": LONGEST_BODY,
+            "max_header_size": LONGEST_HEADERS,
+            "body_timeout": BODY_WITHIN,
+        }
+        super().initialize(*args, **{**more, **limits})
+
+    def start_request(
+        self, server_conn: object, request_conn: httputil.HTTPConnection
+    ) -> httputil.HTTPMessageDelegate:
+        """What handles a request. A worker reaches the hub without a proxy, and could name any address."""
+        address = request_conn.context.address  # type: ignore[attr-defined]  # of HTTP/1.1
+        self.xheaders = address is not None and address[0] in (self.trusted_downstream or ())
+        return _WithoutRealIp(super().start_request(server_conn, request_conn))
+
+
+class _WithoutRealIp(httputil.HTTPMessageDelegate):
+    """Drops X-Real-Ip, which our proxies do not set and pass on from browsers: Tornado prefers it."""
+
+    def __init__(self, delegate: httputil.HTTPMessageDelegate) -> None:
+        self._delegate = delegate
+        self.data_received = delegate.data_received  # type: ignore[method-assign]
+        self.finish = delegate.finish  # type: ignore[method-assign]
+        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
+
+    def headers_received(self, start_line: Any, headers: httputil.HTTPHeaders) -> Awaitable[None] | None:
+        headers.pop("X-Real-Ip", None)
+        return self._delegate.headers_received(start_line, headers)
+
+
+def limit_requests() -> None:
+    """Has JupyterHub, which has no setting for it, use our server."""
+    httpserver.HTTPServer = Server  # type: ignore[misc]
 
 
 class Connection(sqlite3.Connection):

@@ -6,16 +6,30 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from requests.adapters import HTTPAdapter
 
 PASSWORD = "user-password"
+
+
+class _From(HTTPAdapter):
+    """Connects from an address of its own."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        super().init_poolmanager(*args, **more, source_address=(self._address, 0))
 
 
 class Browser:
     """Logs a user in and asks for pages and for JupyterHub's API, as its pages do."""
 
-    def __init__(self, public_url: str) -> None:
+    def __init__(self, public_url: str, address: str = "") -> None:
         self._url = public_url
         self._session = requests.Session()
+        if address:
+            self._session.mount("http://", _From(address))
         self.name = ""
 
     def log_in(self, name: str, password: str = PASSWORD) -> requests.Response:
@@ -24,6 +38,10 @@ class Browser:
         self.name = name
         form = {"username": name, "password": password, "_xsrf": self._session.cookies["_xsrf"]}
         return self._session.post(f"{self._url}/hub/login", data=form, timeout=20, allow_redirects=False)
+
+    def claim(self, headers: Mapping[str, str]) -> None:
+        """Sends these with each request."""
+        self._session.headers.update(headers)
 
     def page(self, path: str) -> requests.Response:
         """A page, with its redirects followed."""

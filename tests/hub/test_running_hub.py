@@ -178,6 +178,26 @@ def test_only_the_operators_token_launches(hub: Emulated) -> None:
     assert instances_of(hub, "zoe") == []
 
 
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        # Behind the proxy. The web server replaces X-Forwarded-For; here the browser itself has a trusted address.
+        ("", {"X-Real-Ip": "9.9.9.1"}),
+        # A worker reaches the hub without it.
+        (f"http://{HUB_ADDRESS}:8081", {"X-Real-Ip": "9.9.9.2", "X-Forwarded-For": "9.9.9.3"}),
+    ],
+)
+def test_an_address_that_the_sender_names_is_not_believed(
+    hub: Emulated, url: str, headers: dict[str, str]
+) -> None:
+    browser = Browser(url or hub.public_url, f"{NETWORK}.0.77" if url else "")
+    browser.claim(headers)
+    assert browser.log_in("forger", "wrong password").status_code == 403
+    log = hub.log("hub")
+    assert "Failed login for 'forger'" in log
+    assert not [address for address in headers.values() if address in log]
+
+
 def test_hostile_name_gets_its_own_machine_and_reaches_no_shell(
     hub: Emulated, machines: list[Machine], tmp_path: Path
 ) -> None:
