@@ -14,8 +14,7 @@ from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
 from hub.pages.texts import Pages
 from hub.spawn.spawner import Parts, WithParts, WorkerSpawner
-from hub.users.handlers import ServerHandler, SpawnPage, UserHandler
-from hub.users.launches import LaunchHandler
+from hub.users.handlers import LaunchHandler, ServerHandler, SpawnPage, UserHandler
 from lifecycle_app.errors import RecordError
 
 log = logging.getLogger(__name__)

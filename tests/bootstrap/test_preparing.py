@@ -26,7 +26,7 @@ from hub.errors import CloudBusy, NoCapacity, QuotaReached, RecordUnusable, Star
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
 from hub.spawn.protocol import StartProtocol
-from hub.users.launches import refusal as as_sent
+from hub.users.handlers import refusal as as_sent
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import plain
