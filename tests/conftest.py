@@ -32,7 +32,7 @@ OF = {
     "bootstrap/test_image_setup.py": "emulator",
     "bootstrap/test_manager_setup.py": "emulator",
     "bootstrap/test_manager_units.py": "emulator",
-    "bootstrap/test_login_path_docs.py": "emulator",
+    "bootstrap/test_login_path_docs.py": "contract",
     "bootstrap/test_lifecycle.py": "emulator",
     "bootstrap/test_lifecycle_step.py": "emulator",
     "bootstrap/test_logs_command.py": "emulator",

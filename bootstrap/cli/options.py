@@ -31,19 +31,29 @@ file_option = click.option(
 )  # fmt: skip
 
 
+_FRACTION = re.compile(r"([0-9]{1,6}\.[0-9]{1,3})s?")
+
+
 class Duration(click.ParamType[Any]):
-    """Seconds, or 90s, 15m, 1h, 2d, 1h30m."""
+    """Seconds, or 90s, 15m, 1h, 2d, 1h30m. `fine` takes fractions of a second too, like 0.5, but not 0."""
 
     name = "duration"
+
+    def __init__(self, *, fine: bool = False) -> None:
+        self.fine = fine
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """The duration; click asks again or ends with a usage error for anything else."""
         if isinstance(value, timedelta):
             return value
         try:
-            return duration(str(value))
+            match = _FRACTION.fullmatch(str(value)) if self.fine else None
+            found = timedelta(seconds=float(match[1])) if match else duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if self.fine and not found:
+            self.fail(f"{value!r} is too short: write at least 1s", param, ctx)
+        return found
 
 
 class NameValue(click.ParamType[Any]):

@@ -60,8 +60,10 @@ def duration(value: str) -> timedelta:
 
 
 def duration_text(value: timedelta) -> str:
-    """Like 90s or 1h: in the largest unit that gives a whole number."""
+    """Like 90s or 1h: in the largest unit that gives a whole number; 0.5s where there is none."""
     seconds = int(value.total_seconds())
+    if value.microseconds:
+        return f"{value.total_seconds():g}s"
     unit, size = next(((unit, size) for unit, size in _UNITS if seconds % size == 0), _UNITS[-1])
     return f"{seconds // size}{unit}" if seconds else "0s"
 

@@ -56,7 +56,11 @@ def local() -> None:
     help="The hub's port on 127.0.0.1 [default: 8000, or as before].",
 )
 @click.option(
-    "--idle-timeout", type=Duration(), default="3m", show_default=True, help="Stop a worker after this long."
+    "--idle-timeout",
+    type=Duration(fine=True),
+    default="3m",
+    show_default=True,
+    help="Stop a worker after this long.",
 )
 @click.option(
     "--policy",
@@ -65,10 +69,18 @@ def local() -> None:
     help="Another setting of the idle policy, for example busy_allowance=600.",
 )
 @click.option(
-    "--boot-time", type=Duration(), default="1s", show_default=True, help="How long an instance is pending."
+    "--boot-time",
+    type=Duration(fine=True),
+    default="1s",
+    show_default=True,
+    help="How long an instance is pending.",
 )
 @click.option(
-    "--stop-time", type=Duration(), default="1s", show_default=True, help="How long an instance is stopping."
+    "--stop-time",
+    type=Duration(fine=True),
+    default="1s",
+    show_default=True,
+    help="How long an instance is stopping.",
 )
 @click.option(
     "--empty",
