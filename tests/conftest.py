@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import botocore.loaders
@@ -142,20 +143,33 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError(f"no test is selected of: {', '.join(empty)}")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """A unit test neither starts a process nor uses a socket."""
+@contextmanager
+def _on_its_own(item: pytest.Item) -> Iterator[None]:
+    """A unit test neither starts a process nor uses a socket. What ends after it, like a session's fixture, may."""
     global _alone
     if item.get_closest_marker("unit") is None:
-        return (yield)
+        yield
+        return
     with pytest.MonkeyPatch.context() as patch:
         # Where it finds no credentials, boto3 asks the machine's metadata service.
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         _alone = True
         try:
-            return (yield)
+            yield
         finally:
             _alone = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    with _on_its_own(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    with _on_its_own(item):
+        return (yield)
 
 
 def _refuse_outside(event: str, _arguments: object) -> None:

@@ -14,6 +14,7 @@ from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import Instance, Scan, State, Worker
 from lifecycle_app.use_cases import Service
+from lifecycle_app.use_cases.ports import Settings
 from tests.lifecycle.examples import MINUTE, NOON
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -212,10 +213,13 @@ class World:
     hub: MemoryHub = field(default_factory=MemoryHub)
     now: datetime = NOON
     """What the clock shows."""
+    settings: Settings | None = None
+    """The settings table, where it is not in the store."""
 
     @property
     def service(self) -> Service:
-        return Service("test", self.store, self.store, self.cloud, self.metrics, self.hub, lambda: self.now)
+        settings = self.settings or self.store
+        return Service("test", self.store, settings, self.cloud, self.metrics, self.hub, lambda: self.now)
 
     def record(self, key: str = "alice") -> Worker:
         worker = self.store.get(key)

@@ -42,7 +42,7 @@ def test_without_capacity_a_login_says_so_and_works_later(cloud: LocalCloud, pat
     """For a new machine and for one that was stopped."""
     person = cloud.person("ursula")
     with cloud.faults("capacity"):
-        assert_plain(failure(person), "AWS has no machine", "try again")
+        assert_plain(failure(person), "AWS has no machine", "Try again")
         page = person.page("/user/ursula/lab").text
         assert "AWS has no machine" in page
         assert "Traceback" not in page
@@ -100,7 +100,7 @@ def test_a_machine_that_never_answers_is_stopped_and_started_again_by_the_same_l
 ) -> None:
     """The user has only to wait."""
     person, events = patient.person, patient.progress.result(PATIENCE)
-    assert any("does not answer; it is stopped and started again" in event["message"] for event in events)
+    assert any("does not answer. Stopping it and starting it again" in event["message"] for event in events)
     kernel = person.open_kernel()
     assert person.run_cell(kernel, "print(6 * 7)") == "42\n"
     assert [instance["InstanceId"] for instance in cloud.instances("norbert")] == [patient.dead]

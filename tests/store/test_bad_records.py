@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 import pytest
 
+from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import Level
 from lifecycle_app.model.history import Kind
@@ -96,6 +97,7 @@ def fill(cluster: Cluster) -> None:
 def cluster() -> Iterator[Cluster]:
     with servers.running(KIND) as endpoint, servers.used(endpoint):
         world = World()
+        world.settings = SettingsStore(servers.CLUSTER)
         world.store = WorkerStore(servers.CLUSTER)  # type: ignore[assignment]  # the real one for the one in memory
         found = Cluster(world)
         fill(found)

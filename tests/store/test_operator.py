@@ -63,7 +63,7 @@ def test_doctor_reads_it_from_the_table_and_calls_no_home_of_it_free(tmp_path: P
         item = {**item_of(a_worker(home_volume=volume)), "state": {"S": "on"}}
         client.put_item(TableName="cloudjhub-test-workers", Item=item)
         (line, *_) = checkup.CHECKS["workers"](site, NOON)
-        assert line.startswith("the record of alice cannot be used: state is wrong: 'on' is none of ")
+        assert line.startswith("the record of alice cannot be used: state is wrong: 'on' is not one of ")
         assert checkup.CHECKS["left behind"](site, NOON) == []
         assert [row.note for row in listed_workers(site, NOON)] == [BAD_RECORD]
         client.delete_item(TableName="cloudjhub-test-workers", Key={"worker": {"S": "alice"}})
