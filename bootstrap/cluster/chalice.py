@@ -101,11 +101,6 @@ def write_files(project: Path, files: Files) -> None:
         path.write_bytes(content)
 
 
-def write_project(project: Path, scope: Scope, variables: Mapping[str, str]) -> None:
-    """Write the cluster's Chalice project into this directory, which is its own."""
-    write_files(project, project_files(scope, variables))
-
-
 def deploy(project: Path, stage: str, environment: Mapping[str, str], log: Path) -> None:
     """Run `chalice deploy`; without the dependencies' own dependencies, for Lambda's runtime brings botocore."""
     command = [sys.executable, "-c", CHALICE_MAIN, "deploy", "--stage", stage]

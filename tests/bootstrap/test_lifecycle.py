@@ -14,8 +14,8 @@ SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")
 
 
 def test_the_project_holds_the_clusters_stage_and_its_policies(tmp_path: Path) -> None:
-    chalice.write_project(tmp_path, SCOPE, {"CLOUDJHUB_CLUSTER": "spring"})
-    chalice.write_project(tmp_path, SCOPE, {"CLOUDJHUB_CLUSTER": "spring"})
+    chalice.write_files(tmp_path, chalice.project_files(SCOPE, {"CLOUDJHUB_CLUSTER": "spring"}))
+    chalice.write_files(tmp_path, chalice.project_files(SCOPE, {"CLOUDJHUB_CLUSTER": "spring"}))
     config = json.loads((tmp_path / ".chalice" / "config.json").read_text())
     assert list(config["stages"]) == ["spring"]
     stage = config["stages"]["spring"]
