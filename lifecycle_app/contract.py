@@ -46,6 +46,15 @@ OPERATOR_TOKEN = "hub/operator-token"  # noqa: S105 -- the name of a parameter
 """Where that token is, below `/cloudjhub/<cluster>/`."""
 LAUNCH_PATH = "/hub/api/cloudjhub/launch"
 METRIC_LEVEL = "Activity"
+METRIC_UNITS = {
+    METRIC_LEVEL: "None",
+    "Interaction": "Count",
+    "BusyKernels": "Count",
+    "BusyTerminals": "Count",
+    "CPU": "Percent",
+}
+"""CloudWatch's unit of each metric that a worker reports. Whoever reads a metric names the unit: without it CloudWatch
+mixes all units, and a worker could hide another's activity behind datapoints of a unit of its own."""
 METRIC_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
 """Reported for the explanation of a decision; only the level decides."""
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from lifecycle_app.contract import metric_namespace
+from lifecycle_app.contract import METRIC_LEVEL, METRIC_UNITS, metric_namespace
 
 from .facts import Facts, Interaction, Observation, ProcessTree
 from .observation import observe
@@ -40,11 +40,11 @@ class MetricSink(Protocol):
 def metric_data(observation: Observation, instance_id: str, report_period: timedelta) -> list[dict[str, Any]]:
     """An observation as PutMetricData takes it: the level always, its explanation only where there is one."""
     values = [
-        ("Activity", float(observation.level), "None"),
-        ("Interaction", float(observation.level >= 3), "Count"),
-        ("BusyKernels", float(observation.busy_kernels), "Count"),
-        ("BusyTerminals", float(observation.busy_terminals), "Count"),
-        ("CPU", observation.cpu_percent, "Percent"),
+        (METRIC_LEVEL, float(observation.level)),
+        ("Interaction", float(observation.level >= 3)),
+        ("BusyKernels", float(observation.busy_kernels)),
+        ("BusyTerminals", float(observation.busy_terminals)),
+        ("CPU", observation.cpu_percent),
     ]
     return [
         {
@@ -52,11 +52,11 @@ def metric_data(observation: Observation, instance_id: str, report_period: timed
             "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
             "Timestamp": observation.at,
             "Value": value,
-            "Unit": unit,
+            "Unit": METRIC_UNITS[name],
             "StorageResolution": 1 if report_period < HIGH_RESOLUTION_BELOW else 60,
         }
-        for name, value, unit in values
-        if value or name == "Activity"
+        for name, value in values
+        if value or name == METRIC_LEVEL
     ]
 
 

@@ -14,6 +14,7 @@ from lifecycle_app.adapters.aws import aws_errors
 from lifecycle_app.contract import (
     METRIC_DETAILS,
     METRIC_LEVEL,
+    METRIC_UNITS,
     Level,
     idle_alarm_name,
     idle_alarm_prefix,
@@ -138,7 +139,7 @@ class CloudWatch:
         names, step = (METRIC_LEVEL, *METRIC_DETAILS), query_period(self._period, back)
         queries = [self._query(name, one, step) for one in instance_ids for name in names]
         reported = list(_chunks(self._data(queries, now - back, now, step), len(names)))
-        measures = [_query("AWS/EC2", "CPUUtilization", one, MINUTE) for one in instance_ids]
+        measures = [_query("AWS/EC2", "CPUUtilization", one, MINUTE, "Percent") for one in instance_ids]
         measured = self._data(measures, now - hung_after, now, MINUTE)
         return {
             one: self._combined(one, series, step, _percents(cpu, now - hung_after, now))
@@ -168,7 +169,7 @@ class CloudWatch:
         return Evidence(period=period, reports=reports, is_whole=activity.is_whole)
 
     def _query(self, name: str, instance_id: str, period: timedelta) -> dict[str, Any]:
-        return _query(metric_namespace(self._cluster), name, instance_id, period)
+        return _query(metric_namespace(self._cluster), name, instance_id, period, METRIC_UNITS[name])
 
     def _data(
         self, queries: Sequence[Mapping[str, Any]], since: datetime, now: datetime, period: timedelta
@@ -242,6 +243,7 @@ def alarm_request(cluster: str, instance_id: str, alarm: IdleAlarm) -> dict[str,
         "MetricName": METRIC_LEVEL,
         "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
         "Statistic": "Maximum",
+        "Unit": METRIC_UNITS[METRIC_LEVEL],
         "Period": int(alarm.period.total_seconds()),
         "EvaluationPeriods": alarm.datapoints,
         "DatapointsToAlarm": alarm.datapoints,
@@ -251,14 +253,15 @@ def alarm_request(cluster: str, instance_id: str, alarm: IdleAlarm) -> dict[str,
     }
 
 
-def _query(namespace: str, name: str, instance_id: str, period: timedelta) -> dict[str, Any]:
+def _query(namespace: str, name: str, instance_id: str, period: timedelta, unit: str) -> dict[str, Any]:
     metric = {
         "Namespace": namespace,
         "MetricName": name,
         "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
     }
     seconds = int(period.total_seconds())
-    return {"MetricStat": {"Metric": metric, "Period": seconds, "Stat": "Maximum"}, "ReturnData": True}
+    stat = {"Metric": metric, "Period": seconds, "Stat": "Maximum", "Unit": unit}
+    return {"MetricStat": stat, "ReturnData": True}
 
 
 def _series(results: Iterable[Mapping[str, Any]], ids: Sequence[str]) -> list[_Series]:

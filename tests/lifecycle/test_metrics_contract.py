@@ -15,7 +15,7 @@ from lifecycle_app.adapters.cloudwatch import (
     idle_alarm,
     query_period,
 )
-from lifecycle_app.contract import Level
+from lifecycle_app.contract import METRIC_UNITS, Level
 from lifecycle_app.model.evidence import Report
 from lifecycle_app.model.policy import Policy
 from tests.lifecycle.emulated import emulated_aws
@@ -52,6 +52,7 @@ def publish(client: Any, namespace: str, name: str, *values: tuple[float, dateti
             "Dimensions": [{"Name": "InstanceId", "Value": ALICE}],
             "Timestamp": at,
             "Value": float(value),
+            "Unit": METRIC_UNITS.get(name, "Percent"),
         }
         for value, at in values
     ]
@@ -61,6 +62,23 @@ def publish(client: Any, namespace: str, name: str, *values: tuple[float, dateti
 
 def activity(client: Any, *values: tuple[float, datetime]) -> None:
     publish(client, "cloudjhub/test", "Activity", *values)
+
+
+def test_datapoints_of_another_unit_hide_nothing() -> None:
+    """Every worker may write to the cluster's metrics: zeros of a unit of its own must not make another look idle."""
+    with emulated_aws(with_tables=False):
+        client = boto3.client("cloudwatch")
+        activity(client, (3.0, NOON - 3 * MINUTE))
+        forged: Any = {
+            "MetricName": "Activity",
+            "Dimensions": [{"Name": "InstanceId", "Value": ALICE}],
+            "Timestamp": NOON - 30 * SECOND,
+            "Value": 0.0,
+            "Unit": "Bytes",
+        }
+        client.put_metric_data(Namespace="cloudjhub/test", MetricData=[forged])
+        found = CloudWatch(client, "test", MINUTE).newest([ALICE], NOON - 5 * MINUTE, NOON)[ALICE]
+        assert [report.level for report in found.reports] == [3]
 
 
 def test_the_newest_reports_of_many(metrics: Metrics) -> None:
@@ -169,6 +187,7 @@ def test_the_whole_alarm() -> None:
         "MetricName": "Activity",
         "Dimensions": [{"Name": "InstanceId", "Value": ALICE}],
         "Statistic": "Maximum",
+        "Unit": "None",
         "Period": 60,
         "EvaluationPeriods": 60,
         "DatapointsToAlarm": 60,
