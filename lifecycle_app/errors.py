@@ -91,6 +91,10 @@ class HubAnswerOdd(HubError):
     """The hub's answer cannot be used: nothing is known."""
 
 
+THROTTLED = ("RequestLimitExceeded", "Throttling", "ThrottlingException")
+"""Codes of requests that AWS refuses because there were too many."""
+
+
 class CloudError(LifecycleError):
     """An AWS call failed; `code` is AWS's error code."""
 

@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 
 from lifecycle_app.adapters.aws import aws_errors, split_refused
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
-from lifecycle_app.errors import CloudError, StopRejected
+from lifecycle_app.errors import THROTTLED, CloudError, StopRejected
 from lifecycle_app.model.events import EC2_STATES
 from lifecycle_app.model.worker import Instance, worker_key
 
@@ -25,7 +25,6 @@ IDS_IN_A_FILTER = 200
 """Values that EC2 accepts in one filter."""
 UNKNOWN_RESULT = ("InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable")
 """Error codes after which EC2 may or may not have stopped the instance."""
-THROTTLED = ("RequestLimitExceeded", "Throttling", "ThrottlingException")
 """Error codes of a throttled call: EC2 has done nothing, although the status is a server error."""
 WINDOW = 0.2
 """Seconds for which a stop waits for others to share its call."""

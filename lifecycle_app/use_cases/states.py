@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from lifecycle_app.errors import ForeignEvent, NotNow, OtherCluster
+from lifecycle_app.errors import THROTTLED, CloudError, ForeignEvent, NotNow, OtherCluster
 from lifecycle_app.model.decision import next_check
 from lifecycle_app.model.events import StateChange
 from lifecycle_app.model.evidence import Evidence
@@ -94,12 +94,20 @@ def report_duplicate(service: Service, worker: Worker, instance: Instance) -> No
 def ensure_alarm(service: Service, worker: Worker, state: State) -> None:
     """Creates the idle alarm of an instance that runs, deletes that of one that does not.
 
-    Also when the state was known: the first time it may have failed after the record was written.
+    Also when the state was known: the first time it may have failed after the record was written. CloudWatch takes
+    three such calls a second and a class starts in a minute: an alarm that is throttled is left to `reconcile`.
     """
-    if state is State.RUNNING and worker.state in (State.RUNNING, State.STOPPING):
-        service.metrics.put_idle_alarm(worker.instance_id, policy_of(service, worker))
-    elif state in (State.STOPPED, State.TERMINATED) and not worker.state.costs:
-        service.metrics.delete_idle_alarms([worker.instance_id])
+    try:
+        if state is State.RUNNING and worker.state in (State.RUNNING, State.STOPPING):
+            service.metrics.put_idle_alarm(worker.instance_id, policy_of(service, worker))
+        elif state in (State.STOPPED, State.TERMINATED) and not worker.state.costs:
+            service.metrics.delete_idle_alarms([worker.instance_id])
+    except CloudError as error:
+        if error.code not in THROTTLED:
+            raise
+        log.warning(
+            "worker %s (%s): its alarm is left to reconcile: %s", worker.key, worker.instance_id, error
+        )
 
 
 def _due(service: Service, worker: Worker, now: datetime) -> Worker:

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from lifecycle_app.adapters.cloudwatch import idle_alarm
-from lifecycle_app.errors import CloudError, ForeignEvent, NotNow, OtherCluster
+from lifecycle_app.errors import THROTTLED, CloudError, ForeignEvent, NotNow, OtherCluster
 from lifecycle_app.model.events import StateChange
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import message, plain, text
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.transitions import LEASE, with_claim, with_stop_accepted
 from lifecycle_app.model.worker import State
-from lifecycle_app.use_cases import record_state
+from lifecycle_app.use_cases import reconcile, record_state
 from lifecycle_app.use_cases.states import adopt
 from tests.lifecycle.entries import entry, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, an_instance
@@ -71,7 +71,7 @@ def test_the_alarm_is_put_again_if_it_failed_after_the_record_was_written(bobs: 
     put = bobs.metrics.put_idle_alarm
 
     def fail(instance_id: str, policy: Policy) -> None:
-        raise CloudError("PutMetricAlarm", "Throttling", "slow down")
+        raise CloudError("PutMetricAlarm", "InternalServiceFault", "try again")
 
     bobs.metrics.put_idle_alarm = fail  # type: ignore[method-assign]
     with pytest.raises(CloudError):
@@ -79,6 +79,26 @@ def test_the_alarm_is_put_again_if_it_failed_after_the_record_was_written(bobs: 
     bobs.metrics.put_idle_alarm = put  # type: ignore[method-assign]
     assert came(bobs, State.RUNNING, 1) == "known"
     assert set(bobs.metrics.alarms) == {BOB}
+
+
+@pytest.mark.parametrize("code", THROTTLED)
+def test_an_alarm_that_is_throttled_is_left_to_reconcile(bobs: World, code: str) -> None:
+    """CloudWatch takes three calls a second: a class that starts must not fill the dead-letter queue."""
+
+    def throttled(*_: object) -> None:
+        raise CloudError("PutMetricAlarm", code, "Rate exceeded")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bobs.metrics, "put_idle_alarm", throttled)
+        assert came(bobs, State.RUNNING, 1) == "recorded"
+    assert bobs.metrics.alarms == {}
+    running = an_instance(key="bob/gpu", instance_id=BOB, state=State.RUNNING, launched_at=NOON)
+    bobs.cloud.add(running)
+    reconcile(bobs.service, bobs.now, lambda: True)
+    assert BOB in bobs.metrics.alarms
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bobs.metrics, "delete_idle_alarms", throttled)
+        assert came(bobs, State.STOPPED, 2) == "recorded"
 
 
 def test_a_foreign_instance_is_ignored(world: World) -> None:
