@@ -34,8 +34,6 @@ home = pathlib.Path.home()
 """
 REAP = """
 import hashlib, json, pathlib
-from tests.shared.addresses import free_port
-from tests.shared.waiting import until
 home = pathlib.Path.home()
 mine = ["data.bin", "empty", "thesis/figures/one.txt", ".settings", "año 2026 «Ω».txt", "run.sh", "latest"]
 print(json.dumps({
