@@ -56,11 +56,12 @@ class Server(HTTPServer):
         """What handles a request. A worker reaches the hub without a proxy, and could name any address."""
         address = request_conn.context.address  # type: ignore[attr-defined]  # of HTTP/1.1
         self.xheaders = address is not None and address[0] in (self.trusted_downstream or ())
-        return _WithoutRealIp(super().start_request(server_conn, request_conn))
+        delegate = super().start_request(server_conn, request_conn)
+        return _WithoutRealIp(delegate) if self.xheaders else delegate
 
 
 class _WithoutRealIp(httputil.HTTPMessageDelegate):
-    """Drops X-Real-Ip, which our proxies do not set and pass on from browsers: Tornado prefers it."""
+    """Hides X-Real-Ip, which our proxies do not set and pass on from browsers: Tornado prefers it."""
 
     def __init__(self, delegate: httputil.HTTPMessageDelegate) -> None:
         self._delegate = delegate
@@ -69,7 +70,8 @@ class _WithoutRealIp(httputil.HTTPMessageDelegate):
         self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
 
     def headers_received(self, start_line: Any, headers: httputil.HTTPHeaders) -> Awaitable[None] | None:
-        headers.pop("X-Real-Ip", None)
+        if "X-Real-Ip" in headers:
+            headers["Forwarded"] = headers.pop("X-Real-Ip")  # Tornado does not interpret this one
         return self._delegate.headers_received(start_line, headers)
 
 

@@ -49,7 +49,7 @@ def test_without_capacity_a_login_says_so_and_works_later(cloud: LocalCloud, pat
         assert not cloud.instances("ursula")
     person.start()
     person.write("kept.txt", "mine")
-    first = cloud.worker("ursula")["instance"]
+    first = cloud.await_state("ursula", "running")["instance"]
     person.stop()
     cloud.await_state("ursula", "stopped")
 
