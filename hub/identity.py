@@ -10,7 +10,7 @@ import hmac
 import json
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -211,13 +211,10 @@ class Identities:
         # The client has a queue too, but it fails what waits there longer than a connection may take.
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    def refuse_if_failing(self, source: str, now: datetime) -> None:
-        """Raises TooManyTries for a source that has failed too often: before what it sent is parsed."""
-        self._failures.check(source, now)
-
     @asynccontextmanager
-    async def proven(self, sent: Any, source: str, now: datetime) -> AsyncIterator[str]:
-        """The id of the instance that signed what was sent from the address `source`.
+    async def proven(self, read: Callable[[], Any], source: str, now: datetime) -> AsyncIterator[str]:
+        """The id of the instance that signed what was sent from the address `source`; `read` parses what was sent, and
+        is not called for a source that has failed too often.
 
         A signature is marked as used before STS is asked, so that of two equal requests only one gets an answer. It
         can be used again if the caller fails, which then sent no answer.
@@ -225,7 +222,7 @@ class Identities:
         """
         self._failures.check(source, now)
         try:
-            proof = check_request(sent, host=self._host, hub_name=self._hub_name, now=now)
+            proof = check_request(read(), host=self._host, hub_name=self._hub_name, now=now)
             if proof.signature in self._used:
                 raise NotProven("this signature was used before")
         except NotProven:

@@ -156,7 +156,7 @@ def _path(value: Any, info: ValidationInfo) -> Any:
     """A path as it is in a file of the directory in the validation's context; `~` is the operator's home."""
     if not info.context or not isinstance(value, str | Path):
         return value
-    # Of `./~`, which is no home, Path would make `~`.
+    # Path would turn `./~`, which does not mean the home directory, into `~`.
     if not str(value).startswith("~"):
         return info.context["directory"] / value
     try:

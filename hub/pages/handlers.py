@@ -50,8 +50,7 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
             raise web.HTTPError(404)
         source = self._peer()
         try:
-            self.parts.identities.refuse_if_failing(source, self.parts.now())
-            async with self.parts.identities.proven(self._sent(), source, self.parts.now()) as instance_id:
+            async with self.parts.identities.proven(self._sent, source, self.parts.now()) as instance_id:
                 answer = (await self._spawner_on(instance_id)).launch_environment()
         except IdentityError as error:
             log.warning("environment refused to %s: %s", source, error)

@@ -210,7 +210,7 @@ class Sts:
         return ARN
 
     async def served(self, sent: Any, problem: Exception | None = None) -> str:
-        async with self.identities.proven(sent, "127.0.0.1", NOON) as instance_id:
+        async with self.identities.proven(lambda: sent, "127.0.0.1", NOON) as instance_id:
             if problem:
                 raise problem
             return instance_id
@@ -278,7 +278,7 @@ async def served_by(identities: Identities, sent: dict[str, Any], number: int) -
     one = copy.deepcopy(sent)
     signature = f"{number:064x}"
     one["headers"]["Authorization"] = one["headers"]["Authorization"][:-64] + signature
-    async with identities.proven(one, f"127.0.1.{number}", NOON) as instance_id:
+    async with identities.proven(lambda: one, f"127.0.1.{number}", NOON) as instance_id:
         return instance_id
 
 
