@@ -19,6 +19,8 @@ Browsers warn about it in any case."""
 CLOCKS_DIFFER = timedelta(days=1)
 LONGEST = 8192
 """Bytes that Parameter Store accepts."""
+LONGEST_LEAF = 3072
+"""Bytes: the Lambdas trust the leaf by a variable of their environment, which holds 4 KB in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ class Pair:
     def leaf(self) -> x509.Certificate:
         """The server's own certificate: the first. Raises ValueError."""
         return x509.load_pem_x509_certificates(self.certificate.encode())[0]
+
+    @property
+    def leaf_pem(self) -> str:
+        """The leaf as PEM, without its chain."""
+        return self.leaf.public_bytes(serialization.Encoding.PEM).decode()
 
     @property
     def fingerprint(self) -> str:
@@ -96,6 +103,8 @@ def refuse_unusable(pair: Pair, host: str, subdomains: bool, now: datetime) -> N
     why = objection(pair, host, subdomains, now)
     if not why and max(len(pair.certificate), len(pair.key)) > LONGEST:
         why = f"the certificate with its chain is longer than {LONGEST} bytes: leave the root certificate out"
+    if not why and len(pair.leaf_pem) > LONGEST_LEAF:
+        why = f"the certificate itself is longer than {LONGEST_LEAF} bytes as PEM: have it issued for fewer names"
     if why:
         raise SettingsError(f"manager.certificate: {why}")
 

@@ -73,11 +73,11 @@ def own(manager: Manager) -> Pair:
 
 
 def certificate_to_pin(site: Site) -> str:
-    """The one certificate, as PEM, that the Lambdas trust for the hub; "" where they trust public authorities, or
-    while none is stored. Reads only.
+    """The one certificate, as PEM without its chain, that the Lambdas trust for the hub; "" where they trust public
+    authorities, or while none is stored. Reads only.
     """
-    found = stored(site) if site.settings.manager.https is Https.SELF_SIGNED else None
-    return found.certificate if found else ""
+    found = pair_of(site)
+    return found.leaf_pem if found else ""
 
 
 def _text(file: Path | None, name: str) -> str:

@@ -16,18 +16,20 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
 
 from lifecycle_app.concurrency import AT_ONCE
 
 
 def session(certificate: str | None) -> requests.Session:
-    """A session that trusts exactly this certificate (PEM), or the public authorities where there is none.
+    """A session that trusts exactly this certificate (PEM), whoever issued it, or the public authorities where there is
+    none.
 
     Names and addresses are checked against the certificate in either case.
     """
     made = requests.Session()
     for scheme in ("http://", "https://"):
-        made.mount(scheme, EndingAdapter())
+        made.mount(scheme, EndingAdapter(_pinning() if certificate else None))
     if certificate:
         # Else REQUESTS_CA_BUNDLE or a .netrc would override it.
         made.trust_env = False
@@ -44,6 +46,15 @@ def is_certificate(text: str) -> bool:
     return text.count("-----BEGIN") == 1
 
 
+def _pinning() -> ssl.SSLContext:
+    """OpenSSL otherwise looks for the issuer of a certificate, even of a trusted one, and a private authority is
+    nowhere to be found. Python 3.13 would also refuse such an authority's certificates for missing extensions.
+    """
+    context = create_urllib3_context()
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
 def _file(certificate: str) -> str:
     """The path of a file with it, which OpenSSL reads; written once for each cold start."""
     handle, path = tempfile.mkstemp(prefix="cloudjhub-hub-", suffix=".pem")
@@ -55,11 +66,12 @@ def _file(certificate: str) -> str:
 class EndingAdapter(HTTPAdapter):
     """For a requests session: the read timeout limits the whole answer, not each part of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls: dict[str, Any] = {"ssl_context": tls} if tls else {}
         super().__init__(pool_maxsize=AT_ONCE)
 
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, **more)
+        super().init_poolmanager(*args, **(more | self._tls))
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from moto import mock_aws
 
 from bootstrap.aws import secrets
@@ -18,8 +19,11 @@ from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import SettingsError
 from bootstrap.machines import tls
-from bootstrap.machines.certificate import LIFETIME, Pair, objection, self_signed
+from bootstrap.machines.address import hub_answers
+from bootstrap.machines.certificate import LIFETIME, Pair, objection, refuse_unusable, self_signed
 from tests.bootstrap.manager_examples import settings
+from tests.certificates import AUTHORITY, certificate_for
+from tests.lifecycle.hub_server import hub_server
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 PAIR = self_signed("hub.example", False, NOW)
@@ -93,6 +97,34 @@ def test_a_key_never_shows() -> None:
     assert "PRIVATE" not in repr(PAIR)
 
 
+@pytest.mark.parametrize(("names", "is_small"), [(70, True), (110, False)])
+def test_an_own_certificate_must_fit_into_the_functions_environment(names: int, is_small: bool) -> None:
+    pair = certificate_for("127.0.0.1", more_names=[f"name-{one:03}.hub.example" for one in range(names)])
+    given = Pair(pair.certificate, pair.key)
+    if is_small:
+        refuse_unusable(given, "127.0.0.1", False, datetime.now(UTC))
+        return
+    with pytest.raises(SettingsError, match="longer than 3072 bytes"):
+        refuse_unusable(given, "127.0.0.1", False, datetime.now(UTC))
+
+
+def test_the_functions_trust_the_hubs_own_certificate_without_its_chain() -> None:
+    with_chain = Pair(PAIR.certificate + self_signed("authority", False, NOW).certificate, PAIR.key)
+    assert with_chain.leaf_pem == PAIR.certificate
+
+
+@pytest.mark.parametrize("issuer", [None, AUTHORITY], ids=["self-signed", "of-a-private-authority"])
+def test_the_operators_client_trusts_exactly_the_clusters_certificate(
+    issuer: ec.EllipticCurvePrivateKey | None, tmp_path: Path
+) -> None:
+    served, other = (certificate_for("127.0.0.1", issuer) for _ in range(2))
+    with hub_server(served.server(tmp_path)) as hub:
+        hub.answers = [(200, {"version": "5"})]
+        url = hub.api.removesuffix("/hub/api")
+        assert hub_answers(url, Pair(served.certificate, served.key)) == ""
+        assert "another certificate" in hub_answers(url, Pair(other.certificate, other.key))
+
+
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -143,7 +175,7 @@ def test_an_own_certificate_is_uploaded_and_replaced_when_its_file_changes(tmp_p
     key.write_text(PAIR.key)
     tls.ensure(own, NOW)
     assert tls.stored(own) == PAIR
-    assert tls.certificate_to_pin(own) == ""
+    assert tls.certificate_to_pin(own) == PAIR.certificate
     renewed = self_signed("hub.example", False, NOW)
     certificate.write_text(renewed.certificate)
     with pytest.raises(SettingsError, match="do not fit together"):

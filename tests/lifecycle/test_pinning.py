@@ -1,4 +1,4 @@
-"""A hub whose certificate vouches for itself: only that very certificate is trusted, at its own address."""
+"""A hub whose certificate no public authority has issued: only this certificate is trusted, at its own address."""
 
 from pathlib import Path
 
@@ -10,13 +10,14 @@ from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import HubAnswerOdd
 from lifecycle_app.settings import settings
 from lifecycle_app.wiring import build
-from tests.certificates import Certificate, certificate_for
+from tests.certificates import AUTHORITY, Certificate, certificate_for
 from tests.lifecycle.examples import NOON
 from tests.lifecycle.hub_server import hub_server
 from tests.lifecycle.test_hub_contract import DRAINED, WORKER, Token
 from tests.lifecycle.test_settings import WHOLE
 
 OURS, OTHER, ELSEWHERE = (certificate_for(one) for one in ("127.0.0.1", "127.0.0.1", "127.0.0.2"))
+ISSUED, ALSO_ISSUED = (certificate_for("127.0.0.1", AUTHORITY) for _ in range(2))
 
 
 def drain(api: str, pinned: str | None) -> bool:
@@ -24,16 +25,22 @@ def drain(api: str, pinned: str | None) -> bool:
         return HubClient(api, Token(), made).drain(WORKER, Drain.IDLE, NOON, Level.LOAD).drained
 
 
-def test_pinned_certificate_is_trusted(tmp_path: Path) -> None:
-    with hub_server(OURS.server(tmp_path)) as hub:
+@pytest.mark.parametrize("pinned", [OURS, ISSUED], ids=["self-signed", "of-a-private-authority"])
+def test_pinned_certificate_is_trusted(pinned: Certificate, tmp_path: Path) -> None:
+    with hub_server(pinned.server(tmp_path)) as hub:
         hub.answers = [(200, DRAINED)]
-        assert drain(hub.api, OURS.certificate)
+        assert drain(hub.api, pinned.certificate)
 
 
 @pytest.mark.parametrize(
     ("served", "pinned"),
-    [(OTHER, OURS.certificate), (OURS, None), (ELSEWHERE, ELSEWHERE.certificate)],
-    ids=["changed", "not-pinned", "of-another-address"],
+    [
+        (OTHER, OURS.certificate),
+        (OURS, None),
+        (ELSEWHERE, ELSEWHERE.certificate),
+        (ALSO_ISSUED, ISSUED.certificate),
+    ],
+    ids=["changed", "not-pinned", "of-another-address", "of-the-same-authority"],
 )
 def test_any_other_certificate_is_unknown_and_is_sent_nothing(
     served: Certificate, pinned: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
