@@ -18,8 +18,8 @@ from hub.identity import Identities
 from hub.pages.texts import Pages
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
+from hub.spawn.parts import Parts
 from hub.spawn.protocol import StartProtocol
-from hub.spawn.spawner import Parts
 from hub.users.names import People, from_file
 from hub.users.operator_settings import OperatorSettings
 from lifecycle_app.adapters.settings_store import SettingsStore

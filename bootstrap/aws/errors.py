@@ -17,6 +17,7 @@ from botocore.exceptions import (
 )
 
 from bootstrap.errors import BootstrapError, NotBuilt, Refused
+from lifecycle_app.adapters.aws import code_of as code_of
 from lifecycle_app.errors import NoTable
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
@@ -30,11 +31,6 @@ MISSING = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "404")
 """Parts of the codes by which the services say that what a call names does not exist."""
 T = TypeVar("T")
 LOG_IN = "run `aws sso login` or `aws configure`, or set AWS_PROFILE"
-
-
-def code_of(error: ClientError) -> str:
-    """AWS's error code, such as AccessDenied."""
-    return str(error.response["Error"]["Code"])
 
 
 def message_of(error: ClientError) -> str:

@@ -17,9 +17,9 @@ from bootstrap.cluster.steps.image import use
 from bootstrap.errors import SettingsError
 from bootstrap.machines.image import building, images
 from bootstrap.machines.image.images import WorkerImage
-from bootstrap.operations import removal
-from bootstrap.operations.removal import Aged
+from bootstrap.operations.workers import renewal
 from bootstrap.operations.workers.listing import store_of
+from bootstrap.operations.workers.renewal import Aged
 from lifecycle_app.contract import utc_now
 
 COLUMNS = ("image", "made", "state", "workers", "holds")
@@ -86,7 +86,7 @@ def as_document(one: WorkerImage, used: Mapping[str, int], chosen: str | None) -
 
 def _take(site: Site, built: str, report: Report) -> list[Aged]:
     use(site, built, report)
-    return removal.renew(site, store_of(site), utc_now, report)
+    return renewal.renew(site, store_of(site), utc_now, report)
 
 
 def _show(built: str | None, done: Sequence[Aged], *, as_json: bool, is_built: bool) -> None:
@@ -98,7 +98,7 @@ def _show(built: str | None, done: Sequence[Aged], *, as_json: bool, is_built: b
     else:
         click.echo(f"{built} is {'built' if is_built else 'up to date'}")
         if done:
-            click.echo(removal.summary(done))
+            click.echo(renewal.summary(done))
 
 
 def _table(found: Sequence[WorkerImage], used: Mapping[str, int], chosen: str | None) -> Table:

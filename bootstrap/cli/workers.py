@@ -14,7 +14,7 @@ from bootstrap.cli.options import counted, dry_run_option, file_option, json_opt
 from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
 from bootstrap.errors import Refused
-from bootstrap.operations import removal
+from bootstrap.operations.workers import renewal
 from bootstrap.operations.workers.listing import ListedWorker, chosen, listed_workers, store_of
 from bootstrap.operations.workers.stopping import ask_to_stop, moment, running
 from bootstrap.operations.workers.stopping import keep as keep_worker
@@ -129,16 +129,16 @@ def renew(file: Path, as_json: bool, dry_run: bool) -> None:
     """Give stopped workers the current image at their next start. Home disks are kept."""
     site = site_of(file)
     if dry_run:
-        done = removal.aged(site, store_of(site))
+        done = renewal.aged(site, store_of(site))
     else:
         with reporting() as reporter:
-            done = removal.renew(site, store_of(site), utc_now, reporter.report_for("workers"))
+            done = renewal.renew(site, store_of(site), utc_now, reporter.report_for("workers"))
             reporter.done("workers")
     if as_json:
         rows = {one.key: {"instance": one.instance_id, "becomes": one.verdict.name} for one in done}
         click.echo(json.dumps(rows, indent=2))
     else:
-        click.echo(removal.summary(done) or "every worker has the current image")
+        click.echo(renewal.summary(done) or "every worker has the current image")
 
 
 def local_time(when: datetime) -> str:

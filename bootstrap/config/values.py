@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from bootstrap.config.choices import Base
 from bootstrap.config.document import Plain, quoted, suggestion
-from lifecycle_app.contract import CLUSTER_NAME
+from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID
 
 LARGEST_DISK = 16384
 LONGEST_TAG = 256
@@ -196,7 +196,6 @@ def _tag_value(text: str) -> str:
 
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_AMI = r"ami-[0-9a-f]{8,17}"
 
 Whole = Annotated[int, _number(_WHOLE, int)]
 Number = Annotated[float, _number(_DECIMAL, float)]
@@ -220,11 +219,11 @@ Zone = Annotated[
 Email = Annotated[str, _like(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
 Vpc = Annotated[str, _like(r"vpc-[0-9a-f]{8,17}", "a VPC's id, like vpc-0123456789abcdef0")]
 Subnet = Annotated[str, _like(r"subnet-[0-9a-f]{8,17}", "a subnet's id, like subnet-0123456789abcdef0")]
-Image = Annotated[str, _like(_AMI, "an AMI's id, like ami-0123456789abcdef0")]
+Image = Annotated[str, _like(IMAGE_ID, "an AMI's id, like ami-0123456789abcdef0")]
 BaseSystem = Annotated[
     str,
     _like(
-        "|".join([*map(re.escape, Base), _AMI]),
+        "|".join([*map(re.escape, Base), IMAGE_ID]),
         f"{', '.join(Base)} or an AMI's id, like ami-0123456789abcdef0",
     ),
 ]

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -15,7 +16,7 @@ import click
 from rich.console import Console
 
 from bootstrap.aws.waiting import polls
-from bootstrap.cli.options import Duration, NameValue
+from bootstrap.cli.options import Command, Duration, NameValue, json_option
 from bootstrap.config.values import duration_text
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
 from bootstrap.local import environment, processes, status, view
@@ -40,7 +41,11 @@ state_dir_option = click.option(
     show_default=True,
     help="Where this local cloud keeps its files; each one running side by side needs its own.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def duration_option(flag: str, default: str, about: str) -> Callable[[Command], Command]:
+    """An option for a duration, fractions of a second included."""
+    return click.option(flag, type=Duration(fine=True), default=default, show_default=True, help=about)
 
 
 @click.group()
@@ -55,33 +60,15 @@ def local() -> None:
     type=click.IntRange(1024, 65535),
     help="The hub's port on 127.0.0.1 [default: 8000, or as before].",
 )
-@click.option(
-    "--idle-timeout",
-    type=Duration(fine=True),
-    default="3m",
-    show_default=True,
-    help="Stop a worker after this long.",
-)
+@duration_option("--idle-timeout", "3m", "Stop a worker after this long.")
 @click.option(
     "--policy",
     type=NameValue("busy_allowance=600"),
     multiple=True,
     help="Another setting of the idle policy, for example busy_allowance=600.",
 )
-@click.option(
-    "--boot-time",
-    type=Duration(fine=True),
-    default="1s",
-    show_default=True,
-    help="How long an instance is pending.",
-)
-@click.option(
-    "--stop-time",
-    type=Duration(fine=True),
-    default="1s",
-    show_default=True,
-    help="How long an instance is stopping.",
-)
+@duration_option("--boot-time", "1s", "How long an instance is pending.")
+@duration_option("--stop-time", "1s", "How long an instance is stopping.")
 @click.option(
     "--empty",
     is_flag=True,

@@ -8,9 +8,9 @@ from typing import Any
 
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines.base_images import BaseImage
-from hub.spawn.launch_request import CREATOR, instance_request
 from hub.spawn.launch_request import disk as root_disk
-from lifecycle_app.contract import TAG_CLUSTER, TAG_CREATOR, TAG_OWNER, TAG_ROLE
+from hub.spawn.launch_request import instance_request
+from lifecycle_app.contract import CREATOR, TAG_CLUSTER, TAG_CREATOR, TAG_OWNER, TAG_ROLE
 
 TAG_CONTENT = "cloudjhub:content"
 USER_DATA_LIMIT = 16 * 1024

@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hub.errors import CloudBusy, CloudRefused
+from lifecycle_app.adapters.aws import code_of
 
 log = logging.getLogger(__name__)
 
@@ -228,11 +229,6 @@ class _Waiter:
         if is_news:
             self.reported = place
             self.report(place)
-
-
-def code_of(error: ClientError) -> str:
-    """AWS's code of the error."""
-    return error.response["Error"]["Code"]
 
 
 def pause(attempt: int) -> float:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from hub.config.authenticators import checked
 from hub.errors import SettingsError
-from lifecycle_app.contract import CLUSTER_NAME, REPORT_PERIOD
+from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, REPORT_PERIOD
 
 CONFIG_VARIABLE = "CLOUDJHUB_CONFIG"
 HUB_PORT = 8081
@@ -131,9 +131,7 @@ class Settings:
     owner: Annotated[
         str, _text("owner", ".*\\S.*", "who answers for the machines; it becomes their Owner tag")
     ]
-    image: Annotated[
-        str, _text("workers.image", r"ami-[0-9a-f]{8,17}", "the AMI's id, like ami-0123456789abcdef0")
-    ] = ""
+    image: Annotated[str, _text("workers.image", IMAGE_ID, "the AMI's id, like ami-0123456789abcdef0")] = ""
     """What workers are launched from until the settings table names an image; "" for none."""
     types: Annotated[
         tuple[str, ...],

@@ -24,7 +24,8 @@ from hub.drain.verdict import (
 )
 from hub.errors import WorkerSilent
 from hub.identity import worker_token
-from hub.spawn.spawner import WithParts, WorkerSpawner
+from hub.spawn.parts import WithParts
+from hub.spawn.spawner import WorkerSpawner
 from lifecycle_app.contract import DRAIN_SCOPE, Drain, DrainResponse
 from lifecycle_app.model.worker import Worker, split
 

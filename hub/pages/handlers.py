@@ -13,7 +13,8 @@ from hub.clients.lifecycle import Reader
 from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
 from hub.pages.texts import Pages
-from hub.spawn.spawner import Parts, WithParts, WorkerSpawner
+from hub.spawn.parts import Parts, WithParts
+from hub.spawn.spawner import WorkerSpawner
 from hub.users.handlers import LaunchHandler, ServerHandler, SpawnPage, UserHandler
 from lifecycle_app.errors import RecordError
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from hub.clients.calls import Calls, Coalescer, code_of
+from hub.clients.calls import Calls, Coalescer
 from hub.config.settings import Settings
 from hub.errors import CloudRefused, InstanceGone, StartError
 from hub.spawn.launch_request import HOME_DEVICE, Image, Place
 from hub.spawn.planning import Known, known_from, lacks_home
+from lifecycle_app.adapters.aws import code_of
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
 from lifecycle_app.model.worker import Worker, split, worker_key
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.config.settings import WORKER_PORT, Settings
 from lifecycle_app.contract import (
+    CREATOR,
     ROLE_WORKER,
     TAG_CLUSTER,
     TAG_CREATOR,
@@ -21,7 +22,6 @@ from lifecycle_app.contract import (
 from lifecycle_app.model.worker import split, worker_name
 
 HOME_DEVICE = "/dev/sdf"
-CREATOR = "cloudjhub"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from hub.clients.calls import Calls, Coalescer, Queue, Say, TokenBucket, code_of
+from hub.clients.calls import Calls, Coalescer, Queue, Say, TokenBucket
 from hub.errors import (
     CloudRefused,
     InstanceGone,
@@ -18,7 +18,7 @@ from hub.errors import (
     QuotaReached,
     StartError,
 )
-from lifecycle_app.adapters.aws import split_refused
+from lifecycle_app.adapters.aws import code_of, split_refused
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -1,8 +1,8 @@
 """JupyterHub's spawner: a user's server on an instance of its own, which the hub can start but never stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
@@ -12,60 +12,15 @@ from jupyterhub.spawner import Spawner
 from sqlalchemy import inspect
 from tornado import web
 
-from hub.clients.calls import Calls
-from hub.clients.lifecycle import Reader, StopRequests
-from hub.clients.workers import Workers
-from hub.config.settings import WORKER_PORT, Settings
+from hub.config.settings import WORKER_PORT
 from hub.errors import StartError
-from hub.identity import Identities, worker_token
-from hub.spawn.instances import Homes
-from hub.spawn.launcher import Launcher
+from hub.identity import worker_token
+from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Step, is_doubtful, is_gone, step_for
-from hub.spawn.protocol import StartProtocol
 from hub.spawn.start import FETCHED, Start, StartFailed
-from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.worker import State, worker_key
 
 INSTANCE_TYPE = "instance_type"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the spawner and the handlers share; built once, in `hub.wiring`. `now` is the clock."""
-
-    settings: Settings
-    token_key: str
-    """Workers' tokens are derived from it."""
-    store: WorkerStore
-    calls: Calls
-    launcher: Launcher
-    protocol: StartProtocol
-    homes: Homes
-    reader: Reader
-    stops: StopRequests
-    workers: Workers
-    identities: Identities
-    now: Callable[[], datetime]
-
-
-class WithParts:
-    """A handler whose route passes the parts to it."""
-
-    parts: Parts
-
-    def initialize(self, parts: Parts) -> None:
-        """Called by Tornado with the route's keyword arguments."""
-        self.parts = parts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerInstance:
-    """The instance that a server runs on, as far as it is known; `id` is "" for none."""
-
-    id: str = ""
-    address: str = ""
-    alive_at: datetime | None = None
-    """When the server was last known to be up; older records are not about this run."""
 
 
 class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no types

@@ -5,17 +5,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from jupyterhub.spawner import SpawnException
 
 from hub.clients.workers import server_url
 from hub.config.settings import WORKER_PORT
 from hub.errors import StartError, StopNotSent
+from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Known, Step, is_gone, step_for
-
-if TYPE_CHECKING:
-    from hub.spawn.spawner import WorkerSpawner
 
 # The progress bar after each real step, in percent; it does not move in between.
 REQUESTED = 5
@@ -95,6 +93,38 @@ class StartFailed(SpawnException):  # type: ignore[misc]  # JupyterHub publishes
         self.jupyterhub_message = message
 
 
+class Startable(Protocol):
+    """The server that a start is of: JupyterHub's spawner, as far as a start needs it."""
+
+    parts: Parts
+    instance: ServerInstance
+    server: Any
+    """JupyterHub's record of the server."""
+    start_timeout: float
+
+    @property
+    def key(self) -> str:
+        """The worker's key."""
+        ...
+
+    @property
+    def chosen_type(self) -> str:
+        """The instance type of a new instance."""
+        ...
+
+    def use(self, instance_id: str, address: str, alive_at: datetime) -> None:
+        """Puts the server on this instance; "" for an address that is not known yet."""
+        ...
+
+    def use_token(self) -> None:
+        """Registers the token that the instance's server uses."""
+        ...
+
+    def seen_alive(self) -> None:
+        """Records that the server or its instance is up now."""
+        ...
+
+
 class Start:
     """One call of the spawner's `start()`.
 
@@ -102,7 +132,7 @@ class Start:
     An instance that does not run, whatever was reported, is started again too.
     """
 
-    def __init__(self, spawner: "WorkerSpawner") -> None:
+    def __init__(self, spawner: Startable) -> None:
         self._spawner = spawner
         self._parts = spawner.parts
         self._base_url = spawner.server.base_url

@@ -13,11 +13,12 @@ from jupyterhub.scopes import needs_scope
 from jupyterhub.slugs import is_valid_safe_slug
 from tornado import web
 
-from hub.clients.calls import code_of
 from hub.config.settings import Settings
 from hub.errors import StartError
-from hub.spawn.spawner import INSTANCE_TYPE, WithParts, instance_type_in
+from hub.spawn.parts import WithParts
+from hub.spawn.spawner import INSTANCE_TYPE, instance_type_in
 from hub.users.names import name_problem, normalised
+from lifecycle_app.adapters.aws import code_of
 from lifecycle_app.contract import LAUNCH_SCOPE
 from lifecycle_app.errors import RecordError
 from lifecycle_app.model.worker import worker_key

@@ -14,7 +14,7 @@ from jupyterhub.auth import Authenticator
 from hub.clients.calls import Calls
 from hub.users import names
 from hub.users.names import People
-from lifecycle_app.contract import IMAGE_SCOPE, USERS_SCOPE
+from lifecycle_app.contract import IMAGE_ID, IMAGE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 EVERY = timedelta(minutes=1)
 FRESH = timedelta(seconds=5)
 """How long a launch uses an image that was read: a class that logs in at once does not read it one by one."""
-IMAGE = re.compile(r"ami-[0-9a-f]{8,17}\Z")
 
 Apply = Callable[[People], Awaitable[None]]
 
@@ -120,7 +119,7 @@ class OperatorSettings:
         image = fallback if text is None else text
         if not image:
             return  # none has been built yet, or the last known stays
-        if not IMAGE.match(image):
+        if not re.fullmatch(IMAGE_ID, image):
             log.error(
                 "the settings table's image %r is not an AMI id, going on with %s", image[:100], self.image
             )

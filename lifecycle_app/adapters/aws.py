@@ -16,14 +16,18 @@ from botocore.parsers import ResponseParserError
 from lifecycle_app.errors import CloudError
 
 
+def code_of(error: ClientError) -> str:
+    """AWS's error code, such as AccessDenied."""
+    return str(error.response["Error"]["Code"])
+
+
 @contextmanager
 def aws_errors(operation: str) -> Iterator[None]:
     """Turns botocore's errors into CloudError."""
     try:
         yield
     except ClientError as error:
-        described = error.response["Error"]
-        raise CloudError(operation, described["Code"], described["Message"]) from error
+        raise CloudError(operation, code_of(error), error.response["Error"]["Message"]) from error
     except (BotoCoreError, ResponseParserError) as error:  # the latter is not one of the former
         raise CloudError(operation, "NoAnswer", str(error)) from error
 

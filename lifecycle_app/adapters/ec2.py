@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from lifecycle_app.adapters.aws import aws_errors, split_refused
+from lifecycle_app.adapters.aws import aws_errors, code_of, split_refused
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
 from lifecycle_app.errors import THROTTLED, CloudError, StopRejected
 from lifecycle_app.model.events import EC2_STATES
@@ -75,9 +75,8 @@ class Ec2:
         try:
             self._stopper.stop_instances(InstanceIds=[instance_id], Force=force)
         except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
             kind = CloudError if _may_have_been_done(error) else StopRejected
-            raise kind("StopInstances", code, message) from error
+            raise kind("StopInstances", code_of(error), error.response["Error"]["Message"]) from error
         except (BotoCoreError, ResponseParserError) as error:
             raise CloudError("StopInstances", "NoAnswer", str(error)) from error
 
@@ -141,12 +140,12 @@ class StopBatches:
 
 def _is_about_one(error: ClientError) -> bool:
     """Is it refused because of one instance, so that the others can be tried again?"""
-    return not _may_have_been_done(error) and error.response["Error"]["Code"] not in THROTTLED
+    return not _may_have_been_done(error) and code_of(error) not in THROTTLED
 
 
 def _may_have_been_done(error: ClientError) -> bool:
     """May EC2 have stopped the instance? Also after a gateway's error."""
-    code = error.response["Error"]["Code"]
+    code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return code in UNKNOWN_RESULT or (status >= 500 and code not in THROTTLED)
 

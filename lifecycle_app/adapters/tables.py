@@ -164,36 +164,10 @@ def _type(value: Mapping[str, Any]) -> str:
     return next(iter(value), "?")
 
 
-class DueIndex(GlobalSecondaryIndex["WorkerRecord"]):  # type: ignore[no-untyped-call]  # its hook has no types
-    """Only workers that cost money, in the order in which they are due."""
-
-    class Meta:
-        index_name = "due"
-        projection = AllProjection()
-
-    costs = UnicodeAttribute(hash_key=True)
-    due_at = InstantAttribute(range_key=True)
-
-
-class InstanceIndex(GlobalSecondaryIndex["WorkerRecord"]):  # type: ignore[no-untyped-call]  # its hook has no types
-    """Workers by instance."""
-
-    class Meta:
-        index_name = "instance"
-        projection = AllProjection()
-
-    instance_id = UnicodeAttribute(hash_key=True)
-
-
-class ChangedIndex(GlobalSecondaryIndex["WorkerRecord"]):  # type: ignore[no-untyped-call]  # its hook has no types
-    """All workers, in the order in which they changed."""
-
-    class Meta:
-        index_name = "changed"
-        projection = AllProjection()
-
-    cluster = UnicodeAttribute(hash_key=True)
-    changed_at = InstantAttribute(range_key=True)
+def _index(name: str, **keys: Attribute[Any]) -> Any:
+    """A secondary index with all attributes, by its hash key and, if there is a second, its range key."""
+    meta = type("Meta", (), {"index_name": name, "projection": AllProjection()})
+    return type(f"{name.title()}Index", (GlobalSecondaryIndex,), {"Meta": meta, **keys})()
 
 
 class WorkerRecord(Row):
@@ -224,20 +198,13 @@ class WorkerRecord(Row):
     keep_until = InstantAttribute(null=True)
     seconds_run = CountAttribute(default=0)
     groups = GroupsAttribute(default=list)
-    due = DueIndex()
-    instance = InstanceIndex()
-    changed = ChangedIndex()
-
-
-class DayIndex(GlobalSecondaryIndex["HistoryRecord"]):  # type: ignore[no-untyped-call]  # its hook has no types
-    """What happened on one day."""
-
-    class Meta:
-        index_name = "day"
-        projection = AllProjection()
-
-    day = UnicodeAttribute(hash_key=True)
-    at = UnicodeAttribute(range_key=True)
+    due = _index("due", costs=UnicodeAttribute(hash_key=True), due_at=InstantAttribute(range_key=True))
+    """Only workers that cost money, in the order in which they are due."""
+    instance = _index("instance", instance_id=UnicodeAttribute(hash_key=True))
+    changed = _index(
+        "changed", cluster=UnicodeAttribute(hash_key=True), changed_at=InstantAttribute(range_key=True)
+    )
+    """All workers, in the order in which they changed."""
 
 
 class HistoryRecord(Row):
@@ -254,7 +221,7 @@ class HistoryRecord(Row):
     seconds = CountAttribute(null=True)
     cost = NumberAttribute(null=True)
     expires_at = NumberAttribute()
-    days = DayIndex()
+    days = _index("day", day=UnicodeAttribute(hash_key=True), at=UnicodeAttribute(range_key=True))
 
 
 class SettingRecord(Row):

@@ -24,17 +24,15 @@ from bootstrap.config.settings import Login, Manager
 from bootstrap.errors import Interrupted, NotBuilt, Refused, SettingsError, StepFailed
 from bootstrap.machines.image import images
 from bootstrap.operations.workers import candidates, hub_launches
+from bootstrap.operations.workers.boots import Boot, boot_in, boots
 from bootstrap.operations.workers.hub_launches import HubApi, HubLaunches, LaunchSettings
 from bootstrap.operations.workers.listing import ListedWorker
 from bootstrap.operations.workers.preparation import (
     INTERRUPTED,
-    Boot,
     NotLaunched,
     Outcome,
     Prepared,
     Wanted,
-    boot_in,
-    boots,
 )
 from bootstrap.preflight import quotas, subnets
 from hub.users.names import People

@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import pytest
 
+from bootstrap.operations.workers.boots import Boot
 from bootstrap.operations.workers.hub_launches import last_release
 from bootstrap.operations.workers.preparation import (
     BOOTS_WITHIN,
     INTERRUPTED,
     POLL_EVERY,
-    Boot,
     NotLaunched,
     Outcome,
     Preparation,

@@ -18,9 +18,9 @@ from hub.errors import CloudRefused, NoCapacity, StartError, StopNotSent
 from hub.identity import worker_token
 from hub.spawn import start as steps
 from hub.spawn.launcher import Launched
+from hub.spawn.parts import ServerInstance
 from hub.spawn.planning import Known
 from hub.spawn.spawner import (
-    ServerInstance,
     WorkerSpawner,
     apply_options,
     options_form,

@@ -20,9 +20,9 @@ from bootstrap.errors import Refused, StepFailed
 from bootstrap.machines import bundle
 from bootstrap.machines.image import building, images
 from bootstrap.machines.image.request import ROLE_BUILDER, launch_request
-from bootstrap.operations import removal
-from bootstrap.operations.removal import Verdict
+from bootstrap.operations.workers import renewal
 from bootstrap.operations.workers.listing import store_of
+from bootstrap.operations.workers.renewal import Verdict
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.messages import plain
 from lifecycle_app.model.transitions import created, with_claim
@@ -317,7 +317,7 @@ def test_stopped_workers_take_the_new_image_and_keep_their_home(
     recorded(site, cloud, store, runs, "bob")
     recorded(site, cloud, store, rooted, "carol")
     cloud.client("ec2").start_instances(InstanceIds=[runs])
-    done = removal.renew(site, store, utc_now, lambda _: None)
+    done = renewal.renew(site, store, utc_now, lambda _: None)
     assert {one.key: one.verdict for one in done} == {
         "alice": Verdict.RENEW,
         "bob": Verdict.LATER,
@@ -332,14 +332,14 @@ def test_stopped_workers_take_the_new_image_and_keep_their_home(
     record = store.get("alice")
     assert record is not None
     assert (record.state, record.home_volume) == (State.TERMINATED, worker.home_volume)
-    again = removal.aged(site, store)
+    again = renewal.aged(site, store)
     assert [one.key for one in again] == ["bob", "carol", "dave"]
 
 
 def test_what_is_up_to_date_is_left_alone(site: Site, cloud: CloudProcess) -> None:
     store, chosen = store_of(site), applied(site)
     recorded(site, cloud, store, worker_of(site, cloud, chosen, "alice", HOME), "alice")
-    assert removal.renew(site, store, utc_now, lambda _: None) == []
+    assert renewal.renew(site, store, utc_now, lambda _: None) == []
 
 
 def changing(change: Callable[[], object], at: str) -> Callable[[str], None]:
@@ -356,7 +356,7 @@ def test_a_login_that_was_faster_keeps_its_machine(
     """The record says stopped still, but the hub has started the machine."""
     store, alice, worker = aged
     start = cloud.client("ec2").start_instances
-    [one] = removal.renew(site, store, utc_now, changing(lambda: start(InstanceIds=[alice]), "terminating"))
+    [one] = renewal.renew(site, store, utc_now, changing(lambda: start(InstanceIds=[alice]), "terminating"))
     assert one.verdict is Verdict.TAKEN
     cloud.await_state(alice, "running")
     record = store.get("alice")
@@ -369,7 +369,7 @@ def test_what_somebody_else_decides_about_is_left(
 ) -> None:
     store, alice, worker = aged
     claim = with_claim(worker, "forced", plain(""), utc_now())
-    [one] = removal.renew(site, store, utc_now, changing(lambda: store.put(claim, utc_now()), "terminating"))
+    [one] = renewal.renew(site, store, utc_now, changing(lambda: store.put(claim, utc_now()), "terminating"))
     assert one.verdict is Verdict.TAKEN
     assert cloud.instance(alice)["state"] == "stopped"
     record = store.get("alice")
@@ -390,7 +390,7 @@ def test_a_login_waits_while_the_machine_goes(
         return end(*given, **more)
 
     monkeypatch.setattr(instances, "end", watched)
-    removal.renew(site, store, utc_now, lambda _: None)
+    renewal.renew(site, store, utc_now, lambda _: None)
     [record] = seen
     assert record is not None
     assert record.is_claimed(utc_now())
@@ -403,6 +403,6 @@ def test_who_was_held_up_after_the_claim_terminates_nothing(
     """A laptop that slept: by then the lease may be over and the machine in use."""
     store, alice, _ = aged
     times = iter([NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=1)])
-    [one] = removal.renew(site, store, lambda: next(times), lambda _: None)
+    [one] = renewal.renew(site, store, lambda: next(times), lambda _: None)
     assert one.verdict is Verdict.TAKEN
     assert cloud.instance(alice)["state"] == "stopped"

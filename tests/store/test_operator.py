@@ -8,10 +8,10 @@ import pytest
 
 from bootstrap.aws import instances
 from bootstrap.machines.image import images
-from bootstrap.operations import removal
 from bootstrap.operations.health import checkup, findings
-from bootstrap.operations.removal import Verdict
+from bootstrap.operations.workers import renewal
 from bootstrap.operations.workers.listing import BAD_RECORD, joined, listed_workers
+from bootstrap.operations.workers.renewal import Verdict
 from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE, TAG_USER
 from lifecycle_app.errors import BadRecord
 from tests.bootstrap.aws_in_process import emulated_aws, site_in
@@ -91,7 +91,7 @@ def test_renewing_leaves_it_and_goes_on_with_the_others(monkeypatch: pytest.Monk
     monkeypatch.setattr(instances, "found_by_tags", lambda *_: found)
     site: Any = SiteStub()
     store: Any = Store()
-    told = {one.key: one.verdict for one in removal.aged(site, store)}
+    told = {one.key: one.verdict for one in renewal.aged(site, store)}
     assert told == {"alice": Verdict.UNRECORDED, "bob": Verdict.BAD_RECORD}
 
 

@@ -93,9 +93,5 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _directory(name: str) -> Path:
-    return Path(name).resolve()
-
-
 def _seconds(value: str | float) -> timedelta:
     return timedelta(seconds=float(value))

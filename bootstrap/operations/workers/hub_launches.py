@@ -16,15 +16,14 @@ from bootstrap.aws.waiting import Report
 from bootstrap.errors import Interrupted, NotBuilt, Refused
 from bootstrap.machines.address import HubSilent, Question, ask, public_url
 from bootstrap.machines.tls import pair_of
+from bootstrap.operations.workers.boots import Boot, boots
 from bootstrap.operations.workers.listing import ListedWorker, store_of
 from bootstrap.operations.workers.preparation import (
     NEVER_USED,
-    Boot,
     NotLaunched,
     Preparation,
     Prepared,
     Wanted,
-    boots,
 )
 from bootstrap.operations.workers.stopping import ask_to_stop
 from hub.clients.calls import Calls, Coalescer, TokenBucket

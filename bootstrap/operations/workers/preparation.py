@@ -6,21 +6,19 @@ The lifecycle app stops it, and asks the hub first: a user who has logged in mea
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap.aws.errors import code_of
 from bootstrap.aws.instances import FIXES
-from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report
 from bootstrap.errors import BootstrapError
+from bootstrap.operations.workers.boots import Boot
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
-from lifecycle_app.adapters.aws import split_refused
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.history import Entry, sentence
 from lifecycle_app.model.messages import joined
@@ -33,11 +31,6 @@ REFUSED = "refused"
 """Why a stop was given up, as its entry in the history has it."""
 NEVER_USED = "the lifecycle app stops it when it is idle"
 INTERRUPTED = "interrupted"
-
-
-IDS_A_CALL = 100
-"""EC2's limit."""
-NOT_FOUND = "InvalidInstanceID.NotFound"
 
 
 class NotLaunched(BootstrapError):
@@ -53,54 +46,6 @@ ITS_OWN = {"throttled", "record"}
 """Labels of what refuses one launch and need not refuse the next (`hub.errors`)."""
 ITS_PLACE = {"capacity", "addresses"}
 """The same, where an old home disk binds the machine to its zone."""
-
-
-class Boot(StrEnum):
-    """How far an instance has come."""
-
-    BEGUN = "begun"
-    """It is pending, its checks are under way, or EC2 does not know it yet."""
-    PASSED = "passed"
-    """It runs, and EC2's checks of the instance and of its host have passed."""
-    FAILED = "failed"
-    """It runs, and a check has failed."""
-    DOWN = "down"
-    """It is stopping, stopped or terminated."""
-
-
-def boots(aws: Aws, ids: Sequence[str]) -> dict[str, Boot]:
-    """Of each of the instances. EC2 does not know a new one for some seconds."""
-    found = dict.fromkeys(ids, Boot.BEGUN)
-    for start in range(0, len(ids), IDS_A_CALL):
-        found.update(_boots(aws, ids[start : start + IDS_A_CALL]))
-    return found
-
-
-def boot_in(status: Mapping[str, Any]) -> Boot:
-    """What an instance's entry in DescribeInstanceStatus says. Pure."""
-    state = status["InstanceState"]["Name"]
-    if state == "pending":
-        return Boot.BEGUN
-    if state != "running":
-        return Boot.DOWN
-    checks = {status["InstanceStatus"]["Status"], status["SystemStatus"]["Status"]}
-    if checks == {"ok"}:
-        return Boot.PASSED
-    return Boot.FAILED if "impaired" in checks else Boot.BEGUN
-
-
-def _boots(aws: Aws, ids: Sequence[str]) -> dict[str, Boot]:
-    try:
-        answer = aws.client("ec2").describe_instance_status(InstanceIds=list(ids), IncludeAllInstances=True)
-    except ClientError as error:
-        if code_of(error) != NOT_FOUND:
-            raise
-        if len(ids) == 1:
-            return {ids[0]: Boot.BEGUN}
-        return {
-            key: boot for part in split_refused(ids, str(error)) for key, boot in _boots(aws, part).items()
-        }
-    return {one["InstanceId"]: boot_in(one) for one in answer["InstanceStatuses"]}
 
 
 class Outcome(StrEnum):
