@@ -55,6 +55,7 @@ OF = {
     "contracts": "contract",
     "faults": "emulator",
     "hub": "unit",
+    "hub/test_accounts.py": "emulator",
     "hub/test_fakes.py": "contract",
     "hub/test_ldap.py": "emulator",
     "hub/test_logins.py": "emulator",

@@ -1,54 +1,34 @@
 """Accounts that the hub keeps: names and passwords, created with a sign-up code; and their pages."""
 
-import asyncio
-import json
-import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 import bcrypt
 from jupyterhub.auth import Authenticator
 from nativeauthenticator import NativeAuthenticator
-from nativeauthenticator.handlers import (
-    AuthorizationAreaHandler,
-    LocalBase,
-    LoginHandler,
-    SignUpHandler,
-    admin_users_scope,
-)
 from nativeauthenticator.orm import UserInfo
 from tornado import web
 from traitlets import Bool, Unicode
 
 from hub.errors import SignUpRefused, TooManyTries
 from hub.identity import Failures
+from hub.login.account_pages import Form, account_routes
+from hub.login.devices import Source, source_of
+from hub.login.passwords import LONGEST_PASSWORD, Backoff, Hashing
 from hub.users.names import is_code_of, name_problem
+from hub.users.sessions import end_sessions, server_tokens
 from lifecycle_app.contract import utc_now
 
-LONGEST_PASSWORD = 72
-"""Bytes: bcrypt ignores the rest."""
 MOST_FROM_AN_ADDRESS = 500
-"""Failed logins in a row, for whatever names: a class may share one address."""
-DEVICE = "cloudjhub-device"
-"""The cookie of a browser in which a user has logged in."""
-DEVICE_DAYS = 180
+"""Wrong passwords for whatever names, from browsers without a login of that name: a class may share an address."""
+LONGEST_FOR_AN_ADDRESS = timedelta(minutes=1)
 MOST_WAITING = 200
 """Accounts that may wait for an administrator: strangers must not fill the disk."""
 WRONG_CODE = (
     "The code is not valid for this user name, or the account already exists."
     " Check both. If that does not help, ask your administrator."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """The sign-up form."""
-
-    name: str
-    code: str
-    password: str
-    again: str
 
 
 class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes no types
@@ -60,38 +40,74 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        within = timedelta(seconds=self.seconds_before_next_try)
-        self._wrong_passwords = Failures(self.allowed_failed_logins, within)
-        self._wrong_names = Failures(MOST_FROM_AN_ADDRESS, within)
+        self.hashing = Hashing()
+        longest = timedelta(seconds=self.seconds_before_next_try)
+        self._wrong_passwords = Backoff(self.allowed_failed_logins, longest)
+        self._wrong_names = Backoff(MOST_FROM_AN_ADDRESS, LONGEST_FOR_AN_ADDRESS)
         self._wrong_codes = Failures()
         # Without an account the same work is done: the time taken must not reveal which names exist.
         self._decoy = bcrypt.hashpw(b"decoy", bcrypt.gensalt())
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:
         """The name, for its password; None otherwise. Raises HTTPError where the user has to know more."""
-        name, password = self.normalize_username(data.get("username", "")), data.get("password", "")
+        name: str = self.normalize_username(data.get("username", ""))
         if name_problem(name):
             return None
-        now, source, address = utc_now(), source_of(handler, name), handler.request.remote_ip
-        try:
-            self._wrong_passwords.check(source, now)
-            self._wrong_names.check(address, now)
-        except TooManyTries as error:
-            minutes = max(1, round(self.seconds_before_next_try / 60))
-            message = f"Too many wrong passwords for this user name. Try again in {minutes} min."
-            raise web.HTTPError(429, message) from error
-        # Counted before it is checked: many tries at the same moment must not all be allowed.
-        self._wrong_passwords.add(source, now)
-        self._wrong_names.add(address, now)
-        account = self.get_user(name)
-        is_right = await _in_thread(_is_password, password, account.password if account else self._decoy)
-        if account is None or not is_right:
+        account = await self.account_with(name, data.get("password", ""), source_of(handler, name))
+        if account is None:
             return None
-        self._wrong_passwords.forgive(source)
-        self._wrong_names.forgive(address)
         if not account.is_authorized:
             raise web.HTTPError(403, "Your account is not authorised yet. An administrator has to do that.")
-        return str(name)
+        return name
+
+    async def account_with(self, name: str, password: str, source: Source) -> UserInfo | None:
+        """The account, if this is its password. A wrong one counts against the source.
+
+        Raises HTTPError 429 for a source that has to wait, 503 while too many passwords are checked.
+        """
+        self._check_wait(source)
+        self.hashing.check_room()
+        # Counted before it is checked: many tries at the same moment must not all be allowed.
+        now = utc_now()
+        self._wrong_passwords.add(source.of_name, now)
+        self._wrong_names.add(source.address, now)
+        account = self.get_user(name)
+        hashed = account.password if account else self._decoy
+        is_right = await self.hashing.is_right(password, hashed)
+        # The password may have been changed meanwhile, which ends the sessions that the old one began.
+        account = self.get_user(name)
+        if account is None or account.password != hashed or not is_right:
+            return None
+        self._wrong_passwords.forgive(source.of_name)
+        self._wrong_names.take_back(source.address)
+        return account
+
+    def _check_wait(self, source: Source) -> None:
+        """Raises HTTPError 429. Others at the same address make no browser wait that its user has logged in with."""
+        now = utc_now()
+        waits = [self._wrong_passwords.wait(source.of_name, now)]
+        if not source.is_known:
+            waits.append(self._wrong_names.wait(source.address, now))
+        seconds = ceil(max(waits).total_seconds())
+        if seconds:
+            told = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
+            raise web.HTTPError(429, f"Too many wrong passwords. Try again in {told}.")
+
+    async def set_password(self, name: str, password: str, user: Any) -> None:
+        """Changes the password of an account, and ends the sessions of its `user`, JupyterHub's, if there is one yet.
+        Servers keep running.
+
+        Raises HTTPError 404 if there is no account, 503 while too many passwords are checked.
+        """
+        hashed = await self.hashing.hashed(password)
+        account = self.get_user(name)
+        if account is None:
+            raise web.HTTPError(404, "This account does not exist.")
+        account.password = hashed
+        self.db.commit()
+        if user is not None:
+            end_sessions(self.db, user.orm_user, kept=server_tokens(user))
+        self.log.info("%s has a new password; sessions and tokens are ended", name)
 
     def check_allowed(self, username: str, authentication: Any = None) -> bool:  # noqa: ARG002 -- JupyterHub's
         """An authorised account is allowed: the operator's code, or an administrator, authorised it."""
@@ -126,7 +142,7 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
             raise SignUpRefused("Too many wrong codes. Try again in a minute.") from error
         name = self._acceptable(form)
         is_authorized = self._is_entitled(name, form.code, source, now)
-        password = await _in_thread(bcrypt.hashpw, form.password.encode(), bcrypt.gensalt())
+        password = await self.hashing.hashed(form.password)
         # The name may have been taken meanwhile.
         self._check_free(name, is_authorized=is_authorized)
         waiting = self.get_user(name)
@@ -139,9 +155,9 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
             return "Your account was created. Log in with your user name and password."
         return "Your request was recorded. You can log in once an administrator has authorised your account."
 
-    def get_handlers(self, app: Any) -> list[Any]:
-        """Ours replace those that act on a GET, or without a code."""
-        return [*account_routes(), *super().get_handlers(app)]
+    def get_handlers(self, app: Any) -> list[Any]:  # noqa: ARG002 -- JupyterHub's
+        """Ours alone: the package's act on a GET, need no code, or hash in the event loop."""
+        return account_routes()
 
     def _acceptable(self, form: Form) -> str:
         name: str = self.normalize_username(form.name)
@@ -184,120 +200,3 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
                 raise SignUpRefused(
                     "Too many requests are waiting for an administrator. Ask for a sign-up code."
                 )
-
-
-def source_of(handler: Any, name: str) -> str:
-    """Who tries to log in as `name`: a browser that has done so before, or else an address.
-
-    Wrong passwords are counted for each, so that strangers lock out neither the user nor a user elsewhere.
-    """
-    device = handler.get_secure_cookie(DEVICE, max_age_days=DEVICE_DAYS) or b""
-    user, _, number = device.decode(errors="replace").rpartition(" ")
-    return json.dumps([name, number] if user == name else [name, "", handler.request.remote_ip])
-
-
-async def _in_thread(function: Any, *arguments: Any) -> Any:
-    """bcrypt takes a quarter of a second: a class that logs in at once must not block the hub."""
-    return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
-
-
-def _is_password(password: str, hashed: bytes) -> bool:
-    encoded = password.encode(errors="surrogatepass")
-    return len(encoded) <= LONGEST_PASSWORD and bcrypt.checkpw(encoded, hashed)
-
-
-def account_routes() -> list[tuple[str, type[web.RequestHandler]]]:
-    """Our handlers, which precede the package's own."""
-    return [
-        (r"/login", LoginPage),
-        (r"/signup", SignUpPage),
-        (r"/authorize", AuthorizationAreaHandler),
-        (r"/authorize/([^/]+)", AuthorizeHandler),
-        (r"/discard/([^/]+)", DiscardHandler),
-    ]
-
-
-class LoginPage(LoginHandler):  # type: ignore[misc]  # it publishes no types
-    """Reveals nothing about an account without its password."""
-
-    async def post(self) -> None:
-        """Logs in."""
-        data = {name: self.get_body_argument(name, strip=False) for name in self.request.body_arguments}
-        message, status = "Invalid username or password.", 403
-        try:
-            user = await self.login_user(data)
-        except web.HTTPError as error:
-            user, message, status = None, str(error.log_message), error.status_code
-        if user:
-            self._jupyterhub_user = user
-            self.set_secure_cookie(
-                DEVICE,
-                f"{user.name} {secrets.token_hex(16)}",
-                expires_days=DEVICE_DAYS,
-                path=f"{self.hub.base_url}login",
-                httponly=True,
-                secure=self.request.protocol == "https",
-                samesite="Lax",
-            )
-            self.redirect(self.get_next_url(user))
-            return
-        self.set_status(status)
-        self.finish(await self._render(login_error=message, username=data.get("username", "")))
-
-
-class SignUpPage(SignUpHandler):  # type: ignore[misc]  # it publishes no types
-    """Creates an account with the name's code."""
-
-    async def get(self) -> None:
-        """The form; a link may carry the name."""
-        await self._show(username=self.get_argument("username", ""))
-
-    async def post(self) -> None:
-        """Creates the account."""
-        form = Form(
-            name=self.get_body_argument("username", "", strip=False),
-            code=self.get_body_argument("code", ""),
-            password=self.get_body_argument("signup_password", "", strip=False),
-            again=self.get_body_argument("signup_password_confirmation", "", strip=False),
-        )
-        try:
-            message = await self.authenticator.sign_up(form, self.request.remote_ip, utc_now())
-        except SignUpRefused as error:
-            self.set_status(400)
-            await self._show(username=form.name, refusal=str(error))
-        else:
-            await self._show(username=form.name, success=message)
-
-    async def _show(self, **shown: Any) -> None:
-        requests = self.authenticator.requests
-        shortest = self.authenticator.minimum_password_length
-        page = self.render_template("signup.html", requests=requests, shortest=shortest, **shown)
-        self.finish(await page)
-
-
-class AuthorizeHandler(LocalBase):  # type: ignore[misc]  # it publishes no types
-    """Authorises an account, or withdraws that. Only by POST: a link must not do it."""
-
-    @admin_users_scope  # type: ignore[untyped-decorator]  # it publishes no types
-    async def post(self, name: str) -> None:
-        """Changes it and shows the accounts."""
-        if UserInfo.find(self.db, name) is None:
-            raise web.HTTPError(404, "This account does not exist.")
-        UserInfo.change_authorization(self.db, name)
-        self.redirect(self.hub.base_url + "authorize")
-
-
-class DiscardHandler(LocalBase):  # type: ignore[misc]  # it publishes no types
-    """Deletes an account that is not authorised. The name's sign-up code creates a new one."""
-
-    @admin_users_scope  # type: ignore[untyped-decorator]  # it publishes no types
-    async def post(self, name: str) -> None:
-        """Deletes it and shows the accounts."""
-        account = UserInfo.find(self.db, name)
-        if account is None or account.is_authorized:
-            raise web.HTTPError(
-                409, "An authorised account cannot be deleted. Withdraw the authorisation first."
-            )
-        self.db.delete(account)
-        self.db.commit()
-        self.redirect(self.hub.base_url + "authorize")

@@ -13,8 +13,6 @@ from bootstrap.worker.environment import signed_proof
 from tests.hub.emulated import HUB_ADDRESS, HUB_NAME, ROLE, Emulated
 from tests.shared.waiting import PATIENCE, until
 
-ENVIRONMENT = f"http://{HUB_ADDRESS}:8081/hub/api/cloudjhub/environment"
-
 
 def proof_of(
     emulated: Emulated, session: str, *, role: str = ROLE, hub_name: str = HUB_NAME
@@ -27,9 +25,10 @@ def proof_of(
     return signed_proof(credentials, sts_url=emulated.endpoint + "/", region="us-east-1", hub_name=hub_name)
 
 
-def fetch(proof: Any, **headers: str) -> requests.Response:
-    """Asks the hub for the environment."""
-    return requests.post(ENVIRONMENT, json=proof, headers=headers, timeout=PATIENCE)
+def fetch(proof: Any, hub: str = HUB_ADDRESS, **headers: str) -> requests.Response:
+    """Asks the hub at this address for the environment."""
+    url = f"http://{hub}:8081/hub/api/cloudjhub/environment"
+    return requests.post(url, json=proof, headers=headers, timeout=PATIENCE)
 
 
 class Machine:
@@ -57,7 +56,7 @@ class Machine:
 
     def _environment(self, emulated: Emulated) -> dict[str, str] | None:
         """None while the hub does not know yet that it has launched this instance."""
-        answer = fetch(proof_of(emulated, self.instance_id))
+        answer = fetch(proof_of(emulated, self.instance_id), emulated.hub_address)
         assert answer.status_code in (200, 409), answer.text
         found: dict[str, str] | None = answer.json().get("env")
         return found

@@ -1,6 +1,5 @@
 """Logins through the real hub by each authenticator, with what says who somebody is on loopback."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,42 +8,21 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
 
-from hub.users.names import sign_up_code
-from tests.hub.browser import Browser
-from tests.hub.emulated import CLUSTER, Emulated
+from tests.hub.accounts import PASSWORD, Account, code, emulated, set_users, start
+from tests.hub.emulated import Emulated
 from tests.hub.provider import KEY, YES, Provider
-from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE, until
 
 NETWORK = "127.192"
-PASSWORD = "correct horse battery"
 LTI = "https://purl.imsglobal.org/spec/lti/claim"
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     """AWS and the proxy; each test starts the hub with its authenticator."""
-    patch = pytest.MonkeyPatch()
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        patch.setenv(name, "tests")
-    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = ThreadedMotoServer(ip_address=f"{NETWORK}.0.2", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    found = Emulated(f"http://{host}:{port}", tmp_path_factory.mktemp("logins"), network=NETWORK)
-    found.prepare(free_port(f"{NETWORK}.0.1"))
-    ssm = found.client("ssm")
-    for name in ("hub/client-secret", "hub/sign-up-key"):
-        found.secrets[name] = f"secret of {name}"
-        ssm.put_parameter(Name=f"/cloudjhub/{CLUSTER}/{name}", Value=found.secrets[name], Type="SecureString")
-    with found.proxy():
+    with emulated(tmp_path_factory.mktemp("logins"), NETWORK) as found:
         yield found
-        found.kill_hub()
-    server.stop()
-    patch.undo()
 
 
 @pytest.fixture
@@ -53,46 +31,6 @@ def provider() -> Iterator[Provider]:
     found = Provider(f"{NETWORK}.0.3")
     yield found
     found.close()
-
-
-def start(hub: Emulated, name: str, options: dict[str, Any], **more: str) -> None:
-    """Starts the hub with this authenticator, for those on the list only."""
-    hub.config["login"] = {"authenticator": name, "options": options, "allow_all": False}
-    hub.environ |= more
-    hub.start_hub()
-
-
-def set_users(hub: Emulated, people: dict[str, Any]) -> None:
-    item = {"scope": {"S": "users"}, "users": {"S": json.dumps(people)}}
-    hub.client("dynamodb").put_item(TableName=f"cloudjhub-{CLUSTER}-settings", Item=item)
-
-
-def code(hub: Emulated, name: str) -> str:
-    return sign_up_code(hub.secrets["hub/sign-up-key"], CLUSTER, name)
-
-
-class Account(Browser):
-    """A browser on the pages of accounts."""
-
-    def sign_up(
-        self, name: str, told: str = "", password: str = PASSWORD, again: str = ""
-    ) -> requests.Response:
-        """Submits the form."""
-        self.page("/hub/signup")
-        form = {
-            "username": name,
-            "code": told,
-            "signup_password": password,
-            "signup_password_confirmation": again or password,
-            "_xsrf": self._session.cookies["_xsrf"],
-        }
-        return self._session.post(f"{self._url}/hub/signup", data=form, timeout=PATIENCE)
-
-    def post(self, path: str) -> requests.Response:
-        """Presses a button."""
-        self.page("/hub/home")
-        form = {"_xsrf": self._session.cookies["_xsrf"]}
-        return self._session.post(self._url + path, data=form, timeout=PATIENCE)
 
 
 def test_native_accounts(hub: Emulated) -> None:

@@ -1,0 +1,95 @@
+"""The real hub with accounts of its own, and the browsers of those who have them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from moto.server import ThreadedMotoServer
+
+from hub.users.names import sign_up_code
+from tests.hub.browser import Browser
+from tests.hub.emulated import CLUSTER, Emulated
+from tests.shared.addresses import free_port
+from tests.shared.waiting import PATIENCE
+
+PASSWORD = "correct horse battery"
+
+
+@contextmanager
+def emulated(directory: Path, network: str) -> Iterator[Emulated]:
+    """AWS with the authenticators' secrets, and the proxy; `start` starts the hub."""
+    patch = pytest.MonkeyPatch()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.setenv(name, "tests")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = ThreadedMotoServer(ip_address=f"{network}.0.2", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    found = Emulated(f"http://{host}:{port}", directory, network=network)
+    found.prepare(free_port(f"{network}.0.1"))
+    ssm = found.client("ssm")
+    for name in ("hub/client-secret", "hub/sign-up-key"):
+        found.secrets[name] = f"secret of {name}"
+        ssm.put_parameter(Name=f"/cloudjhub/{CLUSTER}/{name}", Value=found.secrets[name], Type="SecureString")
+    with found.proxy():
+        yield found
+        found.kill_hub()
+    server.stop()
+    patch.undo()
+
+
+def start(hub: Emulated, name: str, options: dict[str, Any], **more: str) -> None:
+    """Starts the hub with this authenticator, for those on the list only."""
+    hub.config["login"] = {"authenticator": name, "options": options, "allow_all": False}
+    hub.environ |= more
+    hub.start_hub()
+
+
+def set_users(hub: Emulated, people: dict[str, Any]) -> None:
+    item = {"scope": {"S": "users"}, "users": {"S": json.dumps(people)}}
+    hub.client("dynamodb").put_item(TableName=f"cloudjhub-{CLUSTER}-settings", Item=item)
+
+
+def code(hub: Emulated, name: str) -> str:
+    return sign_up_code(hub.secrets["hub/sign-up-key"], CLUSTER, name)
+
+
+class Account(Browser):
+    """A browser on the pages of accounts."""
+
+    def sign_up(
+        self, name: str, told: str = "", password: str = PASSWORD, again: str = ""
+    ) -> requests.Response:
+        """Submits the form."""
+        self.page("/hub/signup")
+        form = {
+            "username": name,
+            "code": told,
+            "signup_password": password,
+            "signup_password_confirmation": again or password,
+            "_xsrf": self._session.cookies["_xsrf"],
+        }
+        return self._session.post(f"{self._url}/hub/signup", data=form, timeout=PATIENCE)
+
+    def post(self, path: str) -> requests.Response:
+        """Presses a button."""
+        self.page("/hub/home")
+        form = {"_xsrf": self._session.cookies["_xsrf"]}
+        return self._session.post(self._url + path, data=form, timeout=PATIENCE)
+
+    def change_password(self, old: str, new: str, again: str = "", of: str = "") -> requests.Response:
+        """Submits the form for one's own password, or for that of another user."""
+        path = f"/hub/change-password/{of}" if of else "/hub/change-password"
+        self.page("/hub/home")
+        form = {
+            "old_password": old,
+            "new_password": new,
+            "new_password_confirmation": again or new,
+            "_xsrf": self._session.cookies["_xsrf"],
+        }
+        return self._session.post(self._url + path, data=form, timeout=PATIENCE)
