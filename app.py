@@ -4,6 +4,7 @@
 # mypy: disable-error-code="untyped-decorator"
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,7 @@ from lifecycle_app.contract import (
     idle_alarm_prefix,
     utc_now,
 )
-from lifecycle_app.errors import BadRecord, EventRefused
+from lifecycle_app.errors import BadRecord, EventRefused, NotNow
 from lifecycle_app.model import events
 from lifecycle_app.settings import triggers
 from lifecycle_app.wiring import wired
@@ -44,6 +45,9 @@ deployed = triggers()
 
 ONE_WORKER_TAKES = 110_000
 """Milliseconds, if CloudWatch, the hub (asked twice) and EC2 all run into their timeouts."""
+
+EARLY_TRIES, EARLY_PAUSE = 3, 3.0
+"""Seconds. EC2 lists a new instance, and another function finishes with its worker, mostly within these."""
 
 
 @app.on_cw_event({"source": [EC2_SOURCE], "detail-type": [EC2_STATE_CHANGE]})
@@ -110,7 +114,7 @@ def handled(act: Callable[[datetime], object]) -> object:
     """The result of `act` at the present time. A refused event is logged; any other error is logged and raised again,
     so that Lambda retries."""
     try:
-        return act(utc_now())
+        return patiently(act)
     except EventRefused as refusal:
         log.info("ignored: %s: %s", type(refusal).__name__, refusal)
         return {"ignored": str(refusal)}
@@ -121,6 +125,18 @@ def handled(act: Callable[[datetime], object]) -> object:
     except Exception:
         log.exception("failed")
         raise
+
+
+def patiently(act: Callable[[datetime], object]) -> object:
+    """The result of `act`, tried again where it is too early: Lambda counts each of its own retries as an error, and an
+    alarm counts errors. Raises NotNow where it still is too early."""
+    for _ in range(EARLY_TRIES):
+        try:
+            return act(utc_now())
+        except NotNow as early:
+            log.info("trying again in %.0f s: %s", EARLY_PAUSE, early)
+            time.sleep(EARLY_PAUSE)
+    return act(utc_now())
 
 
 def is_time_left(event: CloudWatchEvent) -> bool:

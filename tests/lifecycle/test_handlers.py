@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from chalice.app import Chalice, CloudWatchEvent
 import app as handlers
 from lifecycle_app import wiring
 from lifecycle_app.adapters.hub_client import CONNECT_SECONDS, READ_SECONDS
-from lifecycle_app.errors import HubAnswerOdd, SettingsError
+from lifecycle_app.errors import HubAnswerOdd, NotNow, SettingsError
 from lifecycle_app.model.transitions import LEASE
 from lifecycle_app.settings import settings
 from tests.lifecycle.emulated import emulated_aws
@@ -59,6 +60,36 @@ def call(name: str, event: dict[str, Any], left: int = 180_000) -> Any:
 )
 def test_an_event_of_nobody_is_ignored_and_not_brought_again(name: str, event: str) -> None:
     assert "ignored" in call(name, payload(event))
+
+
+def test_what_is_too_early_is_tried_again_before_lambda_counts_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(handlers.time, "sleep", pauses.append)
+    answers: list[object] = [NotNow("too early"), NotNow("still too early"), "stopped"]
+
+    def act(_now: datetime) -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert handlers.handled(act) == "stopped"
+    assert len(pauses) == 2
+
+
+def test_what_stays_too_early_is_left_to_lambda_within_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(handlers.time, "sleep", pauses.append)
+
+    def act(_now: datetime) -> object:
+        raise NotNow("too early")
+
+    with pytest.raises(NotNow):
+        handlers.handled(act)
+    timeouts = [FUNCTIONS[name]["lambda_timeout"] for name in ("record_state", "stop_requested")]
+    assert sum(pauses) < min(timeouts) / 4
 
 
 @pytest.mark.usefixtures("aws")
