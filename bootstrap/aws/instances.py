@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef, VolumeTypeDef
 
 GENERATIONS = 20
+# Only Nitro instances return the newest console output.
+NOT_LATEST = frozenset({"UnsupportedOperation", "InvalidParameterCombination"})
 GONE = ("shutting-down", "terminated")
 LIVE = ("pending", "running", "stopping", "stopped")
 ENDS_WITHIN = 600.0
@@ -126,8 +128,10 @@ def await_state(
     within: float,
     report: Report,
     describe: Callable[[str, float], str],
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> None:
     """Wait until an instance is in a state; `describe` gives the line for its present state after so many seconds.
+    `meanwhile` is called at each poll until then.
 
     Raises StepFailed if it is terminated, or takes longer than `within` seconds.
     """
@@ -139,8 +143,21 @@ def await_state(
             return
         if now in GONE:
             raise StepFailed(f"{instance_id} was terminated meanwhile: run the command again")
+        meanwhile()
         progress(describe(now, waited))
     raise StepFailed(f"{instance_id} is still {now} after {within / 60:.0f} minutes, not {state}")
+
+
+def console(aws: Aws, instance_id: str) -> str:
+    """An instance's console output, as new as its type allows; "" while there is none. Its users can write there."""
+    read = partial(aws.client("ec2").get_console_output, InstanceId=instance_id)
+    try:
+        answer = read(Latest=True)
+    except ClientError as error:
+        if code_of(error) not in NOT_LATEST:
+            raise
+        answer = read()
+    return answer.get("Output", "")
 
 
 def delete_volume(aws: Aws, volume: str) -> None:

@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from bootstrap.aws import names
-from bootstrap.aws.errors import code_of, ignore_missing
+from bootstrap.aws import instances, names
+from bootstrap.aws.errors import ignore_missing
 from bootstrap.aws.site import Site
 from bootstrap.errors import SettingsError
 
@@ -24,8 +22,6 @@ LIFECYCLE = "lifecycle"
 LONGEST = 2000
 """The most lines at once; the newest are shown."""
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-# Only Nitro instances return the newest output.
-NOT_LATEST = frozenset({"UnsupportedOperation", "InvalidParameterCombination"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +93,7 @@ def news(found: Sequence[Line], seen: set[str]) -> list[Line]:
 
 def console(site: Site, instance_id: str) -> str:
     """The console output of an instance, as new as its instance type allows; "" while there is none."""
-    ec2 = site.aws.client("ec2")
-    try:
-        answer = ec2.get_console_output(InstanceId=instance_id, Latest=True)
-    except ClientError as error:
-        if code_of(error) not in NOT_LATEST:
-            raise
-        answer = ec2.get_console_output(InstanceId=instance_id)
-    return printable(answer.get("Output", ""))
+    return printable(instances.console(site.aws, instance_id))
 
 
 def printable(text: str) -> str:

@@ -197,7 +197,7 @@ def _dns_advice(config: ManagerConfig, address: str, why: str) -> str:
 
 def _unanswered(site: Site, config: ManagerConfig, instance: str, why: str) -> str:
     address = site.place().get("PublicAddress", "")
-    output = site.aws.client("ec2").get_console_output(InstanceId=instance).get("Output", "")
+    output = instances.console(site.aws, instance)
     lines = [line for line in output.splitlines() if line.strip()][-CONSOLE_LINES:]
     said = "\n".join(lines) or "its console says nothing yet"
     advice = _dns_advice(config, address, why)

@@ -92,18 +92,26 @@ def _builder(site: Site, made_of: Recipe, report: Report) -> Iterator[str]:
 
 
 def _set_up(site: Site, builder: str, report: Report) -> dict[str, str]:
-    """The versions that the builder reports, once it has powered itself off."""
+    """The versions that the builder reports, once it has powered itself off.
+
+    Its console is read while it runs, too: of a stopped instance, EC2 may show an older one, or none.
+    """
+    console = ""
+
+    def read() -> Outcome | None:
+        nonlocal console
+        if outcome(console) is None:
+            console = instances.console(site.aws, builder) or console
+        return outcome(console)
 
     def progress(state: str, waited: float) -> str:
         return f"the builder {builder} installs what workers need ({waited / 60:.0f} min, {state})"
 
-    instances.await_state(site.aws, builder, "stopped", SET_UP_WITHIN, report, progress)
-    console = ""
-    for _ in polls(CONSOLE_WITHIN):
-        console = site.aws.client("ec2").get_console_output(InstanceId=builder).get("Output", "")
-        if found := outcome(console):
-            break
-    else:
+    instances.await_state(site.aws, builder, "stopped", SET_UP_WITHIN, report, progress, read)
+    found = outcome(console)
+    if found is None:
+        found = next(filter(None, (read() for _ in polls(CONSOLE_WITHIN))), None)
+    if found is None:
         raise _failed(site, console, "the builder stopped without saying what it holds")
     if found.versions is None:
         raise _failed(site, console, f"the builder could not be set up: {found.failure}")
