@@ -27,6 +27,13 @@ class Base(StrEnum):
     AMAZON_LINUX = "al2023"
 
 
+class Credits(StrEnum):
+    """What a burstable machine does when it has used up its CPU credits."""
+
+    STANDARD = "standard"  # it slows down to its baseline
+    UNLIMITED = "unlimited"  # it costs more
+
+
 class Authenticator(StrEnum):
     """Authenticators, by the names that JupyterHub registers them under."""
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetPyda
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
-from bootstrap.config.choices import Authenticator, Base, Egress, Https
+from bootstrap.config.choices import Authenticator, Base, Credits, Egress, Https
 from bootstrap.config.policy import IdlePolicy
 from bootstrap.config.values import (
     LARGEST_DISK,
@@ -114,6 +114,8 @@ class Workers:
     """a ready AMI of cloudJHub's, instead of building one"""
     packages: Annotated[tuple[Package, ...], *Listed, _example("[pandas, scikit-learn]")] = ()
     """more Python packages in the image"""
+    credits: Credits = Credits.STANDARD
+    """burstable types without CPU credits: standard (slow) or unlimited ($0.05 a vCPU-hour)"""
     named_servers: Annotated[Whole, _between(0, 100)] = 3
     """how many more machines a user may have"""
 

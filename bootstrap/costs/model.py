@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bootstrap.config.choices import Egress
-from bootstrap.config.settings import ClusterSettings
-from bootstrap.costs.prices import HOURS_A_MONTH, Assumptions, Prices
+from bootstrap.config.choices import Credits, Egress
+from bootstrap.config.settings import ZONES_BY_DEFAULT, ClusterSettings
+from bootstrap.costs.prices import BASELINES, CREDIT_VCPUS, HOURS_A_MONTH, Assumptions, Prices
 
 IMAGES_KEPT = 2
 """The one in use and the one before."""
@@ -38,9 +38,11 @@ def monthly(
     return [
         *_manager(settings, prices),
         _compute(settings, prices),
+        *_credits(settings, prices, assumed),
         *_disks(settings, prices, assumed),
         *_egress(settings, prices, assumed),
         _outgoing(settings, prices, assumed),
+        _between_zones(settings, prices, assumed),
         *_lifecycle(settings, prices, assumed),
     ]
 
@@ -81,6 +83,25 @@ def _compute(settings: ClusterSettings, prices: Prices) -> Item:
         f"{_users(settings)} × {settings.hours:g} h × {_price(price)}/h ({kind})",
         None if price is None else price * _worked(settings),
     )
+
+
+def _credits(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> list[Item]:
+    """With standard credits a burstable machine slows down instead."""
+    family, _, size = settings.workers.types[0].partition(".")
+    price = prices.credit_hour.get(family)
+    if price is None or settings.workers.credits is Credits.STANDARD:
+        return []
+    vcpus, baseline = CREDIT_VCPUS.get(size, 2), BASELINES[size]
+    above = max(0.0, assumed.cpu - baseline)
+    most = _worked(settings) * vcpus * (1 - baseline) * price
+    return [
+        Item(
+            "unlimited CPU credits",
+            f"{_users(settings)} × {settings.hours:g} h × {vcpus} vCPUs × {above:.0%} × {_price(price)}/h; were all "
+            f"always busy ${most:.2f}",
+            _worked(settings) * vcpus * above * price,
+        )
+    ]
 
 
 def _disks(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> list[Item]:
@@ -157,6 +178,31 @@ def _outgoing(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -
     )
 
 
+def _between_zones(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> Item:
+    """The manager and the NAT gateway are in one zone, the workers in all."""
+    network = settings.network
+    zones = len(network.worker_subnets or network.zones) or ZONES_BY_DEFAULT
+    elsewhere = 1 - 1 / zones
+    through_gateway = network.is_ours and network.egress is not Egress.PUBLIC_ADDRESS
+    fetched = settings.users * assumed.fetched_gb if through_gateway else 0.0
+    moved = fetched + _worked(settings) * assumed.sent_gb
+    return Item(
+        "traffic between zones",
+        f"{moved:.0f} GB × {elsewhere:.0%} of the machines × {_price(prices.zone_gb)}/GB",
+        moved * elsewhere * prices.zone_gb,
+    )
+
+
+def _dashboard(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> Item:
+    shown = assumed.dashboard_metrics + assumed.dashboard_metrics_a_worker * settings.users
+    free = prices.dashboard_free_metrics
+    return Item(
+        "dashboard",
+        f"{shown} metrics if all users work, up to {free} free",
+        prices.dashboard_month if shown > free else 0.0,
+    )
+
+
 def _lifecycle(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> list[Item]:
     """The functions, the tables, the metrics: what serverless leaves to pay."""
     calls = CALLS_BY_THE_CLOCK + CALLS_A_RUN * settings.users * assumed.runs
@@ -178,6 +224,7 @@ def _lifecycle(settings: ClusterSettings, prices: Prices, assumed: Assumptions) 
             (writes * prices.write_million + reads * prices.read_million) / 1e6,
         ),
         _metrics(settings, prices, assumed),
+        _dashboard(settings, prices, assumed),
         Item(
             "own alarms and logs",
             f"({assumed.own_alarms} - {prices.alarms_free} free) × {_price(prices.alarm_month)} + {log_gb:.2f} GB × "

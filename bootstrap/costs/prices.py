@@ -9,6 +9,19 @@ from dataclasses import dataclass, field
 from lifecycle_app.model.history import PER_HOUR
 
 REGION = "us-east-1"
+PER_CREDIT_HOUR = {"t3": 0.05, "t3a": 0.05, "t4g": 0.04}
+BASELINES = {
+    "nano": 0.05,
+    "micro": 0.10,
+    "small": 0.20,
+    "medium": 0.20,
+    "large": 0.30,
+    "xlarge": 0.40,
+    "2xlarge": 0.40,
+}
+"""Of t3, t3a and t4g: the share of each vCPU that earned credits allow indefinitely."""
+CREDIT_VCPUS = {"xlarge": 4, "2xlarge": 8}
+"""Of these sizes; the smaller ones have 2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +57,13 @@ class Prices:
     metric_free_requests: float = 1_000_000
     """Free calls of PutMetricData each month; GetMetricData has none."""
     log_gb: float = 0.50
+    zone_gb: float = 0.02
+    """Traffic between zones: a cent for each direction."""
+    credit_hour: Mapping[str, float] = field(default_factory=lambda: dict(PER_CREDIT_HOUR))
+    """A vCPU-hour above the baseline, of families with unlimited credits."""
+    dashboard_month: float = 3.00
+    """A dashboard of more metrics than a free one may have."""
+    dashboard_free_metrics: int = 50
 
 
 HOURS_A_MONTH = 730
@@ -63,8 +83,13 @@ class Assumptions:
     lambda_gb: float = 0.25
     passes_an_hour: float = 60
     """Passes of `record_activity`: each reads one figure of a running worker and writes its record."""
-    writes_a_pass: float = 4
-    """Write units of a record: itself and its three indexes."""
+    writes_a_pass: float = 6
+    """Write units of a record: itself, and its indexes, of which one whose key changes takes two."""
+    cpu: float = 0.1
+    """How much of its vCPUs a machine uses on average in an hour of work."""
+    dashboard_metrics: int = 13
+    """Metrics of the dashboard, besides those of each worker."""
+    dashboard_metrics_a_worker: int = 3
     metrics: int = 3
     """Custom metrics with data in an hour, of the five that a worker has: those that are 0 are not sent."""
     own_alarms: int = 14

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.cluster.monitoring.alarms import alarms
-from bootstrap.config.choices import Egress
+from bootstrap.cluster.monitoring.dashboard import dashboard
+from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
 from bootstrap.costs.model import reports_an_hour, watched_hour
@@ -68,12 +69,13 @@ def test_the_figures_the_design_started_from(
     users: int, hours: float, nat: int, compute: int, disks: int, together: int
 ) -> None:
     """t3.medium, 8 GB root and 3 GB home, NAT gateway, t3.small manager, reports each minute."""
-    items = monthly(replace(EACH_MINUTE, users=users, hours=hours))
+    items = monthly(replace(EACH_MINUTE, users=users, hours=hours), assumed=Assumptions(writes_a_pass=4))
     assert dollars(items, "NAT gateway") == pytest.approx(nat, abs=0.51)
     assert round(dollars(items, "workers")) == compute
     assert round(dollars(items, "workers' root disks", "home disks")) == disks
     assert round(dollars(items, "manager", "manager's public address", "manager's disks")) == 20
-    assert round(total(items)) == together
+    later = dollars(items, "traffic between zones", "dashboard")  # the design did not count these
+    assert round(total(items) - later) == together
 
 
 @pytest.mark.parametrize(("hours", "printed"), [(30, 68), (720, 717)])
@@ -146,7 +148,7 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
 
 def test_the_table_shows_the_sum_and_whose_prices_these_are() -> None:
     text = render(monthly(SAMPLE), "eu-central-1")
-    assert text.splitlines()[-2].split() == ["total", "106.45"]
+    assert text.splitlines()[-2].split() == ["total", "110.89"]
     assert text.splitlines()[-1] == "Prices are those of us-east-1; prices in eu-central-1 differ."
     assert "us-east-1" not in render(monthly(SAMPLE))
 
@@ -157,6 +159,50 @@ def test_a_class_of_one_who_never_comes_costs_the_manager_the_gateway_and_its_di
     assert total(monthly(settings)) == pytest.approx(
         15.18 + 3.65 + 1.12 + gateway + 0.8 + 0.7 + disks, abs=0.1
     )
+
+
+def test_unlimited_credits_cost_what_is_above_the_baseline() -> None:
+    def credits(kind: str, cpu: float, **workers: object) -> float:
+        given = Workers(types=(kind,), disk=8, home_disk=3, **workers)  # type: ignore[arg-type]
+        items = monthly(replace(SAMPLE, users=10, hours=10, workers=given), assumed=Assumptions(cpu=cpu))
+        return sum(item.dollars or 0.0 for item in items if item.name == "unlimited CPU credits")
+
+    unlimited = {"credits": Credits.UNLIMITED}
+    assert credits("t3.medium", 0.5) == 0.0
+    assert credits("t3.medium", 0.5, **unlimited) == pytest.approx(10 * 10 * 2 * (0.5 - 0.2) * 0.05)
+    assert credits("t4g.xlarge", 0.5, **unlimited) == pytest.approx(10 * 10 * 4 * (0.5 - 0.4) * 0.04)
+    assert credits("t3.medium", 0.2, **unlimited) == 0.0
+    assert credits("m7i.large", 1.0, **unlimited) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("network", "zones", "gb"),
+    [
+        (Network(name="n"), 2, 20 * 5 + 39),
+        (Network(name="n", zones=("us-east-1a", "us-east-1b", "us-east-1c")), 3, 20 * 5 + 39),
+        (Network(name="n", egress=Egress.PUBLIC_ADDRESS), 2, 39),
+    ],
+)
+def test_traffic_between_zones_is_paid_in_both_directions(network: Network, zones: int, gb: float) -> None:
+    items = monthly(replace(SAMPLE, network=network))
+    assert dollars(items, "traffic between zones") == pytest.approx(gb * (1 - 1 / zones) * 0.02)
+
+
+@pytest.mark.parametrize(("users", "paid"), [(12, 0.0), (13, 3.0)])
+def test_a_dashboard_of_more_than_50_metrics_is_paid_for(users: int, paid: float) -> None:
+    assert dollars(monthly(replace(SAMPLE, users=users)), "dashboard") == paid
+
+
+def test_the_dashboards_own_metrics_are_counted() -> None:
+    shown = dashboard(SAMPLE, "us-east-1")["widgets"]
+    single = sum(
+        len(widget["properties"]["metrics"])
+        for widget in shown
+        if widget["type"] == "metric" and "expression" not in str(widget["properties"]["metrics"])
+    )
+    searches = sum(str(widget).count("SEARCH(") + (widget["type"] == "explorer") for widget in shown)
+    assumed = Assumptions()
+    assert (single, searches) == (assumed.dashboard_metrics, assumed.dashboard_metrics_a_worker)
 
 
 def test_every_alarm_of_the_clusters_own_is_counted() -> None:
