@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_freetier import FreeTierClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 # An operator's command may wait; a class that logs in at the same moment takes its share of the account's rates.
 PATIENT = Config(retries={"mode": "adaptive", "total_max_attempts": 8}, connect_timeout=5, read_timeout=60)
+
+ONLY_IN = {"freetier": "us-east-1"}
+"""Services with one endpoint for all regions, which the SDK does not know."""
 
 
 class Aws:
@@ -46,6 +50,8 @@ class Aws:
     def client(self, service: Literal["ec2"]) -> "EC2Client": ...
     @overload
     def client(self, service: Literal["events"]) -> "EventBridgeClient": ...
+    @overload
+    def client(self, service: Literal["freetier"]) -> "FreeTierClient": ...
     @overload
     def client(self, service: Literal["iam"]) -> "IAMClient": ...
     @overload
@@ -70,7 +76,7 @@ class Aws:
             if service not in self._clients:
                 self._clients[service] = self._session.client(
                     service,  # type: ignore[call-overload]
-                    region_name=self.region,
+                    region_name=ONLY_IN.get(service, self.region),
                     config=PATIENT,
                 )
             return self._clients[service]

@@ -8,8 +8,8 @@ from typing import Any
 
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines.base_images import BaseImage
+from hub.spawn.launch_request import UNLIMITED_CREDITS, instance_request
 from hub.spawn.launch_request import disk as root_disk
-from hub.spawn.launch_request import instance_request
 from lifecycle_app.contract import CREATOR, TAG_CLUSTER, TAG_CREATOR, TAG_OWNER, TAG_ROLE
 
 TAG_CONTENT = "cloudjhub:content"
@@ -57,7 +57,10 @@ def request(
     tags: list[dict[str, str]],
     user_data: str,
 ) -> dict[str, Any]:
-    """RunInstances for one machine with an encrypted root disk (GB) that is deleted with it."""
+    """RunInstances for one machine with an encrypted root disk (GB) that is deleted with it.
+
+    A new machine has no CPU credits: with standard ones a builder would take hours, and a class would wait for the hub.
+    """
     common = instance_request(
         image=base.image,
         instance_type=instance_type,
@@ -65,5 +68,6 @@ def request(
         disks=[root_disk(base.root_device, disk)],
         tags=tags,
         user_data=user_data,
+        credits=UNLIMITED_CREDITS,
     )
     return {**common, "NetworkInterfaces": [{"DeviceIndex": 0, **interface}]}

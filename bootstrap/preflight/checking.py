@@ -25,6 +25,7 @@ CHECKS: dict[str, Check] = {
     "the network": subnets.problems,
     "what cannot change": lasting.problems,
     "instance types": machines.type_problems,
+    "the account's plan": machines.plan_problems,
     "images": machines.image_problems,
     "quotas": quotas.problems,
     "login": login.problems,

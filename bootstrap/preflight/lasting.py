@@ -10,9 +10,9 @@ from typing import Any
 from bootstrap.aws import names, stacks
 from bootstrap.aws.site import Site
 from bootstrap.cluster.templates.network import subnet_ranges
+from bootstrap.config.settings import ZONES_BY_DEFAULT
 from bootstrap.errors import NotBuilt
 from bootstrap.preflight.problem import Problem
-from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
 
 FIRST_OF_AWS = 4
 """AWS reserves this many addresses at a subnet's beginning, and the last one."""

@@ -1,18 +1,19 @@
 """Are the instance types offered in their zones, and do the images fit the machines' processors and disks?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
+from bootstrap.config.settings import ZONES_BY_DEFAULT
 from bootstrap.config.values import architecture
 from bootstrap.errors import Refused, SettingsError
 from bootstrap.machines.base_images import base_image, judge_disk
 from bootstrap.preflight.problem import Problem
-from bootstrap.preflight.subnets import ZONES_BY_DEFAULT
 
 
 def type_problems(site: Site) -> Iterator[Problem]:
@@ -24,6 +25,26 @@ def type_problems(site: Site) -> Iterator[Problem]:
     for kind in settings.workers.types:
         yield from judge_type(kind, worker_zones, offered, "workers.types", site.aws.region)
     yield from judge_type(settings.manager.type, [manager_zone], offered, "manager.type", site.aws.region)
+    for setting, kind, found in _described_settings(site):
+        yield from judge_hypervisor(kind, found, setting)
+
+
+def plan_problems(site: Site) -> Iterator[Problem]:
+    """Instance types that an account with the free plan cannot launch.
+
+    Accounts that AWS opened before July 2025 have no plan, and other partitions know none.
+    """
+    if site.aws.partition != "aws":
+        return
+    try:
+        plan = site.aws.client("freetier").get_account_plan_state()
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        return
+    if plan["accountPlanType"] == "FREE":
+        for setting, kind, found in _described_settings(site):
+            yield from judge_free(kind, found, setting)
 
 
 def judge_type(
@@ -44,6 +65,50 @@ def judge_type(
             f"in {', '.join(sorted(there))}"
         )
     ]
+
+
+def judge_hypervisor(kind: str, found: Mapping[str, Any], setting: str) -> list[Problem]:
+    """Can a machine of a type, as DescribeInstanceTypes describes it, recognize its data disk? Pure."""
+    if found.get("Hypervisor") != "xen":
+        return []
+    return [
+        Problem(
+            f"{kind} is a Xen type, on which a machine cannot recognize its data disk: set a Nitro type in "
+            f"`{setting}`, like t3 instead of t2, or m7i instead of m4"
+        )
+    ]
+
+
+def judge_free(kind: str, found: Mapping[str, Any], setting: str) -> list[Problem]:
+    """Does the free plan allow a type, as DescribeInstanceTypes describes it? Pure."""
+    if found.get("FreeTierEligible"):
+        return []
+    return [
+        Problem(
+            f"the account has AWS's free plan, which excludes {kind}: upgrade the account to the paid plan, or set a "
+            f"type that is eligible for the free tier in `{setting}`"
+        )
+    ]
+
+
+def _described_settings(site: Site) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Setting, type, and its description; unknown types are reported by `judge_type`."""
+    wanted = [("workers.types", kind) for kind in site.settings.workers.types]
+    wanted.append(("manager.type", site.settings.manager.type))
+    known = described(site, [kind for _, kind in wanted])
+    for setting, kind in wanted:
+        if kind in known:
+            yield setting, kind, known[kind]
+
+
+def described(site: Site, kinds: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """The types that exist, as DescribeInstanceTypes describes them."""
+    pages = (
+        site.aws.client("ec2")
+        .get_paginator("describe_instance_types")
+        .paginate(Filters=[{"Name": "instance-type", "Values": sorted(set(kinds))}])
+    )
+    return {str(one["InstanceType"]): one for page in pages for one in page["InstanceTypes"]}
 
 
 def judge_zones(site: Site, wanted: Sequence[str]) -> list[Problem]:

@@ -1,6 +1,6 @@
 """Are the account's quotas large enough for the cluster?
 
-Source of the codes: `aws service-quotas list-service-quotas --service-code ec2` and `vpc`.
+Source of the codes: `aws service-quotas list-service-quotas --service-code ec2`, `vpc` and `lambda`.
 """
 
 import re
@@ -13,6 +13,7 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.config.choices import Egress
+from bootstrap.preflight.machines import described
 from bootstrap.preflight.problem import Problem, warning
 from lifecycle_app.contract import TAG_CLUSTER
 
@@ -22,6 +23,9 @@ VCPUS: Mapping[str, str] = {"g": "L-DB2E81BA", "vt": "L-DB2E81BA", "p": "L-417A1
 """Quotas of on-demand vCPUs, by the first letters of the type; all others are standard."""
 ADDRESSES = "L-0263D0A3"
 VPCS = "L-F678F1CE"
+FUNCTIONS = "L-B99A9384"
+FUNCTIONS_WANTED = 100
+"""At the same time: a class that starts sends several events a second, and each takes a function about a second."""
 PAGE = "https://console.aws.amazon.com/servicequotas/home/services/{service}/quotas/{code}"
 
 
@@ -46,6 +50,20 @@ def problems(site: Site) -> Iterator[Problem]:
         yield from judge_vcpus(vcpus)
     yield from _addresses(site)
     yield from _vpcs(site)
+    yield from judge_functions(_quota(site, "lambda", FUNCTIONS))
+
+
+def judge_functions(quota: float) -> list[Problem]:
+    """How many functions the account may run at the same time; new accounts have 10. Pure."""
+    if quota >= FUNCTIONS_WANTED:
+        return []
+    page = PAGE.format(service="lambda", code=FUNCTIONS)
+    return [
+        warning(
+            f"the account may run {quota:g} Lambda functions at the same time: when a class starts, events wait, and "
+            f"idle machines stop late; request at least {FUNCTIONS_WANTED} at {page}"
+        )
+    ]
 
 
 def judge_vcpus(vcpus: Vcpus) -> list[Problem]:
@@ -178,13 +196,4 @@ def _running(site: Site, *, own_too: bool = False) -> list[str]:
 
 def _sizes(site: Site, kinds: Collection[str]) -> dict[str, int]:
     """vCPUs of the types that exist."""
-    pages = (
-        site.aws.client("ec2")
-        .get_paginator("describe_instance_types")
-        .paginate(Filters=[{"Name": "instance-type", "Values": sorted(kinds)}])
-    )
-    return {
-        str(one["InstanceType"]): one["VCpuInfo"]["DefaultVCpus"]
-        for page in pages
-        for one in page["InstanceTypes"]
-    }
+    return {kind: found["VCpuInfo"]["DefaultVCpus"] for kind, found in described(site, kinds).items()}

@@ -11,6 +11,7 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.site import Site
 from bootstrap.cluster.templates.network import subnet_ranges
+from bootstrap.config.settings import ZONES_BY_DEFAULT
 from bootstrap.preflight.problem import Problem, warning
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
@@ -19,7 +20,6 @@ TAKEN_BY_AWS = 5
 SMALLEST = 28
 LARGEST = 16
 ANYWHERE = "0.0.0.0/0"
-ZONES_BY_DEFAULT = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,10 @@ class Settings:
     worker_disk: Annotated[int, _number("workers.disk", "the root disk in GB", 1, 16384)] = 8
     home_disk: Annotated[int, _number("workers.home_disk", "the home disk in GB", 0, 16384)] = 0
     """0 puts the home on the root disk."""
+    credits: Annotated[str, _text("workers.credits", "standard|unlimited", "standard or unlimited")] = (
+        "standard"
+    )
+    """What burstable machines do without CPU credits: slow down to their baseline, or cost more."""
     named_servers: Annotated[int, _number("workers.named_servers", "named servers per user", 0, 100)] = 3
     """How many named servers a user may have beside the default one, each on its own machine."""
     authenticator: Annotated[

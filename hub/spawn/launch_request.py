@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from lifecycle_app.contract import (
 from lifecycle_app.model.worker import split, worker_name
 
 HOME_DEVICE = "/dev/sdf"
+UNLIMITED_CREDITS = "unlimited"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,7 @@ def run_request(
             disks=_disks(settings, order.image.root_device, with_home=order.home_volume is None),
             tags=tags,
             user_data=user_data(settings),
+            credits=settings.credits,
         ),
         "MinCount": 1,
         "MaxCount": 1,
@@ -101,11 +104,14 @@ def instance_request(
     disks: list[dict[str, Any]],
     tags: list[dict[str, str]],
     user_data: str,
+    credits: str,
 ) -> dict[str, Any]:
     """What the RunInstances requests of workers, managers and image builders have in common.
 
     An instance that shuts itself down is stopped, not terminated, and its metadata service answers version 2 alone.
+    `credits` are for burstable types: EC2's own default is unlimited, which bills what a busy machine uses in addition.
     """
+    burst = {"CreditSpecification": {"CpuCredits": credits}} if is_burstable(instance_type) else {}
     return {
         "ImageId": image,
         "InstanceType": instance_type,
@@ -119,7 +125,13 @@ def instance_request(
         "BlockDeviceMappings": disks,
         "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
         "UserData": user_data,
+        **burst,
     }
+
+
+def is_burstable(instance_type: str) -> bool:
+    """Does a type earn and spend CPU credits? EC2 refuses a CreditSpecification for the others."""
+    return re.match(r"t\d", instance_type) is not None
 
 
 def client_token(request: Mapping[str, object], previous: str | None, generation: int) -> str:

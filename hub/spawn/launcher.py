@@ -36,6 +36,8 @@ MOST_GENERATIONS = 3
 PLACE_REFUSED = frozenset(
     {"InsufficientInstanceCapacity", "Unsupported", "InsufficientFreeAddressesInSubnet"}
 )
+NOT_FREE = "not eligible for Free Tier"
+"""EC2 tells it only in the message: the code is that of all combinations that it refuses."""
 MESSAGES: Mapping[str, tuple[type[StartError], str]] = {
     "InsufficientInstanceCapacity": (
         NoCapacity,
@@ -53,6 +55,19 @@ MESSAGES: Mapping[str, tuple[type[StartError], str]] = {
     "InstanceLimitExceeded": (
         QuotaReached,
         "The AWS account's quota of instances is used up. Tell your administrator: AWS raises it on request.",
+    ),
+    "PendingVerification": (
+        CloudRefused,
+        "AWS is still verifying the account, which takes up to four hours. Tell your administrator, and try later.",
+    ),
+    "OptInRequired": (
+        CloudRefused,
+        "The AWS account may not use EC2 yet, or has not accepted the image's terms. Tell your administrator.",
+    ),
+    "Blocked": (CloudRefused, "AWS has blocked the account. Tell your administrator: AWS Support says why."),
+    NOT_FREE: (
+        CloudRefused,
+        "The AWS account has the free plan, which excludes this machine type. Tell your administrator.",
     ),
     "IncorrectInstanceState": (NotStartable, "Your machine cannot be started in its present state."),
     "InvalidInstanceID.NotFound": (InstanceGone, "Your machine no longer exists at AWS."),
@@ -191,7 +206,8 @@ def start_error(error: ClientError, name: str) -> StartError:
     """The error with the message that the user reads; AWS's own is logged for the administrator."""
     code = code_of(error)
     kind, message = MESSAGES.get(
-        code, (CloudRefused, f"AWS refused to start your machine ({code}). Tell your administrator.")
+        NOT_FREE if NOT_FREE in str(error) else code,
+        (CloudRefused, f"AWS refused to start your machine ({code}). Tell your administrator."),
     )
     if kind not in (NotStartable, InstanceGone):
         log.error("%s cannot be started: %s", name, error)

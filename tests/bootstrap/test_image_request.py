@@ -66,6 +66,7 @@ def test_the_builder(made_of: Recipe) -> None:
         ],
         "IamInstanceProfile": {"Name": "cloudjhub-class-builder"},
         "InstanceInitiatedShutdownBehavior": "stop",
+        "CreditSpecification": {"CpuCredits": "unlimited"},
         "MetadataOptions": {
             "HttpEndpoint": "enabled",
             "HttpTokens": "required",

@@ -173,6 +173,30 @@ def test_a_type_that_there_is_not(cloud: CloudProcess, settings: ClusterSettings
     ]
 
 
+def test_a_xen_type(cloud: CloudProcess, settings: ClusterSettings) -> None:
+    """Its disks have no model by which a machine could recognize the home disk."""
+    wanted = replace(
+        settings, workers=Workers(types=("t3.medium", "t2.medium")), manager=Manager(type="m4.large")
+    )
+    assert refusals(cloud, wanted) == [
+        f"{kind} is a Xen type, on which a machine cannot recognize its data disk: set a Nitro type in `{setting}`, "
+        "like t3 instead of t2, or m7i instead of m4"
+        for kind, setting in (("t2.medium", "workers.types"), ("m4.large", "manager.type"))
+    ]
+
+
+def test_an_account_with_the_free_plan(cloud: CloudProcess, settings: ClusterSettings) -> None:
+    cloud.fault("free-plan", True)
+    try:
+        wanted = replace(settings, workers=Workers(types=("t3.medium",)), manager=Manager(type="t3.micro"))
+        assert refusals(cloud, wanted) == [
+            "the account has AWS's free plan, which excludes t3.medium: upgrade the account to the paid plan, or set a "
+            "type that is eligible for the free tier in `workers.types`"
+        ]
+    finally:
+        cloud.fault("free-plan", False)
+
+
 def test_a_zone_that_there_is_not(cloud: CloudProcess, settings: ClusterSettings) -> None:
     network = replace(settings.network, zones=("us-east-1a", "us-east-1q"))
     assert any(
@@ -189,10 +213,13 @@ def test_the_default_quota(cloud: CloudProcess, settings: ClusterSettings) -> No
             "https://console.aws.amazon.com/servicequotas/home/services/ec2/quotas/L-1216C47A"
         ]
         ready = replace(
-            settings, manager=Manager(type="t2.small"), workers=Workers(types=("t2.medium",)), users=3
+            settings,
+            manager=Manager(type="m7g.medium"),
+            workers=Workers(types=("m7g.medium",)),
+            users=5,
         )
         assert warnings(cloud, ready) == [
-            "the account may run 5 vCPUs: 2 of 3 users can work at the same time; for all of them request 7 at "
+            "the account may run 5 vCPUs: 4 of 5 users can work at the same time; for all of them request 6 at "
             "https://console.aws.amazon.com/servicequotas/home/services/ec2/quotas/L-1216C47A"
         ]
     finally:

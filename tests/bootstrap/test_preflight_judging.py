@@ -29,6 +29,13 @@ def test_the_smallest_subnet(machines: int, prefix: int | None) -> None:
     assert subnets.prefix_for(machines) == prefix
 
 
+@pytest.mark.parametrize(("quota", "is_enough"), [(10, False), (99, False), (100, True), (1000, True)])
+def test_functions_at_the_same_time(quota: float, is_enough: bool) -> None:
+    found = quotas.judge_functions(quota)
+    assert [problem.refuses for problem in found] == ([] if is_enough else [False])
+    assert is_enough or f"may run {quota:g} Lambda functions" in found[0].line
+
+
 @pytest.mark.parametrize(("free", "missing", "is_enough"), [(20, 20, True), (20, 21, False), (0, -3, True)])
 def test_room(free: int, missing: int, is_enough: bool) -> None:
     found = subnets.judge_room([Subnet("subnet-1", "vpc-1", "us-east-1a", free)], missing)

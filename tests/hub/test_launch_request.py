@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from hub.spawn.launch_request import (
     Order,
     Place,
@@ -18,6 +20,24 @@ from tests.hub.fakes import IMAGE, SETTINGS
 A = Place(subnet="subnet-0000000a", zone="us-east-1a")
 B = Place(subnet="subnet-0000000b", zone="us-east-1b")
 ORDER = Order(worker="ada/gpu", instance_type="t3.medium", image=IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "credits", "wanted"),
+    [
+        ("t3.medium", "standard", {"CpuCredits": "standard"}),
+        ("t4g.large", "unlimited", {"CpuCredits": "unlimited"}),
+        ("t3a.small", "standard", {"CpuCredits": "standard"}),
+        ("m7i.large", "unlimited", None),
+        ("trn1.2xlarge", "standard", None),
+    ],
+)
+def test_cpu_credits_are_stated_for_burstable_types_alone(
+    kind: str, credits: str, wanted: dict[str, str] | None
+) -> None:
+    """EC2's own default is unlimited, which bills in addition; and it refuses the parameter for other types."""
+    request = run_request(ORDER, replace(SETTINGS, credits=credits), A, kind, 0)
+    assert request.get("CreditSpecification") == wanted
 
 
 def test_request_as_a_whole() -> None:
@@ -42,6 +62,7 @@ def test_request_as_a_whole() -> None:
         "SecurityGroupIds": ["sg-0123456789abcdef0"],
         "IamInstanceProfile": {"Name": "cloudjhub-test-worker"},
         "InstanceInitiatedShutdownBehavior": "stop",
+        "CreditSpecification": {"CpuCredits": "standard"},
         "MetadataOptions": {
             "HttpEndpoint": "enabled",
             "HttpTokens": "required",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from hub.errors import (
     CloudRefused,
@@ -175,6 +176,9 @@ async def test_launch_without_capacity_goes_to_the_next_zone_then_to_the_next_ty
         ("InsufficientFreeAddressesInSubnet", NoAddresses, 4, "worker subnets are full"),
         ("VcpuLimitExceeded", QuotaReached, 1, "quota of vCPUs"),
         ("UnauthorizedOperation", CloudRefused, 1, "UnauthorizedOperation"),
+        ("PendingVerification", CloudRefused, 1, "still verifying the account"),
+        ("OptInRequired", CloudRefused, 1, "may not use EC2 yet"),
+        ("Blocked", CloudRefused, 1, "has blocked the account"),
     ],
 )
 async def test_refused_launch_in_words(code: str, kind: type[StartError], tries: int, words: str) -> None:
@@ -182,6 +186,16 @@ async def test_refused_launch_in_words(code: str, kind: type[StartError], tries:
     with pytest.raises(kind, match=words):
         await starter(ec2).launch("ada", requests(), quiet)
     assert ec2.count("RunInstances") == tries
+
+
+async def test_launch_that_the_free_plan_excludes() -> None:
+    message = "The specified instance type is not eligible for Free Tier."
+    error = ClientError(
+        {"Error": {"Code": "InvalidParameterCombination", "Message": message}}, "RunInstances"
+    )
+    ec2 = FakeEC2(refuse={"RunInstances": [error]})
+    with pytest.raises(CloudRefused, match="free plan, which excludes this machine type"):
+        await starter(ec2).launch("ada", requests(), quiet)
 
 
 async def test_token_of_a_terminated_instance_is_not_used_again() -> None:

@@ -66,7 +66,7 @@ def test_what_is_too_early_is_tried_again_before_lambda_counts_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(handlers.time, "sleep", pauses.append)
+    monkeypatch.setattr("app.time.sleep", pauses.append)
     answers: list[object] = [NotNow("too early"), NotNow("still too early"), "stopped"]
 
     def act(_now: datetime) -> object:
@@ -81,7 +81,7 @@ def test_what_is_too_early_is_tried_again_before_lambda_counts_an_error(
 
 def test_what_stays_too_early_is_left_to_lambda_within_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(handlers.time, "sleep", pauses.append)
+    monkeypatch.setattr("app.time.sleep", pauses.append)
 
     def act(_now: datetime) -> object:
         raise NotNow("too early")

@@ -113,6 +113,41 @@ def test_the_vcpu_limit_counts_what_runs(cloud: CloudProcess) -> None:
         cloud.fault("vcpu-limit", False)
 
 
+@pytest.mark.parametrize(
+    ("kind", "credits", "code"),
+    [
+        ("m5.large", "standard", "InvalidParameterCombination"),
+        ("t3.micro", "endless", "InvalidParameterValue"),
+        ("t3.micro", "standard", "DryRunOperation"),
+    ],
+)
+def test_cpu_credits_belong_to_burstable_types(
+    cloud: CloudProcess, kind: str, credits: str, code: str
+) -> None:
+    asked = {"InstanceType": kind, "CreditSpecification": {"CpuCredits": credits}}
+    if code == "DryRunOperation":
+        assert cloud.run(**asked)["InstanceType"] == kind
+    else:
+        assert refusal(cloud, **asked) == (code, 400)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("pending-verification", "PendingVerification"),
+        ("opt-in-required", "OptInRequired"),
+        ("blocked", "Blocked"),
+        ("free-plan", "InvalidParameterCombination"),
+    ],
+)
+def test_an_account_that_cannot_launch(cloud: CloudProcess, fault: str, code: str) -> None:
+    cloud.fault(fault, True)
+    try:
+        assert refusal(cloud, InstanceType="t3.medium")[0] == code
+    finally:
+        cloud.fault(fault, False)
+
+
 def test_a_full_subnet_says_so(cloud: CloudProcess) -> None:
     vpc = cloud.client("ec2").create_vpc(CidrBlock="127.91.0.0/16")["Vpc"]["VpcId"]
     made = cloud.client("ec2").create_subnet(

@@ -159,7 +159,8 @@ def _looking(scope: Scope) -> list[Statement]:
         allow(
             "Look",
             [
-                "cloudwatch:DescribeAlarms", "ec2:Describe*", "iam:SimulatePrincipalPolicy", "lambda:ListFunctions",
+                "cloudwatch:DescribeAlarms", "ec2:Describe*",
+                "freetier:GetAccountPlanState", "iam:SimulatePrincipalPolicy", "lambda:ListFunctions",
                 "events:ListRules", "logs:DescribeLogGroups", "servicequotas:GetAWSDefaultServiceQuota",
                 "servicequotas:GetServiceQuota", "ssm:DescribeParameters",
             ],

@@ -23,6 +23,7 @@ QUOTAS: Mapping[tuple[str, str], float] = {
     ("ec2", VCPUS): 4096,
     ("ec2", "L-0263D0A3"): 5,  # Elastic IP addresses
     ("vpc", "L-F678F1CE"): 5,  # VPCs
+    ("lambda", "L-B99A9384"): 1000,  # functions that run at the same time
 }
 """AWS's defaults; of vCPUs, more than anything here needs."""
 
@@ -39,6 +40,7 @@ class Account:
         return {
             ("service-quotas", "GetServiceQuota"): self._quota,
             ("service-quotas", "GetAWSDefaultServiceQuota"): self._quota,
+            ("freetier", "GetAccountPlanState"): self._plan,
             ("iam", "SimulatePrincipalPolicy"): self._simulate,
             **{("ec2", action): self._dry_run for action in WITH_DRY_RUN},
         }
@@ -52,6 +54,17 @@ class Account:
         if code == VCPUS and self.faults.is_on("vcpu-limit"):
             value = VCPU_LIMIT
         return wire.answer(call, {"Quota": {"ServiceCode": service, "QuotaCode": code, "Value": value}})
+
+    def _plan(self, call: Call) -> Response:
+        plan = "FREE" if self.faults.is_on("free-plan") else "PAID"
+        return wire.answer(
+            call,
+            {
+                "accountId": self.emulator.account,
+                "accountPlanType": plan,
+                "accountPlanStatus": "ACTIVE",
+            },
+        )
 
     def _simulate(self, call: Call) -> Response:
         parameters = wire.parameters(call)

@@ -18,6 +18,10 @@ DESCRIPTIONS = {
     "alarms-off": "alarms are not evaluated",
     "sweep-off": "recorded only: the supervisor disables the sweep",
     "vcpu-limit": "the account may run 5 vCPUs",
+    "free-plan": "the account has the free plan, which launches few instance types only",
+    "pending-verification": "PendingVerification on run: AWS has not verified the account yet",
+    "opt-in-required": "OptInRequired on run: the account is not subscribed",
+    "blocked": "Blocked on run: AWS has blocked the account",
     "expired-credentials": "all credentials have expired",
 }
 NAMES = tuple(DESCRIPTIONS)

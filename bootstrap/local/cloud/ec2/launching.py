@@ -20,6 +20,22 @@ from bootstrap.local.cloud.wire import Call
 
 DEFAULT_TYPE = "m1.small"
 VCPU_LIMIT = 5
+ACCOUNT_FAULTS = {
+    "pending-verification": AwsError(
+        "PendingVerification",
+        "Your request for accessing resources in this region is being validated, and you will not be able to launch "
+        "additional resources in this region until the validation is complete.",
+    ),
+    "opt-in-required": AwsError(
+        "OptInRequired",
+        "You are not subscribed to this service. Please go to http://aws.amazon.com to subscribe.",
+        401,
+    ),
+    "blocked": AwsError(
+        "Blocked", "This account is currently blocked and not recognized as a valid account.", 403
+    ),
+}
+"""What EC2 answers to every launch of such an account."""
 TRANSFORMERS = {
     path: change
     for path, change in EC2BaseResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER.items()
@@ -101,6 +117,9 @@ class Launching:
         instance_type = parameters.get("InstanceType", DEFAULT_TYPE)
         if instance_type not in INSTANCE_TYPES:
             raise AwsError("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
+        self._check_account(INSTANCE_TYPES[instance_type])
+        if "CreditSpecification" in parameters:
+            check_credits(INSTANCE_TYPES[instance_type], parameters["CreditSpecification"])
         self.check_limits([instance_type] * count, zone, starting=False)
         disks = parameters.get("BlockDeviceMappings", [])
         self.images.check_launch(str(parameters.get("ImageId", "")), INSTANCE_TYPES[instance_type], disks)
@@ -115,6 +134,17 @@ class Launching:
                     "to satisfy the requested number of instances."
                 )
                 raise AwsError("InsufficientFreeAddressesInSubnet", message)
+
+    def _check_account(self, instance_type: Mapping[str, Any]) -> None:
+        for name, error in ACCOUNT_FAULTS.items():
+            if self.faults.is_on(name):
+                raise error
+        if self.faults.is_on("free-plan") and not instance_type["FreeTierEligible"]:
+            message = (
+                "The specified instance type is not eligible for Free Tier. For a list of Free Tier instance types, "
+                "run 'describe-instance-types' with the filter 'free-tier-eligible=true'."
+            )
+            raise AwsError("InvalidParameterCombination", message)
 
     def _again(self, call: Call, earlier: tuple[str, list[str]]) -> Response:
         reservation_id, instance_ids = earlier
@@ -144,6 +174,16 @@ class Launching:
                 iam_instance_profile_name=profile.get("Name"),
                 iam_instance_profile_arn=profile.get("Arn"),
             )
+
+
+def check_credits(instance_type: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raises AwsError for CPU credits that the type does not have."""
+    if not instance_type["BurstablePerformanceSupported"]:
+        message = f"The parameter CreditSpecification cannot be used with {instance_type['InstanceType']}."
+        raise AwsError("InvalidParameterCombination", message)
+    if wanted.get("CpuCredits") not in ("standard", "unlimited"):
+        message = f"Invalid value '{wanted.get('CpuCredits')}' for CpuCredits."
+        raise AwsError("InvalidParameterValue", message)
 
 
 def vcpus(instance_type: str) -> int:
