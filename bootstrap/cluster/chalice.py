@@ -31,6 +31,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # Its main() answers with the exit code instead of exiting with it.
 CHALICE_MAIN = "import sys; from chalice.cli import main; sys.exit(main())"
 CODE = ("app.py", "requirements.txt")
+PIP = {"PIP_NO_DEPS": "1", "PIP_REQUIRE_HASHES": "1"}
 PACKAGE = "lifecycle_app"
 HASH_LENGTH = 32
 
@@ -102,13 +103,13 @@ def write_files(project: Path, files: Files) -> None:
 
 
 def deploy(project: Path, stage: str, environment: Mapping[str, str], log: Path) -> None:
-    """Run `chalice deploy`; without the dependencies' own dependencies, for Lambda's runtime brings botocore."""
+    """Run `chalice deploy`, with exactly the files that requirements.txt locks: Lambda's runtime brings botocore."""
     command = [sys.executable, "-c", CHALICE_MAIN, "deploy", "--stage", stage]
     with log.open("ab") as output:
         done = subprocess.run(
             command,
             cwd=project,
-            env={**os.environ, **environment, "PIP_NO_DEPS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, **environment, **PIP, "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

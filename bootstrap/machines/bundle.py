@@ -15,7 +15,7 @@ PACKAGES = ("bootstrap", "hub", "lifecycle_app")
 # What only the operator's machine runs: changing it replaces no manager.
 OPERATORS = tuple(
     f"bootstrap/{part}"
-    for part in ("__main__.py", "cli/", "costs/", "local/", "preflight/", "cluster/steps/")
+    for part in ("__main__.py", "cli/", "costs/", "local/", "preflight/", "cluster/steps/", "requirements.")
 )
 # What tools leave among the sources.
 DEBRIS = ("__pycache__", "node_modules", ".ready")

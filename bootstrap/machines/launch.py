@@ -35,6 +35,13 @@ def program(path: Path | str, module: ModuleType) -> dict[str, str]:
     return file(path, Path(str(module.__file__)).read_text(encoding="utf-8"))
 
 
+def fetch_requirements(path: Path | str) -> dict[str, str]:
+    """The lock of what fetches the bundle as a file that cloud-init writes; without comments, which take room."""
+    lines = Path(__file__).with_name("fetch-requirements.txt").read_text(encoding="utf-8").splitlines()
+    locked = [line.strip() for line in lines if not line.lstrip().startswith("#")]
+    return file(path, "\n".join(locked).replace("\\\n", "") + "\n")
+
+
 def tags(settings: ClusterSettings, role: str, more: Mapping[str, str]) -> list[dict[str, str]]:
     """The tags of whatever the operator's machine creates in EC2."""
     found = {

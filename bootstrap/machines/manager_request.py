@@ -19,7 +19,14 @@ from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.launch import TAG_CONTENT
 from bootstrap.machines.manager import install_packages
 from bootstrap.machines.manager.config import CONFIG_PATH, UNITS, ManagerConfig
-from bootstrap.machines.manager.services import FETCH, INSTALL_PACKAGES, SETUP, packages, unit
+from bootstrap.machines.manager.services import (
+    FETCH,
+    FETCH_REQUIREMENTS,
+    INSTALL_PACKAGES,
+    SETUP,
+    packages,
+    unit,
+)
 from hub.config.settings import PATHS
 from lifecycle_app.contract import TAG_NAME
 
@@ -143,6 +150,7 @@ def user_data(config: ManagerConfig) -> str:
         "write_files": [
             launch.file(CONFIG_PATH, config.to_json()),
             launch.program(FETCH, fetch),
+            launch.fetch_requirements(FETCH_REQUIREMENTS),
             launch.program(INSTALL_PACKAGES, install_packages),
             launch.file(UNITS / SETUP, unit(SETUP, config)),
         ],

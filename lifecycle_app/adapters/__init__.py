@@ -2,5 +2,5 @@
 
 import warnings
 
-# requests says so at each cold start; see requirements.txt.
+# requests says so at each cold start; see requirements.in.
 warnings.filterwarnings("ignore", message="Unable to find acceptable character detection dependency")

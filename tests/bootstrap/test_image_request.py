@@ -14,8 +14,10 @@ import pytest
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Base, Egress
 from bootstrap.config.settings import ClusterSettings, Network, Workers
+from bootstrap.machines import launch
 from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.bundle import REPOSITORY, build
+from bootstrap.machines.image import start
 from bootstrap.machines.image.request import (
     ImageConfig,
     Recipe,
@@ -146,7 +148,7 @@ def changed(directory: Path, file: str) -> Path:
     [
         ("bootstrap/worker/boot.py", True),
         ("bootstrap/machines/image/setup.py", True),
-        ("bootstrap/worker/requirements.txt", True),
+        ("bootstrap/worker/image-requirements.txt", True),
         ("bootstrap/worker/systemd/cloudjhub-worker.service", True),
         ("hub/spawn/spawner.py", False),
         ("lifecycle_app/model/worker.py", False),
@@ -195,7 +197,8 @@ def document(system: Base) -> dict[str, Any]:
 @pytest.mark.parametrize("system", list(Base))
 def test_user_data_fits_and_passes_values_by_file_only(system: Base) -> None:
     told = document(system)
-    config, fetch, program = told.pop("write_files")
+    config, fetch, lock, program = told.pop("write_files")
+    assert lock == launch.fetch_requirements(start.FETCH_REQUIREMENTS)
     assert json.loads(config["content"])["packages"] == CONFIG.packages
     assert told["runcmd"] == [
         ["python3" if system is Base.UBUNTU else "python3.11", "/var/lib/cloudjhub/start.py"]
@@ -215,7 +218,7 @@ def test_user_data_fits_whatever_the_settings(system: Base) -> None:
     settings = replace(SETTINGS, cluster="c" * 32, workers=Workers(disk=12, packages=packages))
     made_of = recipe(settings, replace(BASE, system=system), build(), "b" * 63)
     request = launch_request(settings, made_of, BUILT, "sg-workers")
-    assert len(request["UserData"].encode()) < 16_384 / 2
+    assert len(request["UserData"].encode()) < 16_384 * 2 / 3
     _, content = packages_object(packages)
     assert json.loads(content) == list(packages)
 

@@ -1,13 +1,16 @@
 """What the builder does to its disk, part by part, on a directory in place of the disk."""
 
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -98,19 +101,86 @@ def test_the_whole(root: Path, programs: Programs) -> None:
     assert (libraries / "worker/boot.py").is_file()
     assert (libraries / "worker/jupyter/labconfig/page_config.json").is_file()
     assert not (root / start.BUNDLE.lstrip("/")).exists()
-    for left in (start.CONFIG, start.START, start.FETCH, setup.PACKAGES):
+    left_over = (
+        start.CONFIG,
+        start.START,
+        start.FETCH,
+        start.FETCH_REQUIREMENTS,
+        setup.PACKAGES,
+        setup.CONSTRAINTS,
+    )
+    for left in left_over:
         assert not start.at(root, left).exists()
     assert programs.of("cloud-init", "clean")
 
 
-def test_packages_are_installed_together_so_that_pip_sees_what_does_not_fit(
+def test_what_we_install_is_locked_and_the_operators_packages_come_on_top(
     root: Path, programs: Programs
 ) -> None:
     set_up(root, programs)
-    [install] = programs.of("install", "-r")
-    requirements = install[install.index("-r") + 1]
-    assert requirements.endswith("bootstrap/worker/image-requirements.txt")
-    assert install[-2:] == ("numpy>=2", "pandas")
+    first, locked, on_top = programs.of("install")
+    assert set(start.LOCKED) <= set(first) & set(locked)
+    assert first[-1] == str(start.at(root, start.FETCH_REQUIREMENTS))
+    assert locked[-1].endswith("bootstrap/worker/image-requirements.txt")
+    assert on_top[-3:] == (str(start.at(root, setup.CONSTRAINTS)), "numpy>=2", "pandas")
+
+
+def wheel(directory: Path, name: str, version: str, *needs: str) -> Path:
+    """A package without content."""
+    path = directory / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    metadata = [
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}",
+        *(f"Requires-Dist: {one}" for one in needs),
+    ]
+    with ZipFile(path, "w") as archive:
+        archive.writestr(f"{info}/METADATA", "\n".join(metadata) + "\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("package", "fits"),
+    [("theirs", True), ("theirs-older", True), ("theirs-newer", False), ("ours>=2", False)],
+)
+def test_an_operators_package_never_changes_a_locked_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, fits: bool
+) -> None:
+    """With the real pip: newer versions are there, and pip would take them."""
+    wheels, venv = tmp_path / "wheels", tmp_path / "opt/cloudjhub"
+    wheels.mkdir()
+    locked = wheel(wheels, "ours", "1.0")
+    wheel(wheels, "ours", "2.0")
+    wheel(wheels, "theirs", "1.0", "ours")
+    wheel(wheels, "theirs_older", "1.0", "ours<2")
+    wheel(wheels, "theirs_newer", "1.0", "ours>=2")
+    worker = tmp_path / "opt/cloudjhub/bundle/bootstrap/worker"
+    worker.mkdir(parents=True)
+    hash_of = hashlib.sha256(locked.read_bytes()).hexdigest()
+    (worker / "image-requirements.txt").write_text(f"ours==1.0 --hash=sha256:{hash_of}\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    python = str(venv / "bin/python")
+    start.pip_install(python, start.run, *start.LOCKED, "-r", str(worker / "image-requirements.txt"))
+    with nullcontext() if fits else pytest.raises(start.SetupFailed):
+        setup.install_operators(python, [package], tmp_path, start.run)
+    found = start.run(python, "-m", "pip", "freeze")
+    assert "ours==1.0" in found
+    assert ("theirs" in found) == fits
+
+
+def test_a_file_with_another_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel(tmp_path, "ours", "1.0")
+    (tmp_path / "lock.txt").write_text(f"ours==1.0 --hash=sha256:{'0' * 64}\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    with pytest.raises(start.SetupFailed):
+        start.pip_install(
+            str(tmp_path / "venv/bin/python"), start.run, *start.LOCKED, "-r", str(tmp_path / "lock.txt")
+        )
 
 
 def test_what_makes_the_server_slow_goes_before_other_packages_are_seen(
@@ -120,7 +190,7 @@ def test_what_makes_the_server_slow_goes_before_other_packages_are_seen(
     set_up(root, programs)
     [removed] = programs.of("uninstall")
     assert removed[-1] == "rfc3987-syntax"
-    [installed] = programs.of("install", "-r")
+    _, installed, _ = programs.of("install")
     [opened] = programs.of("--system-site-packages")
     order = [programs.asked.index(tuple(one)) for one in (installed, removed, opened)]
     assert order == sorted(order)
@@ -274,7 +344,7 @@ def test_a_start_that_fails_is_one_line_on_the_console_and_powers_off(
 
 def test_nbgrader_and_jupyterlab_are_pinned() -> None:
     """An image is built again with what it was tested with."""
-    lines = (REPOSITORY / "bootstrap/worker/image-requirements.txt").read_text().splitlines()
-    lines += (REPOSITORY / "bootstrap/worker/requirements.txt").read_text().splitlines()
+    lines = (REPOSITORY / "bootstrap/worker/image-requirements.in").read_text().splitlines()
+    lines += (REPOSITORY / "bootstrap/worker/requirements.in").read_text().splitlines()
     pinned = {line.partition("==")[0] for line in lines if "==" in line}
     assert pinned == {"jupyterhub", "jupyterlab", "nbgrader"}

@@ -1,7 +1,10 @@
 """The cluster's Chalice project, and that a failed deployment is noticed."""
 
 import json
+import subprocess
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -33,3 +36,18 @@ def test_a_failed_deployment_is_noticed_and_names_its_log(tmp_path: Path) -> Non
     (tmp_path / ".chalice" / "config.json").write_text("{ not JSON")
     with pytest.raises(StepFailed, match=r"deploy\.log"):
         chalice.deploy(tmp_path, "spring", {}, tmp_path / "deploy.log")
+
+
+def test_a_deployment_installs_exactly_what_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, str] = {}
+
+    def run(_command: list[str], **options: Any) -> CompletedProcess[bytes]:
+        seen.update(options["env"])
+        return CompletedProcess([], 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    chalice.deploy(tmp_path, "spring", {}, tmp_path / "deploy.log")
+    assert (seen["PIP_REQUIRE_HASHES"], seen["PIP_NO_DEPS"]) == ("1", "1")
+    assert b"--hash=sha256:" in chalice.project_files(SCOPE, {})["requirements.txt"]

@@ -62,6 +62,7 @@ def user_data(config: ImageConfig, system: Base) -> str:
             "write_files": [
                 launch.file(start.CONFIG, json.dumps(asdict(config))),
                 launch.program(start.FETCH, fetch),
+                launch.fetch_requirements(start.FETCH_REQUIREMENTS),
                 launch.program(start.START, start),
             ],
             "runcmd": [[PYTHON[system], start.START]],

@@ -8,7 +8,7 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from bootstrap.machines.image.start import (
     BUNDLE,
     CONFIG,
     FETCH,
+    FETCH_REQUIREMENTS,
+    LOCKED,
     START,
     VENV,
     Run,
@@ -30,6 +32,7 @@ from bootstrap.machines.image.start import (
 DONE = "cloudjhub-image: "
 """What follows on the console are the versions in the image, as JSON."""
 PACKAGES = "/opt/cloudjhub/packages.json"
+CONSTRAINTS = "/opt/cloudjhub/constraints.txt"
 SHARED = ("bootstrap/__init__.py", "lifecycle_app/__init__.py", "lifecycle_app/contract.py")
 """What the worker package needs beside itself; it imports nothing else of this repository."""
 REPORTED = ("jupyterlab", "jupyterhub", "nbgrader")
@@ -125,10 +128,11 @@ def set_up(root: Path, run: Run = run) -> dict[str, str]:
     return versions
 
 
-def install(root: Path, packages: Iterable[str], run: Run) -> None:
+def install(root: Path, packages: Sequence[str], run: Run) -> None:
     """JupyterLab, nbgrader, the operator's packages and the worker package, compiled: its user may not write here."""
     python, worker = str(at(root, VENV) / "bin/python"), at(root, BUNDLE) / "bootstrap/worker"
-    pip_install(python, run, "-r", str(worker / "image-requirements.txt"), *packages)
+    pip_install(python, run, *LOCKED, "-r", str(worker / "image-requirements.txt"))
+    install_operators(python, packages, root, run)
     run(python, "-m", "pip", "uninstall", "--yes", "--disable-pip-version-check", *SLOW)
     for libraries in at(root, VENV).glob("lib/python3*/site-packages"):
         shutil.copytree(worker, libraries / "bootstrap/worker", dirs_exist_ok=True)
@@ -137,6 +141,13 @@ def install(root: Path, packages: Iterable[str], run: Run) -> None:
             shutil.copy(at(root, BUNDLE) / file, libraries / file)
     # Some packages contain templates that are not Python: files that cannot be compiled are ignored.
     run(python, "-m", "compileall", "-q", "-j", "0", str(at(root, VENV) / "lib"), check=False)
+
+
+def install_operators(python: str, packages: Sequence[str], root: Path, run: Run) -> None:
+    """The packages of `workers.packages`, without hashes: pip refuses what needs another version of a locked one."""
+    write(root, CONSTRAINTS, run(python, "-m", "pip", "freeze", "--all"))
+    if packages:
+        pip_install(python, run, "--constraint", str(at(root, CONSTRAINTS)), *packages)
 
 
 def open_to_users_packages(root: Path, run: Run) -> None:
@@ -202,7 +213,7 @@ def reported(packages: Iterable[Mapping[str, str]], root: Path) -> dict[str, str
 def clean(root: Path, run: Run) -> None:
     """Remove everything that identifies the builder."""
     write(root, "/etc/cloud/cloud.cfg.d/99-cloudjhub.cfg", json.dumps(CLOUD_INIT) + "\n")
-    for left in (CONFIG, START, FETCH, PACKAGES):
+    for left in (CONFIG, START, FETCH, FETCH_REQUIREMENTS, PACKAGES, CONSTRAINTS):
         at(root, left).unlink(missing_ok=True)
     shutil.rmtree(at(root, BUNDLE), ignore_errors=True)
     for key in at(root, "/etc/ssh").glob("ssh_host_*"):

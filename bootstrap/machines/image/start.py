@@ -15,10 +15,13 @@ FAILED = "cloudjhub-image-failed: "
 CONFIG = "/etc/cloudjhub/image.json"
 START = "/var/lib/cloudjhub/start.py"
 FETCH = "/var/lib/cloudjhub/fetch.py"
+FETCH_REQUIREMENTS = "/var/lib/cloudjhub/fetch-requirements.txt"
 VENV = "/opt/cloudjhub"
 BUNDLE = "/opt/cloudjhub/bundle"
 SETUP = "bootstrap.machines.image.setup"
 OLDEST = (3, 11)
+LOCKED = ("--require-hashes", "--only-binary", ":all:")
+"""pip installs exactly the files of a lock, and runs no code of theirs."""
 
 Run = Callable[..., str]
 
@@ -44,7 +47,7 @@ def fetch_bundle(root: Path, run: Run = run) -> None:
         raise SetupFailed(f"Python {platform.python_version()} is too old: name a base with 3.11 or newer")
     python = str(at(root, VENV) / "bin/python")
     run(sys.executable, "-m", "venv", str(at(root, VENV)))
-    pip_install(python, run, "--upgrade", "pip", "boto3")
+    pip_install(python, run, *LOCKED, "-r", str(at(root, FETCH_REQUIREMENTS)))
     run(python, str(at(root, FETCH)), str(at(root, CONFIG)))
 
 

@@ -42,6 +42,7 @@ PACKAGED_CADDY = "caddy.service"
 MOUNT = "var-lib-cloudjhub.mount"
 CERTIFICATE_UNIT, CERTIFICATE_TIMER = "cloudjhub-certificate.service", "cloudjhub-certificate.timer"
 FETCH, INSTALL_PACKAGES = SETTINGS / "fetch.py", SETTINGS / "install_packages.py"
+FETCH_REQUIREMENTS = SETTINGS / "fetch-requirements.txt"
 
 PROXY_ADDRESS, PROXY_PORT = "127.0.0.1", 8000
 """Where the proxy listens behind Caddy."""
@@ -51,7 +52,6 @@ CADDY_ADMIN = "unix//run/caddy/admin.sock"
 YEAR = 31_536_000
 
 FIXED: Mapping[str, object] = {
-    "boto3": "boto3==1.44.5",
     "caddy_admin": CADDY_ADMIN,
     "caddy_state": CADDY_STATE,
     "caddy_user": CADDY_USER,
@@ -59,6 +59,7 @@ FIXED: Mapping[str, object] = {
     "config": CONFIG_PATH,
     "config_variable": CONFIG_VARIABLE,
     "fetch": FETCH,
+    "fetch_requirements": FETCH_REQUIREMENTS,
     "hub_state": HUB_STATE,
     "hub_user": HUB_USER,
     "install_packages": INSTALL_PACKAGES,

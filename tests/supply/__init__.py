@@ -1,0 +1,1 @@
+"""Others' packages: lock files (`make lock`) and known vulnerabilities (`make audit`)."""
