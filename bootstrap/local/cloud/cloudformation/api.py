@@ -10,7 +10,8 @@ from werkzeug import Response
 
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.cloudformation.change_sets import resource_changes
-from bootstrap.local.cloud.cloudformation.engine import KINDS, Engine
+from bootstrap.local.cloud.cloudformation.engine import Engine
+from bootstrap.local.cloud.cloudformation.kinds import KINDS
 from bootstrap.local.cloud.cloudformation.model import ChangeSet, Stack, Template
 from bootstrap.local.cloud.cloudformation.resolving import creation_order
 from bootstrap.local.cloud.emulator import Emulator

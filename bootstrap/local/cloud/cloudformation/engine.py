@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -12,10 +12,9 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.aws.errors import code_of
-from bootstrap.local.cloud.cloudformation import ec2_resources as ec2
-from bootstrap.local.cloud.cloudformation import other_resources as other
+from bootstrap.local.cloud.cloudformation.kinds import KINDS
 from bootstrap.local.cloud.cloudformation.model import STACK_TYPE, Made, Stack, StackEvent, Template
-from bootstrap.local.cloud.cloudformation.provider import Client, Provider
+from bootstrap.local.cloud.cloudformation.provider import Client
 from bootstrap.local.cloud.cloudformation.resolving import creation_order, deletion_order, resolve
 from bootstrap.local.cloud.emulator import Emulator
 
@@ -25,31 +24,6 @@ LOG_GROUP = "AWS::Logs::LogGroup"
 LOOK = 0.2
 ATTEMPTS, BETWEEN_ATTEMPTS = 20, 0.5
 """CloudFormation tries a deletion again while something still depends on the resource."""
-
-
-KINDS: Mapping[str, Provider] = {
-    "AWS::DynamoDB::Table": other.Table(),
-    "AWS::EC2::EIP": ec2.Address(),
-    "AWS::EC2::EIPAssociation": ec2.AddressAssociation(),
-    "AWS::EC2::InternetGateway": ec2.INTERNET_GATEWAY,
-    "AWS::EC2::NatGateway": ec2.NatGateway(),
-    "AWS::EC2::NetworkInterface": ec2.INTERFACE,
-    "AWS::EC2::Route": ec2.Route(),
-    "AWS::EC2::RouteTable": ec2.ROUTE_TABLE,
-    "AWS::EC2::SecurityGroup": ec2.SECURITY_GROUP,
-    "AWS::EC2::SecurityGroupIngress": ec2.Ingress(),
-    "AWS::EC2::Subnet": ec2.SUBNET,
-    "AWS::EC2::SubnetRouteTableAssociation": ec2.SubnetRoutes(),
-    "AWS::EC2::VPC": ec2.VPC,
-    "AWS::EC2::VPCEndpoint": ec2.Endpoint(),
-    "AWS::EC2::VPCGatewayAttachment": ec2.GatewayAttachment(),
-    "AWS::IAM::InstanceProfile": other.InstanceProfile(),
-    "AWS::IAM::Role": other.Role(),
-    "AWS::Logs::LogGroup": other.LogGroup(),
-    "AWS::S3::Bucket": other.Bucket(),
-    "AWS::S3::BucketPolicy": other.BucketPolicy(),
-}
-"""The kinds of resources that stacks may hold here."""
 
 
 class ResourceFailed(Exception):
@@ -179,8 +153,8 @@ class Engine:
             made = self._changed(there, kind, properties) if there else None
             is_new = made is None
             if made is None:
-                created = KINDS[kind].create(self._client, properties, tags)
-                made = Made(kind, created.physical_id, definition, properties, created.attributes)
+                physical_id, attributes = KINDS[kind].create(self._client, properties, tags)
+                made = Made(kind, physical_id, definition, properties, attributes)
         except (BotoCoreError, ClientError, ValueError, KeyError) as error:
             self._tell_resource(stack, logical, kind, f"{verb}_FAILED", str(error))
             raise ResourceFailed(
@@ -197,7 +171,7 @@ class Engine:
         """The resource with its new properties; None where it must be replaced."""
         if there.type != kind:
             return None
-        is_changed = KINDS[kind].change(self._client, there.physical_id, there.properties, properties)
+        is_changed = KINDS[kind].change(self._client, there, properties)
         return there if is_changed else None
 
     def _clean(self, stack: Stack) -> None:
@@ -230,7 +204,7 @@ class Engine:
         self._tell_resource(stack, logical, made.type, "DELETE_IN_PROGRESS")
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                KINDS[made.type].delete(self._client, made.physical_id, made.properties)
+                KINDS[made.type].delete(self._client, made)
                 break
             except (BotoCoreError, ClientError, ValueError) as error:
                 if _is_gone(error):

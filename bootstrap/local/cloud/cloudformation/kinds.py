@@ -1,0 +1,256 @@
+"""The kinds of resources that stacks may hold here, and what their creation and change need beyond one call."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bootstrap.local.cloud.cloudformation.model import Made
+from bootstrap.local.cloud.cloudformation.provider import Kind, Properties, differing, renamed, with_name
+
+DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+"""Of a security group's rule; moto takes any."""
+TARGETS = ("GatewayId", "NatGatewayId", "NetworkInterfaceId")
+"""Where a route can lead."""
+
+
+def _set_up_vpc(ec2: Any, vpc: str, _: Properties, after: Properties) -> None:
+    for name in ("EnableDnsSupport", "EnableDnsHostnames"):
+        ec2.modify_vpc_attribute(VpcId=vpc, **{name: {"Value": bool(after.get(name))}})
+
+
+def _set_up_subnet(ec2: Any, subnet: str, _: Properties, after: Properties) -> None:
+    wanted = {"Value": bool(after.get("MapPublicIpOnLaunch"))}
+    ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch=wanted)
+
+
+def _set_up_interface(ec2: Any, interface: str, _: Properties, after: Properties) -> None:
+    check = {"Value": bool(after.get("SourceDestCheck", True))}
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, SourceDestCheck=check)
+    groups = list(after.get("GroupSet", []))
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=groups)
+
+
+def _delete_nat_gateway(ec2: Any, made: Made) -> None:
+    """Its network interface goes with it, which moto leaves."""
+    (found,) = ec2.describe_nat_gateways(NatGatewayIds=[made.physical_id])["NatGateways"]
+    ec2.delete_nat_gateway(NatGatewayId=made.physical_id)
+    for address in found["NatGatewayAddresses"]:
+        ec2.delete_network_interface(NetworkInterfaceId=address["NetworkInterfaceId"])
+
+
+def _delete_endpoint(ec2: Any, made: Made) -> None:
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[made.physical_id])
+
+
+def _refuse_second_route(ec2: Any, properties: Properties) -> None:
+    """EC2 refuses a second one to the same destination; moto would replace the first."""
+    destination = properties["DestinationCidrBlock"]
+    (found,) = ec2.describe_route_tables(RouteTableIds=[properties["RouteTableId"]])["RouteTables"]
+    if any(route.get("DestinationCidrBlock") == destination for route in found["Routes"]):
+        raise ValueError(f"The route identified by {destination} already exists. (RouteAlreadyExists)")
+
+
+def _lead_route(ec2: Any, _: str, before: Properties, after: Properties) -> None:
+    if before:
+        ec2.replace_route(**after)
+
+
+def _check_rule(_: Any, properties: Properties) -> None:
+    if not DESCRIPTION.fullmatch(properties.get("Description", "")):
+        raise ValueError(
+            "Invalid rule description. Valid descriptions are strings less than 256 characters from the following "
+            "set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$* (InvalidParameterValue)"
+        )
+
+
+def _rule(properties: Properties) -> Properties:
+    """A group and one of its rules, as EC2's calls take them."""
+    why = {name: properties[name] for name in ("Description",) if name in properties}
+    if "CidrIp" in properties:
+        source = {"IpRanges": [{"CidrIp": properties["CidrIp"], **why}]}
+    else:
+        source = {"UserIdGroupPairs": [{"GroupId": properties["SourceSecurityGroupId"], **why}]}
+    ports = {name: properties[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in properties}
+    return {"GroupId": properties["GroupId"], "IpPermissions": [{**ports, **source}]}
+
+
+def _set_up_table(dynamodb: Any, name: str, before: Properties, after: Properties) -> None:
+    changed = differing(before, after)
+    if before and "DeletionProtectionEnabled" in changed:
+        wanted = bool(after.get("DeletionProtectionEnabled"))
+        dynamodb.update_table(TableName=name, DeletionProtectionEnabled=wanted)
+    for part, update in (
+        ("PointInTimeRecoverySpecification", dynamodb.update_continuous_backups),
+        ("TimeToLiveSpecification", dynamodb.update_time_to_live),
+    ):
+        if part in changed and part in after:
+            update(TableName=name, **{part: after[part]})
+
+
+def _set_up_bucket(s3: Any, name: str, _: Properties, after: Properties) -> None:
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": after.get("Tags", [])})
+    if wanted := after.get("BucketEncryption"):
+        rules = [
+            {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
+            for rule in wanted["ServerSideEncryptionConfiguration"]
+        ]
+        s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
+    if wanted := after.get("LifecycleConfiguration"):
+        rules = [
+            {"Filter": {"Prefix": ""}, **{"ID" if k == "Id" else k: v for k, v in rule.items()}}
+            for rule in wanted["Rules"]
+        ]
+        s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+    for part, put in (
+        ("PublicAccessBlockConfiguration", s3.put_public_access_block),
+        ("OwnershipControls", s3.put_bucket_ownership_controls),
+        ("VersioningConfiguration", s3.put_bucket_versioning),
+    ):
+        if part in after:
+            put(Bucket=name, **{part: after[part]})
+
+
+def _set_up_bucket_policy(s3: Any, bucket: str, before: Properties, after: Properties) -> None:
+    if before:
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(after["PolicyDocument"]))
+
+
+def _set_up_log_group(logs: Any, name: str, _: Properties, after: Properties) -> None:
+    logs.put_retention_policy(logGroupName=name, retentionInDays=after["RetentionInDays"])
+
+
+def _set_up_role(iam: Any, name: str, before: Properties, after: Properties) -> None:
+    if before:
+        trust = json.dumps(after["AssumeRolePolicyDocument"])
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+    wanted = {one["PolicyName"]: json.dumps(one["PolicyDocument"]) for one in after.get("Policies", [])}
+    for one in before.get("Policies", []):
+        if one["PolicyName"] not in wanted:
+            iam.delete_role_policy(RoleName=name, PolicyName=one["PolicyName"])
+    for policy, document in wanted.items():
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=document)
+
+
+def _delete_role(iam: Any, made: Made) -> None:
+    for one in made.properties.get("Policies", []):
+        iam.delete_role_policy(RoleName=made.physical_id, PolicyName=one["PolicyName"])
+    iam.delete_role(RoleName=made.physical_id)
+
+
+def _set_up_profile(iam: Any, name: str, _: Properties, after: Properties) -> None:
+    for role in after["Roles"]:
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
+
+
+def _delete_profile(iam: Any, made: Made) -> None:
+    for role in made.properties["Roles"]:
+        iam.remove_role_from_instance_profile(InstanceProfileName=made.physical_id, RoleName=role)
+    iam.delete_instance_profile(InstanceProfileName=made.physical_id)
+
+
+KINDS: Mapping[str, Kind] = {
+    "AWS::DynamoDB::Table": Kind(
+        service="dynamodb", create_by="create_table", ref="{TableName}",
+        attributes={"Arn": "{answer[TableDescription][TableArn]}"},
+        delete_by="delete_table", delete_with=("TableName",), set_up=_set_up_table,
+        changeable=frozenset(
+            {"PointInTimeRecoverySpecification", "DeletionProtectionEnabled", "TimeToLiveSpecification"}
+        ),
+    ),
+    "AWS::EC2::EIP": Kind(
+        service="ec2", create_by="allocate_address", tag_type="elastic-ip", ref="{answer[PublicIp]}",
+        attributes={"AllocationId": "{answer[AllocationId]}", "PublicIp": "{answer[PublicIp]}"},
+        delete_by="release_address", delete_with=("AllocationId",),
+    ),
+    "AWS::EC2::EIPAssociation": Kind(
+        service="ec2", create_by="associate_address", ref="{answer[AssociationId]}",
+        delete_by="disassociate_address", delete_with=("AssociationId",),
+    ),
+    "AWS::EC2::InternetGateway": Kind(
+        service="ec2", create_by="create_internet_gateway", tag_type="internet-gateway",
+        ref="{answer[InternetGateway][InternetGatewayId]}",
+        delete_by="delete_internet_gateway", delete_with=("InternetGatewayId",),
+    ),
+    "AWS::EC2::NatGateway": Kind(
+        service="ec2", create_by="create_nat_gateway", tag_type="natgateway",
+        ref="{answer[NatGateway][NatGatewayId]}", delete_by=_delete_nat_gateway,
+    ),
+    "AWS::EC2::NetworkInterface": Kind(
+        service="ec2", create_by="create_network_interface", tag_type="network-interface",
+        ref="{answer[NetworkInterface][NetworkInterfaceId]}",
+        attributes={"PrimaryPrivateIpAddress": "{answer[NetworkInterface][PrivateIpAddress]}"},
+        request=renamed(GroupSet="Groups"),
+        set_up=_set_up_interface, changeable=frozenset({"SourceDestCheck", "GroupSet"}),
+        delete_by="delete_network_interface", delete_with=("NetworkInterfaceId",),
+    ),
+    "AWS::EC2::Route": Kind(
+        service="ec2", create_by="create_route", ref="{RouteTableId}|{DestinationCidrBlock}",
+        check=_refuse_second_route, set_up=_lead_route, changeable=frozenset(TARGETS),
+        delete_by="delete_route", delete_with=("RouteTableId", "DestinationCidrBlock"),
+    ),
+    "AWS::EC2::RouteTable": Kind(
+        service="ec2", create_by="create_route_table", tag_type="route-table",
+        ref="{answer[RouteTable][RouteTableId]}", delete_by="delete_route_table", delete_with=("RouteTableId",),
+    ),
+    "AWS::EC2::SecurityGroup": Kind(
+        service="ec2", create_by="create_security_group", tag_type="security-group", ref="{answer[GroupId]}",
+        attributes={"GroupId": "{answer[GroupId]}"},
+        request=with_name("GroupName", GroupDescription="Description"),
+        delete_by="delete_security_group", delete_with=("GroupId",),
+    ),
+    "AWS::EC2::SecurityGroupIngress": Kind(
+        service="ec2", create_by="authorize_security_group_ingress",
+        ref="{answer[SecurityGroupRules][0][SecurityGroupRuleId]}", check=_check_rule, request=_rule,
+        delete_by="revoke_security_group_ingress", delete_with=("GroupId", "IpPermissions"),
+    ),
+    "AWS::EC2::Subnet": Kind(
+        service="ec2", create_by="create_subnet", tag_type="subnet", ref="{answer[Subnet][SubnetId]}",
+        set_up=_set_up_subnet, changeable=frozenset({"MapPublicIpOnLaunch"}),
+        delete_by="delete_subnet", delete_with=("SubnetId",),
+    ),
+    "AWS::EC2::SubnetRouteTableAssociation": Kind(
+        service="ec2", create_by="associate_route_table", ref="{answer[AssociationId]}",
+        delete_by="disassociate_route_table", delete_with=("AssociationId",),
+    ),
+    "AWS::EC2::VPC": Kind(
+        service="ec2", create_by="create_vpc", tag_type="vpc", ref="{answer[Vpc][VpcId]}",
+        set_up=_set_up_vpc, changeable=frozenset({"EnableDnsSupport", "EnableDnsHostnames"}),
+        delete_by="delete_vpc", delete_with=("VpcId",),
+    ),
+    "AWS::EC2::VPCEndpoint": Kind(
+        service="ec2", create_by="create_vpc_endpoint", tag_type="vpc-endpoint",
+        ref="{answer[VpcEndpoint][VpcEndpointId]}", delete_by=_delete_endpoint,
+    ),
+    "AWS::EC2::VPCGatewayAttachment": Kind(
+        service="ec2", create_by="attach_internet_gateway", ref="IGW|{VpcId}",
+        delete_by="detach_internet_gateway", delete_with=("InternetGatewayId", "VpcId"),
+    ),
+    "AWS::IAM::InstanceProfile": Kind(
+        service="iam", create_by="create_instance_profile", ref="{InstanceProfileName}",
+        attributes={"Arn": "{answer[InstanceProfile][Arn]}"}, set_up=_set_up_profile, delete_by=_delete_profile,
+    ),
+    "AWS::IAM::Role": Kind(
+        service="iam", create_by="create_role", ref="{RoleName}", attributes={"Arn": "{answer[Role][Arn]}"},
+        set_up=_set_up_role, changeable=frozenset({"AssumeRolePolicyDocument", "Policies"}), delete_by=_delete_role,
+    ),
+    "AWS::Logs::LogGroup": Kind(
+        service="logs", create_by="create_log_group", ref="{LogGroupName}",
+        set_up=_set_up_log_group, changeable=frozenset({"RetentionInDays"}),
+        delete_by="delete_log_group", delete_with=("logGroupName",),
+    ),
+    "AWS::S3::Bucket": Kind(
+        service="s3", create_by="create_bucket", ref="{BucketName}", request=renamed(BucketName="Bucket"),
+        attributes={"Arn": "arn:aws:s3:::{BucketName}"}, set_up=_set_up_bucket,
+        changeable=frozenset(
+            {"BucketEncryption", "PublicAccessBlockConfiguration", "OwnershipControls", "VersioningConfiguration",
+             "LifecycleConfiguration"}
+        ),
+        delete_by="delete_bucket", delete_with=("Bucket",),
+    ),
+    "AWS::S3::BucketPolicy": Kind(
+        service="s3", create_by="put_bucket_policy", ref="{Bucket}", request=renamed(PolicyDocument="Policy"),
+        set_up=_set_up_bucket_policy, changeable=frozenset({"PolicyDocument"}),
+        delete_by="delete_bucket_policy", delete_with=("Bucket",),
+    ),
+}  # fmt: skip
