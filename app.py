@@ -52,6 +52,7 @@ EARLY_TRIES, EARLY_PAUSE = 3, 3.0
 
 @app.on_cw_event({"source": [EC2_SOURCE], "detail-type": [EC2_STATE_CHANGE]})
 def record_state(event: CloudWatchEvent) -> object:
+    """EC2 reports a new state of an instance: the worker's record follows."""
     return handled(
         lambda now: use_cases.record_state(wired(), events.state_change(accepted(event, now)), now)
     )
@@ -68,6 +69,7 @@ def record_state(event: CloudWatchEvent) -> object:
     }
 )
 def idle_alarm(event: CloudWatchEvent) -> object:
+    """A worker's alarm is in ALARM: it is stopped if its policy says so."""
     return handled(
         lambda now: use_cases.idle_alarm(
             wired(), events.idle_alarm(accepted(event, now), wired().cluster), now
@@ -83,6 +85,7 @@ def idle_alarm(event: CloudWatchEvent) -> object:
     }
 )
 def stop_requested(event: CloudWatchEvent) -> object:
+    """The hub or an operator wants a worker stopped."""
     return handled(
         lambda now: use_cases.stop_requested(
             wired(), events.stop_request(accepted(event, now), wired().cluster), now
@@ -92,16 +95,19 @@ def stop_requested(event: CloudWatchEvent) -> object:
 
 @app.schedule(deployed.record_schedule)
 def record_activity(_: CloudWatchEvent) -> object:
+    """Writes what each running worker last reported into its record."""
     return handled(lambda now: use_cases.record_activity(wired(), now))
 
 
 @app.schedule(deployed.sweep_schedule)
 def sweep(event: CloudWatchEvent) -> object:
+    """Decides about every worker that is due: finds what alarms missed. Ends early rather than run out of time."""
     return handled(lambda _: use_cases.sweep(wired(), lambda: is_time_left(event)))
 
 
 @app.schedule(deployed.reconcile_schedule)
 def reconcile(event: CloudWatchEvent) -> object:
+    """Compares records, EC2 and alarms, and repairs what events have missed."""
     return handled(lambda now: use_cases.reconcile(wired(), now, lambda: is_time_left(event)))
 
 

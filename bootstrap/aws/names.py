@@ -22,10 +22,12 @@ class Location(Protocol):
     """Where a cluster is."""
 
     @property
-    def account(self) -> str: ...
+    def account(self) -> str:
+        """The account's number, or "*" in a policy."""
 
     @property
-    def region(self) -> str: ...
+    def region(self) -> str:
+        """Like eu-central-1, or "*" in a policy."""
 
 
 def network_stack(network: str) -> str:
@@ -92,7 +94,7 @@ def rule(function: str) -> str:
 
 
 def function_log_group(function: str) -> str:
-    """A function's log group."""
+    """The log group that Lambda gives a function."""
     return f"/aws/lambda/{function}"
 
 

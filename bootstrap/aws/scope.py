@@ -42,12 +42,15 @@ class Scope:
         return f"arn:{self.partition}:ec2:{self.region}::{resource}"
 
     def table(self, name: str) -> str:
+        """The ARN of one of the cluster's tables."""
         return self.arn("dynamodb", f"table/{names.table(self.cluster, name)}")
 
     def indexes(self, name: str) -> str:
+        """All indexes of a table."""
         return f"{self.table(name)}/index/*"
 
     def parameter(self, name: str) -> str:
+        """The ARN of one of the cluster's parameters; the name may end in `*`."""
         return self.arn("ssm", f"parameter/cloudjhub/{self.cluster}/{name}")
 
     def bundles(self) -> str:

@@ -88,8 +88,10 @@ class Aws:
 
     @property
     def account(self) -> str:
+        """The number of the account that the credentials belong to."""
         return self.caller.split(":")[4]
 
     @property
     def partition(self) -> str:
+        """`aws`, `aws-cn` or `aws-us-gov`."""
         return self.caller.split(":")[1]

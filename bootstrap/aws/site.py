@@ -21,6 +21,7 @@ class Site:
 
     @property
     def cluster(self) -> str:
+        """The cluster's name."""
         return self.settings.cluster
 
     @property

@@ -32,11 +32,14 @@ class Reporter(Protocol):
         """The step's report. It raises Interrupted once `interrupt` was called, so that the step ends in order."""
         ...
 
-    def done(self, step: str) -> None: ...
+    def done(self, step: str) -> None:
+        """The step is complete."""
 
-    def failed(self, step: str, error: BaseException) -> None: ...
+    def failed(self, step: str, error: BaseException) -> None:
+        """The step ended with this error."""
 
-    def interrupt(self) -> None: ...
+    def interrupt(self) -> None:
+        """Make every step end at its next report."""
 
 
 def steps() -> Iterator[Step]:

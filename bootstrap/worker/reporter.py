@@ -34,7 +34,8 @@ HIGH_RESOLUTION_BELOW = timedelta(seconds=60)
 class MetricSink(Protocol):
     """The part of boto3's CloudWatch client that is used."""
 
-    def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> Any: ...  # noqa: N803 (AWS's names)
+    def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> Any:  # noqa: N803 (AWS's names)
+        """Sends up to MAX_METRICS datapoints. Raises botocore's errors."""
 
 
 def metric_data(observation: Observation, instance_id: str, report_period: timedelta) -> list[dict[str, Any]]:
@@ -137,11 +138,14 @@ def phase(instance_id: str) -> float:
 class Server(Protocol):
     """What the reporter uses of the Jupyter server."""
 
-    def busy_kernels(self) -> frozenset[str]: ...
+    def busy_kernels(self) -> frozenset[str]:
+        """The ids of the kernels that run something."""
 
-    def terminals(self) -> Mapping[str, int]: ...
+    def terminals(self) -> Mapping[str, int]:
+        """The process id of each terminal's shell, by the terminal's name."""
 
-    def last_interaction(self) -> Interaction | None: ...
+    def last_interaction(self) -> Interaction | None:
+        """What a user last did, None before anything."""
 
 
 class Reporter:

@@ -71,6 +71,7 @@ class EndingAdapter(HTTPAdapter):
         super().__init__(pool_maxsize=AT_ONCE)
 
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        """Pools whose connections read by `EndingReader`, with this adapter's TLS context."""
         super().init_poolmanager(*args, **(more | self._tls))
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
@@ -92,6 +93,7 @@ class EndingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        """Bytes read, within what is left of the time. Raises TimeoutError."""
         if self._ends is not None:
             left = self._ends - self._clock()
             if left <= 0:

@@ -24,7 +24,7 @@ V = TypeVar("V", Worker, Entry)
 
 
 def log_bad(bad: BadRecord) -> None:
-    """Logs it."""
+    """A record that cannot be used is an error in the log: the operator has to correct it."""
     log.error("%s", bad)
 
 

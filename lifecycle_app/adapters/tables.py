@@ -49,11 +49,13 @@ class InstantAttribute(Attribute[datetime]):
     attr_type = NUMBER
 
     def serialize(self, value: datetime) -> str:
+        """Epoch seconds with microseconds. Raises ValueError for a naive time."""
         if value.tzinfo is None:
             raise ValueError(f"naive time: {value!r}")
         return f"{value.timestamp():.6f}"
 
     def deserialize(self, value: str) -> datetime:
+        """The time, in UTC. Raises ValueError for one outside EARLIEST and LATEST."""
         seconds = float(value)
         if not EARLIEST.timestamp() <= seconds < LATEST.timestamp():
             raise ValueError(f"{value[:40]} is not a time between {EARLIEST.year} and {LATEST.year}")
@@ -70,6 +72,7 @@ class CountAttribute(Attribute[int]):
         return str(value)
 
     def deserialize(self, value: str) -> int:
+        """The count. Raises ValueError below `least`, above HIGHEST, and for fractions."""
         count = float(value)
         if not (self.least <= count <= HIGHEST and count.is_integer()):
             raise ValueError(f"{value[:40]} is not a count")
@@ -91,6 +94,7 @@ class StateAttribute(Attribute[State]):
         return value.value
 
     def deserialize(self, value: str) -> State:
+        """The state. Raises ValueError with the known ones."""
         if value not in set(State):
             raise ValueError(f"{value[:40]!r} is not one of {', '.join(State)}")
         return State(value)
@@ -100,6 +104,7 @@ class InstanceIdAttribute(UnicodeAttribute):
     """An instance's id, such that AWS can be asked for it together with others."""
 
     def deserialize(self, value: str) -> str:
+        """The id. Raises ValueError for what EC2 would refuse a whole call for."""
         if not INSTANCE_ID.match(value):
             raise ValueError(f"{value[:40]!r} is not an instance id")
         return value
@@ -109,6 +114,7 @@ class GroupsAttribute(ListAttribute[Any]):
     """Names of groups."""
 
     def deserialize(self, value: list[Mapping[str, Any]]) -> list[str]:
+        """The names. Raises ValueError for an empty or overlong one."""
         if not all(STRING in item and 0 < len(item[STRING]) <= LONGEST_GROUP for item in value):
             raise ValueError("not a list of names")
         return [item[STRING] for item in value]
@@ -118,6 +124,7 @@ class SettingAttribute(UnicodeAttribute):
     """A text. Another type is read as a text that says so, and which is neither JSON nor an id."""
 
     def get_value(self, value: dict[str, Any]) -> str:
+        """The text, or what it is instead."""
         return str(value[STRING]) if STRING in value else f"not text but of DynamoDB's type {_type(value)}"
 
 

@@ -20,47 +20,84 @@ from lifecycle_app.model.worker import Instance, Scan, Worker
 class Store(Protocol):
     """See store.WorkerStore."""
 
-    def get(self, key: str) -> Worker | None: ...
-    def by_instance(self, instance_id: str) -> Worker | None: ...
-    def scan(self) -> Scan: ...
-    def due(self, now: datetime) -> list[Worker]: ...
-    def costing(self) -> list[Worker]: ...
-    def put(self, worker: Worker, now: datetime) -> Worker: ...
-    def add_history(self, entry: Entry) -> None: ...
+    def get(self, key: str) -> Worker | None:
+        """The record as last written, None without one. Raises BadRecord."""
+
+    def by_instance(self, instance_id: str) -> Worker | None:
+        """The worker that has this instance; eventually consistent. Raises BadRecord."""
+
+    def scan(self) -> Scan:
+        """All workers, and the records that cannot be used."""
+
+    def due(self, now: datetime) -> list[Worker]:
+        """Workers that cost money and are due for a check, longest due first."""
+
+    def costing(self) -> list[Worker]:
+        """Workers that are pending, running or stopping."""
+
+    def put(self, worker: Worker, now: datetime) -> Worker:
+        """The worker as written. Raises RecordConflict if its record was written since it was read."""
+
+    def add_history(self, entry: Entry) -> None:
+        """Stores the entry; adding it again changes nothing."""
 
 
 class Settings(Protocol):
     """See settings_store.SettingsStore."""
 
-    def policies(self, scopes: Iterable[str]) -> dict[str, str]: ...
+    def policies(self, scopes: Iterable[str]) -> dict[str, str]:
+        """The JSON of those scopes that have a policy."""
 
 
 class Cloud(Protocol):
     """See ec2.Ec2."""
 
-    def workers(self) -> list[Instance]: ...
-    def named(self, instance_ids: Sequence[str]) -> list[Instance]: ...
-    def knows(self, instance_id: str) -> bool: ...
-    def stop(self, instance_id: str, *, force: bool = False) -> None: ...
+    def workers(self) -> list[Instance]:
+        """All instances with the cluster's tags, terminated ones too. Raises CloudError."""
+
+    def named(self, instance_ids: Sequence[str]) -> list[Instance]:
+        """Those of the instances that EC2 lists as workers; it lists new ones late. Raises CloudError."""
+
+    def knows(self, instance_id: str) -> bool:
+        """Does EC2 list the instance, worker or not? Raises CloudError."""
+
+    def stop(self, instance_id: str, *, force: bool = False) -> None:
+        """Asks EC2 to stop it. Raises StopRejected; another CloudError if it is unknown what EC2 did."""
 
 
 class Metrics(Protocol):
     """See cloudwatch.CloudWatch."""
 
-    def put_idle_alarm(self, instance_id: str, policy: Policy) -> None: ...
-    def delete_idle_alarms(self, instance_ids: Sequence[str]) -> None: ...
-    def idle_alarms(self) -> dict[str, IdleAlarm]: ...
-    def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]: ...
-    def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence: ...
-    def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]: ...
-    def suits(self, alarm: IdleAlarm, policy: Policy) -> bool: ...
+    def put_idle_alarm(self, instance_id: str, policy: Policy) -> None:
+        """Creates or updates the alarm that fires after the policy's idle timeout."""
+
+    def delete_idle_alarms(self, instance_ids: Sequence[str]) -> None:
+        """Deletes these instances' alarms, if they exist."""
+
+    def idle_alarms(self) -> dict[str, IdleAlarm]:
+        """The cluster's idle alarms, by instance."""
+
+    def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
+        """The levels that each worker has reported since then, by instance."""
+
+    def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
+        """What CloudWatch knows of one worker over the time that its policy looks back on."""
+
+    def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]:
+        """The evidence of each instance, by its policy."""
+
+    def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
+        """Is this the alarm for this policy?"""
 
 
 class Hub(Protocol):
     """See hub_client.HubClient."""
 
-    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer: ...
-    def active_users(self) -> list[HubUser]: ...
+    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
+        """Whether the hub releases the claimed worker's server; activity below `counts` does not forbid it."""
+
+    def active_users(self) -> list[HubUser]:
+        """All users with a server that runs or starts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def parts(site: Site) -> Iterator[str]:
 
 
 def remove(site: Site) -> None:
+    """Delete the alarms and the dashboard, as far as they are there."""
     cloudwatch = site.aws.client("cloudwatch")
     found = list(_existing(site))
     if found:

@@ -44,14 +44,17 @@ PATIENCE: Mapping[str, Patience] = {
 
 
 def queue_arn(scope: Scope) -> str:
+    """Where events go that were given up."""
     return scope.arn("sqs", names.dead_letter_queue(scope.cluster))
 
 
 def function_arn(scope: Scope, handler: str) -> str:
+    """The function of one of app.py's handlers."""
     return scope.arn("lambda", f"function:{names.function(scope.cluster, handler)}")
 
 
 def rule_name(scope: Scope, handler: str) -> str:
+    """The EventBridge rule that invokes a handler's function."""
     return names.rule(names.function(scope.cluster, handler))
 
 
@@ -91,6 +94,7 @@ def queue_policy(scope: Scope) -> dict[str, Any]:
 
 
 def queue_tags(scope: Scope) -> dict[str, str]:
+    """By which `down` finds the queue."""
     return {TAG_CLUSTER: scope.cluster}
 
 

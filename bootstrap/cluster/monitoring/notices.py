@@ -11,6 +11,7 @@ from lifecycle_app.contract import TAG_CLUSTER
 
 
 def topic_arn(scope: Scope) -> str:
+    """The topic that the alarms notify."""
     return scope.arn("sns", names.alerts(scope.cluster))
 
 
@@ -41,6 +42,7 @@ def wanted_topic(site: Site) -> str:
 
 
 def is_there(site: Site) -> bool:
+    """Is there such a topic, whatever the settings say?"""
     return _attributes(site) is not None
 
 

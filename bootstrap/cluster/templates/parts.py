@@ -30,10 +30,12 @@ def resource(kind: str, **properties: Any) -> Resource:
 
 
 def ref(logical: str) -> dict[str, str]:
+    """Another resource's id, for CloudFormation to fill in."""
     return {"Ref": logical}
 
 
 def attribute(logical: str, name: str) -> dict[str, list[str]]:
+    """An attribute of another resource, for CloudFormation to fill in."""
     return {"Fn::GetAtt": [logical, name]}
 
 

@@ -20,7 +20,7 @@ Run = Callable[[Sequence[str]], str]
 
 
 def run(command: Sequence[str]) -> str:
-    """As `Run`."""
+    """The output of a command that succeeds. Raises SetupError with the last line of its errors."""
     try:
         done = subprocess.run(list(command), capture_output=True, text=True, check=False)
     except OSError as error:

@@ -107,6 +107,7 @@ def errors(messages: Mapping[str, str]) -> list[str]:
 
 
 def dead_letters(count: int, queue: str) -> list[str]:
+    """`count`: how many events are in the queue."""
     if not count:
         return []
     return [

@@ -145,9 +145,11 @@ class HubLaunches:
         await self._calls.turn(self._launch_pace)
 
     async def pause(self, seconds: float) -> None:
+        """Waits without holding up other workers."""
         await self._calls.pause(seconds)
 
     def clock(self) -> float:
+        """Seconds, for measuring."""
         return time.monotonic()
 
     async def launch(self, key: str) -> str | None:

@@ -34,6 +34,7 @@ class Formation:
         """By ARN. Not kept when the cloud ends: they are read at once."""
 
     def handlers(self) -> Mapping[str, Handler]:
+        """What answers each call, by action."""
         return {
             "CreateChangeSet": self._create_change_set,
             "CreateStack": self._create,

@@ -77,7 +77,7 @@ class Kind:
         return True
 
     def delete(self, client: Client, made: Made) -> None:
-        """Delete it."""
+        """Delete it, by its id or by what it was made with."""
         service = client(self.service)
         if not isinstance(self.delete_by, str):
             self.delete_by(service, made)
