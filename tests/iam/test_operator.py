@@ -17,6 +17,8 @@ from chalice.deploy.planner import PlanStage
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.__main__ import main
 from bootstrap.cluster.policies.operator import operator_policies
+from bootstrap.local.cloud.cloudformation.change_sets import schema_of
+from tests.bootstrap.templates import variants
 from tests.contracts.test_stop_start_places import calls_in
 from tests.iam.linting import findings
 from tests.iam.simulator import ACCOUNT, Context, Question, catalogue, judge
@@ -27,7 +29,7 @@ SCOPE = Scope(cluster="dev", account=ACCOUNT, region=REGION)
 POLICIES = operator_policies(SCOPE)
 MANAGED_LIMIT = 6_144  # characters of a managed policy, without white space
 LONGEST = Scope(cluster="a" * 32, account=ACCOUNT, region="ap-southeast-2", partition="aws-us-gov")
-SERVICES = ("cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "iam", "lambda", "logs", "s3",
+SERVICES = ("cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "freetier", "iam", "lambda", "logs", "s3",
             "service-quotas", "sns", "sqs", "ssm")  # fmt: skip
 # What runs on the machines themselves has their roles; boto3's words for actions that IAM knows by another name.
 ON_MACHINES = {"install_packages.py", "fetch.py", "journal.py", "parameters.py"}
@@ -84,6 +86,140 @@ def test_every_call_of_the_commands_is_allowed() -> None:
     ]
     results = judge(POLICIES, questions)
     assert [action for action, result in zip(called, results, strict=True) if result != "Allowed"] == []
+
+
+# What a resource's handler calls only for properties that no template of ours has.
+FOR_PROPERTIES: Mapping[tuple[str, ...], str] = {
+    ("DynamoDB::Table.ImportSourceSpecification",): "dynamodb:ImportTable dynamodb:DescribeImport "
+    "logs:CreateLogStream logs:PutLogEvents",
+    ("DynamoDB::Table.KinesisStreamSpecification",): "dynamodb:DisableKinesisStreamingDestination "
+    "dynamodb:EnableKinesisStreamingDestination dynamodb:UpdateKinesisStreamingDestination kinesis:DescribeStream "
+    "kinesis:PutRecords",
+    ("DynamoDB::Table.ResourcePolicy",): "dynamodb:DeleteResourcePolicy dynamodb:PutResourcePolicy",
+    ("DynamoDB::Table.ContributorInsightsSpecification",): "dynamodb:UpdateContributorInsights",
+    ("DynamoDB::Table.StreamSpecification",): "dynamodb:AssociateTableReplica dynamodb:CreateTableReplica "
+    "dynamodb:BatchWriteItem dynamodb:DeleteItem iam:CreateServiceLinkedRole",
+    ("DynamoDB::Table.SSESpecification",): "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:Encrypt kms:ListAliases "
+    "kms:RevokeGrant",
+    ("EC2::EIP.TransferAddress",): "ec2:AcceptAddressTransfer",
+    ("EC2::NetworkInterface.Ipv6Addresses", "EC2::NetworkInterface.Ipv6AddressCount"): "ec2:AssignIpv6Addresses "
+    "ec2:UnassignIpv6Addresses",
+    ("EC2::NetworkInterface.PrivateIpAddresses", "EC2::NetworkInterface.SecondaryPrivateIpAddressCount"):
+    "ec2:AssignPrivateIpAddresses ec2:UnassignPrivateIpAddresses",
+    ("EC2::NetworkInterface.PublicIpDnsHostnameTypeSpecification",): "ec2:ModifyPublicIpDnsNameOptions",
+    ("EC2::NatGateway.SecondaryAllocationIds", "EC2::NatGateway.SecondaryPrivateIpAddresses"):
+    "ec2:AssignPrivateNatGatewayAddress ec2:AssociateNatGatewayAddress ec2:DisassociateNatGatewayAddress "
+    "ec2:UnassignPrivateNatGatewayAddress",
+    ("EC2::Subnet.Ipv6CidrBlock",): "ec2:AssociateSubnetCidrBlock ec2:DisassociateSubnetCidrBlock",
+    ("EC2::VPCGatewayAttachment.VpnGatewayId",): "ec2:AttachVpnGateway ec2:DetachVpnGateway",
+    ("EC2::SecurityGroup.SecurityGroupEgress",): "ec2:AuthorizeSecurityGroupEgress ec2:RevokeSecurityGroupEgress "
+    "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
+    ("EC2::VPC.VpcEncryptionControl",): "ec2:CreateVpcEncryptionControl",
+    ("EC2::VPC.InstanceTenancy",): "ec2:ModifyVpcTenancy",
+    ("EC2::VPCEndpoint.ServiceNetworkArn", "EC2::VPCEndpoint.ServiceRegion"):
+    "vpc-lattice:CreateServiceNetworkVpcEndpointAssociation vpc-lattice:DescribeServiceNetworkVpcEndpointAssociation "
+    "vpce:AllowMultiRegion",
+    ("IAM::Role.ManagedPolicyArns",): "iam:AttachRolePolicy iam:DetachRolePolicy",
+    ("IAM::Role.PermissionsBoundary",): "iam:DeleteRolePermissionsBoundary iam:PutRolePermissionsBoundary",
+    ("IAM::Role.Description", "IAM::Role.MaxSessionDuration"): "iam:UpdateRole iam:UpdateRoleDescription",
+    ("Logs::LogGroup.KmsKeyId",): "logs:AssociateKmsKey logs:DisassociateKmsKey",
+    ("Logs::LogGroup.DataProtectionPolicy",): "logs:DeleteDataProtectionPolicy logs:PutDataProtectionPolicy "
+    "logs:CreateLogDelivery firehose:TagDeliveryStream s3:REST.PUT.OBJECT",
+    ("Logs::LogGroup.FieldIndexPolicies",): "logs:DeleteIndexPolicy logs:PutIndexPolicy",
+    ("Logs::LogGroup.ResourcePolicyDocument",): "logs:DeleteResourcePolicy logs:PutResourcePolicy",
+    ("Logs::LogGroup.BearerTokenAuthenticationEnabled",): "logs:PutBearerTokenAuthentication",
+    ("Logs::LogGroup.DeletionProtectionEnabled",): "logs:PutLogGroupDeletionProtection",
+    ("S3::Bucket.AbacStatus",): "s3:PutBucketAbac",
+    ("S3::Bucket.AccelerateConfiguration",): "s3:PutAccelerateConfiguration",
+    ("S3::Bucket.AccessControl",): "s3:PutBucketAcl s3:PutObjectAcl",
+    ("S3::Bucket.AnalyticsConfigurations",): "s3:PutAnalyticsConfiguration s3:DeleteBucketAnalyticsConfiguration",
+    ("S3::Bucket.CorsConfiguration",): "s3:PutBucketCORS s3:DeleteBucketCors",
+    ("S3::Bucket.IntelligentTieringConfigurations",): "s3:PutIntelligentTieringConfiguration",
+    ("S3::Bucket.InventoryConfigurations",): "s3:PutInventoryConfiguration",
+    ("S3::Bucket.LoggingConfiguration",): "s3:PutBucketLogging",
+    ("S3::Bucket.MetadataConfiguration", "S3::Bucket.MetadataTableConfiguration"):
+    "s3:CreateBucketMetadataTableConfiguration s3:DeleteBucketMetadataTableConfiguration "
+    "s3:UpdateBucketMetadataAnnotationTableConfiguration s3:UpdateBucketMetadataInventoryTableConfiguration "
+    "s3:UpdateBucketMetadataJournalTableConfiguration s3tables:CreateNamespace s3tables:CreateTable "
+    "s3tables:CreateTableBucket s3tables:GetTable s3tables:GetTableMetadataLocation s3tables:PutTableBucketPolicy "
+    "s3tables:PutTableEncryption s3tables:PutTablePolicy s3tables:UpdateTableMetadataLocation",
+    ("S3::Bucket.MetricsConfigurations",): "s3:PutMetricsConfiguration s3:DeleteBucketMetricsConfiguration",
+    ("S3::Bucket.NotificationConfiguration",): "s3:PutBucketNotification",
+    ("S3::Bucket.ObjectLockConfiguration", "S3::Bucket.ObjectLockEnabled"): "s3:PutBucketObjectLockConfiguration "
+    "s3:PutObjectLockConfiguration",
+    ("S3::Bucket.ReplicationConfiguration",): "s3:PutReplicationConfiguration s3:PutBucketReplication "
+    "s3:DeleteBucketReplication",
+    ("S3::Bucket.WebsiteConfiguration",): "s3:PutBucketWebsite s3:DeleteBucketWebsite",
+}  # fmt: skip
+# Called when a property that every template of ours has is taken away, which no update does.
+NEVER_REMOVED: Mapping[tuple[str, ...], str] = {
+    ("Logs::LogGroup.RetentionInDays",): "logs:DeleteRetentionPolicy",
+    ("S3::Bucket.BucketEncryption", "S3::Bucket.LifecycleConfiguration"): "s3:DeleteBucketEncryption "
+    "s3:DeleteBucketLifecycle",
+}
+# Words of the schemas that IAM does not know.
+NO_ACTIONS = {"s3:GetObjectMetadata"}
+
+
+def _in_templates() -> dict[str, set[str]]:
+    """The properties that each type of resource has in our templates."""
+    found: dict[str, set[str]] = {}
+    for template in variants().values():
+        for resource in template["Resources"].values():
+            kind = found.setdefault(resource["Type"].removeprefix("AWS::"), set())
+            kind.update(resource.get("Properties", {}))
+    return found
+
+
+def _called_by_handlers() -> set[str]:
+    """Actions that the resources' schemas say CloudFormation calls with the operator's permissions."""
+    return {
+        action
+        for kind in _in_templates()
+        for name, handler in schema_of(f"AWS::{kind}")["handlers"].items()
+        if name != "list"  # which no operation on a stack uses
+        for action in handler.get("permissions", ())
+    }
+
+
+def test_every_call_of_cloudformations_handlers_is_allowed() -> None:
+    exempt = {
+        action
+        for more in (FOR_PROPERTIES, NEVER_REMOVED)
+        for value in more.values()
+        for action in value.split()
+    }
+    called = sorted(_called_by_handlers() - exempt - NO_ACTIONS)
+    assert len(called) > 120
+    questions = [
+        Question(policies=tuple(POLICIES), action=action, resource="*", any_context=True) for action in called
+    ]
+    results = judge(POLICIES, questions)
+    assert [action for action, result in zip(called, results, strict=True) if result != "Allowed"] == []
+
+
+def test_what_handlers_are_not_allowed_is_for_properties_that_no_template_has() -> None:
+    there = {f"{kind}.{name}" for kind, names in _in_templates().items() for name in names}
+    assert [name for names in FOR_PROPERTIES for name in names if name in there] == []
+    assert [name for names in NEVER_REMOVED for name in names if name not in there] == []
+    known = {name for kind in _in_templates() for name in _properties(kind)}
+    assert [name for names in FOR_PROPERTIES for name in names if name not in known] == []
+
+
+def test_no_exemption_is_outdated() -> None:
+    called = _called_by_handlers()
+    exempt = {
+        action
+        for more in (FOR_PROPERTIES, NEVER_REMOVED)
+        for value in more.values()
+        for action in value.split()
+    }
+    assert sorted((exempt | NO_ACTIONS) - called) == []
+
+
+def _properties(kind: str) -> Iterator[str]:
+    for name in schema_of(f"AWS::{kind}")["properties"]:
+        yield f"{kind}.{name}"
 
 
 def _called_by_chalice() -> Iterator[str]:
@@ -261,6 +397,11 @@ LINT_EXCEPTIONS = {
         "RESOURCE_MISMATCH",
         "ssm:GetParameter",
     ): "AWS's public parameters have no account in their ARNs.",
+    (
+        "storage",
+        "RESOURCE_MISMATCH",
+        "dynamodb:GetResourcePolicy",
+    ): "It is asked about a table, as `aws dynamodb get-resource-policy` documents; the linter knows streams alone.",
     (
         "machines",
         "UNKNOWN_ACTION",

@@ -19,7 +19,8 @@ VIA_CLOUDFORMATION: Conditions = {
 def operator_policies(scope: Scope) -> dict[str, Document]:
     """By a name each: a managed policy holds 6,144 characters."""
     return {
-        "stacks": document(*_stacks(scope), *_kept(scope)),
+        "stacks": document(*_stacks(scope)),
+        "storage": document(*_kept(scope)),
         "roles": document(*_roles(scope), *_functions(scope)),
         "machines": document(*_looking(scope), *_machines(scope), *_watching(scope)),
     }
@@ -55,7 +56,7 @@ def _stacks(scope: Scope) -> list[Statement]:
                     "DeleteTags", "DeleteVpc", "DeleteVpcEndpoints", "DetachInternetGateway", "DetachNetworkInterface",
                     "DisassociateAddress", "DisassociateRouteTable", "ModifyNetworkInterfaceAttribute",
                     "ModifySubnetAttribute", "ModifyVpcAttribute", "ModifyVpcEndpoint", "ReleaseAddress",
-                    "ReplaceRoute", "RevokeSecurityGroupIngress",
+                    "ReplaceRoute", "ReplaceRouteTableAssociation", "RevokeSecurityGroupIngress",
                     "UpdateSecurityGroupRuleDescriptionsIngress",
                 )
             ],
@@ -72,9 +73,10 @@ def _kept(scope: Scope) -> list[Statement]:
             [
                 f"dynamodb:{action}"
                 for action in (
-                    "CreateTable", "DeleteTable", "DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive",
-                    "GetItem", "ListTagsOfResource", "PutItem", "Query", "Scan", "TagResource", "UntagResource",
-                    "UpdateContinuousBackups", "UpdateItem", "UpdateTable", "UpdateTimeToLive",
+                    "CreateTable", "DeleteTable", "DescribeContinuousBackups", "DescribeContributorInsights",
+                    "DescribeKinesisStreamingDestination", "DescribeTable", "DescribeTimeToLive", "GetItem",
+                    "GetResourcePolicy", "ListTagsOfResource", "PutItem", "Query", "Scan", "TagResource",
+                    "UntagResource", "UpdateContinuousBackups", "UpdateItem", "UpdateTable", "UpdateTimeToLive",
                 )
             ],
             [scope.table(table) for table in names.TABLES],
@@ -84,10 +86,13 @@ def _kept(scope: Scope) -> list[Statement]:
             [
                 f"s3:{action}"
                 for action in (
-                    "CreateBucket", "DeleteBucket", "DeleteBucketPolicy", "GetBucket*", "GetEncryptionConfiguration",
-                    "GetLifecycleConfiguration", "ListBucket", "ListBucketVersions", "PutBucketOwnershipControls",
+                    "CreateBucket", "DeleteBucket", "DeleteBucketPolicy", "GetAccelerateConfiguration",
+                    "GetAnalyticsConfiguration", "GetBucket*", "GetEncryptionConfiguration",
+                    "GetIntelligentTieringConfiguration", "GetInventoryConfiguration", "GetLifecycleConfiguration",
+                    "GetMetricsConfiguration", "GetReplicationConfiguration",
+                    "ListBucket", "ListBucketVersions", "ListTagsForResource", "PutBucketOwnershipControls",
                     "PutBucketPolicy", "PutBucketPublicAccessBlock", "PutBucketTagging", "PutBucketVersioning",
-                    "PutEncryptionConfiguration", "PutLifecycleConfiguration",
+                    "PutEncryptionConfiguration", "PutLifecycleConfiguration", "TagResource", "UntagResource",
                 )
             ],
             [scope.bucket_arn],
@@ -104,7 +109,8 @@ def _kept(scope: Scope) -> list[Statement]:
             [scope.parameter("*")],
         ),
         allow("Logs", [f"logs:{action}" for action in (
-            "CreateLogGroup", "DeleteLogGroup", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents",
+            "CreateLogGroup", "DeleteLogGroup", "DescribeLogStreams", "FilterLogEvents",
+            "GetDataProtectionPolicy", "GetLogEvents",
             "ListTagsForResource", "PutRetentionPolicy", "TagResource", "UntagResource",
         )], _log_groups(scope)),
     ]  # fmt: skip
@@ -159,9 +165,9 @@ def _looking(scope: Scope) -> list[Statement]:
         allow(
             "Look",
             [
-                "cloudwatch:DescribeAlarms", "ec2:Describe*",
-                "freetier:GetAccountPlanState", "iam:SimulatePrincipalPolicy", "lambda:ListFunctions",
-                "events:ListRules", "logs:DescribeLogGroups", "servicequotas:GetAWSDefaultServiceQuota",
+                "cloudwatch:DescribeAlarms", "ec2:Describe*", "events:ListRules", "freetier:GetAccountPlanState",
+                "iam:SimulatePrincipalPolicy", "lambda:ListFunctions", "logs:DescribeIndexPolicies",
+                "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "servicequotas:GetAWSDefaultServiceQuota",
                 "servicequotas:GetServiceQuota", "ssm:DescribeParameters",
             ],
             ["*"],

@@ -22,9 +22,18 @@ Change = dict[str, Any]
 
 
 @cache
+def schema_of(resource_type: str) -> dict[str, Any]:
+    """The schema of a type of resource, as CloudFormation's registry has it."""
+    schema: dict[str, Any] = json.loads(
+        (_schemas() / "resources" / f"{_hashes()[resource_type]}.json").read_text()
+    )
+    return schema
+
+
+@cache
 def recreation(resource_type: str) -> dict[str, str]:
     """How a change of each property affects a resource of this type; properties that are not in it: Never."""
-    schema = json.loads((_schemas() / "resources" / f"{_hashes()[resource_type]}.json").read_text())
+    schema = schema_of(resource_type)
     found = dict.fromkeys(_top_level(schema.get("conditionalCreateOnlyProperties", ())), CONDITIONALLY)
     return found | dict.fromkeys(_top_level(schema.get("createOnlyProperties", ())), ALWAYS)
 
