@@ -29,6 +29,15 @@ CHECKED = (
     "lifecycle_app",
     "pyproject.toml",
     "tests/benchmarks",
+    "tests/faults",
+    "tests/local",
+    "tests/local_cloud",
+    "tests/machines",
+    "tests/protocol",
+    "tests/shared",
+    "tests/simulation",
+    "tests/store",
+    "tests/worker",
 )
 NO_TEXT = {".svg", ".png", ".pyc", ".json"}
 NOT_OURS = {"node_modules", "__pycache__", "deployments"}

@@ -1,4 +1,4 @@
-"""Workers and hubs that lie about activity: nobody is stopped by a lie, and no record believes one for ever."""
+"""Workers and hubs that lie about activity: no machine is stopped by a lie, and no record believes one indefinitely."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -92,7 +92,7 @@ OBSERVED: list[tuple[str, dict[str, Any], str]] = [
 
 
 def shifted(by: timedelta) -> Points:
-    """Somebody was there all the time, by a clock that is off."""
+    """The user was there all the time, by a clock that is off."""
     return every(1, 3.0, NOON - 2 * HOUR + by, NOON + by)
 
 
@@ -125,5 +125,5 @@ ACTIVITY = [
         Fault(f"the worker reports: {name}", partial(reported, points, at), "")
         for name, points, at in REPORTED
     ),
-    *(Fault(f"the hub tells of activity: {what!r}", partial(listed, what), "") for what in HUBS),
+    *(Fault(f"the hub reports activity: {what!r}", partial(listed, what), "") for what in HUBS),
 ]

@@ -11,7 +11,7 @@ from botocore.parsers import ResponseParserError
 from lifecycle_app.use_cases import sweep
 from tests.faults.hostile_hub import Asked as HubAsked
 from tests.faults.hostile_hub import letting_go, told
-from tests.faults.scene import NOBODY, Scene, always, only_alice, scene
+from tests.faults.scene import NO_HUB, Scene, always, only_alice, scene
 from tests.faults.table import Fault, Found, found
 from tests.faults.wire import Asked, Spoil, every, watched
 from tests.lifecycle.examples import ALICE, HOUR, MINUTE, NOON, SECOND
@@ -23,7 +23,7 @@ EAST = timezone(timedelta(hours=13))
 
 
 def of_alice(change: Callable[[Result], Result | None], metric: str = "Activity") -> Spoil:
-    """Changes what is told of one of her metrics; None leaves it out."""
+    """Changes what is reported of one of her metrics; None leaves it out."""
 
     def spoil(asked: Asked, answer: dict[str, Any]) -> dict[str, Any]:
         hers = {q["Id"] for q in asked["MetricDataQueries"] if watched(q) == (metric, ALICE)}
@@ -93,7 +93,7 @@ REPORTS: list[tuple[str, Spoil, str]] = [
     ("PartialData", of_alice(lambda one: hidden(one, StatusCode="PartialData")), PART),
     ("InternalError", of_alice(lambda one: hidden(one, StatusCode="InternalError")), PART),
     ("Forbidden", of_alice(lambda one: hidden(one, StatusCode="Forbidden")), PART),
-    ("a status that nobody knows", of_alice(lambda one: hidden(one, StatusCode="Fine")), PART),
+    ("an unknown status", of_alice(lambda one: hidden(one, StatusCode="Fine")), PART),
     ("another metric's id", of_alice(lambda one: one | {"Id": "m99"}), "an unknown id: 'm99'"),
     ("no id", of_alice(lambda one: {k: v for k, v in one.items() if k != "Id"}), "an unknown id: None"),
     ("more times than figures", of_alice(lambda one: one | {"Values": one["Values"][1:]}), "values for"),
@@ -115,7 +115,7 @@ REPORTS: list[tuple[str, Spoil, str]] = [
     ("a server error", failing(throttled("InternalServiceFault", 500)), "InternalServiceFault"),
     ("not allowed", failing(throttled("AccessDenied", 403)), "AccessDenied"),
     ("no connection", failing(ConnectTimeoutError(endpoint_url="x")), "GetMetricData: NoAnswer"),
-    ("an answer that nobody can read", failing(ResponseParserError("<html>")), "GetMetricData: NoAnswer"),
+    ("an unreadable answer", failing(ResponseParserError("<html>")), "GetMetricData: NoAnswer"),
     ("two pages", paged(lambda one: hidden(one, StatusCode="PartialData")), LIVES),
     ("a failure on the first of two pages",
      paged(lambda one: hidden(one, StatusCode="InternalError")), LIVES),
@@ -126,7 +126,7 @@ REPORTS: list[tuple[str, Spoil, str]] = [
 
 def misread(spoil: Spoil) -> Found:
     """Alice did something five minutes ago."""
-    with scene(api=NOBODY) as one:
+    with scene(api=NO_HUB) as one:
         lively(one)
         one.wire.spoilt["GetMetricData"] = spoil
         sweep(one.service, always)
@@ -138,8 +138,8 @@ def lively(one: Scene) -> None:
 
 
 def another_clock(skew: timedelta) -> Found:
-    """This machine's clock is another than AWS's: nobody is decided about, by neither."""
-    with scene(api=NOBODY) as one:
+    """This machine's clock differs from AWS's: no worker is decided about, by either."""
+    with scene(api=NO_HUB) as one:
         lively(one)
         one.wire.theirs = lambda: NOON + skew
         sweep(one.service, always)
@@ -147,7 +147,7 @@ def another_clock(skew: timedelta) -> Found:
 
 
 def deaf(asked: HubAsked) -> Iterator[bytes]:
-    """The hub's word about a worker that does not answer it: it lets go of it only regardless."""
+    """The hub's word about a worker that does not answer it: it releases it only regardless."""
     goes = asked.body["mode"] == "regardless"
     yield told(letting_go(asked, drained=goes, reason="cannot be asked", evidence={"answers": False}))
 

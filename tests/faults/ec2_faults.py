@@ -46,7 +46,7 @@ def is_hers(asked: Asked) -> bool:
 
 
 def stopping(spoil: Spoil) -> Scene:
-    """Alice is idle and may be stopped: what counts is what is done when nobody knows whether she was."""
+    """Alice is idle and may be stopped: what counts is what is done when it is unknown whether she was."""
     with scene(alive=(CAROL,)) as one:
         one.wire.spoilt["StopInstances"] = spoil
         sweep(one.service, always)
@@ -62,7 +62,7 @@ def refused(code: str, status: int = 400) -> Found:
 
 
 def unknown(spoil: Spoil) -> Found:
-    """A login waits until an event, or the end of the lease, tells; nobody asks EC2 a second time meanwhile."""
+    """A login waits until an event, or the end of the lease, tells; EC2 is not asked a second time meanwhile."""
     one = stopping(spoil)
     assert one.store.workers["alice"].is_claimed(NOON)
     assert sweep(one.service, always) == {}
@@ -71,7 +71,7 @@ def unknown(spoil: Spoil) -> Found:
 
 
 def by_hand(change: Callable[[Scene], object], expected: State | None) -> Found:
-    """Somebody did it in EC2's console, and no event told: nobody is stopped for it."""
+    """Done in EC2's console, and no event said so: no machine is stopped for it."""
     with scene(alive=(ALICE, CAROL)) as one:
         change(one)
         reconcile(one.service, NOON, always)
@@ -106,7 +106,7 @@ def forget(one: Scene) -> None:
 
 
 def stuck(since: timedelta, forced: bool) -> Found:
-    """What has been stopping for too long is told of first; and forced in the end, which stops nobody who works."""
+    """What has been stopping for too long is reported first, and forced in the end, which stops no user who works."""
     with scene(alive=(CAROL,)) as one:
         worker = one.store.workers["alice"]
         one.store.put(replace(worker, state=State.STOPPING, state_at=NOON - since), NOON)
@@ -118,7 +118,7 @@ def stuck(since: timedelta, forced: bool) -> Found:
 
 
 def not_found_yet() -> Found:
-    """EC2 tells of an instance before it finds it: nobody's record is made, and the event comes again."""
+    """EC2 reports an instance before it finds it: no record is made, and the event comes again."""
     with scene() as one:
         event = StateChange(ERIN, State.PENDING, NOON - SECOND)
         try:
@@ -174,7 +174,7 @@ FAILURES = (
     ("502", 502),
     ("504", 504),
 )
-KEPT, NOBODY_KNOWS = "its record is kept", "EC2 did not answer"
+KEPT, UNKNOWN = "its record is kept", "EC2 did not answer"
 BY_HAND: list[tuple[str, Callable[[Scene], object], State, str]] = [
     ("terminated by hand", put("terminated"), State.TERMINATED, "missed-terminated"),
     ("shutting down by hand", put("shutting-down"), State.TERMINATED, "missed-terminated"),
@@ -185,14 +185,14 @@ BY_HAND: list[tuple[str, Callable[[Scene], object], State, str]] = [
     ("the tag of another role", retag(role="manager"), State.RUNNING, KEPT),
     ("no user's tag", retag(user=None), State.RUNNING, KEPT),
     ("another user's tag", retag(user="carol"), State.RUNNING, ""),
-    ("a state that nobody knows", put("hibernating"), State.RUNNING, KEPT),
-    ("EC2 does not tell of it any more", forget, State.RUNNING, KEPT),
+    ("an unknown state", put("hibernating"), State.RUNNING, KEPT),
+    ("EC2 does not describe it any more", forget, State.RUNNING, KEPT),
 ]
 
 EC2 = [
     *(Fault(f"stop: {code}", partial(refused, code, status), f"StopInstances: {code}") for code, status in REFUSALS),
-    *(Fault(f"stop, done or not: {error!r:.40}", partial(unknown, silent(error)), NOBODY_KNOWS) for error in SILENCES),
-    *(Fault(f"stop, done or not: {code}", partial(unknown, refusing(code, status)), NOBODY_KNOWS)
+    *(Fault(f"stop, done or not: {error!r:.40}", partial(unknown, silent(error)), UNKNOWN) for error in SILENCES),
+    *(Fault(f"stop, done or not: {code}", partial(unknown, refusing(code, status)), UNKNOWN)
       for code, status in FAILURES),
     *(Fault(name, partial(by_hand, change, state), words) for name, change, state, words in BY_HAND),
     Fault("stuck stopping", partial(stuck, 11 * MINUTE, False), "stuck-stopping"),

@@ -1,4 +1,4 @@
-"""Events that nobody should have sent, through the handlers as the platform calls them."""
+"""Events that should never have been sent, through the handlers as the platform calls them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def call(one: Scene, name: str, event: Any, context: Context | None = None) -> A
 
 
 def sent(name: str, event: Any, arn: str = FUNCTION) -> Found:
-    """Everybody is as before, and no record was made."""
+    """Every worker is as before, and no record was made."""
     with scene() as one:
         one.now = LATER
         for instance_id, role in ((MANAGER, "manager"), (STRANGER, None)):
@@ -124,7 +124,7 @@ STATES: list[tuple[str, Change, str]] = [
     ("an instance id of 256 KB", detail(**{"instance-id": "i-" + BIG}), "instance-id is too long"),
     ("an instance id in another script", detail(**{"instance-id": "i-٠١٢"}), "not an instance id"),
     ("an instance id with a wildcard", detail(**{"instance-id": "i-*"}), "not an instance id"),
-    ("an instance that is nobody's", detail(**{"instance-id": STRANGER}), "not a worker of this cluster"),
+    ("an instance of no worker", detail(**{"instance-id": STRANGER}), "not a worker of this cluster"),
     ("the manager's own instance", detail(**{"instance-id": MANAGER}), "not a worker of this cluster"),
     ("the end of the manager", detail(**{"instance-id": MANAGER, "state": "stopped"}), "not a worker"),
     (
@@ -164,9 +164,9 @@ REQUESTS: list[tuple[str, Change, str]] = [
     ("a request of years ago", detail(requested_at=(NOON - 800 * DAY).timestamp()), "void"),
     ("a request of year 9999", detail(requested_at=253402300799), "after the event itself"),
     ("a time beyond all", detail(requested_at=10**30), "requested_at is not a time"),
-    ("nobody who asks", detail(requested_by=""), "requested_by is missing"),
-    ("somebody of 256 KB", detail(requested_by=BIG), "requested_by is too long"),
-    ("somebody who is an object", detail(requested_by={}), "requested_by is missing"),
+    ("no requester", detail(requested_by=""), "requested_by is missing"),
+    ("a requester of 256 KB", detail(requested_by=BIG), "requested_by is too long"),
+    ("a requester that is an object", detail(requested_by={}), "requested_by is missing"),
 ]
 
 

@@ -35,7 +35,7 @@ class HostileHub:
     asked: list[Asked] = field(default_factory=list)
     sent: int = 0
     ended: Event = field(default_factory=Event)
-    """The test is over: what goes on for ever ends, too."""
+    """The test is over: what never ends by itself ends, too."""
 
     @property
     def api(self) -> str:
@@ -110,7 +110,7 @@ def told(thing: object, status: str = "200 OK", *headers: str) -> bytes:
 
 
 def letting_go(asked: Asked, **changes: Any) -> dict[str, Any]:
-    """The plain answer to a drain: the server is let go."""
+    """The plain answer to a drain: the server is released."""
     about = {name: asked.body[name] for name in ("worker", "instance_id")}
     return about | {"drained": True, "reason": "nothing has happened since", "evidence": {}} | changes
 

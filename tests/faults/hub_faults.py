@@ -1,4 +1,4 @@
-"""A hub that is down, slow, broken, or not the hub at all, when it is asked to let go and who has servers."""
+"""A hub that is down, slow, broken, or not the hub at all, when it is asked to release a server and who has servers."""
 
 import gzip
 import tempfile
@@ -11,7 +11,7 @@ from typing import Any
 from lifecycle_app.use_cases import reconcile, sweep
 from tests.certificates import certificate_for
 from tests.faults.hostile_hub import Answer, Asked, letting_go, said, told, users_page
-from tests.faults.scene import NOBODY, always, only_alice, plain, scene
+from tests.faults.scene import NO_HUB, always, only_alice, plain, scene
 from tests.faults.table import Fault, Found, found
 from tests.faults.wire import every
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON
@@ -35,7 +35,7 @@ def body_of(make: Callable[[bytes], bytes]) -> Answer:
 
 
 def dripping(before: bytes) -> Answer:
-    """A byte at a time, for ever, each in good time for whoever waits for one."""
+    """A byte at a time without end, each in good time for whoever waits for one."""
 
     def drip(_: Asked) -> Iterator[bytes]:
         yield before
@@ -148,7 +148,7 @@ def redirected(status: str) -> Found:
 
 
 def certificate_changed() -> Found:
-    """Nobody is served: as for everybody the hub is unknown, others are left alone as well."""
+    """No worker is decided about: as the hub's answer is unknown for all, others are left alone as well."""
     ours, other = certificate_for("127.0.0.1"), certificate_for("127.0.0.1")
     with tempfile.TemporaryDirectory() as place:
         tls = other.server(Path(place))
@@ -159,7 +159,7 @@ def certificate_changed() -> Found:
 
 
 def down(answer: Answer = plain, **more: Any) -> Found:
-    """Alice's reports have a hole: with the hub down nobody can tell whether she worked in it."""
+    """Alice's reports have a hole: with the hub down it is unknown whether she worked in it."""
     with scene(answer, **more) as one:
         one.wire.activity[ALICE] = [
             point for point in one.wire.activity[ALICE] if not -10 <= (point[0] - NOON) / MINUTE < -5
@@ -241,7 +241,7 @@ GATEWAYS = ("502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout")
 
 
 def gateway(status: str) -> Found:
-    """A proxy before the hub says that nobody is behind it."""
+    """A proxy before the hub says that nothing is behind it."""
     return down(only_alice(always_says(said(b"<h1>Bad Gateway</h1>", status, "text/html"))))
 
 
@@ -255,7 +255,7 @@ HUB = [
     Fault("hub: redirect to a login", partial(redirected, "302 Found"), "302"),
     Fault("hub: redirect that keeps the method", partial(redirected, "307 Temporary Redirect"), "307"),
     Fault("hub: a changed certificate", certificate_changed, "certificate"),
-    Fault("hub: down", partial(down, api=NOBODY), "JupyterHub could not be reached"),
+    Fault("hub: down", partial(down, api=NO_HUB), "JupyterHub could not be reached"),
     *(
         Fault(f"hub: {status} of the proxy", partial(gateway, status), "JupyterHub could not be reached")
         for status in GATEWAYS

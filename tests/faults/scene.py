@@ -23,14 +23,14 @@ from tests.lifecycle.test_hub_contract import Token
 CAROL = "i-0ca401"
 SHORT = 1.5
 """Seconds that the hub may take for an answer."""
-NOBODY = "http://127.0.0.1:9/hub/api"
+NO_HUB = "http://127.0.0.1:9/hub/api"
 
 
 @dataclass
 class Scene:
     """Alice's worker is the one that a fault is about, Bob's is idle, Carol's in use.
 
-    Those in `alive` have life, or nobody can know that they have none.
+    Those in `alive` have activity, or it cannot be known that they have none.
     """
 
     wire: Wire
@@ -47,7 +47,7 @@ class Scene:
         return [one for one in self.wire.stops if one in self.alive]
 
     def told_of(self, key: str) -> str:
-        """All that was recorded or logged about a worker, and about everybody."""
+        """All that was recorded or logged about a worker, and about all."""
         worker = self.store.get(key)
         kept = [
             f"{entry.kind} {entry.reason}: {joined(sentence(entry))}" for entry in self.store.history(key)
@@ -56,7 +56,7 @@ class Scene:
 
 
 def plain(asked: Asked) -> Iterator[bytes]:
-    """A hub that lets everybody go, and has servers of all three."""
+    """A hub that releases every server, and has servers of all three."""
     if asked.path.endswith("/drain"):
         yield told(letting_go(asked))
     else:
@@ -83,7 +83,7 @@ def scene(
     certificate: str | None = None,
     tls: object = None,
 ) -> Iterator[Scene]:
-    """The scene at noon: all three have run for two hours, Alice and Bob without a sign of life for one and more."""
+    """The scene at noon: all three have run for two hours, Alice and Bob without activity for one and more."""
     wire, store = Wire(), MemoryStore()
     with hostile_hub(answer, tls) as hub, session(certificate) as made:  # type: ignore[arg-type]
         client = HubClient(api or hub.api, Token(), made, read_seconds=SHORT)

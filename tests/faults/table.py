@@ -1,4 +1,4 @@
-"""What a row of the faults' tables is, and what came of it."""
+"""What a row of the faults' tables is, and what resulted from it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from tests.lifecycle.examples import BOB
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a fault."""
+    """What resulted from a fault."""
 
     wrong_stops: tuple[str, ...]
     are_others_seen_to: bool
-    """Was everybody else decided about as if there were no fault?"""
+    """Was every other worker decided about as if there were no fault?"""
     told: str
     """All that was recorded or logged."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: `words` tell of it afterwards, in the record, the history or the log."""
+    """One fault: `words` report it afterwards, in the record, the history or the log."""
 
     name: str
     run: Callable[[], Found]
@@ -28,6 +28,6 @@ class Fault:
 
 
 def found(scene: Scene, *, others: bool | None = None) -> Found:
-    """What came of it in a scene where Bob's idle worker should have been stopped, unless `others` says otherwise."""
+    """The results in a scene where Bob's idle worker should have been stopped, unless `others` says otherwise."""
     seen_to = BOB in scene.wire.stops if others is None else others
     return Found(tuple(scene.wrong_stops), seen_to, scene.told_of("alice"))

@@ -19,7 +19,7 @@ BUFFERED = 24 * MEGABYTE
 
 
 class Told(Token):
-    """A token that somebody has stored in a way that no header takes."""
+    """A token that was stored in a way that no header takes."""
 
     def __init__(self, value: str) -> None:
         super().__init__([value])

@@ -1,4 +1,4 @@
-"""Clocks of function, hub and worker that are off by minutes, hours or a year, or jump: nobody at work is stopped."""
+"""Clocks of function, hub and worker that are off by minutes, hours or a year, or jump: no machine at work is stopped."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from lifecycle_app.model.events import IdleAlarm
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.use_cases import idle_alarm, sweep
 from tests.faults.real_hub import RealHub
-from tests.faults.scene import NOBODY, Scene, always, only_alice, scene
+from tests.faults.scene import NO_HUB, Scene, always, only_alice, scene
 from tests.lifecycle.examples import ALICE, HOUR, MINUTE, NOON, SECOND
 
 YEAR = timedelta(days=365)
@@ -80,7 +80,7 @@ def stops(off: Clocks, last_seen: timedelta, *, is_hub_up: bool, tells_aws_the_t
     }
     hub = RealHub(clock=lambda: NOON + off.hub, tells=lambda: told, started=NOON - 2 * HOUR + off.hub)
     clock = function_clock(off)
-    with scene(only_alice(hub), api=None if is_hub_up else NOBODY, clock=clock) as one:
+    with scene(only_alice(hub), api=None if is_hub_up else NO_HUB, clock=clock) as one:
         one.wire.theirs = (lambda: NOON) if tells_aws_the_time else one.wire.ours
         one.wire.activity[ALICE] = [
             (at + off.worker, 3.0 if at <= seen < at + MINUTE else 0.0) for at, _ in one.wire.activity[ALICE]

@@ -1,4 +1,4 @@
-"""Each fault, through the real service: nobody with life or unknown life is stopped, and nobody else held up."""
+"""Each fault, through the real service: no machine with activity or unknown activity is stopped, and no other held up."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.faults.cloudwatch_faults import CLOUDWATCH, deaf, lively, silent_but_
 from tests.faults.ec2_faults import EC2
 from tests.faults.event_faults import EVENTS
 from tests.faults.hub_faults import HUB
-from tests.faults.scene import NOBODY, always, only_alice, scene
+from tests.faults.scene import NO_HUB, always, only_alice, scene
 from tests.faults.table import Fault
 from tests.lifecycle.examples import ALICE, BOB
 
@@ -23,7 +23,7 @@ def test_fault_stops_nobody_and_is_told_of(fault: Fault) -> None:
     assert found.are_others_seen_to
 
 
-@pytest.mark.parametrize("hub", [None, NOBODY])
+@pytest.mark.parametrize("hub", [None, NO_HUB])
 def test_without_a_fault_both_idle_workers_are_stopped(hub: str | None) -> None:
     """Else the table would say nothing."""
     with scene(api=hub) as one:
@@ -39,6 +39,6 @@ def test_without_a_fault_a_hung_worker_is_stopped() -> None:
 
 
 def test_without_a_fault_a_lively_worker_is_kept() -> None:
-    with scene(api=NOBODY) as one:
+    with scene(api=NO_HUB) as one:
         lively(one)
         assert sweep(one.service, always) == {"stopped": 1, "kept": 2}

@@ -92,7 +92,7 @@ class Wire:
 
 
 def described(instance_id: str, key: str, state: str = "running") -> dict[str, Any]:
-    """An instance as DescribeInstances tells of it."""
+    """An instance as DescribeInstances returns it."""
     user, server = split(key)
     tags = {TAG_CLUSTER: "test", TAG_ROLE: "worker", TAG_USER: user, TAG_SERVER: server}
     return {

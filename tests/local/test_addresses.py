@@ -1,4 +1,4 @@
-"""Addresses that somebody else holds are named before anything starts, each with what to do about it."""
+"""Addresses that another process holds are named before anything starts, each with what to do about it."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A missing program gets one line that names the mend."""
+"""A missing program gets one line that names the fix."""
 
 import importlib.util
 import shutil

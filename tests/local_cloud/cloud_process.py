@@ -76,7 +76,7 @@ class EventSink:
         self._thread.start()
 
     def states(self, instance_id: str) -> list[str]:
-        """States told of an instance, in order of arrival."""
+        """The states reported for an instance, in order of arrival."""
         details = [json.loads(one["Detail"]) for one in self.entries if one["Source"] == "aws.ec2"]
         return [one["state"] for one in details if one["instance-id"] == instance_id]
 
@@ -261,7 +261,7 @@ class CloudProcess:
         return instance
 
     def instance(self, instance_id: str) -> dict[str, Any]:
-        """What the control API tells of an instance, without any lag."""
+        """What the control API returns for an instance, without any lag."""
         found = [
             one for one in self.control("GET", "state")["instances"] if one["instance_id"] == instance_id
         ]

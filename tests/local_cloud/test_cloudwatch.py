@@ -177,7 +177,7 @@ def test_no_data_may_be_insufficient(cloud: CloudProcess) -> None:
     report(cloud, "i-later", 2)
     put_alarm(cloud, "watch", "i-later", TreatMissingData="missing")
     until(lambda: described(cloud, "watch")["StateValue"] == "OK", "OK")
-    put_alarm(cloud, "watch", "i-nobody", TreatMissingData="missing")
+    put_alarm(cloud, "watch", "i-unknown", TreatMissingData="missing")
     until(lambda: described(cloud, "watch")["StateValue"] == "INSUFFICIENT_DATA", "INSUFFICIENT_DATA")
 
 

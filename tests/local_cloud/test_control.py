@@ -24,7 +24,7 @@ def test_the_state_tells_of_instances_and_calls(cloud: CloudProcess) -> None:
 
 
 def test_calls_can_be_followed(cloud: CloudProcess) -> None:
-    """Each with who called it and what came of it, the newest last."""
+    """Each with who called it and its outcome, the newest last."""
     before = cloud.control("GET", "calls")["calls"][-1]["number"]
     cloud.client("sts").get_caller_identity()
     with pytest.raises(Exception, match="NotFound"):

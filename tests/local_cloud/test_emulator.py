@@ -20,7 +20,7 @@ def table(cloud: CloudProcess) -> str:
 
 
 def test_conditional_writers_lose_no_update(cloud: CloudProcess, table: str) -> None:
-    """Each raises the counter by one only if nobody else has since it read."""
+    """Each raises the counter by one only if no other has since it read."""
     tables = cloud.bare_client("dynamodb")
     tables.put_item(TableName=table, Item={"k": {"S": "a"}, "n": {"N": "0"}})
 

@@ -35,7 +35,7 @@ def token(service: str) -> dict[str, str]:
 
 
 def test_botocore_finds_its_credentials(cloud: CloudProcess, instance: dict[str, object]) -> None:
-    """With nothing but what the machine room sets, boto3 is the instance's role, named for the instance."""
+    """With nothing but what the hypervisor sets, boto3 is the instance's role, named for the instance."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",

@@ -100,7 +100,7 @@ def test_a_call_that_is_not_known_is_told_apart_from_one_that_asks_nothing() -> 
 
 
 def test_it_is_kept_what_roles_ask_once_and_not_what_the_operator_does(cloud: CloudProcess) -> None:
-    """The operator has a policy too, but is no part of the cluster."""
+    """The operator has a policy too, but does not belong to the cluster."""
     function = cloud.bare_client("ec2", "function.worker", SECRET)
     for _ in range(2):
         cloud.bare_client("ec2").describe_instances()

@@ -18,7 +18,7 @@ from bootstrap.local.cloud.emulator import write_snapshot
 from tests.local_cloud.cloud_process import KEY, REGION, SECRET, CloudProcess, ministack
 from tests.shared.waiting import PATIENCE
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 REFUSED = (401, 403)
 
@@ -145,7 +145,7 @@ def test_a_body_above_the_limit_is_refused(bases: tuple[str, str]) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_of_this_machine_can_do_nothing(bases: tuple[str, str], tmp_path: Path) -> None:
-    """`nobody`: no file of the state directory, no answer of any endpoint."""
+    """An unprivileged account: no file of the state directory, no answer of any endpoint."""
     environment.operator_secret(tmp_path)
     write_snapshot(tmp_path / "cloud.snapshot", b"everything")
     tmp_path.chmod(0o755)  # readable files would be found whatever the directory's mode
@@ -156,8 +156,8 @@ def test_another_user_of_this_machine_can_do_nothing(bases: tuple[str, str], tmp
     if child == 0:
         try:
             os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
+            os.setgid(UNPRIVILEGED)
+            os.setuid(UNPRIVILEGED)
             os.write(writing, json.dumps(what_a_stranger_gets(bases, tmp_path)).encode())
         finally:
             os._exit(0)

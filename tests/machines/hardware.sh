@@ -2,7 +2,7 @@
 # What EC2's hardware shows to a machine, with loop devices for its volumes.
 #   hardware.sh boot                   the machine's first program: the system follows
 #   hardware.sh attach DEVICE=VOLUME   in the running machine
-# What is attached when the machine boots is in a file, a line DEVICE=VOLUME each: nobody can add to the arguments of a
+# What is attached when the machine boots is in a file, a line DEVICE=VOLUME each: nothing can be added to the arguments of a
 # machine that reboots.
 set -eu
 attached=/etc/attached-volumes

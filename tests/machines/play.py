@@ -1,4 +1,4 @@
-"""Plays an instance's machine: the command that the machine room runs for images whose instances are real roots.
+"""Plays an instance's machine: the command that the hypervisor runs for images whose instances are real roots.
 
     unshare --mount python -m tests.machines.play --root DIR --layers ROOT[:ROOT…] --instance ID --volumes DIR
 

@@ -9,17 +9,17 @@
        spin -t -p protocol.pml          # the steps to an error, with the -D of `spin -a`
 
    Shown is, wherever StopInstances lands on an instance that runs:
-     - no user was let through after the claim; if the hub was down, after nobody had accepted the connection;
-     - if the hub let go of the server, nobody was let through since the time that the decision looks back to;
+     - no user was let through after the claim; if the hub was down, after the connection was refused;
+     - if the hub released the server, no user was let through since the time that the decision looks back to;
      - no activity was recorded between the reading of the record and the claim;
    that no claim is taken from a holder that lives, so that of two which decide at the same time one stops; that no login
-   is let through to a machine that is being stopped; and (PATIENCE) that no login waits for ever, if for its sake
-   nobody decides more than once.
+   is let through to a machine that is being stopped; and (PATIENCE) that every login ends, if for its sake
+no writer decides more than once.
 
    Who decides: alarm and sweep; REQUESTS adds stops that a person or a login asks for; FORCE those by force;
    NO_ALARM and NO_SWEEP leave out what they name.
 
-   Each guard has a name, and is gone if that is defined (-D). Spin then finds how somebody is hurt:
+   Each guard has a name, and is gone if that is defined (-D). Spin then finds how a user is hurt:
      DRAIN_FIRST      the hub is asked before the claim is written
      READ_FIRST       the hub reads the record before it marks the login pending
      READ_STALE       the hub reads the record as it was before the claim
@@ -30,9 +30,9 @@
      NEVER_WITHDRAWN  (REQUESTS) a login that asked for a stop of its machine uses it, if it answers in the end
      FORCE_UNCLAIMED  (FORCE) a stop by force looks at EC2, but claims nothing
      FOR_EVER         (PATIENCE) a lease never ends
-   Assumed is, and somebody is hurt where it does not hold:
-     HUB_SEEMS_DOWN   nobody accepts a connection at the hub's address only if the hub does not run
-     UNREPORTED       with the hub down, a login of the last minutes before is not known, for nobody has reported it yet
+   Assumed is, and a user is hurt where it does not hold:
+     HUB_SEEMS_DOWN   a connection to the hub's address is refused only if the hub does not run
+     UNREPORTED       with the hub down, a login of the last minutes before is not known, as it is not reported yet
      QUICK_BOOT       no machine is started, and answers, while a stop goes from the hub's answer to EC2: an event may end
                       a claim meanwhile
      LATE_EVENT       an event comes before the instance is in its next state, or never
@@ -46,13 +46,13 @@
 #define PERSON 2
 #define FORCER 3
 #define WRITERS 4
-#define NOBODY 4
+#define UNCLAIMED 4
 
 mtype = { running, stopping, stopped, unasked };
 
 /* EC2 */
 mtype ec2 = running;      /* what the instance does */
-mtype shown = running;    /* what DescribeInstances tells of it */
+mtype shown = running;    /* what DescribeInstances returns */
 bit answers = 1;          /* its server does: some time after a start, and for some seconds after a stop */
 #ifdef LATE_EVENT
 bit late;                 /* the event of a former stop is under way */
@@ -61,9 +61,9 @@ bit untold;               /* the event of what it does now is under way */
 
 /* The record: worker.Worker */
 mtype state = running;
-byte claim = NOBODY;      /* claimed_until, and who set it */
+byte claim = UNCLAIMED;      /* claimed_until, and who set it */
 bit lease_over;
-bit stop_may_show;        /* within STOP_SHOWS of the stop that it tells of */
+bit stop_may_show;        /* within STOP_SHOWS of the stop that it reports */
 bit lived;                /* last_activity is within the idle timeout; the worker tells the same */
 bit unchanged[WRITERS];   /* the version that this one has read is there still */
 #ifdef READ_STALE
@@ -72,9 +72,9 @@ bit replicating;          /* a replica has not got the claim yet */
 
 /* The functions */
 bit holds[WRITERS];       /* has claimed, and may yet stop */
-bit let_through[WRITERS]; /* somebody was, since the claim */
+bit let_through[WRITERS]; /* a user was, since the claim */
 bit ignored[WRITERS];     /* activity was recorded before the claim, and after the record was read */
-bit hub_let_go[WRITERS];
+bit hub_released[WRITERS];
 
 /* The hub */
 bit hub_up = 1;
@@ -96,15 +96,15 @@ bit hub_ended;
 #define MAY_DECIDE(d) true
 #endif
 
-#define CLAIMED (state == stopping && claim != NOBODY && !lease_over)
-#define ABANDONED (state == stopping && claim != NOBODY && lease_over)
-#define ACCEPTED (state == stopping && claim == NOBODY)
-#define NOBODY_HOLDS (!holds[ALARM] && !holds[SWEEP] && !holds[PERSON] && !holds[FORCER])
+#define CLAIMED (state == stopping && claim != UNCLAIMED && !lease_over)
+#define ABANDONED (state == stopping && claim != UNCLAIMED && lease_over)
+#define ACCEPTED (state == stopping && claim == UNCLAIMED)
+#define NONE_HOLDS (!holds[ALARM] && !holds[SWEEP] && !holds[PERSON] && !holds[FORCER])
 
 #ifdef QUICK_BOOT
 #define BOOTED true
 #else
-#define BOOTED NOBODY_HOLDS
+#define BOOTED NONE_HOLDS
 #endif
 
 inline written() {
@@ -112,7 +112,7 @@ inline written() {
 }
 
 inline unclaimed(new_state) {
-	state = new_state; claim = NOBODY; lease_over = 0; written()
+	state = new_state; claim = UNCLAIMED; lease_over = 0; written()
 }
 
 /* transitions.with_state: a claim outlives the news that the instance runs. */
@@ -136,7 +136,7 @@ inline with_state(told) {
 
 /* transitions.with_claim, store.put: on condition of the version that was read. */
 inline put_claim(d) {
-	assert(claim == NOBODY || !holds[claim]);
+	assert(claim == UNCLAIMED || !holds[claim]);
 	state = stopping; claim = d; lease_over = 0; stop_may_show = 0;
 	holds[d] = 1; let_through[d] = 0; ignored[d] = (d <= SWEEP && lived);
 #ifdef READ_STALE
@@ -151,8 +151,8 @@ inline land(d) {
 	:: ec2 == running ->
 		assert(!let_through[d]);
 		assert(!ignored[d]);
-		assert(!hub_let_go[d] || d == PERSON || !started_since);
-		assert(!hub_let_go[d] || d != PERSON || !started_since_request);
+		assert(!hub_released[d] || d == PERSON || !started_since);
+		assert(!hub_released[d] || d != PERSON || !started_since_request);
 		ec2 = stopping; untold = 1
 	:: else
 	fi;
@@ -181,7 +181,7 @@ inline release(d) {
 }
 
 inline over(d) {
-	holds[d] = 0; let_through[d] = 0; ignored[d] = 0; hub_let_go[d] = 0; unchanged[d] = 0
+	holds[d] = 0; let_through[d] = 0; ignored[d] = 0; hub_released[d] = 0; unchanged[d] = 0
 }
 
 /* The idle alarm; the sweep, and reconcile where the hub has no server; the request of a person, or of a login. A
@@ -240,7 +240,7 @@ drain:
 #else
 		:: !hub_up ->
 #endif
-			/* HubUnreachable: the reports decide, if they tell of the whole time (`decision.alone`) */
+			/* HubUnreachable: the reports decide, if they cover the whole time (`decision.alone`) */
 			if
 			:: release(d); over(d); goto idle
 #ifdef UNREPORTED
@@ -251,17 +251,17 @@ drain:
 			fi
 		:: hub_up && pending && !given_up -> release(d); over(d); goto idle
 		:: hub_up && pending && given_up ->
-			/* by a person's request, or where the worker tells nothing: let go regardless, as the login waits for it */
+			/* by a person's request, or where the worker tells nothing: released regardless, as the login waits for it */
 			if
-			:: hub_let_go[d] = 1
+			:: hub_released[d] = 1
 			:: release(d); over(d); goto idle
 			fi
 		:: hub_up && !pending && server && (d == PERSON -> started_since_request : started_since) ->
 			release(d); over(d); goto idle
 		:: hub_up && !pending && d != PERSON && lived -> release(d); over(d); goto idle
-		/* also with somebody on it, if the worker does not tell (`Insist`), or a person wants it stopped */
+		/* also with a user on it, if the worker does not tell (`Insist`), or a person wants it stopped */
 		:: hub_up && !pending && !(server && (d == PERSON -> started_since_request : started_since)) ->
-			server = 0; server_newer = 0; started_since = 0; started_since_request = 0; hub_let_go[d] = 1
+			server = 0; server_newer = 0; started_since = 0; started_since_request = 0; hub_released[d] = 1
 		:: over(d); goto idle
 		fi
 	}
@@ -394,7 +394,7 @@ proctype user()
 	do
 	/* activity.record_activity: store.put of the worker's reports, on condition of the version */
 	:: atomic { server && ec2 == running && answers && !lived && state == running -> lived = 1; written() }
-	:: atomic { NOBODY_HOLDS && (lived || started_since) -> lived = 0; started_since = 0 }
+	:: atomic { NONE_HOLDS && (lived || started_since) -> lived = 0; started_since = 0 }
 #ifdef REQUESTS
 	:: atomic { hub_up && server && !stop_requested && MAY_DECIDE(PERSON) ->
 		server = 0; server_newer = 0; stop_requested = 1; started_since_request = 0; started_since = 0;

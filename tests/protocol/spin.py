@@ -23,7 +23,7 @@ DEPTH = re.compile(r"depth reached (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What came of one search."""
+    """The results of one search."""
 
     errors: int
     states: int
@@ -40,7 +40,7 @@ def missing() -> list[str]:
 def search(folder: Path, defined: tuple[str, ...], *, patience: bool = False) -> Search:
     """Searches all states of the model with these names defined, or until the first error.
 
-    With `patience` it looks for a login that waits for ever, under weak fairness; otherwise for a failed assertion.
+    With `patience` it looks for a login that never ends, under weak fairness; otherwise for a failed assertion.
     """
     return _read(_said(folder, defined, patience, "-O1"))
 

@@ -1,4 +1,4 @@
-"""Spin searches every interleaving of stop and start: nobody is hurt, and without any one guard somebody is."""
+"""Spin searches every interleaving of stop and start: no user is hurt, and without any one guard a user is."""
 
 from pathlib import Path
 

@@ -12,7 +12,7 @@ SWEEPS = timedelta(minutes=10)
 """Two sweeps."""
 PERIOD = timedelta(minutes=1)
 MISSED = 3 * PERIOD
-"""With the hub down, only reports tell of life, and so many may be missing."""
+"""With the hub down, only reports show activity, and so many may be missing."""
 DUPLICATE_KEPT = timedelta(minutes=30)
 
 
@@ -68,7 +68,7 @@ class Audit:
                 self._found("I7", f"{key} is pending since {since}")
 
     def in_time(self) -> None:
-        """While nothing fails: nobody idle is up for longer than allowed."""
+        """While nothing fails: no idle machine is up for longer than allowed."""
         now = self.world.now()
         for process in self.world.workers.by_instance.values():
             if not process.machine.is_alive:

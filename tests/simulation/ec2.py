@@ -20,7 +20,7 @@ from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.gateway import throttling
 
 DESCRIBED_AFTER = timedelta(seconds=2)
-"""So long EC2 does not tell of a new instance, and tells the old state of a changed one."""
+"""So long EC2 does not describe a new instance, and returns the old state of a changed one."""
 TERMINATED_SHOWN = timedelta(hours=1)
 USER = "tag:cloudjhub:user"
 
@@ -160,7 +160,7 @@ class LeanEC2:
     # What happens without a call.
 
     def power_off(self, machine: Machine) -> None:
-        """It stops: because somebody asked EC2, or its operating system shut down."""
+        """It stops: because EC2 was asked to, or its operating system shut down."""
         self._enter(machine, State.STOPPING)
         self._later(self.stop_time(), machine, State.STOPPING, State.STOPPED)
 
@@ -240,7 +240,7 @@ class LeanEC2:
         return list(self.by_id.values())
 
     def _seen(self, machine: Machine, filters: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-        """As EC2 tells of it, with some delay; None if it does not, or the filters do not fit."""
+        """As EC2 describes it, with some delay; None if it does not, or the filters do not fit."""
         gone = self.gone.get(machine.instance_id)
         if gone is not None and self.now() - gone > TERMINATED_SHOWN:
             return None

@@ -128,7 +128,7 @@ class Functions:
         return self.cross(what, begin)
 
     def _spring(self, what: str) -> bool:
-        """Was somebody waiting for this moment?"""
+        """Was a task waiting for this moment?"""
         sprung = [one for one in self.ambushes if one[0] == what]
         for ambush in sprung:
             self.ambushes.remove(ambush)
@@ -164,7 +164,7 @@ class Crossed:
 
 
 def _leave(here: greenlet) -> None:
-    """Back to the event loop, which goes on until somebody switches here again."""
+    """Back to the event loop, which goes on until a task switches here again."""
     assert here.parent is not None
     here.parent.switch()
 

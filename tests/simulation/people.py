@@ -25,7 +25,7 @@ class Person:
         self.denied = 0
 
     async def live(self) -> None:
-        """Visits, for ever."""
+        """Visits, without end."""
         while True:
             await asyncio.sleep(self._random.expovariate(1 / self._away))
             await self.visit(self._random.expovariate(1 / self._stays))
@@ -96,7 +96,7 @@ class Person:
             chance = self._random.random()
             done = self.run(self._takes()) if chance < 0.1 else self.touch()
             if not done and self.world.hub is not None:
-                # An error page: nobody presses Start again in the same moment, before the hub can have noticed.
+                # An error page: no user presses Start again in the same moment, before the hub can have noticed.
                 await asyncio.sleep(self._random.uniform(1, 20))
                 return
             await asyncio.sleep(self._random.expovariate(1 / 240))

@@ -1,4 +1,4 @@
-"""Whatever people, operators and failures do in whatever order: nobody who works is stopped, and it all ends well.
+"""Whatever people, operators and failures do in whatever order: no user who works is stopped, and it all ends well.
 
 `CLOUDJHUB_STEPS=100000 pytest tests/simulation/test_machine.py` goes as far as that. A failure prints the steps that
 lead to it, and hypothesis keeps and repeats them.

@@ -91,7 +91,7 @@ def test_what_is_wrong_among_many_is_found_within_two_passes_and_nothing_else() 
     told = {entry.key for entry in world.store.entries.values() if entry.kind in TOLD}
     assert told == {f"user{number}" for number in numbers}
     changed = {key for key, worker in world.store.workers.items() if worker != before.get(key)}
-    assert changed <= told, "nobody else's record is touched"
+    assert changed <= told, "no other record is touched"
     for worker in world.store.workers.values():
         machine = world.cloud.instances.get(worker.instance_id)
         assert machine is None or machine.state is worker.state, f"{worker.key} is recorded as it is"

@@ -75,7 +75,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             owned = self._owned.setdefault(owner, set())
             owned.add(task)
             task.add_done_callback(owned.discard)
-        # Whoever waits for it hears of an error; of a process that was killed nobody waits.
+        # Whoever waits for it hears of an error; nothing waits for a process that was killed.
         task.add_done_callback(_heard)
         return task
 

@@ -1,4 +1,4 @@
-"""What runs on the workers: servers that people use, and reporters that tell of it. The truth that audits go by."""
+"""What runs on the workers: servers that people use, and reporters that report it. The truth that audits go by."""
 
 import asyncio
 from bisect import bisect_right
@@ -24,7 +24,7 @@ class Life:
 
     interactions: list[datetime] = field(default_factory=list)
     work: list[tuple[datetime, datetime]] = field(default_factory=list)
-    """Since when and until when a cell or program runs, if nobody ends it."""
+    """Since when and until when a cell or program runs, unless it is ended earlier."""
 
     def touch(self, at: datetime) -> None:
         """A person does something."""

@@ -356,7 +356,7 @@ class HubClient:
         def told() -> list[HubUser]:
             hub = self._world.hub
             if hub is None:
-                raise HubUnreachable("nobody listens")
+                raise HubUnreachable("nothing listens")
             servers: dict[str, set[str]] = {}
             for key, spawner in hub.spawners.items():
                 if spawner.active:
@@ -369,7 +369,7 @@ class HubClient:
     async def _asked(self, request: Request) -> DrainAnswer:
         hub = self._world.hub
         if hub is None:
-            raise HubUnreachable("nobody listens")
+            raise HubUnreachable("nothing listens")
         asking = hub.in_background(hub.drain(request))
         done, _ = await asyncio.wait([asking], timeout=self.ANSWERS_WITHIN)
         if not done or asking.cancelled():

@@ -1,4 +1,4 @@
-"""What the hub makes of a record that cannot be used: nothing is launched, nothing is forgotten, somebody is told."""
+"""What the hub makes of a record that cannot be used: nothing is launched, nothing is forgotten, the operator is told."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def test_login_neither_starts_nor_launches_and_calls_the_administrator() -> None:
-    """At once: trying again does not mend it."""
+    """At once: trying again does not fix it."""
     case = Case(worker(state=State.STOPPED))
     case.store.problems = [BAD]
     with pytest.raises(RecordUnusable, match=r"is damaged.*administrator") as told:
@@ -67,7 +67,7 @@ def test_it_is_named_once_and_again_when_it_is_bad_in_another_way(caplog: pytest
 
 
 async def test_record_whose_time_is_to_come_does_not_blind_the_reader() -> None:
-    """A clock that was a year ahead has written it; what others write now is read all the same."""
+    """A clock that was a year ahead has written it; what others write now is read anyway."""
     now = NOON
     ahead = worker("ada", changed_at=NOON + timedelta(days=365))
     store = FakeStore(ahead, worker("bob", changed_at=NOON - MINUTE))

@@ -101,7 +101,7 @@ def test_what_is_only_odd_can_be_read_and_written(store: WorkerStore, change: Ch
 
 
 def test_what_a_newer_version_wrote_stays_when_an_older_one_writes(store: WorkerStore) -> None:
-    """And what is emptied is gone all the same."""
+    """And what is emptied is gone, too."""
     newer = {"M": {"a": {"L": [{"NULL": True}]}}}
     two_records(store, lambda item: item.update(invented_later=newer, keep_until={"N": "1"}))
     read = store.get("bad")

@@ -1,5 +1,5 @@
 """Several write one worker's record at the same moment, through the real store and transitions: nothing gets lost, and
-nobody claims a worker after a newer sign of life.
+no writer claims a worker after newer activity.
 
 `make races` runs 20,000 such races, `make test` some hundred. What each race is made of follows from its number.
 """
@@ -55,7 +55,7 @@ class Race:
         return f"u{self.number}"
 
     def write(self, who: str, step: Callable[[Worker], Worker | None]) -> bool:
-        """Reads, decides and writes, again if somebody was faster, as all writers do."""
+        """Reads, decides and writes, again if another was faster, as all writers do."""
         for _ in range(TRIES):
             read = self.store.get(self.key)
             assert read is not None
@@ -73,7 +73,7 @@ class Race:
 
 
 def claim(race: Race) -> None:
-    """The sweep: claims if it is idle, and then asks the hub, which lets go if no login is pending."""
+    """The sweep: claims if it is idle, and then asks the hub, which releases it if no login is pending."""
 
     def step(read: Worker) -> Worker | None:
         decision = decide(read, QUIET, POLICY, NOON)
@@ -88,7 +88,7 @@ def claim(race: Race) -> None:
 
 
 def record_life(race: Race) -> None:
-    """record_activity: somebody did something a second ago."""
+    """record_activity: the user did something a second ago."""
     race.write("life", lambda read: with_due(with_life(read, LIFE, LIFE), NOON + HOUR))
 
 
@@ -104,7 +104,7 @@ def keep(race: Race) -> None:
 
 
 def see_stopped(race: Race) -> None:
-    """record_state: EC2 told that somebody stopped the instance."""
+    """record_state: EC2 reported that the instance was stopped."""
 
     def step(read: Worker) -> Worker | None:
         return with_state(read, State.STOPPED, NOON, NOON) if is_news(read, State.STOPPED, NOON) else None

@@ -119,7 +119,7 @@ async def test_a_run_cell_is_an_interaction_and_then_it_is_quiet_again(
 
 
 async def test_a_silent_cell_is_work_while_it_runs(jupyter: Jupyter, cloudwatch: CloudWatch) -> None:
-    """Nobody is connected, nothing is printed."""
+    """No client is connected, nothing is printed."""
     kernel = await jupyter.kernel()
     connection = await jupyter.socket(f"api/kernels/{kernel}/channels?session_id=s")
     await connection.write_message(as_json(execute("import time; time.sleep(3600)")))

@@ -136,7 +136,7 @@ async def test_a_worker_boots_proves_itself_works_on_after_a_crash_and_ends(
     seen = await until(lambda: up(booted), lambda seen: seen["level"] == 2)
     assert booted.singleuser().pid != crashed.pid
     assert "sleep runs detached" in seen["details"], "it outlives the server that it was started from"
-    assert not any(process.is_running() for process in kernels), "nobody could reach them any more"
+    assert not any(process.is_running() for process in kernels), "they could not be reached any more"
 
     tree = booted.tree()
     assert job.pid in {process.pid for process in tree}

@@ -58,7 +58,7 @@ def test_level_and_details(facts: Facts, level: Level, details: tuple[str, ...])
 
 
 def test_a_job_that_ended_since_the_last_look_worked_after_it() -> None:
-    """Nobody knows how long: up to the look that does not find it any more, at the most."""
+    """Unknown how long: up to the check that does not find it any more, at the most."""
     seen = observe(QUIET, replace(TERMINAL, at=BEFORE.at, cpu_time=BEFORE.cpu_time), EARLIER)
     assert (seen.level, seen.last_work, seen.busy_terminals) == (Level.WORK, NOW, 0)
     assert seen.details == ("until just now terminal 1 runs sleep",)

@@ -130,7 +130,7 @@ async def run_until(machine: Machine, reports: int) -> None:
     """Let the reporter run until so many reports are published."""
     running = asyncio.create_task(machine.reporter.run())
     while len(machine.sink.received) < reports:
-        assert not running.done(), "it reports for ever"
+        assert not running.done(), "it never stops reporting"
         await asyncio.to_thread(lambda: None)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

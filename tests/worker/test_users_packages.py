@@ -47,7 +47,7 @@ def test_kernels_have_them_and_the_server_does_not(tmp_path: Path, wheel: Path) 
     home.mkdir()
     venv = start.at(root, start.VENV)
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    # Stands in for the installation of JupyterLab, which takes minutes.
+    # Replaces the installation of JupyterLab, which takes minutes.
     [libraries] = venv.glob("lib/python3*/site-packages")
     (libraries / "image.pth").write_text(sysconfig.get_path("purelib"))
     setup.open_to_users_packages(root, start.run)
