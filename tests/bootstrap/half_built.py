@@ -31,7 +31,7 @@ def unbuilt(directory: Path) -> Iterator[Site]:
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("CLOUDJHUB_FILE", str(file))
-        # moto's public addresses are somebody's: nobody is asked.
+        # moto's public addresses belong to others: none is asked.
         patch.setattr(
             "bootstrap.operations.health.facts.hub_answers", lambda *_: "nothing listens there (yet)"
         )

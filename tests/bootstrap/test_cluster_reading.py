@@ -1,4 +1,4 @@
-"""cluster.yaml as it is read: what is right has its default or its value, what is wrong is one line with the mend."""
+"""cluster.yaml as it is read: what is right has its default or its value, what is wrong is one line with the fix."""
 
 import re
 from datetime import timedelta
@@ -196,7 +196,7 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
         ("login: {authenticator: gihub}", r"did you mean github\?"),
         ("login: {authenticator: shared-password}", "share one password"),
         ("login: {authenticator: shared-password}\nmanager: {domain: 127.0.0.1, https: none}", None),
-        ("login: {users_file: ~nobody-has-this-name/users}", "home directory"),
+        ("login: {users_file: ~no-user-has-this-name/users}", "home directory"),
         ("timing: {report_period: 45s}", "whole minutes"),
         ("timing: {sweep_schedule: rate(1 minutes)}", "EventBridge"),
         ("timing: {sweep_schedule: rate(5 minute)}", "EventBridge"),

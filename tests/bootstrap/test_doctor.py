@@ -29,12 +29,12 @@ SECOND = timedelta(seconds=1)
     [
         (None, None),
         (NOW + findings.SOON + SECOND, None),
-        (NOW + timedelta(days=2), "the hub's certificate expires in 2 days: mend"),
-        (NOW, "the hub's certificate has expired: mend"),
+        (NOW + timedelta(days=2), "the hub's certificate expires in 2 days: fix it"),
+        (NOW, "the hub's certificate has expired: fix it"),
     ],
 )
 def test_certificates(until: datetime | None, line: str | None) -> None:
-    assert findings.certificate(until, NOW, "mend") == ([line] if line else [])
+    assert findings.certificate(until, NOW, "fix it") == ([line] if line else [])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class Store:
 
 
 class Programs:
-    """Stands in for pip, systemctl and the like: what they were asked, and what they say."""
+    """Replaces pip, systemctl and the like: what they were asked, and what they say."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -27,7 +27,7 @@ from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION
 from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE, until
 
-HUB = Manager(domain="127.0.0.1", port=9, https=Https.NONE)  # nobody answers there
+HUB = Manager(domain="127.0.0.1", port=9, https=Https.NONE)  # nothing answers there
 SETTINGS = ClusterSettings(
     cluster="spring", region=REGION, owner="me", network=Network(name="spring"), manager=HUB
 )

@@ -92,7 +92,7 @@ def test_xen_machines_name_it_by_its_place(tmp_path: Path) -> None:
         ("\n", "nvme1n1\n", 0, "refused"),
         ("\n", "nvme1n1\n", 4, "refused"),
         ("\n", "nvme1n1\nnvme1n1p1\n", 2, "refused"),
-        ("somebody-elses\n", "nvme1n1\n", 0, "refused"),
+        ("of-another\n", "nvme1n1\n", 0, "refused"),
     ],
 )
 def test_only_a_blank_disk_is_formatted(

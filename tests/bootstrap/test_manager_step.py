@@ -38,7 +38,7 @@ MACHINE = [
 
 
 def quiet(_line: str) -> None:
-    """Tells nobody."""
+    """Reports nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_an_interrupted_replacement_is_completed_without_a_second_manager(
     site: Site, cloud: CloudProcess, manager: str
 ) -> None:
     """The new one gets the old one's address and disk."""
-    other = replace(site, settings=replace(site.settings, owner="somebody else"))
+    other = replace(site, settings=replace(site.settings, owner="another owner"))
     [change] = STEP.changes(other)
     assert (change.kind, "no worker stops" in change.detail) == (Kind.REPLACE, True)
     disk_before = volumes(site)

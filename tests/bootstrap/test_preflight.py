@@ -138,7 +138,7 @@ def test_a_region_that_is_not_enabled(cloud: CloudProcess, settings: ClusterSett
 def test_a_region_that_there_is_not(
     cloud: CloudProcess, settings: ClusterSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As AWS's own endpoints: the region is part of a name that DNS does not know. `.invalid` is nobody's."""
+    """As AWS's own endpoints: the region is part of a name that DNS does not know. `.invalid` belongs to no one."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://sts.us-esat-1.invalid")
     assert refusals(cloud, replace(settings, region="us-esat-1")) == [
         "there is no region us-esat-1: set `region` to us-east-1 or us-west-1"
@@ -446,9 +446,9 @@ def test_what_a_dry_try_refuses(
 def test_a_missing_secret_and_users_file(
     cloud: CloudProcess, settings: ClusterSettings, tmp_path: Path
 ) -> None:
-    login = Login(authenticator="github", users_file=tmp_path / "nobody")
+    login = Login(authenticator="github", users_file=tmp_path / "missing")
     assert refusals(cloud, replace(settings, login=login)) == [
-        f"{tmp_path}/nobody does not exist: write the users into it, a line `name` or `name admin` for each, or set "
+        f"{tmp_path}/missing does not exist: write the users into it, a line `name` or `name admin` for each, or set "
         "login.allow_all",
         "the authenticator github has no client-secret yet: run `cloudjhub secrets set client-secret`",
     ]

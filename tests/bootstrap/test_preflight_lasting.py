@@ -37,7 +37,7 @@ def test_an_address_that_somebody_has_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("built", "wanted", "mend"),
+    ("built", "wanted", "fix"),
     [
         ("", "", None),
         ("10.77.0.10", "10.77.0.10", None),
@@ -46,11 +46,11 @@ def test_an_address_that_somebody_has_is_refused() -> None:
         ("", "10.77.0.10", "remove `manager.private_address`"),
     ],
 )
-def test_the_managers_address_stays(built: str, wanted: str, mend: str | None) -> None:
+def test_the_managers_address_stays(built: str, wanted: str, fix: str | None) -> None:
     """Even the address that it has: CloudFormation would make a second interface for it."""
     lines = [problem.line for problem in lasting.judge_kept(built, wanted, "10.77.0.10")]
-    assert [line.rpartition(": ")[2] for line in lines] == ([mend.rpartition(": ")[2]] if mend else [])
-    assert all(mend and mend in line for line in lines)
+    assert [line.rpartition(": ")[2] for line in lines] == ([fix.rpartition(": ")[2]] if fix else [])
+    assert all(fix and fix in line for line in lines)
 
 
 @pytest.mark.parametrize(

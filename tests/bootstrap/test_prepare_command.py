@@ -253,7 +253,7 @@ def login(**more: Any) -> Login:
 
 
 @pytest.mark.parametrize(
-    ("given", "everybody", "rules", "expected"),
+    ("given", "all_users", "rules", "expected"),
     [
         (["bob", "Ada", "bob"], False, login(), ["bob", "ada"]),
         ([], True, login(), ["ada", "bob"]),
@@ -261,12 +261,12 @@ def login(**more: Any) -> Login:
         (["zoe"], False, login(authenticator="github"), ["zoe"]),
     ],
 )
-def test_who_is_meant(given: list[str], everybody: bool, rules: Login, expected: list[str]) -> None:
-    assert candidates.chosen(given, PEOPLE, rules, all_users=everybody) == expected
+def test_who_is_meant(given: list[str], all_users: bool, rules: Login, expected: list[str]) -> None:
+    assert candidates.chosen(given, PEOPLE, rules, all_users=all_users) == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "everybody", "rules", "words"),
+    ("given", "all_users", "rules", "words"),
     [
         ([], False, login(), "no users are named"),
         (["ada"], True, login(), "not both"),
@@ -275,9 +275,9 @@ def test_who_is_meant(given: list[str], everybody: bool, rules: Login, expected:
         (["ada/gpu"], False, login(), "cannot contain the character /"),
     ],
 )
-def test_who_is_refused(given: list[str], everybody: bool, rules: Login, words: str) -> None:
+def test_who_is_refused(given: list[str], all_users: bool, rules: Login, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        candidates.chosen(given, PEOPLE, rules, all_users=everybody)
+        candidates.chosen(given, PEOPLE, rules, all_users=all_users)
 
 
 def test_those_with_a_machine_in_whatever_state_are_left_alone() -> None:

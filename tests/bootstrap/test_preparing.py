@@ -1,4 +1,4 @@
-"""Machines made ahead: one for each user, booted once and stopped, and never taken from somebody who has logged in."""
+"""Machines made ahead: one for each user, booted once and stopped, and never taken from a user who has logged in."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ class FakeCloud:
         self.refuse: dict[str, NotLaunched] = {}
         self.homes_lost: set[str] = set()
         self.in_use: set[str] = set()
-        """Their users have logged in, so that the hub does not let go."""
+        """Their users have logged in, so that the hub does not release them."""
         self.unrecorded: set[str] = set()
         self.failing: set[str] = set()
         self.most_at_once = 0
@@ -102,7 +102,7 @@ class FakeCloud:
     async def record(self, key: str) -> Worker | None:
         self.silences -= 1
         if self.silences >= 0:
-            raise StoreUnavailable("nobody answers")
+            raise StoreUnavailable("no answer")
         if key in self.unrecorded or key not in self.launched:
             return None
         began = NOON + timedelta(seconds=self.launched[key] + RUNS_AFTER)
@@ -136,7 +136,7 @@ def release(record: Worker, why: str, words: str) -> Entry:
 
 
 class Deaf(FakeCloud):
-    """Nobody hears the requests for a stop."""
+    """No function receives the requests for a stop."""
 
     async def ask_to_stop(self, record: Worker) -> None:
         pass

@@ -45,7 +45,7 @@ def test_a_value_is_written_as_people_write_it(argument: str, document: dict[str
 
 
 @pytest.mark.parametrize(
-    ("argument", "mend"),
+    ("argument", "fix"),
     [
         ("idle_timeot=1h", "did you mean idle_timeout"),
         ("colour=red", "there are idle_timeout"),
@@ -59,8 +59,8 @@ def test_a_value_is_written_as_people_write_it(argument: str, document: dict[str
         ("idle_timeout=9999d", "from 1 to"),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_mend(argument: str, mend: str) -> None:
-    with pytest.raises(SettingsError, match=mend):
+def test_what_cannot_be_is_refused_with_the_fix(argument: str, fix: str) -> None:
+    with pytest.raises(SettingsError, match=fix):
         changed(None, argument)
 
 

@@ -1,4 +1,4 @@
-"""Dead letters, alarms, notices and dashboard: as they should be, put once, told of when they differ, removed."""
+"""Dead-letter queues, alarms, notices and dashboard: put as they should be, reported when they differ, removed."""
 
 import json
 from collections.abc import Iterator
@@ -159,7 +159,7 @@ def test_a_silent_sweep_is_told_of_after_three_missed_runs(schedule: str, minute
 
 def test_a_silent_sweep_rings_and_a_new_cluster_does_not() -> None:
     """By CloudWatch's rules, minute by minute: no state changes before the first sweep; OK while there are sweeps;
-    then INSUFFICIENT_DATA, which is what the alarm tells of.
+    then INSUFFICIENT_DATA, which is what the alarm reports.
     """
     [alarm] = [one for one in alarms(SETTINGS, "arn:topic") if one["AlarmName"].endswith("sweep-silent")]
     assert (alarm["AlarmActions"], alarm["OKActions"]) == ([], ["arn:topic"])

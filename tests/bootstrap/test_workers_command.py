@@ -65,7 +65,7 @@ def requests_seen() -> Any:
 
 def test_records_and_machines_are_listed_together(cluster: Built) -> None:
     active = NOW - timedelta(minutes=10)
-    alice = cluster.worker("alice", last_activity=active, message=plain("somebody used it"))
+    alice = cluster.worker("alice", last_activity=active, message=plain("its user used it"))
     cluster.worker("bob", state=State.STOPPED)
     orphan = cluster.instance("carol")
     cluster.instance("dave", cluster="autumn")

@@ -28,19 +28,11 @@ CHECKED = (
     "hub",
     "lifecycle_app",
     "pyproject.toml",
-    "tests/benchmarks",
-    "tests/faults",
-    "tests/local",
-    "tests/local_cloud",
-    "tests/machines",
-    "tests/protocol",
-    "tests/shared",
-    "tests/simulation",
-    "tests/store",
-    "tests/worker",
+    "tests",
 )
 NO_TEXT = {".svg", ".png", ".pyc", ".json"}
 NOT_OURS = {"node_modules", "__pycache__", "deployments"}
+THIS = Path(__file__).resolve()
 
 REPLACEMENTS = {
     r"\bmend(s|ed|ing)?\b": "fix",
@@ -87,7 +79,11 @@ def texts(place: Path) -> Iterator[Path]:
         yield place
     for folder, subfolders, names in os.walk(place):
         subfolders[:] = sorted(set(subfolders) - NOT_OURS)
-        yield from (path for name in sorted(names) if (path := Path(folder, name)).suffix not in NO_TEXT)
+        yield from (path for name in sorted(names) if is_checked(path := Path(folder, name)))
+
+
+def is_checked(path: Path) -> bool:
+    return path.suffix not in NO_TEXT and path != THIS
 
 
 @pytest.mark.parametrize("place", CHECKED)

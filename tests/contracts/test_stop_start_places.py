@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRODUCT = ("app.py", "lifecycle_app", "hub", "bootstrap")
-# The emulated EC2 and what stands in for an operator there are no part of what runs on AWS.
+# The emulated EC2 and the emulated operator there are not part of what runs on AWS.
 NOT_PRODUCT = ("bootstrap/local",)
 
 STOPPING = {"stop_instances", "StopInstances"}

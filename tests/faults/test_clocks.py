@@ -1,4 +1,4 @@
-"""Clocks of function, hub and worker that are off by minutes, hours or a year, or jump: no machine at work is stopped."""
+"""Clocks of function, hub and worker that are off by minutes to a year, or jump: no machine at work is stopped."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Events a thousand times, in every order and late: the record is right after one pass, and no machine is stopped twice."""
+"""Events a thousand times, in every order and late: the record is right after one pass, no machine stopped twice."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Each fault, through the real service: no machine with activity or unknown activity is stopped, and no other held up."""
+"""Each fault, through the real service: no machine with activity, or unknown, is stopped, and no other held up."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What says who somebody is: an OAuth provider and a learning platform, over HTTP on loopback."""
+"""What says who a user is: an OAuth provider and a learning platform, over HTTP on loopback."""
 
 import json
 import threading

@@ -16,7 +16,7 @@ PEOPLE = People(frozenset({"ada", "boss"}), frozenset({"boss"}), frozenset({"bob
 
 
 def parts() -> Any:
-    """What the authenticator needs of the hub's parts; nobody follows the list."""
+    """What the authenticator needs of the hub's parts; the list is not followed."""
     operator = SimpleNamespace(people=PEOPLE, follow=id)
     return SimpleNamespace(settings=SETTINGS, operator=operator, reader=None, pages=None)
 
@@ -51,8 +51,8 @@ def test_our_handlers_come_with_it() -> None:
 
 
 def test_unknown_authenticator_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"login\.authenticator: JupyterHub has no authenticator nobody"):
-        authenticator("nobody")
+    with pytest.raises(SettingsError, match=r"login\.authenticator: JupyterHub has no authenticator missing"):
+        authenticator("missing")
 
 
 async def test_removed_user_is_refused_and_logged_out() -> None:

@@ -1,4 +1,4 @@
-"""Letting go of a server with JupyterHub's way to stop one, which may take longer than its answer."""
+"""Releasing a server with JupyterHub's way to stop one, which may take longer than its answer."""
 
 import asyncio
 from dataclasses import dataclass

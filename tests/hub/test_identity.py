@@ -152,7 +152,7 @@ def test_instance_in_the_role_session() -> None:
         ARN.replace("123456789012", "210987654321"),
         ARN.replace("workers", "workers2"),
         ARN.replace("workers", "Workers"),
-        ARN.replace("i-0123456789abcdef0", "somebody"),
+        ARN.replace("i-0123456789abcdef0", "a-session"),
         ARN.replace("i-0123456789abcdef0", "i-0123456789ABCDEF0"),
         ARN + "\n",
         ARN + "/x",
@@ -191,7 +191,7 @@ def test_the_memory_of_failures_is_bounded_and_a_check_costs_the_same_for_howeve
 
 
 class Sts:
-    """Identities whose STS answers when it is told to."""
+    """Identities whose STS answers when the test says so."""
 
     def __init__(self) -> None:
         sts: Any = SimpleNamespace(meta=SimpleNamespace(endpoint_url=f"https://{HOST}"))
@@ -229,7 +229,7 @@ async def test_of_two_equal_signatures_at_once_only_one_is_served(sent: dict[str
         await sts.served(sent)
 
 
-@pytest.mark.parametrize("problem", [NotReady("nobody waits"), ConnectionError("STS answers 503")])
+@pytest.mark.parametrize("problem", [NotReady("no place is free"), ConnectionError("STS answers 503")])
 async def test_signature_that_got_no_answer_may_be_sent_again(
     sent: dict[str, Any], problem: Exception
 ) -> None:
@@ -252,7 +252,7 @@ ANSWER = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/201
 
 
 class Http:
-    """Answers when it is told to, and counts how many wait for it together."""
+    """Answers when the test says so, and counts how many wait for it together."""
 
     def __init__(self) -> None:
         self.may_answer = asyncio.Event()

@@ -159,7 +159,7 @@ def test_users_who_come_within_a_minute_go_with_each_others_calls_and_wait_littl
     loop.close()
     assert ec2.count("StartInstances") <= most_calls
     assert max(waits) < 1 / 0.7 + 0.1
-    assert waits[0] < 0.1, "who comes alone waits for nobody"
+    assert waits[0] < 0.1, "who comes alone does not wait"
 
 
 async def test_launch_without_capacity_goes_to_the_next_zone_then_to_the_next_type() -> None:

@@ -37,7 +37,7 @@ PASSWORD = "secret"
 
 
 class Directory:
-    """Answers binds: ADA with her password is right, everybody else is not. `heard` has the passwords in order."""
+    """Answers binds: ADA with her password is right, any other is not. `heard` has the passwords in order."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.heard: list[tuple[str, str]] = []

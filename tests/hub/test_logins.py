@@ -1,4 +1,4 @@
-"""Logins through the real hub by each authenticator, with what says who somebody is on loopback."""
+"""Logins through the real hub by each authenticator, with what says who a user is on loopback."""
 
 import time
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    """Who says who somebody is."""
+    """What says who a user is."""
     found = Provider(f"{NETWORK}.0.3")
     yield found
     found.close()
@@ -37,7 +37,7 @@ def test_native_accounts(hub: Emulated) -> None:
     set_users(hub, {"users": {"alice": {}, "boss": {"admin": True}, "carol": {}}, "removed": ["mallory"]})
     start(hub, "native", {"requests": True, "allowed_failed_logins": 3})
     stranger = Account(hub.public_url)
-    # Nobody takes a name that is on the list, the administrator's least of all.
+    # No user takes a name that is on the list, the administrator's least of all.
     for told in ("", "AAAA-AAAA-AAAA-AAAA", code(hub, "alice")):
         answer = stranger.sign_up("boss", told)
         assert answer.status_code == 400, told
@@ -72,7 +72,7 @@ def test_native_lockout(hub: Emulated) -> None:
     start(hub, "native", {"allowed_failed_logins": 3})
     browser = Account(hub.public_url)
     assert browser.sign_up("dora", code(hub, "dora")).status_code == 200
-    assert browser.sign_up("nobody-knows-me").status_code == 400, "no requests by default"
+    assert browser.sign_up("an-unknown-name").status_code == 400, "no requests by default"
     assert browser.log_in("dora", PASSWORD).status_code == 302
     for wrong in ("wrong", "x" * 100, ""):
         assert Account(hub.public_url).log_in("dora", wrong).status_code == 403
@@ -110,11 +110,11 @@ def test_what_strangers_send_is_bounded(hub: Emulated) -> None:
 
 
 def callback(hub: Emulated, browser: requests.Session, name: str) -> requests.Response:
-    """Presses `log in`, and comes back as somebody whom the provider knows."""
+    """Presses `log in`, and comes back as a user whom the provider knows."""
     asked = browser.get(f"{hub.public_url}/hub/oauth_login", allow_redirects=False, timeout=PATIENCE)
     query = parse_qs(urlsplit(asked.headers["Location"]).query)
     if hub.config["login"]["authenticator"] == "github":
-        assert query["scope"] == ["read:org"]  # else GitHub tells of public members only
+        assert query["scope"] == ["read:org"]  # else GitHub lists public members only
     assert query["redirect_uri"] == [f"{hub.public_url}/hub/oauth_callback"]
     back = {"code": f"code of {name}", "state": query["state"][0]}
     return browser.get(query["redirect_uri"][0], params=back, allow_redirects=False, timeout=PATIENCE)

@@ -99,7 +99,7 @@ async def test_page_is_shown_when_records_cannot_be_read() -> None:
 
 async def test_times_are_elements_that_are_right_without_a_script_too() -> None:
     """And whatever a reason says is text, not HTML."""
-    why = message("refused", detail="<b>somebody</b>")
+    why = message("refused", detail="<b>a user</b>")
     store = Store(worker(state=State.STOPPED, stop_reason="idle", message=why))
     about = await pages(store)[0].about("ada")
     page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True).get_template("last_stop.html")
@@ -109,4 +109,4 @@ async def test_times_are_elements_that_are_right_without_a_script_too() -> None:
     assert (
         '(last used <time datetime="2026-11-23T11:00:00+00:00">at 2026-11-23 11:00 UTC</time>)</td>' in shown
     )
-    assert "&lt;b&gt;somebody&lt;/b&gt;" in shown
+    assert "&lt;b&gt;a user&lt;/b&gt;" in shown

@@ -13,7 +13,7 @@ from hub.errors import SettingsError
 GOOD: dict[str, Any] = {
     "cluster": "local",
     "region": "us-east-1",
-    "owner": "somebody",
+    "owner": "an owner",
     "public_url": "http://127.0.0.1:8000",
     "private_address": "127.77.0.10",
     "bucket": "the manager's own settings do not matter",

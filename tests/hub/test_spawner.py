@@ -272,7 +272,7 @@ async def test_a_machine_that_never_answers_is_stopped_and_started_again_by_the_
 async def test_a_machine_that_answers_after_its_stop_was_asked_for_is_used_only_if_that_is_withdrawn_before(
     cases: Cases, taken_up: Known
 ) -> None:
-    """The hub may have let go of it already: then the record is claimed, and read after the hub began to refuse."""
+    """The hub may have released it already: then the record is claimed, and read after the hub began to refuse."""
     case = cases(RUNNING, taken_up, RUNNING, answer=False)
     case.parts.settings = replace(SETTINGS, answer_limit=timedelta(milliseconds=20))
     bring_up, released = case.protocol.bring_up, []
@@ -400,7 +400,7 @@ async def test_poll_knows_and_does_not_guess(cases: Cases) -> None:
 async def test_poll_asks_ec2_about_a_machine_that_went_down_as_its_server_answered(
     cases: Cases, seen: State | Exception | None, polls: list[int | None]
 ) -> None:
-    """Its record says so, of the second in which the server was seen: which came first nobody can tell from that."""
+    """Its record says so, of the second in which the server was seen: which came first cannot be told from that."""
     case = cases(FRESH)
     await case.spawner.start()
     case.reader.workers["ada"] = worker(state=State.STOPPED, state_at=NOON + timedelta(seconds=1))
@@ -839,7 +839,7 @@ async def test_a_start_under_way_is_up_for_jupyterhub(cases: Cases) -> None:
 
 
 async def test_nobody_s_stop_of_nothing_is_sent(cases: Cases) -> None:
-    """A stop that somebody asked for, of a server that never had a machine."""
+    """A requested stop of a server that never had a machine."""
     case = cases()
     case.spawner._stop_future = asyncio.get_running_loop().create_future()
     await case.spawner.stop()
@@ -898,7 +898,7 @@ async def test_a_token_is_registered_once(cases: Cases) -> None:
 
 
 async def test_without_a_token_of_jupyterhubs_none_is_registered(cases: Cases) -> None:
-    """Nobody could tell what it may do."""
+    """It would be unknown what it may do."""
     case = cases(FRESH)
     case.spawner.api_token = ""
     await case.spawner.start()

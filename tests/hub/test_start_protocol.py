@@ -266,7 +266,7 @@ async def test_home_that_an_administrator_has_attached_after_a_failure_is_taken_
 
 
 async def test_claimed_worker_is_not_used_however_long_ec2_says_that_it_runs() -> None:
-    """StopInstances may be on its way all the time: the lease, not EC2, tells when nobody sends it any more."""
+    """StopInstances may be on its way all the time: the lease, not EC2, tells when it is not sent any more."""
     lease = timedelta(seconds=5 * CHECK_EVERY)
     case = Case(worker(state=State.STOPPING, claimed_until=NOON + lease))
     case.launched("running")

@@ -76,7 +76,7 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
         (worker_token("key", "physics", "ada", "i-1"), "1"),
         (new_token(), "1"),
         ("x" * 31, "16384"),
-        ("chosen by somebody", "16384"),
+        ("chosen by the operator", "16384"),
     ],
     ids=["a worker's", "JupyterHub's", "a little too short", "words"],
 )
@@ -118,7 +118,7 @@ class Asked(Proxy):
         (USER, (PEOPLE, SERVICES, USER)),
         (HUB, None),
         ({**HUB, **USER}, None),
-        (TimeoutError("nobody listens"), None),
+        (TimeoutError("nothing listens"), None),
         (ClientError("refused"), None),
     ],
     ids=["no route", "not the hub's", "the hub's alone", "all", "no answer", "a refusal"],

@@ -1,4 +1,4 @@
-"""Whether the hub lets go, as tables."""
+"""Whether the hub releases a server, as tables."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -113,7 +113,7 @@ def test_silent_worker_is_let_go_only_if_the_hub_has_no_server_there(
 @pytest.mark.parametrize("server", [RUNNING, None])
 @pytest.mark.parametrize("mode", [IDLE, UNATTENDED])
 def test_worker_that_answers_but_cannot_tell_is_not_let_go(server: Server | None, mode: Drain) -> None:
-    """Its reporter may be dead, or the hub's database be lost: its user may be there all the same."""
+    """Its reporter may be dead, or the hub's database be lost: its user may still be there."""
     said = verdict(request(mode), server, None, "HTTP 403: Forbidden", answers=True)
     assert (said.drained, dict(said.evidence)) == (False, {"answers": True})
     assert "403" in said.reason
@@ -246,7 +246,7 @@ def test_times_are_shifted_into_the_hubs_clock(skew: timedelta) -> None:
 def test_worker_whose_clock_is_far_off_is_not_let_go_and_its_life_counts_all_the_same(
     server: Server | None, skew: timedelta
 ) -> None:
-    """Life it shows is evidence, so that nobody insists. Where it shows none, its clock may have been set since."""
+    """Activity is evidence, so that no caller insists. Where it shows none, its clock may have been set since."""
     quiet = verdict(request(), server, parse_observation(TOLD, NOON + skew))
     assert (quiet.drained, dict(quiet.evidence)) == (False, {"answers": True})
     assert "clock is off by" in quiet.reason

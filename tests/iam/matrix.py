@@ -88,7 +88,7 @@ def _passing() -> dict[str, Request]:
         "PassRole, worker to Lambda": _one(
             "iam:PassRole", worker, iam__PassedToService="lambda.amazonaws.com"
         ),
-        "PassRole, worker to nobody": _one("iam:PassRole", worker),
+        "PassRole, worker to no service": _one("iam:PassRole", worker),
         "PassRole, manager": _one("iam:PassRole", manager, iam__PassedToService="ec2.amazonaws.com"),
         "PassRole, longer name": _one(
             "iam:PassRole", f"{worker}-2", iam__PassedToService="ec2.amazonaws.com"
@@ -148,7 +148,7 @@ def _events() -> dict[str, Request]:
         "PutEvents, from the hub": _one(put, bus, events__source=["cloudjhub.hub"]),
         "PutEvents, from EC2": _one(put, bus, events__source=["aws.ec2"]),
         "PutEvents, from the hub and another": _one(put, bus, events__source=["cloudjhub.hub", "my.app"]),
-        "PutEvents, from nobody": _one(put, bus),
+        "PutEvents, without a source": _one(put, bus),
         "PutEvents, other bus": _one(put, arn("events", "event-bus/other"), events__source=["cloudjhub.hub"]),
         "PutRule": _one("events:PutRule", arn("events", "rule/cloudjhub-dev-sweep")),
         "DisableRule": _one("events:DisableRule", arn("events", "rule/cloudjhub-dev-sweep")),
@@ -278,10 +278,10 @@ def _sessions() -> dict[str, Request]:
 def _queues() -> dict[str, Request]:
     own = arn("sqs", "cloudjhub-dev-dead-letters")
     return {
-        "SendMessage, dead letters": _one("sqs:SendMessage", own),
+        "SendMessage, dead-letter queue": _one("sqs:SendMessage", own),
         "SendMessage, other cluster's": _one("sqs:SendMessage", own.replace("-dev-", "-other-")),
-        "ReceiveMessage, dead letters": _one("sqs:ReceiveMessage", own),
-        "PurgeQueue, dead letters": _one("sqs:PurgeQueue", own),
+        "ReceiveMessage, dead-letter queue": _one("sqs:ReceiveMessage", own),
+        "PurgeQueue, dead-letter queue": _one("sqs:PurgeQueue", own),
     }
 
 

@@ -18,7 +18,7 @@ Result = Literal["Allowed", "ImplicitlyDenied", "ExplicitlyDenied"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """May somebody with these policies (by their keys) do that to this resource?
+    """May a role with these policies (by their keys) do that to this resource?
 
     With `any_context`, conditions are taken as fulfilled, and "*" as resource means any one.
     """

@@ -109,7 +109,7 @@ def test_the_hub_is_denied_every_stop_change_and_write_whatever_is_attached_besi
 
 
 def test_every_action_that_a_policy_speaks_of_exists(actions: list[Action]) -> None:
-    """A misspelt denial would deny nothing, and nobody would notice."""
+    """A misspelt denial would deny nothing, unnoticed."""
     spoken_of = {
         pattern
         for policy in POLICIES.values()

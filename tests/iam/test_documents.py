@@ -109,7 +109,7 @@ def test_without_places_and_images_the_hub_launches_only_the_accounts_own_images
 
 
 def test_the_committed_policies_of_stage_dev_are_these() -> None:
-    """Mend: make policies."""
+    """To fix it: make policies."""
     committed = REPOSITORY / ".chalice"
     ours = lifecycle_policies(Scope(cluster="dev"))
     assert {name: json.loads((committed / f"policy-{name}.json").read_text()) for name in ours} == ours

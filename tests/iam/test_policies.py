@@ -65,7 +65,9 @@ GRANTED: dict[str, set[str]] = {
     "worker": {"PutMetricData, own namespace"},
     "builder": {"GetObject, bundle"},
     **{
-        function: needed | {"SendMessage, dead letters"} | {f"{action}, {function}" for action in LOGGING}
+        function: needed
+        | {"SendMessage, dead-letter queue"}
+        | {f"{action}, {function}" for action in LOGGING}
         for function, needed in BY_FUNCTION.items()
     },
 }
@@ -81,7 +83,7 @@ def decisions() -> Decisions:
 
 @pytest.fixture(scope="module")
 def beside_administrator() -> Decisions:
-    """Of each role when somebody attached full access to it as well: only explicit denials still hold."""
+    """Of each role when full access is attached to it as well: only explicit denials still hold."""
     policies = {**POLICIES, "administrator": ADMINISTRATOR}
     return decide(policies, {role: (role, "administrator") for role in POLICIES}, REQUESTS)
 
@@ -122,7 +124,7 @@ WRITES_RECORDS = (
 
 
 def test_the_hub_can_stop_terminate_change_or_write_nothing(beside_administrator: Decisions) -> None:
-    """Nobody's instances, disks or tables, and not even with full access attached to its role by mistake."""
+    """No stranger's instances, disks or tables, and not even with full access attached to its role by mistake."""
     forbidden = _of(*STOPS_OR_CHANGES, *WRITES_RECORDS)
     assert len(forbidden) > 7 * 3 + len(TABLES) * 4
     assert forbidden <= _names(beside_administrator["manager"], "ExplicitlyDenied")

@@ -69,7 +69,7 @@ class MemoryStore:
     def _put(self, worker: Worker, now: datetime) -> Worker:
         known = self.workers.get(worker.key)
         if worker.key in self.bad or (known.version if known else 0) != worker.version:
-            raise RecordConflict(f"record of {worker.key} was changed by somebody else")
+            raise RecordConflict(f"record of {worker.key} was changed by another writer")
         self.workers[worker.key] = replace(worker, version=worker.version + 1, changed_at=now)
         return self.workers[worker.key]
 
@@ -198,7 +198,7 @@ class MemoryHub:
 
     def _reach(self) -> None:
         if self.is_down:
-            raise HubUnreachable("nobody listens")
+            raise HubUnreachable("nothing listens")
         if self.is_odd:
             raise HubAnswerOdd("500 Internal Server Error")
 

@@ -24,7 +24,7 @@ class Fault(StrEnum):
     ANSWER_LOST = "answer lost"
     """Done, but the answer did not come."""
     OVERTAKEN = "overtaken"
-    """Somebody else has written the record just before."""
+    """Another writer has written the record just before."""
     DONE_TWICE = "done twice"
     """Done, but the answer did not come; so the client asked again, and found the version changed by itself."""
     BAD = "bad"
@@ -46,7 +46,7 @@ FAULTS = {
 
 
 class FaultyStore:
-    """Counts its calls; `fails` tells of each, by its number, how it fails, if it does. `inner` never fails."""
+    """Counts its calls; `fails` says how each fails, by its number, if it does. `inner` never fails."""
 
     def __init__(self) -> None:
         self.inner = MemoryStore()
@@ -95,7 +95,7 @@ class FaultyStore:
         if fault is Fault.ANSWER_LOST:
             raise StoreUnavailable(f"{name}: timed out")
         if fault is Fault.DONE_TWICE:
-            raise RecordConflict(f"record of {key} was changed by somebody else")
+            raise RecordConflict(f"record of {key} was changed by another writer")
         return done
 
     def _write_another(self, key: str) -> None:

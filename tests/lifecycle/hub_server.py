@@ -1,4 +1,4 @@
-"""A hub that answers what it is told to, over real HTTP."""
+"""A hub that answers what the test says, over real HTTP."""
 
 import json
 import ssl

@@ -1,4 +1,4 @@
-"""AWS's own time tells whether this machine's clock is right; where it does not tell, nobody can say."""
+"""AWS's own time tells whether this machine's clock is right; where it does not tell, it is unknown."""
 
 from datetime import timedelta
 from email.utils import format_datetime

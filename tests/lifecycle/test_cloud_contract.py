@@ -1,4 +1,4 @@
-"""EC2 as the adapter tells of it, and the tests' cloud in memory, keep to the same."""
+"""EC2 as the adapter describes it, and the tests' cloud in memory, keep to the same."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tests.lifecycle.emulated import emulated_aws
 from tests.lifecycle.examples import NOON, an_instance
 from tests.lifecycle.fakes import MemoryCloud
 
-NOBODY = "i-00000000000000000"
+UNKNOWN = "i-00000000000000000"
 
 
 def tags(user: str, server: str = "", cluster: str = "test", role: str = "worker") -> dict[str, str]:
@@ -86,7 +86,7 @@ def test_workers_are_those_with_the_clusters_tags(scene: Scene) -> None:
 
 
 def test_named_tells_of_workers_of_any_cluster_and_of_nobody_else(scene: Scene) -> None:
-    asked = [scene.alice, scene.other, scene.stranger, NOBODY]
+    asked = [scene.alice, scene.other, scene.stranger, UNKNOWN]
     found = {i.instance_id: i for i in scene.cloud.named(asked)}
     assert {i: found[i].cluster for i in found} == {scene.alice: "test", scene.other: "other"}
     alice = found[scene.alice]
@@ -97,7 +97,7 @@ def test_named_tells_of_workers_of_any_cluster_and_of_nobody_else(scene: Scene) 
 
 
 def test_ec2_knows_of_strangers_too(scene: Scene) -> None:
-    asked = [scene.alice, scene.other, scene.stranger, NOBODY]
+    asked = [scene.alice, scene.other, scene.stranger, UNKNOWN]
     assert [scene.cloud.knows(one) for one in asked] == [True, True, True, False]
 
 
@@ -110,7 +110,7 @@ def test_a_stop_stops_one(scene: Scene) -> None:
 
 def test_a_stop_of_nobody_is_rejected(scene: Scene) -> None:
     with pytest.raises(StopRejected) as error:
-        scene.cloud.stop(NOBODY, force=True)
+        scene.cloud.stop(UNKNOWN, force=True)
     assert error.value.code == "InvalidInstanceID.NotFound"
 
 

@@ -1,4 +1,4 @@
-"""Many at once: a sweep asks for all of a handful together, each is decided about by itself, and stops go in common."""
+"""Many at once: a sweep asks for all of a batch together, each is decided about by itself, and stops go in common."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ def instance_id(number: int) -> str:
 
 
 def due_workers(world: World, count: int) -> None:
-    """Workers that are idle and due, and nobody else."""
+    """Workers that are idle and due, and no others."""
     world.store.workers.clear()
     for number in range(count):
         key, one = f"user{number}", instance_id(number)
@@ -80,7 +80,7 @@ def test_the_first_comes_alone_and_none_is_left_out(count: int) -> None:
 
 
 def test_a_sweep_asks_for_a_handful_at_a_time(world: World) -> None:
-    """CloudWatch and the policies are asked once for each handful, whatever the number of workers in it."""
+    """CloudWatch and the policies are asked once for each batch, whatever the number of workers in it."""
     due_workers(world, MANY)
     asked = Counting(world.metrics, "evidence_of_all")
     read = Counting(world.store, "policies")
@@ -93,7 +93,7 @@ def test_a_sweep_asks_for_a_handful_at_a_time(world: World) -> None:
 def test_a_worker_that_changes_after_the_asking_is_asked_about_again(world: World) -> None:
     """Its user is back between the common question and its own turn: the reports of that moment decide."""
     due_workers(world, 2)
-    world.hub.answers = lambda _worker, _mode: pytest.fail("nobody is to be drained")
+    world.hub.answers = lambda _worker, _mode: pytest.fail("no worker should be drained")
     ask = world.metrics.evidence_of_all
 
     def meanwhile(policies: Any, now: Any) -> Any:
@@ -221,7 +221,7 @@ def test_if_ec2_refuses_one_the_others_are_stopped(is_named: bool) -> None:
 def test_what_is_said_of_all_is_heard_by_all_and_not_tried_again(
     error: Exception, kind: type[Exception]
 ) -> None:
-    """Throttled, once more would make it worse; and where nobody knows what EC2 did, nobody asks twice."""
+    """Throttled, once more would make it worse; and where it is unknown what EC2 did, it is not asked twice."""
     client = Ec2Calls(lambda _: error)
     if kind is RuntimeError:
         with pytest.raises(RuntimeError):

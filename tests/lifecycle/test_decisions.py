@@ -82,7 +82,7 @@ def test_only_signals_that_count_keep_it(signals: set[Level], level: Level, stop
     [({Level.LOAD}, Level.LOAD), ({Level.WORK}, Level.WORK), (set(), Level.INTERACTION)],
 )
 def test_the_hub_is_told_what_counts(signals: set[Level], counts: Level) -> None:
-    """Else the hub would refuse for ever because of what the policy says is no sign of life."""
+    """Else the hub would always refuse because of what the policy does not count as activity."""
     decision = decide(a_worker(), quiet(), Policy(signals=frozenset(signals)), NOON)
     assert (decision.drain, decision.counts) == (Drain.IDLE, counts)
 
@@ -133,7 +133,7 @@ def test_work_keeps_it_for_the_busy_allowance(person: timedelta, action: Action,
 def test_what_nobody_can_tell_of_keeps_it_no_longer_than_work(
     person: timedelta, policy: Policy, evidence: Evidence, reason: Reason
 ) -> None:
-    """A worker with a dead reporter and CPU in use would run for ever."""
+    """A worker with a dead reporter and CPU in use would never stop."""
     decision = decide(a_worker(started_at=NOON - person), evidence, policy, NOON)
     assert decision.reason is reason
     assert (decision.insist is Insist.IF_MUTE) is (reason in (Reason.BUSY_TOO_LONG, Reason.MUTE))
@@ -507,7 +507,7 @@ def test_what_does_not_run_stays_due_when_it_was() -> None:
 def test_a_stop_tells_from_when_and_how_the_hub_is_asked(
     worker: Worker, evidence: Evidence, policy: Policy, decision: Decision
 ) -> None:
-    """`since` is what the hub holds signs of life against: any other time stops people, or nobody."""
+    """`since` is what the hub compares activity with: any other time stops people, or no machine at all."""
     assert decide(worker, evidence, policy, NOON) == decision
 
 
@@ -591,12 +591,12 @@ def test_a_worker_whose_server_the_hub_knows_or_does_not_tell_of_is_not_left(hub
         (a_worker(last_activity=NOON - HOUR), NOTHING, False, True),
         (a_worker(), quiet(back=10 * MINUTE, now=NOON - HOUR), False, True),
     ],
-    ids=["told of", "never heard of", "lived, told of", "lived, then silent", "reported, then silent"],
+    ids=["reports", "never heard of", "lived, reports", "lived, then silent", "reported, then silent"],
 )
 def test_who_was_heard_of_and_is_silent_may_just_be_cut_off(
     worker: Worker, evidence: Evidence, told: bool, heard: bool
 ) -> None:
-    """Then it does not do nothing because it does not answer. One that the hub has left must be told of."""
+    """Then it does not do nothing because it does not answer. One that the hub has left must have reported."""
     decision = decide(worker, evidence, Policy(), NOON)
     assert (decision.alone, decision.even_silent) == (told, told or not heard)
     left = decide(worker, replace(evidence, hub_server=False), Policy(), NOON)

@@ -52,7 +52,7 @@ def client(server: HubServer) -> Iterator[HubClient]:
 
 @pytest.fixture(params=["memory", "http"])
 def either(request: pytest.FixtureRequest, server: HubServer, client: HubClient) -> HubClient | MemoryHub:
-    """A hub that lets go, and knows of Alice's default server and her named one."""
+    """A hub that releases servers, and knows of Alice's default server and her named one."""
     if request.param == "memory":
         answer = DrainAnswer(True, "quiet", {"level": 0})
         users = [HubUser("alice", ("staff",), frozenset({"alice", "alice/gpu"}))]

@@ -100,7 +100,7 @@ def test_an_entry_begins_with_what_was_done(kind: Kind, said: Message, shown: st
 @pytest.mark.parametrize(
     "found",
     [
-        "no sign of life since 2026-11-23 11:00:00 UTC",
+        "no activity since 2026-11-23 11:00:00 UTC",
         "{",
         "{}",
         "[1]",

@@ -1,4 +1,4 @@
-"""CloudWatch as the adapter tells of it, and the tests' metrics in memory, keep to the same."""
+"""CloudWatch as the adapter reads it, and the tests' metrics in memory, keep to the same."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -169,7 +169,7 @@ def test_another_clusters_alarms_are_not_ours() -> None:
     "changes", [{"Threshold": 7.5}, {"Threshold": 9.0}, {"Period": 300}, {"EvaluationPeriods": 1}]
 )
 def test_an_alarm_that_somebody_has_changed_suits_nobody(changes: dict[str, Any]) -> None:
-    """It is found all the same, and set anew."""
+    """It is still found, and set anew."""
     with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
         request = alarm_request("test", ALICE, idle_alarm(Policy(), MINUTE))

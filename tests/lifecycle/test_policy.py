@@ -106,7 +106,7 @@ def test_every_bad_field_is_told() -> None:
 def test_what_cannot_be_used_is_at_least_as_generous_as_by_default(
     cluster: dict[str, Any], user: dict[str, Any], minutes: int
 ) -> None:
-    """Of an unknown name nobody knows which field it was meant to be."""
+    """It is unknown which field an unknown name was meant to be."""
     texts = {"cluster": json.dumps(cluster), "user/alice": json.dumps(user)}
     assert policy_for("alice", [], texts).idle_timeout == timedelta(minutes=minutes)
 
@@ -166,7 +166,7 @@ PERCENTAGE = "must be a percentage from 0 to 100, not"
 
 
 def said(field: str, value: object) -> tuple[Any, str]:
-    """What is read of a field, and what is told of it."""
+    """What is read of a field, and what is reported about it."""
     found = read(json.dumps({field: value}))
     return found.fields.get(field), "; ".join(found.problems)
 
@@ -297,7 +297,7 @@ def test_durations_are_told_in_what_suits_them(duration: timedelta, told: str) -
 
 
 def test_what_is_not_whole_covers_nothing_and_is_not_silent() -> None:
-    """Of what CloudWatch did not tell nobody knows whether it was quiet."""
+    """What CloudWatch did not report may not have been quiet."""
     seen = (Report(NOON, Level.QUIET),)
     assert Evidence(period=MINUTE, reports=seen).covers(NOON, NOON + MINUTE)
     assert not Evidence(period=MINUTE, reports=seen, is_whole=False).covers(NOON, NOON + MINUTE)

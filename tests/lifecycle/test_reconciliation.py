@@ -25,7 +25,7 @@ P, R, G, S, T = State.PENDING, State.RUNNING, State.STOPPING, State.STOPPED, Sta
 
 
 def about(worker: Worker, state: State | None) -> list[Finding]:
-    """What is found about a worker whose instance is in this state; None: EC2 does not tell of it."""
+    """What is found about a worker whose instance is in this state; None: EC2 does not describe it."""
     instances = [] if state is None else [an_instance(state=state)]
     return list(findings([worker], instances, NOON))
 

@@ -131,7 +131,7 @@ def test_while_it_is_forced_a_worker_is_claimed(stuck: World) -> None:
 
 
 def test_what_has_stopped_meanwhile_is_not_forced(stuck: World) -> None:
-    """What was found wrong is up to minutes old when it is mended."""
+    """What was found wrong is up to minutes old when it is fixed."""
     before, named = stuck.record(), stuck.cloud.named
 
     def stopped_by_now(instance_ids: Sequence[str]) -> list[Instance]:
@@ -196,7 +196,7 @@ def test_of_two_instances_the_recorded_one_is_kept_and_the_other_told_of_once(wo
 
 
 ELSEWHERE = DrainAnswer(False, "the user's server is on another instance", {"instance_id": ALICE})
-HERE = DrainAnswer(False, "somebody did something", {"answers": True})
+HERE = DrainAnswer(False, "the user did something", {"answers": True})
 NOWHERE = DrainAnswer(True, "the hub has no server there")
 
 
@@ -379,7 +379,7 @@ def test_the_end_of_an_abandoned_claims_instance_is_recorded(world: World) -> No
 def test_an_orphan_is_in_its_state_since_its_launch_only_if_it_lives(
     world: World, state: State, at: object
 ) -> None:
-    """When it ended nobody knows."""
+    """When it ended is unknown."""
     world.cloud.add(an_instance(key="bob", instance_id=BOB, state=state, launched_at=NOON - 30 * MINUTE))
     world.hub.users.append(HubUser("bob", (), frozenset({"bob"})))
     assert reconciled_a_second_later(world)["orphan"] == 1

@@ -128,10 +128,10 @@ def test_a_login_during_the_stop_is_let_through(world: World) -> None:
 
 def test_a_worker_that_fell_silent_is_not_stopped_because_it_does_not_answer(world: World) -> None:
     """The hub has no server there; the machine may be cut off from both, and at work."""
-    nobody = DrainAnswer(
+    nothing_there = DrainAnswer(
         True, "the hub has no server there, and the worker does not answer", {"answers": False}
     )
-    world.hub.answers = lambda _, __: nobody
+    world.hub.answers = lambda _, __: nothing_there
     told = world.metrics.reports[ALICE]
     world.metrics.reports[ALICE] = told[:-4]
     assert swept(world) == {"refused": 1}
@@ -143,7 +143,7 @@ def test_a_worker_that_fell_silent_is_not_stopped_because_it_does_not_answer(wor
 
 def test_what_the_worker_told_the_hub_is_kept(world: World) -> None:
     seen = {"observed_at": NOON.timestamp(), "last_interaction": (NOON - 5 * SECOND).timestamp()}
-    world.hub.answers = lambda _, __: refuse("somebody did something", **seen)
+    world.hub.answers = lambda _, __: refuse("the user did something", **seen)
     assert swept(world) == {"refused": 1}
     assert world.record().last_interaction == NOON - 5 * SECOND
     assert swept(world, NOON + MINUTE) == {"kept": 1}
@@ -229,7 +229,7 @@ def test_an_odd_answer_is_unknown_and_stops_nobody(world: World) -> None:
 def test_a_hub_that_is_up_but_useless_counts_as_down_after_a_while(
     world: World, lasts: timedelta, outcome: str, told: list[str]
 ) -> None:
-    """As with an expired certificate or a changed token: else nobody would ever be stopped again."""
+    """As with an expired certificate or a changed token: else no machine would ever be stopped again."""
     world.hub.is_odd = True
     assert swept(world) == {"hub-odd": 1}
     assert world.record().hub_odd_since == NOON
@@ -247,7 +247,7 @@ def test_a_useless_hub_is_told_of_once_and_missing_reports_stop_nobody_even_so(w
     assert world.cloud.stops == []
 
 
-@pytest.mark.parametrize("between", ["a plain answer", "a sign of life", "a keep"])
+@pytest.mark.parametrize("between", ["a plain answer", "activity", "a keep"])
 def test_a_hub_that_was_odd_long_ago_is_not_useless(world: World, between: str) -> None:
     world.hub.is_odd = True
     assert swept(world) == {"hub-odd": 1}
@@ -272,7 +272,9 @@ def test_a_hung_worker_is_stopped_when_it_does_not_answer_the_hub_either(world: 
     world.metrics.reports[ALICE] = ()
     world.metrics.cpu[ALICE] = (0.2, 0.3)
     world.hub.answers = lambda _, mode: (
-        refuse("the worker cannot be asked: timed out") if mode is Drain.IDLE else DrainAnswer(True, "let go")
+        refuse("the worker cannot be asked: timed out")
+        if mode is Drain.IDLE
+        else DrainAnswer(True, "released")
     )
     assert swept(world) == {"stopped": 1}
     assert [mode for _, mode, _ in world.hub.asked] == [Drain.IDLE, Drain.REGARDLESS]
@@ -283,14 +285,14 @@ def test_a_worker_that_only_seems_hung_answers_the_hub(world: World) -> None:
     """When all reports fail, for want of a way out, people go on working."""
     world.metrics.reports[ALICE] = ()
     world.metrics.cpu[ALICE] = (0.2,)
-    world.hub.answers = lambda _, __: refuse("somebody did something", observed_at=NOON.timestamp())
+    world.hub.answers = lambda _, __: refuse("the user did something", observed_at=NOON.timestamp())
     assert swept(world) == {"refused": 1}
     assert [mode for _, mode, _ in world.hub.asked] == [Drain.IDLE]
     assert world.cloud.stops == []
 
 
 def test_a_worker_that_answers_but_cannot_tell_is_not_hung(world: World) -> None:
-    """Its reporter is dead, or its clock is wrong: somebody may be at work on it. That is told once."""
+    """Its reporter is dead, or its clock is wrong: its user may be at work on it. That is told once."""
     world.metrics.reports[ALICE] = ()
     world.metrics.cpu[ALICE] = (0.2,)
     world.hub.answers = lambda _, __: refuse("the worker does not tell: HTTP 404", answers=True)
@@ -317,18 +319,18 @@ def test_with_the_hub_down_nobody_counts_as_hung(world: World) -> None:
         ({"answers": True}, "stopped", [Drain.UNATTENDED, Drain.REGARDLESS]),
         ({"answers": True, "observed_at": NOON.timestamp()}, "refused", [Drain.UNATTENDED]),
     ],
-    ids=["does not answer", "cannot tell", "tells of somebody"],
+    ids=["does not answer", "cannot tell", "reports a user"],
 )
 def test_a_worker_that_cannot_be_asked_is_stopped_after_the_busy_allowance(
     world: World, told: dict[str, object], outcome: str, modes: list[Drain]
 ) -> None:
-    """Its reporter is dead and its CPU in use: else it would run for ever."""
+    """Its reporter is dead and its CPU in use: else it would never stop."""
     world.metrics.reports[ALICE] = ()
     world.metrics.cpu[ALICE] = (90.0,)
     long_ago = replace(world.record(), started_at=NOON - 3 * DAY, last_activity=None)
     world.store.put(replace(long_ago, last_interaction=NOON - DAY), NOON)
     world.hub.answers = lambda _, mode: (
-        DrainAnswer(True, "let go") if mode is Drain.REGARDLESS else refuse("no", **told)
+        DrainAnswer(True, "released") if mode is Drain.REGARDLESS else refuse("no", **told)
     )
     assert swept(world) == {outcome: 1}
     assert [mode for _, mode, _ in world.hub.asked] == modes
@@ -420,7 +422,7 @@ def test_a_user_who_starts_again_at_once_is_not_stopped(world: World) -> None:
 @pytest.mark.parametrize(
     "void",
     [
-        replace(PRESSED, key="nobody", at=NOON - 5 * MINUTE),
+        replace(PRESSED, key="zoe", at=NOON - 5 * MINUTE),
         replace(PRESSED, instance_id=BOB, at=NOON - 5 * MINUTE),
         replace(PRESSED, at=NOON - 2 * HOUR - SECOND),
     ],
@@ -432,7 +434,7 @@ def test_a_request_for_something_else_is_void(world: World, void: StopRequest) -
 
 
 @pytest.mark.parametrize(
-    "early", [replace(PRESSED, key="nobody"), replace(PRESSED, instance_id=BOB)], ids=["first", "second"]
+    "early", [replace(PRESSED, key="zoe"), replace(PRESSED, instance_id=BOB)], ids=["first", "second"]
 )
 def test_a_request_during_the_launch_is_brought_again(world: World, early: StopRequest) -> None:
     """The hub knows of the new instance before its first event has made the record."""
@@ -560,8 +562,8 @@ def test_a_claim_is_whole_while_the_hub_is_asked(world: World) -> None:
 
 
 RELEASES = [
-    ("refused", "somebody came", {"answers": True}),
-    ("hub-down", "nobody listens", {}),
+    ("refused", "the user came back", {"answers": True}),
+    ("hub-down", "nothing listens", {}),
     ("hub-odd", "500 Internal Server Error", {}),
     ("rejected", "StopInstances: X: no", {}),
 ]
@@ -571,7 +573,7 @@ RELEASES = [
 def test_a_release_leaves_the_record_as_before_and_tells_why(
     world: World, why: str, detail: str, told: dict[str, object]
 ) -> None:
-    world.hub.answers = lambda _, __: DrainAnswer(why != "refused", "somebody came", told)
+    world.hub.answers = lambda _, __: DrainAnswer(why != "refused", "the user came back", told)
     world.hub.is_down, world.hub.is_odd = why == "hub-down", why == "hub-odd"
     if why == "rejected":
         world.cloud.stop_error = StopRejected("StopInstances", "X", "no")
@@ -608,7 +610,7 @@ def test_a_release_does_not_touch_what_somebody_else_has_done(world: World, betw
 
     def meanwhile(_: Worker, __: Drain) -> DrainAnswer:
         taken.append(world.store.put(replace(world.record(), **changes), NOON))  # type: ignore[arg-type]
-        return DrainAnswer(False, "somebody came")
+        return DrainAnswer(False, "the user came back")
 
     world.hub.answers = meanwhile
     assert idle_alarm(world.service, RING, NOON) == "refused"
@@ -640,7 +642,7 @@ def test_a_stop_without_an_answer_is_reported_whole(world: World) -> None:
 def test_without_the_hub_the_evidence_is_named_as_what_decided(world: World) -> None:
     world.hub.is_down = True
     assert idle_alarm(world.service, RING, NOON) == "stopped"
-    assert last(world).evidence["hub"] == "the hub is down, the evidence decides: nobody listens"
+    assert last(world).evidence["hub"] == "the hub is down, the evidence decides: nothing listens"
     assert last(world).evidence["worker"] == {}
 
 
@@ -764,7 +766,7 @@ def test_a_stop_without_a_since_counts_from_now(world: World) -> None:
 
 @pytest.fixture
 def stuck(world: World) -> World:
-    """Alice's instance has been stopping for an hour, and nobody knows why."""
+    """Alice's instance has been stopping for an hour, for an unknown reason."""
     stopping = replace(world.record(), state=State.STOPPING, state_at=NOON - HOUR, started_at=None)
     world.store.put(stopping, NOON)
     world.cloud.set_state(ALICE, State.STOPPING)
@@ -813,7 +815,7 @@ def test_what_does_not_stop_any_more_is_not_forced(stuck: World, state: State | 
 
 
 def test_a_force_that_comes_to_nothing_leaves_what_others_wrote(stuck: World) -> None:
-    """EC2's own event has told of the end while the instance was looked at."""
+    """EC2's own event has reported the end while the instance was looked at."""
     named, written = stuck.cloud.named, []
 
     def ended(instance_ids: Sequence[str]) -> list[Instance]:

@@ -1,4 +1,4 @@
-"""The store, on each DynamoDB that is to be had, and the tests' store in memory keep to the same."""
+"""The store, on each DynamoDB that can be found, and the tests' store in memory keep to the same."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +89,7 @@ def test_what_is_put_can_be_read(store: Store, worker: Worker) -> None:
 
 
 def test_who_is_unknown(store: Store) -> None:
-    assert store.get("nobody") is None
+    assert store.get("zoe") is None
     assert store.by_instance("i-0") is None
     assert store.all_workers() == store.costing() == store.due(NOON) == []
 

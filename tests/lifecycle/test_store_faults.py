@@ -1,4 +1,4 @@
-"""DynamoDB fails at each call of each use case, before or after the call has had its effect: nobody is stopped wrongly,
+"""DynamoDB fails at each call of each use case, before or after its effect: no machine is stopped wrongly,
 and the passes that follow bring all to where it would have been.
 """
 
@@ -34,7 +34,7 @@ RETRIES = (0, 1, 3)
 """The platform brings an event that failed again, after so many minutes."""
 SWEEP_EVERY, RECONCILE_EVERY = 5, 15
 LASTS = 50
-NO = DrainAnswer(False, "somebody uses it")
+NO = DrainAnswer(False, "its user uses it")
 
 Act = Callable[[Service, datetime], object]
 
@@ -72,7 +72,7 @@ IDLE = a_worker(last_interaction=NOON - HOUR, last_activity=NOON - HOUR)
 STUCK = a_worker(state=State.STOPPING, state_at=NOON - 25 * MINUTE, stop_reason="idle", due_at=NOON)
 ABANDONED = replace(IDLE, state=State.STOPPING, claimed_until=NOON, due_at=NOON, stop_reason="idle")
 UNDUE = replace(IDLE, due_at=None)
-SOMEBODY = HubUser("bob", ("students",), frozenset({"bob"}))
+ONLY_BOB = HubUser("bob", ("students",), frozenset({"bob"}))
 CASES = {
     "sweep stops": Case(swept),
     "sweep keeps": Case(swept, lives=Level.WORK),
@@ -92,7 +92,7 @@ CASES = {
     "orphan": Case(reconciled, None),
     "stuck": Case(reconciled, STUCK, State.STOPPING),
     "no sweep looks at it": Case(reconciled, UNDUE),
-    "hub has no server on it": Case(reconciled, users=(SOMEBODY,)),
+    "hub has no server on it": Case(reconciled, users=(ONLY_BOB,)),
 }
 
 
@@ -183,7 +183,7 @@ IDS = [f"{name}, call {number}: {fault}" for name, number, fault in FAILURES]
 
 @pytest.mark.parametrize(("name", "number", "fault"), FAILURES, ids=IDS)
 def test_passes_bring_right_what_a_failure_left(name: str, number: int, fault: Fault) -> None:
-    """Whoever is idle is stopped all the same, and who is not is not."""
+    """Whoever is idle is stopped anyway, and who is not is not."""
     case = CASES[name]
     unharmed, harmed = built(case), built(case)
     stored(harmed).fails = {number: fault}
@@ -196,7 +196,7 @@ def test_passes_bring_right_what_a_failure_left(name: str, number: int, fault: F
 
 @pytest.mark.parametrize(("name", "number", "fault"), FAILURES, ids=IDS)
 def test_who_comes_back_after_a_failure_is_not_stopped(name: str, number: int, fault: Fault) -> None:
-    """A claim that nobody knows of is over with its lease, and the machine is the user's again."""
+    """A claim that no function remembers ends with its lease, and the machine is the user's again."""
     case = CASES[name]
     world = built(case)
     stored(world).fails = {number: fault}

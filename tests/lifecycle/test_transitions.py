@@ -78,8 +78,10 @@ def test_a_claim_keeps_everything_but_who_may_use_the_worker() -> None:
     assert claimed.is_claimed(NOON + LEASE - SECOND)
     assert not claimed.is_abandoned(NOON + LEASE - SECOND)
     assert claimed.is_abandoned(NOON + LEASE)
-    released = with_release(claimed, "idle: refused", plain("somebody came"), NOON)
-    assert released == replace(worker, decided="idle: refused", message=plain("somebody came"), due_at=NOON)
+    released = with_release(claimed, "idle: refused", plain("the user came back"), NOON)
+    assert released == replace(
+        worker, decided="idle: refused", message=plain("the user came back"), due_at=NOON
+    )
 
 
 def test_a_claim_outlives_the_news_that_the_instance_runs() -> None:

@@ -128,7 +128,7 @@ def test_a_change_is_tried_again_and_given_up(world: World, fails: int, done: bo
 def test_nobody_s_record_is_changed_for_nothing(world: World) -> None:
     before = world.record()
     assert change(world.service, "alice", lambda worker: worker) == before
-    assert change(world.service, "nobody", lambda worker: replace(worker, zone="z")) is None
+    assert change(world.service, "zoe", lambda worker: replace(worker, zone="z")) is None
 
 
 @pytest.mark.parametrize(("started_at", "at"), [(NOON - 2 * HOUR, NOON - 2 * HOUR), (None, NOON - 3 * HOUR)])
@@ -201,7 +201,7 @@ def test_an_alarm_of_nobody_names_the_instance(world: World) -> None:
 
 
 def test_a_sweep_counts_all_it_did_and_left(world: World) -> None:
-    """The first one, a handful, then nothing for a while: who is left over is left, whoever comes after."""
+    """The first one, a batch, then nothing for a while: who is left over is left, whoever comes after."""
     for n in range(1 + 3 * AT_ONCE):
         world.store.put(a_worker(key=f"u{n}", instance_id=f"i-{n}", due_at=NOON - 2 * HOUR), NOON)
     world.hub.is_down = True
@@ -233,7 +233,7 @@ def test_one_workers_trouble_is_counted(world: World, error: Exception) -> None:
 def test_with_the_hub_down_only_a_request_that_is_the_last_word_stops(
     world: World, age: timedelta, seen: timedelta | None, outcome: str
 ) -> None:
-    """Nobody can tell whether somebody came back since."""
+    """It is unknown whether the user came back since."""
     world.hub.is_down = True
     life = None if seen is None else NOON - seen
     world.store.put(replace(world.record(), last_interaction=life), NOON)

@@ -1,4 +1,4 @@
-"""A stop of a machine unless its user has a server there by then: the hub decides, and nobody else."""
+"""A stop of a machine unless its user has a server there by then: only the hub decides."""
 
 import json
 from dataclasses import replace
@@ -59,14 +59,14 @@ def test_without_the_hub_nobody_decides(world: World) -> None:
     assert stop_requested(world.service, replace(PREPARED, unless_used=False), NOON) == "stopped"
 
 
-NOBODY = None
+NO_SERVER = None
 SINCE_LONG = Server(pending=None, active=True, started=NOON - HOUR, instance_id=ALICE)
 
 
 @pytest.mark.parametrize(
     ("server", "drained"),
     [
-        (NOBODY, True),
+        (NO_SERVER, True),
         (replace(SINCE_LONG, active=False, started=None), True),
         (SINCE_LONG, False),
         (replace(SINCE_LONG, started=NOON - timedelta(days=9)), False),

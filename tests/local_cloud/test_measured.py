@@ -83,7 +83,10 @@ def test_runs_failures_and_dead_letters_are_measured(cloud: CloudProcess, servic
     put_event(services, fails=True)
     until(lambda: total(cloud, "AWS/Lambda", "Errors", of_function) == 3, "three failures")
     assert total(cloud, "AWS/Lambda", "Invocations", of_function) == 4
-    until(lambda: total(cloud, "AWS/SQS", visible, of_queue, "Maximum") >= 1, "an event in the dead-letter queue")
+    until(
+        lambda: total(cloud, "AWS/SQS", visible, of_queue, "Maximum") >= 1,
+        "an event in the dead-letter queue",
+    )
 
 
 def test_a_queue_with_messages_rings(cloud: CloudProcess, services: str) -> None:

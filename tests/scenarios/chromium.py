@@ -8,7 +8,7 @@ import sys
 from playwright.sync_api import sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MEND = (
+FIX = (
     "no Chromium was found and none could be installed: install one (Debian and Ubuntu: apt install chromium), "
     "or run `.venv/bin/playwright install --with-deps chromium`"
 )
@@ -45,7 +45,7 @@ def main() -> int:
     if find() is None:
         install()
     if find() is None:
-        print(MEND, file=sys.stderr)
+        print(FIX, file=sys.stderr)
         return 1
     return 0
 

@@ -13,7 +13,7 @@ from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE
 
 IDLE_TIMEOUT = "40s"
-# Long enough for somebody to come back while the machine stops.
+# Long enough for a user to come back while the machine stops.
 STOP_TIME = "3s"
 expect.set_options(timeout=PATIENCE * 1000)
 ARTEFACTS = REPOSITORY / "build" / "screenshots"
@@ -51,7 +51,7 @@ def cloud(running_cloud: LocalCloud) -> Iterator[LocalCloud]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = chromium.find()
-    assert path, chromium.MEND
+    assert path, chromium.FIX
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=QUIET + root)

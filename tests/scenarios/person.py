@@ -92,7 +92,7 @@ class Person:
         self.hub("DELETE", self._server_path(server)).raise_for_status()
 
     def servers(self) -> dict[str, Any]:
-        """What the hub tells of the servers, by name."""
+        """What the hub says about the servers, by name."""
         answer = self.hub("GET", f"users/{quote(self.name, safe='')}")
         answer.raise_for_status()
         return dict(answer.json()["servers"])

@@ -61,7 +61,7 @@ def test_a_second_run_resumes_with_the_files_kept_beside_another_cloud(
 
 
 def read_again(cloud: LocalCloud, name: str, path: str) -> str:
-    """The file of somebody whose server ran when the cloud ended: it boots again, or is started if it does not run."""
+    """The file of a user whose server ran when the cloud ended: it boots again, or is started if it does not run."""
     person = cloud.person(name)
     if "" not in person.servers():
         person.request_start()

@@ -28,11 +28,11 @@ DEAREST_IMPORT = 1.7
 @pytest.fixture(scope="module")
 def visitors(cloud: LocalCloud) -> list[Visitor]:
     """Five users, whose servers are running."""
-    everybody = [visitor(cloud, f"counted{number}") for number in range(CLASS_SIZE)]
-    for who in everybody:
+    everyone = [visitor(cloud, f"counted{number}") for number in range(CLASS_SIZE)]
+    for who in everyone:
         cloud.keep(who.name)
-    start_all(everybody)
-    return everybody
+    start_all(everyone)
+    return everyone
 
 
 def stop(cloud: LocalCloud, visitors: list[Visitor]) -> None:
@@ -64,7 +64,7 @@ def test_logins_that_coincide_share_a_call(cloud: LocalCloud, visitors: list[Vis
     made = counting.made_by(calls_of(cloud, lambda: start_all(visitors)), HUB, "ec2:")
     calls = later(cloud.calls("StartInstances"), newest)
     started = Counter(instance for call in calls for instance in call["instances"])
-    assert set(made) == {"ec2:StartInstances"}, "and nobody asks EC2 how it goes"
+    assert set(made) == {"ec2:StartInstances"}, "and EC2 is not asked how it goes"
     assert made["ec2:StartInstances"] < CLASS_SIZE
     assert started == dict.fromkeys((cloud.worker(who.name)["instance"] for who in visitors), 1)
 

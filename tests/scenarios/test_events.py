@@ -59,7 +59,7 @@ HARMLESS = [
     ("a stop pressed before this run began", "stop_requested", lambda i: stop_event(i)),
     ("a stop for another cluster", "stop_requested", lambda i: stop_event(i, cluster="other")),
     ("a stop for another instance of hers", "stop_requested", lambda _: stop_event("i-0123456789abcdef0")),
-    ("a stop for nobody", "stop_requested", lambda i: stop_event(i, worker="nobody")),
+    ("a stop for an unknown user", "stop_requested", lambda i: stop_event(i, worker="zoe")),
     ("a stop without detail", "stop_requested", lambda _: made_event("cloudjhub.hub", "", now(), [], {})),
 ]  # fmt: skip
 

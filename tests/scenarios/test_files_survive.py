@@ -60,7 +60,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def ann(course: Cluster) -> Person:
-    """Somebody with files, at work."""
+    """A user with files, at work."""
     person = course.person(USER)
     person.start()
     person.run_cell(person.open_kernel(), SOW)

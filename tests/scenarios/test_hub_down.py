@@ -1,4 +1,4 @@
-"""The hub is killed: idle machines stop all the same, working users work on, and nothing is lost when it is back."""
+"""The hub is killed: idle machines stop anyway, working users work on, and nothing is lost when it is back."""
 
 import pytest
 import requests
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.cloud
 
 
 def test_the_hub_may_die(cloud: LocalCloud) -> None:
-    """A killed hub stops no machine's end, ends nobody's work, forgets nobody and starts nothing twice."""
+    """A killed hub stops no machine's end, ends no user's work, forgets no user and starts nothing twice."""
     idle, working = cloud.person("frank", may_idle=True), cloud.person("grace")
     idle.request_start()
     working.start()
@@ -27,7 +27,7 @@ def test_the_hub_may_die(cloud: LocalCloud) -> None:
         assert cloud.worker("grace")["state"] == "running"
 
     cloud.await_true("the hub is back", lambda: hub_answers(cloud))
-    assert working.is_logged_in(), "nobody is logged out"
+    assert working.is_logged_in(), "no user is logged out"
     assert working.servers()[""]["ready"], "the hub knows the running server"
     assert working.run_cell(other, "print(6 * 9)") == "54\n"
     cloud.await_true("the hub knows that frank's server is stopped", lambda: not idle.servers())

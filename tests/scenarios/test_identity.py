@@ -1,4 +1,4 @@
-"""Over HTTP: a worker gets its own environment only, and nobody gets one without identity."""
+"""Over HTTP: a worker gets its own environment only, and none gets one without identity."""
 
 from typing import Any
 from urllib.parse import urlsplit

@@ -34,8 +34,8 @@ ROLES = {f"cloudjhub-local-{part}" for part in (*MACHINES, *POWERS)}
 
 @pytest.fixture(scope="module")
 def asked(cloud: LocalCloud) -> list[dict[str, Any]]:
-    """What IAM would have been asked by the end of two small lives: a login, a stop, another login; a login, and nobody
-    there. One person would not do: in reports of before and after a short stop the alarm sees no gap, and rings early.
+    """What IAM would have been asked after two short courses: login, stop, second login; a login that its user leaves
+    unused. One user would not do: in reports before and after a short stop the alarm sees no gap, and fires early.
     """
     person = cloud.person("vera")
     with cloud.faults("sweep-off"):
@@ -109,7 +109,7 @@ def test_each_part_is_refused_what_another_was_granted(
 
 
 def test_each_kind_of_grant_is_needed_by_a_call(cloud: LocalCloud, asked: list[dict[str, Any]]) -> None:
-    """Without it something that was done is refused to some role; but for those whose calls nobody hears of here."""
+    """Without it something that was done is refused to some role; but for those whose calls are not recorded here."""
     lessened = {
         (role, one["Sid"]): {
             **policy,

@@ -1,4 +1,4 @@
-"""Hub and proxy are killed while one server starts, one stops and one works: nobody loses anything (I7).
+"""Hub and proxy are killed while one server starts, one stops and one works: no user loses anything (I7).
 
 Each kill strikes all three at once, at a moment that the seed tells. `make restarts` kills fifty times; SEED and KILLS
 say otherwise.
@@ -37,7 +37,7 @@ TARGETS = {"hub": (HUB,), "proxy": (PROXY,), "both": (HUB, PROXY)}
 # Longer than a start takes, so that the kill comes before, during and after it.
 LATEST = 6.0
 STRUCK = (requests.RequestException, websocket.WebSocketException, SpawnFailed, OSError)
-"""What somebody may see in the moment of a kill."""
+"""What a user may see in the moment of a kill."""
 KEPT = "kept.txt"
 BEEN_HERE: set[str] = set()
 """Who has written the file once; from then on it has to be there."""
@@ -54,7 +54,7 @@ class Tally:
 
 
 class Work:
-    """Somebody's notebook with a value in it, and a cell that runs in silence."""
+    """A user's notebook with a value in it, and a cell that runs in silence."""
 
     def __init__(self, cloud: LocalCloud, person: Person) -> None:
         self.person = person
@@ -80,7 +80,7 @@ class Work:
 
 
 def test_kills_of_hub_and_proxy_harm_nobody(cloud: LocalCloud) -> None:
-    """No server lost, none pending for ever, no second login, no second machine, no working machine stopped."""
+    """No server lost, none pending without end, no second login, no second machine, no working machine stopped."""
     chance, tally = Random(SEED), Tally()  # noqa: S311 -- chooses moments
     coming, working, leaving = (cloud.person(f"struck-{number}") for number in range(3))
     for person in (working, leaving):
@@ -186,7 +186,7 @@ def everybody_is_logged_in(*people: Person) -> None:
 
 
 def unharmed(cloud: LocalCloud, work: Work) -> None:
-    """The machine that worked is the same one, runs, and nobody ever asked for its stop in this run."""
+    """The machine that worked is the same one, runs, and its stop was never requested in this run."""
     found = machine(cloud, work.person)
     assert (found["instance_id"], found["state"]) == (work.instance, "running")
     stops = len(cloud.calls("StopInstances", work.instance))
@@ -208,7 +208,7 @@ def settle(cloud: LocalCloud, person: Person) -> int:
         answer = person.hub("POST", f"users/{person.name}/server", {})
         assert answer.status_code in (201, 202, 400), answer.text
         time.sleep(0.5)
-    raise AssertionError(f"{person.name}'s server is pending for ever: {person.servers()}\n{cloud.logs()}")
+    raise AssertionError(f"{person.name}'s server stays pending: {person.servers()}\n{cloud.logs()}")
 
 
 def arrive_again(person: Person) -> None:

@@ -30,6 +30,6 @@ def test_a_short_soak_violates_no_invariant(tmp_path: Path) -> None:
     told = table(story, violations, SEED)
     print(told)
     assert not violations, told
-    assert list(stops(story)), "somebody was stopped"
+    assert list(stops(story)), "a machine was stopped"
     assert sum(1 for one in story.seen if one.event is Event.READY) >= SIZE.people
     assert story.faults

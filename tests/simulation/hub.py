@@ -37,7 +37,7 @@ START_TIMEOUT = 600
 
 
 class Threads(Executor):
-    """Threads that take virtual time. What is under way when the hub is killed may have been done, without an answer."""
+    """Threads that take virtual time. What is under way when the hub is killed may still be done, unanswered."""
 
     def __init__(
         self, loop: VirtualLoop, latency: Callable[[], float], reaches_anyway: Callable[[], bool]

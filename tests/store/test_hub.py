@@ -1,4 +1,4 @@
-"""What the hub makes of a record that cannot be used: nothing is launched, nothing is forgotten, the operator is told."""
+"""What the hub makes of a record that cannot be used: nothing is launched or forgotten, and the operator is told."""
 
 import asyncio
 import logging
