@@ -30,7 +30,7 @@ LARGEST_DRAIN = 64 * 1024
 """Bytes of an answer, which goes into the history: an item of DynamoDB has at most 400 KB."""
 LARGEST_PAGE = 8 * 1024 * 1024
 LONGEST_REASON = 300
-NOBODY_BEHIND = (502, 503, 504)
+NOTHING_BEHIND = (502, 503, 504)
 """HTTP statuses of a proxy or balancer whose hub is down."""
 NOT_KNOWN_THERE = (401, 403)
 PAGED = "application/jupyterhub-pagination+json"
@@ -143,9 +143,9 @@ class HubClient:
         except (InvalidHeader, UnicodeError):  # its message would show the token
             raise HubAnswerOdd(f"{what}: the token for the hub cannot be a header") from None
         except (requests.RequestException, HTTPError) as error:
-            kind = HubUnreachable if _nobody_listens(error) else HubAnswerOdd
+            kind = HubUnreachable if _nothing_listens(error) else HubAnswerOdd
             raise kind(_line(f"{what}: {error}")) from error
-        if answer.status_code in NOBODY_BEHIND:
+        if answer.status_code in NOTHING_BEHIND:
             raise HubUnreachable(_line(f"{what}: {answer.status_code} {answer.reason}"))
         if answer.status_code in NOT_KNOWN_THERE:
             self._token.forget()
@@ -171,7 +171,7 @@ class HubClient:
             return ask()
 
 
-def _nobody_listens(error: requests.RequestException | HTTPError) -> bool:
+def _nothing_listens(error: requests.RequestException | HTTPError) -> bool:
     """Is it certain that the request was not received, and that the address is right?"""
     if isinstance(error, requests.ConnectTimeout):
         return True

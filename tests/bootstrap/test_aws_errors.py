@@ -26,7 +26,7 @@ def said(code: str, operation: str = "DescribeStacks", message: str = "no") -> C
         (said("ResourceNotFoundException", "GetFunction", "Function\nnot found"), "Function not found", 1),
     ],
 )
-def test_an_error_of_aws_is_one_line_with_its_mend(error: Exception, words: str, exit_code: int) -> None:
+def test_an_error_of_aws_is_one_line_with_its_fix(error: Exception, words: str, exit_code: int) -> None:
     told = meaning(error)
     assert words in str(told)
     assert "\n" not in str(told)
@@ -40,5 +40,5 @@ def test_an_error_of_aws_is_found_below_what_the_records_say_of_it() -> None:
     assert str(meaning(error)).startswith("the AWS credentials have expired")
 
 
-def test_what_is_no_error_of_aws_keeps_its_words() -> None:
+def test_what_is_not_an_error_of_aws_keeps_its_words() -> None:
     assert str(meaning(StoreUnavailable("the record of alice\nis odd"))) == "the record of alice is odd"

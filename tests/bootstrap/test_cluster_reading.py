@@ -114,7 +114,7 @@ def test_what_is_no_duration(written: str) -> None:
      ('"012"', "012"), ("a:b", "a:b"),
      ("[a, {b: 1}]", ["a", {"b": 1}]), ('"yes"', "yes")],
 )  # fmt: skip
-def test_options_have_the_type_that_everybody_sees(written: str, found: object) -> None:
+def test_options_have_the_type_that_everyone_sees(written: str, found: object) -> None:
     assert free(parse(f"option: {written}".encode(), FILE).values) == {"option": found}
 
 
@@ -206,7 +206,7 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
         ("policy: {idle_timeout: 0}", "from 1 to"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_mend(more: str, said: str | None) -> None:
+def test_what_is_wrong_is_told_with_its_fix(more: str, said: str | None) -> None:
     """None: nothing is wrong."""
     if said is None:
         read(more)

@@ -93,7 +93,7 @@ def test_an_image_of_the_operators_is_not_built(cluster: Built) -> None:
         cluster.run(image, "build")
 
 
-def test_without_tables_the_mend_is_told(cluster: Built) -> None:
+def test_without_tables_the_fix_is_told(cluster: Built) -> None:
     cluster.site.aws.client("dynamodb").delete_table(TableName="cloudjhub-spring-settings")
     with pytest.raises(NotBuilt, match="cloudjhub up"):
         cluster.run(image, "build")

@@ -126,7 +126,7 @@ def test_it_is_built_once_and_then_left_alone(site: Site) -> None:
     assert rules_and_roles(site) == [6, 6]
 
 
-def test_a_changed_setting_is_deployed_and_an_operators_files_are_needed_by_nobody(site: Site) -> None:
+def test_a_changed_setting_is_deployed_without_an_operators_files(site: Site) -> None:
     """The directory is new in each test: whoever comes next goes on from what AWS has."""
     built(site)
     slower = replace(site, settings=replace(SETTINGS, timing=Timing(sweep_schedule="rate(10 minutes)")))

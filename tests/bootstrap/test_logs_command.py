@@ -44,18 +44,18 @@ def test_the_parts_are_merged_by_time(cluster: Built) -> None:
     assert json.loads(first)["message"] == "first"
 
 
-def test_since_for_ever_is_since_the_first_line(cluster: Built) -> None:
+def test_since_the_beginning_is_since_the_first_line(cluster: Built) -> None:
     log("/cloudjhub/spring/manager", (30, "first"))
     assert "first" in cluster.run(logs, "--since", "999999999d").stdout
 
 
-def test_what_never_logged_is_no_error(cluster: Built) -> None:
+def test_what_never_logged_is_not_an_error(cluster: Built) -> None:
     result = cluster.run(logs, "stop-requested")
     assert result.exit_code == 0
     assert "nothing was logged" in result.stderr
 
 
-def test_a_part_that_there_is_not_is_told_of(cluster: Built) -> None:
+def test_a_part_that_there_is_not_is_reported(cluster: Built) -> None:
     with pytest.raises(SettingsError, match="did you mean sweep"):
         cluster.run(logs, "sweeep")
     with pytest.raises(SettingsError, match="worker NAME"):

@@ -147,7 +147,7 @@ def test_files_are_written_whole_and_only_when_they_differ(tmp_path: Path) -> No
         ),
     ],
 )  # fmt: skip
-def test_services_are_enabled_and_nobody_waits_for_them(https: Https, nat: str, wanted: set[str]) -> None:
+def test_services_are_enabled_and_not_waited_for(https: Https, nat: str, wanted: set[str]) -> None:
     """They wait for the set-up to end: waiting for them in it would never end."""
     run = Recorded()
     setup.start_services(config(https=https, nat_range=nat), run)

@@ -64,7 +64,7 @@ def test_services_are_hardened_and_kept_running(name: str) -> None:
     assert parsed(units.units(EVERYTHING)[name])["Unit"]["StartLimitIntervalSec"] == "0"
 
 
-def test_the_hub_takes_nobody_with_it() -> None:
+def test_the_hub_takes_no_server_with_it() -> None:
     for name in (units.PROXY, units.CADDY):
         text = units.units(EVERYTHING)[name]
         assert not any(f"{bond}={units.HUB}" in text for bond in ("Requires", "BindsTo", "PartOf", "Upholds"))

@@ -124,7 +124,7 @@ def test_a_damaged_record_is_not_overwritten(site: Site) -> None:
         users.change_people(site, users.adding(["eve"], admin=None))
 
 
-def test_a_missing_users_file_is_named_unless_everybody_may_come(tmp_path: Path) -> None:
+def test_a_missing_users_file_is_named_unless_everyone_may_come(tmp_path: Path) -> None:
     with emulated_aws():
         site = site_in(tmp_path)
         site.settings.login.users_file.unlink()

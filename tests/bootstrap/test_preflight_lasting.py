@@ -30,7 +30,7 @@ def test_an_address_is_one_that_aws_gives_in_the_managers_subnet(address: str, i
     assert all("from 10.77.0.4 to 10.77.0.254" in problem.line for problem in found)
 
 
-def test_an_address_that_somebody_has_is_refused() -> None:
+def test_an_address_in_use_is_refused() -> None:
     [problem] = lasting.judge_address(IPv4Address("10.77.0.20"), SUBNET, "eni-1")
     assert problem.refuses
     assert problem.line.startswith("the address 10.77.0.20 belongs to eni-1")

@@ -182,7 +182,7 @@ def test_a_second_run_has_nothing_to_do(course: Course) -> None:
     assert seen == []
 
 
-def test_what_is_wrong_is_told_in_one_line_after_the_others(course: Course) -> None:
+def test_what_is_wrong_is_described_in_one_line_after_the_others(course: Course) -> None:
     running = Prepared(key="bob", instance_id="i-bob", outcome=Outcome.RUNNING, message="the hub is down")
     course.outcomes(ready("ada"), running)
     with pytest.raises(StepFailed, match="not prepared: 1 machine: the hub is down"):
@@ -193,7 +193,7 @@ def test_what_is_wrong_is_told_in_one_line_after_the_others(course: Course) -> N
         course.run(workers, "prepare", "ada", "bob", "--yes")
 
 
-def test_somebody_who_logged_in_is_no_failure(course: Course) -> None:
+def test_a_user_who_logged_in_is_no_failure(course: Course) -> None:
     course.outcomes(Prepared(key="ada", instance_id="i-ada", outcome=Outcome.IN_USE, message="pending spawn"))
     said = course.run(workers, "prepare", "ada", "--yes").output
     assert "ada (i-ada): left running: its user has logged in: pending spawn" in said

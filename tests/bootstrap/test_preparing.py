@@ -223,7 +223,7 @@ async def test_what_all_would_be_refused_ends_the_launching_and_finishes_what_ru
 
 
 @pytest.mark.parametrize("error", [refused(CloudBusy), refused(RecordUnusable)])
-async def test_what_one_is_refused_keeps_nobody_else_waiting(error: NotLaunched) -> None:
+async def test_what_one_is_refused_keeps_no_other_waiting(error: NotLaunched) -> None:
     cloud = FakeCloud()
     cloud.refuse["ada"] = error
     done = await prepare(cloud, "ada", "bob", at_once=1)
@@ -243,7 +243,7 @@ async def test_a_failed_check_is_a_boot_too() -> None:
     assert outcomes(await prepare(cloud, "ada")) == {"ada": Outcome.STOPPED}
 
 
-async def test_what_runs_without_a_record_is_told_of_in_the_end() -> None:
+async def test_what_runs_without_a_record_is_reported_in_the_end() -> None:
     cloud = FakeCloud()
     cloud.unrecorded.add("ada")
     done = await prepare(cloud, "ada")
@@ -252,7 +252,7 @@ async def test_what_runs_without_a_record_is_told_of_in_the_end() -> None:
     assert BOOTS_WITHIN <= cloud.time < BOOTS_WITHIN + POLL_EVERY
 
 
-async def test_a_stop_that_is_not_confirmed_is_told_of_in_the_end() -> None:
+async def test_a_stop_that_is_not_confirmed_is_reported_in_the_end() -> None:
     cloud = Deaf()
     one = preparation(cloud)
     [done] = await one.run([Wanted(key="ada")])
@@ -262,7 +262,7 @@ async def test_a_stop_that_is_not_confirmed_is_told_of_in_the_end() -> None:
     assert cloud.time >= STOPS_WITHIN
 
 
-async def test_a_home_that_is_not_attached_is_told_of() -> None:
+async def test_a_home_that_is_not_attached_is_reported() -> None:
     cloud = FakeCloud()
     cloud.homes_lost.add("i-ada")
     done = await prepare(cloud, "ada", "bob")
@@ -270,7 +270,7 @@ async def test_a_home_that_is_not_attached_is_told_of() -> None:
     assert "the home is elsewhere" in done["ada"].message
 
 
-async def test_records_that_are_silent_for_a_while_stop_nobody_and_lose_nobody() -> None:
+async def test_records_that_are_silent_for_a_while_stop_no_machine_and_lose_no_user() -> None:
     cloud = FakeCloud()
     cloud.silences = 40
     assert outcomes(await prepare(cloud, "ada", "bob")) == {"ada": Outcome.STOPPED, "bob": Outcome.STOPPED}
@@ -330,7 +330,7 @@ BEFORE = worker(state=State.RUNNING, started_at=NOON)
         (replace(BEFORE, state=State.TERMINATED), Outcome.NOT_LAUNCHED),
     ],
 )
-def test_what_a_record_tells_of_the_stop(now: Worker, outcome: Outcome | None) -> None:
+def test_what_a_record_shows_of_the_stop(now: Worker, outcome: Outcome | None) -> None:
     told = verdict(BEFORE, now, None)
     assert (told and told[0]) == outcome
 

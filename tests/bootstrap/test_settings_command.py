@@ -64,7 +64,7 @@ def test_what_cannot_be_is_refused_with_the_fix(argument: str, fix: str) -> None
         changed(None, argument)
 
 
-def test_the_rest_stays_and_what_nobody_can_use_goes() -> None:
+def test_the_rest_stays_and_what_cannot_be_used_goes() -> None:
     before = json.dumps({"idle_timeout": 60, "hung_cpu": "?", "max_lifetime": 900})
     assert changed(before, "idle_timeout=2h") == {"idle_timeout": 7200, "max_lifetime": 900}
     assert changed(before, unset=("max_lifetime",)) == {"idle_timeout": 60}
@@ -87,7 +87,7 @@ def test_what_holds_for_a_user_is_told_with_its_source() -> None:
     assert rows["start_grace"].scope == "default"
 
 
-def test_the_policy_is_set_and_read_for_everybody_a_group_and_a_user(cluster: Built) -> None:
+def test_the_policy_is_set_and_read_for_everyone_a_group_and_a_user(cluster: Built) -> None:
     cluster.worker("alice", groups=("physics",))
     said = cluster.run(settings, "set", "idle_timeout=90m").output
     assert "cluster: idle_timeout=90 min" in said
@@ -136,7 +136,7 @@ def test_a_dry_run_warns_and_changes_nothing(cluster: Built) -> None:
     assert policies.store(cluster.site).policies(["cluster"]) == {}
 
 
-def test_only_those_are_warned_of_whom_the_change_stops(cluster: Built) -> None:
+def test_only_what_the_change_stops_is_warned_about(cluster: Built) -> None:
     idle = NOW - timedelta(minutes=40)
     workers = [
         cluster.worker("alice", last_activity=idle),
@@ -188,7 +188,7 @@ def test_a_cluster_that_is_not_built_is_named(cluster: Built) -> None:
         cluster.run(settings, "get")
 
 
-def test_what_is_set_is_told_to_scripts(cluster: Built) -> None:
+def test_what_is_set_is_printed_for_scripts(cluster: Built) -> None:
     told = json.loads(cluster.run(settings, "set", "idle_timeout=90m", "--dry-run", "--json").stdout)
     assert told == {"cluster": {"idle_timeout": 5400}}
     assert policies.store(cluster.site).policies(["cluster"]) == {}

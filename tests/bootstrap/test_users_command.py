@@ -160,7 +160,7 @@ def test_machines_that_are_gone_are_not_shown() -> None:
     assert rows(People(frozenset({"ada"})), [worker("ada", State.TERMINATED)])[0]["workers"] == []
 
 
-def test_without_a_cluster_the_mend_is_told(tmp_path: Path) -> None:
+def test_without_a_cluster_the_fix_is_told(tmp_path: Path) -> None:
     with emulated_aws():
         site = site_in(tmp_path)
         for words in (("add", "eve"), ("remove", "bob"), ("list",)):

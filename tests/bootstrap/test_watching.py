@@ -149,7 +149,7 @@ def test_the_queue_goes(site: Site) -> None:
         ("cron(0 * * * ? *)", 1440),
     ],
 )
-def test_a_silent_sweep_is_told_of_after_three_missed_runs(schedule: str, minutes: int) -> None:
+def test_a_silent_sweep_is_reported_after_three_missed_runs(schedule: str, minutes: int) -> None:
     assert silence(schedule) == timedelta(minutes=minutes)
     settings = replace(SETTINGS, timing=Timing(sweep_schedule=schedule))
     [alarm] = [one for one in alarms(settings, "") if one["AlarmName"].endswith("sweep-silent")]
@@ -255,7 +255,7 @@ def test_workers_are_counted_by_the_reports_of_five_minutes(timing: Timing, repo
     ]
 
 
-def test_nobody_is_told_unless_an_address_is_set(site: Site) -> None:
+def test_no_notice_is_sent_unless_an_address_is_set(site: Site) -> None:
     assert notices.is_as_wanted(site)
     assert notices.apply(site) == ""
     assert not notices.is_there(site)

@@ -121,7 +121,7 @@ def test_a_stop_is_asked_of_the_app_and_ec2_is_left_alone(cluster: Built) -> Non
     assert set(cluster.states().values()) == {"running"}
 
 
-def test_a_stop_that_is_not_granted_is_told_of(cluster: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_that_is_not_granted_is_reported(cluster: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.worker("alice")
     cluster.worker("bob")
     app_stops(cluster, monkeypatch, "bob")
@@ -130,7 +130,7 @@ def test_a_stop_that_is_not_granted_is_told_of(cluster: Built, monkeypatch: pyte
         cluster.run(workers, "stop", "--all", "--yes")
 
 
-def test_nobody_named_is_nobody(cluster: Built) -> None:
+def test_no_name_means_no_worker(cluster: Built) -> None:
     cluster.worker("alice")
     for command in ("stop", "terminate"):
         with pytest.raises(SettingsError, match="--all"):
@@ -233,10 +233,10 @@ def test_whoever_is_started_meanwhile_is_not_terminated(
 ) -> None:
     alice, bob = cluster.worker("alice", state=State.STOPPED), cluster.worker("bob", state=State.STOPPED)
 
-    def somebody_logs_in(*_: object) -> None:
+    def a_login(*_: object) -> None:
         cluster.ec2.start_instances(InstanceIds=[bob.instance_id])
 
-    monkeypatch.setattr(termination, "stop", somebody_logs_in)
+    monkeypatch.setattr(termination, "stop", a_login)
     with pytest.raises(StepFailed, match="bob"):
         cluster.run(workers, "terminate", "--all", "--yes")
     assert cluster.states() == {alice.instance_id: "terminated", bob.instance_id: "running"}

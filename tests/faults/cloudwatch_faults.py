@@ -10,7 +10,7 @@ from botocore.parsers import ResponseParserError
 
 from lifecycle_app.use_cases import sweep
 from tests.faults.hostile_hub import Asked as HubAsked
-from tests.faults.hostile_hub import letting_go, told
+from tests.faults.hostile_hub import releasing, told
 from tests.faults.scene import NO_HUB, Scene, always, only_alice, scene
 from tests.faults.table import Fault, Found, found
 from tests.faults.wire import Asked, Spoil, every, watched
@@ -149,7 +149,7 @@ def another_clock(skew: timedelta) -> Found:
 def deaf(asked: HubAsked) -> Iterator[bytes]:
     """The hub's word about a worker that does not answer it: it releases it only regardless."""
     goes = asked.body["mode"] == "regardless"
-    yield told(letting_go(asked, drained=goes, reason="cannot be asked", evidence={"answers": False}))
+    yield told(releasing(asked, drained=goes, reason="cannot be asked", evidence={"answers": False}))
 
 
 def hung(spoil: Spoil) -> Found:

@@ -109,7 +109,7 @@ def told(thing: object, status: str = "200 OK", *headers: str) -> bytes:
     return said(json.dumps(thing).encode(), status, "application/json", *headers)
 
 
-def letting_go(asked: Asked, **changes: Any) -> dict[str, Any]:
+def releasing(asked: Asked, **changes: Any) -> dict[str, Any]:
     """The plain answer to a drain: the server is released."""
     about = {name: asked.body[name] for name in ("worker", "instance_id")}
     return about | {"drained": True, "reason": "nothing has happened since", "evidence": {}} | changes

@@ -10,7 +10,7 @@ from typing import Any
 
 from lifecycle_app.use_cases import reconcile, sweep
 from tests.certificates import certificate_for
-from tests.faults.hostile_hub import Answer, Asked, letting_go, said, told, users_page
+from tests.faults.hostile_hub import Answer, Asked, releasing, said, told, users_page
 from tests.faults.scene import NO_HUB, always, only_alice, plain, scene
 from tests.faults.table import Fault, Found, found
 from tests.faults.wire import every
@@ -25,7 +25,7 @@ def always_says(*pieces: bytes) -> Answer:
 
 
 def json_of(**changes: Any) -> Answer:
-    return lambda asked: [told(letting_go(asked, **changes))]
+    return lambda asked: [told(releasing(asked, **changes))]
 
 
 def body_of(make: Callable[[bytes], bytes]) -> Answer:

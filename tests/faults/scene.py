@@ -14,7 +14,7 @@ from lifecycle_app.model.history import sentence
 from lifecycle_app.model.messages import joined, text
 from lifecycle_app.model.worker import Worker
 from lifecycle_app.use_cases import Service
-from tests.faults.hostile_hub import Answer, Asked, HostileHub, hostile_hub, letting_go, told, users_page
+from tests.faults.hostile_hub import Answer, Asked, HostileHub, hostile_hub, releasing, told, users_page
 from tests.faults.wire import Wire, every
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, a_worker
 from tests.lifecycle.fakes import MemoryStore
@@ -46,7 +46,7 @@ class Scene:
         """Stops of workers that must not be stopped."""
         return [one for one in self.wire.stops if one in self.alive]
 
-    def told_of(self, key: str) -> str:
+    def recorded_about(self, key: str) -> str:
         """All that was recorded or logged about a worker, and about all."""
         worker = self.store.get(key)
         kept = [
@@ -58,7 +58,7 @@ class Scene:
 def plain(asked: Asked) -> Iterator[bytes]:
     """A hub that releases every server, and has servers of all three."""
     if asked.path.endswith("/drain"):
-        yield told(letting_go(asked))
+        yield told(releasing(asked))
     else:
         yield told(users_page({"alice": [""], "bob": [""], "carol": [""]}))
 

@@ -30,4 +30,4 @@ class Fault:
 def found(scene: Scene, *, others: bool | None = None) -> Found:
     """The results in a scene where Bob's idle worker should have been stopped, unless `others` says otherwise."""
     seen_to = BOB in scene.wire.stops if others is None else others
-    return Found(tuple(scene.wrong_stops), seen_to, scene.told_of("alice"))
+    return Found(tuple(scene.wrong_stops), seen_to, scene.recorded_about("alice"))

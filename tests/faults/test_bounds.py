@@ -40,7 +40,7 @@ def test_of_a_hundred_megabytes_only_so_many_are_taken(
         assert hub.sent < 8 * MEGABYTE + BUFFERED
 
 
-def test_who_is_told_to_wait_asks_once() -> None:
+def test_a_caller_that_has_to_wait_asks_once() -> None:
     with hostile_hub(lambda _: [told({}, "429 Too Many", "Retry-After: 1")]) as hub, session(None) as made:
         with pytest.raises(HubAnswerOdd, match="429"):
             drain(HubClient(hub.api, Token(), made))

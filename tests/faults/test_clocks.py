@@ -100,7 +100,7 @@ def asked_in_every_way(one: Scene, clock: Callable[[], datetime]) -> None:
 
 @settings(derandomize=True, max_examples=200, deadline=None, database=None)
 @given(off=clocks, last_seen=ago, is_hub_up=st.booleans())
-def test_nobody_is_stopped_within_the_idle_timeout_whatever_the_clocks_say(
+def test_no_machine_is_stopped_within_the_idle_timeout_whatever_the_clocks_say(
     off: Clocks, last_seen: timedelta, is_hub_up: bool
 ) -> None:
     """As it is deployed: AWS's answers tell its time. With the hub down only what was reported can be known."""
@@ -141,7 +141,7 @@ def test_with_right_clocks_the_idle_timeout_holds(
 @pytest.mark.parametrize("off", [SECOND, 5 * MINUTE, HOUR, YEAR, -SECOND, -5 * MINUTE, -HOUR, -YEAR])
 @pytest.mark.parametrize("whose", ["function", "hub", "worker"])
 @pytest.mark.parametrize("is_hub_up", [True, False])
-def test_one_clock_that_is_off_stops_nobody_at_work(off: timedelta, whose: str, is_hub_up: bool) -> None:
+def test_one_clock_that_is_off_stops_no_machine_at_work(off: timedelta, whose: str, is_hub_up: bool) -> None:
     changes: dict[str, Any] = {whose: off}
     skewed = replace(NO_SKEW, **changes)
     for minutes in (0, 1, 3, 30) if is_hub_up else (1, 3, 30):

@@ -107,7 +107,7 @@ def request_at(at: datetime) -> dict[str, Any]:
         (MINUTE, NOON - 59 * SECOND, False),
     ],
 )
-def test_with_the_hub_down_an_old_request_stops_nobody_who_may_be_back(
+def test_with_the_hub_down_an_old_request_stops_no_user_who_may_be_back(
     age: timedelta, seen: datetime | None, stopped: bool
 ) -> None:
     """Her reports have a hole: she may have come back to the machine that she wanted stopped."""

@@ -16,7 +16,7 @@ ALL = [*HUB, *CLOUDWATCH, *EC2, *EVENTS, *ACTIVITY]
 
 
 @pytest.mark.parametrize("fault", ALL, ids=lambda fault: fault.name)
-def test_fault_stops_nobody_and_is_told_of(fault: Fault) -> None:
+def test_fault_stops_no_machine_and_is_reported(fault: Fault) -> None:
     found = fault.run()
     assert found.wrong_stops == ()
     assert fault.words in found.told

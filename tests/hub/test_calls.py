@@ -187,7 +187,7 @@ async def test_failed_call_is_everybodys() -> None:
         assert isinstance(answer, RuntimeError)
 
 
-async def test_caller_that_goes_away_takes_nobody_along() -> None:
+async def test_caller_that_goes_away_takes_no_other_along() -> None:
     joining = Coalescer[str, str](Asked().together, window=0.05, most=200)
     leaving, staying = (
         asyncio.ensure_future(joining.request("a")),
@@ -224,7 +224,7 @@ def waiting(queue: Queue, name: str, gone: list[str], told: list[int]) -> "async
     return asyncio.ensure_future(wait(queue.ticket()))
 
 
-async def test_everybody_goes_in_the_order_of_coming_and_sees_the_place_go_down() -> None:
+async def test_everyone_goes_in_the_order_of_coming_and_sees_the_place_go_down() -> None:
     turns, gone = Turns(), list[str]()
     queue = Queue(turns)
     told: dict[str, list[int]] = {name: [] for name in "abcd"}
@@ -276,7 +276,7 @@ async def test_who_has_to_ask_again_does_not_stand_at_the_end() -> None:
     await again
 
 
-async def test_a_thousand_are_not_told_of_each_of_a_thousand_steps() -> None:
+async def test_a_thousand_do_not_hear_each_of_a_thousand_steps() -> None:
     turns, gone = Turns(), list[str]()
     queue, told = Queue(turns), [list[int]() for _ in range(1000)]
     for number in range(1000):

@@ -51,7 +51,7 @@ def test_answer_tells_which_worker_it_is_about() -> None:
     }
 
 
-async def test_server_is_let_go() -> None:
+async def test_server_is_released() -> None:
     spawner = FakeSpawner(active=False)
     assert await released(spawner, stopped()) is AGREED
     assert spawner.is_released
@@ -79,7 +79,7 @@ async def test_mark_stays_while_the_proxy_is_slow(active: bool) -> None:
 @pytest.mark.parametrize(
     "changes", [{"instance_id": "i-2"}, {"level": 9}, {"observed_at": None}, {"observed_at": "noon"}]
 )
-def test_answer_that_cannot_be_used_is_an_answer_all_the_same(changes: dict[str, Any]) -> None:
+def test_answer_that_cannot_be_used_is_still_an_answer(changes: dict[str, Any]) -> None:
     told = {"instance_id": "i-1", "level": 0, "observed_at": NOON.timestamp()}
     assert parse_answer(told, "i-1", NOON).observation is not None
     heard = parse_answer({**told, **changes}, "i-1", NOON)

@@ -90,7 +90,7 @@ async def test_subnets_and_each_image_are_asked_about_once() -> None:
     assert len(ec2.asked) == 3
 
 
-async def test_refused_describe_is_told_in_words() -> None:
+async def test_refused_describe_is_reported_in_words() -> None:
     ec2 = FakeEC2(refuse={"DescribeInstances": [refusal("UnauthorizedOperation")]})
     with pytest.raises(CloudRefused, match="UnauthorizedOperation"):
         await instances(ec2).find("ada")

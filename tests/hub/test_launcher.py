@@ -211,7 +211,7 @@ async def test_throttled_launch_is_repeated_with_the_same_token() -> None:
     assert len(ec2.instances) == 1
 
 
-async def test_launch_whose_user_has_gone_is_known_all_the_same() -> None:
+async def test_launch_whose_user_has_gone_is_still_known() -> None:
     started = starter(FakeEC2())
     leaving = asyncio.ensure_future(started.launch("ada", requests(), quiet))
     while not started.is_launching("ada"):

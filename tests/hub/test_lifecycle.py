@@ -96,7 +96,7 @@ async def test_memory_is_bounded_and_who_runs_is_kept() -> None:
     assert [one.key for one in known.all()] == ["ada", "bob", "old5", "old6", "old7"]
 
 
-async def test_hub_does_not_wait_for_ever_for_the_first_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hub_does_not_wait_without_end_for_the_first_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hub.clients.lifecycle.FIRST_LOAD", timedelta(milliseconds=5))
     store = FakeStore()
     store.problems = [StoreUnavailable("down")] * 100_000

@@ -144,7 +144,7 @@ def test_gone_only_if_it_is_certain(record: dict[str, Any] | None, gone: bool) -
 @pytest.mark.parametrize(
     ("after", "gone"), [(-SECOND, False), (TOLERANCE, False), (TOLERANCE + timedelta(microseconds=1), True)]
 )
-def test_older_news_than_the_last_sign_of_life_does_not_count(after: timedelta, gone: bool) -> None:
+def test_older_news_than_the_last_activity_does_not_count(after: timedelta, gone: bool) -> None:
     assert is_gone(worker(state=State.STOPPED, state_at=NOON + after), "i-00000001", NOON) is gone
 
 
@@ -174,7 +174,7 @@ def test_a_server_that_was_never_seen_is_not_in_doubt() -> None:
     assert not is_doubtful(worker(state=State.STOPPED), "i-00000001", None, NOON + timedelta(days=1))
 
 
-def test_without_a_sign_of_life_the_record_counts() -> None:
+def test_without_activity_the_record_counts() -> None:
     assert is_gone(worker(state=State.STOPPED), "i-00000001", None)
 
 

@@ -246,7 +246,7 @@ def test_hub_killed_during_a_start_finds_the_instance_again(hub: Emulated, machi
     assert len(instances_of(hub, "carol")) == 1
 
 
-def test_server_is_let_go_only_when_nothing_happened_and_the_page_says_why(
+def test_server_is_released_only_when_nothing_happened_and_the_page_says_why(
     hub: Emulated, machines: list[Machine], store: WorkerStore
 ) -> None:
     browser, machine = spawned(hub, "dora", machines)
@@ -295,7 +295,7 @@ def test_login_during_a_claim_waits_and_goes_on_with_the_same_instance(
     assert len(instances_of(hub, "emil")) == 1
 
 
-def test_hub_killed_before_it_attached_the_home_serves_nobody_without_it(
+def test_hub_killed_before_it_attached_the_home_serves_no_user_without_it(
     hub: Emulated, machines: list[Machine], store: WorkerStore
 ) -> None:
     browser, machine = spawned(hub, "femi", machines)
@@ -347,7 +347,7 @@ def test_stop_while_the_machine_boots_asks_for_the_stop_of_that_machine(hub: Emu
     assert not browser.server().get("pending")
 
 
-def test_administrator_sees_all_workers_and_nobody_else_does(
+def test_administrator_sees_all_workers_and_no_other_does(
     hub: Emulated, machines: list[Machine], store: WorkerStore
 ) -> None:
     boss, user = Browser(hub.public_url), Browser(hub.public_url)

@@ -233,13 +233,13 @@ async def test_token_is_the_workers_own_and_known_before_its_server_uses_it(case
 
 
 @pytest.mark.parametrize("error", [NoCapacity("AWS has no machine free."), CloudRefused("AWS refused.")])
-async def test_failure_is_told_in_words(cases: Cases, error: Exception) -> None:
+async def test_failure_is_described_in_words(cases: Cases, error: Exception) -> None:
     with pytest.raises(StartFailed) as failed:
         await cases(error).spawner.start()
     assert failed.value.jupyterhub_message == str(error)
 
 
-async def test_server_that_does_not_answer_in_time_is_told_in_words(cases: Cases) -> None:
+async def test_server_that_does_not_answer_in_time_is_described_in_words(cases: Cases) -> None:
     case = cases(FRESH, answer=False)
     case.spawner.start_timeout = 5
     with pytest.raises(StartFailed, match="did not answer"):
@@ -412,7 +412,7 @@ async def test_poll_asks_ec2_about_a_machine_that_went_down_as_its_server_answer
     assert len(case.protocol.looks) == (1 if seen is State.RUNNING else 0)
 
 
-async def test_server_that_was_let_go_is_down_for_jupyterhub(cases: Cases) -> None:
+async def test_server_that_was_released_is_down_for_jupyterhub(cases: Cases) -> None:
     case = cases(FRESH)
     await case.spawner.start()
     case.spawner.is_released = True
@@ -431,7 +431,7 @@ async def test_restarted_hub_takes_the_server_up_again(cases: Cases) -> None:
     assert await after.spawner.poll() == 0
 
 
-async def test_stop_that_somebody_asked_for_is_sent(cases: Cases) -> None:
+async def test_requested_stop_is_sent(cases: Cases) -> None:
     case = cases(FRESH)
     await case.spawner.start()
     case.spawner._stop_future = asyncio.get_running_loop().create_future()
@@ -561,7 +561,7 @@ async def test_a_start_begins_anew_whatever_was_before(cases: Cases) -> None:
     assert await told(case) == [(steps.KNOWN, "Requesting a new machine")]
 
 
-async def test_while_it_starts_nothing_of_before_counts(cases: Cases) -> None:
+async def test_while_it_starts_nothing_earlier_counts(cases: Cases) -> None:
     case = cases(RUNNING, answer=False)
     spawner = case.spawner
     spawner.is_released, spawner.stop_requested_by = True, "boss"
@@ -755,7 +755,7 @@ async def test_what_does_not_run_is_handed_back(
     assert looks == [("ada", "i-00000001")]
 
 
-async def test_what_ec2_cannot_tell_of_is_doubted_again(
+async def test_what_ec2_does_not_describe_is_doubted_again(
     cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hub.spawn.start.CHECK_EVERY", timedelta(0))
@@ -811,7 +811,7 @@ async def test_a_machine_without_a_choice_is_of_the_first_type(cases: Cases) -> 
     assert case.protocol.looked == [None]
 
 
-async def test_the_launch_under_way_is_asked_for_by_key(cases: Cases) -> None:
+async def test_the_launch_under_way_is_found_by_key(cases: Cases) -> None:
     case = cases()
     asked: list[str] = []
 
@@ -838,7 +838,7 @@ async def test_a_start_under_way_is_up_for_jupyterhub(cases: Cases) -> None:
     assert await case.spawner.poll() == 0
 
 
-async def test_nobody_s_stop_of_nothing_is_sent(cases: Cases) -> None:
+async def test_no_stop_of_nothing_is_sent(cases: Cases) -> None:
     """A requested stop of a server that never had a machine."""
     case = cases()
     case.spawner._stop_future = asyncio.get_running_loop().create_future()
@@ -915,7 +915,7 @@ async def test_a_rename_is_refused_in_these_words(cases: Cases) -> None:
     )
 
 
-async def test_steps_that_nobody_follows_are_no_trouble(cases: Cases) -> None:
+async def test_steps_that_no_page_follows_are_no_trouble(cases: Cases) -> None:
     case = cases(FRESH)
     assert case.spawner.launch_environment()["args"] == case.spawner.get_args()
     assert case.spawner.latest_start is None
@@ -946,7 +946,7 @@ async def test_a_worker_that_is_unknown_to_the_records_is_up(cases: Cases) -> No
     ],
     ids=["it runs", "of the run before"],
 )
-async def test_what_the_records_do_not_tell_of_this_run_is_no_reason_to_look(
+async def test_what_the_records_lack_about_this_run_is_not_a_reason_to_look(
     cases: Cases, monkeypatch: pytest.MonkeyPatch, record: Worker
 ) -> None:
     monkeypatch.setattr("hub.spawn.start.CHECK_EVERY", timedelta(0))

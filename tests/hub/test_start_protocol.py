@@ -415,7 +415,7 @@ async def test_image_changed_in_the_middle_of_a_launch_is_not_taken_for_it() -> 
     assert case.launches()[-1]["ImageId"] == "ami-0000000000000002"
 
 
-async def test_image_that_does_not_exist_holds_nobody_once_it_is_replaced() -> None:
+async def test_image_that_does_not_exist_holds_no_start_once_it_is_replaced() -> None:
     case = Case()
     case.image = MISSING_IMAGE
     with pytest.raises(StartError, match=MISSING_IMAGE):

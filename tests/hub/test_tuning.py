@@ -80,7 +80,7 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["a worker's", "JupyterHub's", "a little too short", "words"],
 )
-def test_only_secrets_that_somebody_may_have_chosen_are_hashed_many_times(secret: str, rounds: str) -> None:
+def test_only_secrets_that_people_may_have_chosen_are_hashed_many_times(secret: str, rounds: str) -> None:
     session = orm.new_session_factory("sqlite://")()
     server = provider.make_provider(lambda: session, "/", "/login")
     client = server.add_client("jupyterhub-user-ada", secret, "/user/ada/oauth_callback")

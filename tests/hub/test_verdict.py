@@ -38,7 +38,7 @@ def seen(**more: Any) -> Observation:
     ("mode", "instance_id", "drained"),
     [(REGARDLESS, "i-1", True), (REGARDLESS, "i-2", False), (IDLE, "i-1", False), (UNATTENDED, "i-1", False)],
 )
-def test_a_login_lets_go_of_the_machine_that_it_gave_up_and_of_no_other(
+def test_a_login_releases_the_machine_that_it_gave_up_and_no_other(
     mode: Drain, instance_id: str, drained: bool
 ) -> None:
     """It asked for the stop itself, because nothing answered there."""
@@ -78,7 +78,7 @@ def test_every_mode_refuses_for_a_server_that_is_wanted(
     ],
 )
 @pytest.mark.parametrize("mode", list(Drain))
-def test_quiet_worker_is_let_go(server: Server | None, mode: Drain) -> None:
+def test_quiet_worker_is_released(server: Server | None, mode: Drain) -> None:
     assert refusal_before_asking(request(mode), server) is None
     assert verdict(request(mode), server, seen()).drained
 
@@ -103,7 +103,7 @@ def test_life_on_the_worker(life: dict[str, Any], idle: bool, unattended: bool, 
 
 @pytest.mark.parametrize(("server", "drained"), [(RUNNING, False), (None, True)])
 @pytest.mark.parametrize("mode", [IDLE, UNATTENDED])
-def test_silent_worker_is_let_go_only_if_the_hub_has_no_server_there(
+def test_silent_worker_is_released_only_if_the_hub_has_no_server_there(
     server: Server | None, drained: bool, mode: Drain
 ) -> None:
     said = verdict(request(mode), server, None, "no route to host")
@@ -112,7 +112,7 @@ def test_silent_worker_is_let_go_only_if_the_hub_has_no_server_there(
 
 @pytest.mark.parametrize("server", [RUNNING, None])
 @pytest.mark.parametrize("mode", [IDLE, UNATTENDED])
-def test_worker_that_answers_but_cannot_tell_is_not_let_go(server: Server | None, mode: Drain) -> None:
+def test_worker_that_answers_but_cannot_tell_is_not_released(server: Server | None, mode: Drain) -> None:
     """Its reporter may be dead, or the hub's database be lost: its user may still be there."""
     said = verdict(request(mode), server, None, "HTTP 403: Forbidden", answers=True)
     assert (said.drained, dict(said.evidence)) == (False, {"answers": True})
@@ -178,7 +178,7 @@ def test_clock_that_is_ahead_a_little_hides_no_life(mode: str, ahead: timedelta,
 @pytest.mark.parametrize("mode", list(Drain))
 @pytest.mark.parametrize("server", [RUNNING, None])
 @pytest.mark.parametrize("skew", [MOST_SKEW + SECOND, -MOST_SKEW - SECOND, timedelta(days=365)])
-def test_nobody_is_let_go_by_a_clock_that_is_far_off(
+def test_no_server_is_released_by_a_clock_that_is_far_off(
     mode: Drain, server: Server | None, skew: timedelta
 ) -> None:
     asked = parse_request({**GOOD, "mode": mode.value}, NOON - skew)
@@ -243,7 +243,7 @@ def test_times_are_shifted_into_the_hubs_clock(skew: timedelta) -> None:
 
 @pytest.mark.parametrize("skew", [MOST_SKEW + SECOND, -MOST_SKEW - SECOND, timedelta(days=365)])
 @pytest.mark.parametrize("server", [RUNNING, None])
-def test_worker_whose_clock_is_far_off_is_not_let_go_and_its_life_counts_all_the_same(
+def test_worker_whose_clock_is_far_off_is_not_released_and_its_activity_still_counts(
     server: Server | None, skew: timedelta
 ) -> None:
     """Activity is evidence, so that no caller insists. Where it shows none, its clock may have been set since."""

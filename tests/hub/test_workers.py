@@ -61,7 +61,7 @@ async def test_worker_that_answers_but_does_not_tell_is_up(serve: Serve, status:
     assert silent.value.answers
 
 
-async def test_worker_at_whose_address_nobody_listens_does_not_answer(serve: Serve) -> None:
+async def test_worker_at_whose_address_nothing_listens_does_not_answer(serve: Serve) -> None:
     url = serve(200, b"")
     port = bind_sockets(0, ADDRESS)
     number = port[0].getsockname()[1]

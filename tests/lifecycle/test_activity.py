@@ -17,7 +17,7 @@ from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_w
 from tests.lifecycle.fakes import World
 
 
-def test_a_new_sign_of_life_is_written_with_the_next_due_time(world: World) -> None:
+def test_new_activity_is_written_with_the_next_due_time(world: World) -> None:
     world.metrics.reports[ALICE] += (Report(NOON - 2 * MINUTE, Level.INTERACTION),)
     assert record_activity(world.service, NOON) == {"running": 1, "written": 1}
     worker = world.record()
@@ -97,7 +97,7 @@ def test_with_a_bad_policy_a_worker_is_due_by_default(world: World) -> None:
     assert world.record().due_at == NOON - MINUTE + HOUR
 
 
-def test_nobody_runs(world: World) -> None:
+def test_no_worker_runs(world: World) -> None:
     world.store.put(replace(world.record(), state=State.STOPPED), NOON)
     assert record_activity(world.service, NOON) == {"running": 0, "written": 0}
 
@@ -156,7 +156,7 @@ def test_life_that_is_known_is_not_told_again(world: World) -> None:
 
 
 @pytest.mark.parametrize("error", [RecordConflict("changed"), BadRecord("alice", "too large")])
-def test_what_cannot_be_written_is_not_counted_and_keeps_nobody_from_the_others(
+def test_what_cannot_be_written_is_not_counted_and_does_not_hold_up_the_others(
     world: World, error: Exception
 ) -> None:
     world.store.put(a_worker(key="bob", instance_id=BOB, due_at=NOON + 3 * HOUR), NOON)

@@ -32,7 +32,7 @@ def test_a_clock_that_is_about_right_will_do(skew: timedelta) -> None:
 
 
 @pytest.mark.parametrize("skew", [MOST_SKEW + SECOND, -MOST_SKEW - SECOND, timedelta(days=-365)])
-def test_a_clock_that_is_wrong_is_told_of(skew: timedelta) -> None:
+def test_a_clock_that_is_wrong_is_reported(skew: timedelta) -> None:
     with pytest.raises(ClockWrong, match="by AWS's clock, and 2026-11-23T12:00:00"):
         asked({"date": format_datetime(NOON + skew, usegmt=True)})
 

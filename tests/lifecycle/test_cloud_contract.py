@@ -85,7 +85,7 @@ def test_workers_are_those_with_the_clusters_tags(scene: Scene) -> None:
     }
 
 
-def test_named_tells_of_workers_of_any_cluster_and_of_nobody_else(scene: Scene) -> None:
+def test_named_describes_workers_of_any_cluster_and_no_others(scene: Scene) -> None:
     asked = [scene.alice, scene.other, scene.stranger, UNKNOWN]
     found = {i.instance_id: i for i in scene.cloud.named(asked)}
     assert {i: found[i].cluster for i in found} == {scene.alice: "test", scene.other: "other"}
@@ -108,7 +108,7 @@ def test_a_stop_stops_one(scene: Scene) -> None:
     assert states[scene.bob] is State.RUNNING
 
 
-def test_a_stop_of_nobody_is_rejected(scene: Scene) -> None:
+def test_a_stop_of_no_worker_is_rejected(scene: Scene) -> None:
     with pytest.raises(StopRejected) as error:
         scene.cloud.stop(UNKNOWN, force=True)
     assert error.value.code == "InvalidInstanceID.NotFound"
@@ -133,7 +133,7 @@ def test_refused_is_not_the_same_as_unknown(code: str, kind: type[CloudError]) -
     assert type(error.value) is kind
 
 
-def test_a_stop_that_nobody_answers_is_unknown() -> None:
+def test_a_stop_that_is_not_answered_is_unknown() -> None:
     client = boto3.client(
         "ec2",
         region_name="us-east-1",
@@ -166,7 +166,7 @@ def described(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def test_everything_that_is_told_of_an_instance() -> None:
+def test_everything_that_is_described_of_an_instance() -> None:
     assert worker_instance(described()) == an_instance(
         instance_id="i-1", launched_at=NOON, home_volume="vol-home"
     )

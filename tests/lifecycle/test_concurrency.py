@@ -79,15 +79,15 @@ def test_the_first_comes_alone_and_none_is_left_out(count: int) -> None:
     assert all(0 < len(some) <= AT_ONCE for some in found)
 
 
-def test_a_sweep_asks_for_a_handful_at_a_time(world: World) -> None:
+def test_a_sweep_asks_for_a_batch_at_a_time(world: World) -> None:
     """CloudWatch and the policies are asked once for each batch, whatever the number of workers in it."""
     due_workers(world, MANY)
     asked = Counting(world.metrics, "evidence_of_all")
     read = Counting(world.store, "policies")
     assert sweep(world.service, lambda: True) == {"stopped": MANY}
-    handful_count = len(list(batches(range(MANY))))
-    assert asked.counts == {"evidence_of_all": handful_count}
-    assert read.counts == {"policies": handful_count}
+    batch_count = len(list(batches(range(MANY))))
+    assert asked.counts == {"evidence_of_all": batch_count}
+    assert read.counts == {"policies": batch_count}
 
 
 def test_a_worker_that_changes_after_the_asking_is_asked_about_again(world: World) -> None:
@@ -231,7 +231,7 @@ def test_what_is_said_of_all_is_heard_by_all_and_not_tried_again(
     assert client.calls == [IDS]
 
 
-def test_a_stop_by_force_waits_for_nobody() -> None:
+def test_a_stop_by_force_waits_for_no_other() -> None:
     client = Ec2Calls()
     stops = StopBatches(client, wait=lambda _: pytest.fail("waited"))
     Ec2(None, stops, "test").stop(IDS[0], force=True)

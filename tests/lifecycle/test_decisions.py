@@ -48,14 +48,14 @@ def test_stops_when_idle_for_the_whole_timeout(back: timedelta, action: Action, 
     assert (decision.action, decision.reason) == (action, reason)
 
 
-def test_a_sign_of_life_only_the_record_knows_counts_too() -> None:
+def test_activity_only_the_record_knows_counts_too() -> None:
     """Reports older than the look back are known from the record."""
     worker = a_worker(last_activity=NOON - HOUR + SECOND)
     assert decide(worker, quiet(), Policy(), NOON).action is Action.KEEP
     assert decide(replace(worker, last_activity=NOON - HOUR), quiet(), Policy(), NOON).action is Action.STOP
 
 
-def test_nobody_ever_connected() -> None:
+def test_never_connected() -> None:
     decision = decide(a_worker(last_activity=NOON - 9 * HOUR), quiet(), Policy(), NOON)
     assert (decision.action, decision.reason) == (Action.STOP, Reason.NEVER_CONNECTED)
     assert text(decision.message) == "JupyterLab was never opened (started at 2026-11-23 10:00:00 UTC)"
@@ -130,7 +130,7 @@ def test_work_keeps_it_for_the_busy_allowance(person: timedelta, action: Action,
         "its reports tell",
     ],
 )
-def test_what_nobody_can_tell_of_keeps_it_no_longer_than_work(
+def test_the_unknown_keeps_it_no_longer_than_work(
     person: timedelta, policy: Policy, evidence: Evidence, reason: Reason
 ) -> None:
     """A worker with a dead reporter and CPU in use would never stop."""
@@ -142,7 +142,7 @@ def test_what_nobody_can_tell_of_keeps_it_no_longer_than_work(
         assert text(decision.message).endswith("its activity reports do not cover all of that time")
 
 
-def test_without_a_busy_allowance_work_keeps_it_for_ever() -> None:
+def test_without_a_busy_allowance_work_keeps_it_without_end() -> None:
     worker = a_worker(started_at=NOON - 300 * DAY)
     evidence = Evidence(period=MINUTE, reports=reports(Level.WORK, NOON - HOUR, NOON))
     assert decide(worker, evidence, Policy(busy_allowance=None), NOON).reason is Reason.BUSY
@@ -317,7 +317,7 @@ def test_no_report_covers_no_time_however_short() -> None:
 
 
 TEN, ELEVEN = "2026-11-23T10:00:00+00:00", "2026-11-23T11:00:00+00:00"
-FOR_EVER = Policy(busy_allowance=None)
+WITHOUT_END = Policy(busy_allowance=None)
 
 
 def facts(**changes: Any) -> dict[str, object]:
@@ -524,7 +524,7 @@ def test_work_without_a_person_ends_after_the_allowance() -> None:
     )
 
 
-def test_what_nobody_can_tell_of_ends_after_the_allowance() -> None:
+def test_the_unknown_ends_after_the_allowance() -> None:
     assert decide(a_worker(), NOTHING, Policy(busy_allowance=2 * HOUR), NOON) == stopped(
         Reason.BUSY_TOO_LONG,
         {"limit": 2 * HOUR, "started": NOON - 2 * HOUR, "gaps": True},
@@ -535,9 +535,9 @@ def test_what_nobody_can_tell_of_ends_after_the_allowance() -> None:
     )
 
 
-def test_a_mute_worker_is_stopped_where_work_may_go_on_for_ever() -> None:
+def test_a_mute_worker_is_stopped_where_work_may_go_on_without_end() -> None:
     worker = a_worker(started_at=NOON - MUTE_AFTER)
-    assert decide(worker, NOTHING, FOR_EVER, NOON) == stopped(
+    assert decide(worker, NOTHING, WITHOUT_END, NOON) == stopped(
         Reason.MUTE,
         {"limit": DAY, "last_heard": NOON - DAY},
         NOON - MUTE_AFTER,
@@ -551,8 +551,8 @@ def test_a_mute_worker_is_stopped_where_work_may_go_on_for_ever() -> None:
 @pytest.mark.parametrize(
     ("policy", "heard", "reason"),
     [
-        (FOR_EVER, MUTE_AFTER, Reason.MUTE),
-        (FOR_EVER, MUTE_AFTER - MINUTE, Reason.NEVER_CONNECTED),
+        (WITHOUT_END, MUTE_AFTER, Reason.MUTE),
+        (WITHOUT_END, MUTE_AFTER - MINUTE, Reason.NEVER_CONNECTED),
         (Policy(busy_allowance=9 * DAY), MUTE_AFTER, Reason.NEVER_CONNECTED),
     ],
     ids=["long ago", "not so long ago", "work has an end"],
@@ -577,7 +577,7 @@ def test_a_request_stops_whatever_the_worker_does() -> None:
 
 
 @pytest.mark.parametrize("hub_server", [True, None])
-def test_a_worker_whose_server_the_hub_knows_or_does_not_tell_of_is_not_left(hub_server: bool | None) -> None:
+def test_a_worker_whose_server_the_hub_knows_or_does_not_mention_is_not_left(hub_server: bool | None) -> None:
     evidence = replace(quiet(), hub_server=hub_server)
     assert decide(a_worker(), evidence, Policy(), NOON).reason is Reason.NEVER_CONNECTED
 

@@ -32,7 +32,7 @@ def test_an_idle_alarm() -> None:
 
 
 @pytest.mark.parametrize("value", ["OK", "INSUFFICIENT_DATA"])
-def test_an_alarm_that_does_not_ring(value: str) -> None:
+def test_an_alarm_that_does_not_fire(value: str) -> None:
     assert not events.idle_alarm(payload("idle-alarm", state={"value": value}), "test").fires
 
 
@@ -270,7 +270,7 @@ def test_whole_seconds_are_a_time_too() -> None:
 
 
 @pytest.mark.parametrize("user", ["", "a/b"])
-def test_what_is_no_user_name_is_told(user: str) -> None:
+def test_what_is_not_a_user_name_is_told(user: str) -> None:
     with pytest.raises(ValueError, match="not a user name") as refused:
         worker_key(user, "gpu")
     assert str(refused.value) == f"not a user name: {user!r}"
@@ -383,7 +383,7 @@ def test_a_request_is_not_of_later_than_its_event(ahead: timedelta, is_taken: bo
     assert str(refused.value) == "requested_at is 2026-11-23T13:00:02+00:00, after the event itself"
 
 
-def test_a_long_name_is_told_in_part() -> None:
+def test_a_long_name_is_cut() -> None:
     with pytest.raises(MalformedEvent) as refused:
         events.stop_request(payload("stop-requested", worker="/" + "x" * 500), "test")
     assert len(str(refused.value)) <= 200

@@ -192,7 +192,7 @@ def test_with_the_hub_down_a_claim_makes_the_next_login_wait() -> None:
 
 
 @pytest.mark.parametrize("lands", range(4))
-def test_a_stop_that_nobody_answers_and_that_lands_late_hits_nobody(lands: int) -> None:
+def test_a_stop_that_is_not_answered_and_that_lands_late_hits_no_user(lands: int) -> None:
     """Until it lands EC2 says that the instance runs, and whoever looks must not believe it."""
     stopped = 0
     for points in orders(2):
@@ -209,7 +209,7 @@ def test_a_stop_that_nobody_answers_and_that_lands_late_hits_nobody(lands: int) 
     assert stopped, "in some orders the stop is asked for"
 
 
-def test_a_stop_that_ec2_accepts_but_does_not_show_yet_hits_nobody() -> None:
+def test_a_stop_that_ec2_accepts_but_does_not_show_yet_hits_no_user() -> None:
     stopped = 0
     for points in orders(2):
         world, login, schedule = staged(points)

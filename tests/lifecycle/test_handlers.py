@@ -58,7 +58,7 @@ def call(name: str, event: dict[str, Any], left: int = 180_000) -> Any:
     ("name", "event"),
     [("record_state", "ec2-running"), ("idle_alarm", "idle-alarm"), ("record_state", "stop-requested")],
 )
-def test_an_event_of_nobody_is_ignored_and_not_brought_again(name: str, event: str) -> None:
+def test_an_event_of_no_worker_is_ignored_and_not_brought_again(name: str, event: str) -> None:
     assert "ignored" in call(name, payload(event))
 
 
@@ -93,7 +93,7 @@ def test_what_stays_too_early_is_left_to_lambda_within_its_timeout(monkeypatch: 
 
 
 @pytest.mark.usefixtures("aws")
-def test_with_nobody_there_nothing_is_done() -> None:
+def test_with_no_worker_there_nothing_is_done() -> None:
     assert call("stop_requested", payload("stop-requested")) == "void"
     assert call("record_activity", payload("schedule")) == {"running": 0, "written": 0}
     assert call("sweep", payload("schedule")) == {}
@@ -152,7 +152,7 @@ def test_the_token_is_read_once_and_anew_when_it_did_not_work() -> None:
     assert token.value() == "new"
 
 
-def test_a_run_that_is_about_to_end_begins_with_nobody() -> None:
+def test_a_run_that_is_about_to_end_begins_no_worker() -> None:
     event = CloudWatchEvent(payload("schedule"), Context(handlers.ONE_WORKER_TAKES))
     assert not handlers.is_time_left(event)
     event.context.left += 1
@@ -210,7 +210,7 @@ def test_policies_name_what_they_allow(name: str) -> None:
             assert all("/dev" in r or "-dev-" in r or ":instance/" in r for r in resources)
 
 
-def test_only_those_who_decide_may_stop_and_nobody_may_start() -> None:
+def test_only_functions_that_decide_may_stop_and_none_may_start() -> None:
     can_stop = {name for name in NAMES if "ec2:StopInstances" in allowed(name)}
     assert can_stop == {"idle_alarm", "stop_requested", "sweep", "reconcile"}
     for name in NAMES:

@@ -74,7 +74,7 @@ def page(items: list[Any], following: int | None = None) -> dict[str, Any]:
     return {"items": items, "_pagination": {"offset": 0, "limit": 200, "total": 9, "next": next_page}}
 
 
-def test_both_let_go_and_tell_who_has_servers(either: HubClient | MemoryHub) -> None:
+def test_both_release_and_say_who_has_servers(either: HubClient | MemoryHub) -> None:
     assert either.drain(WORKER, Drain.IDLE, NOON, Level.LOAD) == DrainAnswer(True, "quiet", {"level": 0})
     assert either.active_users() == [HubUser("alice", ("staff",), frozenset({"alice", "alice/gpu"}))]
 
@@ -132,7 +132,7 @@ def test_a_server_that_exists_by_name_only_is_none(server: HubServer, client: Hu
         (0, None, HubAnswerOdd),
     ],
 )
-def test_what_is_no_answer_to_a_drain(
+def test_what_is_not_an_answer_to_a_drain(
     server: HubServer, client: HubClient, status: int, body: Any, error: type[HubError]
 ) -> None:
     server.answers = [(status, body)]
@@ -170,7 +170,7 @@ def test_what_is_no_list_of_users(server: HubServer, client: HubClient, body: An
         client.active_users()
 
 
-def test_nobody_listens() -> None:
+def test_nothing_listens() -> None:
     with requests.Session() as session, pytest.raises(HubUnreachable):
         HubClient("http://127.0.0.1:9/hub/api", Token(), session).drain(WORKER, Drain.IDLE, NOON, Level.LOAD)
 

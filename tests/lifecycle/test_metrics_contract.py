@@ -149,7 +149,7 @@ def test_a_thousand_workers_take_three_calls() -> None:
 @pytest.mark.parametrize(
     ("value", "level"), [(-4.0, Level.QUIET), (2.9, Level.WORK), (99.0, Level.INTERACTION)]
 )
-def test_a_forged_figure_is_a_level_all_the_same(value: float, level: Level) -> None:
+def test_a_forged_figure_is_still_a_level(value: float, level: Level) -> None:
     with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
         activity(client, (value, NOON - MINUTE))
@@ -168,7 +168,7 @@ def test_another_clusters_alarms_are_not_ours() -> None:
 @pytest.mark.parametrize(
     "changes", [{"Threshold": 7.5}, {"Threshold": 9.0}, {"Period": 300}, {"EvaluationPeriods": 1}]
 )
-def test_an_alarm_that_somebody_has_changed_suits_nobody(changes: dict[str, Any]) -> None:
+def test_an_alarm_that_was_changed_suits_no_worker(changes: dict[str, Any]) -> None:
     """It is still found, and set anew."""
     with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")
@@ -264,7 +264,7 @@ def reported(client: Any, last_life: datetime, quiet_for: timedelta, *, lost: Se
 
 
 @pytest.mark.parametrize("second", [0, 5, 9, 10, 19, 20, 24, 29])
-def test_who_looks_when_a_short_alarm_rings_finds_the_timeout_over(second: int) -> None:
+def test_who_looks_when_a_short_alarm_fires_finds_the_timeout_over(second: int) -> None:
     """CloudWatch evaluates it each ten seconds, over half-minutes that end just then."""
     policy, told = Policy(idle_timeout=5 * MINUTE), NOON + second * SECOND
     rings = NOON + 5 * MINUTE + (second // 10 + 1) * 10 * SECOND

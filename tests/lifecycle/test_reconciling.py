@@ -186,7 +186,7 @@ def test_an_orphan_that_is_terminated_stays_one(world: World) -> None:
     assert reconciled(world) == {}
 
 
-def test_of_two_instances_the_recorded_one_is_kept_and_the_other_told_of_once(world: World) -> None:
+def test_of_two_instances_the_recorded_one_is_kept_and_the_other_reported_once(world: World) -> None:
     world.cloud.add(an_instance(instance_id=BOB, launched_at=NOON - MINUTE))
     for _ in range(2):
         assert reconciled(world) == {"orphan": 1}
@@ -294,7 +294,7 @@ def test_work_without_a_server_goes_on(world: World) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["is_down", "is_odd"])
-def test_without_the_hub_nobody_counts_as_without_server(world: World, trouble: str) -> None:
+def test_without_the_hub_no_worker_counts_as_without_server(world: World, trouble: str) -> None:
     setattr(world.hub, trouble, True)
     world.store.put(replace(world.record(), last_activity=NOON - 10 * MINUTE), NOON)
     assert reconciled(world) == {}
@@ -331,7 +331,7 @@ def test_where_all_is_well_ec2_is_asked_once(world: World) -> None:
     assert asked == []
 
 
-def test_everything_that_was_mended_or_failed_is_counted(world: World) -> None:
+def test_everything_that_was_fixed_or_failed_is_counted(world: World) -> None:
     for name in ("bob", "carol"):
         world.cloud.add(an_instance(key=name, instance_id=f"i-{name}"))
         world.hub.users.append(HubUser(name, (), frozenset({name})))
@@ -390,9 +390,7 @@ def test_an_orphan_is_in_its_state_since_its_launch_only_if_it_lives(
 
 
 @pytest.mark.parametrize(("age", "takes"), [(HOUR, False), (HOUR + SECOND, True)])
-def test_an_orphan_takes_the_record_of_an_instance_nobody_knows(
-    world: World, age: timedelta, takes: bool
-) -> None:
+def test_an_orphan_takes_the_record_of_an_unknown_instance(world: World, age: timedelta, takes: bool) -> None:
     world.store.put(replace(world.record(), state_at=NOON - age), NOON)
     world.cloud.instances.clear()
     world.cloud.add(an_instance(instance_id=BOB, launched_at=NOON - MINUTE))
@@ -523,7 +521,7 @@ def test_what_is_forced_is_told_since_when(world: World) -> None:
     assert lines(world) == [entry(Kind.STOP, "forced", why, at=NOON + SECOND)]
 
 
-def test_a_record_that_ec2_does_not_tell_of_is_told_since_when(world: World) -> None:
+def test_a_record_that_ec2_does_not_describe_is_reported_since_when(world: World) -> None:
     world.cloud.instances.clear()
     assert reconciled_a_second_later(world)["undescribed"] == 1
     why = message("undescribed", instance=ALICE)
@@ -552,7 +550,7 @@ def test_an_instance_of_another_cluster_is_not_taken_for_a_faded_one(world: Worl
     assert world.record().state is State.RUNNING
 
 
-def test_an_ended_worker_is_not_asked_for_by_name(world: World) -> None:
+def test_an_ended_worker_is_not_looked_up_by_name(world: World) -> None:
     world.store.put(replace(world.record(), state=State.TERMINATED, started_at=None), NOON)
     world.cloud.instances.clear()
     world.metrics.alarms.clear()

@@ -139,7 +139,7 @@ def test_the_end_of_an_instance_that_was_never_known_is_ignored(bobs: World) -> 
         came(bobs, State.TERMINATED, 0)
 
 
-def test_a_second_instance_of_a_worker_is_told_of_once_and_not_taken(world: World) -> None:
+def test_a_second_instance_of_a_worker_is_reported_once_and_not_taken(world: World) -> None:
     world.cloud.add(an_instance(instance_id=BOB, state=State.PENDING, launched_at=NOON))
     for second, state in enumerate([State.PENDING, State.RUNNING]):
         assert came(world, state, second) == "duplicate"
@@ -247,7 +247,7 @@ def test_a_late_event_neither_puts_nor_removes_an_alarm(
     assert set(watched.metrics.alarms) == alarms
 
 
-def test_an_event_of_nobody_says_why_it_is_refused(watched: World) -> None:
+def test_an_event_of_no_worker_says_why_it_is_refused(watched: World) -> None:
     with pytest.raises(ForeignEvent) as foreign:
         came_a_second_ago(watched, State.STOPPED, 0, BOB)
     assert str(foreign.value) == f"{BOB} is stopped, but is not a worker of this cluster"

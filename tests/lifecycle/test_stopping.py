@@ -100,7 +100,7 @@ def test_a_doubled_alarm_stops_once(world: World) -> None:
     assert world.cloud.stops == [ALICE]
 
 
-def test_a_late_alarm_of_a_user_who_is_back_stops_nobody(world: World) -> None:
+def test_a_late_alarm_of_a_user_who_is_back_stops_no_machine(world: World) -> None:
     world.metrics.reports[ALICE] += (Report(NOON, Level.INTERACTION),)
     now = NOON + 2 * MINUTE
     assert idle_alarm(world.service, RING, now) == "kept"
@@ -108,7 +108,7 @@ def test_a_late_alarm_of_a_user_who_is_back_stops_nobody(world: World) -> None:
     assert world.record().due_at == NOON + MINUTE + HOUR
 
 
-def test_an_alarm_that_does_not_ring_and_one_of_nobody(world: World) -> None:
+def test_an_alarm_that_does_not_fire_and_one_of_no_worker(world: World) -> None:
     assert idle_alarm(world.service, replace(RING, fires=False), NOON) == "quiet"
     with pytest.raises(ForeignEvent):
         idle_alarm(world.service, IdleAlarm(BOB, NOON, fires=True), NOON)
@@ -197,7 +197,7 @@ def test_with_the_hub_down_fresh_reports_of_the_whole_time_decide(world: World) 
     assert "the hub is down" in str(world.store.history("alice")[0].evidence["hub"])
 
 
-def test_with_the_hub_down_missing_reports_stop_nobody(world: World) -> None:
+def test_with_the_hub_down_missing_reports_stop_no_machine(world: World) -> None:
     world.hub.is_down = True
     world.metrics.reports[ALICE] = world.metrics.reports[ALICE][:-30]
     assert swept(world) == {"hub-down": 1}
@@ -211,7 +211,7 @@ def test_with_the_hub_up_missing_reports_are_made_up_for_by_asking_the_worker(wo
     assert world.hub.asked == [("alice", Drain.IDLE, NOON - HOUR)]
 
 
-def test_an_odd_answer_is_unknown_and_stops_nobody(world: World) -> None:
+def test_an_odd_answer_is_unknown_and_stops_no_machine(world: World) -> None:
     world.hub.is_odd = True
     assert swept(world) == {"hub-odd": 1}
     assert world.cloud.stops == []
@@ -239,7 +239,7 @@ def test_a_hub_that_is_up_but_useless_counts_as_down_after_a_while(
     assert bool(world.cloud.stops) is (outcome == "stopped")
 
 
-def test_a_useless_hub_is_told_of_once_and_missing_reports_stop_nobody_even_so(world: World) -> None:
+def test_a_useless_hub_is_reported_once_and_missing_reports_stop_no_machine_even_so(world: World) -> None:
     world.hub.is_odd = True
     for n in range(4):
         assert swept(world, NOON + n * HOUR) == {"hub-odd": 1}
@@ -303,7 +303,7 @@ def test_a_worker_that_answers_but_cannot_tell_is_not_hung(world: World) -> None
     assert world.store.told("alice", Kind.REPORT) == ["no-reports"]
 
 
-def test_with_the_hub_down_nobody_counts_as_hung(world: World) -> None:
+def test_with_the_hub_down_no_machine_counts_as_hung(world: World) -> None:
     """Only the hub can tell whether it answers."""
     world.metrics.reports[ALICE] = ()
     world.metrics.cpu[ALICE] = (0.2,)
@@ -398,7 +398,7 @@ def test_ec2s_own_event_may_be_faster_than_the_confirmation(world: World) -> Non
     assert (worker.state, worker.started_at, worker.due_at) == (State.STOPPED, None, None)
 
 
-def test_somebody_presses_stop(world: World) -> None:
+def test_a_user_presses_stop(world: World) -> None:
     world.metrics.reports[ALICE] = reports(Level.INTERACTION, NOON - HOUR, NOON)
     assert stop_requested(world.service, PRESSED, NOON) == "stopped"
     assert world.hub.asked == [("alice", Drain.REGARDLESS, NOON - SECOND)]
@@ -456,7 +456,7 @@ def test_a_request_that_comes_too_early_is_brought_again(world: World, state: St
         stop_requested(world.service, PRESSED, NOON)
 
 
-def test_a_typo_in_a_policy_is_told_once_and_keeps_nobody_up_for_ever(world: World) -> None:
+def test_a_typo_in_a_policy_is_told_once_and_keeps_no_machine_up_without_end(world: World) -> None:
     world.store.settings["cluster"] = '{"idle_timeout": "a minute"}'
     world.hub.answers = lambda _, __: refuse("there is load on it just now")
     for n in range(3):
@@ -538,7 +538,7 @@ def test_a_stop_is_told_with_all_that_it_rests_on(world: World) -> None:
         ("person", lambda world: stop_requested(world.service, PRESSED, NOON)),
     ],
 )
-def test_the_history_tells_who_made_somebody_look(
+def test_the_history_shows_what_triggered_the_check(
     world: World, asked_by: str, act: Callable[[World], object]
 ) -> None:
     act(world)
@@ -599,7 +599,7 @@ def test_a_release_leaves_the_record_as_before_and_tells_why(
 
 
 @pytest.mark.parametrize("between", ["moved", "claimed anew", "started again"])
-def test_a_release_does_not_touch_what_somebody_else_has_done(world: World, between: str) -> None:
+def test_a_release_does_not_touch_what_another_has_done(world: World, between: str) -> None:
     """A lease that has run out may have been taken over, or the instance be another one."""
     changes = {
         "moved": {"instance_id": BOB},
@@ -618,7 +618,7 @@ def test_a_release_does_not_touch_what_somebody_else_has_done(world: World, betw
 
 
 @pytest.mark.parametrize("changes", [{"instance_id": BOB}, {"claimed_until": NOON + 2 * LEASE}])
-def test_a_confirmation_does_not_touch_what_somebody_else_has_done(
+def test_a_confirmation_does_not_touch_what_another_has_done(
     world: World, changes: dict[str, object]
 ) -> None:
     stop_it, taken = world.cloud.stop, []
@@ -659,7 +659,7 @@ def test_a_useless_hub_is_reported_since_when(world: World) -> None:
     )
 
 
-def test_a_useless_hub_is_reported_even_if_nobody_can_be_stopped_without_it(world: World) -> None:
+def test_a_useless_hub_is_reported_even_if_no_machine_can_be_stopped_without_it(world: World) -> None:
     world.hub.is_odd = True
     world.metrics.reports[ALICE] = ()
     world.store.put(replace(world.record(), hub_odd_since=NOON - HOUR), NOON)

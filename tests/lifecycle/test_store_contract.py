@@ -102,7 +102,7 @@ def test_a_field_that_is_emptied_is_gone(store: Store) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 2, 5])
-def test_a_record_somebody_else_wrote_is_not_overwritten(store: Store, version: int) -> None:
+def test_a_record_another_wrote_is_not_overwritten(store: Store, version: int) -> None:
     written = store.put(WHOLE, NOON)
     with pytest.raises(RecordConflict):
         store.put(replace(written, version=version, message=plain("mine")), NOON)

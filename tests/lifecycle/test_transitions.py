@@ -319,7 +319,7 @@ def test_a_claim_and_its_release_are_whole() -> None:
         (NOON - HOUR, NOON - HOUR + SECOND, NOON),
     ],
 )
-def test_a_hub_is_odd_since_the_last_sign_of_life(
+def test_a_hub_is_odd_since_the_last_activity(
     since: datetime | None, life: datetime | None, odd_since: datetime
 ) -> None:
     assert hub_odd_since(a_worker(hub_odd_since=since, last_activity=life), NOON) == odd_since

@@ -49,7 +49,7 @@ def test_a_claim_taken_anew_is_not_broken_by_who_decided_to_keep(world: World) -
 
 
 @pytest.mark.parametrize("changes", [{"instance_id": BOB}, {"state": State.STOPPED}])
-def test_a_keep_does_not_touch_what_somebody_else_has_done(world: World, changes: dict[str, object]) -> None:
+def test_a_keep_does_not_touch_what_another_has_done(world: World, changes: dict[str, object]) -> None:
     decision = by_evidence(world.service, world.record(), NOON)
     seen = world.record()
     changed = world.store.put(replace(seen, **changes), NOON)  # type: ignore[arg-type]
@@ -125,7 +125,7 @@ def test_a_change_is_tried_again_and_given_up(world: World, fails: int, done: bo
     assert str(given_up.value) == "record of alice keeps changing"
 
 
-def test_nobody_s_record_is_changed_for_nothing(world: World) -> None:
+def test_no_record_is_changed_without_need(world: World) -> None:
     before = world.record()
     assert change(world.service, "alice", lambda worker: worker) == before
     assert change(world.service, "zoe", lambda worker: replace(worker, zone="z")) is None
@@ -189,12 +189,12 @@ def test_a_request_of_the_very_moment_of_the_start_is_for_this_run(world: World)
     assert stop_requested(world.service, request, NOON) == "stopped"
 
 
-def test_a_request_for_a_worker_of_which_nobody_knows_when_it_started(world: World) -> None:
+def test_a_request_for_a_worker_that_started_at_an_unknown_time(world: World) -> None:
     world.store.put(replace(world.record(), started_at=None), NOON)
     assert stop_requested(world.service, PRESSED, NOON) == "stopped"
 
 
-def test_an_alarm_of_nobody_names_the_instance(world: World) -> None:
+def test_an_alarm_of_no_worker_names_the_instance(world: World) -> None:
     with pytest.raises(ForeignEvent) as foreign:
         idle_alarm(world.service, IdleAlarm(BOB, NOON, fires=True), NOON)
     assert str(foreign.value) == f"no worker has {BOB}"
@@ -256,7 +256,7 @@ def test_a_bad_record_of_one_worker_is_counted_and_the_others_are_seen_to(world:
     assert sweep(world.service, always) == {"failed": 1, "hub-down": 1}
 
 
-def test_a_bad_record_is_told_once_a_day_with_its_mend(world: World) -> None:
+def test_a_bad_record_is_told_once_a_day_with_its_fix(world: World) -> None:
     for hours in (0, 1):
         bad = BadRecord("bob", "state is missing", BOB)
         report_bad_record(world.service, bad, NOON + hours * HOUR)

@@ -51,7 +51,7 @@ def test_a_user_who_has_come_keeps_it(world: World) -> None:
     assert world.cloud.stops == []
 
 
-def test_without_the_hub_nobody_decides(world: World) -> None:
+def test_without_the_hub_nothing_is_decided(world: World) -> None:
     """A person's own request is enough then; this one is not."""
     world.hub.is_down = True
     assert stop_requested(world.service, PREPARED, NOON) == "hub-down"

@@ -22,7 +22,7 @@ def test_keys_can_be_split_again(user: str, server: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("user", ["", "a/b", "/"])
-def test_what_is_no_user_name(user: str) -> None:
+def test_what_is_not_a_user_name(user: str) -> None:
     with pytest.raises(ValueError, match="not a user name"):
         worker_key(user)
 

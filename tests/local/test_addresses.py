@@ -25,7 +25,7 @@ HUB_PORT = 18_000
         (f"127.{NETWORK}.16.1", 8888, "workers listen there; end the program that listens on every address"),
     ],
 )
-def test_a_taken_address_is_named_with_its_mend(tmp_path: Path, address: str, port: int, says: str) -> None:
+def test_a_taken_address_is_named_with_its_fix(tmp_path: Path, address: str, port: int, says: str) -> None:
     settings = LocalSettings(state_dir=tmp_path, port=HUB_PORT, network=NETWORK)
     check_ports_free(settings)
     with socket.socket() as taken:

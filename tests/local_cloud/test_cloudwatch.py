@@ -165,7 +165,7 @@ def test_an_alarm_goes_off_once_and_its_event_says_why(cloud: CloudProcess, even
     until(lambda: len(events.alarms("idle-i-idle")) == 2, "its event")
 
 
-def test_a_busy_or_silent_instance_alarms_nobody(cloud: CloudProcess) -> None:
+def test_a_busy_or_silent_instance_fires_no_alarm(cloud: CloudProcess) -> None:
     report(cloud, "i-busy", 2)
     for name in ("i-busy", "i-silent"):
         put_alarm(cloud, f"idle-{name}", name)

@@ -10,7 +10,7 @@ from tests.local_cloud.cloud_process import IMAGE, SECRET, CloudProcess
 from tests.shared.waiting import PATIENCE
 
 
-def test_the_state_tells_of_instances_and_calls(cloud: CloudProcess) -> None:
+def test_the_state_shows_instances_and_calls(cloud: CloudProcess) -> None:
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "cloudjhub:user", "Value": "alice"}]}]
     running = cloud.running(TagSpecifications=tags)
     assert running["tags"] == {"cloudjhub:user": "alice"}

@@ -364,7 +364,7 @@ def test_a_login_that_was_faster_keeps_its_machine(
     assert (record.state, record.claimed_until, record.message) == (State.STOPPED, None, worker.message)
 
 
-def test_what_somebody_else_decides_about_is_left(
+def test_what_another_decides_about_is_left(
     site: Site, cloud: CloudProcess, aged: tuple[WorkerStore, str, Worker]
 ) -> None:
     store, alice, worker = aged

@@ -173,7 +173,7 @@ def test_a_root_disk_is_there_beside_named_disks(cloud: CloudProcess) -> None:
     assert disks["/dev/sdf"]["DeleteOnTermination"] is False
 
 
-def test_a_dead_instance_runs_but_answers_nobody(cloud: CloudProcess) -> None:
+def test_a_dead_instance_runs_but_does_not_answer(cloud: CloudProcess) -> None:
     cloud.fault("dead-instance", True)
     instance_id = cloud.run()["InstanceId"]
     cloud.await_state(instance_id, "running")

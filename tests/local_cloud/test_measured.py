@@ -66,7 +66,7 @@ def put_event(services: str, **detail: bool) -> None:
     client(services, "events").put_events(Entries=[entry])
 
 
-def test_runs_failures_and_dead_letters_are_measured(cloud: CloudProcess, services: str) -> None:
+def test_runs_failures_and_events_given_up_are_measured(cloud: CloudProcess, services: str) -> None:
     """An event on which a function fails is tried three times, and is a message in the queue after that."""
     of_function, of_queue = ("FunctionName", "f"), ("QueueName", "dead")
     client(services, "sqs").create_queue(QueueName="dead")

@@ -69,7 +69,7 @@ def test_a_dead_instance_fails_its_own_check(cloud: CloudProcess) -> None:
     until(lambda: checks(statuses(cloud, one)[0]) == ("running", "impaired", "ok"), "the check to fail")
 
 
-def test_all_are_told_of_and_filtered(cloud: CloudProcess) -> None:
+def test_all_are_reported_and_filtered(cloud: CloudProcess) -> None:
     running, stopped = cloud.running()["instance_id"], cloud.running()["instance_id"]
     cloud.client("ec2").stop_instances(InstanceIds=[stopped])
     cloud.await_state(stopped, "stopped")

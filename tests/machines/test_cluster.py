@@ -127,7 +127,7 @@ def test_http_leads_to_https(manager: Machine) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (308, f"{URL}/hub/login")
 
 
-def test_certificate_is_trusted_by_nobody_else(manager: Machine) -> None:
+def test_certificate_is_trusted_by_no_other(manager: Machine) -> None:
     with pytest.raises(requests.exceptions.SSLError):
         requests.Session().get(f"{URL}/hub/login", timeout=10, verify="/etc/ssl/certs/ca-certificates.crt")
 

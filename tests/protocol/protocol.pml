@@ -29,7 +29,7 @@ no writer decides more than once.
      EVENT_UNCLAIMS   the news that the machine runs ends a claim
      NEVER_WITHDRAWN  (REQUESTS) a login that asked for a stop of its machine uses it, if it answers in the end
      FORCE_UNCLAIMED  (FORCE) a stop by force looks at EC2, but claims nothing
-     FOR_EVER         (PATIENCE) a lease never ends
+     WITHOUT_END         (PATIENCE) a lease never ends
    Assumed is, and a user is hurt where it does not hold:
      HUB_SEEMS_DOWN   a connection to the hub's address is refused only if the hub does not run
      UNREPORTED       with the hub down, a login of the last minutes before is not known, as it is not reported yet
@@ -377,7 +377,7 @@ proctype lease()
 #ifdef SHORT_LEASE
 	:: atomic { CLAIMED -> lease_over = 1 }
 #else
-#ifndef FOR_EVER
+#ifndef WITHOUT_END
 	:: atomic { CLAIMED && !holds[claim] && shown == ec2 -> lease_over = 1; looked = unasked }  /* transitions.LEASE */
 #endif
 #endif

@@ -45,19 +45,19 @@ def test_no_stop_hits_a_newer_login_or_activity(deciders: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("deciders", PATIENT)
-def test_no_login_waits_for_ever(deciders: str, tmp_path: Path) -> None:
+def test_no_login_waits_without_end(deciders: str, tmp_path: Path) -> None:
     found = spin.search(tmp_path, PATIENT[deciders], patience=True)
     assert found.is_complete, found.said
     assert found.errors == 0, found.said
 
 
 @pytest.mark.parametrize("guard", GUARDS)
-def test_without_the_guard_somebody_is_hurt(guard: str, tmp_path: Path) -> None:
+def test_without_the_guard_a_user_is_hurt(guard: str, tmp_path: Path) -> None:
     assert spin.refutes(tmp_path, (guard, *GUARDS[guard])), "the guard is not needed, or not in the model"
 
 
-def test_with_a_lease_that_never_ends_a_login_waits_for_ever(tmp_path: Path) -> None:
-    assert spin.refutes(tmp_path, ("FOR_EVER", "NO_SWEEP"), patience=True)
+def test_with_a_lease_that_never_ends_a_login_waits_without_end(tmp_path: Path) -> None:
+    assert spin.refutes(tmp_path, ("WITHOUT_END", "NO_SWEEP"), patience=True)
 
 
 @pytest.mark.parametrize("assumption", ASSUMPTIONS)
@@ -69,7 +69,7 @@ def test_what_is_assumed_is_needed(assumption: str, tmp_path: Path) -> None:
 def test_every_name_in_the_model_is_searched_with() -> None:
     text = spin.MODEL.read_text(encoding="utf-8")
     names = {line.split()[1] for line in text.splitlines() if line.startswith(("#ifdef", "#ifndef"))}
-    assert names - {"PATIENCE", "FOR_EVER", "REQUESTS", "FORCE", "NO_SWEEP", "NO_ALARM"} == {
+    assert names - {"PATIENCE", "WITHOUT_END", "REQUESTS", "FORCE", "NO_SWEEP", "NO_ALARM"} == {
         *GUARDS,
         *ASSUMPTIONS,
     }

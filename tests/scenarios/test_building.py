@@ -56,7 +56,7 @@ def test_up_again_changes_nothing(course: Cluster) -> None:
     assert lasting(course.account) == before
 
 
-def test_a_changed_setting_replaces_the_manager_and_stops_nobody(course: Cluster) -> None:
+def test_a_changed_setting_replaces_the_manager_and_stops_no_machine(course: Cluster) -> None:
     """The hub comes back with the new setting; whoever worked works on, logged in as before."""
     ben = course.person("ben")
     ben.start()

@@ -123,7 +123,7 @@ def test_a_busy_port_is_named(tmp_path: Path) -> None:
         (["logs", "nonsense"], "there is no log of 'nonsense'"),
     ],
 )
-def test_wrong_input_gets_one_line_that_names_the_mend(tmp_path: Path, words: list[str], says: str) -> None:
+def test_wrong_input_gets_one_line_that_names_the_fix(tmp_path: Path, words: list[str], says: str) -> None:
     done = run(words[0], "--state-dir", str(tmp_path), *words[1:])
     assert done.returncode != 0
     assert says in done.stderr

@@ -74,7 +74,7 @@ def test_a_worker_gets_its_own_environment_and_no_other(cloud: LocalCloud, worke
     assert len(tokens) == len(workers)
 
 
-def test_nobody_gets_one_without_identity(cloud: LocalCloud, workers: dict[str, str]) -> None:
+def test_no_user_gets_one_without_identity(cloud: LocalCloud, workers: dict[str, str]) -> None:
     """Each change to a good proof spoils it; none reveals a token."""
     good = proof(cloud, credentials_on(cloud, workers["rupert"]))
     real = credentials_on(cloud, workers["rupert"])

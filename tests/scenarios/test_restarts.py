@@ -79,7 +79,7 @@ class Work:
             self.person.lab("DELETE", f"api/kernels/{kernel}").raise_for_status()
 
 
-def test_kills_of_hub_and_proxy_harm_nobody(cloud: LocalCloud) -> None:
+def test_kills_of_hub_and_proxy_harm_no_user(cloud: LocalCloud) -> None:
     """No server lost, none pending without end, no second login, no second machine, no working machine stopped."""
     chance, tally = Random(SEED), Tally()  # noqa: S311 -- chooses moments
     coming, working, leaving = (cloud.person(f"struck-{number}") for number in range(3))
@@ -101,7 +101,7 @@ def test_kills_of_hub_and_proxy_harm_nobody(cloud: LocalCloud) -> None:
             cloud.await_true("hub and proxy are back", lambda: answers(cloud))
         tally.met["kills"] += 1
 
-        everybody_is_logged_in(coming, working, leaving)
+        everyone_is_logged_in(coming, working, leaving)
         cloud.await_true(f"{working.name}'s notebook is there", work.goes_on)
         unharmed(cloud, work)
         work.end()
@@ -179,7 +179,7 @@ def answers(cloud: LocalCloud) -> bool:
         return False
 
 
-def everybody_is_logged_in(*people: Person) -> None:
+def everyone_is_logged_in(*people: Person) -> None:
     for person in people:
         assert person.is_logged_in(), f"{person.name}: the browser's session holds"
         assert person.hub("GET", "user").ok, f"{person.name}: the token holds"

@@ -29,7 +29,7 @@ def _live(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("day", range(DAYS))
-def test_a_day_with_faults_harms_nobody_and_leaves_nothing_running(day: int) -> None:
+def test_a_day_with_faults_harms_no_user_and_leaves_nothing_running(day: int) -> None:
     world = a_class(f"day {day}")
     try:
         with world.failing(FAULTS):

@@ -63,7 +63,7 @@ class Cluster(RuleBasedStateMachine):
             "touch": lambda: self.people[name].touch(),
             "stop": lambda: self.press_stop(name),
             "kill the hub": lambda: self.world.kill_hub(),
-            "alarm": lambda: self.ring_the_alarm(name),
+            "alarm": lambda: self.fire_the_alarm(name),
         }
         self.world.functions.ambushes.append((call, acts[act]))
 
@@ -102,7 +102,7 @@ class Cluster(RuleBasedStateMachine):
         self.world.scheduled(name)
 
     @rule(name=USERS)
-    def ring_the_alarm(self, name: str) -> None:
+    def fire_the_alarm(self, name: str) -> None:
         record = self.world.store.workers.get(name)
         if record is not None:
             self.world._on_alarm(f"cloudjhub-test-idle-{record.instance_id}", record.instance_id)
@@ -118,7 +118,7 @@ class Cluster(RuleBasedStateMachine):
                 self.world.ec2.power_off(machine)
 
     @invariant()
-    def nobody_is_wronged(self) -> None:
+    def no_user_is_wronged(self) -> None:
         type(self).steps += 1
         assert not self.world.audit.violations, "\n".join(map(str, self.world.audit.violations))
 

@@ -22,7 +22,7 @@ def costs() -> dict[tuple[int, int], dict[str, object]]:
     return found
 
 
-def test_all_that_are_due_are_stopped_and_nobody_else(
+def test_all_that_are_due_are_stopped_and_no_other(
     costs: dict[tuple[int, int], dict[str, object]],
 ) -> None:
     assert {key: cost["outcomes"] for key, cost in costs.items()} == {

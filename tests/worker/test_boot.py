@@ -197,7 +197,7 @@ async def test_a_refused_worker_says_so_in_one_line_and_still_ends_at_once(
     assert "Traceback" not in log.read_text()
 
 
-def test_a_bad_launch_file_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_bad_launch_file_is_described_in_one_line(tmp_path: Path) -> None:
     missing = tmp_path / "worker.json"
     command = [sys.executable, "-m", "bootstrap.worker.boot", "--config", str(missing)]
     ended = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
@@ -212,5 +212,5 @@ def test_restarts_slow_down_up_to_a_limit(crashes: int, seconds: int) -> None:
 
 
 @pytest.mark.parametrize(("code", "words"), [(0, "exit code 0"), (1, "exit code 1"), (-9, "signal 9")])
-def test_an_end_is_told_in_words(code: int, words: str) -> None:
+def test_an_end_is_described_in_words(code: int, words: str) -> None:
     assert exit_reason(code) == words

@@ -156,7 +156,7 @@ async def test_kernels_that_cannot_be_asked_for_once_do_not_end_the_reports(
     assert "the kernels cannot be asked" in caplog.text
 
 
-async def test_a_report_that_cannot_be_sent_is_told_of_and_the_next_one_comes(
+async def test_a_report_that_cannot_be_sent_is_logged_and_the_next_one_comes(
     machine: Machine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:

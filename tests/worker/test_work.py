@@ -98,5 +98,5 @@ def test_without_a_boot_client_only_terminals_are_looked_at() -> None:
         (Job("2", ("a", "b", "c", "d")), "terminal 2 runs a, b, c, …"),
     ],
 )
-def test_a_job_is_told_in_words(job: Job, words: str) -> None:
+def test_a_job_is_described_in_words(job: Job, words: str) -> None:
     assert str(job) == words

@@ -23,18 +23,18 @@ def compared() -> Comparison:
     return compare([100, 1_000], [2_000], 10, 2.0, 1, lambda _words: None, {OURS: flat, "peer": growing})
 
 
-def test_everybody_sweeps_the_same_fleets_and_ours_a_larger_one_too() -> None:
+def test_everyone_sweeps_the_same_fleets_and_ours_a_larger_one_too() -> None:
     swept = {fleet.running: list(costs) for fleet, costs in compared().by_fleet.items()}
     assert swept == {100: [OURS, "peer"], 1_000: [OURS, "peer"], 2_000: [OURS]}
 
 
-def test_with_slow_stops_nobody_but_those_that_are_due_runs() -> None:
+def test_with_slow_stops_only_those_that_are_due_run() -> None:
     comparison = compared()
     assert comparison.slow_fleet == Fleet(users=10, running=10, due=10)
     assert [costs.seconds.median for costs in comparison.slow.values()] == [2.0, 20.0]
 
 
-def test_growth_is_over_what_everybody_swept() -> None:
+def test_growth_is_over_what_everyone_swept() -> None:
     comparison = compared()
     assert comparison.growth("peer", lambda costs: costs.first.asked) == 10
     assert comparison.growth(OURS, lambda costs: costs.first.asked) == 1

@@ -27,7 +27,7 @@ def test_a_fifth_of_all_users_run() -> None:
     ("stopped", "rightly"),
     [([1, 0], True), ([0], False), ([0, 1, 2], False), ([0, 1, 1], False), ([0, 2], False)],
 )
-def test_all_that_are_due_and_nobody_else_once(stopped: list[int], rightly: bool) -> None:
+def test_all_that_are_due_and_no_other_once(stopped: list[int], rightly: bool) -> None:
     assert Fleet(users=5, running=3, due=2).has_stopped_rightly(stopped) == rightly
 
 

@@ -47,7 +47,7 @@ def test_ours_is_named_by_service(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (cost.called, cost.asked) == (5, 8)
 
 
-def test_ours_that_left_somebody_has_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ours_that_left_a_worker_has_no_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     used = {"outcomes": {"left": 1}}
     monkeypatch.setattr(sweeps, "in_a_process", lambda *_args, **_options: used)
     with pytest.raises(measuring.WrongStops):

@@ -46,7 +46,7 @@ def test_thirty_stopped_machines_are_started_by_a_call_of_each_second_or_two(thi
     assert thirty.machines == 30
 
 
-def test_nobody_polls_aws_while_machines_start(thirty: Figures) -> None:
+def test_aws_is_not_polled_while_machines_start(thirty: Figures) -> None:
     """The hub describes nothing; it reads each record once and all together every five seconds."""
     ten = storm(10, 1.0)
     for found in (ten, thirty):

@@ -68,7 +68,7 @@ IN_OPEN_TAB = a_trace([work(5)], tabs=[(LOGIN, AWAY + 6 * HOUR)])
         pytest.param(IN_OPEN_TAB, set(), id="a silent cell, tab open all the time"),
     ],
 )
-def test_who_kills_work_that_nobody_watches(trace: Trace, killers: set[str]) -> None:
+def test_who_kills_work_that_no_user_watches(trace: Trace, killers: set[str]) -> None:
     found = {
         name
         for name in RULES
@@ -110,7 +110,7 @@ def test_the_oracle_stops_exactly_at_the_timeout() -> None:
 
 
 @pytest.mark.parametrize("name", ["idle-culler", "cloudjhub"])
-def test_cullers_keep_an_open_tab_up_as_long_as_it_is_open(name: str) -> None:
+def test_cullers_keep_an_open_tab_up_while_it_is_open(name: str) -> None:
     closed = AWAY + 10 * HOUR
     for run in first_runs(name, a_trace(tabs=[(LOGIN, closed)])):
         assert run.stop is not None
@@ -133,7 +133,7 @@ def test_who_comes_back_before_the_timeout_finds_the_machine_up(pause: float, ru
 
 
 @pytest.mark.parametrize("name", ["idle-culler", "cloudjhub"])
-def test_cullers_may_stop_somebody_who_has_just_come_back(name: str) -> None:
+def test_cullers_may_stop_a_user_who_has_just_come_back(name: str) -> None:
     """What a person does is known only after the next poll of the proxy, up to five minutes later."""
     back = [AWAY + TIMEOUT - 60 + second for second in range(0, 600, 20)]
     trace = a_trace(interactions=[*TYPED, *back])
@@ -163,7 +163,7 @@ def test_work_longer_than_the_allowance_is_kept_where_the_policy_sets_none() -> 
     assert run.stop.at >= AWAY + 51 * HOUR
 
 
-def test_a_cpu_policy_stops_somebody_who_reads_and_types_little() -> None:
+def test_a_cpu_policy_stops_a_user_who_reads_and_types_little() -> None:
     slow = [LOGIN + minutes * MINUTE for minutes in range(0, 180, 3)]
     for run in first_runs("custodian", a_trace(interactions=slow)):
         assert run.stop is not None

@@ -21,17 +21,17 @@ def found(request: pytest.FixtureRequest) -> Term:
     return term(title, habits, people, 5, SEED)
 
 
-def test_ours_kills_nobody_at_work(found: Term) -> None:
+def test_ours_kills_no_user_at_work(found: Term) -> None:
     assert found.ours.killed_working == 0, f"seed {SEED}"
 
 
-def test_ours_stops_nobody_early_but_after_a_terminals_program(found: Term) -> None:
+def test_ours_stops_no_machine_early_but_after_a_terminals_program(found: Term) -> None:
     us = found.ours
     assert us.killed_within == us.within_terminal, f"seed {SEED}"
     assert us.early < REPORT_PERIOD, f"seed {SEED}"
 
 
-def test_ours_stops_everybody_within_two_sweeps(found: Term) -> None:
+def test_ours_stops_everyone_within_two_sweeps(found: Term) -> None:
     late = found.ours.late
     assert len(late) > 100
     assert max(late) <= 2 * SWEEP, f"seed {SEED}"
