@@ -118,13 +118,14 @@ def codes(names: tuple[str, ...], file: Path, as_json: bool) -> None:
         raise SettingsError(
             f"users log in with {site.settings.login.authenticator}: they need no sign-up codes"
         )
-    known = kept.read_people(site).users
+    people = kept.read_people(site)
+    known = people.users
     wanted = sorted({kept.accepted(name) for name in names} or known)
     for name in wanted:
         if name not in known:
             raise SettingsError(f"{name} is not a user: run `cloudjhub users add` first")
     key = _sign_up_key(site)
-    found = {name: sign_up_code(key, site.cluster, name) for name in wanted}
+    found = {name: sign_up_code(key, site.cluster, name, people.generation(name)) for name in wanted}
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -172,7 +173,7 @@ def rows(people: People, workers: Iterable[Worker]) -> list[dict[str, Any]]:
 
 
 def _previewed(before: People, change: Any) -> tuple[People, People]:
-    return before, change(before)
+    return before, kept.changed(before, change)
 
 
 def changes(before: People, after: People) -> dict[str, list[str]]:

@@ -102,15 +102,25 @@ def read_people(site: Site) -> People:
     return found or first_people(site.settings)
 
 
+def changed(people: People, change: Callable[[People], People]) -> People:
+    """The people after the change. Raises SettingsError if no administrator would be left where there was one."""
+    after = change(people)
+    try:
+        kept.check_administrators(people.admins, after.admins)
+    except ValueError as error:
+        raise SettingsError(f"{error}, with `cloudjhub users add NAME --admin`") from error
+    return after
+
+
 def change_people(site: Site, change: Callable[[People], People]) -> tuple[People, People]:
     """The people before and after `change`, which is repeated if another operator wrote in between.
 
-    Raises NotBuilt, Refused.
+    Raises NotBuilt, Refused, SettingsError.
     """
     for _ in range(TRIES):
         found, version = _read(site)
         before = found or first_people(site.settings)
-        after = change(before)
+        after = changed(before, change)
         if after == found or _write(site, after, version):
             return before, after
     raise StepFailed("others keep changing the users at this moment: try again in a minute")

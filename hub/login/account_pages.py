@@ -15,6 +15,8 @@ from tornado import web
 
 from hub.errors import SignUpRefused
 from hub.login.devices import remember_device, source_of
+from hub.users.administrators import ensure_another_administrator
+from hub.users.sessions import end_sessions, server_tokens
 from lifecycle_app.contract import utc_now
 
 
@@ -188,10 +190,17 @@ class AuthorizeHandler(LocalBase):  # type: ignore[misc]  # it publishes no type
 
     @admin_users_scope  # type: ignore[untyped-decorator]  # it publishes no types
     async def post(self, name: str) -> None:
-        """Changes it and shows the accounts."""
-        if UserInfo.find(self.db, name) is None:
+        """Changes it and shows the accounts. A user who is no longer authorised is logged out."""
+        account = UserInfo.find(self.db, name)
+        if account is None:
             raise web.HTTPError(404, "This account does not exist.")
-        UserInfo.change_authorization(self.db, name)
+        user = self.find_user(name)
+        if account.is_authorized:
+            ensure_another_administrator(self.db, self.authenticator, name)
+        account.is_authorized = not account.is_authorized
+        self.db.commit()
+        if user is not None and not account.is_authorized:
+            end_sessions(self.db, user.orm_user, kept=server_tokens(user))
         self.redirect(self.hub.base_url + "authorize")
 
 

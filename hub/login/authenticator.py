@@ -15,6 +15,7 @@ from hub.config.authenticators import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIG
 from hub.config.settings import SHARED_PASSWORD, Settings
 from hub.errors import SettingsError
 from hub.pages.handlers import routes
+from hub.users.administrators import ensure_another_administrator
 from hub.users.names import People, name_problem, normalised
 from hub.users.operator_settings import Membership
 from hub.wiring import Hub, Secrets
@@ -62,9 +63,31 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
                 name in people.admins if name in people.users else super().is_admin(handler, authentication)
             )
 
+        def can_log_in(self, username: str) -> bool:
+            """Is the user neither removed nor without an account that is authorised?"""
+            is_authorized = getattr(super(), "is_authorized", None)
+            return username not in self.blocked_users and (is_authorized is None or is_authorized(username))
+
+        def forget(self, username: str) -> None:
+            """Deletes the account of a removed user, where the authenticator keeps accounts. The caller commits."""
+            forget = getattr(super(), "forget", None)
+            if forget is not None:
+                forget(username)
+
+        def delete_user(self, user: Any) -> Any:
+            """JupyterHub asks before it deletes a user."""
+            ensure_another_administrator(user.db, self, user.name)
+            return super().delete_user(user)
+
+        def generation_of(self, username: str) -> int:
+            """How often the operator has removed the name."""
+            return int(self._membership.people.generation(username))
+
         def get_handlers(self, app: Any) -> list[Any]:
             """Adds the hub's own. JupyterHub calls this when it starts, which is when following the list begins."""
-            hub.operator.follow(Membership(app, self, hub.operator.people).apply)
+            self._membership = Membership(app, self, hub.operator.people)
+            self._membership.take(hub.operator.people)
+            hub.operator.follow(self._membership.apply)
             return [*super().get_handlers(app), *routes(hub, hub.pages)]
 
     return NamedUsers

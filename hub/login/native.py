@@ -109,6 +109,21 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
             end_sessions(self.db, user.orm_user, kept=server_tokens(user))
         self.log.info("%s has a new password; sessions and tokens are ended", name)
 
+    def is_authorized(self, username: str) -> bool:
+        """Has the user an account that is authorised?"""
+        account = self.get_user(username)
+        return account is not None and bool(account.is_authorized)
+
+    def forget(self, username: str) -> None:
+        """Deletes the account of a removed user. The caller commits."""
+        account = self.get_user(username)
+        if account is not None:
+            self.db.delete(account)
+
+    def generation_of(self, username: str) -> int:  # noqa: ARG002 -- the cluster's rules know more
+        """How often the name was removed: a part of its sign-up code."""
+        return 0
+
     def check_allowed(self, username: str, authentication: Any = None) -> bool:  # noqa: ARG002 -- JupyterHub's
         """An authorised account is allowed: the operator's code, or an administrator, authorised it."""
         return True
@@ -177,7 +192,7 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
     def _is_entitled(self, name: str, code: str, source: str, now: datetime) -> bool:
         """Is the account authorised at once? Raises SignUpRefused if it may not be created."""
         if code.strip():
-            is_right = is_code_of(code, self.sign_up_key, self.cluster, name)
+            is_right = is_code_of(code, self.sign_up_key, self.cluster, name, self.generation_of(name))
             if not is_right or name in self.blocked_users:
                 self._wrong_codes.add(source, now)
                 raise SignUpRefused(WRONG_CODE)

@@ -173,7 +173,8 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     def _is_stop_requested(self) -> bool:
         """JupyterHub also stops servers whose start has failed, and those that do not answer after its own restart."""
         is_requested = getattr(self, "_stop_future", None) is not None
-        return is_requested or self.user.name in self.authenticator.blocked_users
+        is_removed = self.user.name in self.authenticator.blocked_users
+        return is_requested or is_removed or bool(self.stop_requested_by)
 
     def _token(self) -> str:
         return worker_token(self.parts.token_key, self.parts.settings.cluster, self.key, self.instance.id)

@@ -17,6 +17,7 @@ from hub.config.settings import Settings
 from hub.errors import StartError
 from hub.spawn.parts import WithParts
 from hub.spawn.spawner import INSTANCE_TYPE, instance_type_in
+from hub.users.administrators import ensure_another_administrator
 from hub.users.names import name_problem, normalised
 from lifecycle_app.adapters.aws import code_of
 from lifecycle_app.contract import LAUNCH_SCOPE
@@ -59,15 +60,30 @@ class ServerHandler(WithParts, _NamedServers, UserServerAPIHandler):  # type: ig
 
 
 class UserHandler(WithParts, UserAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """JupyterHub's own, but a user who has a machine cannot be renamed: it is found by the name."""
+    """JupyterHub's own, but the last administrator stays one, and a user who has a machine cannot be renamed: it is
+    found by the name.
+    """
 
     @needs_scope("admin:users")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
     async def patch(self, user_name: str) -> None:
         """Changes a user."""
         changes = self.get_json_body()
-        if isinstance(changes, dict) and changes.get("name", user_name) != user_name:
-            await self._refuse_with_machine(user_name)
+        if isinstance(changes, dict):
+            is_renamed = changes.get("name", user_name) != user_name
+            if is_renamed:
+                await self._refuse_with_machine(user_name)
+            if is_renamed or not changes.get("admin", True):
+                self._ensure_another_administrator(user_name)
         await super().patch(user_name)
+
+    @needs_scope("delete:users")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
+    async def delete(self, user_name: str) -> None:
+        """Deletes a user, but before the server is stopped asks whether that may be."""
+        self._ensure_another_administrator(user_name)
+        await super().delete(user_name)
+
+    def _ensure_another_administrator(self, name: str) -> None:
+        ensure_another_administrator(self.db, self.authenticator, self.authenticator.normalize_username(name))
 
     async def _refuse_with_machine(self, user_name: str) -> None:
         user = self.find_user(user_name)

@@ -9,8 +9,9 @@ import hashlib
 import hmac
 import json
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,6 @@ def _character_problem(name: str) -> str | None:
     return None
 
 
-"""The scope of the settings table under which the JSON is kept."""
-
-
 @dataclass(frozen=True, slots=True)
 class People:
     """Normalised names. An administrator is a user too; a removed user is not."""
@@ -67,17 +65,38 @@ class People:
     admins: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
     """Former users: they may not log in, even if something else would allow it."""
+    generations: Mapping[str, int] = field(default_factory=dict)
+    """How often each name was removed, if ever: the next user of a name has nothing of the former one's."""
 
     def with_user(self, name: str, *, admin: bool = False) -> "People":
         """With this user, who may have been removed earlier. Raises ValueError that says why a name is refused."""
         key = accepted(name)
         admins = self.admins | {key} if admin else self.admins - {key}
-        return People(self.users | {key}, admins, self.removed - {key})
+        # An earlier version did not count.
+        counted = {key: max(self.generation(key), 1)} if key in self.removed else {}
+        return People(self.users | {key}, admins, self.removed - {key}, {**self.generations, **counted})
 
     def without(self, name: str) -> "People":
         """Without this user, who may no longer log in. Raises ValueError that says why a name is refused."""
         key = accepted(name)
-        return People(self.users - {key}, self.admins - {key}, self.removed | {key})
+        counted = {} if key in self.removed else {key: self.generation(key) + 1}
+        return People(
+            self.users - {key}, self.admins - {key}, self.removed | {key}, {**self.generations, **counted}
+        )
+
+    def generation(self, name: str) -> int:
+        """How often this name was removed."""
+        return self.generations.get(name, 0)
+
+
+def check_administrators(before: AbstractSet[str], after: AbstractSet[str]) -> None:
+    """Raises ValueError if a change takes away the last administrator. Pure.
+
+    The one rule for the command line, the operator's list, JupyterHub's API and the page of accounts.
+    """
+    if before and not after:
+        names = " and ".join(sorted(before))
+        raise ValueError(f"no administrator would be left without {names}: make another user one first")
 
 
 def accepted(name: str) -> str:
@@ -90,7 +109,7 @@ def accepted(name: str) -> str:
 
 
 def parse(text: str) -> People:
-    """The people in `{"users": {"alice": {"admin": true}}, "removed": ["bob"]}`.
+    """The people in `{"users": {"alice": {"admin": true}}, "removed": ["bob"], "generations": {"bob": 1}}`.
 
     Raises ValueError that names what is wrong. A name that is in both is removed: the safer of the two.
     """
@@ -105,13 +124,17 @@ def parse(text: str) -> People:
     gone = frozenset(accepted(name) for name in removed)
     known = {accepted(name): _is_admin(name, about) for name, about in users.items()}
     names = frozenset(known) - gone
-    return People(names, frozenset(name for name in names if known[name]), gone)
+    admins = frozenset(name for name in names if known[name])
+    return People(names, admins, gone, _generations(document.get("generations", {})))
 
 
 def to_json(people: People) -> str:
     """The text that `parse` reads."""
     users = {name: {"admin": True} if name in people.admins else {} for name in sorted(people.users)}
-    return json.dumps({"users": users, "removed": sorted(people.removed)}, ensure_ascii=False)
+    document: dict[str, Any] = {"users": users, "removed": sorted(people.removed)}
+    if people.generations:
+        document["generations"] = dict(sorted(people.generations.items()))
+    return json.dumps(document, ensure_ascii=False)
 
 
 def from_file(file: Path) -> People:
@@ -143,20 +166,30 @@ def _is_admin(name: str, about: dict[str, Any]) -> bool:
     return admin
 
 
+def _generations(found: Any) -> dict[str, int]:
+    if not isinstance(found, dict) or not all(
+        type(number) is int and number > 0 for number in found.values()
+    ):
+        raise ValueError("`generations` is not an object of whole numbers")
+    return {accepted(name): number for name, number in found.items()}
+
+
 CODE_LENGTH = 16
 """Of 32 each: 80 bits, which cannot be guessed over HTTP."""
 
 
-def sign_up_code(key: str, cluster: str, name: str) -> str:
-    """The code of a normalised name, like ABCD-EFGH-IJKL-MNOP. It is derived from the key and need not be stored."""
-    message = json.dumps(["sign-up", cluster, name], ensure_ascii=True)
-    digest = hmac.new(key.encode(), message.encode(), hashlib.sha256).digest()
+def sign_up_code(key: str, cluster: str, name: str, generation: int = 0) -> str:
+    """The code of a normalised name, like ABCD-EFGH-IJKL-MNOP, with how often the name was removed. It is derived from
+    the key and need not be stored.
+    """
+    parts = ["sign-up", cluster, name, *([generation] if generation else [])]
+    digest = hmac.new(key.encode(), json.dumps(parts, ensure_ascii=True).encode(), hashlib.sha256).digest()
     letters = base64.b32encode(digest).decode()[:CODE_LENGTH]
     return "-".join(letters[start : start + 4] for start in range(0, CODE_LENGTH, 4))
 
 
-def is_code_of(given: str, key: str, cluster: str, name: str) -> bool:
+def is_code_of(given: str, key: str, cluster: str, name: str, generation: int = 0) -> bool:
     """Is this the name's code, in whatever spacing and case?"""
     plain = "".join(given.split()).replace("-", "").upper()
-    expected = sign_up_code(key, cluster, name).replace("-", "")
+    expected = sign_up_code(key, cluster, name, generation).replace("-", "")
     return hmac.compare_digest(plain.encode(errors="replace"), expected.encode())

@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ from jupyterhub import orm, roles
 from jupyterhub.auth import Authenticator
 
 from hub.clients.calls import Calls
-from hub.users import names
-from hub.users.names import People
+from hub.users import generations, names
+from hub.users.names import People, check_administrators
+from hub.users.sessions import end_sessions
 from lifecycle_app.contract import IMAGE_ID, IMAGE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import StoreUnavailable
 
@@ -49,6 +51,8 @@ class OperatorSettings:
         self._clock = clock
         self._read_at = -FRESH.total_seconds()
         self._task: asyncio.Task[None] | None = None
+        self._admins: frozenset[str] = frozenset()
+        """Those of the last list that was read: a later one without any is a mistake."""
         self.people = known
         self.image = image
 
@@ -105,15 +109,15 @@ class OperatorSettings:
         self._take_image(texts.get(IMAGE_SCOPE), image)
 
     def _take_people(self, text: str | None, fallback: People) -> None:
-        if text is None:
-            self.people = fallback
-            return
         try:
-            self.people = names.parse(text)
+            people = fallback if text is None else names.parse(text)
+            check_administrators(self._admins, people.admins)
         except ValueError as error:
             log.error(
                 "the users in the settings table cannot be used, going on with the last known: %s", error
             )
+        else:
+            self.people, self._admins = people, people.admins
 
     def _take_image(self, text: str | None, fallback: str) -> None:
         image = fallback if text is None else text
@@ -141,19 +145,27 @@ def set_people(authenticator: Authenticator, people: People, before: People = Pe
 class Membership:
     """Applies the operator's list to the hub's users. `app` is JupyterHub's application."""
 
-    def __init__(self, app: Any, authenticator: Authenticator, people: People) -> None:
+    def __init__(self, app: Any, authenticator: Any, people: People) -> None:
         self._app = app
         self._authenticator = authenticator
-        self._people = people
+        self._to_stop: set[str] = set()
+        self.people = people
+        """The list that is in effect."""
 
     async def apply(self, people: People) -> None:
         """Applies the list. Repeating it is harmless, and completes what failed the last time."""
-        set_people(self._authenticator, people, self._people)
-        self._people = people
-        self._set_admins(people)
-        for name in self._known(people.removed):
-            self._revoke(name)
+        self.take(people)
+        for name in self._known(people.removed | self._to_stop):
             await self._stop_servers(name)
+            self._to_stop.discard(name)
+
+    def take(self, people: People) -> None:
+        """Applies what concerns rights and sessions, in one step of the event loop."""
+        set_people(self._authenticator, people, self.people)
+        self._set_admins(people)
+        for name in sorted(people.removed | set(people.generations)):
+            self._carry_out_removal(name, people)
+        self.people = people
 
     def _set_admins(self, people: People) -> None:
         """Makes the list's administrators administrators, and its other users ordinary users."""
@@ -172,22 +184,28 @@ class Membership:
         roles.assign_default_roles(self._app.db, entity=user)
         self._app.db.commit()
 
-    def _known(self, names: frozenset[str]) -> list[str]:
+    def _known(self, names: AbstractSet[str]) -> list[str]:
         """The names that the hub has a user for."""
         return [name for name in sorted(names) if orm.User.find(self._app.db, name) is not None]
 
-    def _revoke(self, name: str) -> None:
-        """Logs a user out everywhere and removes all rights, as JupyterHub does with blocked users when it starts.
-
-        The user's tokens have no more rights than the user.
-        """
-        db, user = self._app.db, orm.User.find(self._app.db, name)
-        if not (user.roles or user.admin or user.groups):
+    def _carry_out_removal(self, name: str, people: People) -> None:
+        """Ends everything of a removed user, also of one who has been replaced by the next user of that name."""
+        db, generation = self._app.db, people.generation(name)
+        user = orm.User.find(db, name)
+        is_new = generation > generations.carried_out(db, name)
+        if is_new:
+            self._authenticator.forget(name)
+            generations.record(db, name, generation)
+            db.commit()
+        if user is None or not (is_new or (name in people.removed and _has_rights(user))):
             return
-        log.info("%s was removed from the cluster: logged out, without rights", name)
-        user.admin, user.roles, user.groups = False, [], []
-        user.cookie_id = orm.new_token()
-        db.commit()
+        log.info("%s was removed from the cluster: logged out, without tokens and rights", name)
+        user.groups = []
+        user.admin, user.roles = False, []
+        end_sessions(db, user)
+        if name in people.users:
+            self._set_admin(user, name in people.admins)
+            self._to_stop.add(name)
 
     async def _stop_servers(self, name: str) -> None:
         user = self._app.users.get(name)
@@ -198,3 +216,7 @@ class Membership:
                 spawner.stop_requested_by = "the operator, who removed the user"
                 await self._app.proxy.delete_user(user, server)
                 await user.stop(server)
+
+
+def _has_rights(user: orm.User) -> bool:
+    return bool(user.roles or user.admin or user.groups or user.api_tokens)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,10 @@ def test_people_are_added_and_removed(site: Site) -> None:
     users.change_people(site, users.adding(["Carol", "dan"], admin=True))
     users.change_people(site, users.removing(["bob", "dan"], lambda _: True))
     assert users.read_people(site) == People(
-        frozenset({"ada", "carol"}), frozenset({"ada", "carol"}), frozenset({"bob", "dan"})
+        frozenset({"ada", "carol"}),
+        frozenset({"ada", "carol"}),
+        frozenset({"bob", "dan"}),
+        {"bob": 1, "dan": 1},
     )
     assert item(site)["version"] == "3"
 
@@ -66,8 +70,22 @@ def test_whoever_is_added_before_the_first_people_joins_them(site: Site) -> None
 
 @pytest.mark.parametrize(("admin", "after"), [(None, {"ada"}), (True, {"ada", "bob"}), (False, set())])
 def test_adding_again_changes_rights_only_if_told(site: Site, admin: bool | None, after: set[str]) -> None:
+    users.change_people(site, users.adding(["carol"], admin=True))
     users.change_people(site, users.adding(["ada", "bob"], admin=admin))
-    assert users.read_people(site).admins == after
+    assert users.read_people(site).admins == after | {"carol"}
+
+
+@pytest.mark.parametrize(
+    "change", [users.removing(["ada"], lambda _: True), users.adding(["ada"], admin=False)]
+)
+def test_the_last_administrator_is_neither_removed_nor_demoted(site: Site, change: Any) -> None:
+    with pytest.raises(
+        SettingsError, match="without ada: make another user one first, with `cloudjhub users add"
+    ):
+        users.change_people(site, change)
+    users.change_people(site, users.adding(["carol"], admin=True))
+    users.change_people(site, change)
+    assert users.read_people(site).admins == {"carol"}
 
 
 def test_nothing_is_written_where_nothing_changes(site: Site) -> None:

@@ -99,6 +99,12 @@ def test_users_are_removed_and_can_come_back(site: Site) -> None:
     assert users.read_people(site).removed == frozenset()
 
 
+def test_the_last_administrator_is_not_removed(site: Site) -> None:
+    for words in (("remove", "ada"), ("remove", "ada", "--dry-run"), ("add", "ada", "--no-admin")):
+        refused = error(run(site, users_group, *words), SettingsError)
+        assert "no administrator would be left without ada" in refused, words
+
+
 def test_an_unknown_user_is_not_removed(site: Site) -> None:
     refused = run(site, users_group, "remove", "bob", "adda")
     assert "unknown user 'adda', no user was removed: did you mean ada?" in error(refused, SettingsError)
@@ -176,6 +182,11 @@ def test_codes_are_each_names_own(site: Site) -> None:
     assert is_code_of(told["bob"], key, "test", "bob")
     assert not is_code_of(told["bob"], key, "test", "ada")
     assert lines(site, "codes", "BOB") == [f"{told['bob']}  bob"]
+    lines(site, "remove", "bob")
+    lines(site, "add", "bob")
+    again = json.loads("\n".join(lines(site, "codes", "bob", "--json")))["bob"]
+    assert again != told["bob"]
+    assert is_code_of(again, key, "test", "bob", 1)
     assert "users add" in error(run(site, users_group, "codes", "eve"), SettingsError)
 
 

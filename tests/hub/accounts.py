@@ -55,8 +55,8 @@ def set_users(hub: Emulated, people: dict[str, Any]) -> None:
     hub.client("dynamodb").put_item(TableName=f"cloudjhub-{CLUSTER}-settings", Item=item)
 
 
-def code(hub: Emulated, name: str) -> str:
-    return sign_up_code(hub.secrets["hub/sign-up-key"], CLUSTER, name)
+def code(hub: Emulated, name: str, generation: int = 0) -> str:
+    return sign_up_code(hub.secrets["hub/sign-up-key"], CLUSTER, name, generation)
 
 
 class Account(Browser):

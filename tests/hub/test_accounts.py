@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
+from hub.users.names import parse, to_json
 from tests.hub.accounts import PASSWORD, Account, code, emulated, set_users, start
 from tests.hub.emulated import Emulated
 from tests.hub.machine import Machine
@@ -14,6 +15,10 @@ from tests.shared.waiting import PATIENCE, until
 
 NETWORK = "127.193"
 NEW = "another horse battery"
+PEOPLE: dict[str, dict[str, bool]] = {
+    **{name: {} for name in ("alice", "bert", "dora", "erin", "finn", "ina", "kai", "lea", "max")},
+    "boss": {"admin": True},
+}
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +138,80 @@ def test_a_new_user_does_not_wait_because_of_a_guesser_behind_the_same_address(h
     member(hub, "erin")
 
 
+def test_the_last_administrator_cannot_be_removed_suspended_or_demoted(hub: Emulated) -> None:
+    boss = member(hub, "boss")
+    member(hub, "ina")
+    service = {"Authorization": f"token {token(boss, 'boss')}"}
+    users = f"{hub.public_url}/hub/api/users"
+
+    def refused(answer: requests.Response) -> bool:
+        return answer.status_code == 409 and "no administrator would be left without boss" in answer.text
+
+    assert refused(boss.post("/hub/authorize/boss")), "the page of accounts"
+    for change in ({"admin": False}, {"admin": None}, {"name": "bossy"}):
+        assert refused(boss.api("PATCH", "/users/boss", json=change)), change
+    assert refused(requests.patch(f"{users}/boss", headers=service, json={"admin": False}, timeout=PATIENCE))
+    assert refused(requests.delete(f"{users}/boss", headers=service, timeout=PATIENCE))
+    # An administrator who has not signed up yet, or is suspended, cannot log in: one must be left who can.
+    assert boss.api("POST", "/users/jo", json={"admin": True}).status_code == 201
+    assert refused(boss.api("PATCH", "/users/boss", json={"admin": False}))
+    assert boss.api("PATCH", "/users/ina", json={"admin": True}).ok
+    assert boss.post("/hub/authorize/ina").ok, "there is another one"
+    assert refused(boss.post("/hub/authorize/boss"))
+    assert boss.page("/hub/authorize").ok
+    assert boss.api("DELETE", "/users/jo").status_code == 204
+    assert boss.api("PATCH", "/users/ina", json={"admin": False}).ok
+
+
+def test_a_list_without_administrators_changes_nothing(hub: Emulated) -> None:
+    boss = member(hub, "boss")
+    set_users(hub, {"users": {**PEOPLE, "boss": {}}})
+    until(lambda: "no administrator would be left without boss" in hub.log("hub"))
+    assert boss.page("/hub/authorize").ok
+    set_users(hub, {"users": PEOPLE})
+
+
+def test_a_suspended_user_is_logged_out(hub: Emulated) -> None:
+    boss, kai = member(hub, "boss"), member(hub, "kai")
+    script = token(kai, "kai")
+    assert boss.post("/hub/authorize/kai").ok
+    assert not is_in(kai)
+    assert status(hub, script) == 403
+    assert boss.post("/hub/authorize/kai").ok
+    assert status(hub, script) == 403
+
+
+@pytest.mark.parametrize("hub_reads", [True, False], ids=["while removed", "only when added again"])
+def test_the_next_user_of_a_name_has_nothing_of_the_removed_one(hub: Emulated, hub_reads: bool) -> None:
+    """Also if the hub did not read the list, or did not run, while the name was removed."""
+    name = "lea" if hub_reads else "max"
+    people = parse(json.dumps({"users": PEOPLE}))
+    former = member(hub, name)
+    script = token(former, name)
+    removed = people.without(name)
+    if hub_reads:
+        set_users(hub, json.loads(to_json(removed)))
+        until(lambda: not is_in(former))
+        assert former.log_in(name, PASSWORD).status_code == 403
+    else:
+        hub.kill_hub()
+    set_users(hub, json.loads(to_json(removed.with_user(name))))
+    if not hub_reads:
+        hub.start_hub()
+    # The hub reads the list each second.
+    own = Account(hub.public_url)
+    until(lambda: own.sign_up(name, code(hub, name, 1), NEW).ok)
+    assert own.log_in(name, NEW).status_code == 302
+    assert not is_in(former)
+    assert status(hub, script) == 403
+    assert former.log_in(name, PASSWORD).status_code == 403
+    assert former.sign_up(name, code(hub, name)).status_code == 400
+    hub.start_hub()
+    assert is_in(own), "a removal is carried out once"
+    assert own.log_in(name, NEW).status_code == 302
+    set_users(hub, {"users": PEOPLE})
+
+
 def test_the_package_has_no_page_left_that_hashes_or_changes_on_a_link(hub: Emulated) -> None:
     boss = member(hub, "boss")
     for path in ("authorize/", "authorize/alice", "discard/alice", "confirm/x"):
@@ -145,6 +224,8 @@ def test_bcrypt_ran_outside_the_event_loop_in_every_route(hub: Emulated) -> None
     browser = Account(hub.public_url)
     form = {"auth": {"username": "alice", "password": "wrong"}}
     url = f"{hub.public_url}/hub/api/users/alice/tokens"
+    member(hub, "boss")
+    at_start = file.read_text().splitlines()
     asked: list[Callable[[], object]] = [
         lambda: browser.log_in("alice", "wrong"),
         lambda: requests.post(url, data=json.dumps(form), timeout=PATIENCE),
@@ -156,7 +237,7 @@ def test_bcrypt_ran_outside_the_event_loop_in_every_route(hub: Emulated) -> None
         before = len(file.read_text().splitlines())
         one()
         assert len(file.read_text().splitlines()) > before
-    names = set(file.read_text().splitlines())
-    # The decoy's hash is made once, before the hub listens.
-    assert {name.rpartition("_")[0] for name in names - {"MainThread"}} == {"bcrypt"}
-    assert file.read_text().splitlines().count("MainThread") <= 1
+    threads = file.read_text().splitlines()[len(at_start) :]
+    # The hash that stands for missing accounts is made once, before the hub listens.
+    assert {name.rpartition("_")[0] for name in threads} == {"bcrypt"}
+    assert at_start[0] == "MainThread"

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jupyterhub import orm
 from tornado.web import HTTPError
 
 from hub.errors import SettingsError
@@ -45,7 +46,8 @@ async def test_refusal_is_told_only_to_who_knows_the_password() -> None:
 
 
 def test_our_handlers_come_with_it() -> None:
-    paths = [handler[0] for handler in authenticator().get_handlers(None)]
+    app = SimpleNamespace(db=orm.new_session_factory()())
+    paths = [handler[0] for handler in authenticator().get_handlers(app)]
     assert r"/api/cloudjhub/drain" in paths
     assert r"/login" in paths
 

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from contextlib import nullcontext
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from hub.users.handlers import server_name_problem
 from hub.users.names import (
     LONGEST,
     People,
+    check_administrators,
     from_file,
     is_code_of,
     name_problem,
@@ -197,6 +200,7 @@ def test_code_follows_from_key_cluster_and_name() -> None:
 def test_code_may_be_typed_in_any_way(told: str) -> None:
     assert is_code_of(told, "key", "spring", "ada")
     assert not is_code_of(told, "key", "spring", "bob")
+    assert not is_code_of(told, "key", "spring", "ada", 1), "of the user who was removed"
 
 
 @pytest.mark.parametrize("told", ["", "-", CODE[:-1], CODE + "A", "\ud800", "ä" * 16])
@@ -233,6 +237,9 @@ def test_reads_names_as_the_hub_knows_them_and_removed_wins(text: str, found: Pe
         ('{"users": {"a/b": {}}}', "character /"),
         ('{"removed": "bob"}', "`removed`"),
         ('{"removed": [1]}', "`removed`"),
+        ('{"generations": [1]}', "`generations`"),
+        ('{"generations": {"bob": 0}}', "`generations`"),
+        ('{"generations": {"bob": true}}', "`generations`"),
     ],
 )
 def test_mistake_is_named(text: str, words: str) -> None:
@@ -242,9 +249,39 @@ def test_mistake_is_named(text: str, words: str) -> None:
 
 def test_what_is_written_is_read() -> None:
     known = people().with_user("Ada").with_user("boss", admin=True).with_user("李").without("bob")
-    assert known == people("ada boss 李", "boss", "bob")
+    assert known == replace(people("ada boss 李", "boss", "bob"), generations={"bob": 1})
     assert parse(to_json(known)) == known
-    assert known.with_user("BOB").without("boss").with_user("boss") == people("ada boss bob 李")
+    again = known.with_user("BOB").without("boss").with_user("boss")
+    assert again == replace(people("ada boss bob 李"), generations={"bob": 1, "boss": 1})
+
+
+def test_each_removal_of_a_name_counts_once() -> None:
+    known = people("bob").without("bob").without("Bob")
+    assert known.generation("bob") == 1
+    assert known.with_user("bob").without("bob").generation("bob") == 2
+    assert people(removed="bob").with_user("bob").generation("bob") == 1, "removed by an earlier version"
+    assert parse(to_json(known.with_user("bob"))).generation("bob") == 1
+    assert (known.generation("ada"), people("ada").with_user("ada").generations) == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_refused"),
+    [
+        ("", "", False),
+        ("", "ada", False),
+        ("ada", "ada", False),
+        ("ada", "bob", False),
+        ("ada", "", True),
+        ("ada bob", "", True),
+    ],
+)
+def test_the_last_administrator_stays(before: str, after: str, is_refused: bool) -> None:
+    with (
+        pytest.raises(ValueError, match="no administrator would be left without ada")
+        if is_refused
+        else nullcontext()
+    ):
+        check_administrators(set(before.split()), set(after.split()))
 
 
 def test_users_file(tmp_path: Path) -> None:

@@ -81,6 +81,19 @@ async def test_failed_read_leaves_the_last_known_and_is_made_up_for() -> None:
     assert heard[1].removed == {"alice"}
 
 
+async def test_a_list_without_administrators_is_refused_once_there_was_one() -> None:
+    table = Table(users='{"users": {"alice": {"admin": true}}}')
+    settings = table.settings()
+    settings.read_at_start()
+    for wrong in ('{"users": {"alice": {}}}', '{"removed": ["alice"]}'):
+        table.texts = {"users": wrong}
+        await settings.read_again()
+        assert (set(settings.people.admins), settings.people.removed) == ({"alice"}, frozenset())
+    table.texts = {"users": '{"users": {"bob": {"admin": true}}}'}
+    await settings.read_again()
+    assert set(settings.people.admins) == {"bob"}
+
+
 def test_hub_starts_without_the_table() -> None:
     table = Table(**ALICE)
     table.problem = StoreUnavailable("down")
