@@ -117,7 +117,7 @@ setup:
 
 setup-test: setup
 	@$(TOGETHER) .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready tests/store/node_modules/.ready \
-		$(if $(HAS_MAVEN),build/dynamodb-local/.ready) $(if $(CAN_INSTALL),build/debian/.ready build/caddy/.ready)
+		$(if $(HAS_MAVEN),build/dynamodb-local/.ready) $(if $(CAN_INSTALL),build/debian/.ready build/nginx/.ready)
 
 .venv/.ready: requirements-dev.txt bootstrap/requirements.in hub/requirements.in bootstrap/worker/requirements.in requirements.in pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
@@ -179,9 +179,9 @@ build/debian/.ready:
 	@mkdir -p $(@D) && touch $@
 
 # The manager's web server, unpacked only: an installed one would start to serve. One apt at a time.
-build/caddy/.ready: build/debian/.ready | .venv/.chromium
-	@mkdir -p $(@D) && cd $(@D) && apt-get download -qq caddy 2>/dev/null && dpkg-deb --extract caddy_*.deb . && rm caddy_*.deb \
-		&& touch .ready || echo "Caddy could not be fetched: its tests are skipped"
+build/nginx/.ready: build/debian/.ready | .venv/.chromium
+	@mkdir -p $(@D) && cd $(@D) && apt-get download -qq nginx nginx-common 2>/dev/null && for one in nginx*.deb; do dpkg-deb --extract $$one . && rm $$one; done \
+		&& touch .ready || echo "nginx could not be fetched: its tests are skipped"
 
 .venv/.chromium: | .venv/.ready $(if $(CAN_INSTALL),build/debian/.ready)
 	@$(RUN) -m tests.scenarios.chromium

@@ -37,7 +37,7 @@ OF = {
     "bootstrap/test_lifecycle.py": "emulator",
     "bootstrap/test_lifecycle_step.py": "emulator",
     "bootstrap/test_logs_command.py": "emulator",
-    "bootstrap/test_manager_caddy.py": "emulator",
+    "bootstrap/test_manager_nginx.py": "emulator",
     "bootstrap/test_manager_certificates.py": "emulator",
     "bootstrap/test_manager_journal.py": "emulator",
     "bootstrap/test_manager_step.py": "emulator",

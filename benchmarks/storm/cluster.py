@@ -18,7 +18,7 @@ import requests
 
 from benchmarks.storm.settings import CLUSTER, GROUP, HUB_NAME, IMAGE, ROLE, SUBNETS, Storm
 from lifecycle_app.contract import OPERATOR_TOKEN
-from tests.bootstrap.front import caddy, wait_for
+from tests.bootstrap.front import nginx, wait_for
 from tests.hub.emulated import REPOSITORY, Emulated
 from tests.shared.addresses import free_port
 from tests.shared.waiting import until
@@ -147,7 +147,9 @@ class Cluster:
                 usage = found.setdefault(name, Usage())
                 try:
                     usage.cpu = max(usage.cpu, _cpu(process) - before.get(name, 0.0))
-                    usage.memory = max(usage.memory, process.memory_info().rss / MEGABYTE)
+                    usage.memory = max(
+                        usage.memory, sum(one.memory_info().rss for one in _family(process)) / MEGABYTE
+                    )
                 except psutil.Error:
                     continue
 
@@ -187,15 +189,15 @@ def running(wanted: Storm, directory: Path) -> Iterator[Cluster]:
         host = backend.partition(":")[0]
         with (
             hub.proxy("--no-x-forward"),
-            caddy(directory / "caddy", host, backend, storm.public_port) as front,
+            nginx(directory / "nginx", host, backend, storm.public_port) as front,
         ):
-            cluster.processes["caddy"] = psutil.Process(front.process.pid)
+            cluster.processes["nginx"] = psutil.Process(front.process.pid)
             [proxy] = [
                 one for one in psutil.Process().children() if "configurable-http-proxy" in str(one.cmdline())
             ]
             cluster.processes["proxy"] = proxy
             cluster.start_hub()
-            wait_for(front, directory / "caddy")
+            wait_for(front, directory / "nginx")
             yield cluster
     finally:
         hub.kill_hub()
@@ -226,5 +228,10 @@ def _busy() -> float:
 
 
 def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    """Of the process and those that it started, as nginx's workers: seconds."""
+    times = [one.cpu_times() for one in _family(process)]
+    return float(sum(one.user + one.system for one in times))
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]

@@ -13,7 +13,7 @@ HEAD = """# A class logs in at once
 Written by `python -m benchmarks.storm --report` (`make storm`) on {at:%Y-%m-%d %H:%M} UTC. The machine: {machine};
 its load average when it began: {load:.1f}. All processes share its cores.
 
-The real JupyterHub with the real configuration and spawner, the real configurable-http-proxy, and in front of it Caddy
+The real JupyterHub with the real configuration and spawner, the real configurable-http-proxy, and in front of it nginx
 with a manager's own file, by HTTPS, against a lean AWS that speaks EC2's own protocol with EC2's token buckets
 (StartInstances and RunInstances: 5 at once, 2 a second). The records are written by the lifecycle app's own code,
 0.3 to 1.5 s after each change. Each user is a browser with an empty cache: login page with scripts and

@@ -47,7 +47,7 @@ class Storm:
 
     @property
     def public(self) -> str:
-        """Caddy, as on a manager."""
+        """nginx, as on a manager."""
         return f"https://{self.network}.0.1:{self.public_port}"
 
     @property

@@ -169,7 +169,7 @@ def main() -> None:
     """Prints the visits of all users as JSON."""
     file = Path(sys.argv[1])
     storm, secrets = settings.read(file)
-    trust = file.parent / "caddy/certificate.pem"
+    trust = file.parent / "nginx/certificate.pem"
     visits = asyncio.run(storm_of(storm, secrets["hub/user-password"], trust))
     print(json.dumps([asdict(visit) for visit in visits]))
 

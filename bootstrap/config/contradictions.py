@@ -11,6 +11,8 @@ from hub.config.authenticators import checked
 from hub.errors import SettingsError as OptionWrong
 
 FEWEST_ZONES = 2
+TAKEN_PORTS = (80, 8000, 8001, 8002, 8081)
+"""What listens on the manager beside HTTPS: the redirect to it, the proxy and its API, nginx for the proxy, the hub."""
 SHORT_PERIODS = (1, 5, 10, 20, 30)
 """Seconds: the periods below a minute that CloudWatch knows."""
 
@@ -86,6 +88,11 @@ def _manager(manager: Manager) -> Iterator[Contradiction]:
             ("manager", "https"),
             f"passwords would cross the internet unencrypted: set it to {Https.SELF_SIGNED},"
             f" or to {Https.LETS_ENCRYPT} with a domain",
+        )
+    if manager.https is not Https.NONE and manager.port in TAKEN_PORTS:
+        yield (
+            ("manager", "port"),
+            f"{manager.port} is used by the manager itself: take another, like 443 or 8443",
         )
     if manager.https is Https.LETS_ENCRYPT and not is_public_name(manager.domain):
         yield (

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from bootstrap.config.choices import Base, Egress, Https
+from bootstrap.config.contradictions import TAKEN_PORTS
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 
 DIRECTORY = Path("/etc/clusters")
@@ -74,7 +75,7 @@ machine: Mapping[str, Any] = {
     "disk": st.integers(1, 16384),
     "state_disk": st.integers(1, 16384),
     "base": st.one_of(st.just(Base.UBUNTU.value), ids("ami")),
-    "port": st.integers(1, 65535),
+    "port": st.integers(1, 65535).filter(lambda port: port not in TAKEN_PORTS),
 }
 managers = st.one_of(
     st.builds(Manager, **machine),

@@ -117,7 +117,11 @@ def test_only_a_blank_disk_is_formatted(
 def test_users_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Recorded()
     system.ensure_users(run)
-    assert [command[-1] for command in run.commands] == ["cloudjhub-hub", "cloudjhub-proxy"]
+    assert [command[-1] for command in run.commands] == [
+        "cloudjhub-hub",
+        "cloudjhub-proxy",
+        "cloudjhub-nginx",
+    ]
     assert all("/usr/sbin/nologin" in command for command in run.commands)
     monkeypatch.setattr("pwd.getpwnam", lambda _name: object())
     again = Recorded()
@@ -143,7 +147,8 @@ def test_files_are_written_whole_and_only_when_they_differ(tmp_path: Path) -> No
         (
             Https.OWN, "10.0.0.0/16",
             {"cloudjhub-hub.service", "cloudjhub-proxy.service", "cloudjhub-journal.service",
-             "cloudjhub-caddy.service", "cloudjhub-certificate.timer", "cloudjhub-nat.service"},
+             "cloudjhub-nginx.service", "cloudjhub-nginx-update.path",
+             "cloudjhub-certificate.timer", "cloudjhub-nat.service"},
         ),
     ],
 )  # fmt: skip
@@ -155,7 +160,7 @@ def test_services_are_enabled_and_not_waited_for(https: Https, nat: str, wanted:
     assert set(enable[2:]) == wanted
     assert start[:3] == ["systemctl", "start", "--no-block"]
     assert set(start[3:]) == wanted
-    assert (["systemctl", "disable", "--now", "caddy.service"] in run.commands) == (https is not Https.NONE)
+    assert (["systemctl", "disable", "--now", "nginx.service"] in run.commands) == (https is not Https.NONE)
 
 
 def test_a_failing_step_is_one_line_and_ends_the_set_up(

@@ -12,12 +12,14 @@ from bootstrap.config.choices import Https
 from bootstrap.machines.manager import services as units
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.services import command_line
+from bootstrap.machines.manager.web.nginx import nginx_conf, pages
 from tests.bootstrap.manager_examples import config
 
 RENDERED = Path(__file__).with_name("rendered")
 
 EVERYTHING = config(https=Https.OWN, nat_range="10.77.0.0/16", subdomains=True)
-SERVICES = (units.HUB, units.PROXY, units.CADDY, units.JOURNAL)
+FRONT = {units.NGINX, units.UPDATE, units.UPDATE_PATH}
+SERVICES = (units.HUB, units.PROXY, units.NGINX, units.JOURNAL)
 
 
 def parsed(text: str) -> RawConfigParser:
@@ -31,10 +33,13 @@ def parsed(text: str) -> RawConfigParser:
     ("told", "more"),
     [
         (config(https=Https.NONE, public_url="http://127.0.0.1:8000"), set()),
-        (config(), {units.CADDY}),
-        (config(https=Https.LETS_ENCRYPT), {units.CADDY}),
-        (config(https=Https.OWN), {units.CADDY, units.CERTIFICATE_UNIT, units.CERTIFICATE_TIMER}),
-        (config(nat_range="10.0.0.0/16"), {units.CADDY, units.NAT}),
+        (config(), FRONT),
+        (
+            config(https=Https.LETS_ENCRYPT),
+            FRONT | {units.CERTIFICATE_UNIT, units.CERTIFICATE_TIMER},
+        ),
+        (config(https=Https.OWN), FRONT | {units.CERTIFICATE_UNIT, units.CERTIFICATE_TIMER}),
+        (config(nat_range="10.0.0.0/16"), FRONT | {units.NAT}),
     ],
 )
 def test_a_manager_has_the_units_that_it_needs(told: ManagerConfig, more: set[str]) -> None:
@@ -65,7 +70,7 @@ def test_services_are_hardened_and_kept_running(name: str) -> None:
 
 
 def test_the_hub_takes_no_server_with_it() -> None:
-    for name in (units.PROXY, units.CADDY):
+    for name in (units.PROXY, units.NGINX):
         text = units.units(EVERYTHING)[name]
         assert not any(f"{bond}={units.HUB}" in text for bond in ("Requires", "BindsTo", "PartOf", "Upholds"))
     hub = units.units(EVERYTHING)[units.HUB]
@@ -83,7 +88,6 @@ def test_only_the_hub_and_the_journal_reach_the_role() -> None:
 def test_the_state_disk_is_there_before_who_needs_it() -> None:
     found = units.units(EVERYTHING)
     assert "RequiresMountsFor=/var/lib/cloudjhub" in found[units.HUB]
-    assert "RequiresMountsFor=/var/lib/cloudjhub" in found[units.CADDY]
     assert parsed(found[units.MOUNT])["Mount"]["What"] == "/dev/disk/by-label/cloudjhub-state"
 
 
@@ -111,7 +115,8 @@ def test_every_file_is_exactly_as_expected() -> None:
     texts = {
         **units.units(EVERYTHING),
         units.SETUP: units.unit(units.SETUP, EVERYTHING),
-        "Caddyfile": units.caddyfile(EVERYTHING),
+        "nginx.conf": nginx_conf(EVERYTHING),
+        **{name: text for name, text in pages().items() if name == "unavailable.html"},
         "nat.nft": units.nat_rules(EVERYTHING),
     }
     expected = {path.name: path.read_text() for path in RENDERED.iterdir()}
@@ -119,7 +124,7 @@ def test_every_file_is_exactly_as_expected() -> None:
 
 
 def test_every_template_is_used() -> None:
-    names = {*units.units(EVERYTHING), units.SETUP, "Caddyfile", "nat.nft", "hardening.conf"}
+    names = {*units.units(EVERYTHING), units.SETUP, "nginx.conf", "page.html", "nat.nft", "hardening.conf"}
     assert {path.name for path in units.TEMPLATES.iterdir()} == names
 
 

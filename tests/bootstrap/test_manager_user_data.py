@@ -36,7 +36,7 @@ def test_user_data_is_cloud_config_that_runs_no_shell() -> None:
     assert text.startswith("#cloud-config\n")
     assert len(text.encode()) < USER_DATA_LIMIT
     found = yaml.safe_load(text)
-    assert found["packages"] == ["python3-venv", "caddy", "nftables"]
+    assert found["packages"] == ["python3-venv", "nginx", "nftables"]
     assert all(isinstance(command, list) for command in found["runcmd"])
     files = {file["path"]: file["content"] for file in found["write_files"]}
     assert ManagerConfig.from_json(files["/etc/cloudjhub/manager.json"]).nat_range == "10.77.0.0/16"
@@ -123,15 +123,16 @@ def test_an_environment_file_takes_no_second_line() -> None:
         environment_file({"A": "x\nB=y"})
 
 
-def test_the_proxy_stands_behind_caddy_or_at_the_public_url() -> None:
+def test_the_proxy_stands_behind_nginx_or_at_the_public_url() -> None:
     behind = proxy_command(Path("/node"), Path("/chp"), CONFIG)
     assert behind == [
         "/node", "/chp", "--ip", "127.0.0.1", "--port", "8000", "--api-ip", "10.77.0.10", "--api-port", "8001",
-        "--error-target", "http://10.77.0.10:8081/hub/error", "--no-x-forward",
+        "--error-target", "http://127.0.0.1:8002/hub/error", "--no-x-forward",
     ]  # fmt: skip
     alone = config(https=Https.NONE, public_url="http://127.0.0.1:9999")
     assert proxy_command(Path("/node"), Path("/chp"), alone)[3:6] == ["127.0.0.1", "--port", "9999"]
     assert "--no-x-forward" not in proxy_command(Path("/node"), Path("/chp"), alone)
+    assert "http://10.77.0.10:8081/hub/error" in proxy_command(Path("/node"), Path("/chp"), alone)
     assert "--host-routing" in proxy_command(Path("/node"), Path("/chp"), config(subdomains=True))
 
 

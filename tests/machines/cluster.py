@@ -88,7 +88,7 @@ class Cluster:
 
 
 def settings_of(local: LocalSettings) -> ClusterSettings:
-    """A cluster as on AWS, on loopback addresses: the manager has Caddy, with a certificate of its own."""
+    """A cluster as on AWS, on loopback addresses: the manager has nginx, with a certificate of its own."""
     return ClusterSettings(
         cluster=local.cluster,
         region=REGION,

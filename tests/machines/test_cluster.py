@@ -22,10 +22,10 @@ URL = f"https://127.0.0.1:{PORT}"
 UNITS = (
     "cloudjhub-hub.service",
     "cloudjhub-proxy.service",
-    "cloudjhub-caddy.service",
+    "cloudjhub-nginx.service",
     "cloudjhub-journal.service",
 )
-OPEN, CLOSED = (80, PORT), (8000, 8001, 8081, 2019)
+OPEN, CLOSED = (80, PORT), (8000, 8001, 8002, 8081)
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +108,11 @@ def test_hub_answers_over_https(manager: Machine) -> None:
     page = requests.get(f"{URL}/hub/login", timeout=10)
     assert page.ok
     assert "JupyterHub" in page.text or "cloudJHub" in page.text
-    assert "Server" not in page.headers or "Caddy" not in page.headers["Server"]
+    assert page.headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
 
 
 @pytest.mark.usefixtures("_pinned")
-def test_caddy_finds_the_scripts_and_styles_that_a_page_names(manager: Machine) -> None:
+def test_nginx_finds_the_scripts_and_styles_that_a_page_names(manager: Machine) -> None:
     """And may read them, as another user than the hub's."""
     page = requests.get(f"{URL}/hub/login", timeout=10).text
     named = re.findall(r'(?:src|href)="(/hub/static/[^"]+)"', page)
@@ -133,7 +133,7 @@ def test_certificate_is_trusted_by_no_other(manager: Machine) -> None:
 
 
 @pytest.mark.parametrize(("port", "is_open"), [(p, True) for p in OPEN] + [(p, False) for p in CLOSED])
-def test_only_caddy_listens_on_every_address(port: int, is_open: bool, manager: Machine) -> None:
+def test_only_nginx_listens_on_every_address(port: int, is_open: bool, manager: Machine) -> None:
     with socket.socket() as probe:
         probe.settimeout(5)
         assert (probe.connect_ex((network.INSIDE, port)) == 0) is is_open
@@ -143,7 +143,6 @@ def test_only_caddy_listens_on_every_address(port: int, is_open: bool, manager: 
     ("path", "facts"),
     [
         ("/var/lib/cloudjhub/hub", "700 cloudjhub-hub"),
-        ("/var/lib/cloudjhub/caddy", "700 caddy"),
         ("/run/cloudjhub/proxy.env", "600 root"),
         ("/run/cloudjhub/tls/key.pem", "640 root"),
         ("/etc/cloudjhub/manager.json", "644 root"),
@@ -163,7 +162,7 @@ def test_services_have_users_of_their_own(manager: Machine) -> None:
         unit: manager.run("systemctl", "show", "--property=User", "--value", unit).strip()
         for unit in UNITS[:3]
     }
-    assert list(users.values()) == ["cloudjhub-hub", "cloudjhub-proxy", "caddy"]
+    assert list(users.values()) == ["cloudjhub-hub", "cloudjhub-proxy", "cloudjhub-nginx"]
 
 
 def test_no_secret_is_on_the_root_disk_or_in_the_journal(built: Cluster, manager: Machine) -> None:

@@ -60,19 +60,22 @@ SOURCES = VENV / "bundle"
 HUB_STATIC = VENV / "share/jupyterhub/static"
 NODE_LINK = VENV / "libexec/node"
 SETTINGS = Path("/etc/cloudjhub")
-CADDYFILE = SETTINGS / "Caddyfile"
+NGINX_CONF = SETTINGS / "nginx.conf"
+PAGES = SETTINGS / "pages"
 NAT_RULES = SETTINGS / "nat.nft"
 STATE = Path("/var/lib/cloudjhub")
 """Where the state disk is mounted."""
 HUB_STATE = STATE / "hub"
-CADDY_STATE = STATE / "caddy"
+CERTBOT_STATE = STATE / "certbot"
 RUN = Path("/run/cloudjhub")
 """In memory: secrets are never written to a disk."""
 PROXY_ENVIRONMENT = RUN / "proxy.env"
 TLS = RUN / "tls"
 CERTIFICATE, KEY = TLS / "certificate.pem", TLS / "key.pem"
+WEBROOT = RUN / "acme"
+"""Where nginx finds the answers to Let's Encrypt's challenges."""
 UNITS = Path("/etc/systemd/system")
 
-HUB_USER, PROXY_USER, CADDY_USER = "cloudjhub-hub", "cloudjhub-proxy", "caddy"
+HUB_USER, PROXY_USER, NGINX_USER = "cloudjhub-hub", "cloudjhub-proxy", "cloudjhub-nginx"
 LABEL = "cloudjhub-state"
 """Of the state disk's file system."""

@@ -15,14 +15,14 @@ import boto3
 from bootstrap.config.choices import Https
 from bootstrap.machines.manager import secrets, system
 from bootstrap.machines.manager.config import (
-    CADDY_STATE,
-    CADDY_USER,
-    CADDYFILE,
+    CERTBOT_STATE,
     CONFIG_PATH,
     HUB_STATE,
     HUB_USER,
     NAT_RULES,
+    NGINX_CONF,
     NODE_LINK,
+    PAGES,
     PROXY_ENVIRONMENT,
     PYTHON,
     SOURCES,
@@ -34,12 +34,13 @@ from bootstrap.machines.manager.services import (
     CERTIFICATE_UNIT,
     MOUNT,
     NAT,
-    PACKAGED_CADDY,
-    caddyfile,
+    PACKAGED_NGINX,
+    UPDATE,
     nat_rules,
     units,
 )
 from bootstrap.machines.manager.system import Run, SetupError, run
+from bootstrap.machines.manager.web import certificates, nginx
 
 Step = tuple[str, Callable[[], object]]
 
@@ -62,7 +63,9 @@ def write_files(config: ManagerConfig) -> None:
     for name, text in units(config).items():
         system.write_file(UNITS / name, text)
     if config.https is not Https.NONE:
-        system.write_file(CADDYFILE, caddyfile(config))
+        system.write_file(NGINX_CONF, nginx.nginx_conf(config))
+        for name, text in nginx.pages().items():
+            system.write_file(PAGES / name, text)
     if config.nat_range:
         system.write_file(NAT_RULES, nat_rules(config))
 
@@ -80,17 +83,17 @@ def mount_state(config: ManagerConfig, run: Run) -> None:
     run(["systemctl", "start", MOUNT])
     STATE.chmod(0o755)
     system.give_directory(HUB_STATE, HUB_USER)
-    if config.https is not Https.NONE:
-        system.give_directory(CADDY_STATE, CADDY_USER)
+    if config.https is Https.LETS_ENCRYPT:
+        system.give_directory(CERTBOT_STATE, "root")
 
 
 def place_secrets(config: ManagerConfig) -> None:
-    """Write the proxy's token and Caddy's key to memory. The hub reads its own secrets itself."""
+    """Write the proxy's token and nginx's key to memory. The hub reads its own secrets itself."""
     ssm = boto3.client("ssm", region_name=config.region)
     [token] = secrets.read_parameters(ssm, config.cluster, secrets.PROXY_TOKEN)
     system.write_file(PROXY_ENVIRONMENT, system.environment_file({"CONFIGPROXY_AUTH_TOKEN": token}), 0o600)
-    if config.https in (Https.OWN, Https.SELF_SIGNED):
-        secrets.place_certificate(config.cluster, config.region)
+    if config.https is not Https.NONE:
+        certificates.place(config)
 
 
 PIP = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
@@ -117,10 +120,10 @@ def install_programs(run: Run) -> None:
 
 def start_services(config: ManagerConfig, run: Run) -> None:
     """Start the services without waiting for them: they start after this program, which is a unit too."""
-    wanted = [name for name in units(config) if name.endswith((".service", ".timer"))]
-    wanted = [name for name in wanted if name != CERTIFICATE_UNIT]
+    triggered = (CERTIFICATE_UNIT, UPDATE, MOUNT)
+    wanted = [name for name in units(config) if name not in triggered]
     if config.https is not Https.NONE:
-        run(["systemctl", "disable", "--now", PACKAGED_CADDY])
+        run(["systemctl", "disable", "--now", PACKAGED_NGINX])
     run(["systemctl", "enable", *wanted])
     run(["systemctl", "start", "--no-block", *wanted])
 

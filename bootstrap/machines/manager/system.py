@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bootstrap.machines.manager.config import HUB_STATE, HUB_USER, LABEL, PROXY_USER
+from bootstrap.machines.manager.config import HUB_STATE, HUB_USER, LABEL, NGINX_USER, PROXY_USER
 
 
 class SetupError(Exception):
@@ -55,8 +55,9 @@ def write_file(path: Path, content: str, mode: int = 0o644, group: int | None = 
 
 
 def ensure_users(run: Run) -> None:
-    """Create the users of hub and proxy; Caddy's comes with its package."""
-    for user, home in ((HUB_USER, HUB_STATE), (PROXY_USER, Path("/nonexistent"))):
+    """Create the users of hub, proxy and nginx."""
+    nowhere = Path("/nonexistent")
+    for user, home in ((HUB_USER, HUB_STATE), (PROXY_USER, nowhere), (NGINX_USER, nowhere)):
         try:
             pwd.getpwnam(user)
         except KeyError:

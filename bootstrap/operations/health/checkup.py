@@ -24,7 +24,7 @@ from lifecycle_app.contract import ROLE_WORKER
 
 ROLE_BUILDER = "builder"
 RENEWALS = {
-    Https.LETS_ENCRYPT: "Caddy renews it; its DNS record must point to the manager: see `cloudjhub logs manager`",
+    Https.LETS_ENCRYPT: "the manager renews it; its DNS record must point to the manager: see `cloudjhub logs manager`",
     Https.OWN: "put a new one where `manager.certificate` says, and run `cloudjhub up`",
     Https.SELF_SIGNED: "run `cloudjhub up`, which makes a new one",
     Https.NONE: "",
