@@ -7,7 +7,7 @@ from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.step import Change, Kind, StackStep
-from bootstrap.cluster.templates.access import access_template
+from bootstrap.cluster.templates.cluster import access_template
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls

@@ -10,7 +10,7 @@ from bootstrap.aws.errors import if_exists, ignore_missing
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.step import Change, Kind, StackStep
-from bootstrap.cluster.templates.data import data_template
+from bootstrap.cluster.templates.cluster import data_template
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.cluster.users import ensure_people
 from bootstrap.errors import Refused

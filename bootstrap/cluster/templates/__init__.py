@@ -1,7 +1,6 @@
-"""CloudFormation templates as pure functions: settings in, a template dict out."""
+"""CloudFormation templates as pure functions: settings in, a template dict out. YAML files hold the constant parts."""
 
-from bootstrap.cluster.templates.access import access_template
-from bootstrap.cluster.templates.data import data_template
+from bootstrap.cluster.templates.cluster import access_template, data_template
 from bootstrap.cluster.templates.network import network_template
 from bootstrap.cluster.templates.place import Position, place_template
 

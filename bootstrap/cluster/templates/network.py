@@ -3,17 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Any
 
-from bootstrap.cluster.templates.parts import (
-    Resource,
-    Template,
-    attribute,
-    network_tags,
-    ref,
-    resource,
-    template,
-)
+from bootstrap.cluster.templates.parts import Resource, Template, filled_in, network_tags, ref, resource
 from bootstrap.config.choices import Egress
 
 HUB_PORT, WORKER_PORT = 8081, 8888
@@ -22,7 +13,6 @@ ANYWHERE = "0.0.0.0/0"
 # stopped instances keep their addresses.
 PUBLIC_PREFIX, WORKER_PREFIX = 24, 20
 SMALLEST_SUBNET = 28  # for EC2
-GATEWAY_SERVICES = ("S3", "DynamoDB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,102 +41,23 @@ def network_template(network: str, cidr: IPv4Network, zones: Sequence[str], egre
 
     With egress `manager`, the workers' route table has no way out until a cluster's place gives it one.
     """
+    made = filled_in("network.yaml", network=network, cidr=str(cidr), egress=str(egress))
+    resources, outputs = made["Resources"], made["Outputs"]
+    if egress is not Egress.NAT_GATEWAY:
+        del resources["Nat"], resources["NatAddress"], resources["WorkerDefault"]
+    if egress is Egress.PUBLIC_ADDRESS:
+        way = resources["PublicDefault"]
+        properties = {**way["Properties"], "RouteTableId": ref("WorkerRoutes")}
+        resources["WorkerDefault"] = {**way, "Properties": properties}
     ranges = subnet_ranges(cidr, len(zones))
-    resources: dict[str, Resource] = {
-        **_vpc(network, cidr),
-        **_routes(network),
-        **_egress(network, egress),
-        **_endpoints(network),
-    }
+    has_address = egress is Egress.PUBLIC_ADDRESS
     for n, (zone, public, workers) in enumerate(
         zip(zones, ranges.public, ranges.workers, strict=True), start=1
     ):
-        has_address = egress is Egress.PUBLIC_ADDRESS
         resources |= _subnet(network, "Public", n, zone, public, has_address=False)
         resources |= _subnet(network, "Worker", n, zone, workers, has_address=has_address)
-    outputs: dict[str, Any] = {
-        "Vpc": ref("Vpc"),
-        "ManagerSubnet": ref("PublicSubnet1"),
-        **{f"WorkerSubnet{n}": ref(f"WorkerSubnet{n}") for n in range(1, len(zones) + 1)},
-        "WorkerRoutes": ref("WorkerRoutes"),
-        "Egress": str(egress),
-    }
-    return template(f"cloudJHub network {network}", resources, outputs)
-
-
-def _vpc(network: str, cidr: IPv4Network) -> dict[str, Resource]:
-    return {
-        "Vpc": resource(
-            "EC2::VPC",
-            CidrBlock=str(cidr),
-            EnableDnsSupport=True,
-            EnableDnsHostnames=True,
-            Tags=network_tags(network, "network"),
-        ),
-        "Internet": resource("EC2::InternetGateway", Tags=network_tags(network, "internet")),
-        "InternetOfVpc": resource(
-            "EC2::VPCGatewayAttachment", VpcId=ref("Vpc"), InternetGatewayId=ref("Internet")
-        ),
-    }
-
-
-def _routes(network: str) -> dict[str, Resource]:
-    return {
-        **{
-            f"{kind}Routes": resource(
-                "EC2::RouteTable", VpcId=ref("Vpc"), Tags=network_tags(network, kind.lower())
-            )
-            for kind in ("Public", "Worker")
-        },
-        "PublicDefault": _to_internet("PublicRoutes"),
-    }
-
-
-def _to_internet(routes: str) -> Resource:
-    way = resource(
-        "EC2::Route", RouteTableId=ref(routes), DestinationCidrBlock=ANYWHERE, GatewayId=ref("Internet")
-    )
-    return {**way, "DependsOn": "InternetOfVpc"}
-
-
-def _egress(network: str, egress: Egress) -> dict[str, Resource]:
-    if egress is Egress.MANAGER:
-        return {}
-    if egress is Egress.PUBLIC_ADDRESS:
-        return {"WorkerDefault": _to_internet("WorkerRoutes")}
-    address = resource("EC2::EIP", Domain="vpc", Tags=network_tags(network, "nat"))
-    gateway = resource(
-        "EC2::NatGateway",
-        AllocationId=attribute("NatAddress", "AllocationId"),
-        SubnetId=ref("PublicSubnet1"),
-        Tags=network_tags(network, "nat"),
-    )
-    return {
-        "NatAddress": {**address, "DependsOn": "InternetOfVpc"},
-        # Its own way out must be there first, and go last.
-        "Nat": {**gateway, "DependsOn": ["PublicDefault", "PublicSubnet1Routes"]},
-        "WorkerDefault": resource(
-            "EC2::Route",
-            RouteTableId=ref("WorkerRoutes"),
-            DestinationCidrBlock=ANYWHERE,
-            NatGatewayId=ref("Nat"),
-        ),
-    }
-
-
-def _endpoints(network: str) -> dict[str, Resource]:
-    """Free, and their traffic passes by the NAT gateway that bills it."""
-    return {
-        f"{service}Endpoint": resource(
-            "EC2::VPCEndpoint",
-            VpcId=ref("Vpc"),
-            VpcEndpointType="Gateway",
-            ServiceName={"Fn::Sub": f"com.amazonaws.${{AWS::Region}}.{service.lower()}"},
-            RouteTableIds=[ref("PublicRoutes"), ref("WorkerRoutes")],
-            Tags=network_tags(network, service.lower()),
-        )
-        for service in GATEWAY_SERVICES
-    }
+        outputs[f"WorkerSubnet{n}"] = {"Value": ref(f"WorkerSubnet{n}")}
+    return made
 
 
 def _subnet(

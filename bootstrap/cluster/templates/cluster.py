@@ -1,10 +1,26 @@
-"""The roles of manager, workers and builders, with their instance profiles. The functions' roles are Chalice's."""
+"""A cluster's own: what it keeps (tables, bucket, log group), and its machines' roles. The functions have Chalice's."""
 
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies import builder_policy, ec2_trust, manager_policy, worker_policy
 from bootstrap.cluster.policies.statements import Document
-from bootstrap.cluster.templates.parts import Resource, Template, cluster_tags, ref, resource, template
+from bootstrap.cluster.templates.parts import (
+    Resource,
+    Template,
+    cluster_tags,
+    filled_in,
+    ref,
+    resource,
+    template,
+)
+
+
+def data_template(cluster: str, bucket: str) -> Template:
+    """The template of what a cluster keeps, `bucket` being its bucket's name. Outputs: Bucket, LogGroup."""
+    tables = {name: names.table(cluster, name) for name in names.TABLES}
+    return filled_in(
+        "data.yaml", cluster=cluster, bucket=bucket, log_group=names.log_group(cluster), **tables
+    )
 
 
 def access_template(scope: Scope) -> Template:
