@@ -13,6 +13,7 @@ from bootstrap.cli.image import image
 from bootstrap.cli.new_cluster.init import init
 from bootstrap.cli.settings import secrets, settings
 from bootstrap.cli.status import doctor, logs, open_, status
+from bootstrap.cli.terminal import echo
 from bootstrap.cli.users import users
 from bootstrap.cli.workers import workers
 from bootstrap.errors import BootstrapError, Interrupted, Refused, SettingsError
@@ -36,7 +37,7 @@ def completion(context: click.Context, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise AssertionError(f"click completes in {shell}")
-    click.echo(found(context.find_root().command, {}, PROGRAM, VARIABLE).source())
+    echo(found(context.find_root().command, {}, PROGRAM, VARIABLE).source())
 
 
 COMMANDS = (
@@ -95,7 +96,7 @@ def main() -> None:
 
 
 def _end(error: BootstrapError) -> None:
-    click.echo(f"cloudjhub: {error}", err=True)
+    echo(f"cloudjhub: {error}", err=True)
     sys.exit(error.exit_code)
 
 

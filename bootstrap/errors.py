@@ -14,8 +14,10 @@ BootstrapError
 └── Interrupted       the operator pressed Ctrl-C
 """
 
+from lifecycle_app.printable import PrintableError
 
-class BootstrapError(Exception):
+
+class BootstrapError(PrintableError):
     """The root: shown to the operator as one line."""
 
     exit_code = 1

@@ -22,8 +22,10 @@ HubPartError
 └── StopNotSent             the stop request could not be put on the event bus
 """
 
+from lifecycle_app.printable import PrintableError
 
-class HubPartError(Exception):
+
+class HubPartError(PrintableError):
     """Root of this package's errors."""
 
 

@@ -19,8 +19,10 @@ LifecycleError
     └── StopRejected       EC2 did not accept StopInstances
 """
 
+from lifecycle_app.printable import PrintableError
 
-class LifecycleError(Exception):
+
+class LifecycleError(PrintableError):
     """Root of this package's errors."""
 
 

@@ -16,6 +16,7 @@ from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report, polls, repeated, sparing
 from bootstrap.errors import Refused, StepFailed
 from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.printable import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef, VolumeTypeDef
@@ -149,7 +150,10 @@ def await_state(
 
 
 def console(aws: Aws, instance_id: str) -> str:
-    """An instance's console output, as new as its type allows; "" while there is none. Its users can write there."""
+    """An instance's console output, as new as its type allows; "" while there is none.
+
+    Printable: its users can write there.
+    """
     read = partial(aws.client("ec2").get_console_output, InstanceId=instance_id)
     try:
         answer = read(Latest=True)
@@ -157,7 +161,7 @@ def console(aws: Aws, instance_id: str) -> str:
         if code_of(error) not in NOT_LATEST:
             raise
         answer = read()
-    return answer.get("Output", "")
+    return printable(answer.get("Output", ""))
 
 
 def delete_volume(aws: Aws, volume: str) -> None:

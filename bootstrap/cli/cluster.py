@@ -11,6 +11,7 @@ from bootstrap import costs, preflight
 from bootstrap.aws.site import Site
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.progress import alone, reporting
+from bootstrap.cli.terminal import echo
 from bootstrap.cluster import building, inventory
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import LeftOver, Refused, SettingsError
@@ -32,18 +33,18 @@ def plan(file: Path, as_json: bool) -> None:
     refuse(problems, as_json=as_json)
     changes = building.changes(site)
     if as_json:
-        click.echo(json.dumps(as_document(site, problems, changes), indent=2))
+        echo(json.dumps(as_document(site, problems, changes), indent=2))
         return
     show_warnings(problems)
     show_changes(changes)
-    click.echo("\n" + costs.render(costs.monthly(site.settings), site.settings.region))
+    echo("\n" + costs.render(costs.monthly(site.settings), site.settings.region))
 
 
 def refuse(problems: Sequence[Problem], *, as_json: bool) -> None:
     """Raises Refused if there are problems that prevent `up`, with a line for each."""
     blocking = [problem.line for problem in problems if problem.refuses]
     if blocking and as_json:
-        click.echo(json.dumps({"problems": blocking}, indent=2))
+        echo(json.dumps({"problems": blocking}, indent=2))
     if blocking:
         raise Refused("nothing was changed:\n" + "\n".join(f"  {line}" for line in blocking))
 
@@ -52,18 +53,18 @@ def show_warnings(problems: Sequence[Problem]) -> None:
     """A line on standard error for each problem that does not prevent `up`."""
     for problem in problems:
         if not problem.refuses:
-            click.echo(f"note: {problem.line}", err=True)
+            echo(f"note: {problem.line}", err=True)
 
 
 def show_changes(changes: Changes, none: str = "nothing to change: the cluster matches its settings") -> None:
     """A line for each change, by step; `none` where there is no change."""
     if not changes:
-        click.echo(none)
+        echo(none)
     for step, of_step in changes.items():
-        click.echo(click.style(step, bold=True))
+        echo(step, bold=True)
         for change in of_step:
             detail = f": {change.detail}" if change.detail else ""
-            click.echo(f"  {SIGNS[change.kind]} {change.kind} {change.what}{detail}")
+            echo(f"  {SIGNS[change.kind]} {change.kind} {change.what}{detail}")
 
 
 def as_document(site: Site, problems: Sequence[Problem], changes: Changes) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def up(file: Path, yes: bool, dry_run: bool, as_json: bool) -> None:
     refuse(problems, as_json=as_json)
     changes = building.changes(site)
     if dry_run and as_json:
-        click.echo(json.dumps(as_document(site, problems, changes), indent=2))
+        echo(json.dumps(as_document(site, problems, changes), indent=2))
         return
     if not as_json:
         show_warnings(problems)
@@ -109,7 +110,7 @@ def up(file: Path, yes: bool, dry_run: bool, as_json: bool) -> None:
         with alone(site), reporting() as reporter:
             building.build(site, reporter)
     built = ready(site)
-    click.echo(json.dumps({**built, "changed": sorted(changes)}) if as_json else _text(built))
+    echo(json.dumps({**built, "changed": sorted(changes)}) if as_json else _text(built))
 
 
 def ready(site: Site) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def down(file: Path, dry_run: bool, as_json: bool, with_homes: bool, confirmed: 
     site = site_of(file)
     removals = removal.removals(site, with_homes=with_homes)
     if dry_run and as_json:
-        click.echo(json.dumps({"removals": changes_document(removals)}, indent=2))
+        echo(json.dumps({"removals": changes_document(removals)}, indent=2))
         return
     if not as_json:
         show_changes(removals, f"nothing to remove: {site.cluster} has no resources in {site.aws.region}")
@@ -178,15 +179,13 @@ def _report_rest(site: Site, *, as_json: bool, was_there: bool) -> None:
     found = inventory.of_cluster(site)
     kept, left = inventory.homes(found), inventory.without_homes(found)
     if as_json:
-        click.echo(
-            json.dumps({"kept": [str(one) for one in kept], "left": [str(one) for one in left]}, indent=2)
-        )
+        echo(json.dumps({"kept": [str(one) for one in kept], "left": [str(one) for one in left]}, indent=2))
     for one in kept if not as_json else ():
-        click.echo(f"kept: {one}")
+        echo(f"kept: {one}")
     if left:
         raise LeftOver(
             f"not removed: {', '.join(map(str, left))}: run `cloudjhub down` again, and delete in AWS's console what "
             "is left after that"
         )
     if was_there and not as_json:
-        click.echo(f"{site.cluster} is removed")
+        echo(f"{site.cluster} is removed")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
 from bootstrap.cli.progress import alone, reporting
+from bootstrap.cli.terminal import echo, show
 from bootstrap.cluster.steps.image import use
 from bootstrap.errors import SettingsError
 from bootstrap.machines.image import building, images
@@ -65,11 +65,11 @@ def list_(file: Path, as_json: bool) -> None:
     chosen = images.current(site.aws, site.cluster)
     if as_json:
         rows = [as_document(one, used, chosen) for one in found]
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     elif not found:
-        click.echo("no image yet: run `cloudjhub image build`")
+        echo("no image yet: run `cloudjhub image build`")
     else:
-        Console(markup=False, highlight=False).print(_table(found, used, chosen))
+        show(_table(found, used, chosen))
 
 
 def as_document(one: WorkerImage, used: Mapping[str, int], chosen: str | None) -> dict[str, Any]:
@@ -92,13 +92,13 @@ def _take(site: Site, built: str, report: Report) -> list[Aged]:
 def _show(built: str | None, done: Sequence[Aged], *, as_json: bool, is_built: bool) -> None:
     if as_json:
         workers = {one.key: {"instance": one.instance_id, "becomes": one.verdict.name} for one in done}
-        click.echo(json.dumps({"image": built, "built": is_built, "workers": workers}, indent=2))
+        echo(json.dumps({"image": built, "built": is_built, "workers": workers}, indent=2))
     elif built is None:
-        click.echo("the image would be built, in about ten minutes")
+        echo("the image would be built, in about ten minutes")
     else:
-        click.echo(f"{built} is {'built' if is_built else 'up to date'}")
+        echo(f"{built} is {'built' if is_built else 'up to date'}")
         if done:
-            click.echo(renewal.summary(done))
+            echo(renewal.summary(done))
 
 
 def _table(found: Sequence[WorkerImage], used: Mapping[str, int], chosen: str | None) -> Table:

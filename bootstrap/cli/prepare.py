@@ -9,6 +9,7 @@ import click
 
 from bootstrap.cli.options import counted, dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.progress import reporting
+from bootstrap.cli.terminal import echo
 from bootstrap.cluster import users as kept
 from bootstrap.errors import Interrupted, SettingsError, StepFailed
 from bootstrap.operations.workers import candidates
@@ -74,13 +75,11 @@ def prepare(
                 done = left + prepare_all(site, hub, kind, wanted, together, utc_now, report)
                 reporter.done("workers")
     elif not as_json:
-        click.echo(
-            "nothing to do: all of them have a machine" if left else "nothing to do: there are no users"
-        )
+        echo("nothing to do: all of them have a machine" if left else "nothing to do: there are no users")
     if as_json:
-        click.echo(json.dumps(_document(wanted if dry_run else (), done), indent=2, ensure_ascii=False))
+        echo(json.dumps(_document(wanted if dry_run else (), done), indent=2, ensure_ascii=False))
     elif wanted and not dry_run:
-        click.echo("\n".join(summary(done)))
+        echo("\n".join(summary(done)))
     _raise_for(done)
 
 
@@ -105,12 +104,12 @@ def _show_plan(
         return
     would = "would prepare" if dry_run else "prepare"
     for one in left:
-        click.echo(_line(one))
+        echo(_line(one))
     for new in wanted:
         home = f", with the existing home disk {new.home_volume}" if new.home_volume else ""
-        click.echo(f"{would} {new.key}: a {kind}{home}")
+        echo(f"{would} {new.key}: a {kind}{home}")
     boots = "an unknown price" if cost.boots is None else f"about ${cost.boots:.2f}"
-    click.echo(
+    echo(
         f"machines to prepare: {len(wanted)}; {boots} for booting them once, and ${cost.disks:.2f} a month for their "
         "disks, which first logins would cost too"
     )

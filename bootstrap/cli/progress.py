@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
+from bootstrap.cli.terminal import SafeConsole
 from bootstrap.errors import Interrupted, Refused
 
 
@@ -78,7 +79,7 @@ def reporting() -> Iterator[StepReporter]:
 
 @contextmanager
 def _reporter() -> Iterator[StepReporter]:
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if not console.is_terminal:
         yield StepReporter(None, console)
         return

@@ -13,6 +13,7 @@ import click
 from bootstrap.aws import secrets as kept
 from bootstrap.aws.site import Site
 from bootstrap.cli.options import NameValue, dry_run_option, file_option, json_option, site_of
+from bootstrap.cli.terminal import echo
 from bootstrap.cluster.users import accepted
 from bootstrap.config.document import suggestion
 from bootstrap.errors import NotBuilt, SettingsError
@@ -106,18 +107,18 @@ def _change(
     if not dry_run:
         policies.write(site, scope, before.get(scope), document)
     if as_json:
-        click.echo(json.dumps({scope: document}))
+        echo(json.dumps({scope: document}))
     elif dry_run:
-        click.echo(f"would set {scope}: {_in_words(after[scope])}")
+        echo(f"would set {scope}: {_in_words(after[scope])}")
     else:
-        click.echo(f"{scope}: {_in_words(after[scope])}")
-        click.echo(SOON)
+        echo(f"{scope}: {_in_words(after[scope])}")
+        echo(SOON)
 
 
 def _warn(site: Site, before: Mapping[str, str], after: Mapping[str, str]) -> None:
     stopping = policies.stopping_now(store_of(site).all_workers(), before, after, utc_now())
     for key, idle in stopping:
-        click.echo(
+        echo(
             f"warning: {key} has been idle for {length(idle)} and will be stopped at the next sweep", err=True
         )
 
@@ -138,9 +139,9 @@ def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> 
         )
         if as_json:
             document = {"worker": worker.key, "keep_until": until.isoformat() if until else None}
-            click.echo(json.dumps(document))
+            echo(json.dumps(document))
         else:
-            click.echo(f"{'dry run: ' if dry_run else ''}{worker.key} {outcome}")
+            echo(f"{'dry run: ' if dry_run else ''}{worker.key} {outcome}")
 
 
 def _workers_of(site: Site, user: str) -> list[Worker]:
@@ -154,11 +155,11 @@ def _groups(site: Site, user: str) -> tuple[str, ...]:
 
 def _show_all(found: Mapping[str, str], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({scope: _document(found[scope]) for scope in sorted(found)}, indent=2))
+        echo(json.dumps({scope: _document(found[scope]) for scope in sorted(found)}, indent=2))
         return
     _show(policies.effective("", (), found), as_json=False)
     for scope in sorted(set(found) - {CLUSTER_SCOPE}):
-        click.echo(f"\n{scope}: {_in_words(found[scope])}")
+        echo(f"\n{scope}: {_in_words(found[scope])}")
 
 
 def _document(text: str) -> object:
@@ -174,10 +175,10 @@ def _show(rows: Sequence[policies.Effective], as_json: bool) -> None:
         document = {
             row.name: {"value": policies.plain(row.name, row.value), "from": row.scope} for row in rows
         }
-        click.echo(json.dumps(document, indent=2))
+        echo(json.dumps(document, indent=2))
         return
     for row in rows:
-        click.echo(f"{row.name:<15} {policies.readable(row.name, row.value):<24} {row.scope}")
+        echo(f"{row.name:<15} {policies.readable(row.name, row.value):<24} {row.scope}")
 
 
 def _in_words(text: str) -> str:
@@ -214,11 +215,11 @@ def set_secret(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
     if not dry_run:
         kept.put(site.aws.client("ssm"), site.cluster, f"hub/{name}", value)
     if as_json:
-        click.echo(json.dumps({"secret": name, "set": not dry_run}))
+        echo(json.dumps({"secret": name, "set": not dry_run}))
     else:
-        click.echo(f"{'dry run: ' if dry_run else ''}{name} of {site.cluster} is set")
+        echo(f"{'dry run: ' if dry_run else ''}{name} of {site.cluster} is set")
     if not dry_run:
-        click.echo("it takes effect when the manager is replaced: run `cloudjhub up`", err=True)
+        echo("it takes effect when the manager is replaced: run `cloudjhub up`", err=True)
 
 
 @secrets.command("list")
@@ -229,12 +230,12 @@ def list_secrets(file: Path, as_json: bool) -> None:
     site = site_of(file)
     dates = kept.dates(site.aws.client("ssm"), site.cluster)
     if as_json:
-        click.echo(json.dumps({name: at.isoformat() for name, at in dates.items()}, indent=2))
+        echo(json.dumps({name: at.isoformat() for name, at in dates.items()}, indent=2))
         return
     for name, at in dates.items():
-        click.echo(f"{at.astimezone():%Y-%m-%d %H:%M}  {name}")
+        echo(f"{at.astimezone():%Y-%m-%d %H:%M}  {name}")
     if not dates:
-        click.echo(f"{site.cluster} has no secrets yet")
+        echo(f"{site.cluster} has no secrets yet")
 
 
 def _value(name: str) -> str:

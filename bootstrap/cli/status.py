@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from bootstrap.aws.site import Site
 from bootstrap.cli.options import Duration, counted, file_option, json_option, site_of
+from bootstrap.cli.terminal import echo, show
 from bootstrap.config.choices import Https
 from bootstrap.errors import Interrupted, NotBuilt, SettingsError, Unhealthy
 from bootstrap.machines.address import public_url
@@ -33,9 +33,9 @@ def status(file: Path, as_json: bool) -> None:
     found = overview(site_of(file), datetime.now(UTC))
     if as_json:
         document = {**asdict(found), "healthy": not found.troubles, "troubles": found.troubles}
-        click.echo(json.dumps(document, indent=2))
+        echo(json.dumps(document, indent=2))
     else:
-        Console(markup=False, highlight=False).print(_table(found))
+        show(_table(found))
     if found.troubles:
         raise Unhealthy("; ".join(found.troubles) + ": run `cloudjhub doctor`, which says how to fix each")
 
@@ -73,12 +73,12 @@ def doctor(file: Path, as_json: bool) -> None:
         require_built(site)
     found = check(site, datetime.now(UTC))
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+        echo(json.dumps([asdict(one) for one in found], indent=2))
     else:
         for one in found:
-            click.echo(f"{'!' if one.wrong else '✓'} {one.topic}")
+            echo(f"{'!' if one.wrong else '✓'} {one.topic}")
             for line in one.wrong:
-                click.echo(f"    {line}")
+                echo(f"    {line}")
     count = sum(len(one.wrong) for one in found)
     if count:
         raise Unhealthy(f"{counted(count, 'problem')}: fix what is listed above")
@@ -93,13 +93,13 @@ def open_(file: Path, only_print: bool) -> None:
     url = public_url(site.settings, site.place())
     pair = pair_of(site) if site.settings.manager.https is Https.SELF_SIGNED else None
     if pair:
-        click.echo(
+        echo(
             "The hub has a self-signed certificate: continue in the browser only if it shows the SHA-256 fingerprint"
             f"\n  {in_pairs(pair.fingerprint)}",
             err=True,
         )
     if only_print or not webbrowser.open(url):
-        click.echo(url)
+        echo(url)
 
 
 def in_pairs(fingerprint: str) -> str:
@@ -153,13 +153,13 @@ def _show(site: Site, wanted: Mapping[str, str], start: datetime, *, follow: boo
     while True:
         found = news(lines(site, wanted, start), seen)
         for line in found:
-            click.echo(in_json(line) if as_json else in_words(line))
+            echo(in_json(line) if as_json else in_words(line))
         if not follow:
             break
         start = max(start, datetime.now(UTC) - OVERLAP)
         time.sleep(POLL_EVERY)
     if not seen:
-        click.echo("nothing was logged in this time", err=True)
+        echo("nothing was logged in this time", err=True)
 
 
 def in_words(line: Line) -> str:
@@ -179,4 +179,4 @@ def _show_console(site: Site, name: str) -> None:
                 f"the machine of {name} is terminated and has no console: the next login launches a new one"
             )
         text = console(site, machine.instance_id)
-        click.echo(text or f"{machine.instance_id} has no console output yet")
+        echo(text or f"{machine.instance_id} has no console output yet")

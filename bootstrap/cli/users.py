@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
+from bootstrap.cli.terminal import echo, show
 from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Authenticator
 from bootstrap.errors import NotBuilt, SettingsError
@@ -70,7 +70,7 @@ def add(
         and site.settings.login.authenticator == Authenticator.NATIVE
         and not dry_run
     ):
-        click.echo("new users sign up with their codes: see `cloudjhub users codes`", err=True)
+        echo("new users sign up with their codes: see `cloudjhub users codes`", err=True)
 
 
 @users.command()
@@ -89,7 +89,7 @@ def remove(names: tuple[str, ...], file: Path, dry_run: bool, as_json: bool) -> 
     )
     _show_changes(before, after, dry_run=dry_run, as_json=as_json)
     if not dry_run and after != before:
-        click.echo("their machines and files are kept: see `cloudjhub workers list`", err=True)
+        echo("their machines and files are kept: see `cloudjhub workers list`", err=True)
 
 
 @users.command("list")
@@ -100,11 +100,11 @@ def list_(file: Path, as_json: bool) -> None:
     site = site_of(file)
     found = rows(kept.read_people(site), store_of(site).all_workers())
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif not found:
-        click.echo("no users yet: add some with `cloudjhub users add NAME`")
+        echo("no users yet: add some with `cloudjhub users add NAME`")
     else:
-        Console(markup=False, highlight=False).print(_table(found))
+        show(_table(found))
 
 
 @users.command()
@@ -127,10 +127,10 @@ def codes(names: tuple[str, ...], file: Path, as_json: bool) -> None:
     key = _sign_up_key(site)
     found = {name: sign_up_code(key, site.cluster, name, people.generation(name)) for name in wanted}
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     for name, code in found.items():
-        click.echo(f"{code}  {name}")
+        echo(f"{code}  {name}")
 
 
 def _sign_up_key(site: Site) -> str:
@@ -189,7 +189,7 @@ def changes(before: People, after: People) -> dict[str, list[str]]:
 def _show_changes(before: People, after: People, *, dry_run: bool, as_json: bool) -> None:
     made = changes(before, after)
     if as_json:
-        click.echo(json.dumps(made, indent=2, ensure_ascii=False))
+        echo(json.dumps(made, indent=2, ensure_ascii=False))
         return
     prefix = "dry run: " if dry_run else ""
     texts = {
@@ -200,7 +200,7 @@ def _show_changes(before: People, after: People, *, dry_run: bool, as_json: bool
     }
     lines = [texts[kind].format(name) for kind, names in made.items() for name in names]
     for line in lines or ["nothing to change"]:
-        click.echo(prefix + line)
+        echo(prefix + line)
 
 
 def _table(found: list[dict[str, Any]]) -> Table:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from bootstrap.cli.options import counted, dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
+from bootstrap.cli.terminal import echo, show
 from bootstrap.errors import Refused
 from bootstrap.operations.workers import renewal
 from bootstrap.operations.workers.listing import ListedWorker, chosen, listed_workers, store_of
@@ -43,11 +43,11 @@ def list_(file: Path, as_json: bool) -> None:
     now = utc_now()
     found = listed_workers(site_of(file), now, with_costs=True)
     if as_json:
-        click.echo(json.dumps([as_document(one, now) for one in found], indent=2))
+        echo(json.dumps([as_document(one, now) for one in found], indent=2))
     elif not found:
-        click.echo("no user has logged in yet")
+        echo("no user has logged in yet")
     else:
-        Console(markup=False, highlight=False).print(_table(found, now))
+        show(_table(found, now))
 
 
 @workers.command()
@@ -74,7 +74,7 @@ def stop(
         else:
             ask_to_stop(site, wanted, utc_now())
     if as_json:
-        click.echo(json.dumps(_rows(wanted), indent=2))
+        echo(json.dumps(_rows(wanted), indent=2))
 
 
 @workers.command()
@@ -99,7 +99,7 @@ def terminate(
             terminate_machines(site, wanted, utc_now, reporter.report_for("workers"), with_home=with_home)
             reporter.done("workers")
     if as_json:
-        click.echo(json.dumps(_rows(wanted), indent=2))
+        echo(json.dumps(_rows(wanted), indent=2))
 
 
 @workers.command()
@@ -116,9 +116,9 @@ def keep(name: str, until: str, file: Path, dry_run: bool, as_json: bool) -> Non
         keep_worker(store_of(site), name, when, utc_now)
     outcome = f"is kept running until {local_time(when)}" if when else "is no longer kept running"
     if as_json:
-        click.echo(json.dumps({"worker": name, "keep_until": _iso(when)}))
+        echo(json.dumps({"worker": name, "keep_until": _iso(when)}))
     else:
-        click.echo(f"{'dry run: ' if dry_run else ''}{name} {outcome}")
+        echo(f"{'dry run: ' if dry_run else ''}{name} {outcome}")
 
 
 @workers.command()
@@ -136,9 +136,9 @@ def renew(file: Path, as_json: bool, dry_run: bool) -> None:
             reporter.done("workers")
     if as_json:
         rows = {one.key: {"instance": one.instance_id, "becomes": one.verdict.name} for one in done}
-        click.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
     else:
-        click.echo(renewal.summary(done) or "every worker has the current image")
+        echo(renewal.summary(done) or "every worker has the current image")
 
 
 def local_time(when: datetime) -> str:
@@ -168,11 +168,11 @@ def _is_shown(
 ) -> bool:
     """Prints what will be done; True if nothing is left to do."""
     if not wanted and not as_json:
-        click.echo(f"nothing to {what}")
+        echo(f"nothing to {what}")
     for one in wanted if not as_json else ():
         home = _about_home(one, with_home=with_home) if what == "terminate" else ""
         machine = f"{one.key} ({one.instance_id or 'gone'}, {one.state})"
-        click.echo(f"{'would ' if dry_run else ''}{what} {machine}{home}")
+        echo(f"{'would ' if dry_run else ''}{what} {machine}{home}")
     return dry_run or not wanted
 
 

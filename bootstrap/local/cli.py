@@ -13,10 +13,10 @@ from types import FrameType
 
 import boto3
 import click
-from rich.console import Console
 
 from bootstrap.aws.waiting import polls
 from bootstrap.cli.options import Command, Duration, NameValue, json_option
+from bootstrap.cli.terminal import SafeConsole, echo
 from bootstrap.config.values import duration_text
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
 from bootstrap.local import environment, processes, status, view
@@ -99,7 +99,7 @@ def up(
     environment.adopt(settings)
     if detach:
         _start_detached(settings)
-        click.echo(status.ready_text(settings, as_json=as_json))
+        echo(status.ready_text(settings, as_json=as_json))
     else:
         _run(settings, as_json=as_json)
 
@@ -117,7 +117,7 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
     """Run in the foreground until Ctrl-C or SIGTERM, then end cleanly."""
     logging.basicConfig(filename=settings.state_dir / "supervisor.log", level=logging.INFO)
     quiet = as_json or not sys.stdout.isatty()
-    supervisor = Supervisor(settings, Console(quiet=as_json))
+    supervisor = Supervisor(settings, SafeConsole(quiet=as_json))
     ended = threading.Event()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
@@ -130,14 +130,14 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
     signal.signal(signal.SIGINT, ask)
     try:
         supervisor.up()
-        click.echo(status.ready_text(settings, as_json=as_json))
+        echo(status.ready_text(settings, as_json=as_json))
         if quiet:
             supervisor.watch(ended)
         else:
             view.follow(settings, lambda: supervisor.watch(ended), ended)
     except KeyboardInterrupt:
         if not as_json:
-            click.echo("\nstopping the local cloud; the users' files are kept")
+            echo("\nstopping the local cloud; the users' files are kept")
     finally:
         ended.set()  # a signal from here on must not interrupt the ending
         supervisor.down()
@@ -184,15 +184,15 @@ def down(state_dir: Path) -> None:
     left = processes.end_leftovers(state_dir)
     running_file(state_dir).unlink(missing_ok=True)
     if supervisor is not None and not in_order:
-        click.echo(
+        echo(
             f"the local cloud in {state_dir} did not stop within {ENDS_WITHIN:.0f} s and was killed; its files are kept"
         )
     elif supervisor is not None:
-        click.echo(f"the local cloud in {state_dir} has stopped; its files are kept")
+        echo(f"the local cloud in {state_dir} has stopped; its files are kept")
     elif left:
-        click.echo(f"ended {left} processes left by a crash")
+        echo(f"ended {left} processes left by a crash")
     else:
-        click.echo(f"no local cloud runs in {state_dir}")
+        echo(f"no local cloud runs in {state_dir}")
 
 
 @local.command("status")
@@ -202,7 +202,7 @@ def show_status(state_dir: Path, as_json: bool) -> None:
     """Show the workers: start, idle time, last decision and its reason."""
     settings = _running_settings(state_dir)
     if as_json:
-        click.echo(json.dumps(status.snapshot(settings), indent=2))
+        echo(json.dumps(status.snapshot(settings), indent=2))
     else:
         view.show(settings)
 
@@ -219,13 +219,13 @@ def logs(state_dir: Path, part: str, lines: int) -> None:
         raise SettingsError(f"there is no log of {part!r}; the logs are {', '.join([*found, FUNCTIONS])}")
     for name, log in found.items():
         if part in {"", name}:
-            click.echo(click.style(f"== {name}: {log}", bold=True))
-            click.echo(processes.tail(log, lines))
+            echo(f"== {name}: {log}", bold=True)
+            echo(processes.tail(log, lines))
     # The emulator keeps the functions' logs only while it runs.
     if part == FUNCTIONS or (not part and status.is_ready(state_dir)):
         _running_settings(state_dir)
-        click.echo(click.style(f"== {FUNCTIONS}", bold=True))
-        click.echo("\n".join(function_log_lines(boto3.client("logs"), datetime.now(UTC), lines)))
+        echo(f"== {FUNCTIONS}", bold=True)
+        echo("\n".join(function_log_lines(boto3.client("logs"), datetime.now(UTC), lines)))
 
 
 @local.command()
@@ -235,7 +235,7 @@ def logs(state_dir: Path, part: str, lines: int) -> None:
 def fault(state_dir: Path, name: str, switch: str) -> None:
     """Switch the fault NAME on or off."""
     environment.set_fault(_running_settings(state_dir), name, on=switch == "on")
-    click.echo(f"{name} is {switch}")
+    echo(f"{name} is {switch}")
 
 
 def _running_settings(state_dir: Path) -> LocalSettings:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bootstrap.cli.terminal import SafeConsole
 from bootstrap.errors import NotRunning
 from bootstrap.local import status
 from bootstrap.local.settings import LocalSettings
@@ -23,12 +24,12 @@ COLOURS = {"running": "green", "pending": "yellow", "stopping": "yellow", "stopp
 
 def show(settings: LocalSettings) -> None:
     """Print the view once."""
-    Console().print(render(status.snapshot(settings), datetime.now(UTC)))
+    SafeConsole().print(render(status.snapshot(settings), datetime.now(UTC)))
 
 
 def follow(settings: LocalSettings, watch: Callable[[], None], until: threading.Event) -> None:
     """Refresh the view while `watch` runs; ends when it does, with its error if it has one."""
-    with ThreadPoolExecutor(1) as pool, Live(console=Console(), auto_refresh=False) as live:
+    with ThreadPoolExecutor(1) as pool, Live(console=SafeConsole(), auto_refresh=False) as live:
         watching = pool.submit(watch)
         try:
             while not watching.done():

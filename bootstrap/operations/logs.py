@@ -1,6 +1,5 @@
 """The logs of manager and functions, from CloudWatch Logs; a worker's console, from EC2."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from bootstrap.aws import instances, names
 from bootstrap.aws.errors import ignore_missing
 from bootstrap.aws.site import Site
 from bootstrap.errors import SettingsError
+from lifecycle_app.printable import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
@@ -21,7 +21,6 @@ LIFECYCLE = "lifecycle"
 """All functions."""
 LONGEST = 2000
 """The most lines at once; the newest are shown."""
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +92,4 @@ def news(found: Sequence[Line], seen: set[str]) -> list[Line]:
 
 def console(site: Site, instance_id: str) -> str:
     """The console output of an instance, as new as its instance type allows; "" while there is none."""
-    return printable(instances.console(site.aws, instance_id))
-
-
-def printable(text: str) -> str:
-    """Without what would control the operator's terminal: users have their instances' consoles in their power."""
-    plain = COLOURS.sub("", text.replace("\r\n", "\n"))
-    return "".join(char for char in plain if char.isprintable() or char in "\n\t")
+    return instances.console(site.aws, instance_id)

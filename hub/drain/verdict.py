@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lifecycle_app.contract import Drain, Level
+from lifecycle_app.printable import printable
 
 # What of a worker's report is kept as evidence.
 FIGURES = ("busy_kernels", "busy_terminals", "cpu_percent", "level")
@@ -235,7 +236,9 @@ def _evidence(reported: Mapping[str, Any], times: Mapping[str, datetime]) -> dic
     """What goes into the history. A user can make a worker report anything, so the size is limited."""
     details = reported.get("details")
     texts = (
-        [one[:LONGEST_DETAIL] for one in details if isinstance(one, str)] if isinstance(details, list) else []
+        [printable(one[:LONGEST_DETAIL]) for one in details if isinstance(one, str)]
+        if isinstance(details, list)
+        else []
     )
     kept = {name: reported[name] for name in FIGURES if _is_figure(reported.get(name))}
     seconds = {name: at.timestamp() for name, at in times.items()}

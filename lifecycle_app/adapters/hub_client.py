@@ -18,6 +18,7 @@ from lifecycle_app.contract import Drain, DrainRequest, Level
 from lifecycle_app.errors import HubAnswerOdd, HubUnreachable
 from lifecycle_app.model.transitions import LEASE
 from lifecycle_app.model.worker import Worker, worker_key
+from lifecycle_app.printable import printable, printable_values
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 15
@@ -110,7 +111,8 @@ class HubClient:
             raise HubAnswerOdd(f"drain of {worker.key}: the answer is about something else: {_short(about)}")
         if not isinstance(drained, bool) or not isinstance(reason, str) or not isinstance(evidence, Mapping):
             raise HubAnswerOdd(f"drain of {worker.key}: {_short(answer)}")
-        return DrainAnswer(drained, _line(reason), {k: v for k, v in evidence.items() if _is_plain(v)})
+        kept = {_line(name): printable_values(one) for name, one in evidence.items() if _is_plain(one)}
+        return DrainAnswer(drained, _line(reason), kept)
 
     def active_users(self) -> list[HubUser]:
         """All users with a server that runs or starts, page by page."""
@@ -248,9 +250,8 @@ def _is_plain(thing: object) -> bool:
 
 
 def _line(text: str) -> str:
-    """The text as one line of limited length that can be encoded."""
-    kept = " ".join(text[: 2 * LONGEST_REASON].split())[:LONGEST_REASON]
-    return kept.encode(errors="replace").decode()
+    """The text as one printable line of limited length."""
+    return " ".join(printable(text[: 2 * LONGEST_REASON]).split())[:LONGEST_REASON]
 
 
 def _short(thing: object) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lifecycle_app.model.messages import Message, Part, parts
+from lifecycle_app.printable import printable_values
 
 
 class Kind(StrEnum):
@@ -29,7 +30,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One entry of a worker's history. `evidence` is what JSON can hold."""
+    """One entry of a worker's history. `evidence` is what JSON can hold, with printable texts."""
 
     key: str
     at: datetime
@@ -45,6 +46,7 @@ class Entry:
     def __post_init__(self) -> None:
         if self.at.utcoffset() != timedelta(0):
             raise ValueError(f"history of {self.key}: not an aware UTC time: {self.at!r}")
+        object.__setattr__(self, "evidence", printable_values(self.evidence))
 
     @property
     def sort_key(self) -> str:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from string import Formatter
 from typing import Any
 
+from lifecycle_app.printable import printable
+
 Value = str | float | datetime | timedelta | bool
 
 TEXT = "text"
@@ -90,10 +92,14 @@ IN_SECONDS_BELOW = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A code and its values. Falsy where there is nothing to say."""
+    """A code and its values, with printable texts. Falsy where there is nothing to say."""
 
     code: str = TEXT
     values: Mapping[str, Value] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        shown = {name: printable(one) if isinstance(one, str) else one for name, one in self.values.items()}
+        object.__setattr__(self, "values", shown)
 
     def __bool__(self) -> bool:
         return self != NOTHING

@@ -11,8 +11,9 @@ from botocore.paginate import Paginator
 
 from bootstrap.cli.status import logs
 from bootstrap.errors import Interrupted, SettingsError
-from bootstrap.operations.logs import Line, groups, lines, news, printable
+from bootstrap.operations.logs import Line, groups, lines, news
 from lifecycle_app.model.worker import State
+from lifecycle_app.printable import printable
 from tests.bootstrap.clusters import REGION, Built, built
 
 

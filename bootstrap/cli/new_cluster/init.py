@@ -21,6 +21,7 @@ from bootstrap.cli.new_cluster.questions import (
     questions,
 )
 from bootstrap.cli.options import NameValue, counted, file_option, yes_option
+from bootstrap.cli.terminal import echo
 from bootstrap.cluster import users as kept
 from bootstrap.config.document import WrongSetting
 from bootstrap.config.reading import settings_in
@@ -164,7 +165,7 @@ def _give_options(answers: Answers, given: tuple[tuple[str, str], ...], *, yes: 
 
 def _ask(question: Question, answers: Answers, file: Path) -> Any:
     for line in question.hint(answers):
-        click.secho(f"  {line}", dim=True)
+        echo(f"  {line}", dim=True)
     default = question.default(answers)
 
     def checked(given: Any) -> Any:
@@ -244,10 +245,10 @@ def _region() -> str:
 
 def _report(file: Path, settings: ClusterSettings, people: People, notes: list[str]) -> None:
     users = settings.login.users_file
-    click.echo(f"wrote {file}, and {users} with {counted(len(people.users), 'user')}")
+    echo(f"wrote {file}, and {users} with {counted(len(people.users), 'user')}")
     for note in notes:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
     if not people.admins:
-        click.echo(f"note: no user is an administrator: write `admin` after a name in {users}")
+        echo(f"note: no user is an administrator: write `admin` after a name in {users}")
     option = "" if file.name == "cluster.yaml" and file.parent == Path() else f" --file {file}"
-    click.echo(f"next: cloudjhub plan{option}")
+    echo(f"next: cloudjhub plan{option}")

@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.machines.manager import system
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
+from lifecycle_app.printable import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -60,7 +61,7 @@ def entry_of(line: Mapping[str, Any]) -> Iterator[Entry]:
     """The entry in a line of `journalctl --output=json`; several where it is longer than CloudWatch accepts."""
     who = str(line.get("UNIT") or line.get("_SYSTEMD_UNIT") or line.get("SYSLOG_IDENTIFIER") or "manager")
     at, cursor = int(line["__REALTIME_TIMESTAMP"]) // 1000, str(line["__CURSOR"])
-    text = f"{who.removesuffix('.service')}: {_message(line.get('MESSAGE'))}"
+    text = printable(f"{who.removesuffix('.service')}: {_message(line.get('MESSAGE'))}")
     for part in _parts(text):
         yield Entry(at, part, cursor)
 

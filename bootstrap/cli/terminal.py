@@ -1,0 +1,33 @@
+"""What commands print, and nothing else in them prints: whatever a text holds, it cannot control the terminal.
+
+The colours are ours: rich and click make them of styles, apart from the text.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from lifecycle_app.printable import printable
+
+
+def echo(text: str, *, err: bool = False, **style: Any) -> None:
+    """Print a line or more, in click's style if one is given."""
+    shown = printable(text)
+    click.echo(click.style(shown, **style) if style else shown, err=err)
+
+
+def show(table: RenderableType) -> None:
+    """Print a table."""
+    SafeConsole(markup=False, highlight=False).print(table)
+
+
+class SafeConsole(Console):
+    """rich's console, which prints printable text and its own styles and movements of the cursor only."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The parts of what is printed; those that move the cursor are rich's."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text), style, control)
