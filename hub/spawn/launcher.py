@@ -18,6 +18,7 @@ from hub.errors import (
     QuotaReached,
     StartError,
 )
+from hub.spawn.planning import Known
 from lifecycle_app.adapters.aws import code_of, split_refused
 
 if TYPE_CHECKING:
@@ -72,6 +73,24 @@ MESSAGES: Mapping[str, tuple[type[StartError], str]] = {
     "IncorrectInstanceState": (NotStartable, "Your machine cannot be started in its present state."),
     "InvalidInstanceID.NotFound": (InstanceGone, "Your machine no longer exists at AWS."),
 }
+ENDED: Mapping[str, tuple[type[StartError], str]] = {
+    "Server.InsufficientInstanceCapacity": MESSAGES["InsufficientInstanceCapacity"],
+    "Client.VolumeLimitExceeded": (
+        QuotaReached,
+        "The AWS account's quota of disk space is used up. Tell your administrator: AWS raises it on request.",
+    ),
+    "Client.InvalidKMSKey": (
+        CloudRefused,
+        "AWS cannot use the key that encrypts your machine's disks. Your files are safe. Tell your administrator.",
+    ),
+    "Client.InternalError": (
+        CloudRefused,
+        "AWS could not give your machine its disks; most often it may not use the key that encrypts them. "
+        "Tell your administrator.",
+    ),
+}
+"""EC2 accepts a launch or a start and ends it, for these reasons, which another try does not change. By the beginning
+of StateReason's code: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +219,16 @@ class Launcher:
                 outcomes.update(await self._start_batch(part, has_turn=False))
             return outcomes
         return dict.fromkeys(ids)
+
+
+def end_error(known: Known, name: str) -> StartError | None:
+    """The error, with the message for the user, where EC2 ended an instance for a reason that stays; else None."""
+    found = next((ENDED[code] for code in ENDED if known.reason.startswith(code)), None)
+    if found is None:
+        return None
+    log.error("%s cannot be started: EC2 ended %s: %s", name, known.instance_id, known.reason)
+    kind, message = found
+    return kind(message)
 
 
 def start_error(error: ClientError, name: str) -> StartError:

@@ -44,6 +44,8 @@ class Known:
     volumes: frozenset[str] = frozenset()
     is_fresh: bool = False
     """Has EC2 just accepted its start or launch?"""
+    reason: str = ""
+    """EC2's code for why it is in its state, like `Client.InternalError`; "" where none is known."""
 
 
 def next_step(worker: Worker | None, now: datetime) -> Step:
@@ -142,4 +144,5 @@ def known_from(instance: Mapping[str, Any]) -> Known:
             for disk in instance.get("BlockDeviceMappings", [])
             if "Ebs" in disk and disk["Ebs"].get("Status") not in ("detaching", "detached")
         ),
+        reason=instance.get("StateReason", {}).get("Code", ""),
     )

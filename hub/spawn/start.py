@@ -12,6 +12,7 @@ from jupyterhub.spawner import SpawnException
 from hub.clients.workers import server_url
 from hub.config.settings import WORKER_PORT
 from hub.errors import StartError, StopNotSent
+from hub.spawn.launcher import end_error
 from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Known, Step, is_gone, step_for
 
@@ -193,6 +194,8 @@ class Start:
                 case Answer.TIMED_OUT:
                     await self._give_up(known)
                 case Known() as described:
+                    if refusal := end_error(described, self._spawner.key):
+                        raise refusal
                     self.say("Your machine is not running after all. Starting it again")
         if self._silences:
             raise StartError(self._no_answer())

@@ -124,3 +124,11 @@ async def test_home_that_this_very_instance_uses_already_is_attached(volumes: li
     ]
     await instances(ec2).attach_home("vol-1", mine)
     assert ec2.count("AttachVolume") == tries
+
+
+async def test_why_ec2_ended_an_instance_is_known() -> None:
+    ec2 = FakeEC2()
+    one, other = launch(ec2, "ada", "terminated"), launch(ec2, "bob", "running")
+    ec2.instances[one]["StateReason"] = {"Code": "Client.InternalError", "Message": "Client error on launch"}
+    found = await asyncio.gather(*(instances(ec2).describe(each) for each in (one, other)))
+    assert [known.reason for known in found] == ["Client.InternalError", ""]

@@ -710,6 +710,29 @@ async def test_a_machine_that_goes_down_each_time_is_tried_so_often(
     assert (steps.BOOTING, "Your machine is not running after all. Starting it again") in await told(case)
 
 
+@pytest.mark.parametrize("state", [State.TERMINATED, State.STOPPED])
+@pytest.mark.parametrize(
+    ("reason", "label", "message"),
+    [
+        ("Client.InternalError", "refused", "most often it may not use the key that encrypts them"),
+        ("Client.InvalidKMSKey.InvalidState", "refused", "cannot use the key that encrypts"),
+        ("Client.VolumeLimitExceeded", "quota", "quota of disk space"),
+        ("Server.InsufficientInstanceCapacity", "capacity", "Try again in a few minutes"),
+    ],
+)
+async def test_a_machine_that_ec2_ends_for_a_reason_that_stays_is_not_started_again(
+    cases: Cases, monkeypatch: pytest.MonkeyPatch, state: State, reason: str, label: str, message: str
+) -> None:
+    monkeypatch.setattr("hub.spawn.start.CHECK_EVERY", timedelta(0))
+    case = cases(*[FRESH] * MOST_ATTEMPTS, answer=False)
+    case.protocol.looks = [replace(FRESH, state=state, reason=reason)]
+    case.reader.workers["ada"] = worker(state=state, state_at=NOON + MINUTE)
+    with pytest.raises(StartFailed, match=message) as failed:
+        await case.spawner.start()
+    assert failed.value.reason == label
+    assert len(case.protocol.looked) == 1
+
+
 def watching(case: Case, known: Known, seen: Known | None) -> tuple[list[tuple[str, str]], Any]:
     """The looks at EC2 that a watch takes, and the watch, which ends by an answer after the first look."""
     looks: list[tuple[str, str]] = []

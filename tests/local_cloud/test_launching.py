@@ -203,3 +203,32 @@ def test_a_network_interface_that_was_there_before_outlasts_its_instance(cloud: 
         ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
         cloud.await_state(instance["InstanceId"], "terminated")
     ec2.delete_network_interface(NetworkInterfaceId=made["NetworkInterfaceId"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("late-capacity", "Server.InsufficientInstanceCapacity"),
+        ("disk-key", "Client.InvalidKMSKey.InvalidState"),
+        ("disk-error", "Client.InternalError"),
+    ],
+)
+def test_ec2_ends_what_it_has_accepted(cloud: CloudProcess, fault: str, code: str) -> None:
+    """A new instance is terminated, one that has run before is stopped again."""
+    ec2 = cloud.client("ec2")
+    known = cloud.run()["InstanceId"]
+    cloud.await_state(known, "running")
+    ec2.stop_instances(InstanceIds=[known])
+    cloud.await_state(known, "stopped")
+    cloud.fault(fault, True)
+    try:
+        new = cloud.run()["InstanceId"]
+        ec2.start_instances(InstanceIds=[known])
+        cloud.await_state(new, "terminated")
+        cloud.await_state(known, "stopped")
+    finally:
+        cloud.fault(fault, False)
+    for instance_id in (new, known):
+        assert cloud.described(instance_id)["StateReason"]["Code"] == code
+    ec2.start_instances(InstanceIds=[known])
+    cloud.await_state(known, "running")

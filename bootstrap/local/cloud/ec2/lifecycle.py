@@ -34,6 +34,15 @@ ROOT_SIZE = 8
 
 WAIT_FOR_PROCESSES = 0.05
 LONGEST_WAIT = 1.0
+ENDED = {
+    name: Reason(code, f"{code}: {message}")
+    for name, code, message in (
+        ("late-capacity", "Server.InsufficientInstanceCapacity", "Insufficient capacity to launch instance"),
+        ("disk-key", "Client.InvalidKMSKey.InvalidState", "The KMS key provided is in an incorrect state"),
+        ("disk-error", "Client.InternalError", "Client error on launch"),
+    )
+}
+"""By fault: why an instance ends whose launch or start was accepted. A new one is terminated, another stopped again."""
 
 
 @dataclass(slots=True)
@@ -123,7 +132,12 @@ class Lifecycle:
 
     def _complete(self, machine: Machine) -> None:
         log.info("instance %s: leaves %s", machine.instance_id, machine.state)
-        if machine.state is State.PENDING:
+        ended = next((reason for name, reason in ENDED.items() if self.faults.is_on(name)), None)
+        if machine.state is State.PENDING and ended and machine.has_run:
+            self.machines.enter(machine, State.STOPPED, ended)
+        elif machine.state is State.PENDING and ended:
+            self.terminate(machine, ended)
+        elif machine.state is State.PENDING:
             self.machines.enter(machine, State.RUNNING, NONE)
             machine.has_run = True
             machine.is_dead = self.faults.is_on("dead-instance")
