@@ -8,7 +8,7 @@ from bootstrap.cluster.templates.parts import (
     Resource,
     Template,
     cluster_tags,
-    filled_in,
+    constant_parts,
     ref,
     resource,
     template,
@@ -18,8 +18,8 @@ from bootstrap.cluster.templates.parts import (
 def data_template(cluster: str, bucket: str) -> Template:
     """The template of what a cluster keeps, `bucket` being its bucket's name. Outputs: Bucket, LogGroup."""
     tables = {name: names.table(cluster, name) for name in names.TABLES}
-    return filled_in(
-        "data.yaml", cluster=cluster, bucket=bucket, log_group=names.log_group(cluster), **tables
+    return constant_parts(
+        "data", cluster=cluster, bucket=bucket, log_group=names.log_group(cluster), **tables
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from bootstrap.cluster.templates.parts import Resource, Template, filled_in, network_tags, ref, resource
+from bootstrap.cluster.templates.parts import Resource, Template, constant_parts, network_tags, ref, resource
 from bootstrap.config.choices import Egress
 
 HUB_PORT, WORKER_PORT = 8081, 8888
@@ -41,7 +41,7 @@ def network_template(network: str, cidr: IPv4Network, zones: Sequence[str], egre
 
     With egress `manager`, the workers' route table has no way out until a cluster's place gives it one.
     """
-    made = filled_in("network.yaml", network=network, cidr=str(cidr), egress=str(egress))
+    made = constant_parts("network", network=network, cidr=str(cidr), egress=str(egress))
     resources, outputs = made["Resources"], made["Outputs"]
     if egress is not Egress.NAT_GATEWAY:
         del resources["Nat"], resources["NatAddress"], resources["WorkerDefault"]

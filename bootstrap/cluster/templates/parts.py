@@ -1,12 +1,9 @@
 """What the templates are put together from."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from string import Template as Text
 from typing import Any
 
-import yaml
-
+from bootstrap.cluster.documents import filled_in
 from lifecycle_app.contract import TAG_CLUSTER, TAG_NAME
 
 TEMPLATE_VERSION = "2010-09-09"
@@ -29,25 +26,9 @@ def template(description: str, resources: dict[str, Resource], outputs: dict[str
     )
 
 
-def filled_in(file: str, **values: object) -> Template:
-    """The template in a YAML file of this folder, with `$name` replaced in its texts. Raises KeyError for others."""
-    document = yaml.safe_load((Path(__file__).parent / file).read_text(encoding="utf-8"))
-    return dict(_filled_in(document, values))
-
-
-def _filled_in(part: Any, values: Mapping[str, object]) -> Any:
-    """A text that is nothing but `$name` becomes that very value, a number for example."""
-    match part:
-        case str() if part[:1] == "$" and part[1:].isidentifier():
-            return values[part[1:]]
-        case str():
-            return Text(part).substitute(values)
-        case dict():
-            return {key: _filled_in(one, values) for key, one in part.items()}
-        case list():
-            return [_filled_in(one, values) for one in part]
-        case _:
-            return part
+def constant_parts(name: str, **values: object) -> Template:
+    """The template in `<name>.yaml`, with these values in it."""
+    return filled_in(Path(__file__).with_name(f"{name}.yaml"), **values)
 
 
 def resource(kind: str, **properties: Any) -> Resource:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from bootstrap.cluster.templates.network import ANYWHERE, HUB_PORT, WORKER_PORT
-from bootstrap.cluster.templates.parts import Resource, Template, attribute, filled_in, resource
+from bootstrap.cluster.templates.parts import Resource, Template, attribute, constant_parts, resource
 
 FORWARDING = ("WorkerDefault", "ForwardedFromWorkers")
 """What is there only while the manager forwards the workers' traffic."""
@@ -30,7 +30,7 @@ def place_template(position: Position) -> Template:
 
     Outputs: PublicGroup, ManagerGroup, WorkerGroup, ManagerInterface, ManagerAddress (private) and PublicAddress.
     """
-    place = filled_in("place.yaml", **asdict(position), hub_port=HUB_PORT, worker_port=WORKER_PORT)
+    place = constant_parts("place", **asdict(position), hub_port=HUB_PORT, worker_port=WORKER_PORT)
     interface = place["Resources"]["ManagerInterface"]["Properties"]
     interface["SourceDestCheck"] = not position.forwards_for
     if not position.private_address:
