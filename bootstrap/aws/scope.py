@@ -6,12 +6,22 @@ from bootstrap.aws import names
 from lifecycle_app.contract import CLUSTER_NAME, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The TXT record by which Let's Encrypt validates a domain with its wildcard, and the id of its hosted zone."""
+
+    zone_id: str
+    record: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """The cluster a policy is for.
 
     Account and region may be "*": a role reaches its own account only, and the names hold the cluster. Subnets,
     security groups and images (ids) narrow what the hub may launch; left empty, the account's own are allowed.
+    `challenge` is the one DNS record that the manager may change. An operator may change those of `domain`, in hosted
+    zones with these ids, or in any.
     """
 
     cluster: str
@@ -22,6 +32,9 @@ class Scope:
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    challenge: Challenge | None = None
+    domain: str = ""
+    zones: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not CLUSTER_NAME.match(self.cluster):
@@ -40,6 +53,10 @@ class Scope:
     def public_arn(self, resource: str) -> str:
         """The ARN of an EC2 image, which names no account."""
         return f"arn:{self.partition}:ec2:{self.region}::{resource}"
+
+    def zone_arn(self, zone_id: str) -> str:
+        """The ARN of a hosted zone: Route 53's name neither region nor account."""
+        return f"arn:{self.partition}:route53:::hostedzone/{zone_id}"
 
     def table(self, name: str) -> str:
         """The ARN of one of the cluster's tables."""

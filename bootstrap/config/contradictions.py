@@ -99,6 +99,14 @@ def _manager(manager: Manager) -> Iterator[Contradiction]:
             ("manager", "https"),
             f"Let's Encrypt certifies names only: set manager.domain, or https to {Https.SELF_SIGNED}",
         )
+    for name in ("hosted_zone", "acme_zone"):
+        if getattr(manager, name) and not is_public_name(manager.domain):
+            yield ("manager", name), "is for a domain: set manager.domain, or remove this line"
+    if manager.acme_zone and manager.https is not Https.LETS_ENCRYPT:
+        yield (
+            ("manager", "acme_zone"),
+            f"is for Let's Encrypt: set https to {Https.LETS_ENCRYPT}, or remove it",
+        )
     if manager.subdomains and (not manager.domain or _is_address(manager.domain)):
         yield ("manager", "subdomains"), "needs a domain with a wildcard DNS record: set manager.domain"
 
@@ -134,7 +142,7 @@ def is_loopback(domain: str) -> bool:
 
 def is_public_name(domain: str) -> bool:
     """A name that the DNS of the internet can have."""
-    return "." in domain and not _is_address(domain)
+    return "." in domain and not domain.endswith(".localhost") and not _is_address(domain)
 
 
 def _is_address(domain: str) -> bool:

@@ -20,6 +20,7 @@ from bootstrap.config.values import (
     Address,
     AddressRange,
     BaseSystem,
+    ChosenZone,
     ClusterName,
     Disk,
     Domain,
@@ -27,6 +28,7 @@ from bootstrap.config.values import (
     Email,
     File,
     Flag,
+    HostedZone,
     Image,
     InstanceType,
     Listed,
@@ -126,6 +128,10 @@ class Manager:
 
     domain: Annotated[Domain, _example("hub.example.org")] = ""
     """the hub's name in the DNS; without it the manager's address"""
+    hosted_zone: Annotated[ChosenZone, _example("Z0123456789ABC")] = ""
+    """Route 53's zone of the domain, where several have its name; none: you make its records"""
+    acme_zone: Annotated[HostedZone, _example("Z0123456789ABC")] = ""
+    """Route 53's zone that you delegate _acme-challenge.<domain> to, if the domain's is elsewhere"""
     https: Annotated[Https, SHOWN] = Https.SELF_SIGNED
     """lets-encrypt (needs a domain), own-certificate or self-signed"""
     email: Annotated[Email, _example("you@example.org")] = ""

@@ -240,6 +240,14 @@ Domain = Annotated[
         "the hub's name in the DNS in lower case, like hub.example.org",
     ),
 ]
+HostedZone = Annotated[str, _like(r"[A-Z0-9]{1,32}", "a hosted zone's id, like Z0123456789ABC")]
+ChosenZone = Annotated[
+    str,
+    _like(
+        r"none|[A-Z0-9]{1,32}",
+        "none, or the id of the hosted zone with the domain, like Z0123456789ABC",
+    ),
+]
 Schedule = Annotated[
     str,
     _like(

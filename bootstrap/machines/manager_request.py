@@ -6,10 +6,12 @@ No secret is in its user data: whoever may describe the instance can read that.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from bootstrap.aws import names
+from bootstrap.aws.scope import Challenge
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
@@ -43,10 +45,12 @@ def manager_config(
     bundle: str,
     state_volume: str,
     secret_versions: Mapping[str, int],
+    challenge: Challenge | None = None,
 ) -> ManagerConfig:
     """The configuration of the cluster's manager.
 
-    `place`: outputs of the place stack; `bundle`: the bundle's key; `secret_versions` of the authenticator's secrets.
+    `place`: outputs of the place stack; `bundle`: the bundle's key; `secret_versions` of the authenticator's secrets;
+    `challenge`: the record by which its certificate is validated.
     """
     manager, ours = settings.manager, settings.network
     return ManagerConfig(
@@ -62,6 +66,7 @@ def manager_config(
         https=manager.https,
         email=manager.email,
         subdomains=manager.subdomains,
+        acme_dns=asdict(challenge) if challenge else None,
         nat_range=str(ours.cidr) if ours.is_ours and ours.egress is Egress.MANAGER else "",
         workers={
             **hub_settings("workers", settings.workers),

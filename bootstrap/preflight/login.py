@@ -1,17 +1,19 @@
 """Will users be able to log in? Checks their list, the authenticator's secret, the domain and its certificate."""
 
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from bootstrap.aws import names, secrets
 from bootstrap.aws.site import Site
+from bootstrap.cluster.dns import records as dns
+from bootstrap.cluster.dns.resolving import addresses
 from bootstrap.cluster.users import first_people, read_people
-from bootstrap.config.choices import Https
-from bootstrap.errors import NotBuilt, SettingsError
+from bootstrap.errors import NotBuilt, Refused, SettingsError
 from bootstrap.machines import tls
 from bootstrap.preflight.problem import Problem, warning
 from hub.config.authenticators import secrets_of
+
+UNKNOWN = "neither browsers nor Let's Encrypt find the hub"
 
 
 def problems(site: Site) -> Iterator[Problem]:
@@ -23,11 +25,8 @@ def problems(site: Site) -> Iterator[Problem]:
         yield Problem(
             f"the authenticator {login.authenticator} has no {secret} yet: run `cloudjhub secrets set {secret}`"
         )
-    manager = settings.manager
-    if manager.https is Https.LETS_ENCRYPT:
-        address = site.outputs(names.stack(site.cluster, "place")).get("PublicAddress", "")
-        yield from judge_domain(manager.domain, _addresses(manager.domain), address)
     yield from _certificate(site)
+    yield from _domain(site)
 
 
 def judge_domain(domain: str, found: set[str], address: str) -> list[Problem]:
@@ -36,15 +35,10 @@ def judge_domain(domain: str, found: set[str], address: str) -> list[Problem]:
         return []
     if address:
         now = f"to {', '.join(sorted(found))}" if found else "nowhere"
-        return [
-            warning(
-                f"{domain} points {now}: point its A record to {address}, or Let's Encrypt will not certify it"
-            )
-        ]
+        return [warning(f"{domain} points {now}: point its A record to {address}, or {UNKNOWN}")]
     return [
         warning(
-            f"{domain} has to point to the manager's address, which `up` prints: set its A record then, or Let's "
-            "Encrypt will not certify it"
+            f"{domain} has to point to the manager's address, which `up` prints: set its A record then, or {UNKNOWN}"
         )
     ]
 
@@ -80,9 +74,21 @@ def _missing_secrets(site: Site) -> list[str]:
     return [name.removeprefix("hub/") for name in needed if name not in there]
 
 
-def _addresses(domain: str) -> set[str]:
+def _domain(site: Site) -> Iterator[Problem]:
+    """What prevents the domain's records or its certificate; and the records that the operator has to make.
+
+    The DNS is not asked about records that are still to be made: resolvers remember for hours that there is none, and
+    the operator who waits for the hub then does not find it.
+    """
     try:
-        found = socket.getaddrinfo(domain, 443, socket.AF_INET, socket.SOCK_STREAM)
-    except OSError:
-        return set()
-    return {str(one[4][0]) for one in found}
+        zone = dns.zone_of(site)
+        if zone:
+            dns.records_to_make(site, zone)
+        dns.challenge(site)
+    except (Refused, SettingsError) as error:
+        yield Problem(str(error))
+        return
+    if zone is None:
+        address = site.outputs(names.stack(site.cluster, "place")).get("PublicAddress", "")
+        for name in dns.served(site.settings.manager):
+            yield from judge_domain(name, addresses(name) if address else set(), address)

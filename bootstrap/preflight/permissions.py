@@ -17,6 +17,7 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import UNKNOWN, code_of, message_of, refused_credentials, unreachable
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
+from bootstrap.cluster.dns.records import served
 from bootstrap.preflight.problem import Problem, warning
 
 CANNOT_ASK = ("AccessDenied", "AccessDeniedException", "NoSuchEntity")
@@ -43,6 +44,7 @@ def needs(site: Site) -> list[Need]:
                              "ReleaseAddress RunInstances TerminateInstances")),
         *([Need(_actions("ec2", "AttachInternetGateway CreateInternetGateway CreateRoute CreateRouteTable CreateSubnet "
                                 "CreateVpc CreateVpcEndpoint DeleteVpc"))] if site.settings.network.is_ours else []),
+        *([Need(("route53:ListHostedZones",))] if served(site.settings.manager) else []),
         Need(_actions("cloudformation", "CreateStack DeleteStack DescribeStacks UpdateStack"),
              scope.arn("cloudformation", f"stack/{own}place/*")),
         Need(_actions("dynamodb", "CreateTable DeleteTable DescribeTable UpdateContinuousBackups"),

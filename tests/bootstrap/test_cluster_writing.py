@@ -50,7 +50,16 @@ def test_every_line_can_be_switched_on() -> None:
     written = text(PLAIN, Path()).splitlines()
     commented = [n for n, line in enumerate(written) if line.startswith(("  # ", "# alerts"))]
     assert len(commented) > 20
-    together = {"vpc", "manager_subnet", "worker_subnets", "certificate", "key", "subdomains"}
+    together = {
+        "vpc",
+        "manager_subnet",
+        "worker_subnets",
+        "certificate",
+        "key",
+        "subdomains",
+        "hosted_zone",
+        "acme_zone",
+    }
     for n in commented:
         key = written[n].split()[1].rstrip(":")
         if key not in together:

@@ -481,8 +481,8 @@ def test_an_own_certificate_for_another_name(
 def test_a_domain_that_points_nowhere(cloud: CloudProcess, settings: ClusterSettings) -> None:
     manager = Manager(domain="hub.invalid", https=Https.LETS_ENCRYPT, email="a@example.org")
     assert warnings(cloud, replace(settings, manager=manager)) == [
-        "hub.invalid has to point to the manager's address, which `up` prints: set its A record then, or Let's "
-        "Encrypt will not certify it"
+        "hub.invalid has to point to the manager's address, which `up` prints: set its A record then, or neither "
+        "browsers nor Let's Encrypt find the hub"
     ]
 
 

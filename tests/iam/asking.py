@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bootstrap.aws.scope import Scope
+from bootstrap.aws.scope import Challenge, Scope
 from bootstrap.cluster.policies import (
     builder_policy,
     lifecycle_policies,
@@ -21,6 +21,7 @@ SCOPE = Scope(
     subnets=("subnet-a", "subnet-b"),
     security_groups=("sg-workers",),
     images=("ami-worker",),
+    challenge=Challenge("Z0OWN", "_acme-challenge.hub.example.org"),
 )
 POLICIES: dict[str, Document] = {
     "manager": manager_policy(SCOPE),

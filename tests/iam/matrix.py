@@ -1,6 +1,6 @@
 """The requests of the matrix: each action in each tag context, as AWS would ask about it, by a name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tests.iam.asking import (
     FUNCTIONS,
@@ -252,6 +252,58 @@ def _objects() -> dict[str, Request]:
     }
 
 
+OWN_RECORD = "_acme-challenge.hub.example.org"
+OTHER_RECORDS = {
+    "the hub's name": "hub.example.org",
+    "every name below the hub's": "\\052.hub.example.org",
+    "another challenge": "_acme-challenge.example.org",
+    "a name below": "a._acme-challenge.hub.example.org",
+    "a longer name": "x_acme-challenge.hub.example.org",
+}
+RECORD_KEYS = (
+    "route53__ChangeResourceRecordSetsNormalizedRecordNames",
+    "route53__ChangeResourceRecordSetsRecordTypes",
+    "route53__ChangeResourceRecordSetsActions",
+)
+
+
+def _record(
+    names: Sequence[str] = (OWN_RECORD,),
+    types: Sequence[str] = ("TXT",),
+    actions: Sequence[str] = ("UPSERT",),
+    zone: str = "Z0OWN",
+) -> Request:
+    """A batch of changes of records: each key holds what occurs in it; an empty one is not sent."""
+    context = {
+        key: list(values) for key, values in zip(RECORD_KEYS, (names, types, actions), strict=True) if values
+    }
+    return _one("route53:ChangeResourceRecordSets", f"arn:aws:route53:::hostedzone/{zone}", **context)
+
+
+def _dns() -> dict[str, Request]:
+    own, zone = OWN_RECORD, "arn:aws:route53:::hostedzone/Z0OWN"
+    return {
+        "record, own set": _record(),
+        "record, own deleted": _record(actions=["DELETE"]),
+        "record, own replaced": _record(actions=["DELETE", "UPSERT"]),
+        "record, own created": _record(actions=["CREATE"]),
+        "record, own created and deleted": _record(actions=["CREATE", "DELETE"]),
+        "record, own as an address": _record(types=["A"]),
+        "record, own as an address too": _record(types=["TXT", "A"]),
+        "record, own in another zone": _record(zone="Z0OTHER"),
+        **{f"record, {what}": _record([name]) for what, name in OTHER_RECORDS.items()},
+        **{f"record, {what} beside the own": _record([own, name]) for what, name in OTHER_RECORDS.items()},
+        "record, no name": _record(names=[]),
+        "record, no type": _record(types=[]),
+        "record, no action": _record(actions=[]),
+        "GetChange": _one("route53:GetChange", "arn:aws:route53:::change/C1"),
+        "GetChange, in another partition": _one("route53:GetChange", "arn:aws-cn:route53:::change/C1"),
+        "ListResourceRecordSets, own zone": _one("route53:ListResourceRecordSets", zone),
+        "ListHostedZones": _one("route53:ListHostedZones", "*"),
+        "DeleteHostedZone, own zone": _one("route53:DeleteHostedZone", zone),
+    }
+
+
 CHANNELS = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
 MESSAGES = (
     "AcknowledgeMessage",
@@ -305,5 +357,6 @@ REQUESTS: Mapping[str, Request] = {
     **_queues(),
     **_objects(),
     **_sessions(),
+    **_dns(),
     **_describing(),
 }

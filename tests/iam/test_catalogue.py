@@ -24,6 +24,7 @@ SERVICES = (
     "ssmmessages",
     "ec2messages",
     "autoscaling",
+    "route53",
 )
 
 CHANGES: dict[str, set[str]] = {
@@ -36,6 +37,7 @@ CHANGES: dict[str, set[str]] = {
         "iam:PassRole",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
+        "route53:ChangeResourceRecordSets",
         "ssm:UpdateInstanceInformation",
         *(f"ssmmessages:{name}" for name in CHANNELS),
         *(f"ec2messages:{name}" for name in MESSAGES if not name.startswith("Get")),
@@ -94,6 +96,8 @@ def _never(action: Action) -> bool:
         return name.startswith(verbs)
     if service == "iam":
         return action.changes and name != "PassRole"
+    if service == "route53":
+        return action.changes and name != "ChangeResourceRecordSets"
     return action.changes and service in ("dynamodb", "lambda")
 
 

@@ -1,8 +1,11 @@
 """Every role x action x tag context: what is granted is written down here, and all else must be refused."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.iam.asking import FUNCTIONS, POLICIES, decide
+from bootstrap.cluster.policies import manager_policy
+from tests.iam.asking import FUNCTIONS, POLICIES, SCOPE, decide
 from tests.iam.matrix import CHANNELS, INDEXES, MESSAGES, REQUESTS, TABLES
 from tests.iam.simulator import Result
 
@@ -39,6 +42,10 @@ MANAGER = {
     "GetObject, bundle",
     *(f"{action}, manager, own" for action in ("CreateLogStream", "PutLogEvents", "DescribeLogStreams")),
     "UpdateInstanceInformation",
+    "record, own set",
+    "record, own deleted",
+    "record, own replaced",
+    "GetChange",
     *CHANNELS,
     *MESSAGES,
 }
@@ -146,6 +153,29 @@ def test_the_hub_cannot_reach_power_by_a_detour(beside_administrator: Decisions)
         *_of("cloudwatch:Put", "cloudwatch:Delete", "cloudwatch:Set", "cloudwatch:Disable"),
     }
     assert forbidden <= _names(beside_administrator["manager"], "ExplicitlyDenied")
+
+
+def test_the_hub_can_change_no_dns_record_but_the_one_that_validates_its_domain(
+    decisions: Decisions, beside_administrator: Decisions
+) -> None:
+    """No other name, type or zone, not even in a batch with the right one, and not even beside full access."""
+    others = {
+        name for name in _of("route53:Change") if "own" not in name or "beside" in name or "address" in name
+    }
+    forbidden = others | {"record, own in another zone", "DeleteHostedZone, own zone"}
+    forbidden -= {f"record, no {key}" for key in ("name", "type", "action")}
+    assert len(forbidden) == 14
+    assert forbidden <= _names(beside_administrator["manager"], "ExplicitlyDenied")
+    assert not forbidden & _names(decisions["manager"], "Allowed")
+
+
+def test_without_a_record_to_change_the_hub_has_nothing_to_do_with_dns() -> None:
+    policies = {"manager": manager_policy(replace(SCOPE, challenge=None)), "administrator": ADMINISTRATOR}
+    dns = {name: request for name, request in REQUESTS.items() if request.action.startswith("route53:")}
+    alone, beside = (("manager",), ("manager", "administrator"))
+    decided = decide(policies, {"alone": alone, "beside": beside}, dns)
+    assert _names(decided["alone"], "Allowed") == set()
+    assert _names(decided["beside"], "ExplicitlyDenied") == _of("route53:Change", "route53:Delete")
 
 
 def test_the_hubs_denials_leave_it_its_own_work(beside_administrator: Decisions) -> None:

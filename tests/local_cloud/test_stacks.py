@@ -13,12 +13,13 @@ import pytest
 from bootstrap.aws import names, stacks
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
+from bootstrap.cluster.dns.hosted_zones import readable
 from bootstrap.cluster.steps.access import Access
 from bootstrap.cluster.steps.data import Data
 from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.steps.place import Place
 from bootstrap.cluster.steps.step import Kind, Step
-from bootstrap.config.choices import Egress
+from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Workers
 from bootstrap.errors import Refused, StepFailed
 from lifecycle_app.contract import TAG_CLUSTER
@@ -331,3 +332,57 @@ def test_stacks_survive_a_crash_of_the_cloud(cloud: CloudProcess, spring: Site) 
     assert spring.place() == place
     assert changes(spring) == {}
     remove(spring)
+
+
+ADDRESS_RECORDS = ("hub.example.org", "*.hub.example.org")
+
+
+def addresses(cloud: CloudProcess, zone: str) -> dict[str, list[str]]:
+    """The A records of a zone."""
+    found = cloud.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    return {
+        readable(one["Name"]): [value["Value"] for value in one["ResourceRecords"]]
+        for one in found
+        if one["Type"] == "A"
+    }
+
+
+def set_record(cloud: CloudProcess, zone: str, action: str, name: str, value: str) -> None:
+    record = {"Name": name, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": value}]}
+    cloud.client("route53").change_resource_record_sets(
+        HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": action, "ResourceRecordSet": record}]}
+    )
+
+
+def test_the_place_has_the_records_of_the_domain_and_nothing_of_anybody_elses(
+    cloud: CloudProcess, spring: Site, tmp_path: Path
+) -> None:
+    """A record that is there is never overwritten: refused, or left alone where it leads to the manager already."""
+    zone = cloud.client("route53").create_hosted_zone(Name="example.org", CallerReference="place")
+    zone_id = zone["HostedZone"]["Id"].rpartition("/")[2]
+    named = site(tmp_path, "spring", domain="hub.example.org", https=Https.LETS_ENCRYPT, subdomains=True)
+    set_record(cloud, zone_id, "CREATE", "hub.example.org", "192.0.2.1")
+    with pytest.raises(Refused, match=r"hub\.example\.org has the A record \(192\.0\.2\.1\)"):
+        build(named)
+    assert addresses(cloud, zone_id) == {"hub.example.org": ["192.0.2.1"]}
+
+    set_record(cloud, zone_id, "DELETE", "hub.example.org", "192.0.2.1")
+    build(named)
+    address = named.place()["PublicAddress"]
+    assert addresses(cloud, zone_id) == {name: [address] for name in ADDRESS_RECORDS}
+    assert changes(named) == {}
+    role = cloud.client("iam").get_role_policy(
+        RoleName="cloudjhub-spring-manager", PolicyName="cloudjhub-spring-manager"
+    )
+    assert "_acme-challenge.hub.example.org" in json.dumps(role["PolicyDocument"])
+
+    alone = site(tmp_path, "spring", domain="hub.example.org", https=Https.LETS_ENCRYPT)
+    assert (Kind.REMOVE, "WildcardRecord") in changes(alone)["place"]
+    build(alone)
+    assert addresses(cloud, zone_id) == {"hub.example.org": [address]}
+
+    set_record(cloud, zone_id, "CREATE", "*.hub.example.org", address)
+    assert changes(named).get("place") is None
+    build(named)
+    remove(named)
+    assert addresses(cloud, zone_id) == {"*.hub.example.org": [address]}

@@ -5,6 +5,7 @@ The explicit denials hold beside any other policy: the manager's role has the on
 
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
+from bootstrap.cluster.dns.hosted_zones import normalized
 from bootstrap.cluster.policies.statements import Conditions, Document, Statement, allow, deny, document
 from lifecycle_app.contract import (
     TAG_CLUSTER,
@@ -41,6 +42,7 @@ def manager_policy(scope: Scope) -> Document:
         *_reading(scope),
         *_speaking(scope),
         *_running(scope),
+        *_validation(scope),
         *denials(scope, _secrets(scope)),
     )
 
@@ -177,8 +179,61 @@ def _running(scope: Scope) -> list[Statement]:
     ]
 
 
+RECORD_KEY = "route53:ChangeResourceRecordSets"
+"""Also the beginning of the condition keys that say what each change of a batch is about."""
+
+
+def _validation(scope: Scope) -> list[Statement]:
+    """The TXT record by which Let's Encrypt validates the domain, and no other; nothing where it needs none.
+
+    Null beside ForAllValues: a set condition holds for an empty set too.
+    """
+    if not scope.challenge:
+        return []
+    only = {
+        f"{RECORD_KEY}NormalizedRecordNames": [normalized(scope.challenge.record)],
+        f"{RECORD_KEY}RecordTypes": ["TXT"],
+        f"{RECORD_KEY}Actions": ["DELETE", "UPSERT"],
+    }
+    return [
+        allow(
+            "ValidateDomain",
+            [RECORD_KEY],
+            [scope.zone_arn(scope.challenge.zone_id)],
+            {"ForAllValues:StringEquals": only, "Null": dict.fromkeys(only, "false")},
+        ),
+        allow("AwaitRecord", ["route53:GetChange"], [f"arn:{scope.partition}:route53:::change/*"]),
+    ]
+
+
 def _secrets(scope: Scope) -> list[str]:
     return [scope.parameter("hub/*"), scope.parameter("lifecycle-token")]
+
+
+def _record_denials(scope: Scope) -> list[Statement]:
+    if not scope.challenge:
+        return [deny("NeverChangeDns", DNS_WRITES)]
+    others = [write for write in DNS_WRITES if write != RECORD_KEY]
+    return [
+        deny("NeverChangeDns", others),
+        {
+            "Sid": "NeverChangeAnotherZone",
+            "Effect": "Deny",
+            "Action": [RECORD_KEY],
+            "NotResource": [scope.zone_arn(scope.challenge.zone_id)],
+        },
+        *(
+            deny(
+                f"NeverChangeAnother{what}",
+                [RECORD_KEY],
+                conditions={"ForAnyValue:StringNotEquals": {f"{RECORD_KEY}{key}": [only]}},
+            )
+            for what, key, only in (
+                ("Name", "NormalizedRecordNames", normalized(scope.challenge.record)),
+                ("RecordType", "RecordTypes", "TXT"),
+            )
+        ),
+    ]
 
 
 # EC2's verbs that stop, change or take away something that is there.
@@ -191,6 +246,14 @@ RECORD_WRITES = (
     "Associate*", "BatchWriteItem", "Create*", "Delete*", "Disable*", "Enable*", "Export*", "Import*",
     "Inject*", "PartiQLDelete", "PartiQLInsert", "PartiQLUpdate", "Purchase*", "Put*", "Replicate*", "Restore*",
     "Start*", "TagResource", "UntagResource", "Update*", "WriteDataForReplication",
+)  # fmt: skip
+# Everything that Route 53 calls a write.
+DNS_WRITES = (
+    *(f"route53:{verb}*" for verb in (
+        "Activate", "Associate", "ChangeCidrCollection", "ChangeTags", "Create", "Deactivate", "Delete", "Disable",
+        "Disassociate", "Enable", "Update",
+    )),
+    RECORD_KEY,
 )  # fmt: skip
 # Everything that IAM calls a write, but for PassRole.
 POWER_VERBS = (
@@ -209,6 +272,7 @@ def denials(scope: Scope, secrets: list[str]) -> list[Statement]:
             ["ec2:CreateTags"],
             conditions={"StringNotEquals": {"ec2:CreateAction": "RunInstances"}},
         ),
+        *_record_denials(scope),
         deny("NeverWriteRecords", [f"dynamodb:{write}" for write in RECORD_WRITES]),
         deny("NeverGrantPower", [*(f"iam:{verb}*" for verb in POWER_VERBS), "sts:AssumeRole*"]),
         {

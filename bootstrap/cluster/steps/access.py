@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
+from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.steps.step import Change, Kind, StackStep
 from bootstrap.cluster.templates.cluster import access_template
 from bootstrap.cluster.templates.parts import Template
@@ -28,6 +29,7 @@ class Access(StackStep):
             subnets=site.network().worker_subnets,
             security_groups=(site.place()["WorkerGroup"],),
             images=(image,) if image else (),
+            challenge=dns.challenge(site),
         )
         return access_template(scope)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootstrap.aws import instances, names, secrets
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report, polls, sparing
+from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, StepFailed
@@ -157,6 +158,7 @@ def _plan(site: Site, volume: str, zone: str) -> Plan:
         bundle=current().key,
         state_volume=volume,
         secret_versions=secrets.versions(site.aws.client("ssm"), site.cluster, needed),
+        challenge=dns.challenge(site),
     )
     return Plan(config, content(site.settings, config), place["ManagerInterface"], zone)
 

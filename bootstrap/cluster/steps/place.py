@@ -1,7 +1,8 @@
-"""Step: the cluster's security groups, and the addresses that its manager keeps."""
+"""Step: the cluster's security groups, the addresses that its manager keeps, and their DNS records."""
 
 from bootstrap.aws import names
 from bootstrap.aws.site import Site
+from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.steps.network import other_clusters
 from bootstrap.cluster.steps.step import StackStep
 from bootstrap.cluster.templates.parts import Template
@@ -21,10 +22,12 @@ class Place(StackStep):
     removed = "the manager's public address is released"
 
     def template(self, site: Site) -> Template:
-        """Raises NotBuilt before there is a network, and Refused where the network cannot serve one cluster more."""
+        """Raises NotBuilt before there is a network, and Refused where the network cannot serve one cluster more, or
+        where a DNS record of somebody else's is in the way.
+        """
         network = site.network()
         _refuse_second(site, network.vpc)
-        forwards = _forwards(site.settings)
+        forwards, zone = _forwards(site.settings), dns.zone_of(site)
         return place_template(
             Position(
                 cluster=site.cluster,
@@ -33,6 +36,8 @@ class Place(StackStep):
                 ports=public_ports(site.settings),
                 private_address=site.settings.manager.private_address,
                 forwards_for=_worker_routes(site) if forwards else "",
+                zone=zone.id if zone else "",
+                names=tuple(dns.records_to_make(site, zone)) if zone else (),
             )
         )
 

@@ -1,12 +1,16 @@
-"""A cluster's place in its network: security groups without cycles, and the address that its manager keeps."""
+"""A cluster's place in its network: security groups without cycles, the address that its manager keeps, and the DNS
+records that lead there.
+"""
 
 from dataclasses import asdict, dataclass
 
 from bootstrap.cluster.templates.network import ANYWHERE, HUB_PORT, WORKER_PORT
-from bootstrap.cluster.templates.parts import Resource, Template, attribute, constant_parts, resource
+from bootstrap.cluster.templates.parts import Resource, Template, attribute, constant_parts, ref, resource
 
 FORWARDING = ("WorkerDefault", "ForwardedFromWorkers")
 """What is there only while the manager forwards the workers' traffic."""
+RECORD_SECONDS = "300"
+"""How long resolvers keep an answer. The address stays for the cluster's lifetime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,10 @@ class Position:
     """The manager's; empty: the first free one."""
     forwards_for: str = ""
     """The route table of the workers whose traffic the manager forwards; empty: it forwards none."""
+    zone: str = ""
+    """The hosted zone of `names`; empty: their records are not ours."""
+    names: tuple[str, ...] = ()
+    """The manager's names in the DNS whose records are made here, with a wildcard as `*.`."""
 
 
 def place_template(position: Position) -> Template:
@@ -37,6 +45,9 @@ def place_template(position: Position) -> Template:
         del interface["PrivateIpAddress"]
     for port in position.ports:
         place["Resources"][f"PublicPort{port}"] = _from_browsers(port)
+    for name in position.names:
+        logical = "WildcardRecord" if name.startswith("*.") else "HubRecord"
+        place["Resources"][logical] = _record(position.zone, name)
     return place if position.forwards_for else without_forwarding(place)
 
 
@@ -55,4 +66,15 @@ def _from_browsers(port: int) -> Resource:
         FromPort=port,
         ToPort=port,
         CidrIp=ANYWHERE,
+    )
+
+
+def _record(zone: str, name: str) -> Resource:
+    return resource(
+        "Route53::RecordSet",
+        HostedZoneId=zone,
+        Name=name,
+        Type="A",
+        TTL=RECORD_SECONDS,
+        ResourceRecords=[ref("PublicAddress")],
     )

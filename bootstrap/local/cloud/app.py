@@ -35,6 +35,7 @@ from bootstrap.local.cloud.gateway.server import Server
 from bootstrap.local.cloud.gateway.throttling import Buckets, Throttle
 from bootstrap.local.cloud.hypervisor.disks import Disks
 from bootstrap.local.cloud.hypervisor.host import Hypervisor
+from bootstrap.local.cloud.route53.api import Records
 from bootstrap.local.cloud.settings import OPERATOR_KEY, Settings
 from bootstrap.local.cloud.wire import Call
 
@@ -165,6 +166,7 @@ class Cloud:
         services: Mapping[str, Sequence[Any]] = {
             "ec2": (ec2, images, Volumes(emulator, machines, self.hypervisor)),
             "cloudwatch": (cloudwatch,),
+            "route53": (Records(emulator, time.time),),
             "cloudformation": (Formation(emulator, self._formation),),
         }
         ours = {

@@ -6,6 +6,7 @@ The models are botocore's, read by moto's own parsers and serializers.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from moto.core.model import OperationModel
@@ -19,6 +20,9 @@ from bootstrap.local.cloud.errors import AwsError
 
 SERVICE_OF_SCOPE = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 """Where a service signs under another name than botocore's."""
+
+REST_SERVICES = ("route53",)
+"""Those, beside S3, whose calls are told by method and path."""
 
 SCOPE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request,"
@@ -60,7 +64,7 @@ def read_call(request: Request) -> Call:
     action = form.get("Action") or target.rpartition(".")[2]
     scope = authorization.service if authorization else "unknown"
     service = SERVICE_OF_SCOPE.get(scope, scope)
-    return Call(request, service, action or _rest_action(request), form, authorization)
+    return Call(request, service, action or _rest_action(request, service), form, authorization)
 
 
 def read_authorization(header: str) -> Authorization | None:
@@ -88,7 +92,7 @@ def parameters(call: Call) -> dict[str, Any]:
             "headers": call.request.headers,
             "body": call.request.get_data(),
             "url_path": call.request.path,
-            "url_params": {},
+            "url_params": _path(call.request, call.service)[1],
         }
     )
     return parsed
@@ -146,7 +150,36 @@ def _plain_refusal(error: AwsError) -> Response:
     return Response(body, error.status, mimetype="text/xml")
 
 
-def _rest_action(request: Request) -> str:
-    """S3 names no action; the method and whether there is a key are enough for a log."""
+def _rest_action(request: Request, service: str) -> str:
+    """By the path, where the service's model says it. S3 names no action; the method and whether there is a key are
+    enough for a log.
+    """
+    if service in REST_SERVICES:
+        return _path(request, service)[0]
     has_key = "/" in request.path.strip("/")
     return f"{request.method.capitalize()}{'Object' if has_key else 'Bucket'}"
+
+
+def _path(request: Request, service: str) -> tuple[str, dict[str, str]]:
+    """The action that method and path stand for, with the parameters in the path; "" and none for a service that does
+    not use them.
+    """
+    for action, method, pattern in _rest_paths(service) if service in REST_SERVICES else ():
+        if method == request.method and (match := pattern.fullmatch(request.path)):
+            return action, match.groupdict()
+    return "", {}
+
+
+@cache
+def _rest_paths(service: str) -> list[tuple[str, str, "re.Pattern[str]"]]:
+    """Action, method and path of each call."""
+    model = get_service_model(service)
+    operations = [model.operation_model(name) for name in model.operation_names]
+    return [
+        (
+            one.name,
+            one.http["method"],
+            re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", one.http["requestUri"])),
+        )
+        for one in operations
+    ]

@@ -30,6 +30,8 @@ class ManagerConfig:
     https: Https
     email: str = ""
     subdomains: bool = False
+    acme_dns: Mapping[str, str] | None = None
+    """`zone_id` and `record` of the TXT record by which Let's Encrypt validates the domain; None: by port 80."""
     nat_range: str = ""
     """The network whose connections the manager forwards to the internet, as CIDR; empty for none."""
     workers: Mapping[str, Any]

@@ -1,5 +1,6 @@
 """What `doctor` does: gathers the facts about a built cluster, topic by topic, and lists what is wrong."""
 
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from bootstrap.aws import names, secrets
 from bootstrap.aws.instances import found_by_tags, volumes_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.cluster import building
+from bootstrap.cluster.dns import records as dns
+from bootstrap.cluster.dns.resolving import addresses
 from bootstrap.cluster.monitoring.alarms import silence
 from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError
@@ -62,6 +65,15 @@ def _hub(site: Site, _: datetime) -> list[str]:
     return [
         f"the hub does not answer at {hub.url or 'any address'}: {hub.trouble}: see `cloudjhub logs manager`"
     ]
+
+
+def _domain(site: Site, _: datetime) -> list[str]:
+    zone, address = dns.zone_of(site), site.place()["PublicAddress"]
+    wrong = [
+        findings.names(name, addresses(name), addresses(name, socket.AF_INET6), address, str(zone or ""))
+        for name in dns.served(site.settings.manager)
+    ]
+    return [line for of_name in wrong for line in of_name]
 
 
 def _certificate(site: Site, now: datetime) -> list[str]:
@@ -154,6 +166,7 @@ CHECKS: Mapping[str, Check] = {
     "clock": _clock,
     "permissions": _permissions,
     "hub": _hub,
+    "domain": _domain,
     "certificate": _certificate,
     "manager": _manager,
     "worker image": _image,

@@ -26,6 +26,27 @@ def certificate(until: datetime | None, now: datetime, renewal: str) -> list[str
     return [f"the hub's certificate {when}: {renewal}"]
 
 
+def names(name: str, found: Collection[str], found_v6: Collection[str], address: str, zone: str) -> list[str]:
+    """`found`: what one of the manager's names resolves to, as IPv4 and as IPv6; `zone`: the hosted zone of this
+    account that has its record, "" for one elsewhere.
+    """
+    wrong = []
+    if set(found) != {address}:
+        now = f"leads to {', '.join(sorted(found))}" if found else "is not found in the DNS"
+        fix = (
+            f"the hosted zone {zone} has its record: the domain's registrar must name the zone's name servers"
+            if zone
+            else f"set its A record to {address}, without any other A or CNAME record"
+        )
+        wrong.append(f"{name} {now} instead of {address}: {fix}")
+    if found_v6:
+        wrong.append(
+            f"{name} has an AAAA record ({', '.join(sorted(found_v6))}), which browsers prefer and no manager has: "
+            "delete it"
+        )
+    return wrong
+
+
 def clock(skew: timedelta) -> list[str]:
     """`skew`: this machine's clock minus AWS's."""
     if abs(skew) <= ALLOWED_SKEW:

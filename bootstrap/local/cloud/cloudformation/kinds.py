@@ -3,8 +3,12 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from bootstrap.aws.errors import message_of
 from bootstrap.local.cloud.cloudformation.model import Made
 from bootstrap.local.cloud.cloudformation.provider import Kind, Properties, differing, renamed, with_name
 
@@ -149,6 +153,34 @@ def _delete_profile(iam: Any, made: Made) -> None:
     iam.delete_instance_profile(InstanceProfileName=made.physical_id)
 
 
+def _record(action: str, properties: Properties) -> Properties:
+    """A change of one record, as Route 53's call takes it."""
+    record = {
+        "Name": properties["Name"],
+        "Type": properties["Type"],
+        "TTL": int(properties["TTL"]),
+        "ResourceRecords": [{"Value": value} for value in properties["ResourceRecords"]],
+    }
+    batch = {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
+    return {"HostedZoneId": properties["HostedZoneId"], "ChangeBatch": batch}
+
+
+def _set_up_record(route53: Any, _name: str, _before: Properties, after: Properties) -> None:
+    """Complete once Route 53's servers have it. Of a new one the id of its change is not known here: set once more."""
+    change = route53.change_resource_record_sets(**_record("UPSERT", after))["ChangeInfo"]
+    pace = {"Delay": 1, "MaxAttempts": 60}
+    route53.get_waiter("resource_record_sets_changed").wait(Id=change["Id"], WaiterConfig=pace)
+
+
+def _delete_record(route53: Any, made: Made) -> None:
+    """One that another caller has deleted is gone as others are; Route 53 has no code of its own for that."""
+    try:
+        route53.change_resource_record_sets(**_record("DELETE", made.properties))
+    except ClientError as error:
+        if "but it was not found" not in message_of(error):
+            raise
+
+
 KINDS: Mapping[str, Kind] = {
     "AWS::DynamoDB::Table": Kind(
         service="dynamodb", create_by="create_table", ref="{TableName}",
@@ -238,6 +270,11 @@ KINDS: Mapping[str, Kind] = {
         service="logs", create_by="create_log_group", ref="{LogGroupName}",
         set_up=_set_up_log_group, changeable=frozenset({"RetentionInDays"}),
         delete_by="delete_log_group", delete_with=("logGroupName",),
+    ),
+    "AWS::Route53::RecordSet": Kind(
+        service="route53", create_by="change_resource_record_sets", ref="{Name}",
+        request=partial(_record, "CREATE"), set_up=_set_up_record, changeable=frozenset({"TTL", "ResourceRecords"}),
+        delete_by=_delete_record,
     ),
     "AWS::S3::Bucket": Kind(
         service="s3", create_by="create_bucket", ref="{BucketName}", request=renamed(BucketName="Bucket"),

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from threading import Lock
 from typing import Any
 
+from bootstrap.cluster.dns.hosted_zones import normalized, readable
+
 Values = tuple[str, ...]
 Parameters = Mapping[str, Any]
 Tags = Callable[[str], Mapping[str, str]]
@@ -23,6 +25,7 @@ ANY = (
     ("ec2", "DescribeInstances"),
     ("ec2", "DescribeSubnets"),
     ("cloudwatch", "GetMetricData"),
+    ("route53", "ListHostedZones"),
 )
 """Calls without resource-level permissions."""
 
@@ -124,6 +127,34 @@ def _object(parameters: Parameters, _: Account) -> Found:
     yield f"arn:aws:s3:::{parameters['Bucket']}/{parameters['Key']}", {}
 
 
+def _records(parameters: Parameters, _: Account) -> Found:
+    changes = parameters["ChangeBatch"]["Changes"]
+    records = [one["ResourceRecordSet"] for one in changes]
+    key = "route53:ChangeResourceRecordSets"
+    yield (
+        _zone(parameters["HostedZoneId"]),
+        {
+            f"{key}NormalizedRecordNames": tuple(
+                sorted({normalized(readable(one["Name"]).lower()) for one in records})
+            ),
+            f"{key}RecordTypes": tuple(sorted({one["Type"] for one in records})),
+            f"{key}Actions": tuple(sorted({one["Action"] for one in changes})),
+        },
+    )
+
+
+def _listed_zone(parameters: Parameters, _: Account) -> Found:
+    yield _zone(parameters.get("HostedZoneId") or parameters["Id"]), {}
+
+
+def _zone(zone_id: str) -> str:
+    return f"arn:aws:route53:::hostedzone/{zone_id.rpartition('/')[2]}"
+
+
+def _dns_change(parameters: Parameters, _: Account) -> Found:
+    yield f"arn:aws:route53:::change/{parameters['Id'].rpartition('/')[2]}", {}
+
+
 RESOURCES: Mapping[tuple[str, str], Callable[[Parameters, Account], Found]] = {
     **{
         ("dynamodb", name): _table
@@ -138,6 +169,10 @@ RESOURCES: Mapping[tuple[str, str], Callable[[Parameters, Account], Found]] = {
     ("cloudwatch", "PutMetricData"): _namespace,
     ("ssm", "GetParameter"): _parameters,
     ("ssm", "GetParameters"): _parameters,
+    ("route53", "ChangeResourceRecordSets"): _records,
+    ("route53", "ListResourceRecordSets"): _listed_zone,
+    ("route53", "GetHostedZone"): _listed_zone,
+    ("route53", "GetChange"): _dns_change,
     ("s3", "GetObject"): _object,
     ("s3", "HeadObject"): _object,
 }

@@ -1,7 +1,7 @@
-"""EC2's and CloudWatch's API rates as token buckets, per account and region, and which calls exceed them.
+"""EC2's, CloudWatch's and Route 53's API rates as token buckets, per account and region, and which calls exceed them.
 
 Source: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html (request and resource token buckets) and
-CloudWatch's service quotas.
+the service quotas of CloudWatch and Route 53.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,6 +51,8 @@ CLOUDWATCH: Mapping[str, Rate] = {
     "DescribeAlarms": Rate(9, 9),
     "PutMetricData": Rate(500, 500),
 }
+ROUTE53 = Rate(5, 5)
+"""Of all calls together."""
 
 
 def request_rate(action: str, *, is_targeted: bool) -> Rate:
@@ -104,6 +106,9 @@ class Throttle:
             rate = CLOUDWATCH.get(call.action)
             if rate is not None and not self.buckets.take("cloudwatch", call.action, rate):
                 raise AwsError("Throttling", "Rate exceeded")
+
+        elif call.service == "route53" and not self.buckets.take("route53", "", ROUTE53):
+            raise AwsError("Throttling", "Rate exceeded")
 
     def _check_ec2(self, call: "Call") -> None:
         is_targeted = any(name.startswith(TARGETS) for name in call.form)
