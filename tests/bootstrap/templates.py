@@ -1,8 +1,9 @@
 """Every variant of every template, by a name, as the tests and linters look at them."""
 
+from dataclasses import replace
 from ipaddress import IPv4Network
 
-from bootstrap.aws.scope import Scope
+from bootstrap.aws.scope import Challenge, Scope
 from bootstrap.cluster.templates import (
     Position,
     access_template,
@@ -17,10 +18,13 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]
 NETWORK = IPv4Network("10.0.0.0/16")
 BUCKET = f"cloudjhub-spring-{ACCOUNT}-{REGION}"
+CHALLENGE = Challenge("Z0123456789ABC", "_acme-challenge.hub.example.org")
 ROUTES = "rtb-0123456789abcdef0"
 
 
-def position(*, ports: tuple[int, ...] = (80, 443), address: str = "", routes: str = "") -> Position:
+def position(
+    *, ports: tuple[int, ...] = (80, 443), address: str = "", routes: str = "", names: tuple[str, ...] = ()
+) -> Position:
     return Position(
         cluster="spring",
         vpc="vpc-0123456789abcdef0",
@@ -28,6 +32,8 @@ def position(*, ports: tuple[int, ...] = (80, 443), address: str = "", routes: s
         ports=ports,
         private_address=address,
         forwards_for=routes,
+        zone="Z0123456789ABC" if names else "",
+        names=names,
     )
 
 
@@ -52,6 +58,8 @@ def variants() -> dict[str, Template]:
         "place": place_template(position()),
         "place-fixed": place_template(position(address="10.0.0.10", ports=(8443,))),
         "place-forwarding": place_template(position(routes=ROUTES)),
+        "place-domain": place_template(position(names=("hub.example.org", "*.hub.example.org"))),
         "access": access_template(scope),
         "access-narrow": access_template(narrow),
+        "access-domain": access_template(replace(narrow, challenge=CHALLENGE)),
     }

@@ -49,7 +49,7 @@ def zone(name: str, *, private: bool = False) -> str:
         HostedZoneConfig=config,
         **vpc,
     )
-    return made["HostedZone"]["Id"].rpartition("/")[2]
+    return str(made["HostedZone"]["Id"]).rpartition("/")[2]
 
 
 def record(zone_id: str, name: str, kind: str, value: str) -> None:

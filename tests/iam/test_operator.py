@@ -4,7 +4,7 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -25,12 +25,15 @@ from tests.iam.simulator import ACCOUNT, Context, Question, catalogue, judge
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
-SCOPE = Scope(cluster="dev", account=ACCOUNT, region=REGION)
+SCOPE = Scope(cluster="dev", account=ACCOUNT, region=REGION, domain="hub.example.org", zones=("Z0OWN",))
 POLICIES = operator_policies(SCOPE)
 MANAGED_LIMIT = 6_144  # characters of a managed policy, without white space
-LONGEST = Scope(cluster="a" * 32, account=ACCOUNT, region="ap-southeast-2", partition="aws-us-gov")
+LONGEST = Scope(
+    cluster="a" * 32, account=ACCOUNT, region="ap-southeast-2", partition="aws-us-gov", domain=f"{'a.' * 125}org",
+    zones=("Z" * 32,),
+)  # fmt: skip
 SERVICES = ("cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "freetier", "iam", "lambda", "logs", "s3",
-            "service-quotas", "sns", "sqs", "ssm")  # fmt: skip
+            "route53", "service-quotas", "sns", "sqs", "ssm")  # fmt: skip
 # What runs on the machines themselves has their roles; boto3's words for actions that IAM knows by another name.
 ON_MACHINES = {"install_packages.py", "fetch.py", "journal.py", "parameters.py"}
 KNOWN_AS = {
@@ -274,6 +277,18 @@ def iam(resource: str) -> str:
 INSTANCE = arn("ec2", "instance/i-0123456789abcdef0")
 OURS = {"aws:ResourceTag/cloudjhub:cluster": "dev"}
 OTHERS = {"aws:ResourceTag/cloudjhub:cluster": "dev-b"}
+ZONE, OTHER_ZONE = (f"arn:aws:route53:::hostedzone/{zone}" for zone in ("Z0OWN", "Z0OTHER"))
+
+
+def record(
+    names: Sequence[str] = ("hub.example.org",), types: Sequence[str] = ("A",), by: Context = VIA
+) -> Context:
+    """What is said of a batch of changes by a stack, of records with these names and types."""
+    change = "route53:ChangeResourceRecordSets"
+    said = {"NormalizedRecordNames": list(names), "RecordTypes": list(types), "Actions": ["UPSERT"]}
+    return {**{f"{change}{key}": values for key, values in said.items() if values}, **by}
+
+
 CASES: Mapping[str, tuple[bool, str, str, Context]] = {
     "own stack": (True, "cloudformation:DeleteStack", arn("cloudformation", "stack/cloudjhub-dev-data/1"), {}),
     "network's stack": (
@@ -293,6 +308,29 @@ CASES: Mapping[str, tuple[bool, str, str, Context]] = {
     "launch untagged": (False, "ec2:RunInstances", INSTANCE, {}),
     "launch for another": (False, "ec2:RunInstances", INSTANCE, {"aws:RequestTag/cloudjhub:cluster": "dev-b"}),
     "launch": (True, "ec2:RunInstances", INSTANCE, {"aws:RequestTag/cloudjhub:cluster": "dev"}),
+    "the domain's record": (True, "route53:ChangeResourceRecordSets", ZONE, record()),
+    "the domain's wildcard record": (
+        True, "route53:ChangeResourceRecordSets", ZONE, record(["\\052.hub.example.org"]),
+    ),
+    "both": (
+        True, "route53:ChangeResourceRecordSets", ZONE, record(["hub.example.org", "\\052.hub.example.org"]),
+    ),
+    "the domain's record by hand": (
+        False, "route53:ChangeResourceRecordSets", ZONE, record(by={}),
+    ),
+    "the domain's record in another zone": (False, "route53:ChangeResourceRecordSets", OTHER_ZONE, record()),
+    "another name": (False, "route53:ChangeResourceRecordSets", ZONE, record(["www.example.org"])),
+    "the domain's and another name": (
+        False, "route53:ChangeResourceRecordSets", ZONE, record(["hub.example.org", "example.org"]),
+    ),
+    "one name below the domain's": (False, "route53:ChangeResourceRecordSets", ZONE, record(["a.hub.example.org"])),
+    "the domain's mail": (False, "route53:ChangeResourceRecordSets", ZONE, record(types=["MX"])),
+    "the domain's record and its mail": (False, "route53:ChangeResourceRecordSets", ZONE, record(types=["A", "MX"])),
+    "no name": (False, "route53:ChangeResourceRecordSets", ZONE, record(names=[])),
+    "no type": (False, "route53:ChangeResourceRecordSets", ZONE, record(types=[])),
+    "the zone's records": (True, "route53:ListResourceRecordSets", ZONE, {}),
+    "another zone's records": (False, "route53:ListResourceRecordSets", OTHER_ZONE, {}),
+    "the zone itself": (False, "route53:DeleteHostedZone", ZONE, {}),
     "own manager's role": (True, "iam:PassRole", iam("role/cloudjhub-dev-manager"), PASSED),
     "own manager's role to Lambda": (
         False, "iam:PassRole", iam("role/cloudjhub-dev-manager"), {"iam:PassedToService": "lambda.amazonaws.com"},
@@ -373,7 +411,8 @@ def test_every_action_exists() -> None:
 
 
 def test_the_command_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--cluster", "dev", "--account", ACCOUNT, "--region", REGION, "--operator"]) == 0
+    given = ["--cluster", "dev", "--account", ACCOUNT, "--region", REGION, "--domain", "hub.example.org"]
+    assert main([*given, "--zone", "Z0OWN", "--operator"]) == 0
     assert json.loads(capsys.readouterr().out) == POLICIES
 
 

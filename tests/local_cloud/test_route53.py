@@ -93,7 +93,7 @@ def change(cloud: CloudProcess, zone: str, *changes: tuple[str, str, str, str]) 
     answer: dict[str, Any] = client.change_resource_record_sets(
         HostedZoneId=zone, ChangeBatch={"Changes": batch}
     )
-    return answer["ChangeInfo"]
+    return dict(answer["ChangeInfo"])
 
 
 def listed(cloud: CloudProcess, zone: str) -> list[tuple[str, str]]:

@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--account", default="*", help="AWS account id (default: whichever the role is in)")
     parser.add_argument("--region", default="*", help="AWS region (default: any)")
     parser.add_argument("--partition", default="aws")
+    parser.add_argument("--domain", default="", help="the hub's domain, if Route 53 has its zone (operator)")
+    parser.add_argument("--zone", action="append", default=[], metavar="ID",
+                        help="the hosted zone of the domain (operator; default: any)")  # fmt: skip
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--write", type=Path, metavar="DIR", help="directory for policy-<function>.json")
     what.add_argument(
@@ -31,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         scope = Scope(
-            cluster=given.cluster, account=given.account, region=given.region, partition=given.partition
-        )
+            cluster=given.cluster, account=given.account, region=given.region, partition=given.partition,
+            domain=given.domain, zones=tuple(given.zone),
+        )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))
     if given.operator:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
+from bootstrap.cluster.dns.hosted_zones import normalized
 from bootstrap.cluster.documents import filled_in
 from bootstrap.cluster.policies.statements import Document, document
 from lifecycle_app.contract import idle_alarm_prefix
@@ -17,13 +18,15 @@ from lifecycle_app.contract import idle_alarm_prefix
 
 def operator_policies(scope: Scope) -> dict[str, Document]:
     """By a name each: the statements in `operator.yaml`, for this cluster's own resources."""
-    arns = {**_of_ec2(scope), **_of_roles(scope), **_of_the_rest(scope)}
+    arns = {**_of_ec2(scope), **_of_roles(scope), **_of_dns(scope), **_of_the_rest(scope)}
     statements = filled_in(
         Path(__file__).with_name("operator.yaml"),
         cluster=scope.cluster,
         ec2_service=scope.ec2_service,
         **arns,
     )
+    if not scope.domain:
+        del statements["records"]
     return {name: document(*of_policy) for name, of_policy in statements.items()}
 
 
@@ -49,6 +52,14 @@ def _of_roles(scope: Scope) -> dict[str, object]:
         "machine_roles": [scope.iam_arn(f"role/{name}") for name in machines],
         "function_roles": [scope.iam_arn(f"role/{name}") for name in functions],
         "profiles": [scope.iam_arn(f"instance-profile/{name}") for name in machines],
+    }
+
+
+def _of_dns(scope: Scope) -> dict[str, object]:
+    return {
+        "zones": [scope.zone_arn(zone) for zone in scope.zones or ("*",)],
+        "dns_changes": f"arn:{scope.partition}:route53:::change/*",
+        "record_names": [normalized(name) for name in (scope.domain, f"*.{scope.domain}")],
     }
 
 
