@@ -148,9 +148,7 @@ def test_a_named_zone_must_be_one_with_the_domain() -> None:
         ([HERE, NS], "203.0.113.7", None),
     ],
 )
-def test_a_record_of_somebody_elses_is_never_overwritten(
-    found: list[Record], address: str, leads: bool | None
-) -> None:
+def test_a_foreign_record_is_never_overwritten(found: list[Record], address: str, leads: bool | None) -> None:
     if leads is not None:
         assert dns.leads_there("hub.example.org", found, ZONE, address) is leads
         return

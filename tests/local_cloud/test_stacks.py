@@ -354,7 +354,7 @@ def set_record(cloud: CloudProcess, zone: str, action: str, name: str, value: st
     )
 
 
-def test_the_place_has_the_records_of_the_domain_and_nothing_of_anybody_elses(
+def test_the_place_has_the_records_of_the_domain_and_overwrites_no_foreign_one(
     cloud: CloudProcess, spring: Site, tmp_path: Path
 ) -> None:
     """A record that is there is never overwritten: refused, or left alone where it leads to the manager already."""

@@ -53,7 +53,7 @@ def zone_of(site: Site) -> Zone | None:
 def records_to_make(site: Site, zone: Zone) -> list[str]:
     """The names of those of our A records that `up` makes in this zone, or has made.
 
-    A record of somebody else's is left alone: one that leads to the manager need not be ours. Raises Refused where it
+    A foreign record is left alone: one that leads to the manager need not be ours. Raises Refused where it
     is in the way.
     """
     place = names.stack(site.cluster, "place")
@@ -68,7 +68,7 @@ def records_to_make(site: Site, zone: Zone) -> list[str]:
 
 
 def leads_there(name: str, found: Sequence[Record], zone: Zone, address: str) -> bool:
-    """Does a record of somebody else's lead to the manager already? Its `address` is "" before there is one. Pure.
+    """Does a foreign record lead to the manager already? Its `address` is "" before there is one. Pure.
 
     Raises Refused where another record is in the way of ours. An AAAA record is not.
     """

@@ -23,7 +23,7 @@ class Place(StackStep):
 
     def template(self, site: Site) -> Template:
         """Raises NotBuilt before there is a network, and Refused where the network cannot serve one cluster more, or
-        where a DNS record of somebody else's is in the way.
+        where a foreign DNS record is in the way.
         """
         network = site.network()
         _refuse_second(site, network.vpc)
