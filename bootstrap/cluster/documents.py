@@ -1,6 +1,7 @@
 """YAML documents with a cluster's own values filled in: CloudFormation templates, policies."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -10,11 +11,16 @@ import yaml
 
 def filled_in(path: Path, **values: object) -> dict[str, Any]:
     """The document in a file, with `$name` in its texts replaced; `$$` is a `$`. Raises KeyError for another name."""
-    return dict(_filled_in(yaml.safe_load(path.read_text(encoding="utf-8")), values))
+    return dict(_filled_in(_read(path), values))
+
+
+@cache
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _filled_in(part: Any, values: Mapping[str, object]) -> Any:
-    """A text that is nothing but `$name` becomes that very value: a number, or a list."""
+    """A copy. A text that is nothing but `$name` becomes that very value: a number, or a list."""
     match part:
         case str() if part[:1] == "$" and part[1:].isidentifier():
             return values[part[1:]]
