@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from hub.audit.hooks import request_ended
 from hub.config import tuning
 from hub.config.settings import Settings
 from hub.config.tuning import Proxy
@@ -60,6 +61,7 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         "tornado_settings": {
             "slow_spawn_timeout": 0,
             "slow_stop_timeout": 4,
+            "log_function": request_ended,
             # JupyterHub itself makes them Secure where the public URL is https.
             "cookie_options": {"samesite": same_site(settings)},
         },

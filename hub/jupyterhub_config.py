@@ -4,8 +4,9 @@ import logging
 import sys
 from typing import Any
 
+from hub.audit import hooks, record
 from hub.config import tuning
-from hub.config.settings import read
+from hub.config.settings import audit_socket, read
 from hub.configuration import configuration
 from hub.errors import SettingsError
 from hub.wiring import build, read_secrets
@@ -26,6 +27,9 @@ def configure(config: Any) -> None:
         config[name].update(traits)
     if settings.extra_config:
         load_subconfig(str(settings.extra_config))  # type: ignore[name-defined]  # noqa: F821 -- traitlets gives it
+    record.send_to(audit_socket())
+    hooks.follow_requests()
+    hooks.follow_database()
     tuning.limit_requests()
     tuning.freeze_garbage()
     tuning.hash_long_secrets_once()

@@ -20,6 +20,8 @@ from hub.errors import SettingsError
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, REPORT_PERIOD
 
 CONFIG_VARIABLE = "CLOUDJHUB_CONFIG"
+AUDIT_VARIABLE = "CLOUDJHUB_AUDIT_SOCKET"
+"""The path of the journal's socket, for the audit log; without it, that goes into the hub's log."""
 HUB_PORT = 8081
 PROXY_API_PORT = 8001
 WORKER_PORT = 8888
@@ -225,6 +227,12 @@ def read() -> Settings:
         return from_document(document)
     except SettingsError as error:
         raise SettingsError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
+
+
+def audit_socket() -> Path | None:
+    """Where lines of the audit log are sent, if they have a place of their own."""
+    path = os.environ.get(AUDIT_VARIABLE)
+    return Path(path) if path else None
 
 
 def from_document(document: Mapping[str, Any]) -> Settings:

@@ -11,6 +11,8 @@ from typing import Any
 from jupyterhub.apihandlers.base import APIHandler
 from tornado import web
 
+from hub.audit.event import Outcome
+from hub.audit.record import record
 from hub.clients.workers import base_url, server_url
 from hub.drain.verdict import (
     Observation,
@@ -60,6 +62,13 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
         except ValueError as error:
             raise web.HTTPError(400, str(error)) from error
         decided = await self._drain(request)
+        outcome = Outcome.OK if decided.drained else Outcome.REFUSED
+        record(
+            "server.drain",
+            request.worker,
+            outcome,
+            f"{request.instance_id}, {request.mode}: {decided.reason}",
+        )
         log.info(
             "%s: drain of %s (%s): %s: %s",
             request.worker,

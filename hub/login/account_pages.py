@@ -13,6 +13,8 @@ from nativeauthenticator.handlers import (
 from nativeauthenticator.orm import UserInfo
 from tornado import web
 
+from hub.audit.event import Outcome
+from hub.audit.record import record
 from hub.errors import SignUpRefused
 from hub.login.devices import remember_device, source_of
 from hub.users.administrators import ensure_another_administrator
@@ -81,6 +83,8 @@ class SignUpPage(SignUpHandler):  # type: ignore[misc]  # it publishes no types
         try:
             message = await self.authenticator.sign_up(form, self.request.remote_ip, utc_now())
         except SignUpRefused as error:
+            known = form.name if self.authenticator.is_known(form.name) else ""
+            record("account.create", known, Outcome.REFUSED)
             self.set_status(400)
             await self._show(username=form.name, refusal=str(error))
             return

@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+from contextvars import ContextVar
 from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,18 +12,23 @@ from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
 from tornado import web
 from traitlets.utils.importstring import import_item
 
+from hub.audit.event import Outcome
+from hub.audit.record import record
 from hub.config.authenticators import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIGN_UP_KEY, lets_others_in
 from hub.config.settings import SHARED_PASSWORD, Settings
 from hub.errors import SettingsError
 from hub.pages.handlers import routes
 from hub.users.administrators import ensure_another_administrator
-from hub.users.names import People, name_problem, normalised
+from hub.users.names import LONGEST, People, name_problem, normalised
 from hub.users.operator_settings import Membership
 from hub.wiring import Hub, Secrets
 
 SHARED = (DummyAuthenticator, SharedPasswordAuthenticator)
 
 log = logging.getLogger(__name__)
+
+_tried: ContextVar[str] = ContextVar("tried", default="")
+"""The name with which a login is tried."""
 
 
 def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
@@ -40,6 +46,8 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
     class NamedUsers(base):  # type: ignore[misc, valid-type]  # the class is known only when the hub runs
         """Names are normalised in one way, and a refusal says why."""
 
+        _membership: Membership | None = None
+
         def normalize_username(self, username: str) -> str:
             return normalised(super().normalize_username(normalised(username)))
 
@@ -49,6 +57,37 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
                 log.warning("user name %r is refused: %s", username[:300], problem)
                 raise web.HTTPError(400, problem)
             return bool(super().validate_username(username))
+
+        async def get_authenticated_user(self, handler: Any, data: Any) -> Any:
+            """The user who logs in, or None. Each try leaves a line in the audit log."""
+            name = data.get("username", "") if isinstance(data, dict) else ""
+            _tried.set(name if isinstance(name, str) else "")
+            try:
+                found = await super().get_authenticated_user(handler, data)
+            except Exception as error:
+                self._record_refusal(f"{error.status_code}" if isinstance(error, web.HTTPError) else "error")
+                raise
+            if found:
+                record("login", found["name"], actor=found["name"])
+            else:
+                self._record_refusal("wrong or not allowed")
+            return found
+
+        def check_blocked_users(self, username: str, authentication: Any = None) -> Any:
+            """May the user log in, as far as the list of removed users goes?"""
+            _tried.set(username)
+            return super().check_blocked_users(username, authentication)
+
+        def _record_refusal(self, detail: str) -> None:
+            """An unknown name may be a password in the wrong field."""
+            name = normalised(_tried.get()[:LONGEST])
+            record("login", name if self.is_known(name) else "", Outcome.REFUSED, detail)
+
+        def is_known(self, username: str) -> bool:
+            """Is it the name of a user, of a removed one, or of one on the list?"""
+            name = normalised(username)
+            listed = self.allowed_users | self.admin_users | self.blocked_users
+            return name in listed or (self._membership is not None and self._membership.knows(name))
 
         async def refresh_user(self, user: Any, handler: Any = None) -> Any:
             """False for a removed user, who has to log in again in spite of a valid cookie, and may not."""
@@ -81,7 +120,7 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
 
         def generation_of(self, username: str) -> int:
             """How often the operator has removed the name."""
-            return int(self._membership.people.generation(username))
+            return self._membership.people.generation(username) if self._membership else 0
 
         def get_handlers(self, app: Any) -> list[Any]:
             """Adds the hub's own. JupyterHub calls this when it starts, which is when following the list begins."""

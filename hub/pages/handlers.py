@@ -9,6 +9,7 @@ from jupyterhub.handlers.base import BaseHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
+from hub.audit.record import record
 from hub.clients.lifecycle import Reader
 from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
@@ -52,7 +53,8 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
         source = self._peer()
         try:
             async with self.parts.identities.proven(self._sent, source, self.parts.now()) as instance_id:
-                answer = (await self._spawner_on(instance_id)).launch_environment()
+                spawner = await self._spawner_on(instance_id)
+                answer = spawner.launch_environment()
         except IdentityError as error:
             log.warning("environment refused to %s: %s", source, error)
             self._refuse(error.status, str(error))
@@ -62,6 +64,7 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
             self._refuse(503, "identities cannot be checked just now")
             return
         log.info("instance %s fetched its environment", instance_id)
+        record("worker.environment", spawner.key, actor=f"worker/{instance_id}")
         self.set_header("Cache-Control", "no-store")
         self.write(json.dumps(answer))
 

@@ -12,6 +12,7 @@ from jupyterhub.spawner import Spawner
 from sqlalchemy import inspect
 from tornado import web
 
+from hub.audit.record import record
 from hub.config.settings import WORKER_PORT
 from hub.errors import StartError
 from hub.identity import worker_token
@@ -62,6 +63,7 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     async def start(self) -> str:
         """The URL of the server, which answers there already."""
         self.is_released, self.stop_requested_by = False, ""
+        record("server.start", self.key)
         self.latest_start = Start(self)
         return await self.latest_start.run()
 
@@ -71,6 +73,7 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         instance_id = launched.instance_id if launched else self.instance.id
         if instance_id and self._is_stop_requested():
             requested_by = self.stop_requested_by or self.user.name
+            record("server.stop", self.key, detail=f"{instance_id}, requested by {requested_by}")
             await self.parts.stops.send(self.key, instance_id, requested_by, self.parts.now())
 
     async def rename(self, old_name: str, new_name: str) -> None:  # noqa: ARG002 -- JupyterHub's signature

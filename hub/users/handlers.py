@@ -13,6 +13,8 @@ from jupyterhub.scopes import needs_scope
 from jupyterhub.slugs import is_valid_safe_slug
 from tornado import web
 
+from hub.audit.event import Outcome
+from hub.audit.record import record
 from hub.config.settings import Settings
 from hub.errors import StartError
 from hub.spawn.parts import WithParts
@@ -160,9 +162,12 @@ class LaunchHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub 
             instance_id = None if self._is_in_use(name) else await self._launch(name, instance_type)
         except StartError as error:
             log.warning("%s: not prepared: %s", name, error)
+            record("worker.launch", name, Outcome.FAILED, error.label)
             self.set_status(409)
             self.write(refusal(error))
             return
+        if instance_id:
+            record("worker.launch", name, detail=instance_id)
         self.write({"instance_id": instance_id, "problem": await self._home_problem(instance_id)})
 
     def _is_in_use(self, name: str) -> bool:

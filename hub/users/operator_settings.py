@@ -12,6 +12,7 @@ from typing import Any
 from jupyterhub import orm, roles
 from jupyterhub.auth import Authenticator
 
+from hub.audit.record import OPERATOR, acting_as
 from hub.clients.calls import Calls
 from hub.users import generations, names
 from hub.users.names import People, check_administrators
@@ -156,15 +157,17 @@ class Membership:
         """Applies the list. Repeating it is harmless, and completes what failed the last time."""
         self.take(people)
         for name in self._known(people.removed | self._to_stop):
-            await self._stop_servers(name)
+            with acting_as(OPERATOR):
+                await self._stop_servers(name)
             self._to_stop.discard(name)
 
     def take(self, people: People) -> None:
         """Applies what concerns rights and sessions, in one step of the event loop."""
         set_people(self._authenticator, people, self.people)
-        self._set_admins(people)
-        for name in sorted(people.removed | set(people.generations)):
-            self._carry_out_removal(name, people)
+        with acting_as(OPERATOR):
+            self._set_admins(people)
+            for name in sorted(people.removed | set(people.generations)):
+                self._carry_out_removal(name, people)
         self.people = people
 
     def _set_admins(self, people: People) -> None:
@@ -184,9 +187,13 @@ class Membership:
         roles.assign_default_roles(self._app.db, entity=user)
         self._app.db.commit()
 
+    def knows(self, name: str) -> bool:
+        """Has the hub a user of this name?"""
+        return orm.User.find(self._app.db, name) is not None
+
     def _known(self, names: AbstractSet[str]) -> list[str]:
         """The names that the hub has a user for."""
-        return [name for name in sorted(names) if orm.User.find(self._app.db, name) is not None]
+        return [name for name in sorted(names) if self.knows(name)]
 
     def _carry_out_removal(self, name: str, people: People) -> None:
         """Ends everything of a removed user, also of one who has been replaced by the next user of that name."""

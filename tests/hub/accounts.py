@@ -1,10 +1,12 @@
 """The real hub with accounts of its own, and the browsers of those who have them."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -93,3 +95,18 @@ class Account(Browser):
             "_xsrf": self._session.cookies["_xsrf"],
         }
         return self._session.post(self._url + path, data=form, timeout=PATIENCE)
+
+    def authorise(self, path: str) -> str:
+        """Agrees to the use of a server; the code with which the server gets a token."""
+        answer = self._session.get(self._url + path, timeout=PATIENCE, allow_redirects=False)
+        if answer.status_code == 200:  # asks for another user's server
+            scopes = re.findall(r'name="scopes"[^>]*value="([^"]+)"', answer.text)
+            form = {"_xsrf": self._session.cookies["_xsrf"], "scopes": scopes}
+            answer = self._session.post(
+                self._url + path,
+                data=form,
+                timeout=PATIENCE,
+                allow_redirects=False,
+                headers={"Referer": self._url},
+            )
+        return parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
