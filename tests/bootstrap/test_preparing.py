@@ -406,7 +406,7 @@ async def test_a_login_of_the_same_moment_and_the_preparation_get_one_machine() 
     assert mine == theirs == "i-00000001"
     assert len(tokens(ec2)) == 2, "or the case is none"
     assert len(set(tokens(ec2))) == 1
-    assert len(ec2.instances) == 1
+    assert len(ec2.by_id) == 1
 
 
 async def test_the_machine_of_a_login_before_is_found_by_its_tags() -> None:

@@ -1,20 +1,22 @@
-"""Small stand-ins. FakeEC2 is held to the same contract as moto's in test_fakes.py."""
+"""Small fakes. FakeEC2 is held to the same contract as moto's in test_fakes.py."""
 
-import fnmatch
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from bootstrap.local.cloud.ec2.rules import State as Ec2State
 from hub.clients.calls import Calls
 from hub.config.settings import Settings
 from hub.spawn.launch_request import Image
 from lifecycle_app.model.worker import State, Worker
+from tests.simulation.ec2 import IdAndAddress, LeanEC2, Machine, Schedule
+from tests.simulation.ec2 import refusal as refusal
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -54,11 +56,6 @@ def worker(key: str = "ada", state: State = State.RUNNING, **more: Any) -> Worke
     )
 
 
-def refusal(code: str, message: str = "", operation: str = "RunInstances") -> ClientError:
-    """An error as botocore raises it."""
-    return ClientError({"Error": {"Code": code, "Message": message or code}}, operation)
-
-
 class Clock:
     """A monotonic clock that only sleeping moves."""
 
@@ -95,94 +92,56 @@ class _Inline(ThreadPoolExecutor):
         return future
 
 
-@dataclass
-class FakeEC2:
-    """Instances, and what was asked of them. `refuse` gives the errors to raise, by operation, first to last."""
+@dataclass(kw_only=True)
+class FakeEC2(LeanEC2):
+    """The lean EC2, where machines boot and stop at once and errors are as a test says."""
 
-    instances: dict[str, dict[str, Any]] = field(default_factory=dict)
+    now: Callable[[], datetime] = lambda: NOON
+    schedule: Schedule = lambda _after, act: act()
+    lag: timedelta = timedelta()
+    born: Callable[[int], IdAndAddress] = lambda number: (f"i-{number:08x}", f"127.77.1.{number + 3}")
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    """Each call, and what it named."""
     refuse: dict[str, list[Exception]] = field(default_factory=dict)
+    """The errors to raise, by operation, first to last."""
     bad: Mapping[str, ClientError] = field(default_factory=dict)
     """Instances that cannot be started, with the error."""
-    tokens: dict[str, str] = field(default_factory=dict)
     attached: list[tuple[str, str]] = field(default_factory=list)
-    lock: Lock = field(default_factory=Lock)
+    volumes: dict[str, str | None] = field(default_factory=lambda: defaultdict(lambda: None))
 
     def count(self, operation: str) -> int:
         return len([one for one, _ in self.asked if one == operation])
 
-    def _ask(self, operation: str, what: Any) -> None:
-        self.asked.append((operation, what))
-        if self.refuse.get(operation):
-            raise self.refuse[operation].pop(0)
-
-    def run_instances(self, **request: Any) -> dict[str, Any]:
-        self._ask("RunInstances", request)
-        known = self.tokens.get(request["ClientToken"])
-        if known is None:
-            known = f"i-{len(self.instances) + 1:08x}"
-            self.tokens[request["ClientToken"]] = known
-            self.instances[known] = {
-                "InstanceId": known,
-                "PrivateIpAddress": f"127.77.1.{len(self.instances) + 4}",
-                "Placement": {"AvailabilityZone": f"us-east-1{request['SubnetId'][-1]}"},
-                "InstanceType": request["InstanceType"],
-                "State": {"Name": "pending"},
-                "Tags": request["TagSpecifications"][0]["Tags"],
-                "LaunchTime": NOON,
-                "BlockDeviceMappings": [],
-            }
-        return {"Instances": [self.instances[known]]}
-
-    def start_instances(self, InstanceIds: Sequence[str]) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
-        self._ask("StartInstances", list(InstanceIds))
-        for one in InstanceIds:
-            if one in self.bad:
-                raise self.bad[one]
-        for one in InstanceIds:
-            if one in self.instances:
-                self.instances[one]["State"] = {"Name": "pending"}
-        return {"StartingInstances": []}
+    def put(self, instance_id: str, state: str) -> None:
+        """Brings an instance into this state, as if by itself."""
+        self._enter(self.by_id[instance_id], Ec2State(state))
 
     def attach_volume(self, Device: str, InstanceId: str, VolumeId: str) -> dict[str, Any]:  # noqa: N803 -- boto3's own names
-        self._ask("AttachVolume", (Device, InstanceId, VolumeId))
+        answer = super().attach_volume(Device, InstanceId, VolumeId)
         self.attached.append((VolumeId, InstanceId))
-        return {}
-
-    def describe_subnets(self, SubnetIds: Sequence[str]) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
-        self._ask("DescribeSubnets", list(SubnetIds))
-        return {
-            "Subnets": [{"SubnetId": one, "AvailabilityZone": f"us-east-1{one[-1]}"} for one in SubnetIds]
-        }
+        return answer
 
     def describe_images(self, ImageIds: Sequence[str]) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
-        self._ask("DescribeImages", list(ImageIds))
-        found = [one for one in ImageIds if one != MISSING_IMAGE]
-        return {"Images": [{"ImageId": one, "RootDeviceName": "/dev/sda1"} for one in found]}
+        found = super().describe_images(ImageIds)["Images"]
+        return {"Images": [one for one in found if one["ImageId"] != MISSING_IMAGE]}
 
-    def get_paginator(self, operation: str) -> "FakeEC2":
-        assert operation == "describe_instances"
-        return self
+    def _asked(self, action: str, resources: int, what: object) -> None:
+        super()._asked(action, resources, what)
+        self.asked.append((action, what))
+        if self.refuse.get(action):
+            raise self.refuse[action].pop(0)
 
-    def paginate(
-        self,
-        Filters: Sequence[Mapping[str, Any]],  # noqa: N803 -- boto3's own name
-        PaginationConfig: object,  # noqa: N803 -- boto3's own name
-    ) -> Iterator[dict[str, Any]]:
-        self._ask("DescribeInstances", Filters)
-        found = [one for one in self.instances.values() if all(_passes(one, each) for each in Filters)]
-        yield {"Reservations": [{"Instances": found}]}
-
-
-def _passes(instance: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    name = wanted["Name"]
-    if name == "instance-state-name":
-        return instance["State"]["Name"] in wanted["Values"]
-    if name == "instance-id":
-        return instance["InstanceId"] in wanted["Values"]
-    tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
-    value = tags.get(name.removeprefix("tag:"))
-    return value is not None and any(fnmatch.fnmatchcase(value, pattern) for pattern in wanted["Values"])
+    def _found(self, instance_ids: Sequence[str]) -> list[Machine]:
+        """Those of records alone are stopped: a test has not to launch each that it starts."""
+        for one in instance_ids:
+            if one in self.bad:
+                raise self.bad[one]
+        for one in instance_ids:
+            if one not in self.by_id:
+                self.add(
+                    Machine(one, "127.77.9.9", "us-east-1a", "t3.medium", {}, NOON, state=Ec2State.STOPPED)
+                )
+        return super()._found(instance_ids)
 
 
 class FakeStore:

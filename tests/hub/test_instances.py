@@ -19,10 +19,9 @@ def launch(ec2: FakeEC2, worker: str, state: str = "running") -> str:
     request = run_request(
         Order(worker=worker, instance_type="t3.medium", image=IMAGE), SETTINGS, PLACE, "t3.medium", 0
     )
-    instance: dict[str, Any] = ec2.run_instances(**request)["Instances"][0]
-    instance["State"] = {"Name": state}
+    found: str = ec2.run_instances(**request)["Instances"][0]["InstanceId"]
+    ec2.put(found, state)
     ec2.asked.clear()
-    found: str = instance["InstanceId"]
     return found
 
 
@@ -60,9 +59,9 @@ async def test_terminated_instance_is_not_found_by_tag() -> None:
 async def test_newer_one_of_two_is_taken() -> None:
     ec2 = FakeEC2()
     old = launch(ec2, "ada")
-    ec2.tokens.clear()
+    ec2.tokens.known.clear()
     new = launch(ec2, "ada")
-    ec2.instances[new]["LaunchTime"] = NOON + timedelta(seconds=1)
+    ec2.by_id[new].launched_at = NOON + timedelta(seconds=1)
     found = await instances(ec2).find("ada")
     assert found is not None
     assert (found.instance_id, old != new) == (new, True)
@@ -114,14 +113,12 @@ async def test_home_that_cannot_be_attached_is_an_error(errors: list[Exception],
     assert ec2.count("AttachVolume") == tries
 
 
-@pytest.mark.parametrize(("volumes", "tries"), [(["vol-1"], 1), (["vol-2"], 2), ([], 2)])
-async def test_home_that_this_very_instance_uses_already_is_attached(volumes: list[str], tries: int) -> None:
+@pytest.mark.parametrize(("home", "tries"), [("vol-1", 1), ("vol-2", 2), (None, 2)])
+async def test_home_that_this_very_instance_uses_already_is_attached(home: str | None, tries: int) -> None:
     """The answer to an earlier AttachVolume may have been lost."""
     ec2 = FakeEC2(refuse={"AttachVolume": [refusal("VolumeInUse")]})
     mine = launch(ec2, "ada")
-    ec2.instances[mine]["BlockDeviceMappings"] = [
-        {"Ebs": {"VolumeId": one, "Status": "attached"}} for one in volumes
-    ]
+    ec2.by_id[mine].home = home
     await instances(ec2).attach_home("vol-1", mine)
     assert ec2.count("AttachVolume") == tries
 
@@ -129,6 +126,6 @@ async def test_home_that_this_very_instance_uses_already_is_attached(volumes: li
 async def test_why_ec2_ended_an_instance_is_known() -> None:
     ec2 = FakeEC2()
     one, other = launch(ec2, "ada", "terminated"), launch(ec2, "bob", "running")
-    ec2.instances[one]["StateReason"] = {"Code": "Client.InternalError", "Message": "Client error on launch"}
+    ec2.by_id[one].reason = {"Code": "Client.InternalError", "Message": "Client error on launch"}
     found = await asyncio.gather(*(instances(ec2).describe(each) for each in (one, other)))
     assert [known.reason for known in found] == ["Client.InternalError", ""]

@@ -208,7 +208,7 @@ async def test_throttled_launch_is_repeated_with_the_same_token() -> None:
     ec2 = FakeEC2(refuse={"RunInstances": [refusal("RequestLimitExceeded") for _ in range(3)]})
     await starter(ec2).launch("ada", requests(), quiet)
     assert len({request["ClientToken"] for _, request in ec2.asked}) == 1
-    assert len(ec2.instances) == 1
+    assert len(ec2.by_id) == 1
 
 
 async def test_launch_whose_user_has_gone_is_still_known() -> None:

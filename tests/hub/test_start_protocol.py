@@ -61,10 +61,9 @@ class Case:
         request = run_request(
             Order(worker=key, instance_type="t3.medium", image=IMAGE), SETTINGS, PLACE, "t3.medium", 0
         )
-        instance = self.ec2.run_instances(**request)["Instances"][0]
-        instance["State"] = {"Name": state}
+        found: str = self.ec2.run_instances(**request)["Instances"][0]["InstanceId"]
+        self.ec2.put(found, state)
         self.ec2.asked.clear()
-        found: str = instance["InstanceId"]
         return found
 
     async def bring_up(self, key: str = "ada", looked: Known | None = None) -> Known:
@@ -173,7 +172,7 @@ async def test_record_that_lags_behind_ec2_is_settled_by_looking() -> None:
 
     def stopped(_: Worker) -> None:
         if case.clock.time >= 5:
-            case.ec2.instances[mine]["State"] = {"Name": "stopped"}
+            case.ec2.put(mine, "stopped")
             case.ec2.bad = {}
 
     changing(case, stopped)
@@ -227,6 +226,7 @@ async def test_hub_that_crashed_before_it_attached_the_home_attaches_it_at_the_n
     async with asyncio.timeout(10):
         await case.startup.bring_up("ada", "t3.medium", case.said.append, note)
     assert missing[0], "the machine could fetch its environment before its home is on its way"
+    case.ec2.put(mine, "running")
     await case.homes.wait_for(mine)
     assert case.ec2.attached == [("vol-1", mine)]
 
@@ -298,7 +298,7 @@ async def test_accepted_stop_that_ec2_does_not_show_yet_is_waited_for() -> None:
 
     def stopped(_: Worker) -> None:
         if case.clock.time >= 2 * CHECK_EVERY:
-            case.ec2.instances[mine]["State"] = {"Name": "stopped"}
+            case.ec2.put(mine, "stopped")
 
     changing(case, stopped)
     assert (await case.bring_up()).is_fresh
@@ -389,7 +389,7 @@ async def test_class_that_comes_for_the_first_time_shares_its_describe() -> None
     await asyncio.gather(*(case.bring_up(f"user{n}") for n in range(20)))
     assert case.ec2.count("DescribeInstances") == 1
     assert case.ec2.count("RunInstances") == 20
-    assert len({instance["InstanceId"] for instance in case.ec2.instances.values()}) == 20
+    assert len(case.ec2.by_id) == 20
 
 
 async def test_image_changed_between_two_workers_is_taken_for_the_second() -> None:
@@ -410,7 +410,7 @@ async def test_image_changed_in_the_middle_of_a_launch_is_not_taken_for_it() -> 
     await case.bring_up()
     assert len({one["ClientToken"] for one in case.launches()}) == 1
     case.clock.time += YOUNG.total_seconds()
-    case.ec2.instances.clear()
+    case.ec2.put("i-00000001", "terminated")
     await case.bring_up()
     assert case.launches()[-1]["ImageId"] == "ami-0000000000000002"
 

@@ -1,4 +1,5 @@
-"""A lean EC2 in memory, by the strict rules of the local cloud's; looks like boto3's client.
+"""A lean EC2 in memory, by the strict rules of the local cloud's; looks like boto3's client. The only one in the tests:
+tests/hub/fakes.py adds errors to it where the hub's own reaction is tested.
 
 Everything is found by id, by tag or by state without looking at all instances, so that 10,000 cost no more than ten.
 tests/simulation/test_ec2_contract.py holds it to what the local cloud does.
@@ -25,6 +26,7 @@ TERMINATED_SHOWN = timedelta(hours=1)
 USER = "tag:cloudjhub:user"
 
 Told = Callable[["Machine", State], None]
+IdAndAddress = tuple[str, str]
 Schedule = Callable[[timedelta, Callable[[], None]], object]
 
 
@@ -41,6 +43,8 @@ class Machine:
     home: str | None = None
     state: State = State.PENDING
     has_run: bool = False
+    reason: Mapping[str, str] | None = None
+    """Why EC2 ended it, if it did."""
     shown: list[tuple[datetime, State]] = field(default_factory=list)
     """Its states and since when, the last ones."""
 
@@ -55,6 +59,11 @@ class Machine:
         return f"{user}/{server}" if server else user
 
 
+def born(number: int) -> IdAndAddress:
+    """Of the machine with this number."""
+    return f"i-{number:017x}", f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
 @dataclass(kw_only=True)
 class LeanEC2:
     """The account's instances. `schedule` calls back when a state is over; `told` hears of each new state."""
@@ -65,6 +74,7 @@ class LeanEC2:
     boot_time: Callable[[], timedelta] = lambda: timedelta(seconds=20)
     stop_time: Callable[[], timedelta] = lambda: timedelta(seconds=30)
     lag: timedelta = DESCRIBED_AFTER
+    born: Callable[[int], IdAndAddress] = born
     limits: throttling.Buckets | None = None
     fail: Callable[[str], None] = lambda _action: None
     """Raises what a call of this action is to fail with."""
@@ -79,7 +89,7 @@ class LeanEC2:
     # What boto3's client has.
 
     def run_instances(self, **request: Any) -> dict[str, Any]:
-        self._asked("RunInstances", 1)
+        self._asked("RunInstances", 1, request)
         token, zone = request.get("ClientToken", ""), zone_of(request["SubnetId"])
         check_token(token)
         print_ = fingerprint({name: json.dumps(value) for name, value in request.items()})
@@ -87,14 +97,14 @@ class LeanEC2:
         if earlier:
             machine = self.by_id.get(earlier[1][0])
             if machine is None or machine.state in (State.SHUTTING_DOWN, State.TERMINATED):
-                raise refusal("IdempotentInstanceTerminated", "RunInstances", "its instance is gone")
+                raise refusal("IdempotentInstanceTerminated", "its instance is gone")
         else:
             machine = self._launch(request, zone)
             self.tokens.remember(token, zone, print_, "r-1", [machine.instance_id])
         return {"Instances": [_described(machine, machine.state)]}
 
     def start_instances(self, InstanceIds: Sequence[str]) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
-        self._asked("StartInstances", len(InstanceIds))
+        self._asked("StartInstances", len(InstanceIds), list(InstanceIds))
         machines = self._found(InstanceIds)
         starting = [one for one in machines if self._raised(lambda: rules.starts(one.instance_id, one.state))]  # noqa: B023 -- called at once
         for machine in starting:
@@ -104,7 +114,7 @@ class LeanEC2:
         return {"StartingInstances": [{"InstanceId": one.instance_id} for one in machines]}
 
     def stop_instances(self, InstanceIds: Sequence[str], Force: bool = False) -> dict[str, Any]:  # noqa: N803 -- boto3's own names
-        self._asked("StopInstances", len(InstanceIds))
+        self._asked("StopInstances", len(InstanceIds), list(InstanceIds))
         machines = self._found(InstanceIds)
         stopping = [
             one
@@ -116,7 +126,7 @@ class LeanEC2:
         return {"StoppingInstances": [{"InstanceId": one.instance_id} for one in machines]}
 
     def terminate_instances(self, InstanceIds: Sequence[str]) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
-        self._asked("TerminateInstances", len(InstanceIds))
+        self._asked("TerminateInstances", len(InstanceIds), list(InstanceIds))
         machines = self._found(InstanceIds)
         for machine in (one for one in machines if rules.terminates(one.state)):
             self._enter(machine, State.SHUTTING_DOWN)
@@ -124,25 +134,25 @@ class LeanEC2:
         return {"TerminatingInstances": [{"InstanceId": one.instance_id} for one in machines]}
 
     def attach_volume(self, Device: str, InstanceId: str, VolumeId: str) -> dict[str, Any]:  # noqa: N803 -- boto3's own names
-        self._asked("AttachVolume", 1)
+        self._asked("AttachVolume", 1, (Device, InstanceId, VolumeId))
         [machine] = self._found([InstanceId])
         if machine.state not in (State.RUNNING, State.STOPPED):
-            raise refusal("IncorrectInstanceState", "AttachVolume", f"{InstanceId} is {machine.state}")
+            raise refusal("IncorrectInstanceState", f"{InstanceId} is {machine.state}", "AttachVolume")
         if self.volumes[VolumeId] is not None:
-            raise refusal("VolumeInUse", "AttachVolume", f"{VolumeId} is attached")
+            raise refusal("VolumeInUse", f"{VolumeId} is attached", "AttachVolume")
         self.volumes[VolumeId], machine.home = InstanceId, VolumeId
         return {}
 
     def describe_subnets(self, SubnetIds: Sequence[str]) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
-        self._asked("DescribeSubnets", 0)
+        self._asked("DescribeSubnets", 0, list(SubnetIds))
         return {"Subnets": [{"SubnetId": one, "AvailabilityZone": zone_of(one)} for one in SubnetIds]}
 
     def describe_images(self, ImageIds: Sequence[str]) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
-        self._asked("DescribeImages", 0)
+        self._asked("DescribeImages", 0, list(ImageIds))
         return {"Images": [{"ImageId": one, "RootDeviceName": "/dev/sda1"} for one in ImageIds]}
 
     def describe_instances(self, Filters: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
-        self._asked("DescribeInstances", 0)
+        self._asked("DescribeInstances", 0, Filters)
         found = [seen for machine in self._candidates(Filters) if (seen := self._seen(machine, Filters))]
         return {"Reservations": [{"Instances": found}] if found else []}
 
@@ -174,9 +184,10 @@ class LeanEC2:
 
     def _launch(self, request: Mapping[str, Any], zone: str) -> Machine:
         number = len(self.by_id) + 1
+        instance_id, address = self.born(number)
         machine = Machine(
-            instance_id=f"i-{number:017x}",
-            address=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
+            instance_id=instance_id,
+            address=address,
             zone=zone,
             instance_type=request["InstanceType"],
             tags={tag["Key"]: tag["Value"] for tag in request["TagSpecifications"][0]["Tags"]},
@@ -210,11 +221,12 @@ class LeanEC2:
     def _later(self, after: timedelta, machine: Machine, old: State, new: State) -> None:
         self.schedule(after, lambda: self._enter(machine, new) if machine.state is old else None)
 
-    def _asked(self, action: str, resources: int) -> None:
+    def _asked(self, action: str, resources: int, what: object) -> None:
+        """A call of this action, for so many resources, with `what` it names."""
         self.calls[action] += 1
         if self.limits is not None and not self._has_tokens(self.limits, action, resources):
             self.calls[f"{action} throttled"] += 1
-            raise refusal("RequestLimitExceeded", action, "Request limit exceeded.")
+            raise refusal("RequestLimitExceeded", "Request limit exceeded.", action)
         self.fail(action)
 
     def _has_tokens(self, limits: throttling.Buckets, action: str, resources: int) -> bool:
@@ -266,13 +278,13 @@ def zone_of(subnet: str) -> str:
     return f"us-east-1{subnet[-1]}"
 
 
-def refusal(code: str, action: str, message: str = "") -> ClientError:
+def refusal(code: str, message: str = "", action: str = "RunInstances") -> ClientError:
     """An error as botocore raises it."""
     return ClientError({"Error": {"Code": code, "Message": message or code}}, action)
 
 
 def _client_error(error: AwsError) -> ClientError:
-    return refusal(error.code, "", error.message)
+    return refusal(error.code, error.message, "")
 
 
 def _passes(machine: Machine, state: State, wanted: Mapping[str, Any]) -> bool:
@@ -300,4 +312,5 @@ def _described(machine: Machine, state: State) -> dict[str, Any]:
         "BlockDeviceMappings": disks if is_there else [],
         "Tags": [{"Key": key, "Value": value} for key, value in machine.tags.items()],
         **({"PrivateIpAddress": machine.address} if is_there else {}),
+        **({"StateReason": machine.reason} if machine.reason else {}),
     }

@@ -36,7 +36,7 @@ MINUTE = timedelta(minutes=1)
 SCHEDULES = {"record_activity": 1, "sweep": 5, "reconcile": 15}
 """Minutes."""
 CPU_EVERY = 5
-EC2_REFUSALS = (lambda: refusal("RequestLimitExceeded", "any"), lambda: refusal("InternalError", "any"))
+EC2_REFUSALS = (lambda: refusal("RequestLimitExceeded"), lambda: refusal("InternalError"))
 STORE_REFUSALS = (lambda: StoreUnavailable("throttled"), lambda: StoreUnavailable("lost the answer"))
 HUB_SETTINGS = replace(SETTINGS, read_interval=timedelta(seconds=30), home_disk=3)
 
