@@ -5,6 +5,7 @@ from typing import Any
 
 from hub.audit.hooks import request_ended
 from hub.config import tuning
+from hub.config.origins import SHARED_ORIGIN, subdomain
 from hub.config.settings import Settings
 from hub.config.tuning import Proxy
 from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
@@ -62,8 +63,9 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
             "slow_spawn_timeout": 0,
             "slow_stop_timeout": 4,
             "log_function": request_ended,
-            # JupyterHub itself makes them Secure where the public URL is https.
-            "cookie_options": {"samesite": same_site(settings)},
+            "cookie_options": _cookies(settings),
+            # A page that opens the hub's, or is opened by one of them, gets no handle on its window.
+            "headers": {"Cross-Origin-Opener-Policy": "same-origin"},
         },
         # Only the web server and the proxy on this machine are believed when they say for whom they forward.
         "trusted_downstream_ips": ["127.0.0.1", settings.private_address],
@@ -73,6 +75,7 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         "template_vars": {
             "pages": lambda _user: hub.pages,
             "has_accounts": settings.authenticator == "native",
+            "shared_origin": "" if settings.subdomains else SHARED_ORIGIN,
         },
         **_services(secrets),
     }
@@ -110,7 +113,18 @@ def _subdomains(settings: Settings) -> dict[str, Any]:
     """A user's server on a subdomain can set cookies for the whole domain: the hub must not take them for its own."""
     if not settings.subdomains:
         return {}
-    return {"subdomain_host": settings.public_url, "cookie_host_prefix_enabled": True}
+    return {
+        "subdomain_host": settings.public_url,
+        "subdomain_hook": subdomain,
+        "cookie_host_prefix_enabled": True,
+    }
+
+
+def _cookies(settings: Settings) -> dict[str, Any]:
+    """JupyterHub makes them Secure where the public URL is https. A `__Host-` cookie has to be Secure in any case, and
+    browsers accept that from names below localhost.
+    """
+    return {"samesite": same_site(settings), **({"secure": True} if settings.subdomains else {})}
 
 
 def _spawner(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hub.config import tuning
 from hub.config.settings import audit_socket, read
 from hub.configuration import configuration
 from hub.errors import SettingsError
+from hub.login import isolation
 from hub.wiring import build, read_secrets
 
 
@@ -31,6 +32,7 @@ def configure(config: Any) -> None:
     hooks.follow_requests()
     hooks.follow_database()
     tuning.limit_requests()
+    isolation.refuse_foreign_pages(settings)
     tuning.freeze_garbage()
     tuning.hash_long_secrets_once()
 

@@ -12,6 +12,7 @@ import click
 from rich.table import Table
 
 from bootstrap.aws.site import Site
+from bootstrap.cli.cluster import show_warnings
 from bootstrap.cli.options import Duration, counted, file_option, json_option, site_of
 from bootstrap.cli.terminal import echo, show
 from bootstrap.config.choices import Https
@@ -23,6 +24,7 @@ from bootstrap.operations.health.overview import Overview, overview, require_bui
 from bootstrap.operations.logs import Line, console, groups, lines, news
 from bootstrap.operations.workers.listing import chosen, listed_workers
 from bootstrap.preflight import permissions
+from bootstrap.preflight.login import origin_problems
 
 
 @click.command()
@@ -75,6 +77,7 @@ def doctor(file: Path, as_json: bool) -> None:
     if as_json:
         echo(json.dumps([asdict(one) for one in found], indent=2))
     else:
+        show_warnings(origin_problems(site.settings))
         for one in found:
             echo(f"{'!' if one.wrong else '✓'} {one.topic}")
             for line in one.wrong:

@@ -1,13 +1,14 @@
 """Settings that are right alone but contradict each other."""
 
 from collections.abc import Collection, Iterator
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address
 
 from bootstrap.config.choices import Authenticator, Base, Https
 from bootstrap.config.document import KeyPath
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Workers
 from bootstrap.config.values import architecture
 from hub.config.authenticators import checked
+from hub.config.origins import SHARED_ORIGIN, is_loopback, is_name
 from hub.errors import SettingsError as OptionWrong
 
 FEWEST_ZONES = 2
@@ -29,7 +30,9 @@ def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Ite
     yield from _workers(settings.workers, given)
     yield from _manager(settings.manager)
     yield from _certificate(settings.manager)
+    yield from _wildcard(settings.manager)
     yield from _login(settings.login, settings.manager)
+    yield from _origins(settings.manager, settings.login, given)
     seconds = int(settings.timing.report_period.total_seconds())
     if seconds not in SHORT_PERIODS and seconds % 60:
         yield ("timing", "report_period"), "must be 1, 5, 10, 20 or 30 seconds or whole minutes"
@@ -107,8 +110,6 @@ def _manager(manager: Manager) -> Iterator[Contradiction]:
             ("manager", "acme_zone"),
             f"is for Let's Encrypt: set https to {Https.LETS_ENCRYPT}, or remove it",
         )
-    if manager.subdomains and (not manager.domain or _is_address(manager.domain)):
-        yield ("manager", "subdomains"), "needs a domain with a wildcard DNS record: set manager.domain"
 
 
 def _certificate(manager: Manager) -> Iterator[Contradiction]:
@@ -123,6 +124,32 @@ def _certificate(manager: Manager) -> Iterator[Contradiction]:
             )
 
 
+def _wildcard(manager: Manager) -> Iterator[Contradiction]:
+    """Let's Encrypt certifies all subdomains only by DNS-01, which the manager cannot do yet."""
+    if manager.https is Https.LETS_ENCRYPT and manager.has_subdomains:
+        yield (
+            ("manager", "https"),
+            f"Let's Encrypt's certificate would not be valid for the users' subdomains: set it to {Https.OWN} with a"
+            f" wildcard certificate, or to {Https.SELF_SIGNED}",
+        )
+
+
+def _origins(manager: Manager, login: Login, given: Collection[KeyPath]) -> Iterator[Contradiction]:
+    """Without subdomains, whoever sets up the cluster has to know what follows."""
+    if manager.has_subdomains:
+        return
+    if manager.subdomains and ("manager", "subdomains") in given:
+        yield ("manager", "subdomains"), "needs a domain: set manager.domain to a name in the DNS"
+    if not login.trusted_users:
+        fix = (
+            "set manager.domain to a name in the DNS" if manager.subdomains else "remove `subdomains: false`"
+        )
+        yield (
+            ("login", "trusted_users"),
+            f"{SHARED_ORIGIN}: {fix}, or, if all users trust each other, set this to true",
+        )
+
+
 def _login(login: Login, manager: Manager) -> Iterator[Contradiction]:
     if login.authenticator == Authenticator.SHARED_PASSWORD and not is_loopback(manager.domain):
         yield (
@@ -135,19 +162,6 @@ def _login(login: Login, manager: Manager) -> Iterator[Contradiction]:
         yield ("login", "options"), str(error)
 
 
-def is_loopback(domain: str) -> bool:
-    """Can only this machine reach it?"""
-    return domain == "localhost" or (_is_address(domain) and ip_address(domain).is_loopback)
-
-
 def is_public_name(domain: str) -> bool:
     """A name that the DNS of the internet can have."""
-    return "." in domain and not domain.endswith(".localhost") and not _is_address(domain)
-
-
-def _is_address(domain: str) -> bool:
-    try:
-        ip_address(domain)
-    except ValueError:
-        return False
-    return True
+    return is_name(domain) and not is_loopback(domain)

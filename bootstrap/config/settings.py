@@ -44,6 +44,7 @@ from bootstrap.config.values import (
     free,
     one_of,
 )
+from hub.config.origins import is_name
 from lifecycle_app.contract import REPORT_PERIOD
 
 ZONES_BY_DEFAULT = 2
@@ -140,8 +141,8 @@ class Manager:
     """your own, PEM, with the chain"""
     key: Annotated[File | None, _example("hub.key")] = None
     """its key, PEM"""
-    subdomains: Flag = False
-    """each user's server on a subdomain; needs a wildcard DNS record and certificate"""
+    subdomains: Flag = True
+    """with a domain: each user's servers on a subdomain, out of the other users' reach"""
     type: InstanceType = "t3.small"
     """t3.small serves about 100 users"""
     disk: Disk = 10
@@ -153,6 +154,11 @@ class Manager:
     port: Annotated[Whole, _between(1, 65535)] = 443
     private_address: Annotated[Address, _example("10.77.0.10")] = ""
     """fixed, in the manager's subnet; without it the first free one; cannot be changed later"""
+
+    @property
+    def has_subdomains(self) -> bool:
+        """Has each user an origin? It needs a domain that can have subdomains."""
+        return self.subdomains and is_name(self.domain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -168,6 +174,8 @@ class Login:
     """the authenticator's own; secrets by `cloudjhub secrets set`"""
     allow_all: Flag = False
     """all users whom the authenticator knows, instead of the users you name"""
+    trusted_users: Flag = False
+    """true is needed without subdomains: users can then take over each other's accounts"""
     users_file: Annotated[File, SHOWN, Field(validate_default=True)] = Path("users")
     """lines `name` or `name admin`, read at the first `up`; later: `cloudjhub users`"""
 

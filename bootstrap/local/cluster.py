@@ -6,7 +6,7 @@ from pathlib import Path
 from bootstrap.config import writing
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
-from bootstrap.local.settings import REGION, LocalSettings
+from bootstrap.local.settings import DOMAIN, REGION, LocalSettings
 
 USERS = {"alice": False, "bob": False, "carol": True}
 EVERY_MINUTE = "rate(1 minute)"
@@ -26,7 +26,7 @@ def cluster_settings(settings: LocalSettings) -> ClusterSettings:
         ),
         workers=Workers(types=("t3.medium", "t3.large", "t3.small"), disk=8, home_disk=3),
         manager=Manager(
-            domain="127.0.0.1",
+            domain=DOMAIN,
             port=settings.port,
             https=Https.NONE,
             private_address=settings.manager_address,

@@ -11,6 +11,10 @@ from bootstrap.cluster.templates.network import HUB_PORT
 from bootstrap.errors import PortInUse, SettingsError
 
 AWS_PORT, PROXY_API_PORT = 4566, 8001
+DOMAIN = "hub.localhost"
+"""Of the hub. Browsers take it, and the users' subdomains of it, for 127.0.0.1; `localhost` itself has no subdomains
+that are of the same site.
+"""
 FIRST_NETWORK, LAST_NETWORK = 77, 99
 STATE_VERSION = 3
 """Of a state directory. To be raised when the snapshot changes: also when a pickled class changes or moves."""
@@ -68,7 +72,7 @@ class LocalSettings:
     @property
     def public_url(self) -> str:
         """The hub's URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{DOMAIN}:{self.port}"
 
     @property
     def zones(self) -> list[str]:

@@ -14,6 +14,7 @@ from bootstrap.aws import secrets
 from bootstrap.local import cluster, environment
 from bootstrap.local.settings import LocalSettings
 from bootstrap.local.supervisor import running_file, running_supervisor
+from hub.config.origins import program_url
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.history import Entry, sentence
 from lifecycle_app.model.messages import joined, text
@@ -32,7 +33,7 @@ An AWS account without a cluster is ready. In another terminal:
     {program} up --file {file}
     {program} down --file {file}
 
-  or with settings of your own, from `{program} init`; on this machine they need the domain 127.0.0.1 and https none
+  or with settings of your own, from `{program} init`; on this machine they need the domain hub.localhost and https none
 """
 
 
@@ -178,7 +179,7 @@ def _iso(moment: datetime | None) -> str | None:
 
 def _hub_answers(settings: LocalSettings) -> bool:
     try:
-        return requests.get(f"{settings.public_url}/hub/api/", timeout=2).ok
+        return requests.get(f"{program_url(settings.public_url)}/hub/api/", timeout=2).ok
     except (requests.ConnectionError, requests.Timeout):
         return False
 

@@ -13,6 +13,7 @@ from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines.certificate import Pair
 from bootstrap.machines.manager.config import DEFAULT_PORTS
+from hub.config.origins import program_url
 
 
 def public_host(settings: ClusterSettings, place: Mapping[str, str]) -> str:
@@ -96,7 +97,7 @@ def ask(
             return _ask_pinned(public_url, pair, address, question)
         answer = requests.request(
             question.method,
-            public_url + question.path,
+            program_url(public_url) + question.path,
             headers=question.headers,
             data=question.body,
             timeout=question.timeout,

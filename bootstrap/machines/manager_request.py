@@ -65,7 +65,7 @@ def manager_config(
         private_address=place["ManagerAddress"],
         https=manager.https,
         email=manager.email,
-        subdomains=manager.subdomains,
+        subdomains=manager.has_subdomains,
         acme_dns=asdict(challenge) if challenge else None,
         nat_range=str(ours.cidr) if ours.is_ours and ours.egress is Egress.MANAGER else "",
         workers={

@@ -36,11 +36,11 @@ def wanted(site: Site, now: datetime) -> tuple[Wanted, Pair | None]:
     host = public_host(site.settings, {} if manager.domain else site.place())
     if manager.https is Https.OWN:
         pair = own(manager)
-        refuse_unusable(pair, host, manager.subdomains, now)
-    elif there and not objection(there, host, manager.subdomains, now):
+        refuse_unusable(pair, host, manager.has_subdomains, now)
+    elif there and not objection(there, host, manager.has_subdomains, now):
         pair = there
     else:
-        pair = self_signed(host, manager.subdomains, now)
+        pair = self_signed(host, manager.has_subdomains, now)
     if there == pair:
         return Wanted.NOTHING, pair
     return Wanted.CHANGE if there else Wanted.CREATE, pair

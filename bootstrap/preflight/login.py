@@ -8,10 +8,12 @@ from bootstrap.aws.site import Site
 from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.dns.resolving import addresses
 from bootstrap.cluster.users import first_people, read_people
+from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt, Refused, SettingsError
 from bootstrap.machines import tls
 from bootstrap.preflight.problem import Problem, warning
 from hub.config.authenticators import secrets_of
+from hub.config.origins import SHARED_ORIGIN
 
 UNKNOWN = "neither browsers nor Let's Encrypt find the hub"
 
@@ -19,6 +21,7 @@ UNKNOWN = "neither browsers nor Let's Encrypt find the hub"
 def problems(site: Site) -> Iterator[Problem]:
     """Problems of logging in."""
     settings = site.settings
+    yield from origin_problems(settings)
     yield from _users(site)
     login = settings.login
     for secret in _missing_secrets(site):
@@ -27,6 +30,13 @@ def problems(site: Site) -> Iterator[Problem]:
         )
     yield from _certificate(site)
     yield from _domain(site)
+
+
+def origin_problems(settings: ClusterSettings) -> list[Problem]:
+    """What users can do to each other where their servers share an origin. Pure."""
+    if settings.manager.has_subdomains:
+        return []
+    return [warning(f"{SHARED_ORIGIN} (login.trusted_users)")]
 
 
 def judge_domain(domain: str, found: set[str], address: str) -> list[Problem]:

@@ -5,10 +5,10 @@ Imports no authenticator's package, so that the command line can check `cluster.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from hub.config.origins import is_loopback
 from hub.errors import SettingsError
 
 LONGEST_TEXT = 1000
@@ -65,17 +65,10 @@ def _is_url(value: Any) -> bool:
         return False
     try:
         parts = urlsplit(value)
-        host, is_local = parts.hostname or "", parts.scheme == "http" and _is_loopback(parts.hostname or "")
+        host, is_local = parts.hostname or "", parts.scheme == "http" and is_loopback(parts.hostname or "")
     except ValueError:
         return False
     return bool(host) and (parts.scheme == "https" or is_local) and not parts.username
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_template(value: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
 from hub.config.authenticators import checked
+from hub.config.origins import is_loopback, is_name
 from hub.errors import SettingsError
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, REPORT_PERIOD
 
@@ -198,8 +199,7 @@ class Settings:
     @property
     def is_loopback(self) -> bool:
         """Can only this machine reach the public URL?"""
-        host = urlsplit(self.public_url).hostname or ""
-        return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+        return is_loopback(urlsplit(self.public_url).hostname or "")
 
 
 KEYS: Mapping[str, Key] = {
@@ -267,7 +267,7 @@ def _checked_together(settings: Settings) -> Settings:
             f" {settings.public_url}: choose an authenticator with real accounts"
         )
     host = urlsplit(settings.public_url).hostname or ""
-    if settings.subdomains and ("." not in host or _is_address(host)):
+    if settings.subdomains and not is_name(host):
         raise SettingsError(f"subdomains: {host} has no subdomains: set public_url to a domain, or remove it")
     try:
         options = checked(settings.authenticator, settings.authenticator_options)
@@ -275,11 +275,3 @@ def _checked_together(settings: Settings) -> Settings:
         raise SettingsError(f"login.options: {error}") from error
     name = settings.hub_name or f"cloudjhub-{settings.cluster}"
     return replace(settings, hub_name=name, authenticator_options=options)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

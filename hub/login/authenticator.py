@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from jupyterhub.auth import Authenticator, DummyAuthenticator
 from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
+from jupyterhub.handlers.login import LoginHandler
 from tornado import web
 from traitlets.utils.importstring import import_item
 
@@ -17,6 +18,7 @@ from hub.audit.record import record
 from hub.config.authenticators import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIGN_UP_KEY, lets_others_in
 from hub.config.settings import SHARED_PASSWORD, Settings
 from hub.errors import SettingsError
+from hub.login.isolation import follow_own_links
 from hub.pages.handlers import routes
 from hub.users.administrators import ensure_another_administrator
 from hub.users.names import LONGEST, People, name_problem, normalised
@@ -127,7 +129,10 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
             self._membership = Membership(app, self, hub.operator.people)
             self._membership.take(hub.operator.people)
             hub.operator.follow(self._membership.apply)
-            return [*super().get_handlers(app), *routes(hub, hub.pages)]
+            own = super().get_handlers(app)
+            for handler in [LoginHandler, *(one[1] for one in own)]:
+                follow_own_links(handler)
+            return [*own, *routes(hub, hub.pages)]
 
     return NamedUsers
 

@@ -11,7 +11,7 @@ from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.config.reading import read_settings
 
-FILE_TEXT = "cluster: test\nregion: us-east-1\nowner: Ada\n"
+FILE_TEXT = "cluster: test\nregion: us-east-1\nowner: Ada\nlogin: {trusted_users: true}\n"
 USERS = "ada admin\nbob\n"
 
 

@@ -22,7 +22,7 @@ from tests.shared.tables import create_tables
 
 REGION = "eu-west-1"
 NOW = datetime.now(UTC).replace(microsecond=0)
-FILE = f"cluster: spring\nregion: {REGION}\nowner: me\n"
+FILE = f"cluster: spring\nregion: {REGION}\nowner: me\nlogin: {{trusted_users: true}}\n"
 
 
 def an_image() -> str:

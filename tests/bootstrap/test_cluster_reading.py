@@ -22,7 +22,9 @@ TOP = "cluster: physics\nregion: us-east-1\nowner: Ada\n"
 
 
 def read(more: str, top: str = TOP) -> ClusterSettings:
-    return settings_in((top + more).encode(), FILE)
+    """Where neither has a section `login`, all users trust each other."""
+    login = "" if "login:" in more or top.startswith("~") else "\nlogin: {trusted_users: true}\n"
+    return settings_in((top + more + login).encode(), FILE)
 
 
 def refusal(more: str, top: str = TOP) -> str:
@@ -34,8 +36,8 @@ def refusal(more: str, top: str = TOP) -> str:
     return message
 
 
-def test_three_lines_make_a_cluster() -> None:
-    found = read("")
+def test_four_lines_make_a_cluster() -> None:
+    found = read("login: {trusted_users: true}\n")
     assert found.cluster == "physics"
     assert found.network == Network(name="physics")
     assert found.login.users_file == DIRECTORY / "users"
@@ -43,14 +45,14 @@ def test_three_lines_make_a_cluster() -> None:
 
 
 def test_sections_without_a_line_of_their_own_have_defaults() -> None:
-    assert read("network:\n  # cidr: 10.0.0.0/16\nlogin:\npolicy:\ntiming: ~\n") == read("")
+    assert read("network:\n  # cidr: 10.0.0.0/16\nworkers:\npolicy:\ntiming: ~\n") == read("")
 
 
 def test_values_take_the_place_of_defaults() -> None:
     found = read(
         "network: {name: shared, cidr: 192.168.0.0/20, zones: [us-east-1a, us-east-1b]}\n"
         "workers: {types: t4g.small, disk: 30}\n"
-        "manager: {domain: hub.example.org, https: lets-encrypt}\n"
+        "manager: {domain: hub.example.org, https: lets-encrypt, subdomains: false}\n"
         "policy: {idle_timeout: 1h30m, busy_allowance: never}\n"
     )
     assert found.network.cidr == IPv4Network("192.168.0.0/20")
@@ -186,7 +188,21 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
         ("manager: {https: none}", "unencrypted"),
         ("manager: {https: none, domain: hub.example.org}", "unencrypted"),
         ("manager: {https: none, domain: localhost, port: 8000}", None),
-        ("manager: {subdomains: true}", "wildcard DNS record"),
+        ("manager: {subdomains: true}", "set manager.domain to a name in the DNS"),
+        ("manager: {subdomains: true, domain: 10.0.0.1}", "set manager.domain to a name in the DNS"),
+        ("manager: {https: lets-encrypt, domain: a.org}", "own-certificate with a wildcard certificate"),
+        (
+            "login: {}",
+            "login.trusted_users: .*: set manager.domain to a name in the DNS, or, if all users trust",
+        ),
+        (
+            "login: {}\nmanager: {domain: a.org, subdomains: false}",
+            "remove `subdomains: false`, or, if all users",
+        ),
+        ("login: {}\nmanager: {domain: a.org}", None),
+        ("login: {}\nmanager: {domain: hub.localhost, https: none}", None),
+        ("login: {}\nmanager: {domain: localhost, https: none}", "login.trusted_users: Users can take over"),
+        ("login: {trusted_users: true}\nmanager: {domain: a.org, subdomains: false}", None),
         ("manager: {domain: https://hub.example.org}", "name in the DNS"),
         ("manager: {private_address: 10.78.0.9}", "not in the network 10.77.0.0/16"),
         ("manager: {port: 65536}", "from 1 to 65535"),
@@ -195,7 +211,10 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
         ("login: {options: {minimum_password_length: 4}}", "from 8 to 72"),
         ("login: {authenticator: gihub}", r"did you mean github\?"),
         ("login: {authenticator: shared-password}", "share one password"),
-        ("login: {authenticator: shared-password}\nmanager: {domain: 127.0.0.1, https: none}", None),
+        (
+            "login: {authenticator: shared-password, trusted_users: true}\nmanager: {domain: 127.0.0.1, https: none}",
+            None,
+        ),
         ("login: {users_file: ~no-user-has-this-name/users}", "home directory"),
         ("timing: {report_period: 45s}", "whole minutes"),
         ("timing: {sweep_schedule: rate(1 minutes)}", "EventBridge"),
@@ -235,7 +254,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     file = tmp_path / "cluster.yaml"
     file.write_text(
         TOP
-        + "login: {users_file: people.txt}\nmanager: {https: own-certificate, certificate: ~/a.pem, key: /k.pem}\n"
+        + "login: {users_file: people.txt, trusted_users: true}\n"
+        + "manager: {https: own-certificate, certificate: ~/a.pem, key: /k.pem}\n"
     )
     found = read_settings(file)
     assert found.login.users_file == tmp_path / "people.txt"
@@ -319,7 +339,7 @@ def test_architectures(name: str, known: str) -> None:
 )
 def test_only_what_begins_with_a_tilde_is_at_home(written: str, path: Path) -> None:
     found = settings_in(
-        f"cluster: a\nregion: us-east-1\nowner: x\nlogin: {{users_file: {written}}}\n".encode(),
+        f"cluster: a\nregion: us-east-1\nowner: x\nlogin: {{trusted_users: true, users_file: {written}}}\n".encode(),
         Path("/etc/clusters/cluster.yaml"),
     )
     assert found.login.users_file == path

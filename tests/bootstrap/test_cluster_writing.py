@@ -14,7 +14,13 @@ from bootstrap.config.writing import text
 from lifecycle_app.model.policy import READERS
 from tests.bootstrap.cluster_settings import DIRECTORY, FILE, clusters
 
-PLAIN = ClusterSettings(cluster="physics", region="us-east-1", owner="Ada", network=Network(name="physics"))
+PLAIN = ClusterSettings(
+    cluster="physics",
+    region="us-east-1",
+    owner="Ada",
+    network=Network(name="physics"),
+    login=Login(trusted_users=True),
+)
 
 
 @given(clusters)

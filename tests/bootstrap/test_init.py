@@ -66,6 +66,28 @@ def test_defaults_make_a_cluster() -> None:
     assert "next: cloudjhub plan" in output
 
 
+def test_without_a_domain_the_users_trust_each_other() -> None:
+    """The file says so, and so does the command."""
+    output = done("--yes")
+    assert read_settings(Path("cluster.yaml")).login.trusted_users
+    assert "note: Users can take over each other's accounts" in output
+
+
+def test_with_a_domain_each_user_has_an_origin() -> None:
+    output = done("--yes", "--domain", "hub.example.org")
+    found = read_settings(Path("cluster.yaml"))
+    assert (found.manager.has_subdomains, found.login.trusted_users) == (True, False)
+    assert "take over" not in output
+
+
+def test_users_who_do_not_trust_each_other_need_a_domain() -> None:
+    """Answered "no", the question says what to do and is asked again."""
+    answers = ["\n"] * 9 + ["false\n"] + ["\n"] * 9
+    output = done(typed="".join(answers))
+    assert "Error: Users can take over each other's accounts" in output
+    assert "set manager.domain to a name in the DNS" in output
+
+
 def test_flags_tell_all() -> None:
     done(
         "--yes", "--cluster", "physics", "--region", "us-east-1", "--owner", "NO", "--users", "200", "--hours", "20.5",
@@ -83,7 +105,7 @@ def test_flags_tell_all() -> None:
         30,
         0,
     )
-    assert (found.manager.domain, found.manager.https) == ("hub.example.org", Https.LETS_ENCRYPT)
+    assert (found.manager.domain, found.manager.https) == ("hub.example.org", Https.SELF_SIGNED)
     assert found.login.options == {"client_id": "012", "allowed_organizations": ["a", "b"]}
     assert found.policy == {"idle_timeout": 1800}
     assert people_in(Path("users")) == People(frozenset({"ada", "bob"}), frozenset({"ada"}))
@@ -146,6 +168,7 @@ def test_an_old_users_file_is_kept_too() -> None:
         (("--authenticator", "github", "--option", "colour=red"), "--option: github"),
         (("--image", "ami-x"), "--image: 'ami-x'"),
         (("--https", "lets-encrypt"), "manager.domain"),
+        (("--domain", "hub.example.org", "--https", "lets-encrypt"), "--https: Let's Encrypt's certificate"),
         (("--authenticator", "github"), "client_id"),
         (("--type", "t3.small", "--type", "t4g.small"), "architecture"),
         (("--vpc", "vpc-12345678"), "manager_subnet"),

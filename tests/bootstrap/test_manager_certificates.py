@@ -168,7 +168,8 @@ def test_a_pair_that_an_interruption_left_unfit_is_made_anew(tmp_path: Path) -> 
 @pytest.mark.usefixtures("account")
 def test_an_own_certificate_is_uploaded_and_replaced_when_its_file_changes(tmp_path: Path) -> None:
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
-    own = site(settings(domain="hub.example", https=Https.OWN, certificate=certificate, key=key), tmp_path)
+    manager = {"domain": "hub.example", "https": Https.OWN, "certificate": certificate, "key": key}
+    own = site(settings(**manager, subdomains=False), tmp_path)
     with pytest.raises(SettingsError, match=r"manager\.certificate: .*c\.pem cannot be read"):
         tls.ensure(own, NOW)
     certificate.write_text(PAIR.certificate)
@@ -176,6 +177,8 @@ def test_an_own_certificate_is_uploaded_and_replaced_when_its_file_changes(tmp_p
     tls.ensure(own, NOW)
     assert tls.stored(own) == PAIR
     assert tls.certificate_to_pin(own) == PAIR.certificate
+    with pytest.raises(SettingsError, match=r"the certificate is not for \*\.hub\.example"):
+        tls.wanted(site(settings(**manager), tmp_path), NOW)
     renewed = self_signed("hub.example", False, NOW)
     certificate.write_text(renewed.certificate)
     with pytest.raises(SettingsError, match="do not fit together"):

@@ -66,7 +66,7 @@ def test_nginx_takes_every_configuration_without_a_warning(manager: Manager, pre
     url = public_url(
         replace(SETTINGS, manager=manager), {"PublicAddress": "203.0.113.7", "ManagerAddress": "10.0.0.1"}
     )
-    told = config(public_url=url, https=manager.https, email=manager.email, subdomains=manager.subdomains)
+    told = config(public_url=url, https=manager.https, email=manager.email, subdomains=manager.has_subdomains)
     assert objections(told, prepared) == ""
 
 

@@ -54,6 +54,7 @@ def settings(tmp_path: Path) -> ClusterSettings:
         region=REGION,
         owner="Prof. Sky",
         network=Network(name="spring"),
+        manager=Manager(domain="hub.example.org"),
         login=Login(users_file=users),
     )
 
@@ -85,6 +86,15 @@ def warnings(cloud: CloudProcess, settings: ClusterSettings) -> list[str]:
 
 def test_a_cluster_that_can_be_built_has_no_problem(cloud: CloudProcess, settings: ClusterSettings) -> None:
     assert problems(cloud, settings) == []
+
+
+def test_users_who_share_an_origin(cloud: CloudProcess, settings: ClusterSettings) -> None:
+    """Whoever plans or builds it reads what users can do to each other."""
+    login = replace(settings.login, trusted_users=True)
+    shared = replace(settings, manager=Manager(), login=login)
+    [line] = warnings(cloud, shared)
+    assert line.startswith("Users can take over each other's accounts")
+    assert refusals(cloud, shared) == []
 
 
 def test_expired_credentials(cloud: CloudProcess, settings: ClusterSettings) -> None:

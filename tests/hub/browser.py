@@ -32,12 +32,14 @@ class Browser:
             self._session.mount("http://", _From(address))
         self.name = ""
 
-    def log_in(self, name: str, password: str = PASSWORD) -> requests.Response:
-        """Submits the login form; does not follow where it leads."""
+    def log_in(self, name: str, password: str = PASSWORD, then: str = "") -> requests.Response:
+        """Submits the login form; does not follow where it leads. `then` is the page that was asked for."""
         self._session.get(f"{self._url}/hub/login", timeout=20)
         self.name = name
         form = {"username": name, "password": password, "_xsrf": self._session.cookies["_xsrf"]}
-        return self._session.post(f"{self._url}/hub/login", data=form, timeout=20, allow_redirects=False)
+        return self._session.post(
+            f"{self._url}/hub/login", params={"next": then}, data=form, timeout=20, allow_redirects=False
+        )
 
     def claim(self, headers: Mapping[str, str]) -> None:
         """Sends these with each request."""
@@ -46,6 +48,10 @@ class Browser:
     def page(self, path: str) -> requests.Response:
         """A page, with its redirects followed."""
         return self._session.get(self._url + path, timeout=20)
+
+    def first_step(self, path: str) -> str:
+        """Where a page redirects to."""
+        return self._session.get(self._url + path, timeout=20, allow_redirects=False).headers["Location"]
 
     def submit(self, path: str, form: Mapping[str, str]) -> requests.Response:
         """What comes of a form of that page."""

@@ -347,6 +347,40 @@ def test_stop_while_the_machine_boots_asks_for_the_stop_of_that_machine(hub: Emu
     assert not browser.server().get("pending")
 
 
+def test_pages_of_other_origins_can_only_open_a_page_of_the_hub(hub: Emulated) -> None:
+    """Whatever they know: here the cookie and the XSRF token are right."""
+    browser = Browser(hub.public_url)
+    browser.log_in("olive")
+    assert browser.page("/hub/home").headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    browser.claim({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"})
+    assert browser.page("/hub/home").status_code == 403
+    assert browser.page("/hub/api/user").status_code == 403
+    assert browser.submit("/hub/spawn", {}).status_code == 403
+    browser.claim({"Sec-Fetch-Mode": "navigate"})
+    refused = browser.submit("/hub/spawn", {})
+    assert (refused.status_code, "from pages of other addresses" in refused.text) == (403, True)
+    assert browser.page("/hub/home").status_code == 200
+    browser.claim({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"})
+    assert browser.api("GET", "/user").json()["name"] == "olive"
+
+
+@pytest.mark.parametrize(
+    ("then", "follows"),
+    [
+        ("/user/mallory/x.html", "/hub/home"),
+        ("/hub/login?next=/hub/user/mallory/x.html", "/hub/home"),
+        ("/user/olive/lab", "/user/olive/lab"),
+        ("/hub/token", "/hub/token"),
+    ],
+)
+def test_a_login_leads_to_no_other_users_server(hub: Emulated, then: str, follows: str) -> None:
+    browser = Browser(hub.public_url)
+    location = browser.log_in("olive", then=then).headers["Location"]
+    if location.startswith("/hub/login"):
+        location = browser.first_step(location)
+    assert location == follows
+
+
 def test_administrator_sees_all_workers_and_no_other_does(
     hub: Emulated, machines: list[Machine], store: WorkerStore
 ) -> None:
@@ -355,6 +389,15 @@ def test_administrator_sees_all_workers_and_no_other_does(
     user.log_in("hans")
     assert 'id="workers"' in boss.page("/hub/workers").text
     assert user.page("/hub/workers").status_code == 403
+
+
+def test_administrators_read_that_users_share_an_origin(hub: Emulated) -> None:
+    boss, user = Browser(hub.public_url), Browser(hub.public_url)
+    boss.log_in("boss", hub.secrets["hub/admin-password"])
+    user.log_in("hans")
+    for page in ("/hub/admin", "/hub/workers", "/hub/home"):
+        assert "Users can take over each other&#39;s accounts" in boss.page(page).text
+    assert 'id="shared-origin"' not in user.page("/hub/home").text
 
 
 def test_environment_is_for_its_own_instance_only(hub: Emulated, machines: list[Machine]) -> None:

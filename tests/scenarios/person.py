@@ -3,10 +3,15 @@
 import json
 import uuid
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 import websocket
+
+from hub.config.origins import is_name, subdomain
+from tests.shared import localhost
+
+localhost.resolve()
 
 TIMEOUT = 120
 """Seconds without a byte after which a request is given up: the hub sends progress every eight seconds."""
@@ -18,7 +23,7 @@ class Person:
     def __init__(self, url: str, name: str, password: str) -> None:
         self.url = url
         self.name = name
-        self._http = requests.Session()
+        self._http = localhost.session()
         self._token = self._log_in(password)
 
     def _log_in(self, password: str) -> str:
@@ -175,10 +180,20 @@ class Person:
 
     def _base(self, server: str) -> str:
         tail = f"/{quote(server, safe='')}" if server else ""
-        return f"{self.url}/user/{quote(self.name, safe='@~')}{tail}"
+        return f"{origin_of(self.name, self.url)}/user/{quote(self.name, safe='@~')}{tail}"
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"token {self._token}"}
+
+
+def origin_of(user: str, url: str) -> str:
+    """Where the user's servers are: on a subdomain of the hub's URL, unless it has only an address."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not is_name(host):
+        return url
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{subdomain(user, host, 'user')}{port}"
 
 
 class LoginRefused(Exception):

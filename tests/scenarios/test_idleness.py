@@ -7,6 +7,7 @@ from playwright.sync_api import Page
 
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.lab import await_lab, log_in, shoot
+from tests.scenarios.person import origin_of
 
 pytestmark = pytest.mark.cloud
 
@@ -44,7 +45,9 @@ def test_silent_work_is_kept_until_its_allowance_and_an_open_tab_is_not_work(
 
     cloud.await_state("open-tab", "stopped")
     shoot(page, screenshots / "3-the-tab-after-the-stop.png")
-    assert page.url.startswith(f"{cloud.url}/user/open-tab/lab"), "the tab was open and visible all the time"
+    assert page.url.startswith(f"{origin_of('open-tab', cloud.url)}/user/open-tab/lab"), (
+        "the tab was open and visible all the time"
+    )
     for busy in ("silent-cell", "terminal-job"):
         assert cloud.worker(busy)["state"] == "running", "work counts, with the browser closed"
 

@@ -28,6 +28,7 @@ from bootstrap.config.reading import settings_in
 from bootstrap.config.settings import ClusterSettings, field_at
 from bootstrap.config.writing import text
 from bootstrap.errors import SettingsError
+from bootstrap.preflight.login import origin_problems
 from hub.users.names import People
 
 NO_DOMAIN = "-"
@@ -41,7 +42,7 @@ FLAGS: Mapping[str, str] = {
     "workers.image": "--image", "manager.type": "--manager-type", "manager.base": "--manager-base",
     "manager.domain": "--domain", "manager.https": "--https", "manager.email": "--email",
     "manager.certificate": "--certificate", "manager.key": "--key", "login.authenticator": "--authenticator",
-    "policy.idle_timeout": "--idle-timeout",
+    "login.trusted_users": "--trusted-users", "policy.idle_timeout": "--idle-timeout",
 }  # fmt: skip
 LISTS = ("network.worker_subnets", "workers.types")
 
@@ -57,6 +58,9 @@ def _flagged(command: Any) -> Any:
             value = kind if kind in (int, float) else str
         described = f"{key}: {about}{'; may be repeated' * (key in LISTS)}."
         parameter = key.replace(".", "__")
+        if kind is bool:
+            command = click.option(flag, parameter, is_flag=True, default=None, help=described)(command)
+            continue
         command = click.option(flag, parameter, type=value, multiple=key in LISTS, help=described)(command)
     return command
 
@@ -169,7 +173,7 @@ def _ask(question: Question, answers: Answers, file: Path) -> Any:
     default = question.default(answers)
 
     def checked(given: Any) -> Any:
-        value = _number(str(given)) if isinstance(default, int) else given
+        value = _number(str(given)) if type(default) is int else given
         _check(question, value, file)
         return value
 
@@ -179,7 +183,12 @@ def _ask(question: Question, answers: Answers, file: Path) -> Any:
 
 def _check(question: Question, value: Any, file: Path) -> None:
     """Raises UsageError, which asks again, for what cluster.yaml would refuse."""
-    trial: Answers = {"cluster": "trial", "region": "us-east-1", "owner": "trial"}
+    trial: Answers = {
+        "cluster": "trial",
+        "region": "us-east-1",
+        "owner": "trial",
+        "login": {"trusted_users": True},
+    }
     put(trial, question.key, str(value).split() if question.is_list else "" if value == NO_DOMAIN else value)
     if question.key == "manager.https":
         put(trial, "manager.domain", "hub.example.org")
@@ -246,7 +255,7 @@ def _region() -> str:
 def _report(file: Path, settings: ClusterSettings, people: People, notes: list[str]) -> None:
     users = settings.login.users_file
     echo(f"wrote {file}, and {users} with {counted(len(people.users), 'user')}")
-    for note in notes:
+    for note in [*(problem.line for problem in origin_problems(settings)), *notes]:
         echo(f"note: {note}")
     if not people.admins:
         echo(f"note: no user is an administrator: write `admin` after a name in {users}")

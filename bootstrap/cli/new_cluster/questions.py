@@ -8,6 +8,7 @@ from bootstrap.config.choices import Authenticator, Egress, Https
 from bootstrap.config.settings import Workers
 from bootstrap.costs.tables import egress_costs
 from hub.config.authenticators import CHOICES, FLAG, LIST, TEMPLATES, TEXT, URL
+from hub.config.origins import SHARED_ORIGIN, is_name
 
 Answers = dict[str, Any]
 """The keys of cluster.yaml with their values, sections nested."""
@@ -75,11 +76,20 @@ def questions(region: str, owner: str) -> tuple[Question, ...]:
         ),
         Question(
             "manager.domain", "The hub's DNS name, - for none", lambda _: "-",
-            _hint("with a DNS name, browsers can trust the hub's certificate; without one, they show a warning"),
+            _hint(
+                "with a DNS name, each user's servers have an origin of their own, and browsers can trust the hub's"
+                " certificate;",
+                "it needs two DNS records: the name and * below it",
+            ),
         ),
         Question(
-            "manager.https", "Where its certificate comes from", lambda _: Https.LETS_ENCRYPT.value,
+            "manager.https", "Where its certificate comes from", lambda _: Https.SELF_SIGNED.value,
             choices=(Https.LETS_ENCRYPT.value, Https.SELF_SIGNED.value), is_asked=_has_domain,
+        ),
+        Question(
+            "login.trusted_users", "Do all users trust each other", lambda _: "true",
+            _hint(f"{SHARED_ORIGIN}; a DNS name prevents that"),
+            ("true", "false"), _share_an_origin,
         ),
         Question(
             "login.authenticator", "How users log in", lambda _: Authenticator.NATIVE.value,
@@ -128,6 +138,10 @@ def _ways_out(answers: Answers) -> Sequence[str]:
 
 def _has_domain(answers: Answers) -> bool:
     return bool(get(answers, "manager.domain"))
+
+
+def _share_an_origin(answers: Answers) -> bool:
+    return not is_name(str(get(answers, "manager.domain") or ""))
 
 
 def _authenticators() -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def served(manager: Manager) -> list[str]:
     """
     if not is_public_name(manager.domain):
         return []
-    return [manager.domain, f"*.{manager.domain}"] if manager.subdomains else [manager.domain]
+    return [manager.domain, f"*.{manager.domain}"] if manager.has_subdomains else [manager.domain]
 
 
 def zone_of(site: Site) -> Zone | None:
@@ -90,7 +90,7 @@ def challenge(site: Site) -> Challenge | None:
     Let's Encrypt certifies a wildcard by a record only. Raises SettingsError where there is no zone for it.
     """
     manager = site.settings.manager
-    if manager.https is not Https.LETS_ENCRYPT or not (manager.subdomains or manager.acme_zone):
+    if manager.https is not Https.LETS_ENCRYPT or not (manager.has_subdomains or manager.acme_zone):
         return None
     record = f"{CHALLENGE}.{manager.domain}"
     if not manager.acme_zone:

@@ -13,6 +13,7 @@ from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.address import public_url
 from bootstrap.machines.tls import certificate_to_pin
+from hub.config.origins import program_url
 
 MANY = 3
 
@@ -83,7 +84,7 @@ def variables(settings: ClusterSettings, url: str, certificate: str) -> dict[str
     timing = settings.timing
     found = {
         "CLOUDJHUB_CLUSTER": settings.cluster,
-        "CLOUDJHUB_HUB_API": f"{url}/hub/api",
+        "CLOUDJHUB_HUB_API": f"{program_url(url)}/hub/api",
         "CLOUDJHUB_HUB_TOKEN_PARAMETER": secrets.parameter(settings.cluster, "lifecycle-token"),
         "CLOUDJHUB_REPORT_PERIOD": str(int(timing.report_period.total_seconds())),
         "CLOUDJHUB_RECORD_SCHEDULE": timing.record_schedule,

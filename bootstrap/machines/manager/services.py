@@ -30,6 +30,7 @@ from bootstrap.machines.manager.config import (
     VENV,
     ManagerConfig,
 )
+from hub.config.origins import program_url
 from hub.config.settings import CONFIG_VARIABLE, HUB_PORT, PROXY_API_PORT
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -119,7 +120,7 @@ def proxy_address(config: ManagerConfig) -> tuple[str, int]:
     """Where the proxy listens: behind nginx, or, without HTTPS, at the public URL itself."""
     if config.https is not Https.NONE:
         return PROXY_ADDRESS, PROXY_PORT
-    parts = urlsplit(config.public_url)
+    parts = urlsplit(program_url(config.public_url))
     return parts.hostname or PROXY_ADDRESS, parts.port or DEFAULT_PORTS[parts.scheme]
 
 
