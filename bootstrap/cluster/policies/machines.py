@@ -4,8 +4,12 @@ No aws:SourceAccount in a trust policy: neither EC2 nor Lambda is documented to 
 credentials, and a role can be given to an instance or a function only by iam:PassRole in the role's own account.
 """
 
+from pathlib import Path
+from typing import Any
+
 from bootstrap.aws.scope import Scope
-from bootstrap.cluster.policies.statements import Document, allow, document
+from bootstrap.cluster.documents import filled_in
+from bootstrap.cluster.policies.statements import Document, document
 from lifecycle_app.contract import metric_namespace
 
 
@@ -27,40 +31,18 @@ def _trust(service: str) -> Document:
 
 
 def worker_policy(scope: Scope) -> Document:
-    """A worker reports activity in its cluster's namespace; all else is denied, whatever is attached beside this.
-
-    Asking STS who it is needs no permission, and cannot be denied.
-    """
-    return document(
-        allow(
-            "ReportActivity",
-            ["cloudwatch:PutMetricData"],
-            ["*"],  # metrics have no ARNs: only the namespace can be restricted
-            {"StringEquals": {"cloudwatch:namespace": metric_namespace(scope.cluster)}},
-        ),
-        {
-            "Sid": "NothingElse",
-            "Effect": "Deny",
-            "NotAction": ["cloudwatch:PutMetricData"],
-            "Resource": ["*"],
-        },
-    )
+    """A worker may report activity in its cluster's namespace."""
+    return document(*_statements(scope)["worker"])
 
 
 def builder_policy(scope: Scope) -> Document:
-    """A builder reads the cluster's bundles; all else is denied, whatever is attached beside this."""
-    return document(
-        allow("ReadBundles", ["s3:GetObject"], [scope.bundles()]),
-        {
-            "Sid": "NothingElse",
-            "Effect": "Deny",
-            "NotAction": ["s3:GetObject"],
-            "Resource": ["*"],
-        },
-        {
-            "Sid": "NoOtherObjects",
-            "Effect": "Deny",
-            "Action": ["s3:GetObject"],
-            "NotResource": [scope.bundles()],
-        },
+    """A builder may read the cluster's bundles."""
+    return document(*_statements(scope)["builder"])
+
+
+def _statements(scope: Scope) -> dict[str, Any]:
+    return filled_in(
+        Path(__file__).with_name("machines.yaml"),
+        namespace=metric_namespace(scope.cluster),
+        bundles=scope.bundles(),
     )
