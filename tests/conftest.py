@@ -28,6 +28,7 @@ OF = {
     "bootstrap/test_checkov.py": "emulator",
     "bootstrap/test_completion.py": "emulator",
     "bootstrap/test_doctor.py": "emulator",
+    "bootstrap/test_freshness.py": "emulator",
     "bootstrap/test_down_command.py": "emulator",
     "bootstrap/test_image_command.py": "emulator",
     "bootstrap/test_image_setup.py": "emulator",

@@ -43,6 +43,7 @@ from bootstrap.config.values import (
     Zone,
     free,
     one_of,
+    reboots,
 )
 from hub.config.origins import is_name
 from lifecycle_app.contract import REPORT_PERIOD
@@ -132,7 +133,7 @@ class Manager:
     hosted_zone: Annotated[ChosenZone, _example("Z0123456789ABC")] = ""
     """Route 53's zone of the domain, where several have its name; none: you make its records"""
     acme_zone: Annotated[HostedZone, _example("Z0123456789ABC")] = ""
-    """Route 53's zone that you delegate _acme-challenge.<domain> to, if the domain's is elsewhere"""
+    """Route 53's zone that you delegate _acme-challenge.<domain> to, if its own is elsewhere"""
     https: Annotated[Https, SHOWN] = Https.SELF_SIGNED
     """lets-encrypt (needs a domain), own-certificate or self-signed"""
     email: Annotated[Email, _example("you@example.org")] = ""
@@ -151,6 +152,8 @@ class Manager:
     """the hub's database in GB; kept when the machine is replaced"""
     base: BaseSystem = Base.UBUNTU
     """ubuntu-24.04, or the id of an AMI based on Debian or Ubuntu"""
+    reboot_window: Annotated[str, AfterValidator(reboots)] = "Sun 04:00-05:00"
+    """when it may reboot for a security update; UTC, or with a zone like Europe/Berlin; or off"""
     port: Annotated[Whole, _between(1, 65535)] = 443
     private_address: Annotated[Address, _example("10.77.0.10")] = ""
     """fixed, in the manager's subnet; without it the first free one; cannot be changed later"""

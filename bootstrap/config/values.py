@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from bootstrap.config.choices import Base
 from bootstrap.config.document import Plain, quoted, suggestion
+from bootstrap.config.reboot_window import reboot_window
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID
 
 LARGEST_DISK = 16384
@@ -119,6 +120,12 @@ def one_of(kind: type[StrEnum]) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def reboots(text: str) -> str:
+    """A text that is a reboot window."""
+    reboot_window(text)
+    return text
 
 
 def _number(pattern: re.Pattern[str], kind: type[int | float]) -> BeforeValidator:

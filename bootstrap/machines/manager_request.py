@@ -67,6 +67,7 @@ def manager_config(
         email=manager.email,
         subdomains=manager.has_subdomains,
         acme_dns=asdict(challenge) if challenge else None,
+        reboot_window=manager.reboot_window,
         nat_range=str(ours.cidr) if ours.is_ours and ours.egress is Egress.MANAGER else "",
         workers={
             **hub_settings("workers", settings.workers),

@@ -76,6 +76,7 @@ machine: Mapping[str, Any] = {
     "disk": st.integers(1, 16384),
     "state_disk": st.integers(1, 16384),
     "base": st.one_of(st.just(Base.UBUNTU.value), ids("ami")),
+    "reboot_window": st.sampled_from(["Sun 04:00-05:00", "daily 23:30-00:30 Europe/Berlin", "off"]),
     "port": st.integers(1, 65535).filter(lambda port: port not in TAKEN_PORTS),
 }
 managers = st.one_of(

@@ -72,9 +72,11 @@ def test_state_disks() -> None:
 
 
 def test_images() -> None:
-    assert findings.image("ami-1", "available") == []
-    assert findings.image("ami-1", "") == ["the worker image ami-1 is missing: run `cloudjhub image build`"]
-    assert findings.image("", "") == ["the cluster has no worker image: run `cloudjhub up`"]
+    assert findings.image("ami-1", "available", NOW - findings.IMAGE_AGES, NOW) == []
+    assert findings.image("ami-1", "", None, NOW) == [
+        "the worker image ami-1 is missing: run `cloudjhub image build`"
+    ]
+    assert findings.image("", "", None, NOW) == ["the cluster has no worker image: run `cloudjhub up`"]
 
 
 def test_scheduled_functions() -> None:

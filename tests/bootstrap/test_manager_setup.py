@@ -143,11 +143,12 @@ def test_files_are_written_whole_and_only_when_they_differ(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("https", "nat", "wanted"),
     [
-        (Https.NONE, "", {"cloudjhub-hub.service", "cloudjhub-proxy.service", "cloudjhub-journal.service"}),
+        (Https.NONE, "", {"cloudjhub-hub.service", "cloudjhub-proxy.service", "cloudjhub-journal.service",
+                          "cloudjhub-freshness.timer"}),
         (
             Https.OWN, "10.0.0.0/16",
             {"cloudjhub-hub.service", "cloudjhub-proxy.service", "cloudjhub-journal.service",
-             "cloudjhub-nginx.service", "cloudjhub-nginx-update.path",
+             "cloudjhub-nginx.service", "cloudjhub-nginx-update.path", "cloudjhub-freshness.timer",
              "cloudjhub-certificate.timer", "cloudjhub-nat.service"},
         ),
     ],

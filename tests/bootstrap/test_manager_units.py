@@ -17,8 +17,11 @@ from tests.bootstrap.manager_examples import config
 
 RENDERED = Path(__file__).with_name("rendered")
 
-EVERYTHING = config(https=Https.OWN, nat_range="10.77.0.0/16", subdomains=True)
+EVERYTHING = config(
+    https=Https.OWN, nat_range="10.77.0.0/16", subdomains=True, reboot_window="Sun 04:00-05:00 Europe/Berlin"
+)
 FRONT = {units.NGINX, units.UPDATE, units.UPDATE_PATH}
+ALWAYS = {units.MOUNT, units.HUB, units.PROXY, units.JOURNAL, units.FRESHNESS, units.FRESHNESS_TIMER}
 SERVICES = (units.HUB, units.PROXY, units.NGINX, units.JOURNAL)
 
 
@@ -40,10 +43,11 @@ def parsed(text: str) -> RawConfigParser:
         ),
         (config(https=Https.OWN), FRONT | {units.CERTIFICATE_UNIT, units.CERTIFICATE_TIMER}),
         (config(nat_range="10.0.0.0/16"), FRONT | {units.NAT}),
+        (config(reboot_window="daily 23:30-00:30"), FRONT | {units.REBOOT, units.REBOOT_TIMER}),
     ],
 )
 def test_a_manager_has_the_units_that_it_needs(told: ManagerConfig, more: set[str]) -> None:
-    assert set(units.units(told)) == {units.MOUNT, units.HUB, units.PROXY, units.JOURNAL} | more
+    assert set(units.units(told)) == ALWAYS | more
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
@@ -118,14 +122,23 @@ def test_every_file_is_exactly_as_expected() -> None:
         "nginx.conf": nginx_conf(EVERYTHING),
         **{name: text for name, text in pages().items() if name == "unavailable.html"},
         "nat.nft": units.nat_rules(EVERYTHING),
+        "upgrades.conf": units.upgrades(),
     }
     expected = {path.name: path.read_text() for path in RENDERED.iterdir()}
     assert texts == expected
 
 
 def test_every_template_is_used() -> None:
-    names = {*units.units(EVERYTHING), units.SETUP, "nginx.conf", "page.html", "nat.nft", "hardening.conf"}
-    assert {path.name for path in units.TEMPLATES.iterdir()} == names
+    names = {
+        *units.units(EVERYTHING),
+        units.SETUP,
+        "nginx.conf",
+        "page.html",
+        "nat.nft",
+        "hardening.conf",
+        "upgrades.conf",
+    }
+    assert {path.name for path in units.TEMPLATES.iterdir()} == names | {"upgrades.conf"}
 
 
 def test_only_what_workers_begin_is_forwarded() -> None:

@@ -36,7 +36,7 @@ def test_user_data_is_cloud_config_that_runs_no_shell() -> None:
     assert text.startswith("#cloud-config\n")
     assert len(text.encode()) < USER_DATA_LIMIT
     found = yaml.safe_load(text)
-    assert found["packages"] == ["python3-venv", "nginx", "nftables"]
+    assert found["packages"] == ["python3-venv", "unattended-upgrades", "nginx", "nftables"]
     assert all(isinstance(command, list) for command in found["runcmd"])
     files = {file["path"]: file["content"] for file in found["write_files"]}
     assert ManagerConfig.from_json(files["/etc/cloudjhub/manager.json"]).nat_range == "10.77.0.0/16"

@@ -39,6 +39,7 @@ REPORTED = ("jupyterlab", "jupyterhub", "nbgrader")
 # Checks the JSON formats iri and iri-reference, which Jupyter does not use. It builds its parsers at each import, half
 # of the server's start. jsonschema works without it.
 SLOW = ("rfc3987-syntax",)
+APT = ("-qq", "-o", "DPkg::Lock::Timeout=300")
 PROFILE = "/etc/profile.d/cloudjhub.sh"
 """Terminals are login shells, which start with their own PATH."""
 
@@ -118,6 +119,7 @@ YIELD = "[Service]\nCPUSchedulingPolicy=idle\nIOSchedulingClass=idle\n"
 
 def set_up(root: Path, run: Run = run) -> dict[str, str]:
     """Set up the system below `root`; the versions of what is then in it."""
+    upgrade(root, run)
     install(root, json.loads(at(root, PACKAGES).read_text()), run)
     make_user(root, run)
     install_units(root, run)
@@ -126,6 +128,15 @@ def set_up(root: Path, run: Run = run) -> dict[str, str]:
     open_to_users_packages(root, run)
     clean(root, run)
     return versions
+
+
+def upgrade(root: Path, run: Run) -> None:
+    """Install all updates. cloud-init has tried; here a failure ends the build: workers get updates by images only."""
+    if at(root, "/usr/bin/apt-get").exists():
+        run("apt-get", *APT, "update")
+        run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *APT, "--yes", "full-upgrade")
+    elif at(root, "/usr/bin/dnf").exists():
+        run("dnf", "--assumeyes", "--quiet", "upgrade", "--releasever=latest")
 
 
 def install(root: Path, packages: Sequence[str], run: Run) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.config.choices import Https
+from bootstrap.config.reboot_window import OFF
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 CONFIG_PATH = Path("/etc/cloudjhub/manager.json")
@@ -34,6 +35,8 @@ class ManagerConfig:
     """`zone_id` and `record` of the TXT record by which Let's Encrypt validates the domain; None: by port 80."""
     nat_range: str = ""
     """The network whose connections the manager forwards to the internet, as CIDR; empty for none."""
+    reboot_window: str = OFF
+    """When it may reboot for a security update, as in `cluster.yaml`."""
     workers: Mapping[str, Any]
     """What the hub reads of this section of `cluster.yaml`, with the workers' subnets, group and role."""
     login: Mapping[str, Any]
@@ -77,6 +80,7 @@ CERTIFICATE, KEY = TLS / "certificate.pem", TLS / "key.pem"
 WEBROOT = RUN / "acme"
 """Where nginx finds the answers to Let's Encrypt's challenges."""
 UNITS = Path("/etc/systemd/system")
+UPGRADES = Path("/etc/apt/apt.conf.d/90cloudjhub")
 
 HUB_USER, PROXY_USER, NGINX_USER = "cloudjhub-hub", "cloudjhub-proxy", "cloudjhub-nginx"
 LABEL = "cloudjhub-state"

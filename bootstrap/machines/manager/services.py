@@ -9,6 +9,7 @@ from string import Template
 from urllib.parse import urlsplit
 
 from bootstrap.config.choices import Https
+from bootstrap.config.reboot_window import reboot_window
 from bootstrap.machines.manager.config import (
     CERTBOT_STATE,
     CONFIG_PATH,
@@ -40,6 +41,8 @@ PACKAGED_NGINX = "nginx.service"
 MOUNT = "var-lib-cloudjhub.mount"
 UPDATE, UPDATE_PATH = "cloudjhub-nginx-update.service", "cloudjhub-nginx-update.path"
 CERTIFICATE_UNIT, CERTIFICATE_TIMER = "cloudjhub-certificate.service", "cloudjhub-certificate.timer"
+FRESHNESS, FRESHNESS_TIMER = "cloudjhub-freshness.service", "cloudjhub-freshness.timer"
+REBOOT, REBOOT_TIMER = "cloudjhub-reboot.service", "cloudjhub-reboot.timer"
 FETCH, INSTALL_PACKAGES = SETTINGS / "fetch.py", SETTINGS / "install_packages.py"
 FETCH_REQUIREMENTS = SETTINGS / "fetch-requirements.txt"
 
@@ -83,7 +86,7 @@ FIXED: Mapping[str, object] = {
 
 def packages(config: ManagerConfig) -> list[str]:
     """The Debian or Ubuntu packages that this manager needs."""
-    needed = ["python3-venv"]
+    needed = ["python3-venv", "unattended-upgrades"]
     if config.https is not Https.NONE:
         needed.append("nginx")
     if config.nat_range:
@@ -126,11 +129,13 @@ def proxy_address(config: ManagerConfig) -> tuple[str, int]:
 
 def units(config: ManagerConfig) -> dict[str, str]:
     """Every unit's text by its name, except for the set-up's own, which user data brings."""
-    names = [MOUNT, PROXY, HUB, JOURNAL]
+    names = [MOUNT, PROXY, HUB, JOURNAL, FRESHNESS, FRESHNESS_TIMER]
     if config.https is not Https.NONE:
         names += [NGINX, UPDATE, UPDATE_PATH]
     if config.https in (Https.OWN, Https.LETS_ENCRYPT):
         names += [CERTIFICATE_UNIT, CERTIFICATE_TIMER]
+    if reboot_window(config.reboot_window):
+        names += [REBOOT, REBOOT_TIMER]
     if config.nat_range:
         names.append(NAT)
     return {name: unit(name, config) for name in names}
@@ -139,13 +144,21 @@ def units(config: ManagerConfig) -> dict[str, str]:
 def unit(name: str, config: ManagerConfig) -> str:
     """The text of one unit."""
     proxy = proxy_command(NODE_LINK, SOURCES / PROXY_SCRIPT, config)
+    window = reboot_window(config.reboot_window)
     values = {
         "hub_command": command_line(hub_command(PYTHON, SOURCES)),
         "packages": command_line(packages(config)),
         "proxy_command": command_line(proxy),
+        "reboot_calendar": window.calendar if window else None,
+        "reboot_length": int(window.length.total_seconds()) if window else None,
         "region": command_line([config.region]),
     }
     return render(name, {**FIXED, **values})
+
+
+def upgrades() -> str:
+    """apt's configuration for security updates."""
+    return render("upgrades.conf", {})
 
 
 def nat_rules(config: ManagerConfig) -> str:

@@ -28,16 +28,20 @@ from bootstrap.machines.manager.config import (
     SOURCES,
     STATE,
     UNITS,
+    UPGRADES,
     ManagerConfig,
 )
 from bootstrap.machines.manager.services import (
     CERTIFICATE_UNIT,
+    FRESHNESS,
     MOUNT,
     NAT,
     PACKAGED_NGINX,
+    REBOOT,
     UPDATE,
     nat_rules,
     units,
+    upgrades,
 )
 from bootstrap.machines.manager.system import Run, SetupError, run
 from bootstrap.machines.manager.web import certificates, nginx
@@ -62,6 +66,7 @@ def write_files(config: ManagerConfig) -> None:
     """Write the units and what they read. No secret is in it."""
     for name, text in units(config).items():
         system.write_file(UNITS / name, text)
+    system.write_file(UPGRADES, upgrades())
     if config.https is not Https.NONE:
         system.write_file(NGINX_CONF, nginx.nginx_conf(config))
         for name, text in nginx.pages().items():
@@ -120,7 +125,7 @@ def install_programs(run: Run) -> None:
 
 def start_services(config: ManagerConfig, run: Run) -> None:
     """Start the services without waiting for them: they start after this program, which is a unit too."""
-    triggered = (CERTIFICATE_UNIT, UPDATE, MOUNT)
+    triggered = (CERTIFICATE_UNIT, UPDATE, MOUNT, FRESHNESS, REBOOT)
     wanted = [name for name in units(config) if name not in triggered]
     if config.https is not Https.NONE:
         run(["systemctl", "disable", "--now", PACKAGED_NGINX])

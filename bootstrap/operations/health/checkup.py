@@ -87,9 +87,18 @@ def _manager(site: Site, _: datetime) -> list[str]:
     return [*findings.manager(states), *disks]
 
 
-def _image(site: Site, _: datetime) -> list[str]:
+def _updates(site: Site, now: datetime) -> list[str]:
+    launched = [one["LaunchTime"] for one in found_by_tags(site.aws, site.cluster, ROLE_MANAGER)]
+    if not launched:
+        return []  # another check reports that there is no manager
+    window = site.settings.manager.reboot_window
+    return findings.freshness(facts.freshness(site, now), window, max(launched), now)
+
+
+def _image(site: Site, now: datetime) -> list[str]:
     image = site.settings.workers.image or current(site.aws, site.cluster) or ""
-    return findings.image(image, facts.image_state(site, image) if image else "")
+    state, made = facts.image(site, image) if image else ("", None)
+    return findings.image(image, state, made, now)
 
 
 def _functions(site: Site, now: datetime) -> list[str]:
@@ -169,6 +178,7 @@ CHECKS: Mapping[str, Check] = {
     "domain": _domain,
     "certificate": _certificate,
     "manager": _manager,
+    "manager's updates": _updates,
     "worker image": _image,
     "functions": _functions,
     "dead-letter queue": _dead_letters,

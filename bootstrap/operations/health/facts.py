@@ -21,6 +21,8 @@ from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
 from bootstrap.machines.address import hub_answers, hub_version, public_url
+from bootstrap.machines.manager.freshness import MARK, Freshness, read
+from bootstrap.operations.health.findings import SILENT_FOR
 
 LOOKS_BACK = timedelta(days=1)
 ERRORS = '?"ERROR " ?"Task timed out" ?"[ERROR]"'
@@ -103,12 +105,30 @@ def alarms_in_alarm(site: Site) -> dict[str, str]:
     }
 
 
-def image_state(site: Site, image: str) -> str:
-    """EC2's word; "" where there is no such image."""
+def image(site: Site, image: str) -> tuple[str, datetime | None]:
+    """EC2's word for its state, "" where there is no such image; and when it was made."""
     found = site.aws.client("ec2").describe_images(Filters=[{"Name": "image-id", "Values": [image]}])[
         "Images"
     ]
-    return str(found[0]["State"]) if found else ""
+    if not found:
+        return "", None
+    return str(found[0]["State"]), datetime.fromisoformat(found[0]["CreationDate"])
+
+
+def freshness(site: Site, now: datetime) -> Freshness | None:
+    """What the manager wrote last about its security updates; None if it has not for some days."""
+    pages = (
+        site.aws.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(
+            logGroupName=names.log_group(site.cluster),
+            filterPattern=f'"{MARK.strip()}"',
+            startTime=int((now - SILENT_FOR).timestamp() * 1000),
+        )
+    )
+    events = if_exists(lambda: [event for page in pages for event in page["events"]]) or []
+    said = [read(event["message"]) for event in sorted(events, key=lambda event: event["timestamp"])]
+    return next((one for one in reversed(said) if one), None)
 
 
 def wanted_policies(site: Site) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """What is wrong with a cluster, worked out from the facts: one line each, with what to do. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bootstrap.config.reboot_window import OFF
+from bootstrap.machines.manager.freshness import Freshness
 from bootstrap.operations.workers.listing import BAD_RECORD, DUPLICATE, UNKNOWN, ListedWorker
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.messages import length
@@ -16,6 +18,10 @@ ALLOWED_SKEW = timedelta(minutes=2)
 SETTLES_IN = timedelta(minutes=20)
 """Reconciling, which runs every quarter of an hour, repairs what events have missed."""
 BUILDING_TAKES = timedelta(hours=1)
+IMAGE_AGES = timedelta(days=30)
+SILENT_FOR = timedelta(days=3)
+"""The manager counts its security updates each day, after it has installed them."""
+SUPPORT_ENDS = timedelta(days=180)
 
 
 def certificate(until: datetime | None, now: datetime, renewal: str) -> list[str]:
@@ -72,6 +78,55 @@ def manager(states: Mapping[str, str]) -> list[str]:
     ]
 
 
+def freshness(found: Freshness | None, window: str, launched: datetime, now: datetime) -> list[str]:
+    """The manager's security updates; `window`: when it reboots, as in the settings; `launched`: when it was."""
+    if found is None:
+        if now - launched <= SILENT_FOR:
+            return []
+        return [
+            f"the manager has not counted its security updates for {SILENT_FOR.days} days: see `cloudjhub logs manager`"
+        ]
+    return [*_updates(found, now), *_reboot(found, window, now), *_support(found, now)]
+
+
+def _updates(found: Freshness, now: datetime) -> Iterator[str]:
+    if found.pending:
+        yield (
+            f"{found.pending} security updates of the manager are not installed, though they are each morning: see why "
+            "in its /var/log/unattended-upgrades, by Session Manager"
+        )
+    fetched = datetime.fromtimestamp(found.fetched_at, UTC) if found.fetched_at else None
+    if fetched and now - fetched > SILENT_FOR:
+        yield (
+            f"the manager has not reached its package archives for {length(now - fetched)}, so it has no security "
+            "updates since: check its way to the internet"
+        )
+
+
+def _reboot(found: Freshness, window: str, now: datetime) -> Iterator[str]:
+    if found.reboot_since is None:
+        return
+    since = length(now - datetime.fromtimestamp(found.reboot_since, UTC))
+    fix = (
+        "reboot it by Session Manager, or set `manager.reboot_window`"
+        if window == OFF
+        else f"it reboots itself {window}; no user's machine stops"
+    )
+    yield f"the manager has waited {since} for the reboot that completes security updates: {fix}"
+
+
+def _support(found: Freshness, now: datetime) -> Iterator[str]:
+    try:
+        ends = datetime.fromisoformat(found.supported_until).replace(tzinfo=UTC)
+    except ValueError:
+        return
+    if ends - now <= SUPPORT_ENDS:
+        yield (
+            f"security updates of {found.system}, on the manager, end on {found.supported_until}: choose a newer "
+            "`manager.base` and run `cloudjhub up`"
+        )
+
+
 def state_disk(volumes: Sequence[Mapping[str, Any]], managers: Collection[str]) -> list[str]:
     """`volumes` tagged as the cluster's state, as DescribeVolumes gives them."""
     if not volumes:
@@ -87,12 +142,18 @@ def state_disk(volumes: Sequence[Mapping[str, Any]], managers: Collection[str]) 
     return [f"the state disk {volumes[0]['VolumeId']} is not attached to the manager: run `cloudjhub up`"]
 
 
-def image(image_id: str, state: str) -> list[str]:
-    """`state`: EC2's word for the image that the hub launches, "" where EC2 has none such."""
+def image(image_id: str, state: str, made: datetime | None, now: datetime) -> list[str]:
+    """`state`: EC2's word for the image that the hub launches, "" where EC2 has none such; `made`: when."""
     if not image_id:
         return ["the cluster has no worker image: run `cloudjhub up`"]
     if state == "available":
-        return []
+        age = now - made if made else timedelta(0)
+        if age <= IMAGE_AGES:
+            return []
+        return [
+            f"the worker image {image_id} is {age.days} days old and lacks the security updates since: run "
+            "`cloudjhub image build --force`, or choose a newer one if `workers.image` names it"
+        ]
     return [f"the worker image {image_id} is {state or 'missing'}: run `cloudjhub image build`"]
 
 
