@@ -112,12 +112,15 @@ CAN_INSTALL = $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 # Amazon's own DynamoDB Local needs a JDK and Maven; without them its tests are skipped and say why.
 HAS_MAVEN = $(shell command -v javac >/dev/null && command -v mvn)
 
+PEBBLE = v2.10.3
+
 setup:
 	@$(TOGETHER) .venv/.ready .venv-lambda/.ready hub/node_modules/.ready
 
 setup-test: setup
 	@$(TOGETHER) .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready tests/store/node_modules/.ready \
-		$(if $(HAS_MAVEN),build/dynamodb-local/.ready) $(if $(CAN_INSTALL),build/debian/.ready build/nginx/.ready)
+		$(if $(HAS_MAVEN),build/dynamodb-local/.ready) $(if $(CAN_INSTALL),build/debian/.ready build/nginx/.ready) \
+		$(if $(shell command -v go),build/pebble/.ready)
 
 .venv/.ready: requirements-dev.txt bootstrap/requirements.in hub/requirements.in bootstrap/worker/requirements.in requirements.in pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
@@ -182,6 +185,12 @@ build/debian/.ready:
 build/nginx/.ready: build/debian/.ready | .venv/.chromium
 	@mkdir -p $(@D) && cd $(@D) && apt-get download -qq nginx nginx-common 2>/dev/null && for one in nginx*.deb; do dpkg-deb --extract $$one . && rm $$one; done \
 		&& touch .ready || echo "nginx could not be fetched: its tests are skipped"
+
+# Let's Encrypt's own test server, and the DNS server that goes with it.
+build/pebble/.ready:
+	@mkdir -p $(@D) && GOFLAGS=-mod=mod GOBIN="$(CURDIR)/$(@D)" go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) \
+		github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE) 2>/dev/null \
+		&& touch $@ || echo "Pebble could not be built: its tests are skipped"
 
 .venv/.chromium: | .venv/.ready $(if $(CAN_INSTALL),build/debian/.ready)
 	@$(RUN) -m tests.scenarios.chromium

@@ -38,6 +38,7 @@ OF = {
     "bootstrap/test_lifecycle.py": "emulator",
     "bootstrap/test_lifecycle_step.py": "emulator",
     "bootstrap/test_logs_command.py": "emulator",
+    "bootstrap/test_manager_certbot.py": "emulator",
     "bootstrap/test_manager_nginx.py": "emulator",
     "bootstrap/test_manager_certificates.py": "emulator",
     "bootstrap/test_manager_journal.py": "emulator",

@@ -4,14 +4,26 @@ import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import requests
 
 from bootstrap.aws.secrets import MAKERS
+from bootstrap.config.choices import Https
 from bootstrap.machines import tls
 from bootstrap.machines.image.building import outcome
+from bootstrap.machines.manager.config import (
+    CERTBOT_STATE,
+    CERTIFICATE,
+    CONFIG_PATH,
+    NGINX_CONF,
+    ManagerConfig,
+)
+from bootstrap.machines.manager.config import UNITS as UNITS_PATH
+from bootstrap.machines.manager.services import CERTIFICATE_UNIT, unit
+from bootstrap.machines.manager.web.nginx import nginx_conf
 from tests.machines import network
 from tests.machines.base import base_root
 from tests.machines.cluster import PORT, Cluster
@@ -186,6 +198,64 @@ def test_journal_reaches_the_log_group(built: Cluster, manager: Machine) -> None
     manager.await_true(
         "the log group has lines", lambda: logs.filter_log_events(logGroupName=group, limit=1)["events"]
     )
+
+
+@pytest.mark.usefixtures("_pinned")
+def test_page_says_so_while_the_hub_is_down(manager: Machine) -> None:
+    manager.run("systemctl", "stop", "cloudjhub-hub.service")
+    page = requests.get(f"{URL}/hub/login", timeout=10)
+    assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
+    assert "<h1>The hub is starting</h1>" in page.text
+    manager.run("systemctl", "start", "cloudjhub-hub.service")
+    manager.await_true("the hub answers", lambda: _answers(f"{URL}/hub/api/"))
+
+
+def test_nginx_runs_its_new_program_after_an_update(manager: Machine) -> None:
+    def main() -> str:
+        return manager.run("systemctl", "show", "--property=MainPID", "--value", "cloudjhub-nginx.service")
+
+    before = main()
+    manager.run("cp", "/usr/sbin/nginx", "/usr/sbin/nginx.dpkg-new")
+    manager.run("mv", "/usr/sbin/nginx.dpkg-new", "/usr/sbin/nginx")
+    manager.await_true("nginx is another process", lambda: main() not in ("0\n", before))
+    manager.await_active("cloudjhub-nginx.service")
+
+
+WRITE = "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"
+
+
+def test_certificate_can_be_exchanged_within_its_unit(manager: Machine) -> None:
+    """This cluster has no such unit; its certificate is in Parameter Store like a certificate of the operator's."""
+    own = ManagerConfig.from_json(manager.run("cat", str(CONFIG_PATH)))
+    manager.run("python3", "-c", WRITE, f"{UNITS_PATH}/{CERTIFICATE_UNIT}", unit(CERTIFICATE_UNIT, own))
+    manager.run("systemctl", "daemon-reload")
+    kept = manager.run("cat", str(CERTIFICATE))
+    manager.run("rm", str(CERTIFICATE))
+    manager.run("systemctl", "start", CERTIFICATE_UNIT)
+    assert manager.run("cat", str(CERTIFICATE)) == kept
+    assert "Reloaded" in manager.journal("--unit=cloudjhub-nginx.service")
+    assert manager.is_active("cloudjhub-nginx.service")
+
+    ours = replace(own, https=Https.LETS_ENCRYPT, public_url=f"https://hub.example.org:{PORT}")
+    manager.run("python3", "-c", WRITE, str(CONFIG_PATH), ours.to_json())
+    manager.run("python3", "-c", WRITE, str(NGINX_CONF), nginx_conf(ours))
+    manager.run("python3", "-c", WRITE, "/etc/hosts", "127.0.0.1 localhost hub.example.org\n")
+    manager.run("systemctl", "reload", "cloudjhub-nginx.service")
+    manager.run("mkdir", "-p", "/etc/letsencrypt", str(CERTBOT_STATE))
+    manager.run(
+        "python3", "-c", WRITE, "/etc/letsencrypt/cli.ini", "server = https://127.0.0.1:1/directory\n"
+    )
+    assert manager.tried("systemctl", "start", CERTIFICATE_UNIT).returncode != 0
+    assert re.search(
+        r"cloudjhub-certificate: no certificate from Let's Encrypt: .*Connection refused",
+        manager.journal(f"--unit={CERTIFICATE_UNIT}"),
+    )
+    assert "does not lead here" not in manager.journal(f"--unit={CERTIFICATE_UNIT}")
+    assert manager.run("cat", str(CERTIFICATE)) == kept
+    manager.run("python3", "-c", WRITE, str(CONFIG_PATH), own.to_json())
+    manager.run("python3", "-c", WRITE, str(NGINX_CONF), nginx_conf(own))
+    manager.run("systemctl", "reload", "cloudjhub-nginx.service")
+    manager.run("systemctl", "reset-failed", CERTIFICATE_UNIT)
 
 
 # -- the worker

@@ -77,6 +77,8 @@ RUN = Path("/run/cloudjhub")
 PROXY_ENVIRONMENT = RUN / "proxy.env"
 TLS = RUN / "tls"
 CERTIFICATE, KEY = TLS / "certificate.pem", TLS / "key.pem"
+PRESENTED = RUN / "acme-dns.json"
+"""What the DNS record has while Let's Encrypt validates the domain."""
 WEBROOT = RUN / "acme"
 """Where nginx finds the answers to Let's Encrypt's challenges."""
 UNITS = Path("/etc/systemd/system")

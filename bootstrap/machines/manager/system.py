@@ -48,7 +48,7 @@ def write_file(path: Path, content: str, mode: int = 0o644, group: int | None = 
     with os.fdopen(descriptor, "wb") as file:
         file.write(wanted)
         if group is not None:
-            os.fchown(file.fileno(), 0, group)
+            os.fchown(file.fileno(), -1, group)
         os.fchmod(file.fileno(), mode)
     fresh.replace(path)
     return True
