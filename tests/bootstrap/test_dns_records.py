@@ -41,7 +41,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def zone(name: str, *, private: bool = False) -> str:
     """The id of a new zone."""
     client = boto3.client("route53")
-    config = {"PrivateZone": True} if private else {"PrivateZone": False}
+    config: Any = {"PrivateZone": private}
     vpc: Any = {"VPC": {"VPCRegion": "us-east-1", "VPCId": "vpc-1"}} if private else {}
     made = client.create_hosted_zone(
         Name=name,
