@@ -71,9 +71,10 @@ class Proof:
     signature: str
 
 
-def worker_token(key: str, cluster: str, worker: str, instance_id: str) -> str:
-    """The API token of a worker's server. It is derived from the instance, so that a restarted hub knows it."""
-    message = json.dumps([cluster, worker, instance_id], ensure_ascii=True)
+def worker_token(key: str, cluster: str, worker: str, instance_id: str, nonce: str = "") -> str:
+    """The API token of a worker's server for one boot of its instance. A restarted hub derives it again."""
+    boot = [nonce] if nonce else []
+    message = json.dumps([cluster, worker, instance_id, *boot], ensure_ascii=True)
     return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 

@@ -19,6 +19,7 @@ from benchmarks.storm.machines import server_time
 from benchmarks.storm.settings import CLUSTER, Storm
 from hub.config.settings import WORKER_PORT
 from hub.identity import worker_token
+from hub.spawn.tokens import NOTE
 from tests.shared.waiting import until
 
 
@@ -220,7 +221,7 @@ def _populate(cluster: Cluster, servers: int) -> None:
         db.add(orm.Spawner(name="", user=user, server=server, state=state, started=now.replace(tzinfo=None)))
         db.flush()
         token = worker_token(cluster.hub.secrets["hub/worker-token-key"], CLUSTER, name, instance)
-        user.new_api_token(token, note="storm", scopes=["users:activity!user", "access:servers!user"])
+        user.new_api_token(token, note=NOTE + name, scopes=["users:activity!user", "access:servers!user"])
     db.commit()
     db.close()
 

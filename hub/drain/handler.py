@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,9 +26,9 @@ from hub.drain.verdict import (
     verdict,
 )
 from hub.errors import WorkerSilent
-from hub.identity import worker_token
 from hub.spawn.parts import WithParts
 from hub.spawn.spawner import WorkerSpawner
+from hub.spawn.tokens import question_token
 from lifecycle_app.contract import DRAIN_SCOPE, Drain, DrainResponse
 from lifecycle_app.model.worker import Worker, split
 
@@ -111,14 +112,24 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
             address = (known.address or "") if known else ""
         if not address:
             return WorkerAnswer(problem="its address is not known")
-        key, cluster = self.parts.token_key, self.parts.settings.cluster
-        token = worker_token(key, cluster, request.worker, request.instance_id)
-        url = server_url(address, base_url(*split(request.worker)))
         try:
-            reported = await self.parts.workers.activity(url, token)
+            with self._token(request, spawner) as token:
+                url = server_url(address, base_url(*split(request.worker)))
+                reported = await self.parts.workers.activity(url, token)
         except WorkerSilent as error:
             return WorkerAnswer(problem=str(error), answers=error.answers)
         return parse_answer(reported, request.instance_id, self.parts.now())
+
+    def _token(self, request: Request, spawner: WorkerSpawner | None) -> AbstractContextManager[str]:
+        """What to ask the worker with: its server's own token, or one for this question if the hub has no server there.
+
+        A server that was released and never stopped still runs, but its own token is valid no more.
+        """
+        if spawner and spawner.is_token_ready and spawner.instance.id == request.instance_id:
+            return nullcontext(spawner.api_token)
+        name, server = split(request.worker)
+        user = self.find_user(name)
+        return question_token(self.db, user.orm_user, server) if user else nullcontext("")
 
 
 def response(request: Request, decided: Verdict) -> DrainResponse:

@@ -23,6 +23,7 @@ from hub.pages.handlers import routes
 from hub.users.administrators import ensure_another_administrator
 from hub.users.names import LONGEST, People, name_problem, normalised
 from hub.users.operator_settings import Membership
+from hub.users.tokens import TokenKeeper
 from hub.wiring import Hub, Secrets
 
 SHARED = (DummyAuthenticator, SharedPasswordAuthenticator)
@@ -126,9 +127,15 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
 
         def get_handlers(self, app: Any) -> list[Any]:
             """Adds the hub's own. JupyterHub calls this when it starts, which is when following the list begins."""
-            self._membership = Membership(app, self, hub.operator.people)
-            self._membership.take(hub.operator.people)
-            hub.operator.follow(self._membership.apply)
+            self._membership = membership = Membership(app, self, hub.operator.people)
+            membership.take(hub.operator.people)
+            keeper = TokenKeeper(app, hub)
+
+            async def apply(people: People) -> None:
+                await membership.apply(people)
+                await keeper.tidy()
+
+            hub.operator.follow(apply)
             own = super().get_handlers(app)
             for handler in [LoginHandler, *(one[1] for one in own)]:
                 follow_own_links(handler)

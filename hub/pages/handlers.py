@@ -94,6 +94,8 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
                 if spawner.instance.id == instance_id and (spawner.is_starting or spawner.active):
                     if self.parts.homes.is_missing(instance_id):
                         raise NotReady("the home disk is not attached yet")
+                    if not spawner.is_token_ready:
+                        raise NotReady("the token of its server is not ready, or was revoked")
                     found: WorkerSpawner = spawner
                     return found
         if self.parts.launcher.is_any_launching():

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from jupyterhub import orm
 from jupyterhub.spawner import Spawner
+from jupyterhub.utils import url_escape_path, url_path_join
 from sqlalchemy import inspect
 from tornado import web
 
@@ -16,9 +16,11 @@ from hub.audit.record import record
 from hub.config.settings import WORKER_PORT
 from hub.errors import StartError
 from hub.identity import worker_token
+from hub.spawn import tokens
 from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Step, is_doubtful, is_gone, step_for
 from hub.spawn.start import FETCHED, Start, StartFailed
+from hub.spawn.tokens import End, Grant
 from lifecycle_app.model.worker import State, worker_key
 
 INSTANCE_TYPE = "instance_type"
@@ -28,17 +30,19 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     """Starts a user's instance and watches its server. `parts` is set by `spawner_class`."""
 
     parts: Parts
-    # Tokens stay valid over a stop: a server that was released but not stopped can be used again.
+    # `run_post_stop_hook` removes token and OAuth client; JupyterHub would not know which tokens were revoked before.
     will_resume = True
 
     instance_type = ""
     """What the user chose; "" for the default."""
     instance = ServerInstance()
     latest_start: Start | None = None
+    grant: Grant | None = None
+    """What the server's token is derived from, or was before the server ended; None if it has to be a new one."""
     is_released = False
     """The lifecycle app is stopping the instance: JupyterHub only has to forget the server."""
     stop_requested_by = ""
-    """Who pressed Stop; "" if no user did."""
+    """Who pressed Stop, or why the hub has the server stopped; "" if neither."""
 
     @property
     def key(self) -> str:
@@ -111,6 +115,8 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     def get_state(self) -> dict[str, Any]:
         """What a restarted hub has to know; no secret."""
         state: dict[str, Any] = super().get_state()
+        if self.grant:
+            state["token"] = self.grant.to_state()
         if self.instance.id and self.instance.alive_at:
             known = {
                 "instance_id": self.instance.id,
@@ -123,13 +129,14 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     def load_state(self, state: dict[str, Any]) -> None:
         """Takes over a server that was started before the hub was."""
         super().load_state(state)
+        self.grant = tokens.grant_in(state)
         if state.get("instance_id"):
             alive_at = datetime.fromtimestamp(state["alive_at"], UTC)
             self.use(state["instance_id"], state["address"], alive_at)
             self.api_token = self._token()
 
     def clear_state(self) -> None:
-        """Forgets the instance; the record knows it."""
+        """Forgets the instance, which the record knows. What its token was derived from is kept."""
         super().clear_state()
         self.instance = ServerInstance()
 
@@ -144,19 +151,61 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         """Records that the server or its instance is up now."""
         self.instance = replace(self.instance, alive_at=self.parts.now())
 
-    def use_token(self) -> None:
-        """Registers the worker's own token now: its server uses it before JupyterHub would register it."""
-        token = self._token()
-        db = inspect(self.orm_spawner).session
-        given = orm.APIToken.find(db, self.api_token)
-        if given is not None and orm.APIToken.find(db, token) is None:
-            # A derived token is as random as a generated one.
-            self.user.new_api_token(token, note=f"Server of worker {self.key}", scopes=list(given.scopes))
-        self.api_token = token
+    def use_token(self, *, is_fresh: bool) -> bool:
+        """Registers the server's own token now: the server uses it before JupyterHub would register it.
+
+        Returns whether it is a new one, which a server that runs already does not have. `is_fresh`: the instance boots.
+        """
+        given = tokens.find(self._db, self.api_token)
+        before, is_registered = self.grant, self.is_token_registered
+        self.grant = tokens.next_grant(
+            before, self.instance.id, self.parts.now(), is_fresh=is_fresh, is_registered=is_registered
+        )
+        self.api_token = self._token()
+        if given is not None:
+            self.grant = replace(self.grant, scopes=tuple(given.scopes))
+            self.renew_token()
+        tokens.remove(self._db, self.user.orm_user, self._notes, keep=self.api_token)
+        return before is None or before.nonce != self.grant.nonce
+
+    def renew_token(self) -> None:
+        """Makes the token valid for its whole lifetime from now on, also one that has expired."""
+        if self.grant:
+            row = tokens.find(self._db, self._token())
+            scopes = tuple(row.scopes) if row is not None else self.grant.scopes
+            self.grant = replace(self.grant, until=self.parts.now() + tokens.LIFETIME, scopes=scopes)
+            tokens.register(self._db, self.user.orm_user, self.key, self._token(), self.grant)
+            self.orm_spawner.state = self.get_state()
+            self._db.commit()
+
+    @property
+    def is_token_registered(self) -> bool:
+        """Is the server's own token valid now?"""
+        return self.grant is not None and tokens.find(self._db, self._token()) is not None
+
+    @property
+    def is_token_ready(self) -> bool:
+        """May the worker have its environment? Not before its token is made, and not after that was revoked."""
+        is_own = self.grant is not None and self.grant.instance_id == self.instance.id
+        return is_own and self.api_token == self._token() and self.is_token_registered
+
+    def run_post_stop_hook(self) -> Any:
+        """Removes all that gives access to the server, or comes from it, once JupyterHub has stopped it."""
+        if self.grant and not self.grant.end:
+            was_up = self.latest_start is None or self.latest_start.has_answered
+            ended = replace(self.grant, end=End.STOPPED if was_up else End.FAILED)
+            is_revoked = tokens.is_revoked(
+                self.grant, self.parts.now(), is_registered=self.is_token_registered
+            )
+            self.grant = None if is_revoked else ended
+        tokens.remove(self._db, self.user.orm_user, self._notes)
+        tokens.remove_client(self._db, self.oauth_client_id)
+        return super().run_post_stop_hook()
 
     def launch_environment(self) -> dict[str, Any]:
         """What the worker starts its server with; it holds the server's token."""
         if self.latest_start:
+            self.latest_start.is_fetched = True
             self.latest_start.progress.add(FETCHED, "Your machine has booted and is starting JupyterLab")
         return {"env": self.get_env(), "args": list(self.get_args())}
 
@@ -180,7 +229,20 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         return is_requested or is_removed or bool(self.stop_requested_by)
 
     def _token(self) -> str:
-        return worker_token(self.parts.token_key, self.parts.settings.cluster, self.key, self.instance.id)
+        """The token of the grant; of a server without one, a token that is registered nowhere."""
+        grant = self.grant or Grant(instance_id=self.instance.id)
+        key, cluster = self.parts.token_key, self.parts.settings.cluster
+        return worker_token(key, cluster, self.key, grant.instance_id, grant.nonce)
+
+    @property
+    def _db(self) -> Any:
+        return inspect(self.orm_spawner).session
+
+    @property
+    def _notes(self) -> tuple[str, str]:
+        """Of this server's tokens: our own, and the one that JupyterHub makes for a start."""
+        path = url_path_join(self.user.base_url, url_escape_path(self.name), "/")
+        return tokens.NOTE + self.key, tokens.JUPYTERHUBS_NOTE + path
 
 
 def spawner_class(parts: Parts) -> type[WorkerSpawner]:

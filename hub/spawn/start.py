@@ -31,6 +31,7 @@ CHECK_EVERY = timedelta(seconds=2)
 MOST_ATTEMPTS = 5
 MOST_SILENCES = 2
 STOPPED_FOR_SILENCE = "the hub, because it did not answer"
+STOPPED_FOR_TOKEN = "the hub, because the token of its server is not valid"  # noqa: S105 -- a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,10 @@ class Start:
         self.is_pending = True
         self.given_up = ""
         """The instance whose stop this start has requested, until it is started again or the request is withdrawn."""
+        self.is_fetched = False
+        """Has the worker fetched its environment during this start?"""
+        self.has_answered = False
+        self._has_new_token = False
         self._silences = 0
         self._is_withdrawn = False
 
@@ -186,6 +191,8 @@ class Start:
             known = await self._bring_up(described)
             described = None
             match await self._await_answer(known):
+                case Answer.CAME if self._has_new_token and not self.is_fetched:
+                    described = await self._stop_for_token(known)
                 case Answer.CAME if self._silences and not self._is_withdrawn:
                     # The requested stop may be under way. From now on the hub refuses it; the record shows if it is.
                     self.given_up, self._is_withdrawn = "", True
@@ -208,7 +215,9 @@ class Start:
             spawner.key, spawner.chosen_type, self.say, self.note, described
         )
         self.note(known)
-        spawner.use_token()
+        self._has_new_token = spawner.use_token(is_fresh=known.is_fresh) or (
+            self._has_new_token and not self.is_fetched
+        )
         self.progress.add(BOOTING, f"Machine {known.instance_id} is booting")
         await self._parts.homes.wait_for(known.instance_id)
         if known.is_fresh:
@@ -216,6 +225,7 @@ class Start:
         return known
 
     def _answered(self) -> str:
+        self.has_answered = True
         self._spawner.seen_alive()
         self.progress.add(ANSWERED, "JupyterLab answers")
         return f"http://{self._spawner.instance.address}:{WORKER_PORT}"
@@ -227,9 +237,25 @@ class Start:
             raise StartError(self._no_answer())
         self.given_up = known.instance_id
         self.say("Your machine is running but does not answer. Stopping it and starting it again")
+        await self._request_stop(known, STOPPED_FOR_SILENCE)
+
+    async def _stop_for_token(self, known: Known) -> Known:
+        """Has an instance stopped whose server holds an invalid token; the instance as EC2 describes it then."""
+        self.given_up = known.instance_id
+        self.say(
+            "The token of your server is not valid any more. Stopping your machine and starting it again"
+        )
+        await self._request_stop(known, STOPPED_FOR_TOKEN)
+        while True:
+            await asyncio.sleep(CHECK_EVERY.total_seconds())
+            described = await self._parts.protocol.describe(self._spawner.key, known.instance_id)
+            if described and step_for(described) is not Step.ADOPT:
+                return described
+
+    async def _request_stop(self, known: Known, requested_by: str) -> None:
         try:
             await self._parts.stops.send(
-                self._spawner.key, known.instance_id, STOPPED_FOR_SILENCE, self._parts.now()
+                self._spawner.key, known.instance_id, requested_by, self._parts.now()
             )
         except StopNotSent as error:
             raise StartError(self._no_answer()) from error

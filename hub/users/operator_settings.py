@@ -14,6 +14,7 @@ from jupyterhub.auth import Authenticator
 
 from hub.audit.record import OPERATOR, acting_as
 from hub.clients.calls import Calls
+from hub.spawn import tokens
 from hub.users import generations, names
 from hub.users.names import People, check_administrators
 from hub.users.sessions import end_sessions
@@ -210,9 +211,17 @@ class Membership:
         user.groups = []
         user.admin, user.roles = False, []
         end_sessions(db, user)
+        self._forget_grants(user)
         if name in people.users:
             self._set_admin(user, name in people.admins)
             self._to_stop.add(name)
+
+    def _forget_grants(self, user: orm.User) -> None:
+        """No token of the user's servers comes back, whatever becomes of their instances."""
+        known = self._app.users.get(user.name)
+        for spawner in known.spawners.values() if known else ():
+            spawner.grant = None
+        tokens.forget_grants(self._app.db, user)
 
     async def _stop_servers(self, name: str) -> None:
         user = self._app.users.get(name)

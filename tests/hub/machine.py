@@ -49,6 +49,10 @@ class Machine:
         }
         self.status = 200
         self.asked_with: list[str] = []
+        self.is_up = True
+        self.verify_at = ""
+        """Where it verifies the token that it is asked with, as a real server does; "" for not."""
+        self.verified: list[int] = []
         self.environment = until(lambda: self._environment(emulated))
         self._server = ThreadingHTTPServer((address, 8888), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -61,6 +65,15 @@ class Machine:
         found: dict[str, str] | None = answer.json().get("env")
         return found
 
+    def boot_again(self, emulated: Emulated) -> None:
+        """Fetches its environment as after a start of its instance, and then answers again."""
+        self.environment = until(lambda: self._environment(emulated))
+        self.is_up = True
+
+    def shut_down(self) -> None:
+        """Answers no more, as after a stop of its instance."""
+        self.is_up = False
+
     def close(self) -> None:
         """Ends it, as a stop of the instance does."""
         self._server.shutdown()
@@ -72,9 +85,16 @@ class Machine:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if not machine.is_up:
+                    self.close_connection = True
+                    return
                 prefix = machine.environment["JUPYTERHUB_SERVICE_PREFIX"]
                 if self.path.startswith(prefix + "cloudjhub/activity"):
                     machine.asked_with.append(self.headers.get("Authorization", ""))
+                    if machine.verify_at:
+                        headers = {"Authorization": machine.asked_with[-1]}
+                        answer = requests.get(machine.verify_at, headers=headers, timeout=PATIENCE)
+                        machine.verified.append(answer.status_code)
                     self._answer({"observed_at": time.time(), **machine.activity}, machine.status)
                 elif self.path.startswith(prefix):
                     self._answer({"version": "2"})

@@ -319,10 +319,75 @@ def test_stopped_instance_is_started_again(
     drain(hub, "fred", machine, "regardless", now())
     ec2 = hub.client("ec2")
     ec2.stop_instances(InstanceIds=[machine.instance_id])
+    machine.shut_down()
     store.put(record(machine, "fred", State.STOPPED, address=machine_address(hub, "fred")), now())
     browser.page("/hub/spawn")
+    machine.boot_again(hub)
     until(lambda: browser.server().get("ready"))
     assert [one["State"]["Name"] for one in instances_of(hub, "fred")] == ["running"]
+
+
+def test_a_token_ends_with_its_server_and_does_not_come_back(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    """Stopped, started again, revoked: each time with a restart of the hub in between."""
+    browser, machine = spawned(hub, "tess", machines)
+    first = token_of(machine)
+    hub.start_hub()
+    until(lambda: browser.server().get("ready"))
+    assert fetch(proof_of(hub, machine.instance_id)).json()["env"]["JUPYTERHUB_API_TOKEN"] == first
+    assert is_accepted(first)
+    assert drain(hub, "tess", machine, "regardless", now())["drained"]
+    assert not is_accepted(first)
+    hub.client("ec2").stop_instances(InstanceIds=[machine.instance_id])
+    machine.shut_down()
+    store.put(record(machine, "tess", State.STOPPED, address=machine_address(hub, "tess")), now())
+    hub.start_hub()
+    browser.page("/hub/spawn")
+    machine.boot_again(hub)
+    until(lambda: browser.server().get("ready"))
+    second = token_of(machine)
+    assert (is_accepted(first), is_accepted(second)) == (False, True)
+
+    revoke(hub, "tess", second)
+    until(lambda: "the token of its server was revoked" in hub.log("hub"))
+    until(lambda: not browser.server().get("ready"))
+    hub.start_hub()
+    assert not browser.server().get("ready")
+    assert not is_accepted(second)
+
+
+def test_a_released_server_that_runs_on_is_asked_with_a_token_of_the_hubs(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    """Its stop failed. It can still be asked, so it is still stopped when idle; its own token stays worthless."""
+    _, machine = spawned(hub, "rosa", machines)
+    store.put(record(machine, "rosa", State.RUNNING, address=machine_address(hub, "rosa")), now())
+    assert drain(hub, "rosa", machine, "regardless", now())["drained"]
+    machine.verify_at = f"{API}/user"
+    until(lambda: drain(hub, "rosa", machine, "idle", now())["reason"] == "no activity since")
+    assert machine.verified[-1] == 200
+    assert not is_accepted(machine.asked_with[-1].removeprefix("token "))
+    assert not is_accepted(token_of(machine))
+
+
+def token_of(machine: Machine) -> str:
+    return machine.environment["JUPYTERHUB_API_TOKEN"]
+
+
+def is_accepted(token: str) -> bool:
+    headers = {"Authorization": f"token {token}"}
+    return requests.get(f"{API}/user", headers=headers, timeout=PATIENCE).status_code == 200
+
+
+def revoke(emulated: Emulated, user: str, token: str) -> None:
+    """As an administrator does on the page of the user's tokens."""
+    boss = Browser(emulated.public_url)
+    assert boss.log_in("boss", emulated.secrets["hub/admin-password"]).status_code == 302
+    every = boss.api("GET", f"/users/{user}/tokens").json()["api_tokens"]
+    [found] = [one for one in every if one["note"] == f"Server of worker {user}"]
+    assert is_accepted(token)
+    assert boss.api("DELETE", f"/users/{user}/tokens/{found['id']}").status_code == 204
 
 
 def test_stop_asks_by_an_event_and_stops_nothing_itself(

@@ -77,17 +77,19 @@ class FakeHomes:
 
 
 class FakeWorkers:
-    """Servers that answer when they are told to."""
+    """Servers that answer when they are told to, once their machine has fetched its environment."""
 
     def __init__(self, *, answer: bool = True) -> None:
         self.answers = asyncio.Event()
         self.urls: list[str] = []
+        self.fetch: Callable[[], object] = lambda: None
         if answer:
             self.answers.set()
 
     async def wait_for(self, url: str) -> None:
         self.urls.append(url)
         await self.answers.wait()
+        self.fetch()
 
 
 class FakeReader:
@@ -146,6 +148,11 @@ class Case:
             now=lambda: self.time,
         )
         self.spawner = self._spawner()
+        self.workers.fetch = self.fetch
+
+    def fetch(self) -> None:
+        if self.spawner.latest_start:
+            self.spawner.latest_start.is_fetched = True
 
     def _spawner(self) -> Any:
         self.db = orm.new_session_factory("sqlite:///:memory:")()
@@ -182,8 +189,10 @@ class Case:
 
 
 @pytest.fixture
-async def cases() -> AsyncIterator[Callable[..., Case]]:
+async def cases(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Case]]:
+    """Makes cases; the time of the latest is also JupyterHub's."""
     made: list[Case] = []
+    monkeypatch.setattr(orm.APIToken, "now", staticmethod(lambda: made[-1].time))
 
     def make(*outcomes: Any, **more: Any) -> Case:
         made.append(Case(*outcomes, **more))
@@ -218,8 +227,8 @@ async def test_token_is_the_workers_own_and_known_before_its_server_uses_it(case
     async with asyncio.timeout(5):
         while not case.workers.urls:
             await asyncio.sleep(0)
-    token = worker_token("key", "test", "ada", "i-00000001")
-    assert case.spawner.api_token == token
+    token = case.spawner.api_token
+    assert token == worker_token("key", "test", "ada", "i-00000001", case.spawner.grant.nonce)
     found = orm.APIToken.find(case.db, token)
     assert found is not None
     assert found.user.name == "ada"
@@ -882,9 +891,11 @@ async def test_what_is_remembered_is_taken_up_whole(cases: Cases) -> None:
     case = cases(FRESH)
     await case.spawner.start()
     state = case.spawner.get_state()
+    token = state.pop("token")
     assert state == {"instance_id": "i-00000001", "address": "127.77.1.4", "alive_at": NOON.timestamp()}
     again = cases().spawner
-    again.load_state(state)
+    again.load_state({**state, "token": token})
+    assert (again.grant, again.api_token) == (case.spawner.grant, case.spawner.api_token)
     assert again.instance == ServerInstance(id="i-00000001", address="127.77.1.4", alive_at=NOON)
     assert again.instance.alive_at.tzinfo is UTC
     before = cases().spawner
@@ -899,7 +910,7 @@ async def test_a_cleared_server_knows_nothing(cases: Cases) -> None:
     case.spawner.clear_state()
     assert case.spawner.instance == ServerInstance()
     assert case.spawner.api_token == ""
-    assert case.spawner.get_state() == {}
+    assert list(case.spawner.get_state()) == ["token"], "but what its token was derived from"
     assert await case.spawner.poll() == 0
 
 

@@ -87,8 +87,9 @@ class SimulatedSpawner(WorkerSpawner):
     def name(self) -> str:
         return self.server_name
 
-    def use_token(self) -> None:
+    def use_token(self, *, is_fresh: bool) -> bool:
         self.api_token = self._token()
+        return False
 
 
 @dataclass(slots=True)
