@@ -118,8 +118,8 @@ class Startable(Protocol):
         """Puts the server on this instance; "" for an address that is not known yet."""
         ...
 
-    def use_token(self) -> None:
-        """Registers the token that the instance's server uses."""
+    def use_token(self, *, is_fresh: bool) -> bool:
+        """Registers the token that the instance's server uses; returns whether it is a new one."""
         ...
 
     def seen_alive(self) -> None:

@@ -10,7 +10,8 @@ from jupyterhub import orm
 from jupyterhub.utils import compare_token
 
 from hub.spawn import tokens
-from hub.spawn.spawner import Parts, WorkerSpawner
+from hub.spawn.parts import Parts
+from hub.spawn.spawner import WorkerSpawner
 
 log = logging.getLogger(__name__)
 
