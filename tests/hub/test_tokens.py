@@ -219,7 +219,7 @@ async def test_a_machine_that_runs_for_weeks_keeps_its_token(cases: Cases) -> No
     assert keeping.stopped == []
 
 
-async def test_a_token_that_nobody_renews_expires(cases: Cases) -> None:
+async def test_a_token_that_is_not_renewed_expires(cases: Cases) -> None:
     keeping = await started(cases(FRESH))
     keeping.case.time += LIFETIME - SECOND
     assert is_valid(keeping.case, keeping.case.spawner.api_token)
