@@ -54,10 +54,10 @@ def test_a_token_that_expired_was_not_revoked() -> None:
     """As after a hub that was down for long: JupyterHub removes what has expired."""
     assert is_revoked(OLD, NOON + LIFETIME - SECOND, is_registered=False)
     assert not is_revoked(OLD, NOON + LIFETIME, is_registered=False)
-    assert is_revoked(Grant(instance_id="i-1"), NOON, is_registered=False), "one of before, without an end"
+    assert is_revoked(Grant(instance_id="i-1"), NOON, is_registered=False), "an earlier one, without an end"
 
 
-def test_a_grant_survives_in_the_state_and_servers_of_before_have_one() -> None:
+def test_a_grant_survives_in_the_state_and_earlier_servers_have_one() -> None:
     assert grant_in({"token": OLD.to_state()}) == OLD
     assert grant_in({"instance_id": "i-1"}) == Grant(instance_id="i-1")
     assert grant_in({}) is None
