@@ -206,6 +206,8 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
         ("manager: {domain: https://hub.example.org}", "name in the DNS"),
         ("manager: {private_address: 10.78.0.9}", "not in the network 10.77.0.0/16"),
         ("manager: {port: 65536}", "from 1 to 65535"),
+        ("manager: {port: 80}", "80 is used by the manager itself: take another"),
+        ("manager: {port: 8081}", "8081 is used by the manager itself: take another"),
         ("login: {authenticator: github}", "login.options: github needs the option client_id"),
         ("login: {authenticator: github, options: {client_id: a, clientid: b}}", "no option 'clientid'"),
         ("login: {options: {minimum_password_length: 4}}", "from 8 to 72"),

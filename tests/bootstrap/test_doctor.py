@@ -25,16 +25,19 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("until", "line"),
+    ("until", "life", "line"),
     [
-        (None, None),
-        (NOW + findings.SOON + SECOND, None),
-        (NOW + timedelta(days=2), "the hub's certificate expires in 2 days: fix it"),
-        (NOW, "the hub's certificate has expired: fix it"),
+        (NOW + findings.SOON + SECOND, timedelta(days=3650), None),
+        (NOW + findings.SOON, timedelta(days=90), "the hub's certificate expires in 21 days: fix it"),
+        (NOW + timedelta(days=12), timedelta(days=45), None),
+        (NOW + timedelta(days=11), timedelta(days=45), "the hub's certificate expires in 11 days: fix it"),
+        (NOW + timedelta(days=2), timedelta(days=90), "the hub's certificate expires in 2 days: fix it"),
+        (NOW, timedelta(days=90), "the hub's certificate has expired: fix it"),
     ],
 )
-def test_certificates(until: datetime | None, line: str | None) -> None:
-    assert findings.certificate(until, NOW, "fix it") == ([line] if line else [])
+def test_certificates(until: datetime, life: timedelta, line: str | None) -> None:
+    assert findings.certificate((until - life, until), NOW, "fix it") == ([line] if line else [])
+    assert findings.certificate(None, NOW, "fix it") == []
 
 
 @pytest.mark.parametrize(

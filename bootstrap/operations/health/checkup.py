@@ -77,7 +77,7 @@ def _domain(site: Site, _: datetime) -> list[str]:
 
 
 def _certificate(site: Site, now: datetime) -> list[str]:
-    return findings.certificate(facts.certificate_end(site), now, RENEWALS[site.settings.manager.https])
+    return findings.certificate(facts.certificate_validity(site), now, RENEWALS[site.settings.manager.https])
 
 
 def _manager(site: Site, _: datetime) -> list[str]:

@@ -30,10 +30,10 @@ LONGEST_MESSAGE = 160
 CONNECTS_WITHIN = 5.0
 
 
-def certificate_end(site: Site) -> datetime | None:
-    """When the hub's certificate ends; None where there is none, or none can be seen."""
+def certificate_validity(site: Site) -> tuple[datetime, datetime] | None:
+    """When the hub's certificate begins and ends; None where there is none, or none can be seen."""
     if pair := tls.pair_of(site):
-        return pair.leaf.not_valid_after_utc
+        return pair.leaf.not_valid_before_utc, pair.leaf.not_valid_after_utc
     if site.settings.manager.https is not Https.LETS_ENCRYPT:
         return None
     url = urlsplit(public_url(site.settings, site.place()))
@@ -41,7 +41,8 @@ def certificate_end(site: Site) -> datetime | None:
         shown = ssl.get_server_certificate((url.hostname or "", url.port or 443), timeout=CONNECTS_WITHIN)
     except OSError:  # another check reports that the hub does not answer
         return None
-    return x509.load_pem_x509_certificate(shown.encode()).not_valid_after_utc
+    leaf = x509.load_pem_x509_certificate(shown.encode())
+    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
 
 
 def clock_skew(site: Site, now: datetime) -> timedelta:

@@ -12,7 +12,8 @@ from lifecycle_app.model.messages import length
 from lifecycle_app.model.worker import State, Worker
 
 SOON = timedelta(days=21)
-"""Let's Encrypt's certificates are renewed thirty days before their end: one nearer to it was not."""
+LEFT = 4
+"""Let's Encrypt's certificates are renewed when a third of their life is left: one with less than a quarter was not."""
 ALLOWED_SKEW = timedelta(minutes=2)
 """AWS refuses signatures that are 15 minutes off; the stop protocol's leases want better clocks than that."""
 SETTLES_IN = timedelta(minutes=20)
@@ -24,9 +25,14 @@ SILENT_FOR = timedelta(days=3)
 SUPPORT_ENDS = timedelta(days=180)
 
 
-def certificate(until: datetime | None, now: datetime, renewal: str) -> list[str]:
-    """`until`: when the certificate ends, None where it could not be seen; `renewal`: who gives a new one."""
-    if until is None or until - now > SOON:
+def certificate(validity: tuple[datetime, datetime] | None, now: datetime, renewal: str) -> list[str]:
+    """`validity`: when the certificate begins and ends, None where it could not be seen; `renewal`: who gives a new
+    one.
+    """
+    if validity is None:
+        return []
+    begins, until = validity
+    if until - now > min(SOON, (until - begins) / LEFT):
         return []
     when = "has expired" if until <= now else f"expires in {(until - now).days} days"
     return [f"the hub's certificate {when}: {renewal}"]
