@@ -10,7 +10,7 @@ from bootstrap.cluster.policies import (
     manager_policy,
     worker_policy,
 )
-from bootstrap.cluster.policies.statements import Document
+from bootstrap.cluster.policies.resources import Document
 from tests.iam.simulator import ACCOUNT, Context, Question, Result, judge
 
 REGION = "eu-west-1"

@@ -8,7 +8,7 @@ from itertools import chain
 
 import pytest
 
-from bootstrap.cluster.policies.statements import Document, Statement
+from bootstrap.cluster.policies.resources import Document, Statement
 from tests.iam.asking import POLICIES, Request, decide_each, granting
 from tests.iam.matrix import REQUESTS
 from tests.iam.test_policies import ADMINISTRATOR

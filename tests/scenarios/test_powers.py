@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.cluster.policies.lifecycle import POWERS
+from bootstrap.cluster.policies.roles import POWERS
 from tests.iam.simulator import Question, judge
 from tests.scenarios.cloud import LocalCloud, control
 

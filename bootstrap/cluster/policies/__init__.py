@@ -1,8 +1,13 @@
-"""The IAM policies: the division of power as pure functions, one policy a role."""
+"""The IAM policies: the division of power, one policy a role. Statements are in the YAML files."""
 
-from bootstrap.cluster.policies.lifecycle import lifecycle_policies
-from bootstrap.cluster.policies.machines import builder_policy, ec2_trust, lambda_trust, worker_policy
-from bootstrap.cluster.policies.manager import manager_policy
+from bootstrap.cluster.policies.roles import (
+    builder_policy,
+    ec2_trust,
+    lambda_trust,
+    lifecycle_policies,
+    manager_policy,
+    worker_policy,
+)
 
 __all__ = [
     "builder_policy",

@@ -9,7 +9,7 @@ from pathlib import Path
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.cluster.policies.operator import operator_policies
-from bootstrap.cluster.policies.statements import Document
+from bootstrap.cluster.policies.resources import Document
 
 
 def written(policy: Document) -> str:

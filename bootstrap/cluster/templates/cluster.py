@@ -3,7 +3,7 @@
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies import builder_policy, ec2_trust, manager_policy, worker_policy
-from bootstrap.cluster.policies.statements import Document
+from bootstrap.cluster.policies.resources import Document
 from bootstrap.cluster.templates.parts import (
     Resource,
     Template,

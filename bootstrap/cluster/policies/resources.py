@@ -1,0 +1,130 @@
+"""What the policies name: a cluster's resources as ARNs, by the names that the YAML files have for them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bootstrap.aws import names
+from bootstrap.aws.scope import Scope
+from bootstrap.cluster.dns.hosted_zones import normalized
+from bootstrap.cluster.documents import filled_in
+from lifecycle_app.contract import (
+    TAG_CLUSTER,
+    TAG_CREATOR,
+    TAG_NAME,
+    TAG_OWNER,
+    TAG_ROLE,
+    TAG_SERVER,
+    TAG_USER,
+    idle_alarm_prefix,
+    metric_namespace,
+)
+
+Document = dict[str, Any]
+Statement = dict[str, Any]
+
+TAG_KEYS = (TAG_NAME, TAG_OWNER, TAG_CREATOR, TAG_CLUSTER, TAG_ROLE, TAG_USER, TAG_SERVER)
+
+
+def statements(name: str, scope: Scope, handler: str = "") -> dict[str, Any]:
+    """The statements in `<name>.yaml` for this cluster, and for one of its functions where they are about one."""
+    path = Path(__file__).with_name(f"{name}.yaml")
+    return filled_in(
+        path, **_in_ec2(scope), **_roles(scope), **_dns(scope), **_kept(scope), **_running(scope, handler)
+    )
+
+
+def document(*of_policy: Statement) -> Document:
+    """A whole policy."""
+    return {"Version": "2012-10-17", "Statement": list(of_policy)}
+
+
+def _in_ec2(scope: Scope) -> Mapping[str, object]:
+    subnets = [scope.arn("ec2", f"subnet/{subnet}") for subnet in scope.subnets or ("*",)]
+    groups = [scope.arn("ec2", f"security-group/{group}") for group in scope.security_groups or ("*",)]
+    return {
+        "everything_in_ec2": [scope.arn("ec2", "*")],
+        "instances": scope.arn("ec2", "instance/*"),
+        "volumes": scope.arn("ec2", "volume/*"),
+        "interfaces": scope.arn("ec2", "network-interface/*"),
+        "any_group": scope.arn("ec2", "security-group/*"),
+        "any_subnet": scope.arn("ec2", "subnet/*"),
+        "subnets": subnets,
+        "places": [*subnets, *groups],
+        "images": scope.public_arn("image/*"),
+        "chosen_images": [scope.public_arn(f"image/{image}") for image in scope.images],
+        "snapshots": scope.public_arn("snapshot/*"),
+        "account": scope.account,
+        "cluster": scope.cluster,
+        "tag_keys": list(TAG_KEYS),
+        "worker_tags": scope.worker_tags_of_resource,
+    }
+
+
+def _roles(scope: Scope) -> Mapping[str, object]:
+    machines = [names.role(scope.cluster, part) for part in names.MACHINE_ROLES]
+    functions = names.functions(scope.cluster)
+    return {
+        "roles": [scope.iam_arn(f"role/{name}") for name in (*machines, *functions)],
+        "machine_roles": [scope.iam_arn(f"role/{name}") for name in machines],
+        "function_roles": [scope.iam_arn(f"role/{name}") for name in functions],
+        "profiles": [scope.iam_arn(f"instance-profile/{name}") for name in machines],
+        "worker_role": scope.iam_arn(f"role/{scope.worker_role}"),
+        "worker_profile": scope.iam_arn(f"instance-profile/{scope.worker_role}"),
+        "ec2_service": scope.ec2_service,
+    }
+
+
+def _dns(scope: Scope) -> Mapping[str, object]:
+    challenge = scope.challenge
+    return {
+        "domain_zones": [scope.zone_arn(zone) for zone in scope.zones or ("*",)],
+        "record_names": [normalized(name) for name in (scope.domain, f"*.{scope.domain}")],
+        "record_changes": f"arn:{scope.partition}:route53:::change/*",
+        "zone": scope.zone_arn(challenge.zone_id if challenge else ""),
+        "record": normalized(challenge.record if challenge else ""),
+    }
+
+
+def _kept(scope: Scope) -> Mapping[str, object]:
+    stacks = [*names.stacks(scope.cluster), names.network_stack("*")]
+    tables = {table: scope.table(table) for table in names.TABLES}
+    return {
+        "stacks": [scope.arn("cloudformation", f"stack/{name}/*") for name in stacks],
+        **tables,
+        "tables": list(tables.values()),
+        "indexes": [scope.indexes("workers"), scope.indexes("history")],
+        "bucket": [scope.bucket_arn],
+        "bucket_objects": [f"{scope.bucket_arn}/*"],
+        "bundles": scope.bundles(),
+        "parameters": [scope.parameter("*")],
+        "secrets": [scope.parameter("hub/*"), scope.parameter("lifecycle-token")],
+        "hub_token": scope.parameter("lifecycle-token"),
+        "public_parameters": f"arn:{scope.partition}:ssm:{scope.region}::parameter/aws/service/*",
+    }
+
+
+def _running(scope: Scope, handler: str) -> Mapping[str, object]:
+    cluster, functions = scope.cluster, names.functions(scope.cluster)
+    groups = [names.log_group(cluster), *map(names.function_log_group, functions)]
+    own_log = names.function_log_group(names.function(cluster, handler))
+    # Up to the `i-` of the instance id, so that cluster `a` does not reach into one named `a-idle-b`.
+    idle_alarms = scope.arn("cloudwatch", f"alarm:{idle_alarm_prefix(cluster)}i-*")
+    dashboard = f"dashboard/{names.dashboard(cluster)}"
+    return {
+        "log": scope.arn("logs", f"log-group:{names.log_group(cluster)}"),
+        "own_log": scope.arn("logs", f"log-group:{own_log}"),
+        "log_groups": [
+            scope.arn("logs", f"log-group:{group}{end}") for group in groups for end in ("", ":*")
+        ],
+        "functions": [scope.arn("lambda", f"function:{name}") for name in functions],
+        "rules": [scope.arn("events", f"rule/{name}*") for name in functions],
+        "event_bus": scope.arn("events", "event-bus/default"),
+        "queue": scope.arn("sqs", names.dead_letter_queue(cluster)),
+        "topic": scope.arn("sns", names.alerts(cluster)),
+        "every_alarm": scope.arn("cloudwatch", "alarm:*"),
+        "idle_alarms": idle_alarms,
+        "own_alarms": [idle_alarms, scope.arn("cloudwatch", f"alarm:{names.alarm(cluster, '*')}")],
+        "dashboard": f"arn:{scope.partition}:cloudwatch::{scope.account}:{dashboard}",
+        "namespace": metric_namespace(cluster),
+    }

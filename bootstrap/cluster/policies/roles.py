@@ -1,0 +1,76 @@
+"""The policies of a cluster's roles, and their trust policies.
+
+The manager's hub launches and starts this cluster's workers; it stops, changes and writes nothing. Workers report,
+builders fetch. Of the lifecycle app's functions each records, and those that decide may stop; none starts anything. The
+explicit denials hold beside any other policy: the manager's role has the one for Session Manager too.
+
+No aws:SourceAccount in a trust policy: neither EC2 nor Lambda is documented to send it when it hands out a role's
+credentials, and a role can be given to an instance or a function only by iam:PassRole in the role's own account.
+"""
+
+from collections.abc import Mapping
+
+from bootstrap.aws.scope import Scope
+from bootstrap.cluster.policies.resources import Document, document, statements
+
+_CHANGE = ("read_workers", "write_workers", "write_history")  # read a record, decide, write it and say why
+_STOP = (*_CHANGE, "ask_hub", "stop_workers")
+_EVIDENCE = ("read_settings", "read_metrics")
+_ALARMS = ("put_alarms", "delete_alarms")
+_ALL = ("forward_failures", "never_start", "write_own_log")
+
+POWERS: Mapping[str, tuple[str, ...]] = {
+    "record_state": (*_CHANGE, "find_by_instance", "read_settings", "see_instances", *_ALARMS),
+    "idle_alarm": (*_STOP, "find_by_instance", *_EVIDENCE),
+    "record_activity": ("find_by_due", "write_workers", *_EVIDENCE, "ask_hub"),
+    "sweep": (*_STOP, "find_by_due", *_EVIDENCE),
+    "stop_requested": _STOP,
+    "reconcile": (*_STOP, "find_by_changed", *_EVIDENCE, "see_instances", "see_alarms", *_ALARMS),
+}
+"""The statements of `lifecycle.yaml` that each handler's function has, beside those that all have."""
+
+
+def lifecycle_policies(scope: Scope) -> dict[str, Document]:
+    """The policy of each handler in app.py, by its name."""
+    found = {}
+    for handler, powers in POWERS.items():
+        known = statements("lifecycle", scope, handler)
+        found[handler] = document(*(known[power] for power in (*powers, *_ALL)))
+    return found
+
+
+def manager_policy(scope: Scope) -> Document:
+    """All that the manager's role may do, and what it may never do."""
+    parts = statements("manager", scope)
+    if scope.challenge:
+        parts["allowed"] += parts["validation"]
+        parts["never_in_dns"] += parts["never_but_validation"]
+    else:
+        parts["never_in_dns"][0]["Action"].append("route53:ChangeResourceRecordSets")
+    images = parts["launch_chosen_images" if scope.images else "launch_own_images"]
+    allowed = [*parts["launch"], *images, *parts["allowed"]]
+    return document(*allowed, *parts["never_in_ec2"], *parts["never_in_dns"], *parts["never"])
+
+
+def worker_policy(scope: Scope) -> Document:
+    """A worker may report activity in its cluster's namespace."""
+    return document(*statements("machines", scope)["worker"])
+
+
+def builder_policy(scope: Scope) -> Document:
+    """A builder may read the cluster's bundles."""
+    return document(*statements("machines", scope)["builder"])
+
+
+def ec2_trust(scope: Scope) -> Document:
+    """The trust policy of manager and worker roles."""
+    return _trust(scope.ec2_service)
+
+
+def lambda_trust() -> Document:
+    """The trust policy of the functions' roles."""
+    return _trust("lambda.amazonaws.com")
+
+
+def _trust(service: str) -> Document:
+    return document({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
