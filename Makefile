@@ -15,7 +15,7 @@ LONGER := CLOUDJHUB_DAYS=60 CLOUDJHUB_STEPS=10000 CLOUDJHUB_SEEDS=150 RACES=3000
 SHORTENED := $(addprefix tests/,simulation/test_days.py simulation/test_machine.py simulation/test_kills.py \
 	store/test_races.py store/test_bad_records.py scenarios/test_restarts.py)
 
-.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test lock package policies clean
+.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test audit lock package policies clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z][a-z-]*):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -93,6 +93,9 @@ traces: setup  ## a simulated term under our rule and the peers'; writes docs/tr
 storm: setup setup-test  ## classes that log in at once, through the real hub; writes docs/storm.md. ARGS="--users 500" for one
 	STORM=1 $(RUN) -m pytest -q tests/benchmarks/storm
 	$(RUN) -m benchmarks.storm $(or $(ARGS),--report)
+
+audit: .venv-supply/.ready  ## known vulnerabilities in all that is locked, by PyPI and npm; needs the internet
+	@$(HAS_NODE) || export PATH="$(CURDIR)/.venv/bin:$$PATH"; $(RUN) -m tests.supply.audit
 
 lock: .venv-supply/.ready  ## makes the lock files again after a change in a .in file; ARGS=--upgrade for the newest versions
 	$(RUN) -m tests.supply.locks $(ARGS)

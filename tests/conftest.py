@@ -88,6 +88,7 @@ OF = {
     "simulation": "unit",
     "simulation/test_ec2_contract.py": "emulator",
     "store": "emulator",
+    "supply": "unit",
     "worker": "unit",
     "worker/test_activity.py": "emulator",
     "worker/test_boot.py": "emulator",
