@@ -168,7 +168,7 @@ def test_only_records_of_exactly_this_name_count() -> None:
 
 @pytest.mark.parametrize(
     "manager",
-    [{}, {"https": Https.SELF_SIGNED, "subdomains": True}, {"https": Https.OWN, "subdomains": True}],
+    [{"subdomains": False}, {"https": Https.SELF_SIGNED}, {"https": Https.OWN}],
 )
 def test_no_record_is_needed_to_validate_one_name_or_another_certificate(manager: dict[str, Any]) -> None:
     zone("example.org")
