@@ -30,7 +30,6 @@ def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Ite
     yield from _workers(settings.workers, given)
     yield from _manager(settings.manager)
     yield from _certificate(settings.manager)
-    yield from _wildcard(settings.manager)
     yield from _login(settings.login, settings.manager)
     yield from _origins(settings.manager, settings.login, given)
     seconds = int(settings.timing.report_period.total_seconds())
@@ -122,16 +121,6 @@ def _certificate(manager: Manager) -> Iterator[Contradiction]:
                 ("manager", name),
                 f"is used with `https: {Https.OWN}` only: set that, or remove this line",
             )
-
-
-def _wildcard(manager: Manager) -> Iterator[Contradiction]:
-    """Let's Encrypt certifies all subdomains only by DNS-01, which the manager cannot do yet."""
-    if manager.https is Https.LETS_ENCRYPT and manager.has_subdomains:
-        yield (
-            ("manager", "https"),
-            f"Let's Encrypt's certificate would not be valid for the users' subdomains: set it to {Https.OWN} with a"
-            f" wildcard certificate, or to {Https.SELF_SIGNED}",
-        )
 
 
 def _origins(manager: Manager, login: Login, given: Collection[KeyPath]) -> Iterator[Contradiction]:

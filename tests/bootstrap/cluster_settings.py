@@ -82,7 +82,7 @@ machine: Mapping[str, Any] = {
 managers = st.one_of(
     st.builds(Manager, **machine),
     st.builds(
-        Manager, domain=domains, https=st.just(Https.LETS_ENCRYPT), subdomains=st.just(False),
+        Manager, domain=domains, https=st.just(Https.LETS_ENCRYPT), subdomains=st.booleans(),
         email=st.sampled_from(["", "a@b.no", "no@on.off"]), **machine,
     ),
     st.builds(

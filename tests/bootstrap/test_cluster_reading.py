@@ -52,7 +52,7 @@ def test_values_take_the_place_of_defaults() -> None:
     found = read(
         "network: {name: shared, cidr: 192.168.0.0/20, zones: [us-east-1a, us-east-1b]}\n"
         "workers: {types: t4g.small, disk: 30}\n"
-        "manager: {domain: hub.example.org, https: lets-encrypt, subdomains: false}\n"
+        "manager: {domain: hub.example.org, https: lets-encrypt}\n"
         "policy: {idle_timeout: 1h30m, busy_allowance: never}\n"
     )
     assert found.network.cidr == IPv4Network("192.168.0.0/20")
@@ -190,7 +190,7 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
         ("manager: {https: none, domain: localhost, port: 8000}", None),
         ("manager: {subdomains: true}", "set manager.domain to a name in the DNS"),
         ("manager: {subdomains: true, domain: 10.0.0.1}", "set manager.domain to a name in the DNS"),
-        ("manager: {https: lets-encrypt, domain: a.org}", "own-certificate with a wildcard certificate"),
+        ("manager: {https: lets-encrypt, domain: a.org}", None),
         (
             "login: {}",
             "login.trusted_users: .*: set manager.domain to a name in the DNS, or, if all users trust",

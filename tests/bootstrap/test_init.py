@@ -105,7 +105,7 @@ def test_flags_tell_all() -> None:
         30,
         0,
     )
-    assert (found.manager.domain, found.manager.https) == ("hub.example.org", Https.SELF_SIGNED)
+    assert (found.manager.domain, found.manager.https) == ("hub.example.org", Https.LETS_ENCRYPT)
     assert found.login.options == {"client_id": "012", "allowed_organizations": ["a", "b"]}
     assert found.policy == {"idle_timeout": 1800}
     assert people_in(Path("users")) == People(frozenset({"ada", "bob"}), frozenset({"ada"}))
@@ -168,7 +168,6 @@ def test_an_old_users_file_is_kept_too() -> None:
         (("--authenticator", "github", "--option", "colour=red"), "--option: github"),
         (("--image", "ami-x"), "--image: 'ami-x'"),
         (("--https", "lets-encrypt"), "manager.domain"),
-        (("--domain", "hub.example.org", "--https", "lets-encrypt"), "--https: Let's Encrypt's certificate"),
         (("--authenticator", "github"), "client_id"),
         (("--type", "t3.small", "--type", "t4g.small"), "architecture"),
         (("--vpc", "vpc-12345678"), "manager_subnet"),

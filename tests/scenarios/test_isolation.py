@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -176,7 +177,7 @@ def test_under_its_host_the_hub_shows_no_page(scene: Scene, admin: Page) -> None
     expect(admin).to_have_url(f"{scene.hub}/hub/token")
 
 
-@pytest.mark.parametrize("link", ["/user/mallory/evil", "/hub/user/mallory/evil"])
+@pytest.mark.parametrize("link", ["/user/mallory/evil", "/hub/user/mallory/evil"], ids=["server", "hub-page"])
 def test_a_login_does_not_lead_there(scene: Scene, page: Page, screenshots: Path, link: str) -> None:
     """Neither after the password nor where the user is logged in already."""
     for _ in range(2):
@@ -197,7 +198,7 @@ def flooded(scene: Scene, browser: Browser) -> Iterator[BrowserContext]:
     opened.close()
 
 
-@pytest.mark.parametrize(("count", "size"), [(400, 10), (60, 3000)])
+@pytest.mark.parametrize(("count", "size"), [(400, 10), (60, 3000)], ids=["many", "large"])
 def test_a_flood_of_cookies_costs_a_login_at_most(
     scene: Scene, flooded: BrowserContext, count: int, size: int
 ) -> None:
@@ -207,10 +208,9 @@ def test_a_flood_of_cookies_costs_a_login_at_most(
     page.wait_for_url("**/user/carol/lab**")
     page.goto(scene.evil)
     page.evaluate("given => hostile.flood(...given)", [scene.domain, count, size])
-    answer = page.goto(f"{scene.hub}/hub/home")
-    assert answer is not None
-    is_logged_in = page.url == f"{scene.hub}/hub/home" and answer.ok
-    print(f"{count} cookies of {size} bytes: status {answer.status}, still logged in: {is_logged_in}")
+    with suppress(Error):  # an answer of the proxy's own, 431
+        page.goto(f"{scene.hub}/hub/home")
+        expect(page).not_to_have_url(f"{scene.hub}/hub/home")
     flooded.clear_cookies(name=re.compile("flood"))
     page.goto(f"{scene.hub}/hub/home")
     if "/hub/login" in page.url:

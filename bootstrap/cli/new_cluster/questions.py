@@ -83,7 +83,7 @@ def questions(region: str, owner: str) -> tuple[Question, ...]:
             ),
         ),
         Question(
-            "manager.https", "Where its certificate comes from", lambda _: Https.SELF_SIGNED.value,
+            "manager.https", "Where its certificate comes from", lambda _: Https.LETS_ENCRYPT.value,
             choices=(Https.LETS_ENCRYPT.value, Https.SELF_SIGNED.value), is_asked=_has_domain,
         ),
         Question(
