@@ -224,6 +224,7 @@ def test_nginx_runs_its_new_program_after_an_update(manager: Machine) -> None:
 WRITE = "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"
 
 
+@pytest.mark.usefixtures("_pinned")
 def test_certificate_can_be_exchanged_within_its_unit(manager: Machine) -> None:
     """This cluster has no such unit; its certificate is in Parameter Store like a certificate of the operator's."""
     own = ManagerConfig.from_json(manager.run("cat", str(CONFIG_PATH)))
@@ -256,6 +257,7 @@ def test_certificate_can_be_exchanged_within_its_unit(manager: Machine) -> None:
     manager.run("python3", "-c", WRITE, str(NGINX_CONF), nginx_conf(own))
     manager.run("systemctl", "reload", "cloudjhub-nginx.service")
     manager.run("systemctl", "reset-failed", CERTIFICATE_UNIT)
+    manager.await_true("the hub answers", lambda: _answers(f"{URL}/hub/api/"))
 
 
 # -- the worker
