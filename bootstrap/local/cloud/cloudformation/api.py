@@ -12,8 +12,7 @@ from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.cloudformation.change_sets import resource_changes
 from bootstrap.local.cloud.cloudformation.engine import Engine
 from bootstrap.local.cloud.cloudformation.kinds import KINDS
-from bootstrap.local.cloud.cloudformation.model import ChangeSet, Stack, Template
-from bootstrap.local.cloud.cloudformation.resolving import creation_order
+from bootstrap.local.cloud.cloudformation.model import ChangeSet, Stack, Template, creation_order
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.wire import Call

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bootstrap.local.cloud.cloudformation.resolving import creation_order, names_in
+from bootstrap.local.cloud.cloudformation.model import creation_order, names_in
 
 REGION = "us-east-1"
 """Its list of resource types is complete."""

@@ -13,9 +13,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.aws.errors import code_of
 from bootstrap.local.cloud.cloudformation.kinds import KINDS
-from bootstrap.local.cloud.cloudformation.model import STACK_TYPE, Made, Stack, StackEvent, Template
+from bootstrap.local.cloud.cloudformation.model import (
+    STACK_TYPE,
+    Made,
+    Stack,
+    StackEvent,
+    Template,
+    creation_order,
+    deletion_order,
+    resolve,
+)
 from bootstrap.local.cloud.cloudformation.provider import Client
-from bootstrap.local.cloud.cloudformation.resolving import creation_order, deletion_order, resolve
 from bootstrap.local.cloud.emulator import Emulator
 
 log = logging.getLogger(__name__)
