@@ -86,6 +86,10 @@ class Reader:
         """All workers as last read, sorted by key."""
         return sorted(self._workers.values(), key=lambda worker: worker.key)
 
+    def of_user(self, user: str) -> list[Worker]:
+        """The workers of a user as last read."""
+        return [worker for worker in self._workers.values() if worker.user == user]
+
     async def read(self) -> None:
         """Reads what has changed since the last time. Raises StoreUnavailable."""
         newest = max((worker.changed_at for worker in self._workers.values()), default=None)

@@ -112,6 +112,11 @@ class StartProtocol:
             return None
         return await self._launch(_Request(key, instance_type, say, lambda _: None), worker)
 
+    async def owns_resources(self, key: str) -> bool:
+        """Has the worker an instance or a home disk, by its record, read consistently, or by EC2? Raises StartError."""
+        worker = await self._record(key)
+        return (worker is not None and worker.owns_resources) or await self._instances.find(key) is not None
+
     async def describe(self, key: str, instance_id: str) -> Known | None:
         """The worker's instance as EC2 describes it; None if EC2 cannot say yet. Raises StartError."""
         try:

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -18,33 +19,44 @@ from hub.audit.record import record
 from hub.config.settings import Settings
 from hub.errors import StartError
 from hub.spawn.parts import WithParts
+from hub.spawn.planning import YOUNG
 from hub.spawn.spawner import INSTANCE_TYPE, instance_type_in
 from hub.users.administrators import ensure_another_administrator
 from hub.users.names import name_problem, normalised
 from lifecycle_app.adapters.aws import code_of
 from lifecycle_app.contract import LAUNCH_SCOPE
 from lifecycle_app.errors import RecordError
-from lifecycle_app.model.worker import worker_key
+from lifecycle_app.model.worker import Worker, worker_key
 
 
-class _NamedServers:
-    """Says why a server's name is refused, wherever JupyterHub checks one."""
+class _NamedServers(WithParts):
+    """Says why a named server is refused, wherever JupyterHub checks one: its name, or what its user has already."""
 
     async def _check_named_server_request(self, user: Any, server_name: str, *args: Any, **more: Any) -> None:
         problem = server_name_problem(server_name)
         if problem:
             raise web.HTTPError(400, problem)
+        if server_name not in user.orm_spawners:
+            if not await self.parts.reader.loaded():
+                raise web.HTTPError(503, UNREADABLE)
+            # Nothing waits from here until JupyterHub has created the server, so that parallel requests are counted.
+            taken = named_servers(user.orm_spawners, self.parts.reader.of_user(user.name))
+            limit = self.parts.settings.named_servers
+            if server_name not in taken and len(taken) >= limit > 0:
+                raise web.HTTPError(400, limit_message(user.name, taken, limit))
         await super()._check_named_server_request(  # type: ignore[misc]  # JupyterHub publishes no types
             user, server_name, *args, **more
         )
 
 
-class SpawnPage(WithParts, _NamedServers, SpawnHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+class SpawnPage(_NamedServers, SpawnHandler):  # type: ignore[misc]  # JupyterHub publishes no types
     """JupyterHub's own, for named servers."""
 
 
-class ServerHandler(WithParts, _NamedServers, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """JupyterHub's own, but a start's options are checked at once, and a stop records who requested it."""
+class ServerHandler(_NamedServers, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+    """JupyterHub's own, but a start's options are checked at once, a stop records who requested it, and a server whose
+    machine or disk exists is not deleted: its user could launch one machine after the other.
+    """
 
     async def post(self, user_name: str, server_name: str = "") -> None:
         """Starts a server."""
@@ -55,10 +67,57 @@ class ServerHandler(WithParts, _NamedServers, UserServerAPIHandler):  # type: ig
             raise web.HTTPError(400, str(error)) from error
         await super().post(user_name, server_name)
 
+    @needs_scope("delete:servers")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
+    async def delete(self, user_name: str, server_name: str = "") -> None:
+        """Stops a server; with {"remove": true} deletes a named one."""
+        options = self.get_json_body()
+        user = self.find_user(user_name)
+        if isinstance(options, dict) and options.get("remove") and user and server_name in user.orm_spawners:
+            await self._refuse_with_resources(user, server_name)
+        await super().delete(user_name, server_name)
+
+    async def _refuse_with_resources(self, user: Any, server_name: str) -> None:
+        key, spawner = worker_key(user.name, server_name), user.spawners[server_name]
+        began = spawner.orm_spawner.last_activity
+        is_young = began is not None and self.parts.now() - began.replace(tzinfo=UTC) < YOUNG
+        try:
+            has_resources = is_young or await self.parts.protocol.owns_resources(key)
+        except (StartError, RecordError) as error:
+            raise web.HTTPError(503, UNREADABLE) from error
+        # A start may have begun meanwhile.
+        if has_resources or spawner.active or spawner.pending or self.parts.launcher.is_launching(key):
+            raise web.HTTPError(409, deletion_message(key))
+
     async def stop_single_user(self, user: Any, server_name: str = "") -> Any:
         """Stops a server for the current user."""
         user.spawners[server_name].stop_requested_by = self.current_user.name
         return await super().stop_single_user(user, server_name)
+
+
+UNREADABLE = "The hub cannot read which machines this user has. Try again in a minute."
+
+
+def named_servers(servers: Iterable[str], workers: Iterable[Worker]) -> frozenset[str]:
+    """The user's named servers that count: those of JupyterHub, and deleted ones whose machine or disk exists. Pure."""
+    owning = {worker.server for worker in workers if worker.owns_resources}
+    return frozenset({*servers, *owning} - {""})
+
+
+def limit_message(user: str, taken: Iterable[str], limit: int) -> str:
+    """Why a further named server is refused, for its user. Pure."""
+    return (
+        f"{user} has the most named servers that are allowed, {limit}, with machines or disks that exist:"
+        f" {', '.join(sorted(taken))}. Use one of them, or ask your administrator to remove one."
+    )
+
+
+def deletion_message(key: str) -> str:
+    """Why a named server is not deleted, for its user. Pure."""
+    return (
+        f"{key} cannot be deleted while its machine or disk exists: they hold its files, and cost money. Stop it"
+        f" instead. Your administrator can remove them with `cloudjhub workers terminate {key} --with-home`; then you"
+        " can delete it, from five minutes after its last use on."
+    )
 
 
 class UserHandler(WithParts, UserAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types

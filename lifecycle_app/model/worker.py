@@ -109,6 +109,11 @@ class Worker:
         """The name of the user's server; "" for the default one."""
         return split(self.key)[1]
 
+    @property
+    def owns_resources(self) -> bool:
+        """Does it still have an instance or a home disk, which cost money?"""
+        return self.state is not State.TERMINATED or self.home_volume is not None
+
     def is_claimed(self, now: datetime) -> bool:
         """Is a function deciding about it, with a lease that has not expired?"""
         return self.state is State.STOPPING and self.claimed_until is not None and now < self.claimed_until

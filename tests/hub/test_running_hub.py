@@ -1,6 +1,7 @@
 """The real hub and proxy as processes against an emulated AWS, told as one user's story after the other."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -621,6 +622,52 @@ def test_named_servers_are_limited(hub: Emulated) -> None:
     browser.log_in("olga")
     answers = [browser.api("PUT", f"/users/olga/servers/number-{n}").status_code for n in range(4)]
     assert answers == [201, 201, 201, 400]
+
+
+def test_deleting_named_servers_frees_no_quota_while_their_machines_exist(
+    hub: Emulated, store: WorkerStore
+) -> None:
+    """Create, delete, create: as many machines as servers are allowed, also when requests come at the same time."""
+    browser = Browser(hub.public_url)
+    browser.log_in("greedy")
+    with ThreadPoolExecutor(8) as threads:
+        names = [f"at-once-{number}" for number in range(8)]
+        asked = list(threads.map(lambda name: browser.api("POST", f"/users/greedy/servers/{name}"), names))
+    assert sorted(one.status_code for one in asked) == [202] * 3 + [400] * 5
+    until(lambda: len(instances_of(hub, "greedy")) == 3)
+    for number in range(3):
+        for name in names:
+            answer = browser.api("DELETE", f"/users/greedy/servers/{name}", json={"remove": True})
+            assert answer.status_code in (404, 409), answer.text
+        refused = browser.api("POST", f"/users/greedy/servers/more-{number}")
+        assert refused.status_code == 400
+        assert "ask your administrator" in refused.json()["message"]
+    assert len(instances_of(hub, "greedy")) == 3
+
+
+def test_a_deleted_server_counts_while_its_disk_exists(hub: Emulated, store: WorkerStore) -> None:
+    """Deleted from the hub's database in whatever way: the records count."""
+    browser = Browser(hub.public_url)
+    browser.log_in("frida")
+    records = {
+        "gone": (State.TERMINATED, None), "kept": (State.TERMINATED, "vol-1"), "stopped": (State.STOPPED, "vol-2"),
+        "running": (State.RUNNING, None),
+    }  # fmt: skip
+    for name, (state, disk) in records.items():
+        known: Any = {"key": f"frida/{name}", "instance_id": f"i-{name}", "state": state, "home_volume": disk}
+        store.put(Worker(**known, version=0, changed_at=now(), state_at=now()), now())
+    boss = Browser(hub.public_url)
+    boss.log_in("boss", hub.secrets["hub/admin-password"])
+    until(lambda: "frida/kept" in boss.page("/hub/workers").text)
+    assert browser.api("PUT", "/users/frida/servers/fourth").status_code == 400
+    assert browser.api("PUT", "/users/frida/servers/kept").status_code == 201
+    refused = browser.api("DELETE", "/users/frida/servers/kept", json={"remove": True})
+    assert (refused.status_code, "cloudjhub workers" in refused.json()["message"]) == (409, True)
+    ended = store.get("frida/kept")
+    assert ended is not None
+    store.put(replace(ended, home_volume=None), now())
+    deleted = browser.api("DELETE", "/users/frida/servers/kept", json={"remove": True})
+    assert deleted.status_code == 204, deleted.text
 
 
 def test_user_with_a_machine_keeps_the_name_by_which_it_is_found(
