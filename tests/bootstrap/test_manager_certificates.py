@@ -1,5 +1,7 @@
 """Certificates: what is made serves over TLS, what is given is judged, what is stored is whole and kept."""
 
+import grp
+import os
 import socket
 import ssl
 import threading
@@ -21,7 +23,9 @@ from bootstrap.errors import SettingsError
 from bootstrap.machines import tls
 from bootstrap.machines.address import hub_answers
 from bootstrap.machines.certificate import LIFETIME, Pair, objection, refuse_unusable, self_signed
-from tests.bootstrap.manager_examples import settings
+from bootstrap.machines.manager.services import NGINX
+from bootstrap.machines.manager.web import certificates
+from tests.bootstrap.manager_examples import config, settings
 from tests.certificates import AUTHORITY, certificate_for
 from tests.lifecycle.hub_server import hub_server
 
@@ -187,3 +191,36 @@ def test_an_own_certificate_is_uploaded_and_replaced_when_its_file_changes(tmp_p
     assert tls.wanted(own, NOW)[0] is tls.Wanted.CHANGE
     tls.ensure(own, NOW)
     assert tls.stored(own) == renewed
+
+
+@pytest.mark.usefixtures("account")
+def test_an_uploaded_pair_is_taken_into_use_once_and_kept_where_none_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, place in (
+        ("CONFIG_PATH", "manager.json"),
+        ("RUN", ""),
+        ("TLS", ""),
+        ("CERTIFICATE", "certificate.pem"),
+        ("KEY", "key.pem"),
+    ):
+        monkeypatch.setattr(certificates, name, tmp_path / place)
+    monkeypatch.setattr(certificates, "NGINX_USER", grp.getgrgid(os.getgid()).gr_name)
+    reloads: list[list[str]] = []
+    monkeypatch.setattr(certificates, "run", reloads.append)
+    (tmp_path / "manager.json").write_text(config(https=Https.OWN).to_json())
+    ssm = boto3.client("ssm", "us-east-1")
+
+    assert certificates.main() == 1
+    assert "Parameter Store has no /cloudjhub/spring/hub/tls-certificate" in capsys.readouterr().out
+    other = self_signed("hub.example", False, NOW)
+    for count, pair in ((1, PAIR), (1, PAIR), (2, other)):
+        secrets.put(ssm, "spring", "hub/tls-certificate", pair.certificate)
+        secrets.put(ssm, "spring", "hub/tls-key", pair.key)
+        assert certificates.main() == 0
+        assert (tmp_path / "certificate.pem").read_text() == pair.certificate
+        assert (tmp_path / "key.pem").read_text() == pair.key
+        assert reloads == [["systemctl", "reload", NGINX]] * count
+    ssm.delete_parameter(Name="/cloudjhub/spring/hub/tls-key")
+    assert certificates.main() == 1
+    assert (tmp_path / "key.pem").read_text() == other.key
