@@ -437,8 +437,8 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     changes = {
         "timeout 20s": "timeout 1s",
         "limit_conn connections 4096": "limit_conn connections 2",
-        "zone=attempts burst=300": "zone=attempts burst=3",
-        "rate=30r/s": "rate=1r/m",
+        "zone=attempts burst=1000": "zone=attempts burst=3",
+        "rate=50r/s": "rate=1r/m",
     }
     with upstream(HOST) as backend, nginx(directory, HOST, backend, changes=changes) as front:
         wait_for(front, directory)
@@ -509,6 +509,19 @@ def test_logins_and_their_kind_have_a_rate_by_address_and_nothing_else(impatient
         assert ask(method, path).status_code in (200, 501), path
 
 
+def test_all_requests_to_the_hub_have_a_rate_by_address_and_those_to_servers_have_none(
+    tmp_path: Path,
+) -> None:
+    changes = {"rate=300r/s": "rate=1r/m", "zone=requests burst=3000": "zone=requests burst=20"}
+    with upstream(HOST) as backend, nginx(tmp_path, HOST, backend, changes=changes) as front:
+        wait_for(front, tmp_path)
+        statuses = [get(front, "/hub/x").status_code for _ in range(25)]
+        assert statuses == sorted(statuses)
+        assert set(statuses) == {200, 429}
+        for path in ("/user/ada/x", "/hub/static/css/style.min.css"):
+            assert {get(front, path).status_code for _ in range(25)} == {200}
+
+
 def test_a_class_behind_one_address_logs_in_within_a_few_seconds(served: Front) -> None:
     with ThreadPoolExecutor(8) as pool, requests.Session() as session:
 
@@ -517,7 +530,7 @@ def test_a_class_behind_one_address_logs_in_within_a_few_seconds(served: Front) 
                 f"{served.url}/hub/login", data="x", verify=served.trust, timeout=PATIENCE
             ).status_code
 
-        assert set(pool.map(log_in, range(250))) == {200}
+        assert set(pool.map(log_in, range(1000))) == {200}
 
 
 # -- what a user's server may not say
