@@ -27,7 +27,7 @@ from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.messages import plain
 from lifecycle_app.model.transitions import created, with_claim
 from lifecycle_app.model.worker import Instance, State, Worker
-from tests.local_cloud.cloud_process import KEY, REGION, SECRET, CloudProcess, EventSink
+from tests.local_cloud.cloud_process import IMAGE, KEY, REGION, SECRET, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
 from tests.shared.tables import create_tables
 from tests.shared.waiting import until
@@ -59,7 +59,7 @@ def utc_now() -> datetime:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, events: EventSink) -> Iterator[CloudProcess]:
     process = CloudProcess(
-        tmp_path_factory.mktemp("cloud") / "state", events.endpoint, *QUICK, "--image-time", "0.5"
+        tmp_path_factory.mktemp("cloud") / "state", events.endpoint, *QUICK, "--image-time", "0.1"
     )
     process.build()
     yield process
@@ -74,7 +74,7 @@ def site(cloud: CloudProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setattr(waiting, "POLL_EVERY", 0.05)
+    monkeypatch.setattr(waiting, "POLL_EVERY", 0.1)
     aws = Aws(REGION)
     network = Network(
         name="n",
@@ -94,8 +94,7 @@ def site(cloud: CloudProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
     iam.create_instance_profile(InstanceProfileName=role)
     iam.add_role_to_instance_profile(InstanceProfileName=role, RoleName=role)
-    packed, bucket = bundle.build(), names.bucket(site.cluster, aws)
-    monkeypatch.setattr(bundle, "current", lambda: packed)
+    packed, bucket = bundle.current(), names.bucket(site.cluster, aws)
     aws.client("s3").create_bucket(Bucket=bucket)
     aws.client("s3").put_object(Bucket=bucket, Key=packed.key, Body=packed.content)
     create_tables(site.cluster, REGION)
@@ -300,8 +299,7 @@ def recorded(site: Site, cloud: CloudProcess, store: WorkerStore, instance_id: s
 def aged(site: Site, cloud: CloudProcess) -> tuple[WorkerStore, str, Worker]:
     """alice's stopped worker with a home disk, on an image that is not the newest."""
     store = store_of(site)
-    old = applied(with_packages(site, "numpy"))
-    instance_id = worker_of(site, cloud, old, "alice", HOME)
+    instance_id = worker_of(site, cloud, IMAGE, "alice", HOME)
     worker = recorded(site, cloud, store, instance_id, "alice")
     applied(site)
     return store, instance_id, worker

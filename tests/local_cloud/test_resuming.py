@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -18,12 +17,19 @@ from tests.shared.waiting import PATIENCE, until
 
 
 @pytest.fixture
-def own_cloud(tmp_path_factory: pytest.TempPathFactory, events: EventSink) -> Iterator[CloudProcess]:
-    process = CloudProcess(tmp_path_factory.mktemp("own") / "state", events.endpoint, *QUICK)
-    process.build()
-    yield process
-    if process.process.poll() is None:
-        process.stop()
+def own_cloud(cloud: CloudProcess) -> CloudProcess:
+    """The module's cloud, which these tests end and start again; it runs, whatever the test before did."""
+    if cloud.process.poll() is not None:
+        cloud.start()
+    return cloud
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory, events: EventSink) -> CloudProcess:
+    """A cloud that has come to its end, with what it left."""
+    process = CloudProcess(tmp_path_factory.mktemp("ended") / "state", events.endpoint, *QUICK)
+    assert process.stop() == 0
+    return process
 
 
 def test_everything_is_there_again(own_cloud: CloudProcess, events: EventSink) -> None:
@@ -51,14 +57,14 @@ def test_everything_is_there_again(own_cloud: CloudProcess, events: EventSink) -
     assert cloud.stop() == 0
     assert not by_instance(cloud.state_dir)
     assert (cloud.state_dir / "cloud.snapshot").stat().st_mode & 0o777 == 0o600
-    told = len(events.entries)
+    told = len(events.states(running["instance_id"]) + events.states(stopped["instance_id"]))
     cloud.start()
 
     cloud.await_page(running["address"])
     assert requests.get(f"http://{running['address']}:8888/notes.txt", timeout=PATIENCE).text == "mine"
     assert cloud.instance(running["instance_id"])["volumes"] == running["volumes"]
     assert cloud.instance(stopped["instance_id"])["state"] == "stopped"
-    assert len(events.entries) == told
+    assert len(events.states(running["instance_id"]) + events.states(stopped["instance_id"])) == told
     assert cloud.run(ClientToken="t", BlockDeviceMappings=[home])["InstanceId"] == running["instance_id"]
     assert cloud.run()["PrivateIpAddress"] not in (running["address"], stopped["address"])
     assert tables.get_item(TableName="t", Key={"k": {"S": "a"}})["Item"] == {"k": {"S": "a"}}
@@ -132,18 +138,19 @@ def saved(cloud: CloudProcess) -> str:
     ],
 )
 def test_a_snapshot_that_cannot_be_used_is_left_alone(
-    own_cloud: CloudProcess, content: bytes | None, words: str
+    ended: CloudProcess, content: bytes | None, words: str
 ) -> None:
-    own_cloud.stop()
-    snapshot = own_cloud.state_dir / "cloud.snapshot"
-    bad = snapshot.read_bytes()[:-20] if content is None else content
+    snapshot = ended.state_dir / "cloud.snapshot"
+    good = snapshot.read_bytes()
+    bad = good[:-20] if content is None else content
     snapshot.write_bytes(bad)
-    process = own_cloud.spawn()
+    process = ended.spawn()
     assert process.wait(PATIENCE) == 3
-    last = (own_cloud.state_dir.parent / "cloud.log").read_text().splitlines()[-1]
+    last = (ended.state_dir.parent / "cloud.log").read_text().splitlines()[-1]
     assert last.startswith("cloud: ")
     assert words in last
     assert snapshot.read_bytes() == bad
+    snapshot.write_bytes(good)
 
 
 def test_a_busy_address_is_one_clear_line(own_cloud: CloudProcess) -> None:
@@ -175,8 +182,7 @@ def test_a_missing_secret_is_named(tmp_path: os.PathLike[str]) -> None:
     assert "CLOUDJHUB_LOCAL_SECRET is not set" in done.stderr
 
 
-def test_the_secret_is_not_in_the_snapshot(own_cloud: CloudProcess) -> None:
-    own_cloud.stop()
-    content = (own_cloud.state_dir / "cloud.snapshot").read_bytes()
+def test_the_secret_is_not_in_the_snapshot(ended: CloudProcess) -> None:
+    content = (ended.state_dir / "cloud.snapshot").read_bytes()
     assert SECRET.encode() not in content
     assert base64.b64encode(SECRET.encode()) not in content

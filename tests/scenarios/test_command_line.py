@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.scenarios.cloud import REPOSITORY, LocalCloud, taking_addresses
+from tests.scenarios.cloud import REPOSITORY, LocalCloud, control, taking_addresses
 from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE
 
@@ -109,31 +109,17 @@ def test_a_busy_port_is_named(tmp_path: Path) -> None:
     assert not marked(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["up", "--idle-timeout", "soon"], "'soon' is not a duration"),
-        (["up", "--idle-timeout", "15s"], "give a multiple of 10 s"),
-        (["up", "--policy", "busy_allowance"], "write NAME=VALUE"),
-        (["up", "--policy", "busy_allowance=long"], "give the value as JSON"),
-        (["up", "--port", "80"], "1024"),
-        (["status"], "start it with `make local`"),
-        (["fault", "capacity", "on"], "start it with `make local`"),
-        (["fault", "capacity", "maybe"], "'maybe' is not one of"),
-        (["logs", "nonsense"], "there is no log of 'nonsense'"),
-    ],
-)
-def test_wrong_input_gets_one_line_that_names_the_fix(tmp_path: Path, words: list[str], says: str) -> None:
-    done = run(words[0], "--state-dir", str(tmp_path), *words[1:])
-    assert done.returncode != 0
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_fault_is_switched_and_an_unknown_one_is_answered_with_their_names(cloud: LocalCloud) -> None:
+    def fault(*words: str) -> subprocess.CompletedProcess[str]:
+        return run("fault", "--state-dir", str(cloud.state_dir), *words)
 
-
-def test_an_unknown_fault_is_answered_with_their_names(cloud: LocalCloud) -> None:
-    done = run("fault", "--state-dir", str(cloud.state_dir), "earthquake", "on")
-    assert done.returncode == 2
-    assert "capacity" in done.stderr
+    assert fault("slow-stop", "on").stdout == "slow-stop is on\n"
+    assert "slow-stop" in control(cloud.told, "state")["faults"]
+    assert fault("slow-stop", "off").stdout == "slow-stop is off\n"
+    assert "slow-stop" not in control(cloud.told, "state")["faults"]
+    unknown = fault("earthquake", "on")
+    assert unknown.returncode == 2
+    assert "capacity" in unknown.stderr
 
 
 def crash(cloud: LocalCloud) -> None:
