@@ -5,6 +5,8 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $(name))))
 STATE_DIR ?= .local
 RUN := .venv/bin/python
+# Where it is set, each of the hundreds of processes that the tests start compiles our modules anew, and pytest its own.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The tests' tiers: tests/conftest.py.
 PYTEST := $(RUN) -m pytest -q
