@@ -30,57 +30,48 @@ def problems(site: Site) -> Iterator[Problem]:
     yield from _zones(site)
 
 
-def judge_subnet(built: str, wanted: str) -> list[Problem]:
+def judge_subnet(built: str, wanted: str) -> Iterator[Problem]:
     """The manager's subnet, where the settings name one. Pure."""
-    if wanted in ("", built):
-        return []
-    return [
-        Problem(
+    if wanted not in ("", built):
+        yield Problem(
             f"the manager is in the subnet {built} and cannot move to {wanted}: set `network.manager_subnet: {built}`"
         )
-    ]
 
 
-def judge_kept(built: str, wanted: str, address: str) -> list[Problem]:
+def judge_kept(built: str, wanted: str, address: str) -> Iterator[Problem]:
     """The private address in the settings when the manager's `address` was created, and now; "" for none. Pure."""
-    if built == wanted:
-        return []
-    fix = f"set `manager.private_address: {built}`" if built else "remove `manager.private_address`"
-    return [Problem(f"the manager has the private address {address}, which cannot be changed: {fix}")]
+    if built != wanted:
+        fix = f"set `manager.private_address: {built}`" if built else "remove `manager.private_address`"
+        yield Problem(f"the manager has the private address {address}, which cannot be changed: {fix}")
 
 
-def judge_address(address: IPv4Address, subnet: IPv4Network, holder: str) -> list[Problem]:
+def judge_address(address: IPv4Address, subnet: IPv4Network, holder: str) -> Iterator[Problem]:
     """The address of a manager that does not exist yet: `subnet` is its subnet's range, `holder` the interface that has
     the address, "" for none. Pure.
     """
     usable = range(int(subnet[FIRST_OF_AWS]), int(subnet[-1]))
     if int(address) not in usable:
         span = f"{IPv4Address(usable.start)} to {IPv4Address(usable.stop - 1)}"
-        return [
-            Problem(
-                f"the address {address} is not available in the manager's subnet {subnet}: set "
-                f"`manager.private_address` to one from {span}, or remove it"
-            )
-        ]
+        yield Problem(
+            f"the address {address} is not available in the manager's subnet {subnet}: set "
+            f"`manager.private_address` to one from {span}, or remove it"
+        )
+        return
     if holder:
-        return [
-            Problem(
-                f"the address {address} belongs to {holder}: set another `manager.private_address`, or remove it"
-            )
-        ]
-    return []
+        yield Problem(
+            f"the address {address} belongs to {holder}: set another `manager.private_address`, or remove it"
+        )
+        return
 
 
-def judge_zones(network: str, built: Sequence[str], wanted: Sequence[str]) -> list[Problem]:
+def judge_zones(network: str, built: Sequence[str], wanted: Sequence[str]) -> Iterator[Problem]:
     """Zones of the network as it is, and as the settings name them; others may be added. Pure."""
     if not wanted or list(wanted[: len(built)]) == list(built):
-        return []
-    return [
-        Problem(
-            f"the network {network} is in the zones {', '.join(built)}, which cannot change: set "
-            f"`network.zones: [{', '.join(built)}]`, others after these, or choose another `network.name`"
-        )
-    ]
+        return
+    yield Problem(
+        f"the network {network} is in the zones {', '.join(built)}, which cannot change: set "
+        f"`network.zones: [{', '.join(built)}]`, others after these, or choose another `network.name`"
+    )
 
 
 def _interface(site: Site) -> dict[str, Any]:
@@ -92,7 +83,7 @@ def _interface(site: Site) -> dict[str, Any]:
     return dict(template["Resources"]["ManagerInterface"]["Properties"])
 
 
-def _new_address(site: Site, address: IPv4Address) -> list[Problem]:
+def _new_address(site: Site, address: IPv4Address) -> Iterator[Problem]:
     network, ec2 = site.settings.network, site.aws.client("ec2")
     try:
         subnet = site.network().manager_subnet
@@ -100,11 +91,12 @@ def _new_address(site: Site, address: IPv4Address) -> list[Problem]:
         try:
             ranges = subnet_ranges(network.cidr, len(network.zones) or ZONES_BY_DEFAULT)
         except ValueError:  # reported as a problem of the network
-            return []
-        return judge_address(address, ranges.public[0], "")
+            return
+        yield from judge_address(address, ranges.public[0], "")
+        return
     found = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [subnet]}])["Subnets"]
     if not found:  # likewise
-        return []
+        return
     holders = ec2.describe_network_interfaces(
         Filters=[
             {"Name": "subnet-id", "Values": [subnet]},
@@ -112,14 +104,14 @@ def _new_address(site: Site, address: IPv4Address) -> list[Problem]:
         ]
     )["NetworkInterfaces"]
     holder = holders[0]["NetworkInterfaceId"] if holders else ""
-    return judge_address(address, IPv4Network(found[0]["CidrBlock"]), holder)
+    yield from judge_address(address, IPv4Network(found[0]["CidrBlock"]), holder)
 
 
-def _zones(site: Site) -> list[Problem]:
+def _zones(site: Site) -> Iterator[Problem]:
     network = site.settings.network
     if not network.is_ours or not network.zones or not site.outputs(names.network_stack(network.name)):
-        return []
+        return
     ids = list(site.network().worker_subnets)
     found = site.aws.client("ec2").describe_subnets(Filters=[{"Name": "subnet-id", "Values": ids}])["Subnets"]
     zone_of = {one["SubnetId"]: one["AvailabilityZone"] for one in found}
-    return judge_zones(network.name, [zone_of[one] for one in ids if one in zone_of], network.zones)
+    yield from judge_zones(network.name, [zone_of[one] for one in ids if one in zone_of], network.zones)

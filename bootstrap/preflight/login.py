@@ -39,18 +39,17 @@ def origin_problems(settings: ClusterSettings) -> list[Problem]:
     return [warning(f"{SHARED_ORIGIN} (login.trusted_users)")]
 
 
-def judge_domain(domain: str, found: set[str], address: str) -> list[Problem]:
+def judge_domain(domain: str, found: set[str], address: str) -> Iterator[Problem]:
     """Does a domain point to the manager? Its `address` is "" before there is one. Pure."""
     if address and address in found:
-        return []
+        return
     if address:
         now = f"to {', '.join(sorted(found))}" if found else "nowhere"
-        return [warning(f"{domain} points {now}: point its A record to {address}, or {UNKNOWN}")]
-    return [
-        warning(
-            f"{domain} has to point to the manager's address, which `up` prints: set its A record then, or {UNKNOWN}"
-        )
-    ]
+        yield warning(f"{domain} points {now}: point its A record to {address}, or {UNKNOWN}")
+        return
+    yield warning(
+        f"{domain} has to point to the manager's address, which `up` prints: set its A record then, or {UNKNOWN}"
+    )
 
 
 def _users(site: Site) -> list[Problem]:

@@ -49,46 +49,36 @@ def plan_problems(site: Site) -> Iterator[Problem]:
 
 def judge_type(
     kind: str, wanted: Sequence[str], offered: Mapping[str, set[str]], setting: str, region: str
-) -> list[Problem]:
+) -> Iterator[Problem]:
     """Is a type offered in these zones? `offered` has each type's zones. Pure."""
     there = offered.get(kind, set())
     if not there:
-        return [
-            Problem(f"EC2 does not offer the instance type {kind} in {region}: set another in `{setting}`")
-        ]
+        yield Problem(f"EC2 does not offer the instance type {kind} in {region}: set another in `{setting}`")
+        return
     missing = [zone for zone in dict.fromkeys(wanted) if zone not in there]
-    if not missing:
-        return []
-    return [
-        Problem(
+    if missing:
+        yield Problem(
             f"EC2 does not offer {kind} in {', '.join(missing)}: set another in `{setting}`, or use subnets or zones "
             f"in {', '.join(sorted(there))}"
         )
-    ]
 
 
-def judge_hypervisor(kind: str, found: Mapping[str, Any], setting: str) -> list[Problem]:
+def judge_hypervisor(kind: str, found: Mapping[str, Any], setting: str) -> Iterator[Problem]:
     """Can a machine of a type, as DescribeInstanceTypes describes it, recognize its data disk? Pure."""
-    if found.get("Hypervisor") != "xen":
-        return []
-    return [
-        Problem(
+    if found.get("Hypervisor") == "xen":
+        yield Problem(
             f"{kind} is a Xen type, on which a machine cannot recognize its data disk: set a Nitro type in "
             f"`{setting}`, like t3 instead of t2, or m7i instead of m4"
         )
-    ]
 
 
-def judge_free(kind: str, found: Mapping[str, Any], setting: str) -> list[Problem]:
+def judge_free(kind: str, found: Mapping[str, Any], setting: str) -> Iterator[Problem]:
     """Does the free plan allow a type, as DescribeInstanceTypes describes it? Pure."""
-    if found.get("FreeTierEligible"):
-        return []
-    return [
-        Problem(
+    if not found.get("FreeTierEligible"):
+        yield Problem(
             f"the account has AWS's free plan, which excludes {kind}: upgrade the account to the paid plan, or set a "
             f"type that is eligible for the free tier in `{setting}`"
         )
-    ]
 
 
 def _described_settings(site: Site) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

@@ -34,40 +34,32 @@ def judge_owners(cluster: str, owner: str, owners: set[str]) -> list[Problem]:
     ]
 
 
-def judge_network(cluster: str, built: str, wanted: str) -> list[Problem]:
+def judge_network(cluster: str, built: str, wanted: str) -> Iterator[Problem]:
     """VPC ids: of the existing cluster of this name, and of the settings. Pure."""
-    if built == wanted:
-        return []
-    return [
-        Problem(
+    if built != wanted:
+        yield Problem(
             f"there is already a cluster {cluster} in the network {built}, and the settings name {wanted}: choose "
             "another `cluster`, or run `cloudjhub down` first"
         )
-    ]
 
 
-def judge_range(network: str, built: str, wanted: str) -> list[Problem]:
+def judge_range(network: str, built: str, wanted: str) -> Iterator[Problem]:
     """Ranges as CIDR: of the network of this name, and of the settings. Pure."""
-    if built == wanted:
-        return []
-    return [
-        Problem(
+    if built != wanted:
+        yield Problem(
             f"there is already a network {network} with the range {built}, and the settings name {wanted}: set "
             f"`network.cidr: {built}` to share it, or choose another `network.name`"
         )
-    ]
 
 
-def judge_egress(network: str, built: str, wanted: str, others: Collection[str]) -> list[Problem]:
+def judge_egress(network: str, built: str, wanted: str, others: Collection[str]) -> Iterator[Problem]:
     """The egress of the existing network of this name and of the settings, and the other clusters in it. Pure."""
     if built == wanted or not others:
-        return []
-    return [
-        Problem(
-            f"the network {network} has the egress {built}, also used by {', '.join(sorted(others))}, and the "
-            f"settings name {wanted}: set `network.egress: {built}`, or choose another `network.name`"
-        )
-    ]
+        return
+    yield Problem(
+        f"the network {network} has the egress {built}, also used by {', '.join(sorted(others))}, and the "
+        f"settings name {wanted}: set `network.egress: {built}`, or choose another `network.name`"
+    )
 
 
 def _owners(site: Site) -> set[str]:
@@ -84,16 +76,16 @@ def _owners(site: Site) -> set[str]:
     return {one[TAG_OWNER] for one in tags if TAG_OWNER in one}
 
 
-def _other_network(site: Site) -> list[Problem]:
+def _other_network(site: Site) -> Iterator[Problem]:
     place = site.outputs(names.stack(site.cluster, "place"))
     try:
         wanted = site.network().vpc
     except NotBuilt:
         wanted = f"{site.settings.network.name}, which is not built"
     if not place:
-        return []
+        return
     groups = site.aws.client("ec2").describe_security_groups(GroupIds=[place["WorkerGroup"]])
-    return judge_network(site.cluster, groups["SecurityGroups"][0]["VpcId"], wanted)
+    yield from judge_network(site.cluster, groups["SecurityGroups"][0]["VpcId"], wanted)
 
 
 def bucket(site: Site) -> Iterator[Problem]:

@@ -88,27 +88,23 @@ def problems(site: Site) -> Iterator[Problem]:
     yield from judge_denied(caller, denied)
 
 
-def judge_denied(caller: str, denied: Sequence[str]) -> list[Problem]:
+def judge_denied(caller: str, denied: Sequence[str]) -> Iterator[Problem]:
     """The actions that the simulator denies. Pure."""
-    if not denied:
-        return []
-    return [
-        Problem(
+    if denied:
+        yield Problem(
             f"{caller} may not {', '.join(denied)}: ask for these permissions, or use another AWS_PROFILE"
         )
-    ]
 
 
-def judge_tries(caller: str, answers: Mapping[str, str]) -> list[Problem]:
+def judge_tries(caller: str, answers: Mapping[str, str]) -> Iterator[Problem]:
     """EC2's answers to dry runs, where the simulator may not be called. Pure."""
     if denied := [action for action, code in answers.items() if code == FORBIDDEN]:
-        return judge_denied(caller, denied)
-    return [
-        warning(
-            f"cannot check whether {caller} has all permissions: allow iam:SimulatePrincipalPolicy, or run `up`, which "
-            "can be run again after a refusal"
-        )
-    ]
+        yield from judge_denied(caller, denied)
+        return
+    yield warning(
+        f"cannot check whether {caller} has all permissions: allow iam:SimulatePrincipalPolicy, or run `up`, which "
+        "can be run again after a refusal"
+    )
 
 
 def judge_simulation(results: Sequence[Any]) -> list[str]:

@@ -53,20 +53,17 @@ def problems(site: Site) -> Iterator[Problem]:
     yield from judge_functions(_quota(site, "lambda", FUNCTIONS))
 
 
-def judge_functions(quota: float) -> list[Problem]:
+def judge_functions(quota: float) -> Iterator[Problem]:
     """How many functions the account may run at the same time; new accounts have 10. Pure."""
-    if quota >= FUNCTIONS_WANTED:
-        return []
-    page = PAGE.format(service="lambda", code=FUNCTIONS)
-    return [
-        warning(
+    if quota < FUNCTIONS_WANTED:
+        page = PAGE.format(service="lambda", code=FUNCTIONS)
+        yield warning(
             f"the account may run {quota:g} Lambda functions at the same time: when a class starts, events wait, and "
             f"idle machines stop late; request at least {FUNCTIONS_WANTED} at {page}"
         )
-    ]
 
 
-def judge_vcpus(vcpus: Vcpus) -> list[Problem]:
+def judge_vcpus(vcpus: Vcpus) -> Iterator[Problem]:
     """A problem if not even one worker fits, a warning if not all users' workers do. Pure."""
     page = PAGE.format(service="ec2", code=vcpus.code)
     free = vcpus.quota - vcpus.used
@@ -74,37 +71,31 @@ def judge_vcpus(vcpus: Vcpus) -> list[Problem]:
     needs = " + ".join(f"{machine} {count}" for machine, count in vcpus.machines.items())
     others = f", of which others use {vcpus.used}" if vcpus.used else ""
     if least > free:
-        return [
-            Problem(
-                f"the account may run {vcpus.quota:g} vCPUs{others}; {needs} need {least}: request at least "
-                f"{least + vcpus.used} at {page}"
-            )
-        ]
+        yield Problem(
+            f"the account may run {vcpus.quota:g} vCPUs{others}; {needs} need {least}: request at least "
+            f"{least + vcpus.used} at {page}"
+        )
+        return
     if not vcpus.worker:
-        return []
+        return
     manager = vcpus.machines.get("manager", 0)
     at_once = int((free - manager) // vcpus.worker)
     if at_once >= vcpus.users:
-        return []
+        return
     wanted = manager + vcpus.used + vcpus.users * vcpus.worker
-    return [
-        warning(
-            f"the account may run {vcpus.quota:g} vCPUs{others}: {at_once} of {vcpus.users} users can work at the same "
-            f"time; for all of them request {wanted} at {page}"
-        )
-    ]
+    yield warning(
+        f"the account may run {vcpus.quota:g} vCPUs{others}: {at_once} of {vcpus.users} users can work at the same "
+        f"time; for all of them request {wanted} at {page}"
+    )
 
 
-def judge_count(what: str, quota: float, used: int, needed: int, page: str) -> list[Problem]:
+def judge_count(what: str, quota: float, used: int, needed: int, page: str) -> Iterator[Problem]:
     """Can this many more of a resource be created? Pure."""
-    if used + needed <= quota:
-        return []
-    return [
-        Problem(
+    if used + needed > quota:
+        yield Problem(
             f"the account may have {quota:g} {what} and has {used}; {needed} more are needed: release some, or request "
             f"{used + needed} at {page}"
         )
-    ]
 
 
 def quota_of(instance_type: str) -> str:
@@ -134,7 +125,7 @@ def _vcpus(site: Site) -> Iterator[Vcpus]:
         )
 
 
-def _addresses(site: Site) -> list[Problem]:
+def _addresses(site: Site) -> Iterator[Problem]:
     settings, needed = site.settings, 0
     if not site.outputs(names.stack(site.cluster, "place")):
         needed += 1
@@ -143,19 +134,19 @@ def _addresses(site: Site) -> list[Problem]:
     if is_new and network.egress is Egress.NAT_GATEWAY:
         needed += 1
     if not needed:
-        return []
+        return
     used = len(site.aws.client("ec2").describe_addresses()["Addresses"])
     page = PAGE.format(service="ec2", code=ADDRESSES)
-    return judge_count("Elastic IP addresses", _quota(site, "ec2", ADDRESSES), used, needed, page)
+    yield from judge_count("Elastic IP addresses", _quota(site, "ec2", ADDRESSES), used, needed, page)
 
 
-def _vpcs(site: Site) -> list[Problem]:
+def _vpcs(site: Site) -> Iterator[Problem]:
     network = site.settings.network
     if not network.is_ours or site.outputs(names.network_stack(network.name)):
-        return []
+        return
     pages = site.aws.client("ec2").get_paginator("describe_vpcs").paginate()
     used = sum(len(page["Vpcs"]) for page in pages)
-    return judge_count("VPCs", _quota(site, "vpc", VPCS), used, 1, PAGE.format(service="vpc", code=VPCS))
+    yield from judge_count("VPCs", _quota(site, "vpc", VPCS), used, 1, PAGE.format(service="vpc", code=VPCS))
 
 
 def _quota(site: Site, service: str, code: str) -> float:

@@ -63,24 +63,21 @@ def judge_own(cidr: IPv4Network, zones: int, users: int) -> list[Problem]:
     ]
 
 
-def judge_room(subnets: Sequence[Subnet], missing: int) -> list[Problem]:
+def judge_room(subnets: Sequence[Subnet], missing: int) -> Iterator[Problem]:
     """Do `missing` more machines fit into these subnets? Pure."""
     fit = sum(subnet.free for subnet in subnets)
-    if fit >= missing:
-        return []
-    ids = ", ".join(subnet.subnet for subnet in subnets)
-    each = -(-missing // max(1, len(subnets)))
-    return [
-        Problem(
+    if fit < missing:
+        ids = ", ".join(subnet.subnet for subnet in subnets)
+        each = -(-missing // max(1, len(subnets)))
+        yield Problem(
             f"the worker subnets {ids} have {fit} free addresses, too few for {missing} more users (stopped machines "
             f"keep theirs): use {_needed(each, len(subnets))}, or fewer `users`"
         )
-    ]
 
 
-def room_for(site: Site, ids: Sequence[str], machines: int) -> list[Problem]:
+def room_for(site: Site, ids: Sequence[str], machines: int) -> Iterator[Problem]:
     """Do this many more machines fit into these subnets?"""
-    return judge_room(_described(site, ids), machines)
+    yield from judge_room(_described(site, ids), machines)
 
 
 def prefix_for(machines: int) -> int | None:

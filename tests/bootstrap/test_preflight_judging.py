@@ -31,14 +31,14 @@ def test_the_smallest_subnet(machines: int, prefix: int | None) -> None:
 
 @pytest.mark.parametrize(("quota", "is_enough"), [(10, False), (99, False), (100, True), (1000, True)])
 def test_functions_at_the_same_time(quota: float, is_enough: bool) -> None:
-    found = quotas.judge_functions(quota)
+    found = list(quotas.judge_functions(quota))
     assert [problem.refuses for problem in found] == ([] if is_enough else [False])
     assert is_enough or f"may run {quota:g} Lambda functions" in found[0].line
 
 
 @pytest.mark.parametrize(("free", "missing", "is_enough"), [(20, 20, True), (20, 21, False), (0, -3, True)])
 def test_room(free: int, missing: int, is_enough: bool) -> None:
-    found = subnets.judge_room([Subnet("subnet-1", "vpc-1", "us-east-1a", free)], missing)
+    found = list(subnets.judge_room([Subnet("subnet-1", "vpc-1", "us-east-1a", free)], missing))
     assert (found == []) is is_enough
 
 
@@ -98,7 +98,7 @@ def test_vcpus(quota: float, refuses: bool | None) -> None:
     vcpus = quotas.Vcpus(
         code="L-1", quota=quota, used=4 if quota > 6 else 0, machines=machines, worker=2, users=20
     )
-    found = quotas.judge_vcpus(vcpus)
+    found = list(quotas.judge_vcpus(vcpus))
     assert [problem.refuses for problem in found] == ([] if refuses is None else [refuses])
 
 
@@ -138,7 +138,7 @@ def test_whose_policies_count(caller: str, role: str | None) -> None:
     ],
 )
 def test_domains(found: set[str], address: str, words: str | None) -> None:
-    problems = login.judge_domain("hub.example.org", found, address)
+    problems = list(login.judge_domain("hub.example.org", found, address))
     assert [problem.line.startswith(words) for problem in problems if words] == ([True] if words else [])
     assert not any(problem.refuses for problem in problems)
 
@@ -166,12 +166,13 @@ def test_a_wrong_clock() -> None:
 
 
 def test_networks_that_are_shared() -> None:
-    assert names_taken.judge_egress("campus", "manager", "nat-gateway", []) == []
-    assert names_taken.judge_egress("campus", "manager", "manager", ["autumn"]) == []
+    assert list(names_taken.judge_egress("campus", "manager", "nat-gateway", [])) == []
+    assert list(names_taken.judge_egress("campus", "manager", "manager", ["autumn"])) == []
     [problem] = names_taken.judge_egress("campus", "manager", "nat-gateway", ["winter", "autumn"])
     assert "also used by autumn, winter" in problem.line
-    assert names_taken.judge_network("spring", "vpc-1", "vpc-1") == []
-    assert names_taken.judge_network("spring", "vpc-1", "vpc-2")[0].line.startswith(
+    assert list(names_taken.judge_network("spring", "vpc-1", "vpc-1")) == []
+    [problem] = names_taken.judge_network("spring", "vpc-1", "vpc-2")
+    assert problem.line.startswith(
         "there is already a cluster spring in the network vpc-1, and the settings name vpc-2: "
     )
 
