@@ -15,6 +15,7 @@ LifecycleError
 ├── HubError
 │   ├── HubUnreachable     no connection: the hub is down
 │   └── HubAnswerOdd       the answer cannot be used: nothing is known
+├── StrangeMetrics         someone fills the cluster's namespace with metrics, which cost money
 └── CloudError             an AWS call failed, with its code
     └── StopRejected       EC2 did not accept StopInstances
 """
@@ -91,6 +92,10 @@ class HubUnreachable(HubError):
 
 class HubAnswerOdd(HubError):
     """The hub's answer cannot be used: nothing is known."""
+
+
+class StrangeMetrics(LifecycleError):
+    """Someone fills the cluster's namespace with metrics of no worker, which cost money each."""
 
 
 THROTTLED = ("RequestLimitExceeded", "Throttling", "ThrottlingException")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -101,6 +101,20 @@ class CloudWatch:
                 for page in pages
                 for found in page["MetricAlarms"]
             }
+
+    def strange_metrics(self, instance_ids: Collection[str], most: int) -> int:
+        """How many metrics of the last three hours in the cluster's namespace are none that these instances report;
+        counting ends once there are more than `most`."""
+        namespace, found = metric_namespace(self._cluster), 0
+        pages = self._client.get_paginator("list_metrics").paginate(
+            Namespace=namespace, RecentlyActive="PT3H"
+        )
+        with aws_errors("ListMetrics"):
+            for page in pages:
+                found += sum(not _is_report(metric, instance_ids) for metric in page["Metrics"])
+                if found > most:
+                    break
+        return found
 
     def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
         """Is this the alarm for this policy?"""
@@ -251,6 +265,15 @@ def alarm_request(cluster: str, instance_id: str, alarm: IdleAlarm) -> dict[str,
         "ComparisonOperator": "LessThanThreshold",
         "TreatMissingData": "notBreaching",
     }
+
+
+def _is_report(metric: Mapping[str, Any], instance_ids: Collection[str]) -> bool:
+    """Is it what a worker reports of itself?"""
+    match metric:
+        case {"MetricName": name, "Dimensions": [{"Name": "InstanceId", "Value": instance_id}]}:
+            return name in METRIC_UNITS and instance_id in instance_ids
+        case _:
+            return False
 
 
 def _query(namespace: str, name: str, instance_id: str, period: timedelta, unit: str) -> dict[str, Any]:

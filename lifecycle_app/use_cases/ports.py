@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -85,6 +85,9 @@ class Metrics(Protocol):
 
     def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]:
         """The evidence of each instance, by its policy."""
+
+    def strange_metrics(self, instance_ids: Collection[str], most: int) -> int:
+        """How many metrics in the namespace are none of these instances' reports; counted until more than `most`."""
 
     def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
         """Is this the alarm for this policy?"""

@@ -11,8 +11,15 @@ from functools import partial
 from typing import assert_never
 
 from lifecycle_app.adapters.cloudwatch import IdleAlarm
-from lifecycle_app.contract import Drain, Level
-from lifecycle_app.errors import BadRecord, CloudError, EventRefused, HubError, RecordConflict
+from lifecycle_app.contract import Drain, Level, metric_namespace
+from lifecycle_app.errors import (
+    BadRecord,
+    CloudError,
+    EventRefused,
+    HubError,
+    RecordConflict,
+    StrangeMetrics,
+)
 from lifecycle_app.model.decision import Decision, decide
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import Message, message
@@ -41,6 +48,9 @@ log = logging.getLogger(__name__)
 
 DUPLICATE_KEPT = timedelta(minutes=30)
 """A second instance of a worker may run for so long, for whoever launched it."""
+
+STRANGE_METRICS = 100
+"""So many metrics of no known worker may be there, $30 a month: of twenty machines replaced within three hours."""
 
 Step = tuple[str, Callable[[], object]]
 
@@ -77,6 +87,9 @@ def _steps(service: Service, now: datetime) -> Iterator[Step]:
     workers = service.store.scan().workers
     yield from _alarm_steps(service, workers, {instance.instance_id for instance in unclear})
     yield from _server_steps(service, workers)
+    ids = {one.instance_id for one in workers} | {bad.instance_id for bad in scan.bad}
+    ids |= {instance.instance_id for instance in instances}
+    yield from _metric_steps(service, ids)
 
 
 def _described(service: Service, workers: Sequence[Worker]) -> list[Instance]:
@@ -223,3 +236,24 @@ def _without_server(service: Service, worker: Worker, now: datetime) -> Decision
     policy = policy_of(service, worker)
     evidence = service.metrics.evidence(worker.instance_id, policy, now)
     return decide(worker, replace(evidence, hub_server=False), policy, now)
+
+
+def _metric_steps(service: Service, instance_ids: Collection[str]) -> Iterator[Step]:
+    """The last step, where a user fills the namespace: workers may write any metric there, since IAM knows no condition
+    but the namespace."""
+    try:
+        strange = service.metrics.strange_metrics(instance_ids, STRANGE_METRICS)
+    except CloudError as error:
+        log.error("the namespace's metrics are not counted: %s", error)
+        return
+    if strange > STRANGE_METRICS:
+        yield "strange-metrics", partial(_refuse_metrics, service, strange)
+
+
+def _refuse_metrics(service: Service, strange: int) -> None:
+    """Raises StrangeMetrics, which fails the function: the alarm of its failures notifies, and `doctor` shows why."""
+    raise StrangeMetrics(
+        f"{strange} or more metrics in the namespace {metric_namespace(service.cluster)} are of no worker, and "
+        "cost $0.30 a month each: a user sends them with a worker's role. See in CloudWatch what they are called, "
+        "find that user, and terminate the worker"
+    )

@@ -180,6 +180,7 @@ def _metrics() -> dict[str, Request]:
             for whose, space in spaces.items()
         },
         "PutMetricData, no namespace": _one("cloudwatch:PutMetricData", "*"),
+        "ListMetrics": _one("cloudwatch:ListMetrics", "*"),
         "GetMetricData": _one("cloudwatch:GetMetricData", "*"),
         "DescribeAlarms": _one("cloudwatch:DescribeAlarms", any_alarm),
         "DescribeAlarms, in another region": _one(

@@ -65,7 +65,11 @@ BY_FUNCTION: dict[str, set[str]] = {
     | {"UpdateItem, workers", "GetParameter, lifecycle token"},
     "sweep": STOP | {"Query, index due"} | JUDGE,
     "stop_requested": STOP,
-    "reconcile": STOP | {"Query, index changed"} | JUDGE | ALARMS | {"DescribeInstances", "DescribeAlarms"},
+    "reconcile": STOP
+    | {"Query, index changed"}
+    | JUDGE
+    | ALARMS
+    | {"DescribeInstances", "DescribeAlarms", "ListMetrics"},
 }
 GRANTED: dict[str, set[str]] = {
     "manager": MANAGER,

@@ -1,6 +1,6 @@
 """The world outside in memory. tests/lifecycle/test_*_contract.py hold these and the adapters to the same."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -141,6 +141,8 @@ class MemoryMetrics:
     reports: dict[str, tuple[Report, ...]] = field(default_factory=dict)
     cpu: dict[str, tuple[float, ...]] = field(default_factory=dict)
     alarms: dict[str, IdleAlarm] = field(default_factory=dict)
+    strange: int = 0
+    """Metrics of no worker."""
 
     def put_idle_alarm(self, instance_id: str, policy: Policy) -> None:
         self.alarms[instance_id] = idle_alarm(policy, self.period)
@@ -151,6 +153,9 @@ class MemoryMetrics:
 
     def idle_alarms(self) -> dict[str, IdleAlarm]:
         return dict(self.alarms)
+
+    def strange_metrics(self, instance_ids: Collection[str], most: int) -> int:
+        return min(most + 1, 5 * len(set(self.reports) - set(instance_ids)) + self.strange)
 
     def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
         return alarm == idle_alarm(policy, self.period)

@@ -122,6 +122,42 @@ def test_alarms_come_and_go(metrics: Metrics) -> None:
     metrics.delete_idle_alarms([])
 
 
+def test_metrics_that_no_worker_reports_are_counted() -> None:
+    """Other names, other dimensions, other instances; each name that a known worker has is its own."""
+    with emulated_aws(with_tables=False):
+        client = boto3.client("cloudwatch")
+        activity(client, (1.0, NOON))
+        metrics = CloudWatch(client, "test", MINUTE)
+        assert metrics.strange_metrics({ALICE}, 10) == 0
+        assert metrics.strange_metrics({BOB}, 10) == 1
+        publish(client, "cloudjhub/test", "Coins", (1.0, NOON))
+        more = [
+            {"MetricName": "Activity", "Dimensions": [{"Name": "N", "Value": str(n)}], "Value": 1.0}
+            for n in range(3)
+        ]
+        client.put_metric_data(Namespace="cloudjhub/test", MetricData=more)  # type: ignore[arg-type]
+        client.put_metric_data(
+            Namespace="cloudjhub/test", MetricData=[{"MetricName": "Activity", "Value": 1.0}]
+        )
+        publish(client, "cloudjhub/other", "Coins", (1.0, NOON))
+        assert metrics.strange_metrics({ALICE}, 10) == 5
+
+
+def test_counting_of_metrics_ends_where_there_are_too_many() -> None:
+    pages = iter([{"Metrics": [{"MetricName": str(n), "Dimensions": []} for n in range(500)]}] * 9)
+
+    class Client:
+        def get_paginator(self, _: str) -> Any:
+            return self
+
+        def paginate(self, **request: Any) -> Any:
+            assert request == {"Namespace": "cloudjhub/test", "RecentlyActive": "PT3H"}
+            return pages
+
+    assert CloudWatch(Client(), "test", MINUTE).strange_metrics({ALICE}, 600) == 1000
+    assert len(list(pages)) == 7
+
+
 def test_details_explain() -> None:
     with emulated_aws(with_tables=False):
         client = boto3.client("cloudwatch")

@@ -9,7 +9,7 @@ import pytest
 from lifecycle_app.adapters.cloudwatch import idle_alarm
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.contract import Drain, Level
-from lifecycle_app.errors import BadRecord, StopRejected
+from lifecycle_app.errors import BadRecord, CloudError, StopRejected, StrangeMetrics
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import message, plain, text
 from lifecycle_app.model.policy import Policy
@@ -17,7 +17,7 @@ from lifecycle_app.model.reconciliation import SETTLES_IN
 from lifecycle_app.model.transitions import LEASE, STOP_TAKES, with_claim, with_stop_accepted
 from lifecycle_app.model.worker import Instance, State, Worker
 from lifecycle_app.use_cases import reconcile
-from lifecycle_app.use_cases.reconcile import DUPLICATE_KEPT
+from lifecycle_app.use_cases.reconcile import DUPLICATE_KEPT, STRANGE_METRICS
 from tests.lifecycle.entries import entry, lines
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, an_instance, reports
 from tests.lifecycle.fakes import World
@@ -610,3 +610,24 @@ def test_who_is_due_again_meanwhile_stays_so(world: World) -> None:
     world.store.scan = lambda: scan  # type: ignore[method-assign]
     reconciled_a_second_later(world)
     assert world.record() == due
+
+
+def test_a_namespace_that_a_user_fills_fails_the_function_after_all_else_is_done(world: World) -> None:
+    """Its alarm notifies then. Each metric costs $0.30 a month, and a worker may write any in the namespace."""
+    world.cloud.set_state(ALICE, State.STOPPED)
+    world.metrics.strange = STRANGE_METRICS + 1
+    with pytest.raises(
+        StrangeMetrics, match="101 or more metrics in the namespace cloudjhub/test are of no worker"
+    ):
+        reconciled(world)
+    assert world.record().state is State.STOPPED
+    world.metrics.strange = STRANGE_METRICS
+    reconciled(world)
+
+
+def test_metrics_that_cannot_be_counted_fail_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def throttled(*_: object) -> int:
+        raise CloudError("ListMetrics", "Throttling", "Rate exceeded")
+
+    monkeypatch.setattr(world.metrics, "strange_metrics", throttled)
+    reconciled(world)

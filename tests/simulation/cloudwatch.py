@@ -141,6 +141,8 @@ class _Pages:
     def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
         if self.operation == "describe_alarms":
             yield self.cloudwatch.describe(request["AlarmNamePrefix"])
+        elif self.operation == "list_metrics":
+            yield {"Metrics": []}
         else:
             yield self.cloudwatch.data(request["MetricDataQueries"], request["StartTime"], request["EndTime"])
 

@@ -25,7 +25,15 @@ POWERS: Mapping[str, tuple[str, ...]] = {
     "record_activity": ("find_by_due", "write_workers", *_EVIDENCE, "ask_hub"),
     "sweep": (*_STOP, "find_by_due", *_EVIDENCE),
     "stop_requested": _STOP,
-    "reconcile": (*_STOP, "find_by_changed", *_EVIDENCE, "see_instances", "see_alarms", *_ALARMS),
+    "reconcile": (
+        *_STOP,
+        "find_by_changed",
+        *_EVIDENCE,
+        "see_instances",
+        "see_alarms",
+        "list_metrics",
+        *_ALARMS,
+    ),
 }
 """The statements of `lifecycle.yaml` that each handler's function has, beside those that all have."""
 
