@@ -13,6 +13,7 @@ from bootstrap.cli.options import dry_run_option, file_option, json_option, site
 from bootstrap.cli.progress import alone, reporting
 from bootstrap.cli.terminal import echo
 from bootstrap.cluster import building, inventory
+from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.errors import LeftOver, Refused, SettingsError
 from bootstrap.machines.address import public_url
@@ -114,18 +115,21 @@ def up(file: Path, yes: bool, dry_run: bool, as_json: bool) -> None:
 
 
 def ready(site: Site) -> dict[str, Any]:
-    """The built cluster: its hub's URL and its region."""
+    """The built cluster: its hub's URL, its region, and the DNS records that are the operator's to create."""
     return {
         "cluster": site.cluster,
         "region": site.aws.region,
         "url": public_url(site.settings, site.place()),
+        "records_to_create": [str(one) for one in dns.to_create(site)],
     }
 
 
 def _text(built: dict[str, Any]) -> str:
+    records = "".join(f"  {one}\n" for one in built["records_to_create"])
+    needed = f"\nIt needs these DNS records, which are yours to create:\n{records}" if records else ""
     return f"""
 {built["cluster"]} is ready:  {built["url"]}
-
+{needed}
   cloudjhub open           opens it in the browser
   cloudjhub users add ...  adds users
   cloudjhub status         shows running workers and costs

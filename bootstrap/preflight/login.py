@@ -91,9 +91,10 @@ def _domain(site: Site) -> Iterator[Problem]:
     """
     try:
         zone = dns.zone_of(site)
+        dns.challenge(site)
         if zone:
             dns.records_to_make(site, zone)
-        dns.challenge(site)
+            dns.refuse_delegated(site, zone)
     except (Refused, SettingsError) as error:
         yield Problem(str(error))
         return

@@ -11,6 +11,7 @@ from moto import mock_aws
 from bootstrap.aws.scope import Challenge
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
+from bootstrap.cli.cluster import _text
 from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.dns.hosted_zones import (
     Record,
@@ -65,7 +66,9 @@ def record(zone_id: str, name: str, kind: str, value: str) -> None:
 
 
 def site(**manager: Any) -> Site:
-    wanted = settings(**{"domain": "hub.example.org", "https": Https.LETS_ENCRYPT, **manager})
+    wanted = settings(
+        **{"domain": "hub.example.org", "https": Https.LETS_ENCRYPT, "subdomains": False, **manager}
+    )
     return Site(settings=wanted, aws=Aws("us-east-1"), directory=Path("unused"))
 
 
@@ -203,13 +206,35 @@ def test_a_zone_for_the_record_that_has_the_domain_needs_no_delegation() -> None
     assert dns.challenge(by_hand) == Challenge(own, "_acme-challenge.hub.example.org")
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"), [("CNAME", "elsewhere.example."), ("NS", "ns.elsewhere.example.")]
+)
+def test_a_validation_that_is_led_elsewhere(kind: str, value: str) -> None:
+    own = Zone(zone("example.org"), "example.org")
+    wanted = site(subdomains=True)
+    dns.refuse_delegated(wanted, own)
+    record(own.id, "_acme-challenge.hub.example.org", kind, value)
+    with pytest.raises(SettingsError, match=rf"_acme-challenge\.hub\.example\.org has the {kind} record"):
+        dns.refuse_delegated(wanted, own)
+    dns.refuse_delegated(site(), own)
+    dns.refuse_delegated(site(subdomains=True, acme_zone=zone("acme.example.net")), own)
+
+
+def test_up_prints_what_is_left_to_the_operator() -> None:
+    built = {"cluster": "spring", "url": "https://hub.example.org"}
+    assert "DNS" not in _text({**built, "records_to_create": []})
+    assert "\n  hub.example.org  A  203.0.113.7\n" in _text(
+        {**built, "records_to_create": ["hub.example.org  A  203.0.113.7"]}
+    )
+
+
 def test_what_is_left_to_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Site, "place", lambda _: {"PublicAddress": "203.0.113.7"})
     acme = zone("acme.example.net")
-    assert dns.to_create(site(subdomains=True, acme_zone=acme)) == [
-        ("hub.example.org", "A", "203.0.113.7"),
-        ("*.hub.example.org", "A", "203.0.113.7"),
-        ("_acme-challenge.hub.example.org", "CNAME", "_acme-challenge.hub.example.org.acme.example.net"),
+    assert [str(one) for one in dns.to_create(site(subdomains=True, acme_zone=acme))] == [
+        "hub.example.org  A  203.0.113.7",
+        "*.hub.example.org  A  203.0.113.7",
+        "_acme-challenge.hub.example.org  CNAME  _acme-challenge.hub.example.org.acme.example.net",
     ]
     zone("example.org")
     assert dns.to_create(site(subdomains=True)) == []

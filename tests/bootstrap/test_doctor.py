@@ -41,6 +41,24 @@ def test_certificates(until: datetime, life: timedelta, line: str | None) -> Non
 
 
 @pytest.mark.parametrize(
+    ("found", "found_v6", "zone", "lines"),
+    [
+        ({"1.2.3.4"}, set(), "", []),
+        ({"5.6.7.8"}, set(), "", ["hub.example.org leads to 5.6.7.8 instead of 1.2.3.4: set its A record to 1.2.3.4"]),
+        ({"1.2.3.4", "5.6.7.8"}, set(), "", ["hub.example.org leads to 1.2.3.4, 5.6.7.8 instead of 1.2.3.4"]),
+        (set(), set(), "", ["hub.example.org is not found in the DNS: set its A record"]),
+        (set(), set(), "example.org (Z1)", ["hub.example.org is not found in the DNS: the hosted zone"]),
+        ({"1.2.3.4"}, {"::1"}, "", ["hub.example.org has an AAAA record (::1), which browsers prefer"]),
+        (set(), {"::1"}, "", ["hub.example.org is not found", "hub.example.org has an AAAA record"]),
+    ],
+)  # fmt: skip
+def test_names(found: set[str], found_v6: set[str], zone: str, lines: list[str]) -> None:
+    wrong = findings.names("hub.example.org", found, found_v6, "1.2.3.4", zone)
+    assert len(wrong) == len(lines)
+    assert all(line.startswith(start) for line, start in zip(wrong, lines, strict=True))
+
+
+@pytest.mark.parametrize(
     ("skew", "words"),
     [
         (findings.ALLOWED_SKEW, None),

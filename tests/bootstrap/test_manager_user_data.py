@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bootstrap.aws.scope import Challenge
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
@@ -79,7 +80,9 @@ def test_every_setting_of_the_hub_arrives_there() -> None:
         bundle="k",
         state_volume="vol-1",
         secret_versions={},
+        challenge=Challenge("Z1", "_acme-challenge.hub.example"),
     )
+    assert config.acme_dns == {"zone_id": "Z1", "record": "_acme-challenge.hub.example"}
     assert from_document(json.loads(config.to_json())) == Settings(
         cluster="spring",
         hub_name="cloudjhub-spring",

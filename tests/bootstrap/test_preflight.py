@@ -503,6 +503,56 @@ def test_a_domain_that_points_nowhere(cloud: CloudProcess, settings: ClusterSett
     ]
 
 
+def named(settings: ClusterSettings, **manager: Any) -> ClusterSettings:
+    """The same cluster with a domain and Let's Encrypt."""
+    wanted = Manager(domain="hub.example.org", https=Https.LETS_ENCRYPT, **{"subdomains": False, **manager})
+    return replace(settings, manager=wanted)
+
+
+def test_a_wildcard_certificate_needs_a_zone_for_its_record(
+    cloud: CloudProcess, settings: ClusterSettings
+) -> None:
+    [line] = refusals(cloud, named(settings, subdomains=True))
+    assert line.startswith("Let's Encrypt certifies *.hub.example.org by a DNS record only")
+    assert refusals(cloud, named(settings)) == []
+
+
+def test_a_foreign_record_of_the_domain(cloud: CloudProcess, settings: ClusterSettings) -> None:
+    """Refused, while names beside it have no part in it; without it nothing is left to the operator."""
+    route53 = cloud.client("route53")
+    zone = route53.create_hosted_zone(Name="example.org", CallerReference="preflight")["HostedZone"]["Id"]
+    record = {
+        "Name": "*.hub.example.org",
+        "Type": "CNAME",
+        "TTL": 60,
+        "ResourceRecords": [{"Value": "other.example"}],
+    }
+    change = {"Action": "CREATE", "ResourceRecordSet": record}
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
+    wanted = named(settings, subdomains=True)
+    [line] = refusals(cloud, wanted)
+    assert line.startswith(
+        "*.hub.example.org has the CNAME record (other.example) in the hosted zone example.org"
+    )
+    assert refusals(cloud, named(settings)) == []
+    route53.change_resource_record_sets(
+        HostedZoneId=zone, ChangeBatch={"Changes": [{**change, "Action": "DELETE"}]}
+    )
+    assert problems(cloud, wanted) == []
+    route53.delete_hosted_zone(Id=zone)
+
+
+def test_who_may_not_list_the_zones(
+    cloud: CloudProcess, settings: ClusterSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked only for a domain."""
+    key, secret = iam_user(cloud, "no-dns", {"Effect": "Allow", "NotAction": "route53:*", "Resource": "*"})
+    use_key(monkeypatch, key, secret)
+    assert refusals(cloud, settings) == []
+    [line] = refusals(cloud, named(settings))
+    assert "may not route53:ListHostedZones" in line
+
+
 def test_all_problems_are_reported_at_once(cloud: CloudProcess, settings: ClusterSettings) -> None:
     wrong = replace(
         settings,

@@ -51,6 +51,9 @@ def test_ec2_asks_about_each_resource_with_its_tags(
         ("ssm", "GetParameter", {"Name": "/a/b"}, ["arn:aws:ssm:eu-west-1:123456789012:parameter/a/b"]),
         ("s3", "GetObject", {"Bucket": "b", "Key": "c/d"}, ["arn:aws:s3:::b/c/d"]),
         ("ec2", "DescribeInstances", {}, ["*"]),
+        ("route53", "ListHostedZones", {}, ["*"]),
+        ("route53", "ListResourceRecordSets", {"HostedZoneId": "Z1"}, ["arn:aws:route53:::hostedzone/Z1"]),
+        ("route53", "GetChange", {"Id": "/change/C1"}, ["arn:aws:route53:::change/C1"]),
         ("sts", "GetCallerIdentity", {}, []),
     ],
 )
@@ -61,6 +64,32 @@ def test_resources_are_named_as_in_policies(
     assert found is not None
     assert [one.resource for one in found] == resources
     assert {one.action for one in found} <= {f"{service}:{action}"}
+
+
+def test_a_batch_of_records_is_asked_about_as_a_whole() -> None:
+    """By all names, as IAM has them, all types and all actions in it."""
+    changes = [
+        {"Action": action, "ResourceRecordSet": {"Name": name, "Type": kind}}
+        for action, name, kind in (
+            ("UPSERT", "*.Hub.example.org.", "A"),
+            ("UPSERT", "hub.example.org", "A"),
+            ("DELETE", "hub.example.org", "TXT"),
+        )
+    ]
+    batch = {"HostedZoneId": "/hostedzone/Z1", "ChangeBatch": {"Changes": changes}}
+    found = permissions_of("route53", "ChangeResourceRecordSets", batch, WHERE)
+    key = "route53:ChangeResourceRecordSets"
+    assert found == (
+        Permission(
+            key,
+            "arn:aws:route53:::hostedzone/Z1",
+            (
+                (f"{key}Actions", ("DELETE", "UPSERT")),
+                (f"{key}NormalizedRecordNames", ("\\052.hub.example.org", "hub.example.org")),
+                (f"{key}RecordTypes", ("A", "TXT")),
+            ),
+        ),
+    )
 
 
 def test_a_launch_is_asked_about_part_by_part() -> None:

@@ -376,7 +376,7 @@ def test_the_place_has_the_records_of_the_domain_and_overwrites_no_foreign_one(
     )
     assert "_acme-challenge.hub.example.org" in json.dumps(role["PolicyDocument"])
 
-    alone = site(tmp_path, "spring", domain="hub.example.org", https=Https.LETS_ENCRYPT)
+    alone = site(tmp_path, "spring", domain="hub.example.org", https=Https.LETS_ENCRYPT, subdomains=False)
     assert (Kind.REMOVE, "WildcardRecord") in changes(alone)["place"]
     build(alone)
     assert addresses(cloud, zone_id) == {"hub.example.org": [address]}

@@ -3,6 +3,7 @@ operator makes elsewhere, and the one by which Let's Encrypt validates the domai
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bootstrap.aws import names, stacks
 from bootstrap.aws.errors import if_exists
@@ -114,15 +115,42 @@ def challenge(site: Site) -> Challenge | None:
     return Challenge(zone.id, delegated)
 
 
-def to_create(site: Site) -> list[tuple[str, str, str]]:
-    """Name, type and value of each record that the operator has to make, where `up` does not."""
+def refuse_delegated(site: Site, zone: Zone) -> None:
+    """SettingsError where a record in the domain's own zone leads the validation elsewhere: a TXT record is then not
+    accepted there, or not seen.
+    """
+    needed = challenge(site)
+    if needed is None or needed.zone_id != zone.id or not contains(zone, needed.record):
+        return
+    for found in hosted_zones.records(site.aws, zone, needed.record):
+        if found.type in ("CNAME", "NS"):
+            raise SettingsError(
+                f"{needed.record} has the {found} in the hosted zone {zone}, so that the manager cannot set its TXT "
+                "record: delete it there, or set `manager.acme_zone` to the zone that it leads to"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """A record that the operator has to make."""
+
+    name: str
+    type: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.name}  {self.type}  {self.value}"
+
+
+def to_create(site: Site) -> list[Needed]:
+    """The records that the operator has to make, for `up` does not. Raises NotBuilt before there is an address."""
     manager = site.settings.manager
-    made: list[tuple[str, str, str]] = []
+    made: list[Needed] = []
     if zone_of(site) is None:
-        made += [(name, "A", site.place()["PublicAddress"]) for name in served(manager)]
+        made += [Needed(name, "A", site.place()["PublicAddress"]) for name in served(manager)]
     own, needed = f"{CHALLENGE}.{manager.domain}", challenge(site)
     if needed and needed.record != own:
-        made.append((own, "CNAME", needed.record))
+        made.append(Needed(own, "CNAME", needed.record))
     return made
 
 

@@ -115,14 +115,13 @@ class ManagerMachine:
 
     def _await_hub(self, site: Site, config: ManagerConfig, instance: str, report: Report) -> None:
         """Return when the hub answers. Raises StepFailed with what the instance's console says."""
-        address = site.place().get("PublicAddress", "")
-        progress, why = sparing(report, REPORT_EVERY), ""
+        progress, why, records = sparing(report, REPORT_EVERY), "", _records_needed(site)
         for _ in polls(self._within.total_seconds()):
             why = _silence(site)
             if not why:
                 return
-            advice = _dns_advice(config, address, why)
-            progress(f"waiting for the hub at {config.public_url}: {why}{advice}")
+            why += records if why.endswith("(yet)") else ""
+            progress(f"waiting for the hub at {config.public_url}: {why}")
         raise StepFailed(_unanswered(site, config, instance, why))
 
 
@@ -191,17 +190,15 @@ def _await(site: Site, instance: str, state: str, report: Report) -> None:
     )
 
 
-def _dns_advice(config: ManagerConfig, address: str, why: str) -> str:
-    if config.https is not Https.LETS_ENCRYPT or not address or not why.endswith("(yet)"):
-        return ""
-    return f"; a DNS record must point it to {address}"
+def _records_needed(site: Site) -> str:
+    """What to do about the DNS where the hub is asked for by its name; "" where that is not the operator's."""
+    records = dns.to_create(site) if site.settings.manager.https is Https.LETS_ENCRYPT else []
+    return f"; it needs the DNS records {', '.join(map(str, records))}" if records else ""
 
 
 def _unanswered(site: Site, config: ManagerConfig, instance: str, why: str) -> str:
-    address = site.place().get("PublicAddress", "")
     output = instances.console(site.aws, instance)
     lines = [line for line in output.splitlines() if line.strip()][-CONSOLE_LINES:]
     said = "\n".join(lines) or "its console says nothing yet"
-    advice = _dns_advice(config, address, why)
-    silent = f"the hub does not answer at {config.public_url}: {why}{advice}"
+    silent = f"the hub does not answer at {config.public_url}: {why}"
     return f"{silent}; the console of {instance} ends with:\n{said}"

@@ -44,13 +44,17 @@ def names(name: str, found: Collection[str], found_v6: Collection[str], address:
     """
     wrong = []
     if set(found) != {address}:
-        now = f"leads to {', '.join(sorted(found))}" if found else "is not found in the DNS"
+        now = (
+            f"leads to {', '.join(sorted(found))} instead of {address}"
+            if found
+            else "is not found in the DNS"
+        )
         fix = (
             f"the hosted zone {zone} has its record: the domain's registrar must name the zone's name servers"
             if zone
             else f"set its A record to {address}, without any other A or CNAME record"
         )
-        wrong.append(f"{name} {now} instead of {address}: {fix}")
+        wrong.append(f"{name} {now}: {fix}")
     if found_v6:
         wrong.append(
             f"{name} has an AAAA record ({', '.join(sorted(found_v6))}), which browsers prefer and no manager has: "
