@@ -29,6 +29,7 @@ DRY = ("CreateVpc", "AllocateAddress")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
     sink = EventSink()
     process = CloudProcess(tmp_path_factory.mktemp("preflight") / "state", sink.endpoint)
+    process.client("route53").create_hosted_zone(Name="example.org", CallerReference="of the domain")
     yield process
     assert process.stop() == 0
     sink.close()
@@ -496,50 +497,49 @@ def test_an_own_certificate_for_another_name(
 
 
 def test_a_domain_that_points_nowhere(cloud: CloudProcess, settings: ClusterSettings) -> None:
-    manager = Manager(domain="hub.invalid", https=Https.LETS_ENCRYPT, email="a@example.org", subdomains=False)
-    assert warnings(cloud, replace(settings, manager=manager)) == [
-        "hub.invalid has to point to the manager's address, which `up` prints: set its A record then, or neither "
+    assert warnings(cloud, replace(settings, manager=Manager(domain="hub.invalid"))) == [
+        f"{name} has to point to the manager's address, which `up` prints: set its A record then, or neither "
         "browsers nor Let's Encrypt find the hub"
+        for name in ("hub.invalid", "*.hub.invalid")
     ]
-
-
-def named(settings: ClusterSettings, **manager: Any) -> ClusterSettings:
-    """The same cluster with a domain and Let's Encrypt."""
-    wanted = Manager(domain="hub.example.org", https=Https.LETS_ENCRYPT, **{"subdomains": False, **manager})
-    return replace(settings, manager=wanted)
 
 
 def test_a_wildcard_certificate_needs_a_zone_for_its_record(
     cloud: CloudProcess, settings: ClusterSettings
 ) -> None:
-    [line] = refusals(cloud, named(settings, subdomains=True))
-    assert line.startswith("Let's Encrypt certifies *.hub.example.org by a DNS record only")
-    assert refusals(cloud, named(settings)) == []
+    manager = Manager(domain="hub.invalid", https=Https.LETS_ENCRYPT, email="a@example.org")
+    [line] = refusals(cloud, replace(settings, manager=manager))
+    assert line.startswith("Let's Encrypt certifies *.hub.invalid by a DNS record only")
+    alone = Manager(domain="hub.invalid", https=Https.LETS_ENCRYPT, subdomains=False)
+    assert refusals(cloud, replace(settings, manager=alone)) == []
 
 
 def test_a_foreign_record_of_the_domain(cloud: CloudProcess, settings: ClusterSettings) -> None:
-    """Refused, while names beside it have no part in it; without it nothing is left to the operator."""
+    """Refused if `up` would need its name; once it is gone, nothing is left to the operator."""
     route53 = cloud.client("route53")
-    zone = route53.create_hosted_zone(Name="example.org", CallerReference="preflight")["HostedZone"]["Id"]
+    [zone] = route53.list_hosted_zones()["HostedZones"]
     record = {
         "Name": "*.hub.example.org",
         "Type": "CNAME",
         "TTL": 60,
-        "ResourceRecords": [{"Value": "other.example"}],
+        "ResourceRecords": [{"Value": "a.example"}],
     }
-    change = {"Action": "CREATE", "ResourceRecordSet": record}
-    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
-    wanted = named(settings, subdomains=True)
-    [line] = refusals(cloud, wanted)
+    batches = {
+        action: {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
+        for action in ("CREATE", "DELETE")
+    }
+    route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch=batches["CREATE"])
+    apart = replace(settings, manager=Manager(domain="hub.example.org"))
+    [line] = refusals(cloud, apart)
     assert line.startswith(
-        "*.hub.example.org has the CNAME record (other.example) in the hosted zone example.org"
+        "*.hub.example.org has the CNAME record (a.example) in the hosted zone example.org"
     )
-    assert refusals(cloud, named(settings)) == []
-    route53.change_resource_record_sets(
-        HostedZoneId=zone, ChangeBatch={"Changes": [{**change, "Action": "DELETE"}]}
-    )
-    assert problems(cloud, wanted) == []
-    route53.delete_hosted_zone(Id=zone)
+    alone = replace(settings, manager=Manager(domain="hub.example.org", subdomains=False))
+    assert refusals(cloud, alone) == []
+    route53.change_resource_record_sets(HostedZoneId=zone["Id"], ChangeBatch=batches["DELETE"])
+    assert problems(cloud, apart) == []
+    certified = Manager(domain="hub.example.org", https=Https.LETS_ENCRYPT)
+    assert problems(cloud, replace(settings, manager=certified)) == []
 
 
 def test_who_may_not_list_the_zones(
@@ -549,7 +549,7 @@ def test_who_may_not_list_the_zones(
     key, secret = iam_user(cloud, "no-dns", {"Effect": "Allow", "NotAction": "route53:*", "Resource": "*"})
     use_key(monkeypatch, key, secret)
     assert refusals(cloud, settings) == []
-    [line] = refusals(cloud, named(settings))
+    [line] = refusals(cloud, replace(settings, manager=Manager(domain="hub.example.org")))
     assert "may not route53:ListHostedZones" in line
 
 
