@@ -191,7 +191,7 @@ def _await(site: Site, instance: str, state: str, report: Report) -> None:
 
 
 def _records_needed(site: Site) -> str:
-    """What to do about the DNS where the hub is asked for by its name; "" where that is not the operator's."""
+    """What to do about the DNS where the request goes to the hub's name; "" where that is not the operator's."""
     records = dns.to_create(site) if site.settings.manager.https is Https.LETS_ENCRYPT else []
     return f"; it needs the DNS records {', '.join(map(str, records))}" if records else ""
 
