@@ -5,6 +5,7 @@ JupyterHub has settings for neither, and its handlers are many; so this changes 
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from jupyterhub.handlers.base import BaseHandler
@@ -30,7 +31,11 @@ def _guarded(
             if settings.subdomains and is_users_host(request.host, self.domain):
                 _send_home(self, settings.public_url)
             if is_from_foreign_page(request.method, request.path[len(prefix) - 1 :], request.headers):
-                _refuse(self, 403, "The hub does not take requests from pages of other addresses.")
+                _refuse(
+                    self,
+                    403,
+                    "A page of another address made this request. Open the hub and try again there.",
+                )
         await prepare(self)
 
     return guarded
@@ -48,7 +53,7 @@ def _refuse(handler: Any, status: int, message: str) -> None:
     # The page of the error asks who is logged in.
     handler._jupyterhub_user = None
     handler._resolve_roles_and_scopes()
-    raise web.HTTPError(status, message)
+    raise web.HTTPError(status, message, reason=HTTPStatus(status).phrase)
 
 
 def follow_own_links(handler: type[web.RequestHandler]) -> None:
@@ -61,9 +66,9 @@ def follow_own_links(handler: type[web.RequestHandler]) -> None:
 
 def _own(get_next_url: Callable[..., str]) -> Callable[..., str]:
     @wraps(get_next_url)
-    def own(self: Any, user: Any = None, *args: Any, **more: Any) -> str:
-        default: str | None = more.get("default")
-        url = get_next_url(self, user, *args, **more)
+    def own(self: Any, user: Any = None, default: str | None = None) -> str:
+        # Those of authenticators take no default.
+        url = get_next_url(self, user, **({"default": default} if default else {}))
         visitor = user or self.current_user
         if visitor is None or url == default or not leads_to_another(url, visitor.name):
             return url

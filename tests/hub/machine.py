@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -48,6 +49,8 @@ class Machine:
             "details": [],
         }
         self.status = 200
+        self.pages: Callable[[str], tuple[list[tuple[str, str]], bytes]] | None = None
+        """What a hostile user's server answers instead: headers and body for a path."""
         self.asked_with: list[str] = []
         self.is_up = True
         self.verify_at = ""
@@ -96,18 +99,22 @@ class Machine:
                         answer = requests.get(machine.verify_at, headers=headers, timeout=PATIENCE)
                         machine.verified.append(answer.status_code)
                     self._answer({"observed_at": time.time(), **machine.activity}, machine.status)
+                elif self.path.startswith(prefix) and machine.pages:
+                    self._send(*machine.pages(self.path))
                 elif self.path.startswith(prefix):
                     self._answer({"version": "2"})
                 else:
                     self.send_error(404)
 
             def _answer(self, body: Any, status: int = 200) -> None:
-                text = json.dumps(body).encode()
+                self._send([("X-JupyterHub-Version", "6.1.1")], json.dumps(body).encode(), status)
+
+            def _send(self, headers: list[tuple[str, str]], body: bytes, status: int = 200) -> None:
                 self.send_response(status)
-                self.send_header("X-JupyterHub-Version", "6.1.1")
-                self.send_header("Content-Length", str(len(text)))
+                for name, value in [*headers, ("Content-Length", str(len(body)))]:
+                    self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(text)
+                self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 """Says nothing."""

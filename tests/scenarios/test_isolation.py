@@ -136,7 +136,7 @@ def test_what_it_posts_is_refused(scene: Scene, evil: Page, screenshots: Path) -
     ):
         with evil.expect_popup() as popup:
             evil.evaluate("given => hostile.submit(...given)", [scene.hub + path, fields])
-        expect(popup.value.locator("body")).to_contain_text("from pages of other addresses")
+        expect(popup.value.locator("body")).to_contain_text("A page of another address made this request")
         shoot(popup.value, screenshots / f"{path.replace('/', '-')}.png")
         popup.value.close()
     assert scene.tokens() == before

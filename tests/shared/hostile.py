@@ -83,14 +83,15 @@ window.hostile = {
 HEADERS = [("Service-Worker-Allowed", "/"), ("Access-Control-Allow-Origin", "*")]
 
 
-def answer(path: str, domain: str) -> tuple[list[tuple[str, str]], bytes]:
-    """Headers and body for a path of the hostile server. `domain` is the hub's, for whose cookies it asks."""
+def answer(path: str, domain: str = "") -> tuple[list[tuple[str, str]], bytes]:
+    """Headers and body for a path of the hostile server. It tries to set cookies for `domain`, the hub's."""
     if path.endswith("sw.js"):
         return [("Content-Type", "text/javascript"), *HEADERS], WORKER.encode()
     cookies = [
         ("Set-Cookie", f"{name}=tossed; Path={where}; Domain={domain}")
         for name in HUB_COOKIES
         for where in ("/", "/hub/")
+        if domain
     ]
     page = f"<!doctype html><title>{path}</title><h1>Harmless</h1><script>{ATTACK}</script>"
     return [("Content-Type", "text/html"), *HEADERS, *cookies], page.encode()

@@ -1,0 +1,59 @@
+"""The page of `test_isolation`, where hub and servers share an origin: there it takes over who opens it.
+
+So the scenario can fail; and this is what `login.trusted_users` means.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+from playwright.sync_api import Page
+
+from tests.hub.accounts import emulated
+from tests.hub.emulated import Emulated
+from tests.hub.machine import Machine
+from tests.hub.test_running_hub import spawned
+from tests.shared import hostile
+from tests.shared.waiting import PATIENCE
+
+pytestmark = pytest.mark.browser
+
+NETWORK = "127.197"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
+    """The real hub and proxy, without a domain."""
+    with emulated(tmp_path_factory.mktemp("hub"), NETWORK) as found:
+        found.start_hub()
+        yield found
+
+
+@pytest.fixture
+def mallory(hub: Emulated) -> Iterator[Machine]:
+    """Her machine, which serves her page."""
+    machines: list[Machine] = []
+    spawned(hub, "mallory", machines)
+    [machine] = machines
+    machine.pages = hostile.answer
+    yield machine
+    machine.close()
+
+
+@pytest.mark.usefixtures("mallory")
+def test_it_takes_a_token_of_the_administrator_and_watches_the_hub(hub: Emulated, page: Page) -> None:
+    page.goto(f"{hub.public_url}/hub/login?next=/hub/home")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill(hub.secrets["hub/admin-password"])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/hub/home")
+
+    page.goto(f"{hub.public_url}/user/mallory/evil")
+    token = page.evaluate("given => hostile.takeToken(...given)", [hub.public_url, "boss"])
+    headers = {"Authorization": f"token {token}"}
+    me = requests.get(f"{hub.public_url}/hub/api/user", headers=headers, timeout=PATIENCE).json()
+    assert (me["name"], me["admin"]) == ("boss", True)
+
+    assert page.evaluate("hostile.register('/')") == f"{hub.public_url}/"
+    page.goto(f"{hub.public_url}/hub/home")
+    assert page.evaluate("navigator.serviceWorker.controller !== null"), "it sees every page and password"
