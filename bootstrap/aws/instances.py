@@ -180,16 +180,17 @@ def found_by_tags(
 ) -> "list[InstanceTypeDef]":
     """A cluster's instances of a role (worker, manager or builder); of every role without one."""
     of_role = {f"tag:{TAG_ROLE}": [role]} if role else {}
-    return _matching(aws, {f"tag:{TAG_CLUSTER}": [cluster], **of_role, "instance-state-name": states})
+    return matching(aws, {f"tag:{TAG_CLUSTER}": [cluster], **of_role, "instance-state-name": states})
 
 
 def described(aws: Aws, ids: Sequence[str]) -> "list[InstanceTypeDef]":
     """EC2's descriptions of instances; those that it does not know are left out."""
     chunks = (ids[start : start + FILTER_VALUES] for start in range(0, len(ids), FILTER_VALUES))
-    return [one for chunk in chunks for one in _matching(aws, {"instance-id": chunk})]
+    return [one for chunk in chunks for one in matching(aws, {"instance-id": chunk})]
 
 
-def _matching(aws: Aws, filters: Mapping[str, Sequence[str]]) -> "list[InstanceTypeDef]":
+def matching(aws: Aws, filters: Mapping[str, Sequence[str]]) -> "list[InstanceTypeDef]":
+    """The account's instances that pass EC2's filters."""
     pages = (
         aws.client("ec2")
         .get_paginator("describe_instances")

@@ -1,16 +1,16 @@
 """Do names that the cluster needs belong to another cluster or account?"""
 
 from collections.abc import Collection, Iterator
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
+from bootstrap.aws.instances import found_by_tags, tags_of
 from bootstrap.aws.site import Site
 from bootstrap.errors import NotBuilt
 from bootstrap.preflight.problem import Problem
-from lifecycle_app.contract import TAG_CLUSTER, TAG_OWNER, TAG_ROLE
+from lifecycle_app.contract import TAG_CLUSTER, TAG_OWNER
 
 OTHERS = ("403", "AccessDenied")
 
@@ -64,15 +64,7 @@ def judge_egress(network: str, built: str, wanted: str, others: Collection[str])
 
 def _owners(site: Site) -> set[str]:
     """The Owner tags of the cluster's manager; none where there is no manager."""
-    found = site.aws.client("ec2").describe_instances(
-        Filters=[
-            {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
-            {"Name": f"tag:{TAG_ROLE}", "Values": ["manager"]},
-            {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
-        ]
-    )
-    instances: list[Any] = [one for each in found["Reservations"] for one in each["Instances"]]
-    tags = [{tag["Key"]: tag["Value"] for tag in one.get("Tags", [])} for one in instances]
+    tags = map(tags_of, found_by_tags(site.aws, site.cluster, "manager"))
     return {one[TAG_OWNER] for one in tags if TAG_OWNER in one}
 
 

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
+from bootstrap.aws.instances import matching
 from bootstrap.aws.site import Site
 from bootstrap.config.choices import Egress
 from bootstrap.preflight.machines import described
@@ -172,15 +173,7 @@ def fitting(site: Site, instance_type: str) -> int:
 
 def _running(site: Site, *, own_too: bool = False) -> list[str]:
     """Types of the account's running instances, with or without this cluster's."""
-    pages = site.aws.client("ec2").get_paginator("describe_instances")
-    found = [
-        one
-        for page in pages.paginate(
-            Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-        )
-        for reservation in page["Reservations"]
-        for one in reservation["Instances"]
-    ]
+    found = matching(site.aws, {"instance-state-name": ["pending", "running"]})
     ours = {"Key": TAG_CLUSTER, "Value": site.cluster}
     return [one["InstanceType"] for one in found if own_too or ours not in one.get("Tags", [])]
 

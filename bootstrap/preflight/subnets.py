@@ -9,11 +9,12 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
+from bootstrap.aws.instances import found_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.cluster.templates.network import subnet_ranges
 from bootstrap.config.settings import ZONES_BY_DEFAULT
 from bootstrap.preflight.problem import Problem, warning
-from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.contract import ROLE_WORKER
 
 TAKEN_BY_AWS = 5
 """Addresses of each subnet that AWS reserves: the first four and the last."""
@@ -191,15 +192,7 @@ def _described(site: Site, ids: Sequence[str]) -> list[Subnet]:
 
 def _workers(site: Site) -> int:
     """Existing machines of users, which have addresses."""
-    pages = site.aws.client("ec2").get_paginator("describe_instances")
-    filters: list[Any] = [
-        {"Name": f"tag:{TAG_CLUSTER}", "Values": [site.cluster]},
-        {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_WORKER]},
-        {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
-    ]
-    return sum(
-        len(one["Instances"]) for page in pages.paginate(Filters=filters) for one in page["Reservations"]
-    )
+    return len(found_by_tags(site.aws, site.cluster, ROLE_WORKER))
 
 
 def _needed(machines: int, subnets: int) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from bootstrap.aws import names, stacks
+from bootstrap.aws.instances import LIVE, matching, tags_of
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.step import Change, StackStep
@@ -145,28 +146,11 @@ def _end_forwarding(site: Site, report: Report) -> None:
         stacks.apply(client, place, template, tags={TAG_CLUSTER: site.cluster}, report=report)
 
 
-ALIVE = ["pending", "running", "stopping", "stopped"]
-
-
 def other_clusters(site: Site, vpc: str) -> list[str]:
     """The names of the clusters beside ours, sorted."""
-    ec2 = site.aws.client("ec2")
-    groups = ec2.get_paginator("describe_security_groups").paginate(
-        Filters=[{"Name": "vpc-id", "Values": [vpc]}, {"Name": "tag-key", "Values": [TAG_CLUSTER]}]
-    )
-    instances = ec2.get_paginator("describe_instances").paginate(
-        Filters=[
-            {"Name": "vpc-id", "Values": [vpc]},
-            {"Name": "tag-key", "Values": [TAG_CLUSTER]},
-            {"Name": "instance-state-name", "Values": ALIVE},
-        ]
-    )
-    tags = [tag for page in groups for group in page["SecurityGroups"] for tag in group.get("Tags", [])]
-    tags += [
-        tag
-        for page in instances
-        for reservation in page["Reservations"]
-        for instance in reservation["Instances"]
-        for tag in instance.get("Tags", [])
-    ]
-    return sorted({tag["Value"] for tag in tags if tag["Key"] == TAG_CLUSTER} - {site.cluster})
+    here = {"vpc-id": [vpc], "tag-key": [TAG_CLUSTER]}
+    filters = [{"Name": name, "Values": values} for name, values in here.items()]
+    pages = site.aws.client("ec2").get_paginator("describe_security_groups").paginate(Filters=filters)  # type: ignore[arg-type]
+    groups = [group for page in pages for group in page["SecurityGroups"]]
+    instances = matching(site.aws, {**here, "instance-state-name": LIVE})
+    return sorted({tags_of(one)[TAG_CLUSTER] for one in (*groups, *instances)} - {site.cluster})
