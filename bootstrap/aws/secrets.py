@@ -85,10 +85,21 @@ def read_if_there(client: "SSMClient", cluster: str, names: Iterable[str]) -> di
 
 
 def versions(client: "SSMClient", cluster: str, names: Iterable[str]) -> dict[str, int]:
-    """How often each of those of up to ten secrets that exist was set; reads no value."""
+    """How often each of those secrets that exist was set; reads no value."""
     full = {parameter(cluster, name): name for name in names}
-    found = client.get_parameters(Names=list(full), WithDecryption=False)["Parameters"] if full else []
+    found = [
+        one
+        for start in range(0, len(full), AT_ONCE)
+        for one in client.get_parameters(Names=list(full)[start : start + AT_ONCE], WithDecryption=False)[
+            "Parameters"
+        ]
+    ]
     return {full[one["Name"]]: one["Version"] for one in found}
+
+
+def rotated(client: "SSMClient", cluster: str, names: Iterable[str]) -> dict[str, int]:
+    """The versions of those of these secrets that were replaced since they were made."""
+    return {name: version for name, version in versions(client, cluster, names).items() if version > 1}
 
 
 def names(client: "SSMClient", cluster: str) -> list[str]:

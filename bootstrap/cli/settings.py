@@ -12,12 +12,15 @@ import click
 
 from bootstrap.aws import secrets as kept
 from bootstrap.aws.site import Site
-from bootstrap.cli.options import NameValue, dry_run_option, file_option, json_option, site_of
+from bootstrap.cli.options import NameValue, dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.cli.progress import alone, reporting
 from bootstrap.cli.terminal import echo
+from bootstrap.cluster import building
+from bootstrap.cluster.steps.manager import REPLACED
 from bootstrap.cluster.users import accepted
 from bootstrap.config.document import suggestion
 from bootstrap.errors import NotBuilt, SettingsError
-from bootstrap.operations import policies
+from bootstrap.operations import policies, rotation
 from bootstrap.operations.workers.listing import store_of
 from bootstrap.operations.workers.stopping import keep, moment
 from lifecycle_app.contract import CLUSTER_SCOPE, utc_now
@@ -195,7 +198,7 @@ LONGEST = 4096
 
 @click.group()
 def secrets() -> None:
-    """Secrets of the authenticator: set them, list their names."""
+    """The cluster's secrets: set the authenticator's, replace generated ones, list names."""
 
 
 @secrets.command("set")
@@ -220,6 +223,37 @@ def set_secret(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
         echo(f"{'dry run: ' if dry_run else ''}{name} of {site.cluster} is set")
     if not dry_run:
         echo("it takes effect when the manager is replaced: run `cloudjhub up`", err=True)
+
+
+@secrets.command("rotate")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All generated secrets.")
+@file_option
+@dry_run_option
+@yes_option
+@json_option
+def rotate_secrets(
+    names: tuple[str, ...], every: bool, file: Path, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Replace generated secrets, and the manager with them.
+
+    Run it again after any interruption, or `up`. The old values are worth nothing as soon as the new manager runs.
+    """
+    site = site_of(file)
+    wanted = rotation.chosen(site, names, every=every)
+    if not as_json:
+        for name in wanted:
+            echo(f"{name}: {rotation.NOTICED[name]}")
+        echo(f"the manager is replaced: {REPLACED}")
+    if not dry_run:
+        if not yes:
+            click.confirm("Continue?", abort=True, err=True)
+        with alone(site), reporting() as reporter:
+            rotation.rotate(site, wanted, utc_now(), reporter.report_for("secrets"))
+            reporter.done("secrets")
+            building.build(site, reporter)
+    if as_json:
+        echo(json.dumps({"rotated": [] if dry_run else wanted, "names": wanted}))
 
 
 @secrets.command("list")

@@ -49,8 +49,18 @@ def wanted(site: Site, now: datetime) -> tuple[Wanted, Pair | None]:
 def ensure(site: Site, now: datetime) -> None:
     """Store what is wanted. An interruption leaves a pair that does not fit, which the next run replaces."""
     what, pair = wanted(site, now)
-    if pair is None or what is Wanted.NOTHING:
-        return
+    if pair is not None and what is not Wanted.NOTHING:
+        _store(site, pair)
+
+
+def rotate(site: Site, now: datetime) -> None:
+    """Store another self-signed certificate with another key. The Lambdas trust it once they are deployed again."""
+    manager = site.settings.manager
+    host = public_host(site.settings, {} if manager.domain else site.place())
+    _store(site, self_signed(host, manager.has_subdomains, now))
+
+
+def _store(site: Site, pair: Pair) -> None:
     ssm = site.aws.client("ssm")
     secrets.put(ssm, site.cluster, TLS_KEY, pair.key)
     secrets.put(ssm, site.cluster, TLS_CERTIFICATE, pair.certificate)

@@ -130,6 +130,7 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
             self._membership = membership = Membership(app, self, hub.operator.people)
             membership.take(hub.operator.people)
             keeper = TokenKeeper(app, hub)
+            keeper.remove_replaced()
 
             async def apply(people: People) -> None:
                 await membership.apply(people)

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 STOPPED_BY = "the hub, because the token of the server was revoked"
 
+CONFIGURED = "from config"
+"""JupyterHub's note of a service's token that its configuration has."""
+
 Row = tuple[int, str, str, datetime | None]
 """Id, note, hash and expiry of a token."""
 
@@ -27,6 +30,18 @@ class TokenKeeper:
     def __init__(self, app: Any, parts: Parts) -> None:
         self._app = app
         self._parts = parts
+
+    def remove_replaced(self) -> None:
+        """Removes tokens of services that the configuration no longer has: JupyterHub only adds the new ones."""
+        db, configured = self._app.db, list(self._app.service_tokens)
+        found = db.query(orm.APIToken).filter(
+            orm.APIToken.service_id.is_not(None), orm.APIToken.note == CONFIGURED
+        )
+        for row in found.all():
+            if not any(row.match(token) for token in configured):
+                log.info("a replaced token of the service %s is removed", row.service.name)
+                db.delete(row)
+        db.commit()
 
     async def tidy(self) -> None:
         """Renews, removes, and stops servers whose token a person revoked. Repeating it is harmless."""

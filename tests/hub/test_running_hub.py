@@ -13,6 +13,8 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
+from bootstrap.aws import secrets as rotated
+from bootstrap.aws.secrets import MAKERS
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import OPERATOR_TOKEN, TAG_USER
 from lifecycle_app.model.history import Entry, Kind
@@ -370,6 +372,34 @@ def test_a_released_server_that_runs_on_is_asked_with_a_token_of_the_hubs(
     assert machine.verified[-1] == 200
     assert not is_accepted(machine.asked_with[-1].removeprefix("token "))
     assert not is_accepted(token_of(machine))
+
+
+def test_rotated_secrets_end_the_old_ones(hub: Emulated, machines: list[Machine]) -> None:
+    """As the new manager's hub finds them. Its database still has all that the old one made."""
+    browser, machine = spawned(hub, "rota", machines)
+    old, token = dict(hub.secrets), token_of(machine)
+    assert [authorized(old[name]) for name in SERVICES] == [200, 200]
+    ssm = hub.client("ssm")
+    for name in (*SERVICES, "hub/cookie-secret", "hub/worker-token-key", "hub/admin-password"):
+        hub.secrets[name] = MAKERS[name]()
+        rotated.put(ssm, CLUSTER, name, hub.secrets[name])
+    hub.start_hub()
+    assert [authorized(old[name]) for name in SERVICES] == [403, 403]
+    assert [authorized(hub.secrets[name]) for name in SERVICES] == [200, 200]
+    assert "/hub/login" in browser.page("/hub/home").url, "logged out"
+    assert Browser(hub.public_url).log_in("boss", old["hub/admin-password"]).status_code == 403
+    until(lambda: "rota: stop of" in hub.log("hub"))
+    assert not is_accepted(token)
+    assert machine.instance_id in hub.log("hub")
+
+
+SERVICES = ("lifecycle-token", OPERATOR_TOKEN)
+
+
+def authorized(token: str) -> int:
+    """Who am I, as a service?"""
+    headers = {"Authorization": f"token {token}"}
+    return requests.get(f"{API}/user", headers=headers, timeout=PATIENCE).status_code
 
 
 def token_of(machine: Machine) -> str:

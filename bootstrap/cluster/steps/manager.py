@@ -17,6 +17,7 @@ from bootstrap.machines.base_images import architecture_of, base_image, judge_di
 from bootstrap.machines.bundle import current
 from bootstrap.machines.launch import TAG_CONTENT
 from bootstrap.machines.manager.config import ManagerConfig
+from bootstrap.machines.manager.secrets import TLS_KEY
 from bootstrap.machines.manager_request import (
     ROLE_MANAGER,
     content,
@@ -147,8 +148,7 @@ def _is_as_wanted(site: Site, found: "list[InstanceTypeDef]", volume: str) -> bo
 
 
 def _plan(site: Site, volume: str, zone: str) -> Plan:
-    place, login = site.place(), site.settings.login
-    needed = secrets_of(login.authenticator, login.options)
+    place = site.place()
     config = manager_config(
         site.settings,
         place=place,
@@ -156,10 +156,18 @@ def _plan(site: Site, volume: str, zone: str) -> Plan:
         bucket=names.bucket(site.cluster, site.aws),
         bundle=current().key,
         state_volume=volume,
-        secret_versions=secrets.versions(site.aws.client("ssm"), site.cluster, needed),
+        secret_versions=_secret_versions(site),
         challenge=dns.challenge(site),
     )
     return Plan(config, content(site.settings, config), place["ManagerInterface"], zone)
+
+
+def _secret_versions(site: Site) -> dict[str, int]:
+    """Of what the manager reads only when it starts: the authenticator's secrets, and those that were rotated."""
+    ssm, login = site.aws.client("ssm"), site.settings.login
+    generated = [*secrets.MAKERS, *([TLS_KEY] if site.settings.manager.https is Https.SELF_SIGNED else [])]
+    needed = secrets_of(login.authenticator, login.options)
+    return secrets.rotated(ssm, site.cluster, generated) | secrets.versions(ssm, site.cluster, needed)
 
 
 def _request(site: Site, plan: Plan) -> dict[str, object]:

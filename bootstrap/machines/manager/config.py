@@ -42,8 +42,8 @@ class ManagerConfig:
     login: Mapping[str, Any]
     timing: Mapping[str, Any]
     secret_versions: Mapping[str, int] = field(default_factory=dict)
-    """The version of each secret of the authenticator: the hub reads secrets only when it starts, so a changed one
-    replaces the manager."""
+    """The version of each secret of the authenticator, and of each that was rotated: the hub reads secrets only when it
+    starts, so a changed one replaces the manager."""
 
     def to_json(self) -> str:
         """The file's content; equal settings have equal text."""
