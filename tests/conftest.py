@@ -22,6 +22,7 @@ OF = {
     "benchmarks/peers/test_cloudjhub.py": "emulator",
     "benchmarks/peers/test_measuring.py": "emulator",
     "benchmarks/storm/test_parts.py": "emulator",
+    "benchmarks/storm/test_storms.py": "emulator",
     "bootstrap": "unit",
     "bootstrap/test_bundle.py": "emulator",
     "bootstrap/test_byte_code.py": "emulator",

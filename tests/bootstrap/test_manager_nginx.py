@@ -592,7 +592,7 @@ def test_without_a_proxy_there_is_a_page_that_tries_again(tmp_path: Path) -> Non
     port = free_port(HOST)
     with nginx(tmp_path, HOST, f"{HOST}:{port}") as front:
         until(lambda: sent(front, b"GET / HTTP/1.0\r\n\r\n"))
-        for path in ("/hub/login", "/user/ada/lab"):
+        for path in ("/hub/login", "/user/ada/lab?token=s3cret"):
             answer = get(front, path)
             assert answer.status_code == 503
             assert (answer.headers["Retry-After"], answer.headers["Cache-Control"]) == ("5", "no-store")
@@ -600,6 +600,7 @@ def test_without_a_proxy_there_is_a_page_that_tries_again(tmp_path: Path) -> Non
             assert "<h1>The hub is starting</h1>" in answer.text
             assert '<meta http-equiv="refresh" content="5">' in answer.text
             assert "color-scheme: light dark" in answer.text
+        assert "s3cret" not in (tmp_path / "log").read_text()
         with upstream(HOST, port):
             assert get(front, "/hub/login").status_code == 200
 
