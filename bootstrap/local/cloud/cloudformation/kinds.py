@@ -259,7 +259,7 @@ KINDS: Mapping[str, Kind] = {
         delete_by="detach_internet_gateway", delete_with=("InternetGatewayId", "VpcId"),
     ),
     "AWS::IAM::InstanceProfile": Kind(
-        service="iam", create_by="create_instance_profile", ref="{InstanceProfileName}",
+        service="iam", create_by="create_instance_profile", ref="{InstanceProfileName}", is_taggable=False,
         attributes={"Arn": "{answer[InstanceProfile][Arn]}"}, set_up=_set_up_profile, delete_by=_delete_profile,
     ),
     "AWS::IAM::Role": Kind(

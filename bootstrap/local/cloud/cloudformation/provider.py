@@ -35,6 +35,8 @@ class Kind:
     """What `Fn::GetAtt` gives, formats too."""
     tag_type: str = ""
     """EC2's name for what gets the tags; "" for other services, and for what has none."""
+    is_taggable: bool = True
+    """Does CloudFormation pass tags on to it, where the creation takes some?"""
     request: Callable[[Properties], Properties] = dict
     """The properties as the service names them."""
     check: Callable[[Any, Properties], None] = lambda *_: None
@@ -55,7 +57,8 @@ class Kind:
         self.check(service, properties)
         own = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
         tagged = [{"Key": key, "Value": value} for key, value in {**tags, **own}.items()]
-        asked = _arguments(service, self.create_by, {**self.request(properties), "Tags": tagged})
+        request = {**self.request(properties), **({"Tags": tagged} if self.is_taggable else {})}
+        asked = _arguments(service, self.create_by, request)
         if self.tag_type:
             asked["TagSpecifications"] = [{"ResourceType": self.tag_type, "Tags": tagged}]
         answer = getattr(service, self.create_by)(**asked)
