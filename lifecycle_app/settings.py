@@ -25,6 +25,8 @@ class Settings:
     hub_token_parameter: str
     report_period: timedelta
     history_kept: timedelta
+    function: str = ""
+    """The Lambda function that runs; "" elsewhere."""
     hub_certificate: str | None = None
     """The hub's own certificate (PEM), if no public authority has signed it."""
 
@@ -46,8 +48,9 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
         hub_api=_hub_api(environment),
         hub_token_parameter=_required(environment, "CLOUDJHUB_HUB_TOKEN_PARAMETER"),
         report_period=timedelta(seconds=_report_period(environment)),
-        history_kept=timedelta(days=_number(environment, "CLOUDJHUB_HISTORY_DAYS", 90, 1, 3650)),
+        history_kept=timedelta(days=_number(environment, "CLOUDJHUB_HISTORY_DAYS", 90, 1, 3653)),
         hub_certificate=_certificate(environment),
+        function=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
     )
 
 

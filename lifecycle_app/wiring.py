@@ -55,6 +55,7 @@ def build(chosen: Settings) -> Service:
         hub=HubClient(chosen.hub_api, token, session(chosen.hub_certificate)),
         clock=utc_now,
         map_all=in_threads,
+        function=chosen.function,
     )
 
 

@@ -73,6 +73,11 @@ def log_group(cluster: str) -> str:
     return f"/cloudjhub/{cluster}/manager"
 
 
+def audit_log_group(cluster: str) -> str:
+    """The log group of the audit log: who did what, from where."""
+    return f"/cloudjhub/{cluster}/audit"
+
+
 def role(cluster: str, part: str) -> str:
     """Role and instance profile of one of `MACHINE_ROLES`."""
     return f"cloudjhub-{cluster}-{part}"

@@ -12,6 +12,7 @@ import click
 
 from bootstrap.aws import secrets as kept
 from bootstrap.aws.site import Site
+from bootstrap.cli.audit import audit
 from bootstrap.cli.options import NameValue, dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.progress import alone, reporting
 from bootstrap.cli.terminal import echo
@@ -21,6 +22,7 @@ from bootstrap.cluster.users import accepted
 from bootstrap.config.document import suggestion
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations import policies, rotation
+from bootstrap.operations.audit import Act
 from bootstrap.operations.workers.listing import store_of
 from bootstrap.operations.workers.stopping import keep, moment
 from lifecycle_app.contract import CLUSTER_SCOPE, utc_now
@@ -109,6 +111,7 @@ def _change(
     _warn(site, before, after)
     if not dry_run:
         policies.write(site, scope, before.get(scope), document)
+        audit(site, Act("settings.change", scope, _in_words(after[scope])))
     if as_json:
         echo(json.dumps({scope: document}))
     elif dry_run:
@@ -135,6 +138,7 @@ def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> 
     for worker in theirs:
         if not dry_run:
             keep(store_of(site), worker.key, until, utc_now)
+            audit(site, Act("worker.keep", worker.key, until.isoformat() if until else "no longer"))
         outcome = (
             f"is kept running until {until.astimezone():%Y-%m-%d %H:%M %Z}"
             if until
@@ -217,6 +221,7 @@ def set_secret(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
     value = _value(name)
     if not dry_run:
         kept.put(site.aws.client("ssm"), site.cluster, f"hub/{name}", value)
+        audit(site, Act("secret.set", name))
     if as_json:
         echo(json.dumps({"secret": name, "set": not dry_run}))
     else:
@@ -251,6 +256,7 @@ def rotate_secrets(
         with alone(site), reporting() as reporter:
             rotation.rotate(site, wanted, utc_now(), reporter.report_for("secrets"))
             reporter.done("secrets")
+            audit(site, *(Act("secret.rotate", name) for name in wanted))
             building.build(site, reporter)
     if as_json:
         echo(json.dumps({"rotated": [] if dry_run else wanted, "names": wanted}))

@@ -4,6 +4,7 @@ import json
 import time
 import webbrowser
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,12 +20,14 @@ from bootstrap.config.choices import Https
 from bootstrap.errors import Interrupted, NotBuilt, SettingsError, Unhealthy
 from bootstrap.machines.address import public_url
 from bootstrap.machines.tls import pair_of
+from bootstrap.operations.audit import lines_with_stops
 from bootstrap.operations.health.checkup import check
 from bootstrap.operations.health.overview import Overview, overview, require_built
-from bootstrap.operations.logs import Line, console, groups, lines, news
+from bootstrap.operations.logs import AUDIT, Line, console, groups, news
 from bootstrap.operations.workers.listing import chosen, listed_workers
 from bootstrap.preflight import permissions
 from bootstrap.preflight.login import origin_problems
+from hub.audit.event import from_line, readable
 
 
 @click.command()
@@ -131,7 +134,8 @@ def logs(
 ) -> None:
     """Show the logs of manager, functions and workers.
 
-    PART is manager, lifecycle (all functions) or a function like sweep; without PART, all logs are shown.
+    PART is manager, lifecycle (all functions) or a function like sweep; without PART, all logs are shown. PART audit is
+    the audit log: logins, sign-ups, tokens, acts of administrators and operators, stops.
 
     `logs worker NAME` shows the console of a worker's machine.
     """
@@ -154,7 +158,7 @@ def logs(
 def _show(site: Site, wanted: Mapping[str, str], start: datetime, *, follow: bool, as_json: bool) -> None:
     seen: set[str] = set()
     while True:
-        found = news(lines(site, wanted, start), seen)
+        found = news(lines_with_stops(site, wanted, start), seen)
         for line in found:
             echo(in_json(line) if as_json else in_words(line))
         if not follow:
@@ -167,12 +171,17 @@ def _show(site: Site, wanted: Mapping[str, str], start: datetime, *, follow: boo
 
 def in_words(line: Line) -> str:
     """In the operator's time zone."""
-    return f"{line.at.astimezone():%Y-%m-%d %H:%M:%S} {line.part}: {line.text}"
+    said = readable(line.text) if line.part == AUDIT else line.text
+    return f"{line.at.astimezone():%Y-%m-%d %H:%M:%S} {line.part}: {said}"
 
 
 def in_json(line: Line) -> str:
-    """One object a line."""
-    return json.dumps({"at": line.at.isoformat(), "part": line.part, "message": line.text})
+    """One object a line; the audit log's own objects are the message."""
+    message: object = line.text
+    if line.part == AUDIT:
+        with suppress(ValueError):
+            message = from_line(line.text)
+    return json.dumps({"at": line.at.isoformat(), "part": line.part, "message": message})
 
 
 def _show_console(site: Site, name: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from rich.table import Table
 
 from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
+from bootstrap.cli.audit import audit
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
 from bootstrap.cli.terminal import echo, show
 from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Authenticator
 from bootstrap.errors import NotBuilt, SettingsError
+from bootstrap.operations.audit import Act
 from bootstrap.operations.workers.listing import store_of
 from hub.config.authenticators import SIGN_UP_KEY, lets_others_in
 from hub.users.names import People, sign_up_code
@@ -61,10 +63,7 @@ def add(
         return people
 
     site = site_of(file)
-    before, after = (
-        _previewed(kept.read_people(site), change) if dry_run else kept.change_people(site, change)
-    )
-    _show_changes(before, after, dry_run=dry_run, as_json=as_json)
+    before, after = _change(site, change, dry_run=dry_run, as_json=as_json)
     if (
         after.users - before.users
         and site.settings.login.authenticator == Authenticator.NATIVE
@@ -84,10 +83,7 @@ def remove(names: tuple[str, ...], file: Path, dry_run: bool, as_json: bool) -> 
         raise SettingsError("no user is named: write names after `users remove`")
     site = site_of(file)
     change = kept.removing(names, lambda name: _may_be_elsewhere(site, name))
-    before, after = (
-        _previewed(kept.read_people(site), change) if dry_run else kept.change_people(site, change)
-    )
-    _show_changes(before, after, dry_run=dry_run, as_json=as_json)
+    before, after = _change(site, change, dry_run=dry_run, as_json=as_json)
     if not dry_run and after != before:
         echo("their machines and files are kept: see `cloudjhub workers list`", err=True)
 
@@ -172,8 +168,27 @@ def rows(people: People, workers: Iterable[Worker]) -> list[dict[str, Any]]:
     ]
 
 
-def _previewed(before: People, change: Any) -> tuple[People, People]:
-    return before, kept.changed(before, change)
+ACTIONS = {
+    "added": "user.add",
+    "administrators": "user.promote",
+    "no_administrators": "user.demote",
+    "removed": "user.remove",
+}
+
+
+def _change(
+    site: Site, change: Callable[[People], People], *, dry_run: bool, as_json: bool
+) -> tuple[People, People]:
+    """The people before and after the change, which is shown."""
+    if dry_run:
+        before = kept.read_people(site)
+        after = kept.changed(before, change)
+    else:
+        before, after = kept.change_people(site, change)
+        made = changes(before, after)
+        audit(site, *(Act(ACTIONS[kind], name) for kind, names in made.items() for name in names))
+    _show_changes(before, after, dry_run=dry_run, as_json=as_json)
+    return before, after
 
 
 def changes(before: People, after: People) -> dict[str, list[str]]:

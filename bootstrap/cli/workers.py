@@ -9,11 +9,13 @@ from typing import Any
 import click
 from rich.table import Table
 
+from bootstrap.cli.audit import audit, audit_workers
 from bootstrap.cli.options import counted, dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
 from bootstrap.cli.terminal import echo, show
 from bootstrap.errors import Refused
+from bootstrap.operations.audit import Act
 from bootstrap.operations.workers import renewal
 from bootstrap.operations.workers.listing import ListedWorker, chosen, listed_workers, store_of
 from bootstrap.operations.workers.stopping import ask_to_stop, moment, running
@@ -67,6 +69,7 @@ def stop(
     if not _is_shown("stop", wanted, dry_run, as_json=as_json):
         if all_workers and not yes:
             click.confirm(f"Stop all {counted(len(wanted), 'worker')}?", abort=True, err=as_json)
+        audit_workers(site, "worker.stop", wanted)
         if wait:
             with reporting() as reporter:
                 stop_machines(site, wanted, utc_now, reporter.report_for("workers"))
@@ -95,6 +98,7 @@ def terminate(
     if not _is_shown("terminate", wanted, dry_run, with_home=with_home, as_json=as_json):
         if not yes:
             _confirm(site.cluster if all_workers else "", with_home=with_home, err=as_json)
+        audit_workers(site, "worker.terminate-with-home" if with_home else "worker.terminate", wanted)
         with reporting() as reporter:
             terminate_machines(site, wanted, utc_now, reporter.report_for("workers"), with_home=with_home)
             reporter.done("workers")
@@ -114,6 +118,7 @@ def keep(name: str, until: str, file: Path, dry_run: bool, as_json: bool) -> Non
     when = moment(until, utc_now())
     if not dry_run:
         keep_worker(store_of(site), name, when, utc_now)
+        audit(site, Act("worker.keep", name, when.isoformat() if when else "no longer"))
     outcome = f"is kept running until {local_time(when)}" if when else "is no longer kept running"
     if as_json:
         echo(json.dumps({"worker": name, "keep_until": _iso(when)}))
@@ -134,6 +139,7 @@ def renew(file: Path, as_json: bool, dry_run: bool) -> None:
         with reporting() as reporter:
             done = renewal.renew(site, store_of(site), utc_now, reporter.report_for("workers"))
             reporter.done("workers")
+        audit(site, *(Act("worker.renew", one.key, f"{one.instance_id}: {one.verdict.name}") for one in done))
     if as_json:
         rows = {one.key: {"instance": one.instance_id, "becomes": one.verdict.name} for one in done}
         echo(json.dumps(rows, indent=2))

@@ -103,7 +103,7 @@ def _others(site: Site) -> Iterator[Found]:
     """Idle alarms, log groups and parameters."""
     yield from (Found("alarm", name) for name in idle_alarms(site))
     functions = map(names.function_log_group, names.functions(site.cluster))
-    for group in [names.log_group(site.cluster), *functions]:
+    for group in [names.log_group(site.cluster), names.audit_log_group(site.cluster), *functions]:
         if has_log_group(site.aws, group):
             yield Found("log group", group)
     yield from (Found("parameter", name) for name in secrets.names(site.aws.client("ssm"), site.cluster))

@@ -19,6 +19,7 @@ from bootstrap.config.values import (
     LARGEST_DISK,
     Address,
     AddressRange,
+    AuditDays,
     BaseSystem,
     ChosenZone,
     ClusterName,
@@ -150,6 +151,8 @@ class Manager:
     """root disk in GB"""
     state_disk: Disk = 4
     """the hub's database in GB; kept when the machine is replaced"""
+    audit_days: AuditDays = 365
+    """how long the audit log and the machines' history are kept"""
     base: BaseSystem = Base.UBUNTU
     """ubuntu-24.04, or the id of an AMI based on Debian or Ubuntu"""
     reboot_window: Annotated[str, AfterValidator(reboots)] = "Sun 04:00-05:00"

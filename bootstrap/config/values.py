@@ -137,6 +137,44 @@ def _number(pattern: re.Pattern[str], kind: type[int | float]) -> BeforeValidato
     return _read(read)
 
 
+RETENTIONS = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+"""Days that CloudWatch Logs can keep a group's lines:
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+
+
+def _kept_days(days: int) -> int:
+    if days not in RETENTIONS:
+        near = min(RETENTIONS, key=lambda one: abs(one - days))
+        known = ", ".join(map(str, RETENTIONS))
+        raise ValueError(
+            f"CloudWatch Logs does not keep lines for {days} days: set it to {near}; there are {known}"
+        )
+    return days
+
+
 def _flag(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError(f"{quoted(text)} is not usable: set it to true or false")
@@ -206,6 +244,7 @@ _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
 Whole = Annotated[int, _number(_WHOLE, int)]
 Number = Annotated[float, _number(_DECIMAL, float)]
+AuditDays = Annotated[Whole, AfterValidator(_kept_days)]
 Disk = Annotated[Whole, Field(ge=1, le=LARGEST_DISK)]
 Flag = Annotated[bool, _read(_flag)]
 Duration = Annotated[timedelta, _read(duration)]

@@ -60,6 +60,7 @@ def manager_config(
         bucket=bucket,
         bundle=bundle,
         log_group=names.log_group(settings.cluster),
+        audit_group=names.audit_log_group(settings.cluster),
         state_volume=state_volume,
         public_url=public_url(settings, place),
         private_address=place["ManagerAddress"],

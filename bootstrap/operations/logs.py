@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
 MANAGER = "manager"
+AUDIT = "audit"
+"""Shown only where it is asked for: it is about people."""
 LIFECYCLE = "lifecycle"
 """All functions."""
 LONGEST = 2000
@@ -35,6 +37,8 @@ class Line:
 
 def groups(cluster: str, part: str | None) -> dict[str, str]:
     """The log groups of a part, by the part's name; of all without one. Raises SettingsError for another name."""
+    if part == AUDIT:
+        return {AUDIT: names.audit_log_group(cluster)}
     every = {MANAGER: names.log_group(cluster)}
     every |= {
         handler: names.function_log_group(names.function(cluster, handler)) for handler in names.HANDLERS
@@ -49,7 +53,7 @@ def groups(cluster: str, part: str | None) -> dict[str, str]:
         fix = (
             f"did you mean {close[0]}?"
             if close
-            else f"there are {', '.join([*every, LIFECYCLE])}, worker NAME"
+            else f"there are {', '.join([*every, LIFECYCLE, AUDIT])}, worker NAME"
         )
         raise SettingsError(f"nothing logs as {part!r}: {fix}")
     return {name: every[name]}

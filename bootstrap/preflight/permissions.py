@@ -66,6 +66,8 @@ def needs(site: Site) -> list[Need]:
         Need(_actions("cloudwatch", "DeleteAlarms PutMetricAlarm"), scope.arn("cloudwatch", f"alarm:{own}any")),
         Need(_actions("logs", "CreateLogGroup DeleteLogGroup PutRetentionPolicy"),
              scope.arn("logs", f"log-group:{names.log_group(cluster)}:*")),
+        Need(_actions("logs", "CreateLogGroup CreateLogStream DeleteLogGroup PutLogEvents PutRetentionPolicy"),
+             scope.arn("logs", f"log-group:{names.audit_log_group(cluster)}:*")),
     ]  # fmt: skip
 
 

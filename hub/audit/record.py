@@ -129,6 +129,11 @@ class JournalHandler(logging.Handler):
         self._path = str(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
+    def close(self) -> None:
+        """Called by `logging`."""
+        self._socket.close()
+        super().close()
+
     def emit(self, record: logging.LogRecord) -> None:
         """Called by `logging`."""
         line = record.getMessage()

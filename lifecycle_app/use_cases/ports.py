@@ -119,3 +119,5 @@ class Service:
     hub: Hub
     clock: Callable[[], datetime]
     map_all: MapAll = one_by_one
+    function: str = ""
+    """The name of the function that runs, which the history of a stop has."""

@@ -108,7 +108,12 @@ def _stop_drained(
         add_entry(service, claimed, Kind.REPORT, why.code, why, now, decision.evidence)
         return why.code
     change(service, claimed.key, lambda current: _accepted(current, claimed, now))
-    facts = {**decision.evidence, "hub": answer.reason, "worker": dict(answer.evidence)}
+    facts = {
+        **decision.evidence,
+        "hub": answer.reason,
+        "worker": dict(answer.evidence),
+        **_stopped_by(service),
+    }
     add_entry(service, claimed, Kind.STOP, decision.reason, decision.message, now, facts)
     return "stopped"
 
@@ -131,8 +136,12 @@ def force(service: Service, worker: Worker, now: datetime) -> str:
         _unclaim(service, claimed, worker)
         raise
     change(service, claimed.key, lambda current: _accepted(current, claimed, now))
-    add_entry(service, claimed, Kind.STOP, why.code, why, now)
+    add_entry(service, claimed, Kind.STOP, why.code, why, now, _stopped_by(service))
     return why.code
+
+
+def _stopped_by(service: Service) -> dict[str, str]:
+    return {"function": service.function} if service.function else {}
 
 
 def _unclaim(service: Service, claimed: Worker, before: Worker) -> None:

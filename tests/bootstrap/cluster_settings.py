@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bootstrap.config.choices import Base, Egress, Https
 from bootstrap.config.contradictions import TAKEN_PORTS
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
+from bootstrap.config.values import RETENTIONS
 
 DIRECTORY = Path("/etc/clusters")
 FILE = DIRECTORY / "cluster.yaml"
@@ -75,6 +76,7 @@ machine: Mapping[str, Any] = {
     "type": st.sampled_from(["t3.small", "t4g.small"]),
     "disk": st.integers(1, 16384),
     "state_disk": st.integers(1, 16384),
+    "audit_days": st.sampled_from(RETENTIONS),
     "base": st.one_of(st.just(Base.UBUNTU.value), ids("ami")),
     "reboot_window": st.sampled_from(["Sun 04:00-05:00", "daily 23:30-00:30 Europe/Berlin", "off"]),
     "port": st.integers(1, 65535).filter(lambda port: port not in TAKEN_PORTS),

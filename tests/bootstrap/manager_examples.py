@@ -14,6 +14,7 @@ CONFIG = ManagerConfig(
     bucket="cloudjhub-spring-123456789012-us-east-1",
     bundle=f"bundle/{'0' * 64}.tar.gz",
     log_group="/cloudjhub/spring/manager",
+    audit_group="/cloudjhub/spring/audit",
     state_volume="vol-0123456789abcdef0",
     public_url="https://hub.example",
     private_address="10.77.0.10",

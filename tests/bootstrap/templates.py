@@ -54,7 +54,7 @@ def variants() -> dict[str, Template]:
             for zones in (2, 3)
         },
         "network-small": network_template("campus", IPv4Network("10.0.0.0/24"), ZONES[:2], Egress.MANAGER),
-        "data": data_template("spring", BUCKET),
+        "data": data_template("spring", BUCKET, 365),
         "place": place_template(position()),
         "place-fixed": place_template(position(address="10.0.0.10", ports=(8443,))),
         "place-forwarding": place_template(position(routes=ROUTES)),

@@ -23,6 +23,9 @@ EXCEPTIONS = {
     ("CKV_AWS_158", "AWS::Logs::LogGroup.LogGroup"): (
         "Encrypted by CloudWatch's own key. A key of one's own costs $1 a month, and no secret is ever logged."
     ),
+    ("CKV_AWS_158", "AWS::Logs::LogGroup.AuditLogGroup"): (
+        "Encrypted by CloudWatch's own key. A key of one's own costs $1 a month, and no secret is ever logged."
+    ),
     **{
         ("CKV_AWS_119", f"AWS::DynamoDB::Table.{table}"): (
             "Encrypted by DynamoDB's own key. One's own costs $1 a month and each read; no table holds a secret."

@@ -22,6 +22,7 @@ from bootstrap.machines.manager.journal import (
     entry_of,
     journalctl,
 )
+from hub.audit.event import IDENTIFIER
 
 
 def line(message: Any, **more: str) -> dict[str, Any]:
@@ -46,6 +47,26 @@ def line(message: Any, **more: str) -> dict[str, Any]:
 )
 def test_an_entry_tells_its_unit_and_its_words(told: dict[str, Any], text: str) -> None:
     assert list(entry_of(told)) == [Entry(1700000000123, text, "c1")]
+
+
+MARKED = {"SYSLOG_IDENTIFIER": IDENTIFIER}
+
+
+@pytest.mark.parametrize(
+    ("told", "is_audit"),
+    [
+        (line("{}", **MARKED), True),
+        (line("{}", SYSLOG_IDENTIFIER="python"), False),
+        (line(f"SYSLOG_IDENTIFIER={IDENTIFIER}"), False),
+        (line("{}", **MARKED, _SYSTEMD_UNIT="cloudjhub-proxy.service"), False),
+        (line("{}", **MARKED, UNIT="cloudjhub-hub.service", _SYSTEMD_UNIT="init.scope"), False),
+    ],
+)
+def test_only_the_hub_writes_to_the_audit_log_and_not_by_what_it_prints(
+    told: dict[str, Any], is_audit: bool
+) -> None:
+    [entry] = entry_of(told)
+    assert (entry.is_audit, entry.text == "{}") == (is_audit, is_audit)
 
 
 def test_a_long_entry_is_parted_between_characters_and_loses_nothing() -> None:
@@ -124,8 +145,16 @@ def test_entries_reach_the_stream_and_the_place_is_remembered(
         logs = boto3.client("logs", "us-east-1")
         logs.create_log_group(logGroupName="/g")
         batch = Batch()
+        logs.create_log_group(logGroupName="/audit")
+        batch.add(Entry(int(time.time() * 1000), "{}", "c6", is_audit=True))
         batch.add(Entry(int(time.time() * 1000), "hello", "c7"))
-        Shipper(logs, "/g", "ip-10-0-0-1", tmp_path / "cursor").send(batch)
-        found = logs.get_log_events(logGroupName="/g", logStreamName="ip-10-0-0-1")["events"]
-    assert [event["message"] for event in found] == ["hello"]
+        Shipper(logs, "/g", "/audit", "ip-10-0-0-1", tmp_path / "cursor").send(batch)
+        found = {
+            group: logs.get_log_events(logGroupName=group, logStreamName="ip-10-0-0-1")["events"]
+            for group in ("/g", "/audit")
+        }
+    assert {group: [event["message"] for event in events] for group, events in found.items()} == {
+        "/g": ["hello"],
+        "/audit": ["{}"],
+    }
     assert (tmp_path / "cursor").read_text() == "c7"

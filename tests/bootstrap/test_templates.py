@@ -45,7 +45,7 @@ def test_ec2_takes_every_description(name: str) -> None:
 
 
 def test_cfn_lint_would_find_a_fault() -> None:
-    template = data_template("spring", BUCKET)
+    template = data_template("spring", BUCKET, 365)
     del template["Resources"]["Workers"]["Properties"]["KeySchema"]
     assert cfnlint.lint_all(json.dumps(template))
 
@@ -60,7 +60,7 @@ def test_cfn_lint_would_find_a_fault() -> None:
 )
 def test_tables_have_the_keys_and_indexes_of_the_models(logical: str, table: str, model: Any) -> None:
     wanted = bound(model, "spring", table)._get_schema()
-    built = data_template("spring", BUCKET)["Resources"][logical]["Properties"]
+    built = data_template("spring", BUCKET, 365)["Resources"][logical]["Properties"]
     assert by_name(built["KeySchema"]) == by_name(wanted["key_schema"])
     assert by_name(built["AttributeDefinitions"]) == by_name(wanted["attribute_definitions"])
     indexes = {

@@ -222,7 +222,16 @@ def _logs() -> dict[str, Request]:
             f"PutLogEvents, {function}": _one("logs:PutLogEvents", f"{group}:log-stream:1"),
         }
     own = arn("logs", "log-group:/cloudjhub/dev/manager")
-    groups = {"own": own, "other cluster's": own.replace("/dev/", "/other/"), "worker's": f"{own}2"}
+    audit = own.replace("manager", "audit")
+    groups = {
+        "own": own,
+        "other cluster's": own.replace("/dev/", "/other/"),
+        "worker's": f"{own}2",
+        "audit": audit,
+    }
+    requests["DeleteLogGroup, audit"] = _one("logs:DeleteLogGroup", audit)
+    requests["PutRetentionPolicy, audit"] = _one("logs:PutRetentionPolicy", audit)
+    requests["FilterLogEvents, audit"] = _one("logs:FilterLogEvents", audit)
     for whose, group in groups.items():
         requests |= {
             f"CreateLogStream, manager, {whose}": _one("logs:CreateLogStream", f"{group}:log-stream:1"),

@@ -40,7 +40,11 @@ MANAGER = {
     "Query, index day",
     *(f"{action}, {table}" for action in READING for table in OURS),
     "GetObject, bundle",
-    *(f"{action}, manager, own" for action in ("CreateLogStream", "PutLogEvents", "DescribeLogStreams")),
+    *(
+        f"{action}, manager, {group}"
+        for action in ("CreateLogStream", "PutLogEvents", "DescribeLogStreams")
+        for group in ("own", "audit")
+    ),
     "UpdateInstanceInformation",
     "record, own set",
     "record, own deleted",

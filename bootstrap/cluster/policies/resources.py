@@ -106,13 +106,15 @@ def _kept(scope: Scope) -> Mapping[str, object]:
 
 def _running(scope: Scope, handler: str) -> Mapping[str, object]:
     cluster, functions = scope.cluster, names.functions(scope.cluster)
-    groups = [names.log_group(cluster), *map(names.function_log_group, functions)]
+    own = [names.log_group(cluster), names.audit_log_group(cluster)]
+    groups = [*own, *map(names.function_log_group, functions)]
     own_log = names.function_log_group(names.function(cluster, handler))
     # Up to the `i-` of the instance id, so that cluster `a` does not reach into one named `a-idle-b`.
     idle_alarms = scope.arn("cloudwatch", f"alarm:{idle_alarm_prefix(cluster)}i-*")
     dashboard = f"dashboard/{names.dashboard(cluster)}"
     return {
         "log": scope.arn("logs", f"log-group:{names.log_group(cluster)}"),
+        "audit_log": scope.arn("logs", f"log-group:{names.audit_log_group(cluster)}"),
         "own_log": scope.arn("logs", f"log-group:{own_log}"),
         "log_groups": [
             scope.arn("logs", f"log-group:{group}{end}") for group in groups for end in ("", ":*")

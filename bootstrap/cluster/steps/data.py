@@ -34,12 +34,13 @@ class Data(StackStep):
     """The stack of tables, bucket and log group. It is protected from deletion, and so is each table."""
 
     name = "data"
-    removed = "with the manager's log"
+    removed = "with the manager's log and the audit log"
     is_protected = True
 
     def template(self, site: Site) -> Template:
         """Needs nothing that is built."""
-        return data_template(site.cluster, names.bucket(site.cluster, site.aws))
+        bucket = names.bucket(site.cluster, site.aws)
+        return data_template(site.cluster, bucket, site.settings.manager.audit_days)
 
     def changes(self, site: Site) -> list[Change]:
         """See `Step`."""

@@ -1,4 +1,4 @@
-"""A cluster's own: what it keeps (tables, bucket, log group), and its machines' roles. The functions have Chalice's."""
+"""A cluster's own: what it keeps (tables, bucket, logs), and its machines' roles. The functions have Chalice's."""
 
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
@@ -15,12 +15,11 @@ from bootstrap.cluster.templates.parts import (
 )
 
 
-def data_template(cluster: str, bucket: str) -> Template:
+def data_template(cluster: str, bucket: str, audit_days: int) -> Template:
     """The template of what a cluster keeps, `bucket` being its bucket's name. Outputs: Bucket, LogGroup."""
     tables = {name: names.table(cluster, name) for name in names.TABLES}
-    return constant_parts(
-        "data", cluster=cluster, bucket=bucket, log_group=names.log_group(cluster), **tables
-    )
+    groups = {"log_group": names.log_group(cluster), "audit_log_group": names.audit_log_group(cluster)}
+    return constant_parts("data", cluster=cluster, bucket=bucket, audit_days=audit_days, **groups, **tables)
 
 
 def access_template(scope: Scope) -> Template:

@@ -24,6 +24,7 @@ class ManagerConfig:
     bundle: str
     """The bundle's key in the bucket."""
     log_group: str
+    audit_group: str
     state_volume: str
     """The id of the disk that outlasts the machine."""
     public_url: str

@@ -1,4 +1,6 @@
-"""Sends the journal of the manager's units to CloudWatch Logs. Runs until it is ended.
+"""Sends the journal of the manager's units to CloudWatch Logs, the audit log's lines to a group of their own.
+
+Runs until it is ended.
 
     python -m bootstrap.machines.manager.journal
 
@@ -24,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap.machines.manager import system
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
+from hub.audit.event import IDENTIFIER
 from lifecycle_app.printable import printable
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNITS = "cloudjhub-*"
+AUDITED = "cloudjhub-hub.service"
 GATHER_FOR, LONGEST_PAUSE = 2.0, 60.0
 WAITING = 10_000
 """Entries that wait in memory; more wait in the journal."""
@@ -50,6 +54,7 @@ class Entry:
     at: int
     text: str
     cursor: str
+    is_audit: bool = False
 
     @property
     def size(self) -> int:
@@ -61,6 +66,10 @@ def entry_of(line: Mapping[str, Any]) -> Iterator[Entry]:
     """The entry in a line of `journalctl --output=json`; several where it is longer than CloudWatch accepts."""
     who = str(line.get("UNIT") or line.get("_SYSTEMD_UNIT") or line.get("SYSLOG_IDENTIFIER") or "manager")
     at, cursor = int(line["__REALTIME_TIMESTAMP"]) // 1000, str(line["__CURSOR"])
+    # The journal itself names the unit, and the hub's output cannot have this identifier.
+    if line.get("SYSLOG_IDENTIFIER") == IDENTIFIER and line.get("_SYSTEMD_UNIT") == AUDITED:
+        yield Entry(at, _message(line.get("MESSAGE")), cursor, is_audit=True)
+        return
     text = printable(f"{who.removesuffix('.service')}: {_message(line.get('MESSAGE'))}")
     for part in _parts(text):
         yield Entry(at, part, cursor)
@@ -94,9 +103,12 @@ class Batch:
         """The position in the journal after this batch."""
         return self.entries[-1].cursor
 
-    def events(self) -> "list[InputLogEventTypeDef]":
-        """In the order of their times, as CloudWatch requires; a clock that was set may have gone back."""
-        ordered = sorted(self.entries, key=lambda entry: entry.at)
+    def events(self, *, of_audit: bool = False) -> "list[InputLogEventTypeDef]":
+        """Those for one of the two groups, in the order of their times, as CloudWatch requires; a clock that was set
+        may have gone back.
+        """
+        wanted = [entry for entry in self.entries if entry.is_audit == of_audit]
+        ordered = sorted(wanted, key=lambda entry: entry.at)
         return [{"timestamp": entry.at, "message": entry.text} for entry in ordered]
 
 
@@ -122,29 +134,32 @@ def _parts(text: str) -> Iterator[str]:
 
 
 class Shipper:
-    """Sends batches to one log stream."""
+    """Sends batches to the log streams of this name in the two groups."""
 
-    def __init__(self, logs: "CloudWatchLogsClient", group: str, stream: str, cursor: Path) -> None:
+    def __init__(
+        self, logs: "CloudWatchLogsClient", group: str, audit_group: str, stream: str, cursor: Path
+    ) -> None:
         self._logs = logs
-        self._group = group
+        self._groups = {False: group, True: audit_group}
         self._stream = stream
         self._cursor = cursor
 
     def send(self, batch: Batch) -> None:
         """Send until CloudWatch accepts it, with growing pauses; then save the position in the journal."""
-        pause = 1.0
-        while not self._try(batch):
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        for of_audit, group in self._groups.items():
+            pause, events = 1.0, batch.events(of_audit=of_audit)
+            while events and not self._try(group, events):
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
         system.write_file(self._cursor, batch.cursor, 0o600)
 
-    def _try(self, batch: Batch) -> bool:
+    def _try(self, group: str, events: "list[InputLogEventTypeDef]") -> bool:
         try:
             answer = self._logs.put_log_events(
-                logGroupName=self._group, logStreamName=self._stream, logEvents=batch.events()
+                logGroupName=group, logStreamName=self._stream, logEvents=events
             )
         except self._logs.exceptions.ResourceNotFoundException:
-            self._create_stream()
+            self._create_stream(group)
             return False
         except (BotoCoreError, ClientError) as error:
             log.warning("CloudWatch Logs does not accept entries now: %s", error)
@@ -153,13 +168,13 @@ class Shipper:
             log.warning("CloudWatch Logs refused old entries: %s", answer["rejectedLogEventsInfo"])
         return True
 
-    def _create_stream(self) -> None:
+    def _create_stream(self, group: str) -> None:
         try:
-            self._logs.create_log_stream(logGroupName=self._group, logStreamName=self._stream)
+            self._logs.create_log_stream(logGroupName=group, logStreamName=self._stream)
         except self._logs.exceptions.ResourceAlreadyExistsException:
             return
         except (BotoCoreError, ClientError) as error:
-            log.warning("the log stream %s cannot be created in %s: %s", self._stream, self._group, error)
+            log.warning("the log stream %s cannot be created in %s: %s", self._stream, group, error)
 
 
 def journalctl(cursor: str) -> list[str]:
@@ -193,7 +208,7 @@ def main() -> int:
     cursor = Path(os.environ["STATE_DIRECTORY"]) / "cursor"
     logs = boto3.client("logs", region_name=config.region)
     stream = os.uname().nodename
-    shipper = Shipper(logs, config.log_group, stream, cursor)
+    shipper = Shipper(logs, config.log_group, config.audit_group, stream, cursor)
     entries: queue.Queue[Entry | None] = queue.Queue(WAITING)
     command = journalctl(cursor.read_text() if cursor.exists() else "")
     with subprocess.Popen(command, stdout=subprocess.PIPE) as journal:

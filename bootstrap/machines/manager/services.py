@@ -32,7 +32,7 @@ from bootstrap.machines.manager.config import (
     ManagerConfig,
 )
 from hub.config.origins import program_url
-from hub.config.settings import CONFIG_VARIABLE, HUB_PORT, PROXY_API_PORT
+from hub.config.settings import AUDIT_VARIABLE, CONFIG_VARIABLE, HUB_PORT, PROXY_API_PORT
 
 TEMPLATES = Path(__file__).parent / "templates"
 SETUP, HUB, PROXY = "cloudjhub-setup.service", "cloudjhub-hub.service", "cloudjhub-proxy.service"
@@ -57,6 +57,7 @@ NGINX_RUN = Path("/run") / NGINX_DIRECTORY
 FIXED: Mapping[str, object] = {
     "certbot_state": CERTBOT_STATE,
     "config": CONFIG_PATH,
+    "audit_variable": AUDIT_VARIABLE,
     "config_variable": CONFIG_VARIABLE,
     "fetch": FETCH,
     "fetch_requirements": FETCH_REQUIREMENTS,

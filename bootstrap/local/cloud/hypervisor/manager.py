@@ -7,9 +7,12 @@ to the console and, like the journal's entries on AWS, through `Shipper` to the 
 import logging
 import os
 import queue
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -23,11 +26,12 @@ from bootstrap.local import processes
 from bootstrap.machines.fetch import TARGET, DamagedError, fetch
 from bootstrap.machines.manager import secrets
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
-from bootstrap.machines.manager.journal import WAITING, Entry, Shipper, batches, entry_of
+from bootstrap.machines.manager.journal import AUDITED, WAITING, Entry, Shipper, batches, entry_of
 from bootstrap.machines.manager.services import hub_command, proxy_command
-from hub.config.settings import CONFIG_VARIABLE
+from hub.config.settings import AUDIT_VARIABLE, CONFIG_VARIABLE
 
 CURSOR = Path("/var/lib/cloudjhub-journal/cursor")
+LONGEST_DATAGRAM = 65_536
 FLUSH_WITHIN = 3.0
 """Seconds for sending what is left when the machine ends."""
 
@@ -60,6 +64,10 @@ class ManagerLog:
         reader.start()
         return reader
 
+    def take_audit(self, journal: socket.socket) -> None:
+        """Read the hub's lines of the audit log from now on, as the journal takes them."""
+        threading.Thread(target=self._read_audit, args=(journal,), daemon=True).start()
+
     def close(self) -> None:
         """Send what is left, for at most FLUSH_WITHIN seconds."""
         self._entries.put(None)
@@ -74,6 +82,13 @@ class ManagerLog:
                 for entry in entry_of(_as_journal(unit, line)):
                     self._entries.put(entry)
 
+    def _read_audit(self, journal: socket.socket) -> None:
+        while True:
+            fields = dict(line.split(b"=", 1) for line in journal.recv(LONGEST_DATAGRAM).splitlines())
+            named = {"SYSLOG_IDENTIFIER": fields[b"SYSLOG_IDENTIFIER"].decode()}
+            for entry in entry_of({**_as_journal(AUDITED, fields[b"MESSAGE"]), **named}):
+                self._entries.put(entry)
+
     def _send(self, shipper: Shipper) -> None:
         for batch in batches(self._entries):
             shipper.send(batch)
@@ -83,7 +98,8 @@ def manager_log(machine: Machine, config: ManagerConfig) -> ManagerLog:
     """The log of this machine, in a stream that is named like a manager's on AWS: for its host."""
     logs = boto3.client("logs", region_name=config.region)
     host = f"ip-{machine.address.replace('.', '-')}"
-    return ManagerLog(Shipper(logs, config.log_group, host, machine.path(str(CURSOR))))
+    cursor = machine.path(str(CURSOR))
+    return ManagerLog(Shipper(logs, config.log_group, config.audit_group, host, cursor))
 
 
 def _as_journal(unit: str, line: bytes) -> dict[str, object]:
@@ -159,9 +175,14 @@ def run(machine: Machine) -> int:
     state = machine.home / "hub"
     state.mkdir(mode=0o700, exist_ok=True)
     services_log = manager_log(machine, config)
+    # The path of a socket has to be short.
+    audit = Path(tempfile.mkdtemp(prefix="cloudjhub-")) / "journal"
+    journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    journal.bind(str(audit))
+    services_log.take_audit(journal)
     proxy, hub = (
         proxy_service(config, machine.root, services_log),
-        hub_service(machine, bundle, state, services_log),
+        hub_service(machine, bundle, state, audit, services_log),
     )
     while not stop.wait(POLL_EVERY):
         proxy.keep_running(POLL_EVERY)
@@ -172,6 +193,7 @@ def run(machine: Machine) -> int:
     hub.end()
     proxy.end()
     services_log.close()
+    shutil.rmtree(audit.parent)
     return 0
 
 
@@ -206,11 +228,16 @@ def proxy_service(config: ManagerConfig, directory: Path, services_log: ManagerL
     return Service("cloudjhub-proxy", command, environment, directory, services_log)
 
 
-def hub_service(machine: Machine, bundle: Path, state: Path, services_log: ManagerLog) -> Service:
-    """The hub of the bundle, with the manager's own configuration; it reads its secrets itself."""
+def hub_service(
+    machine: Machine, bundle: Path, state: Path, audit: Path, services_log: ManagerLog
+) -> Service:
+    """The hub of the bundle, with the manager's own configuration; it reads its secrets itself. `audit` is the socket
+    for the audit log.
+    """
     environment = {
         **os.environ,
         CONFIG_VARIABLE: str(machine.path(str(CONFIG_PATH))),
+        AUDIT_VARIABLE: str(audit),
         "PYTHONPATH": str(bundle),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
