@@ -202,7 +202,7 @@ LONGEST = 4096
 
 @click.group()
 def secrets() -> None:
-    """The cluster's secrets: set the authenticator's, replace generated ones, list names."""
+    """Set, replace and list the cluster's secrets."""
 
 
 @secrets.command("set")

@@ -46,7 +46,7 @@ async def test_refusal_is_told_only_to_who_knows_the_password() -> None:
 
 
 def test_our_handlers_come_with_it() -> None:
-    app = SimpleNamespace(db=orm.new_session_factory()())
+    app = SimpleNamespace(db=orm.new_session_factory()(), service_tokens={})
     paths = [handler[0] for handler in authenticator().get_handlers(app)]
     assert r"/api/cloudjhub/drain" in paths
     assert r"/login" in paths
