@@ -4,15 +4,17 @@ So the scenario can fail; and this is what `login.trusted_users` means.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.hub.accounts import emulated
 from tests.hub.emulated import Emulated
 from tests.hub.machine import Machine
 from tests.hub.test_running_hub import spawned
+from tests.scenarios.lab import shoot
 from tests.shared import hostile
 from tests.shared.waiting import PATIENCE
 
@@ -41,12 +43,17 @@ def mallory(hub: Emulated) -> Iterator[Machine]:
 
 
 @pytest.mark.usefixtures("mallory")
-def test_it_takes_a_token_of_the_administrator_and_watches_the_hub(hub: Emulated, page: Page) -> None:
+def test_it_takes_a_token_of_the_administrator_and_watches_the_hub(
+    hub: Emulated, page: Page, screenshots: Path
+) -> None:
     page.goto(f"{hub.public_url}/hub/login?next=/hub/home")
     page.get_by_label("Username").fill("boss")
     page.get_by_label("Password").fill(hub.secrets["hub/admin-password"])
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/hub/home")
+    page.goto(f"{hub.public_url}/hub/admin")
+    expect(page.locator("#shared-origin")).to_contain_text("take over each other's accounts")
+    shoot(page, screenshots / "administrators-are-told.png")
 
     page.goto(f"{hub.public_url}/user/mallory/evil")
     token = page.evaluate("given => hostile.takeToken(...given)", [hub.public_url, "boss"])
