@@ -215,7 +215,10 @@ class OwnKeys:
         """`subprocess.Popen`, with the function's own access key."""
         variables = more.get("env") or {}
         if name := variables.get("AWS_LAMBDA_FUNCTION_NAME"):
-            more["env"] = {**variables, "AWS_ACCESS_KEY_ID": f"function.{name}"}
+            key = f"function.{name}"
+            # As the cloud process derives it: the operator's own secret opens the control API.
+            secret = hmac.new(variables["AWS_SECRET_ACCESS_KEY"].encode(), key.encode(), "sha256").hexdigest()
+            more["env"] = {**variables, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
         return subprocess.Popen(*arguments, **more)
 
 

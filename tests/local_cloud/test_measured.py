@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.local_cloud.cloud_process import ACCOUNT, REGION, CloudProcess, ministack
+from bootstrap.local.cloud.gateway.authentication import function_secret
+from tests.local_cloud.cloud_process import ACCOUNT, REGION, SECRET, CloudProcess, ministack
 from tests.local_cloud.test_event_bus import client
 from tests.shared.waiting import until
 
@@ -105,3 +106,19 @@ def test_a_queue_with_messages_rings(cloud: CloudProcess, services: str) -> None
         lambda: cloudwatch.describe_alarms(AlarmNamePrefix="waits", StateValue="ALARM")["MetricAlarms"],
         "the alarm",
     )
+
+
+def test_a_function_finds_its_own_secret_and_not_the_operators(services: str) -> None:
+    """In its environment, which its own processes inherit."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("g.py", "import os\n\ndef run(event, context):\n    return dict(os.environ)\n")
+    functions = client(services, "lambda")
+    functions.create_function(
+        FunctionName="g", Runtime="python3.11", Role=f"arn:aws:iam::{ACCOUNT}:role/r", Handler="g.run",
+        Code={"ZipFile": packed.getvalue()},
+    )  # fmt: skip
+    found = json.loads(functions.invoke(FunctionName="g")["Payload"].read())
+    assert found["AWS_ACCESS_KEY_ID"] == "function.g"
+    assert found["AWS_SECRET_ACCESS_KEY"] == function_secret(SECRET, "function.g")
+    assert not [name for name, value in found.items() if SECRET in value]

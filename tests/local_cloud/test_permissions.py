@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap.local.cloud.gateway.authentication import function_secret
 from bootstrap.local.cloud.gateway.call_log import Account, Permission, permissions_of
 from tests.local_cloud.cloud_process import SECRET, CloudProcess
 
@@ -130,7 +131,7 @@ def test_a_call_that_is_not_known_is_told_apart_from_one_that_asks_nothing() -> 
 
 def test_it_is_kept_what_roles_ask_once_and_not_what_the_operator_does(cloud: CloudProcess) -> None:
     """The operator has a policy too, but does not belong to the cluster."""
-    function = cloud.bare_client("ec2", "function.worker", SECRET)
+    function = cloud.bare_client("ec2", "function.worker", function_secret(SECRET, "function.worker"))
     for _ in range(2):
         cloud.bare_client("ec2").describe_instances()
         function.describe_instances()

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 from botocore.auth import SIGV4_TIMESTAMP, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -11,9 +12,10 @@ from botocore.exceptions import ClientError
 from werkzeug import Request
 
 from bootstrap.local.cloud.errors import AwsError
-from bootstrap.local.cloud.gateway.authentication import Identity, verify
+from bootstrap.local.cloud.gateway.authentication import Identity, function_secret, verify
 from bootstrap.local.cloud.wire import read_authorization
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, SECRET, CloudProcess
+from tests.shared.waiting import PATIENCE
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 BODY = b"Action=GetCallerIdentity&Version=2011-06-15"
@@ -128,9 +130,22 @@ def test_the_operator_and_the_functions_are_known(cloud: CloudProcess) -> None:
     """A function is the session of its role, which has its name."""
     assert cloud.bare_client("sts").get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/{KEY}"
     arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/worker"
-    assert cloud.bare_client("sts", "function.worker", SECRET).get_caller_identity()["Arn"] == arn
+    own = function_secret(SECRET, "function.worker")
+    assert cloud.bare_client("sts", "function.worker", own).get_caller_identity()["Arn"] == arn
     with pytest.raises(ClientError, match="InvalidClientTokenId"):
-        cloud.bare_client("sts", "function.nothing", SECRET).get_caller_identity()
+        cloud.bare_client("sts", "function.nothing", own).get_caller_identity()
+
+
+def test_a_functions_secret_opens_nothing_else(cloud: CloudProcess) -> None:
+    """Neither the control API, nor the operator's key; and the operator's secret is not a function's."""
+    own = function_secret(SECRET, "function.worker")
+    headers = {"Authorization": f"Bearer {own}"}
+    assert (
+        requests.get(f"{cloud.endpoint}/_cloud/state", headers=headers, timeout=PATIENCE).status_code == 403
+    )
+    for key, secret in ((KEY, own), ("function.worker", SECRET)):
+        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+            cloud.bare_client("sts", key, secret).get_caller_identity()
 
 
 def test_an_assumed_role_is_its_session(cloud: CloudProcess) -> None:

@@ -232,7 +232,8 @@ class Identities:
         if role is None:
             return None
         arn = f"arn:aws:sts::{self._emulator.account}:assumed-role/{name}/{name}"
-        return Identity(f"{name}/{name}", f"{role.id}:{name}", arn, key, self._operator_secret)
+        secret = function_secret(self._operator_secret, key)
+        return Identity(f"{name}/{name}", f"{role.id}:{name}", arn, key, secret)
 
     def _role(self, name: str) -> Any:
         iam = self._emulator.backend("iam")
@@ -247,6 +248,11 @@ class Identities:
                 if held.access_key_id == key and held.status == "Active":
                     return Identity(user.name, user.id, user.arn, key, held.secret_access_key)
         return None
+
+
+def function_secret(operator_secret: str, key: str) -> str:
+    """The secret of a function's access key: worthless at the control API, and for every other key."""
+    return hmac.new(operator_secret.encode(), key.encode(), "sha256").hexdigest()
 
 
 def _user(name: str, key: str, account: str, secret: str) -> Identity:
