@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -166,6 +167,8 @@ def test_another_user_of_this_machine_can_do_nothing(bases: tuple[str, str], tmp
         got = json.loads(answer.read())
     os.waitpid(child, 0)
     assert set(got.pop("files").values()) == {"PermissionError"}
+    assert got.pop("processes") == [], "no command line and no readable environment has the secret"
+    assert any(SECRET.encode() in text for text in process_texts("environ")), "its owner finds it there"
     assert len(got) == len(EVERY)
     assert set(got.values()) <= set(REFUSED), got
 
@@ -184,4 +187,14 @@ def what_a_stranger_gets(bases: tuple[str, str], state_dir: Path) -> dict[str, o
             files[name] = "read"
         except OSError as error:
             files[name] = type(error).__name__
-    return found | {"files": files}
+    seen = [
+        name for name in ("cmdline", "environ") if any(SECRET.encode() in one for one in process_texts(name))
+    ]
+    return found | {"files": files, "processes": seen}
+
+
+def process_texts(name: str) -> Iterator[bytes]:
+    """What the lists of processes show of every process."""
+    for path in Path("/proc").glob(f"[0-9]*/{name}"):
+        with suppress(OSError):
+            yield path.read_bytes()
