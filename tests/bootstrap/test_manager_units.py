@@ -73,6 +73,27 @@ def test_services_are_hardened_and_kept_running(name: str) -> None:
     assert parsed(units.units(EVERYTHING)[name])["Unit"]["StartLimitIntervalSec"] == "0"
 
 
+ALL = {**units.units(EVERYTHING), units.SETUP: units.unit(units.SETUP, EVERYTHING)}
+LEAST_EXPOSED = 40  # 4.0 of 10, as systemd-analyze counts
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+@pytest.mark.parametrize("name", [name for name in ALL if name.endswith(".service")])
+def test_every_service_is_exposed_little(name: str, tmp_path: Path) -> None:
+    """Those of root that run once too: their exposure, as systemd counts it, is below 4."""
+    (tmp_path / name).write_text(ALL[name])
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={LEAST_EXPOSED}"]
+    run = subprocess.run([*command, str(tmp_path / name)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-200:]
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name.endswith(".service") and name != units.SETUP])
+def test_no_service_takes_all_memory_or_processes(name: str) -> None:
+    service = parsed(ALL[name])["Service"]
+    assert service["MemoryMax"]
+    assert int(service["TasksMax"]) <= 256
+
+
 def test_the_hub_takes_no_server_with_it() -> None:
     for name in (units.PROXY, units.NGINX):
         text = units.units(EVERYTHING)[name]
