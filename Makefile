@@ -17,7 +17,7 @@ LONGER := CLOUDJHUB_DAYS=60 CLOUDJHUB_STEPS=10000 CLOUDJHUB_SEEDS=150 RACES=3000
 SHORTENED := $(addprefix tests/,simulation/test_days.py simulation/test_machine.py simulation/test_kills.py \
 	store/test_races.py store/test_bad_records.py scenarios/test_restarts.py)
 
-.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test audit lock package policies clean
+.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak hostile storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test audit lock package policies clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z][a-z-]*):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -91,6 +91,9 @@ bench-full: bench peers traces storm  ## all measurements; hours, on an otherwis
 
 traces: setup  ## a simulated term under our rule and the peers'; writes docs/traces.md. ARGS="--seed 2 --students 50"
 	$(RUN) -m benchmarks.traces $(ARGS)
+
+hostile: setup setup-test  ## a hub attacked by 10,000 hostile requests: its memory, event loop and health. ARGS=--report writes docs/security.md
+	$(RUN) -m benchmarks.hostile $(ARGS)
 
 storm: setup setup-test  ## classes that log in at once, through the real hub; writes docs/storm.md. ARGS="--users 500" for one
 	STORM=1 $(RUN) -m pytest -q tests/benchmarks/storm

@@ -18,6 +18,7 @@ TIERS = ("unit", "contract", "emulator", "cloud", "browser", "root", "deep")
 # needs more than its file, or the browser, says so itself.
 OF = {
     "benchmarks": "unit",
+    "benchmarks/hostile": "emulator",
     "benchmarks/peers/test_aws.py": "emulator",
     "benchmarks/peers/test_cloudjhub.py": "emulator",
     "benchmarks/peers/test_measuring.py": "emulator",

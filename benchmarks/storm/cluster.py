@@ -37,14 +37,9 @@ MEGABYTE = 1024 * 1024
 class StormHub(Emulated):
     """Hub and proxy in the storm's account."""
 
-    @property
-    def proxy_url(self) -> str:
-        """The public URL of the proxy."""
-        return self._proxy_url
-
     def settle(self, storm: Storm, given: Mapping[str, str]) -> None:
         """The hub's settings: an operator's defaults."""
-        self._proxy_url = storm.proxy
+        self.proxy_at = storm.proxy
         state = self.directory / "state"
         state.mkdir(exist_ok=True)
         users = self.directory / "users"

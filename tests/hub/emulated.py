@@ -40,6 +40,8 @@ class Emulated:
     process: subprocess.Popen[bytes] | None = None
     network: str = NETWORK
     """The first half of its addresses: tests that run at the same time need different ones."""
+    proxy_at: str = ""
+    """The URL of the proxy where something else answers at the public one."""
 
     @property
     def hub_address(self) -> str:
@@ -133,7 +135,7 @@ class Emulated:
     @property
     def proxy_url(self) -> str:
         """Where the proxy listens; the public URL unless something stands before it."""
-        return self.public_url
+        return self.proxy_at or self.public_url
 
     @contextmanager
     def proxy(self, *options: str) -> Iterator[None]:
