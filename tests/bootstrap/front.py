@@ -104,6 +104,7 @@ def nginx(
     ports = port or free_port(host), free_port(host), free_port(host)
     told = config(**{"public_url": f"https://{host}:{ports[0]}", **settings})
     text = adapted(nginx_conf(told), directory)
+    assert all(before in text for before in changes or {})
     for before, now in (
         *(changes or {}).items(),
         ("127.0.0.1:8000", backend),
