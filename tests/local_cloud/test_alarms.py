@@ -1,8 +1,16 @@
 """Alarm states, by the tables of CloudWatch's documentation on missing data."""
 
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
+from bootstrap.local.cloud.cloudwatch.alarm_watch import SLOWER, AlarmWatch
 from bootstrap.local.cloud.cloudwatch.alarms import AlarmState, Condition, MissingData, evaluate, reason
+from bootstrap.local.cloud.faults import Faults
 
 OK, ALARM, INSUFFICIENT = AlarmState.OK, AlarmState.ALARM, AlarmState.INSUFFICIENT_DATA
 RETAIN = None
@@ -121,3 +129,35 @@ def test_reasons_are_worded_as_cloudwatch_words_them() -> None:
     assert "3 missing datapoints were treated as [NonBreaching]" in reason(
         condition(3, 3, MissingData.NOT_BREACHING), [None] * 5, ALARM, OK
     )
+
+
+class Turns(threading.Event):
+    """Ends after so many turns, each of which begins at once."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.left = count
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@dataclass
+class Noted(AlarmWatch):
+    """Notes each evaluation, and whether it has the alarms on whole minutes."""
+
+    evaluated: list[bool] = field(default_factory=list)
+
+    def evaluate_all(self, *, with_standard: bool) -> None:
+        self.evaluated.append(with_standard)
+
+
+@pytest.mark.parametrize(("off", "expected"), [(False, [*[False] * (SLOWER - 1), True]), (True, [])])
+def test_all_are_evaluated_each_turn_unless_alarms_are_off(off: bool, expected: list[bool]) -> None:
+    faults, nothing = Faults(), cast(Any, None)
+    faults.switch("alarms-off", on=off)
+    emulator = cast(Any, SimpleNamespace(lock=threading.Lock()))
+    watch = Noted(emulator, nothing, nothing, faults, nothing, timedelta(0))
+    watch.run(Turns(SLOWER))
+    assert watch.evaluated == expected

@@ -30,10 +30,17 @@ class Bus:
 
 @contextmanager
 def delivering(bus: Bus, faults: Faults) -> Iterator[Events]:
-    events, ended = Events(bus.deliver, faults), threading.Event()
+    events = Events(bus.deliver, faults)
+    with delivered(events):
+        yield events
+
+
+@contextmanager
+def delivered(events: Events) -> Iterator[None]:
+    ended = threading.Event()
     thread = threading.Thread(target=events.run, args=(ended,))
     thread.start()
-    yield events
+    yield
     ended.set()
     thread.join()
 
@@ -89,10 +96,10 @@ def test_doubled_events() -> None:
 def test_late_events_keep_their_own_time() -> None:
     bus, faults = Bus(), Faults()
     faults.switch("late-events", on=True, delay=timedelta(seconds=0.5))
-    with delivering(bus, faults) as events:
-        began = time.monotonic()
-        put(events, "running")
-        assert events.pending()[0].at == 0.0
+    events, began = Events(bus.deliver, faults), time.monotonic()
+    put(events, "running")
+    assert events.pending()[0].at == 0.0
+    with delivered(events):
         until(taken(bus, 1), "the event")
     assert time.monotonic() - began >= 0.5
 
