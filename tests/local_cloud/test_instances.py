@@ -69,13 +69,35 @@ def test_a_stopping_instance_cannot_be_started(cloud: CloudProcess) -> None:
     ec2.terminate_instances(InstanceIds=[instance_id])
 
 
+@pytest.mark.parametrize(
+    ("fault", "call", "held", "then"),
+    [
+        ("slow-boot", "start_instances", "pending", "running"),
+        ("slow-stop", "stop_instances", "stopping", "stopped"),
+    ],
+)
+def test_a_slow_instance_is_held_until_the_fault_is_off(
+    cloud: CloudProcess, fault: str, call: str, held: str, then: str
+) -> None:
+    instance_id = cloud.running()["instance_id"]
+    if fault == "slow-boot":
+        cloud.client("ec2").stop_instances(InstanceIds=[instance_id])
+        cloud.await_state(instance_id, "stopped")
+    cloud.fault(fault, True, seconds=PATIENCE)
+    getattr(cloud.client("ec2"), call)(InstanceIds=[instance_id])
+    assert cloud.instance(instance_id)["state"] == held
+    cloud.fault(fault, False)
+    cloud.await_state(instance_id, then)
+    cloud.client("ec2").terminate_instances(InstanceIds=[instance_id])
+
+
 def test_an_instance_that_never_ran_cannot_be_stopped(cloud: CloudProcess) -> None:
-    cloud.fault("slow-boot", True, seconds=60)
+    cloud.fault("slow-boot", True, seconds=PATIENCE)
     instance_id = cloud.run()["InstanceId"]
-    cloud.fault("slow-boot", False)
     with pytest.raises(ClientError, match="has never reached the 'running' state") as refused:
         cloud.client("ec2").stop_instances(InstanceIds=[instance_id])
     assert refused.value.response["Error"]["Code"] == "IncorrectInstanceState"
+    cloud.fault("slow-boot", False)
     cloud.client("ec2").terminate_instances(InstanceIds=[instance_id])
     cloud.await_state(instance_id, "terminated")
 

@@ -85,10 +85,10 @@ def test_a_device_holds_one_disk(cloud: CloudProcess, running: str) -> None:
 
 
 def test_nothing_is_attached_to_an_instance_on_its_way(cloud: CloudProcess) -> None:
-    cloud.fault("slow-boot", True, seconds=60)
+    cloud.fault("slow-boot", True, seconds=PATIENCE)
     instance_id = cloud.run()["InstanceId"]
-    cloud.fault("slow-boot", False)
     assert refusal(cloud, new_volume(cloud), instance_id) == "IncorrectState"
+    cloud.fault("slow-boot", False)
     cloud.client("ec2").terminate_instances(InstanceIds=[instance_id])
 
 

@@ -119,15 +119,16 @@ class LocalCloud:
         )
 
     @contextmanager
-    def faults(self, *names: str) -> Iterator[None]:
+    def faults(self, *names: str, seconds: float | None = None) -> Iterator[None]:
         """These faults on, and off again whatever happens: other scenarios run in the same cloud.
 
         By the control API, as the command does it: a Python that starts for each switch takes the cores from what it
-        is switched for.
+        is switched for. `slow-boot` and `slow-stop` hold machines for `seconds`, but no longer than they are on.
         """
+        how = {} if seconds is None else {"seconds": seconds}
         try:
             for name in names:
-                control(self.told, "faults", {"name": name, "on": True})
+                control(self.told, "faults", {"name": name, "on": True, **how})
             yield
         finally:
             for name in names:

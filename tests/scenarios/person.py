@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -71,8 +72,12 @@ class Person:
         self.request_start(server, options)
         return self.await_ready(server)
 
-    def await_ready(self, server: str = "") -> list[dict[str, Any]]:
-        """Follow the progress to its end; SpawnFailed with the hub's message if it fails."""
+    def await_ready(
+        self, server: str = "", *, at: str = "", then: Callable[[], object] = lambda: None
+    ) -> list[dict[str, Any]]:
+        """Follow the progress to its end; SpawnFailed with the hub's message if it fails. A message with the words `at`
+        is followed by a call of `then`.
+        """
         events = []
         with requests.get(
             f"{self.url}/hub/api/{self._server_path(server)}/progress",
@@ -86,6 +91,8 @@ class Person:
                 if line.startswith(b"data:"):
                     event = json.loads(line[5:])
                     events.append(event)
+                    if at and at in event.get("message", ""):
+                        then()
                     if event.get("failed"):
                         raise SpawnFailed(event["message"])
                     if event.get("ready"):

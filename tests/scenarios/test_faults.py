@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,11 +78,12 @@ def test_a_throttled_login_goes_on_when_aws_lets_it(cloud: LocalCloud, patient: 
 def test_a_login_waits_for_a_slow_machine_and_tells_where_it_is(cloud: LocalCloud, patient: Patient) -> None:
     """Every step is told once, and the bar stands still where nothing happens."""
     person = cloud.person("quentin")
-    with cloud.faults("slow-boot"):
+    with ExitStack() as boot:
+        boot.enter_context(cloud.faults("slow-boot", seconds=PATIENCE))
         person.request_start()
         [pending] = cloud.await_true("its machine", lambda: cloud.instances("quentin"))
         assert pending["State"]["Name"] == "pending"
-    events = person.await_ready()
+        events = person.await_ready(at="is booting", then=boot.close)
     messages = [event["message"] for event in events]
     steps = [
         "Requesting a new machine",

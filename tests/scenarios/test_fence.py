@@ -1,12 +1,14 @@
 """A stop never races a returning user, and is carried out once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.scenarios.cloud import LocalCloud
 from tests.scenarios.events import alarm_event, sweep_event
+from tests.shared.waiting import PATIENCE
 
 pytestmark = pytest.mark.cloud
 
@@ -16,10 +18,12 @@ def test_a_login_during_a_stop_waits_and_succeeds(cloud: LocalCloud) -> None:
     niaj.start()
     niaj.write("kept.txt", "still here")
     instance = cloud.worker("niaj")["instance"]
-    with cloud.faults("slow-stop"):
+    with ExitStack() as stop:
+        stop.enter_context(cloud.faults("slow-stop", seconds=PATIENCE))
         niaj.stop()
         cloud.await_state("niaj", "stopping")
-        events = niaj.start()
+        niaj.request_start()
+        events = niaj.await_ready(at="being stopped", then=stop.close)
     assert any("being stopped" in event["message"] for event in events), "the page says what it waits for"
     assert niaj.read("kept.txt") == "still here"
     assert cloud.worker("niaj")["instance"] == instance

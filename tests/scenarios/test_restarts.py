@@ -122,7 +122,7 @@ def test_the_progress_page_of_a_killed_hub_does_not_stand_still(
 ) -> None:
     """It leads on by itself: to the server, or to where it can be started again; even if the kill took its scripts."""
     user = f"struck-{scripts}"
-    with cloud.faults("slow-boot"):
+    with cloud.faults("slow-boot", seconds=PATIENCE):
         log_in(page, cloud, user)
         if scripts == "lost":
             page.route("**/js/jhapi.js*", lambda route: route.fulfill(status=503))

@@ -34,6 +34,8 @@ ROOT_SIZE = 8
 
 WAIT_FOR_PROCESSES = 0.05
 LONGEST_WAIT = 1.0
+HELD = {State.PENDING: "slow-boot", State.STOPPING: "slow-stop"}
+"""By state: the fault that keeps instances in it for longer, until it is switched off."""
 ENDED = {
     name: Reason(code, f"{code}: {message}")
     for name, code, message in (
@@ -64,7 +66,7 @@ class Lifecycle:
         if root not in dict(instance.get_block_device_mapping):
             instance.add_block_device(root_size, root, None, False, True, None, volume_type="gp3")
         machine = self.machines.add(instance)
-        self._begin(machine, self.boot_time + self.faults.delay("slow-boot"))
+        self._begin(machine, self.boot_time)
         return machine
 
     def start(self, machine: Machine) -> None:
@@ -72,13 +74,13 @@ class Lifecycle:
         for interface in machine.instance.nics.values():
             interface.start()
         self.machines.enter(machine, State.PENDING, NONE)
-        self._begin(machine, self.boot_time + self.faults.delay("slow-boot"))
+        self._begin(machine, self.boot_time)
 
     def stop(self, machine: Machine, reason: Reason = BY_USER, *, force: bool = False) -> None:
         """The instance is stopping, and its processes end."""
         self.machines.enter(machine, State.STOPPING, reason)
         self.hypervisor.halt(machine.instance_id, force=force)
-        self._begin(machine, self.stop_time + self.faults.delay("slow-stop"))
+        self._begin(machine, self.stop_time)
 
     def terminate(self, machine: Machine, reason: Reason = BY_USER) -> None:
         """The instance is shutting down, and its processes end."""
@@ -118,8 +120,9 @@ class Lifecycle:
                 self.machines.forget([machine.instance_id])
             if machine.due_at is None:
                 continue
-            if machine.due_at > now:
-                wait = min(wait, machine.due_at - now)
+            due_at = machine.due_at + self.faults.delay(HELD.get(machine.state, "")).total_seconds()
+            if due_at > now:
+                wait = min(wait, due_at - now)
             elif machine.state is not State.PENDING and not self.hypervisor.is_halted(machine.instance_id):
                 wait = min(wait, WAIT_FOR_PROCESSES)
             else:
