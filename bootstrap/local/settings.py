@@ -1,5 +1,6 @@
 """What a local cloud is run with: where its files lie, which addresses it takes, how fast its minutes pass."""
 
+import errno
 import json
 import socket
 from dataclasses import dataclass
@@ -148,6 +149,25 @@ def is_free(address: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def hold_ipv6(port: int) -> socket.socket | None:
+    """A socket that keeps the port on ::1 from other programs until it is closed; None where there is no IPv6.
+
+    Browsers ask there, too, for names below localhost. They are refused, and go on to 127.0.0.1. Raises PortInUse.
+    """
+    try:
+        held = socket.socket(socket.AF_INET6)
+    except OSError:
+        return None
+    try:
+        held.bind(("::1", port))
+    except OSError as error:
+        held.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"port {port} on ::1 is in use: choose another with --port") from error
+        return None
+    return held
 
 
 def listening(network: int) -> tuple[tuple[str, int], ...]:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import socket
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from bootstrap.cluster.templates.network import WORKER_PORT, subnet_ranges
 from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
 from bootstrap.local import cluster, environment, processes
 from bootstrap.local.cloud.hypervisor.manager import HELD
-from bootstrap.local.settings import LocalSettings, is_free, listening, save_addresses
+from bootstrap.local.settings import LocalSettings, hold_ipv6, is_free, listening, save_addresses
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import policies
 from lifecycle_app.contract import CLUSTER_SCOPE
@@ -42,11 +43,13 @@ class Supervisor:
     console: Console
     _parts: dict[str, processes.Part] = field(init=False, default_factory=dict)
     _sweeps: bool = field(init=False, default=True)
+    _held: socket.socket | None = field(init=False, default=None)
 
     def up(self) -> None:
         """Bring everything up, or raise and leave nothing running."""
         claim(self.settings)
         try:
+            self._held = hold_ipv6(self.settings.port)
             self._start()
         except BaseException:
             self.down()
@@ -116,6 +119,8 @@ class Supervisor:
                 self._report(f"stopping {name}")
                 part.end(grace=grace)
         processes.end_leftovers(self.settings.state_dir)
+        if self._held is not None:
+            self._held.close()
         running_file(self.settings.state_dir).unlink(missing_ok=True)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import PortInUse
-from bootstrap.local.settings import LocalSettings, is_free
+from bootstrap.local.settings import LocalSettings, hold_ipv6, is_free
 from bootstrap.local.supervisor import check_ports_free
 
 # Out of the range that local clouds take by themselves.
@@ -43,3 +43,21 @@ def test_who_listens_on_every_address_is_found_on_each(family: socket.AddressFam
         taken.bind((everywhere, 0))
         taken.listen()
         assert not is_free(f"127.{NETWORK}.16.1", taken.getsockname()[1])
+
+
+def test_no_other_program_answers_in_the_hubs_place_on_ipv6() -> None:
+    """Browsers ask ::1 too for a name below localhost. There they are refused at once, and go on to 127.0.0.1."""
+    held = hold_ipv6(HUB_PORT)
+    if held is None:
+        pytest.skip("this machine has no IPv6")
+    with held, socket.socket(socket.AF_INET6) as other, socket.socket(socket.AF_INET6) as browser:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("::1", HUB_PORT))
+        with pytest.raises(ConnectionRefusedError):
+            browser.connect(("::1", HUB_PORT))
+        with pytest.raises(PortInUse, match=f"port {HUB_PORT} on ::1 is in use: choose another with --port"):
+            hold_ipv6(HUB_PORT)
+    again = hold_ipv6(HUB_PORT)
+    assert again is not None
+    again.close()
