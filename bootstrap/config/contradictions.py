@@ -27,6 +27,11 @@ def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Ite
         yield from _network(settings)
     else:
         yield from _existing_network(settings.network, given)
+    if settings.network.allowed_networks and settings.manager.https is Https.NONE:
+        yield (
+            ("network", "allowed_networks"),
+            f"is held by nginx, which `https: {Https.NONE}` does without: remove it",
+        )
     yield from _workers(settings.workers, given)
     yield from _manager(settings.manager)
     yield from _certificate(settings.manager)

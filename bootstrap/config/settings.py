@@ -37,11 +37,13 @@ from bootstrap.config.values import (
     Package,
     Region,
     Schedule,
+    SourceRange,
     Subnet,
     TagValue,
     Vpc,
     Whole,
     Zone,
+    at_most,
     free,
     one_of,
     reboots,
@@ -96,6 +98,10 @@ class Network:
     """its public subnet for the manager"""
     worker_subnets: Annotated[tuple[Subnet, ...], *Listed, _example("[subnet-0123456789abcdef1]")] = ()
     """its subnets for workers, with a way out"""
+    allowed_networks: Annotated[
+        tuple[SourceRange, ...], *Listed, at_most(50), _example("[192.0.2.0/24, 198.51.100.7/32]")
+    ] = ()
+    """public addresses that browsers may come from; without this line all"""
 
     @property
     def is_ours(self) -> bool:

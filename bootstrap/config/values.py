@@ -197,6 +197,17 @@ def _distinct(found: tuple[Any, ...]) -> tuple[Any, ...]:
     return found
 
 
+def at_most(limit: int) -> AfterValidator:
+    """A list of no more than so many entries."""
+
+    def check(found: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(found) > limit:
+            raise ValueError(f"has {len(found)} entries: {limit} is the most")
+        return found
+
+    return AfterValidator(check)
+
+
 def _path(value: Any, info: ValidationInfo) -> Any:
     """A path as it is in a file of the directory in the validation's context; `~` is the operator's home."""
     if not info.context or not isinstance(value, str | Path):
@@ -225,6 +236,19 @@ def _address_range(text: str) -> IPv4Network:
     return network
 
 
+def _source_range(text: str) -> IPv4Network:
+    """A range of addresses that requests come from."""
+    try:
+        given = IPv4Interface(text)
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is not an IPv4 range: set it to one like 192.0.2.0/24") from None
+    if given.ip != given.network.network_address:
+        raise ValueError(f"{given} is an address within a range: set it to {given.network}, or {given.ip}/32")
+    if not given.network.prefixlen:
+        raise ValueError(f"{given} is every address, as without this line: remove it")
+    return given.network
+
+
 def _address(text: str) -> str:
     try:
         return str(IPv4Address(text))
@@ -250,6 +274,7 @@ Flag = Annotated[bool, _read(_flag)]
 Duration = Annotated[timedelta, _read(duration)]
 File = Annotated[Path, BeforeValidator(_path)]
 AddressRange = Annotated[IPv4Network, _read(_address_range)]
+SourceRange = Annotated[IPv4Network, _read(_source_range)]
 Address = Annotated[str, _read(_address)]
 TagValue = Annotated[str, _read(_tag_value)]
 Listed = (BeforeValidator(_listed), AfterValidator(_distinct))

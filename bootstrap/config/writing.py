@@ -38,7 +38,7 @@ HEADING = """\
 _PLAIN = re.compile(r"[A-Za-z0-9/._][\w/.@+ ()=<>~-]*\Z", re.ASCII)
 _RESOLVER = yaml.resolver.Resolver()
 _TEXT_TAG = "tag:yaml.org,2002:str"
-_EXISTING = ("name", "vpc", "manager_subnet", "worker_subnets")
+_EXISTING = ("name", "vpc", "manager_subnet", "worker_subnets", "allowed_networks")
 _SECTIONS = {
     "network": Network, "workers": Workers, "manager": Manager, "login": Login, "policy": IdlePolicy, "timing": Timing,
 }  # fmt: skip

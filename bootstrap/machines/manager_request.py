@@ -69,6 +69,7 @@ def manager_config(
         subdomains=manager.has_subdomains,
         acme_dns=asdict(challenge) if challenge else None,
         reboot_window=manager.reboot_window,
+        allowed_networks=[str(one) for one in ours.allowed_networks],
         nat_range=str(ours.cidr) if ours.is_ours and ours.egress is Egress.MANAGER else "",
         workers={
             **hub_settings("workers", settings.workers),

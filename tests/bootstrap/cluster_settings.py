@@ -41,6 +41,9 @@ def lists(element: st.SearchStrategy[str], least: int = 0) -> st.SearchStrategy[
     return st.lists(element, min_size=least, max_size=3, unique=True).map(tuple)
 
 
+sources = st.lists(
+    st.integers(0, 2**24 - 1).map(lambda n: IPv4Network((n << 8, 24))), max_size=50, unique=True
+).map(tuple)
 own_networks = st.builds(
     Network,
     name=names,
@@ -49,6 +52,7 @@ own_networks = st.builds(
         [(), ("us-east-1a", "us-east-1b"), ("us-east-1c", "us-east-1-bos-1a", "us-east-1f")]
     ),
     egress=st.sampled_from(Egress),
+    allowed_networks=sources,
 )
 existing_networks = st.builds(
     Network, name=names, vpc=ids("vpc"), manager_subnet=ids("subnet"), worker_subnets=lists(ids("subnet"), 1)
@@ -142,7 +146,9 @@ policies = st.fixed_dictionaries(
 
 
 def trusting(cluster: ClusterSettings) -> ClusterSettings:
-    """Users who share an origin have to trust each other."""
+    """Users who share an origin have to trust each other. Without nginx, no network is kept out."""
+    if cluster.manager.https is Https.NONE:
+        cluster = replace(cluster, network=replace(cluster.network, allowed_networks=()))
     if cluster.manager.has_subdomains:
         return cluster
     return replace(cluster, login=replace(cluster.login, trusted_users=True))

@@ -172,6 +172,23 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
             "network.zones: an existing VPC has its own",
         ),
         ("network: {vpc: my-vpc}", "a VPC's id"),
+        ("network: {allowed_networks: [192.0.2.0/24, 10.0.0.0/8, 198.51.100.7]}", None),
+        (
+            "network: {allowed_networks: [campus]}",
+            "campus.* is not an IPv4 range: set it to one like 192.0.2.0.24",
+        ),
+        ("network: {allowed_networks: ['2001:db8::/32']}", "is not an IPv4 range: set it to one like"),
+        ("network: {allowed_networks: [192.0.2.9/24]}", "set it to 192.0.2.0/24, or 192.0.2.9/32"),
+        ("network: {allowed_networks: [0.0.0.0/0]}", "every address, as without this line: remove it"),
+        ("network: {allowed_networks: [192.0.2.0/24, 192.0.2.0/24]}", "twice"),
+        (
+            f"network: {{allowed_networks: [{', '.join(f'10.0.{n}.0/24' for n in range(51))}]}}",
+            "50 is the most",
+        ),
+        (
+            "network: {allowed_networks: 192.0.2.0/24}\nmanager: {domain: localhost, https: none}",
+            "network.allowed_networks: is held by nginx, which `https: none` does without: remove it",
+        ),
         ("workers: {types: []}", "must name a type"),
         ("workers: {types: [t3.medium, t4g.medium]}", "t3.medium is x86_64 and t4g.medium is arm64"),
         ("workers: {types: [medium]}", "like t3.medium"),

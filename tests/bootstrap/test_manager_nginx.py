@@ -81,6 +81,7 @@ def test_nginx_takes_every_configuration_without_a_warning(manager: Manager, pre
         config(),
         config(public_url="https://203.0.113.7:8443"),
         config(https=Https.OWN, subdomains=True),
+        config(allowed_networks=[f"198.51.{n}.0/24" for n in range(50)]),
         config(https=Https.LETS_ENCRYPT, email='a"#b@hub.example'),
         config(https=Https.OWN, subdomains=True, public_url=f"https://{'.'.join(['a' * 62] * 4)}"),
     ],
@@ -139,6 +140,73 @@ def with_domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     with upstream(HOST) as backend, nginx(directory, HOST, backend, port, **told) as front:
         until(lambda: sent(front, b"GET / HTTP/1.1\r\nHost: hub.example\r\nConnection: close\r\n\r\n"))
         yield front
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """Only OTHER, and the network of addresses beside it, may come."""
+    directory = tmp_path_factory.mktemp("closed")
+    told: dict[str, Any] = {
+        "https": Https.LETS_ENCRYPT,
+        "allowed_networks": ["127.178.0.8/29", f"{OTHER}/32"],
+    }
+    with upstream(HOST) as backend, nginx(directory, HOST, backend, **told) as front:
+        wait_for(front, directory)
+        yield front
+
+
+def status_from(front: Front, source: str, method: str, path: str) -> tuple[int, str]:
+    """Status and body of the answer to a client with this address."""
+    context = ssl.create_default_context(cafile=front.trust)
+    made = http.client.HTTPSConnection(
+        front.host, front.https, timeout=PATIENCE, context=context, source_address=(source, 0)
+    )
+    with closing(made) as connection:
+        connection.request(method, path, b"{}" if method == "POST" else None)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+@pytest.mark.parametrize("source", [OTHER, "127.178.0.8", "127.178.0.15"])
+def test_the_allowed_networks_come_in(source: str, closed: Front) -> None:
+    for method, path in (("GET", "/hub/login"), ("POST", "/hub/login"), ("GET", "/user/ada/lab")):
+        assert status_from(closed, source, method, path)[0] == 200
+
+
+@pytest.mark.parametrize("source", ["127.178.0.7", "127.178.0.16", "127.0.0.1"])
+def test_other_networks_get_a_page_that_says_so(source: str, closed: Front) -> None:
+    for path in (
+        "/", "/hub/login", "/hub/static/css/style.min.css", "/user/ada/lab", "/user/ada/api/kernels/1/channels",
+        "/hub/api/users/ada", "/hub/api/users/", "/hub/api//users", "/hub/api/%75sers", "/hub/api/info",
+        "/hub/api/cloudjhub/drain", "/hub/api?x=/hub/api/users", "/x?/hub/api/users", "/elsewhere.html",
+    ):  # fmt: skip
+        status, body = status_from(closed, source, "GET", path)
+        assert (path, status) == (path, 403)
+        assert "Not from this network" in body
+    for path in ("/hub/login", "/hub/api/users", "/hub/api/cloudjhub/drain/x", "/user/ada/api/contents"):
+        assert status_from(closed, source, "POST", path)[0] in (403, 405)
+
+
+def test_the_functions_reach_the_hub_from_any_network(closed: Front) -> None:
+    """What `lifecycle_app.adapters.hub` requests, and what `up` waits for; they have no address of their own."""
+    for method, path in (
+        ("GET", "/hub/api/"),
+        ("GET", "/hub/api/users?state=active&offset=0&limit=200"),
+        ("POST", "/hub/api/cloudjhub/drain"),
+    ):
+        assert status_from(closed, "127.0.0.1", method, path)[0] == 200
+
+
+def test_lets_encrypt_validates_from_any_network(closed: Front) -> None:
+    webroot = Path(closed.trust).parent / "acme/.well-known/acme-challenge"
+    webroot.mkdir(parents=True)
+    (webroot / "token").write_text("proof")
+    found = requests.get(
+        f"http://{HOST}:{closed.http}/.well-known/acme-challenge/token",
+        timeout=PATIENCE,
+        allow_redirects=False,
+    )
+    assert (found.status_code, found.text) == (200, "proof")
 
 
 def get(front: Front, path: str, **options: Any) -> requests.Response:

@@ -1,7 +1,7 @@
 """The manager's configuration, /etc/cloudjhub/manager.json, and the paths on the manager. No secret is in it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class ManagerConfig:
     subdomains: bool = False
     acme_dns: Mapping[str, str] | None = None
     """`zone_id` and `record` of the TXT record by which Let's Encrypt validates the domain; None: by port 80."""
+    allowed_networks: Sequence[str] = field(default_factory=list)
+    """Where browsers may come from, as CIDR; none: from anywhere."""
     nat_range: str = ""
     """The network whose connections the manager forwards to the internet, as CIDR; empty for none."""
     reboot_window: str = OFF

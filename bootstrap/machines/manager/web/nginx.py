@@ -35,8 +35,11 @@ def nginx_conf(config: ManagerConfig) -> str:
     if parts.scheme != "https" or not re.fullmatch(r"[a-z0-9.-]+", host):
         raise ValueError(f"{config.public_url} is not https with the name or IPv4 address of a host")
     scope = "; includeSubDomains" if config.subdomains else ""
+    allowed = config.allowed_networks
     values = {
+        "allowed": " ".join(f"{network} 0;" for network in allowed),
         "certificate": CERTIFICATE,
+        "closed": int(bool(allowed)),
         "compressed": COMPRESSED,
         "errors": ERRORS_ADDRESS,
         "hosts": f"{host} *.{host}" if config.subdomains else host,
@@ -74,6 +77,13 @@ def pages() -> Mapping[str, str]:
                 "busy.html",
                 "Too many requests",
                 "More requests come from your network than the hub takes. Wait a few seconds and try again.",
+                None,
+            ),
+            (
+                "elsewhere.html",
+                "Not from this network",
+                "The hub can only be used from its institution's networks. Connect to one of them, by VPN for example,"
+                " and try again.",
                 None,
             ),
             (
