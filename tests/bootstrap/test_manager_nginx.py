@@ -364,6 +364,12 @@ def test_subdomains_are_served(host: str, passes: bool, with_domain: Front) -> N
         "/user/ada/%2e%2e/bob/",
         "/user/./ada",
         "/user/.%2E",
+        "/hub/api/authorizations/token/..%2f..%2F..%2f..%2fuser%2fx",
+        "/user/ada/%2e%2E%2f%2e%2e/hub/login",
+        "/%ff",
+        "/user/ada/%C3",
+        "/user/ada/%ed%a0%80",
+        "/user/ada/%c0%ae",
     ],
 )
 def test_paths_that_the_proxy_would_read_in_another_way_are_refused(path: str, served: Front) -> None:
@@ -378,6 +384,7 @@ def test_paths_that_the_proxy_would_read_in_another_way_are_refused(path: str, s
         "/user/a%40b/files/%5C",
         "/user/ada/x?next=//y/../z",
         "/user/ada//x",
+        "/user/z%C3%B6e%20%F0%9F%98%80/%E2%82%AC/a%2Fb..%2F.c",
     ],
 )
 def test_other_paths_pass_as_they_are(path: str, served: Front) -> None:
@@ -403,6 +410,18 @@ def test_websockets_pass(served: Front) -> None:
                 received = connection.recv(4096)
                 assert received
                 answer += received
+
+
+@pytest.mark.parametrize("path", ["/hub/refuses", "/user/ada/refuses"])
+def test_no_request_waits_on_a_connection_whose_upgrade_the_proxy_refused(path: str, served: Front) -> None:
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket"
+    request = f"GET {path} HTTP/1.1\r\nHost: {HOST}:{served.https}\r\n{upgrade}\r\n\r\n".encode()
+    # nginx keeps connections for each of its processes, and any of them may get the next request.
+    for _ in range(10):
+        with connected(served) as connection:
+            connection.sendall(request)
+            connection.settimeout(5)
+            assert b" 500" in connection.recv(4096)
 
 
 @pytest.mark.parametrize("path", ["/hub/api/users/ada/server/progress", "/user/ada/stream"])

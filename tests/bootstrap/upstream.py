@@ -4,7 +4,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,7 +22,9 @@ class Upstream(http.server.BaseHTTPRequestHandler):
     """Bytes of the body that came last."""
 
     def do_GET(self) -> None:
-        if self.headers.get("Upgrade") == "websocket":
+        if self.headers.get("Upgrade") == "websocket" and self.path.endswith("/refuses"):
+            self._refuse_upgrade()
+        elif self.headers.get("Upgrade") == "websocket":
             self.wfile.write(
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
             )
@@ -39,6 +41,15 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             left -= len(part)
             type(self).received += len(part)
         self._answer({"received": self.received})
+
+    def _refuse_upgrade(self) -> None:
+        """As the proxy does: from then on it reads nothing, and leaves the connection open."""
+        self.wfile.write(b"HTTP/1.1 500\r\nContent-Length: 0\r\n\r\n")
+        self.connection.settimeout(60)
+        with suppress(OSError):
+            while self.connection.recv(65536):
+                pass
+        self.close_connection = True
 
     def _stream(self) -> None:
         self.send_response(200)
