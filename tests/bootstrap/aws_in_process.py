@@ -11,7 +11,8 @@ from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.config.reading import read_settings
 
-FILE_TEXT = "cluster: test\nregion: us-east-1\nowner: Ada\nlogin: {trusted_users: true}\n"
+FILE_TEXT = "cluster: test\nregion: us-east-1\nowner: Ada\n"
+LOGIN = "login: {trusted_users: true}\n"
 USERS = "ada admin\nbob\n"
 
 
@@ -28,7 +29,8 @@ def emulated_aws() -> Iterator[None]:
 
 def site_in(directory: Path, more: str = "") -> Site:
     """The cluster `test` with two users in its users file; nothing is built."""
-    (directory / "cluster.yaml").write_text(FILE_TEXT + more)
+    login = "" if "login:" in more else LOGIN
+    (directory / "cluster.yaml").write_text(FILE_TEXT + login + more)
     (directory / "users").write_text(USERS)
     settings = read_settings(directory / "cluster.yaml")
     return Site(settings=settings, aws=Aws(settings.region), directory=directory / "state")

@@ -109,7 +109,9 @@ def test_wrong_names_are_refused_with_near_ones(
 
 def test_a_certificate_that_is_not_ours_is_not_replaced(tmp_path: Path) -> None:
     with emulated_aws():
-        site = site_in(tmp_path, "manager: {domain: hub.example.org, email: a@example.org}\n")
+        site = site_in(
+            tmp_path, "manager: {domain: hub.example.org, https: lets-encrypt, email: a@example.org}\n"
+        )
         assert site.settings.manager.https is Https.LETS_ENCRYPT
         with pytest.raises(SettingsError, match="no generated secret 'tls'"):
             rotation.chosen(site, ["tls"], every=False)

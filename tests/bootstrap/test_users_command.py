@@ -121,7 +121,10 @@ def test_who_has_a_machine_or_is_removed_already_is_known(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "login",
-    ["{allow_all: true}", "{authenticator: github, options: {client_id: abc, allowed_organizations: [uni]}}"],
+    [
+        "{allow_all: true, trusted_users: true}",
+        "{authenticator: github, options: {client_id: abc, allowed_organizations: [uni]}, trusted_users: true}",
+    ],
 )
 def test_where_others_can_log_in_any_name_can_be_removed(login: str, tmp_path: Path) -> None:
     with emulated_aws():
@@ -192,7 +195,9 @@ def test_codes_are_each_names_own(site: Site) -> None:
 
 def test_accounts_that_are_kept_elsewhere_have_no_codes(tmp_path: Path) -> None:
     with emulated_aws():
-        site = site_in(tmp_path, "login: {authenticator: google, options: {client_id: abc}}\n")
+        site = site_in(
+            tmp_path, "login: {authenticator: google, options: {client_id: abc}, trusted_users: true}\n"
+        )
         assert "google" in error(run(site, users_group, "codes"), SettingsError)
 
 
