@@ -19,6 +19,7 @@ from bootstrap.config.values import (
     LARGEST_DISK,
     Address,
     AddressRange,
+    AptPackage,
     AuditDays,
     BaseSystem,
     ChosenZone,
@@ -125,6 +126,8 @@ class Workers:
     """a ready AMI of cloudJHub's, instead of building one"""
     packages: Annotated[tuple[Package, ...], *Listed, _example("[pandas, scikit-learn]")] = ()
     """more Python packages in the image"""
+    apt_packages: Annotated[tuple[AptPackage, ...], *Listed, _example("[r-base, texlive-xetex]")] = ()
+    """more packages of the system in the image"""
     credits: Credits = Credits.STANDARD
     """burstable types without CPU credits: standard (slow) or unlimited ($0.05 a vCPU-hour)"""
     named_servers: Annotated[Whole, _between(0, 100)] = 3

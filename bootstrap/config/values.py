@@ -304,6 +304,14 @@ InstanceType = Annotated[
 Package = Annotated[
     str, _like(r"[A-Za-z0-9][^#]*", "a Python package as pip names it, like pandas or pandas==2.2.3")
 ]
+AptPackage = Annotated[
+    str,
+    # A minus at the end would remove a package.
+    _like(
+        r"[a-z0-9]([a-z0-9+.-]*[a-z0-9+])?(=[A-Za-z0-9.+~:-]+)?",
+        "a package as Debian and Ubuntu name it, like r-base or r-base=4.3.3-2build2",
+    ),
+]
 Domain = Annotated[
     str,
     _like(

@@ -2,8 +2,8 @@
 
     /opt/cloudjhub/bin/python fetch.py /etc/cloudjhub/manager.json
 
-`region`, `bucket` and `bundle` in that file name the bundle. For an image, `packages` names the list of packages in
-the same bucket.
+`region`, `bucket` and `bundle` in that file name the bundle. For an image, `packages` names what the operator adds
+to it, in the same bucket.
 """
 
 import gzip
@@ -49,7 +49,7 @@ def fetch(s3: Any, bucket: str, key: str, target: Path) -> None:
 
 
 def fetch_packages(s3: Any, bucket: str, key: str, target: Path) -> None:
-    """The list of an image's packages, a JSON file. Raises DamagedError."""
+    """What the operator adds to an image, a JSON file. Raises DamagedError."""
     content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     if key != f"bundle/{hashlib.sha256(content).hexdigest()}.packages.json":
         raise DamagedError(f"s3://{bucket}/{key} is damaged: build the image again with `cloudjhub up`")

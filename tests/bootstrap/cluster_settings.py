@@ -64,6 +64,7 @@ types = st.one_of(
 )
 bases = st.one_of(st.sampled_from([base.value for base in Base]), ids("ami"))
 packages = lists(st.from_regex(r"[a-z0-9][a-z0-9-]{0,9}(\[[a-z]+\])?(==[0-9]\.[0-9])?", fullmatch=True))
+apt_packages = lists(st.from_regex(r"[a-z0-9][a-z0-9+.-]{0,9}[a-z0-9](=[0-9]\.[0-9])?", fullmatch=True))
 built = st.builds(
     Workers,
     types=types,
@@ -71,6 +72,7 @@ built = st.builds(
     home_disk=st.integers(0, 16384),
     base=bases,
     packages=packages,
+    apt_packages=apt_packages,
     named_servers=st.integers(0, 100),
 )
 ready = st.builds(Workers, types=types, image=ids("ami"))
@@ -146,7 +148,9 @@ policies = st.fixed_dictionaries(
 
 
 def trusting(cluster: ClusterSettings) -> ClusterSettings:
-    """Users who share an origin have to trust each other. Without nginx, no network is kept out."""
+    """Users of one origin have to trust each other. Without nginx, no network is kept out. Some bases lack apt."""
+    if cluster.workers.base == Base.AMAZON_LINUX:
+        cluster = replace(cluster, workers=replace(cluster.workers, apt_packages=()))
     if cluster.manager.https is Https.NONE:
         cluster = replace(cluster, network=replace(cluster.network, allowed_networks=()))
     if cluster.manager.has_subdomains:

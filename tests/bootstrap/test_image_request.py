@@ -170,6 +170,7 @@ def test_only_what_is_baked_in_asks_for_a_new_image(
         (BASE, Workers(disk=12, types=("m7i.large",), home_disk=0), "a-bucket", False),
         (BASE, Workers(disk=13), "a-bucket", True),
         (BASE, Workers(disk=12, packages=("numpy",)), "a-bucket", True),
+        (BASE, Workers(disk=12, apt_packages=("r-base",)), "a-bucket", True),
         (replace(BASE, image="ami-2"), Workers(disk=12), "a-bucket", True),
     ],
 )
@@ -180,6 +181,7 @@ def test_what_else_asks_for_a_new_image(
     assert (other.content != made_of.content) == is_another
 
 
+APT = tuple(f"{'p' * 100}{number}=1:2.3.4-5build6" for number in range(200))
 CONFIG = ImageConfig(
     region="us-east-1",
     bucket="b" * 63,
@@ -215,17 +217,19 @@ def test_user_data_fits_whatever_the_settings(system: Base) -> None:
     packages = tuple(
         f"{'p' * 100}{number}[extra]>=1.2.3,<2; python_version < '3.14'" for number in range(200)
     )
-    settings = replace(SETTINGS, cluster="c" * 32, workers=Workers(disk=12, packages=packages))
+    settings = replace(
+        SETTINGS, cluster="c" * 32, workers=Workers(disk=12, packages=packages, apt_packages=APT)
+    )
     made_of = recipe(settings, replace(BASE, system=system), build(), "b" * 63)
     request = launch_request(settings, made_of, BUILT, "sg-workers")
     assert len(request["UserData"].encode()) < 16_384 * 2 / 3
-    _, content = packages_object(packages)
-    assert json.loads(content) == list(packages)
+    _, content = packages_object(settings.workers)
+    assert json.loads(content) == {"packages": list(packages), "apt_packages": list(APT)}
 
 
 def test_packages_reach_pip_by_a_file_and_never_through_user_data() -> None:
-    key, content = packages_object(["numpy>=2; $(reboot) `reboot` 'x'\n- x"])
-    assert json.loads(content) == ["numpy>=2; $(reboot) `reboot` 'x'\n- x"]
+    key, content = packages_object(Workers(packages=("numpy>=2; $(reboot) `reboot` 'x'\n- x",)))
+    assert json.loads(content)["packages"] == ["numpy>=2; $(reboot) `reboot` 'x'\n- x"]
     assert key == f"bundle/{hashlib.sha256(content).hexdigest()}.packages.json"
     assert "reboot" not in user_data(replace(CONFIG, packages=key), Base.UBUNTU)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,13 +15,14 @@ from zipfile import ZipFile
 
 import pytest
 
+from bootstrap.config.settings import Workers
 from bootstrap.machines.bundle import REPOSITORY, build
 from bootstrap.machines.fetch import DamagedError, fetch, fetch_packages
 from bootstrap.machines.image import setup, start
 from bootstrap.machines.image.request import packages_object
 
 PACKED = build()
-LIST_KEY, LIST = packages_object(["numpy>=2", "pandas"])
+LIST_KEY, LIST = packages_object(Workers(packages=("numpy>=2", "pandas"), apt_packages=("r-base", "g++")))
 PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
 PACKAGES = [{"name": "JupyterLab", "version": "4.6.6"}, {"name": "jupyterhub", "version": "6.1.1"},
             {"name": "nbgrader", "version": "0.9.6"}, {"name": "numpy", "version": "2"}]  # fmt: skip
@@ -70,6 +72,8 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "etc/cloudjhub").mkdir(parents=True)
     (tmp_path / "etc/cloudjhub/image.json").write_text(json.dumps({"packages": LIST_KEY}))
     (tmp_path / "opt/cloudjhub").mkdir(parents=True)
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/apt-get").touch()
     (tmp_path / "etc/passwd").write_text(PASSWD)
     (tmp_path / "etc/os-release").write_text('NAME="Ubuntu"\nPRETTY_NAME="Ubuntu 24.04.9 LTS"\n')
     (tmp_path / "etc/ssh").mkdir()
@@ -118,11 +122,42 @@ def test_what_we_install_is_locked_and_the_operators_packages_come_on_top(
     root: Path, programs: Programs
 ) -> None:
     set_up(root, programs)
-    first, locked, on_top = programs.of("install")
+    first, locked, on_top = programs.of("pip", "install")
     assert set(start.LOCKED) <= set(first) & set(locked)
     assert first[-1] == str(start.at(root, start.FETCH_REQUIREMENTS))
     assert locked[-1].endswith("bootstrap/worker/image-requirements.txt")
     assert on_top[-3:] == (str(start.at(root, setup.CONSTRAINTS)), "numpy>=2", "pandas")
+
+
+def test_packages_of_the_system_are_there_before_pythons_which_may_be_built_with_them(
+    root: Path, programs: Programs
+) -> None:
+    set_up(root, programs)
+    [installed] = programs.of("apt-get", "install")
+    assert installed[:2] == setup.QUIETLY
+    assert installed[-3:] == ("install", "r-base", "g++")
+    [updated] = programs.of("apt-get", "update")
+    _, _, on_top = programs.of("pip", "install")
+    order = [programs.asked.index(tuple(one)) for one in (updated, installed, on_top)]
+    assert order == sorted(order)
+
+
+@pytest.mark.skipif(not shutil.which("apt-cache"), reason="needs apt")
+@pytest.mark.parametrize("package", ["no-such-package", "bas.", "base-fil.+"])
+def test_a_package_that_apt_takes_for_a_pattern_or_does_not_know_is_named(root: Path, package: str) -> None:
+    def real(*command: str, check: bool = True) -> str:
+        return start.run(*command, check=check) if command[0] == "apt-cache" else ""
+
+    setup.install_apt(root, ["base-files"], real)
+    with pytest.raises(start.SetupFailed, match=re.escape(package)):
+        setup.install_apt(root, [package], real)
+
+
+def test_a_base_without_apt_is_refused(root: Path, programs: Programs) -> None:
+    (root / "usr/bin/apt-get").unlink()
+    with pytest.raises(start.SetupFailed, match=r"remove workers\.apt_packages"):
+        setup.install_apt(root, ["r-base"], programs)
+    setup.install_apt(root, [], programs)
 
 
 def wheel(directory: Path, name: str, version: str, *needs: str) -> Path:
@@ -190,7 +225,7 @@ def test_what_makes_the_server_slow_goes_before_other_packages_are_seen(
     set_up(root, programs)
     [removed] = programs.of("uninstall")
     assert removed[-1] == "rfc3987-syntax"
-    _, installed, _ = programs.of("install")
+    _, installed, _ = programs.of("pip", "install")
     [opened] = programs.of("--system-site-packages")
     order = [programs.asked.index(tuple(one)) for one in (installed, removed, opened)]
     assert order == sorted(order)

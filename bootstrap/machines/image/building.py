@@ -73,7 +73,7 @@ def remove_builders(site: Site, report: Report, *, but_of: str = "") -> None:
 def _builder(site: Site, made_of: Recipe, report: Report) -> Iterator[str]:
     remove_builders(site, report, but_of=made_of.content)
     bucket = names.bucket(site.cluster, site.aws)
-    key, content = packages_object(site.settings.workers.packages)
+    key, content = packages_object(site.settings.workers)
     site.aws.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
     found = instances.found_by_tags(site.aws, site.cluster, ROLE_BUILDER)
     if found:

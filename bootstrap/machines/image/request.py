@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from bootstrap.aws import names
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Base, Egress
-from bootstrap.config.settings import ClusterSettings
+from bootstrap.config.settings import ClusterSettings, Workers
 from bootstrap.machines import fetch, launch
 from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.bundle import PREFIX, Bundle
@@ -37,7 +37,7 @@ PYTHON = {Base.UBUNTU: "python3", Base.AMAZON_LINUX: "python3.11"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageConfig:
-    """The fields of /etc/cloudjhub/image.json: where the bundle and the list of packages are, by bucket and keys."""
+    """The fields of /etc/cloudjhub/image.json: where bundle and the operator's additions are, by bucket and keys."""
 
     region: str
     bucket: str
@@ -45,9 +45,10 @@ class ImageConfig:
     packages: str
 
 
-def packages_object(packages: Sequence[str]) -> tuple[str, bytes]:
-    """Key and content of the list of packages in the bucket: user data has no room for many."""
-    content = json.dumps(list(packages)).encode()
+def packages_object(workers: Workers) -> tuple[str, bytes]:
+    """Key and content of the operator's additions in the bucket: user data has no room for many packages."""
+    additions = {"packages": workers.packages, "apt_packages": workers.apt_packages}
+    content = json.dumps(additions).encode()
     return f"{PREFIX}{hashlib.sha256(content).hexdigest()}.packages.json", content
 
 
@@ -82,7 +83,7 @@ class Recipe:
 
 def recipe(settings: ClusterSettings, base: BaseImage, bundle: Bundle, bucket: str) -> Recipe:
     """The recipe of the cluster's worker image."""
-    packages, _ = packages_object(settings.workers.packages)
+    packages, _ = packages_object(settings.workers)
     config = ImageConfig(region=settings.region, bucket=bucket, bundle=bundle.key, packages=packages)
     lasting = ImageConfig(region="", bucket="", bundle="", packages=packages)
     decides = {

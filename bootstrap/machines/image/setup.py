@@ -21,6 +21,7 @@ from bootstrap.machines.image.start import (
     START,
     VENV,
     Run,
+    SetupFailed,
     at,
     pip_install,
     power_off,
@@ -40,6 +41,7 @@ REPORTED = ("jupyterlab", "jupyterhub", "nbgrader")
 # of the server's start. jsonschema works without it.
 SLOW = ("rfc3987-syntax",)
 APT = ("-qq", "-o", "DPkg::Lock::Timeout=300")
+QUIETLY = ("env", "DEBIAN_FRONTEND=noninteractive")
 PROFILE = "/etc/profile.d/cloudjhub.sh"
 """Terminals are login shells, which start with their own PATH."""
 
@@ -119,8 +121,10 @@ YIELD = "[Service]\nCPUSchedulingPolicy=idle\nIOSchedulingClass=idle\n"
 
 def set_up(root: Path, run: Run = run) -> dict[str, str]:
     """Set up the system below `root`; the versions of what is then in it."""
+    additions = json.loads(at(root, PACKAGES).read_text())
     upgrade(root, run)
-    install(root, json.loads(at(root, PACKAGES).read_text()), run)
+    install_apt(root, additions["apt_packages"], run)
+    install(root, additions["packages"], run)
     make_user(root, run)
     install_units(root, run)
     quieten(root, run)
@@ -134,9 +138,24 @@ def upgrade(root: Path, run: Run) -> None:
     """Install all updates. cloud-init has tried; here a failure ends the build: workers get updates by images only."""
     if at(root, "/usr/bin/apt-get").exists():
         run("apt-get", *APT, "update")
-        run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *APT, "--yes", "full-upgrade")
+        run(*QUIETLY, "apt-get", *APT, "--yes", "full-upgrade")
     elif at(root, "/usr/bin/dnf").exists():
         run("dnf", "--assumeyes", "--quiet", "upgrade", "--releasever=latest")
+
+
+def install_apt(root: Path, packages: Sequence[str], run: Run) -> None:
+    """The packages of `workers.apt_packages`, before Python's, which may need them to be built.
+
+    Each must exist by this very name: apt-get takes an unknown name with a dot or plus for a pattern.
+    """
+    if packages and not at(root, "/usr/bin/apt-get").exists():
+        raise SetupFailed(
+            "the base has no apt-get: remove workers.apt_packages, or set workers.base to another"
+        )
+    for package in packages:
+        run("apt-cache", "show", "--no-all-versions", f"?exact-name({package.partition('=')[0]})")
+    if packages:
+        run(*QUIETLY, "apt-get", *APT, "--yes", "--no-install-recommends", "install", *packages)
 
 
 def install(root: Path, packages: Sequence[str], run: Run) -> None:
