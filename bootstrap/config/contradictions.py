@@ -80,7 +80,7 @@ def _workers(workers: Workers, given: Collection[KeyPath]) -> Iterator[Contradic
         yield ("workers", "types"), f"one image cannot run on all of them ({both}): keep to one architecture"
     if workers.image and ("workers", "base") in given:
         yield ("workers", "image"), "is used as it is, without a base: remove workers.base or workers.image"
-    for name in ("packages", "apt_packages"):
+    for name in ("packages", "apt_packages", "setup"):
         if workers.image and getattr(workers, name):
             yield ("workers", name), "nothing is installed into a ready image: remove this or workers.image"
     if workers.base == Base.AMAZON_LINUX and workers.apt_packages:

@@ -128,6 +128,8 @@ class Workers:
     """more Python packages in the image"""
     apt_packages: Annotated[tuple[AptPackage, ...], *Listed, _example("[r-base, texlive-xetex]")] = ()
     """more packages of the system in the image"""
+    setup: Annotated[File | None, _example("setup.sh")] = None
+    """your script, which root runs in the image after that; contains no secret"""
     credits: Credits = Credits.STANDARD
     """burstable types without CPU credits: standard (slow) or unlimited ($0.05 a vCPU-hour)"""
     named_servers: Annotated[Whole, _between(0, 100)] = 3

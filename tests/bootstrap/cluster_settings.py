@@ -73,6 +73,7 @@ built = st.builds(
     base=bases,
     packages=packages,
     apt_packages=apt_packages,
+    setup=st.none() | files,
     named_servers=st.integers(0, 100),
 )
 ready = st.builds(Workers, types=types, image=ids("ami"))

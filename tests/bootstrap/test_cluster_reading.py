@@ -210,6 +210,12 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
             "workers: {image: ami-12345678, apt_packages: r-base}",
             "workers.apt_packages: nothing is installed into a ready",
         ),
+        (
+            "workers: {image: ami-12345678, setup: setup.sh}",
+            "workers.setup: nothing is installed into a ready",
+        ),
+        ("workers: {base: al2023, setup: setup.sh}", None),
+        ("workers: {setup: [a.sh, b.sh]}", "workers.setup: must be one value"),
         ("workers: {base: al2023, apt_packages: r-base}", "workers.apt_packages: al2023 has no apt"),
         ("manager: {base: al2023}", "based on Debian"),
         ("manager: {https: lets-encrypt}", "set manager.domain"),

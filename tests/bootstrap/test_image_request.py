@@ -14,6 +14,7 @@ import pytest
 from bootstrap.aws.site import BuiltNetwork
 from bootstrap.config.choices import Base, Egress
 from bootstrap.config.settings import ClusterSettings, Network, Workers
+from bootstrap.errors import SettingsError
 from bootstrap.machines import launch
 from bootstrap.machines.base_images import BaseImage
 from bootstrap.machines.bundle import REPOSITORY, build
@@ -148,6 +149,7 @@ def changed(directory: Path, file: str) -> Path:
     [
         ("bootstrap/worker/boot.py", True),
         ("bootstrap/machines/image/setup.py", True),
+        ("bootstrap/machines/image/additions.py", True),
         ("bootstrap/worker/image-requirements.txt", True),
         ("bootstrap/worker/systemd/cloudjhub-worker.service", True),
         ("hub/spawn/spawner.py", False),
@@ -224,7 +226,43 @@ def test_user_data_fits_whatever_the_settings(system: Base) -> None:
     request = launch_request(settings, made_of, BUILT, "sg-workers")
     assert len(request["UserData"].encode()) < 16_384 * 2 / 3
     _, content = packages_object(settings.workers)
-    assert json.loads(content) == {"packages": list(packages), "apt_packages": list(APT)}
+    assert json.loads(content) == {"packages": list(packages), "apt_packages": list(APT), "setup": ""}
+
+
+def test_another_script_makes_another_image_and_is_in_the_bucket_only(
+    tmp_path: Path, made_of: Recipe
+) -> None:
+    script = tmp_path / "setup.sh"
+    settings = replace(SETTINGS, workers=Workers(disk=12, setup=script))
+    contents = {made_of.content}
+    for text in ("#!/bin/sh\necho blackboard\n", "#!/bin/sh\necho chalk\n"):
+        script.write_text(text)
+        other = recipe(settings, BASE, build(), "a-bucket")
+        assert text.split()[-1] not in user_data(other.config, Base.UBUNTU)
+        assert json.loads(packages_object(settings.workers)[1])["setup"] == text
+        contents.add(other.content)
+    assert len(contents) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"echo hello\n", "begin it with a line like #!/bin/bash"),
+        (b"", "begin it with a line like"),
+        (b"#!/bin/sh\r\necho\r\n", "line ends of Windows"),
+        (b"#!/bin/sh\n\xff\n", "not text in UTF-8"),
+        (b"#!/bin/sh\n" + b"#" * 64 * 1024, "larger than 64 KB"),
+    ],
+)
+def test_a_script_that_cannot_run_is_refused_before_anything_is_built(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    script = tmp_path / "setup.sh"
+    if content is not None:
+        script.write_bytes(content)
+    with pytest.raises(SettingsError, match=rf"^workers\.setup: {script} .*{reason}"):
+        packages_object(Workers(setup=script))
 
 
 def test_packages_reach_pip_by_a_file_and_never_through_user_data() -> None:

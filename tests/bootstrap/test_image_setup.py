@@ -18,7 +18,7 @@ import pytest
 from bootstrap.config.settings import Workers
 from bootstrap.machines.bundle import REPOSITORY, build
 from bootstrap.machines.fetch import DamagedError, fetch, fetch_packages
-from bootstrap.machines.image import setup, start
+from bootstrap.machines.image import additions, setup, start
 from bootstrap.machines.image.request import packages_object
 
 PACKED = build()
@@ -134,7 +134,7 @@ def test_packages_of_the_system_are_there_before_pythons_which_may_be_built_with
 ) -> None:
     set_up(root, programs)
     [installed] = programs.of("apt-get", "install")
-    assert installed[:2] == setup.QUIETLY
+    assert installed[:2] == additions.QUIETLY
     assert installed[-3:] == ("install", "r-base", "g++")
     [updated] = programs.of("apt-get", "update")
     _, _, on_top = programs.of("pip", "install")
@@ -148,16 +148,76 @@ def test_a_package_that_apt_takes_for_a_pattern_or_does_not_know_is_named(root: 
     def real(*command: str, check: bool = True) -> str:
         return start.run(*command, check=check) if command[0] == "apt-cache" else ""
 
-    setup.install_apt(root, ["base-files"], real)
+    additions.install_apt(root, ["base-files"], real)
     with pytest.raises(start.SetupFailed, match=re.escape(package)):
-        setup.install_apt(root, [package], real)
+        additions.install_apt(root, [package], real)
 
 
 def test_a_base_without_apt_is_refused(root: Path, programs: Programs) -> None:
     (root / "usr/bin/apt-get").unlink()
     with pytest.raises(start.SetupFailed, match=r"remove workers\.apt_packages"):
-        setup.install_apt(root, ["r-base"], programs)
-    setup.install_apt(root, [], programs)
+        additions.install_apt(root, ["r-base"], programs)
+    additions.install_apt(root, [], programs)
+
+
+def test_the_script_runs_after_all_packages_when_the_user_is_there(
+    root: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(setup, "run_script", lambda _root, _text: seen.append(len(programs.asked)))
+    set_up(root, programs)
+    [at] = seen
+    before, after = programs.asked[:at], programs.asked[at:]
+    assert any("pandas" in one for one in before)
+    assert any(one[0] == "useradd" for one in before)
+    assert not any({"pip", "useradd", "apt-get"} & set(one) for one in after)
+    assert any(one[:2] == ("cloud-init", "clean") for one in after)
+
+
+def test_the_scripts_output_is_in_the_builds_log(
+    root: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/of/the/bundle")
+    lines = [
+        "#!/bin/sh",
+        "echo one",
+        "echo two >&2",
+        'echo "[$PYTHONPATH] $PATH"',
+        "cat",
+        "touch made",
+        "pwd",
+    ]
+    additions.run_script(root, "\n".join(lines) + "\n")
+    path = "/opt/cloudjhub/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    assert capfd.readouterr().out.splitlines() == ["+ workers.setup", "one", "two", f"[] {path}", str(root)]
+    assert (root / "made").exists()
+    assert not start.at(root, additions.SCRIPT).exists()
+    additions.run_script(root, "")
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo fine; echo 'no such course' >&2; echo; exit 3", "workers.setup ended with 3: no such course"),
+        ("exit 1", "workers.setup ended with 1: no output"),
+        (
+            r"printf 'bytes \377\n'; kill -9 $$",
+            "workers.setup ended with -9: bytes \N{REPLACEMENT CHARACTER}",
+        ),
+        ("set -e; false; echo never", "workers.setup ended with 1: no output"),
+    ],
+)
+def test_a_script_that_fails_fails_the_build_with_its_last_line(root: Path, script: str, reason: str) -> None:
+    with pytest.raises(start.SetupFailed) as caught:
+        additions.run_script(root, f"#!/bin/sh\n{script}\n")
+    assert str(caught.value) == reason
+    assert not start.at(root, additions.SCRIPT).exists()
+
+
+def test_a_script_for_a_program_that_is_not_there_fails_the_build(root: Path) -> None:
+    with pytest.raises(OSError, match="setup-script"):
+        additions.run_script(root, "#!/no/such/shell\n")
 
 
 def wheel(directory: Path, name: str, version: str, *needs: str) -> Path:

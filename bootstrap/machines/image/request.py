@@ -19,12 +19,18 @@ from bootstrap.machines.bundle import PREFIX, Bundle
 from bootstrap.machines.image import start
 from bootstrap.machines.image.setup import SHARED
 from bootstrap.machines.launch import TAG_CONTENT
+from bootstrap.machines.operator_files import script_of
 from lifecycle_app.contract import TAG_NAME
 
 ROLE_BUILDER, ROLE_IMAGE = "builder", "image"
 TAG_VERSION = "cloudjhub:version:"
 # What of the bundle decides what is in the image. The rest of it changes without a new image.
-BAKED = (*SHARED, "bootstrap/machines/image/setup.py", "bootstrap/worker/")
+BAKED = (
+    *SHARED,
+    "bootstrap/machines/image/additions.py",
+    "bootstrap/machines/image/setup.py",
+    "bootstrap/worker/",
+)
 
 
 # venv is a package of its own on Ubuntu; Amazon Linux's own Python is 3.9. mkfs.ext4 formats home disks.
@@ -46,8 +52,12 @@ class ImageConfig:
 
 
 def packages_object(workers: Workers) -> tuple[str, bytes]:
-    """Key and content of the operator's additions in the bucket: user data has no room for many packages."""
-    additions = {"packages": workers.packages, "apt_packages": workers.apt_packages}
+    """Key and content of the operator's additions in the bucket: user data has no room for many packages.
+
+    Raises SettingsError for a script that cannot be used.
+    """
+    script = script_of(workers.setup, "workers.setup") if workers.setup else ""
+    additions = {"packages": workers.packages, "apt_packages": workers.apt_packages, "setup": script}
     content = json.dumps(additions).encode()
     return f"{PREFIX}{hashlib.sha256(content).hexdigest()}.packages.json", content
 
@@ -82,7 +92,7 @@ class Recipe:
 
 
 def recipe(settings: ClusterSettings, base: BaseImage, bundle: Bundle, bucket: str) -> Recipe:
-    """The recipe of the cluster's worker image."""
+    """The recipe of the cluster's worker image. Raises SettingsError for a script that cannot be used."""
     packages, _ = packages_object(settings.workers)
     config = ImageConfig(region=settings.region, bucket=bucket, bundle=bundle.key, packages=packages)
     lasting = ImageConfig(region="", bucket="", bundle="", packages=packages)

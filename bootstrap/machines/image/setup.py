@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+from bootstrap.machines.image.additions import APT, QUIETLY, install_apt, run_script
 from bootstrap.machines.image.start import (
     BUNDLE,
     CONFIG,
@@ -21,7 +22,6 @@ from bootstrap.machines.image.start import (
     START,
     VENV,
     Run,
-    SetupFailed,
     at,
     pip_install,
     power_off,
@@ -40,8 +40,6 @@ REPORTED = ("jupyterlab", "jupyterhub", "nbgrader")
 # Checks the JSON formats iri and iri-reference, which Jupyter does not use. It builds its parsers at each import, half
 # of the server's start. jsonschema works without it.
 SLOW = ("rfc3987-syntax",)
-APT = ("-qq", "-o", "DPkg::Lock::Timeout=300")
-QUIETLY = ("env", "DEBIAN_FRONTEND=noninteractive")
 PROFILE = "/etc/profile.d/cloudjhub.sh"
 """Terminals are login shells, which start with their own PATH."""
 
@@ -126,6 +124,7 @@ def set_up(root: Path, run: Run = run) -> dict[str, str]:
     install_apt(root, additions["apt_packages"], run)
     install(root, additions["packages"], run)
     make_user(root, run)
+    run_script(root, additions["setup"])
     install_units(root, run)
     quieten(root, run)
     versions = reported(json.loads(run(str(at(root, VENV) / "bin/pip"), "list", "--format=json")), root)
@@ -141,21 +140,6 @@ def upgrade(root: Path, run: Run) -> None:
         run(*QUIETLY, "apt-get", *APT, "--yes", "full-upgrade")
     elif at(root, "/usr/bin/dnf").exists():
         run("dnf", "--assumeyes", "--quiet", "upgrade", "--releasever=latest")
-
-
-def install_apt(root: Path, packages: Sequence[str], run: Run) -> None:
-    """The packages of `workers.apt_packages`, before Python's, which may need them to be built.
-
-    Each must exist by this very name: apt-get takes an unknown name with a dot or plus for a pattern.
-    """
-    if packages and not at(root, "/usr/bin/apt-get").exists():
-        raise SetupFailed(
-            "the base has no apt-get: remove workers.apt_packages, or set workers.base to another"
-        )
-    for package in packages:
-        run("apt-cache", "show", "--no-all-versions", f"?exact-name({package.partition('=')[0]})")
-    if packages:
-        run(*QUIETLY, "apt-get", *APT, "--yes", "--no-install-recommends", "install", *packages)
 
 
 def install(root: Path, packages: Sequence[str], run: Run) -> None:

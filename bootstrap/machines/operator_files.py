@@ -1,0 +1,35 @@
+"""Files of the operator's that `cluster.yaml` names and that machines get through the bucket."""
+
+from pathlib import Path
+
+from bootstrap.errors import SettingsError
+
+LARGEST = 64 * 1024
+"""Bytes."""
+
+
+def text_of(file: Path, setting: str) -> str:
+    """The file's text. Raises SettingsError, with the setting that names it, if it cannot be used."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+        text = content.decode()
+    except OSError as error:
+        raise SettingsError(f"{setting}: {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{setting}: {file} is not text in UTF-8") from error
+    if len(content) > LARGEST:
+        raise SettingsError(f"{setting}: {file} is larger than {LARGEST // 1024} KB")
+    return text
+
+
+def script_of(file: Path, setting: str) -> str:
+    """The text of a script that Linux can run. Raises SettingsError."""
+    text = text_of(file, setting)
+    if not text.startswith("#!/"):
+        raise SettingsError(
+            f"{setting}: {file} does not say what runs it: begin it with a line like #!/bin/bash"
+        )
+    if "\r" in text:
+        raise SettingsError(f"{setting}: {file} has line ends of Windows: save it with those of Linux")
+    return text
