@@ -8,6 +8,7 @@ from typing import Any
 
 from jupyterhub import orm
 from jupyterhub.utils import compare_token
+from sqlalchemy import func
 
 from hub.spawn import tokens
 from hub.spawn.parts import Parts
@@ -16,6 +17,9 @@ from hub.spawn.spawner import WorkerSpawner
 log = logging.getLogger(__name__)
 
 STOPPED_BY = "the hub, because the token of the server was revoked"
+
+MOST_TOKENS = 1_000
+"""Of a user, beside those of servers: a browser that stays logged in to all servers has a dozen."""
 
 CONFIGURED = "from config"
 """JupyterHub's note of a service's token that its configuration has."""
@@ -49,6 +53,7 @@ class TokenKeeper:
         rows = self._rows()
         self._remove_left(rows, servers)
         self._remove_clients()
+        self._remove_surplus()
         up = [one for one in servers.values() if one.active and not one.pending and one.grant]
         revoked = [one for one in up if not self._is_kept(one, rows.get(one.key, ()))]
         await asyncio.gather(*map(self._stop, revoked))
@@ -74,12 +79,26 @@ class TokenKeeper:
             for row in own
             if key not in servers or not (servers[key].pending or _is_of(row, servers[key]))
         ]
-        for start in range(0, len(left), 500):  # SQLite takes a limited number of values
-            chosen = left[start : start + 500]
-            self._app.db.query(orm.APIToken).filter(orm.APIToken.id.in_(chosen)).delete()
         if left:
             log.info("%s tokens of servers that have ended are removed", len(left))
-            self._app.db.commit()
+            self._delete(left)
+
+    def _remove_surplus(self) -> None:
+        """Removes the oldest tokens of users with too many: a program makes a hundred a second, for good."""
+        db, table = self._app.db, orm.APIToken
+        own = ~table.note.startswith(tokens.NOTE)
+        crowded = db.query(table.user_id).filter(own, table.user_id.is_not(None)).group_by(table.user_id)
+        for (user,) in crowded.having(func.count() > MOST_TOKENS).all():
+            newest = db.query(table.id).filter(own, table.user_id == user).order_by(table.id.desc())
+            surplus = [row[0] for row in newest.offset(MOST_TOKENS)]
+            log.warning("user %s has too many tokens: the %s oldest are removed", user, len(surplus))
+            self._delete(surplus)
+
+    def _delete(self, ids: Sequence[int]) -> None:
+        for start in range(0, len(ids), 500):  # SQLite takes a limited number of values
+            chosen = ids[start : start + 500]
+            self._app.db.query(orm.APIToken).filter(orm.APIToken.id.in_(chosen)).delete()
+        self._app.db.commit()
 
     def _remove_clients(self) -> None:
         """Removes the OAuth clients of servers that have ended: browsers hold tokens for them."""

@@ -13,7 +13,7 @@ from hub.spawn import tokens
 from hub.spawn.planning import Known
 from hub.spawn.tokens import LIFETIME, End, Grant, grant_in, is_revoked, next_grant
 from hub.users.sessions import end_sessions
-from hub.users.tokens import STOPPED_BY, TokenKeeper
+from hub.users.tokens import MOST_TOKENS, STOPPED_BY, TokenKeeper
 from lifecycle_app.model.worker import State
 from tests.hub.fakes import NOON
 from tests.hub.test_spawner import FRESH, RUNNING, Case, Cases
@@ -274,6 +274,25 @@ async def test_what_ended_servers_left_is_removed(cases: Cases) -> None:
     await keeping.keeper.tidy()
     assert not is_valid(case, browsers)
     assert not is_valid(case, case.spawner.api_token)
+
+
+async def test_of_more_than_a_thousand_tokens_of_a_user_the_oldest_are_removed(cases: Cases) -> None:
+    keeping = await started(cases(FRESH))
+    case, user = keeping.case, keeping.case.spawner.user.orm_user
+    other = orm.User(name="bob")
+    case.db.add(other)
+    case.db.commit()
+    made = [f"{number:064}" for number in range(MOST_TOKENS + 3)]
+    for owner, token in [*((user, one) for one in made), (other, "b" * 64)]:
+        case.db.add(orm.APIToken(user=owner, note="", prefix=token[-6:], hashed=token))
+    case.db.commit()
+    await keeping.keeper.tidy()
+    count = case.db.query(orm.APIToken).filter_by(user_id=user.id, note="").count()
+    oldest = case.db.query(orm.APIToken).filter_by(user_id=user.id, note="").order_by(orm.APIToken.id).first()
+    assert (count, oldest.prefix) == (MOST_TOKENS, made[3][-6:])
+    assert len(other.api_tokens) == 1
+    assert is_valid(case, case.spawner.api_token)
+    assert keeping.stopped == []
 
 
 async def test_a_removed_user_has_no_token_and_none_comes_back(cases: Cases) -> None:
