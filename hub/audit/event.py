@@ -1,6 +1,7 @@
 """One line of the audit log."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -72,7 +73,12 @@ def readable(line: str) -> str:
         event = from_line(line)
     except ValueError:
         return line
-    said = [event["actor"] or "a stranger", event["action"], event["target"]]
+    said = [_quoted(event["actor"]) or "a stranger", event["action"], _quoted(event["target"])]
     source = f"from {event['source']}" if event["source"] else ""
     detail = f"({event['detail']})" if event["detail"] else ""
     return " ".join(part for part in (*said, source, detail) if part) + f": {event['outcome']}"
+
+
+def _quoted(name: str) -> str:
+    """A user name may have spaces, and look like the rest of a line: then it is in quotation marks."""
+    return name if re.fullmatch(r"[\w./:@+~%-]*", name, re.ASCII) else json.dumps(name, ensure_ascii=False)

@@ -45,6 +45,21 @@ def test_no_text_controls_a_terminal_or_makes_a_line_of_its_own(field: str) -> N
     assert readable(line).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a stranger", '"a stranger"'),
+        ("boss user.remove bob: ok", '"boss user.remove bob: ok"'),
+        ('e"ve', '"e\\"ve"'),
+        ("operator\N{DIVISION SLASH}x", '"operator\N{DIVISION SLASH}x"'),
+        ("operator/arn:aws:sts::1:assumed-role/a+b@c", "operator/arn:aws:sts::1:assumed-role/a+b@c"),
+    ],
+)
+def test_no_name_looks_like_another_line(name: str, shown: str) -> None:
+    assert readable(to_line(replace(EVENT, actor=name))).startswith(f"{shown} user.remove bob from ")
+    assert readable(to_line(replace(EVENT, target=name))).startswith(f"boss user.remove {shown} from ")
+
+
 @pytest.mark.parametrize("line", ["", "nonsense", "[]", "{}", '{"time": "now", "actor": "boss"}'])
 def test_what_is_none_of_its_lines_is_shown_as_it_is(line: str) -> None:
     with pytest.raises(ValueError, match="not a line of the audit log"):
