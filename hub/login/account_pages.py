@@ -19,7 +19,6 @@ from hub.errors import SignUpRefused
 from hub.login.devices import remember_device, source_of
 from hub.users.administrators import ensure_another_administrator
 from hub.users.sessions import end_sessions, server_tokens
-from lifecycle_app.contract import utc_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +80,7 @@ class SignUpPage(SignUpHandler):  # type: ignore[misc]  # it publishes no types
             again=self.get_body_argument("signup_password_confirmation", "", strip=False),
         )
         try:
-            message = await self.authenticator.sign_up(form, self.request.remote_ip, utc_now())
+            message = await self.authenticator.sign_up(form)
         except SignUpRefused as error:
             known = form.name if self.authenticator.is_known(form.name) else ""
             record("account.create", known, Outcome.REFUSED)

@@ -1,6 +1,6 @@
 """Accounts that the hub keeps: names and passwords, created with a sign-up code; and their pages."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import ceil
 from typing import Any
 
@@ -11,8 +11,7 @@ from nativeauthenticator.orm import UserInfo
 from tornado import web
 from traitlets import Bool, Unicode
 
-from hub.errors import SignUpRefused, TooManyTries
-from hub.identity import Failures
+from hub.errors import SignUpRefused
 from hub.login.account_pages import Form, account_routes
 from hub.login.devices import Source, source_of
 from hub.login.passwords import LONGEST_PASSWORD, Backoff, Hashing
@@ -44,7 +43,6 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
         longest = timedelta(seconds=self.seconds_before_next_try)
         self._wrong_passwords = Backoff(self.allowed_failed_logins, longest)
         self._wrong_names = Backoff(MOST_FROM_AN_ADDRESS, LONGEST_FOR_AN_ADDRESS)
-        self._wrong_codes = Failures()
         # Without an account the same work is done: the time taken must not reveal which names exist.
         self._decoy = bcrypt.hashpw(b"decoy", bcrypt.gensalt())
 
@@ -146,17 +144,10 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
             return "This password is too common. Use another one."
         return None
 
-    async def sign_up(self, form: Form, source: str, now: datetime) -> str:
-        """Creates an account; a message that says what to do next. Raises SignUpRefused that says why not.
-
-        `source` is the form's address, which has to wait after too many wrong codes.
-        """
-        try:
-            self._wrong_codes.check(source, now)
-        except TooManyTries as error:
-            raise SignUpRefused("Too many wrong codes. Try again in a minute.") from error
+    async def sign_up(self, form: Form) -> str:
+        """Creates an account; a message that says what to do next. Raises SignUpRefused that says why not."""
         name = self._acceptable(form)
-        is_authorized = self._is_entitled(name, form.code, source, now)
+        is_authorized = self._is_entitled(name, form.code)
         password = await self.hashing.hashed(form.password)
         # The name may have been taken meanwhile.
         self._check_free(name, is_authorized=is_authorized)
@@ -189,12 +180,14 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
             raise SignUpRefused(problem)
         return name
 
-    def _is_entitled(self, name: str, code: str, source: str, now: datetime) -> bool:
-        """Is the account authorised at once? Raises SignUpRefused if it may not be created."""
+    def _is_entitled(self, name: str, code: str) -> bool:
+        """Is the account authorised at once? Raises SignUpRefused if it may not be created.
+
+        Wrong codes make no address wait, which a class may share: no guess finds 80 bits.
+        """
         if code.strip():
             is_right = is_code_of(code, self.sign_up_key, self.cluster, name, self.generation_of(name))
             if not is_right or name in self.blocked_users:
-                self._wrong_codes.add(source, now)
                 raise SignUpRefused(WRONG_CODE)
         elif not self.requests or name in self.allowed_users | self.admin_users | self.blocked_users:
             # A name on the list is only for its own user.

@@ -138,6 +138,13 @@ def test_a_new_user_does_not_wait_because_of_a_guesser_behind_the_same_address(h
     member(hub, "erin")
 
 
+def test_wrong_codes_lock_no_user_out_behind_the_same_address(hub: Emulated) -> None:
+    guesser = Account(hub.public_url)
+    for _ in range(40):
+        assert guesser.sign_up("gina", "AAAA-AAAA-AAAA-AAAA").status_code == 400
+    member(hub, "gina")
+
+
 def test_the_last_administrator_cannot_be_removed_suspended_or_demoted(hub: Emulated) -> None:
     boss = member(hub, "boss")
     member(hub, "ina")
