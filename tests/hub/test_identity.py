@@ -13,7 +13,17 @@ from botocore.credentials import ReadOnlyCredentials
 
 from bootstrap.worker.environment import signed_proof
 from hub.errors import NotProven, NotReady, TooManyTries
-from hub.identity import AGE, AT_ONCE, BODY, MOST_SOURCES, Failures, Identities, check_request, instance_in
+from hub.identity import (
+    AGE,
+    AT_ONCE,
+    BODY,
+    MOST_FAILURES,
+    MOST_SOURCES,
+    Failures,
+    Identities,
+    check_request,
+    instance_in,
+)
 from tests.hub.fakes import NOON, calls
 
 HOST = "sts.us-east-1.amazonaws.com"
@@ -214,6 +224,21 @@ class Sts:
             if problem:
                 raise problem
             return instance_id
+
+
+async def test_what_a_source_sends_that_failed_too_often_is_not_even_parsed() -> None:
+    sts, parsed = Sts(), []
+
+    async def send() -> None:
+        async with sts.identities.proven(lambda: parsed.append(1), "127.0.0.1", NOON):
+            pass
+
+    for _ in range(MOST_FAILURES):
+        with pytest.raises(NotProven):
+            await send()
+    with pytest.raises(TooManyTries):
+        await send()
+    assert len(parsed) == MOST_FAILURES
 
 
 async def test_of_two_equal_signatures_at_once_only_one_is_served(sent: dict[str, Any]) -> None:

@@ -78,6 +78,8 @@ def test_native_lockout(hub: Emulated) -> None:
         assert Account(hub.public_url).log_in("dora", wrong).status_code == 403
     locked = Account(hub.public_url).log_in("dora", PASSWORD)
     assert (locked.status_code, "Too many wrong passwords" in locked.text) == (429, True)
+    elsewhere = Account(hub.public_url, f"{NETWORK}.0.78")
+    assert elsewhere.log_in("dora", PASSWORD).status_code == 302, "a new browser at another address"
     # Whoever tries names from the same address locks out neither another name nor the user's own browser.
     assert Account(hub.public_url).log_in("boss", "wrong").status_code == 403
     browser.page("/hub/logout")

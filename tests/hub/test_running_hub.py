@@ -1,5 +1,6 @@
 """The real hub and proxy as processes against an emulated AWS, told as one user's story after the other."""
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -602,6 +603,21 @@ def test_a_body_that_is_too_long_is_refused_unread(hub: Emulated, size: int) -> 
         assert browser.api("POST", "/users/kim/server", data="x" * size).status_code in (400, 502, 503)
     assert not browser.server().get("pending")
     assert not instances_of(hub, "kim")
+
+
+def test_a_body_that_claims_to_be_too_long_is_refused_before_it_comes(hub: Emulated) -> None:
+    """As a worker can, without a proxy."""
+    for size, is_refused in ((65_537, True), (65_536, False)):
+        with socket.create_connection((HUB_ADDRESS, 8081), timeout=PATIENCE) as connection:
+            request = f"POST /hub/login HTTP/1.1\r\nHost: {HUB_ADDRESS}\r\nContent-Length: {size}\r\n\r\n"
+            connection.sendall(request.encode())
+            connection.settimeout(10)
+            if is_refused:
+                assert connection.recv(4096).startswith(b"HTTP/1.1 400 ")
+                continue
+            connection.settimeout(1)
+            with pytest.raises(TimeoutError):
+                connection.recv(4096)
 
 
 @pytest.mark.parametrize("chosen", ["p5.48xlarge", "x" * 60_000, "<script>", ""], ids=lambda one: one[:9])
