@@ -1,5 +1,6 @@
 """The real hub and proxy as processes against an emulated AWS, told as one user's story after the other."""
 
+import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -478,6 +479,12 @@ def test_a_login_leads_to_no_other_users_server(hub: Emulated, then: str, follow
     assert location == follows
 
 
+@pytest.mark.parametrize("then", ["https://evil.example/", "//evil.example/", "/\\evil.example/"])
+def test_a_login_leads_to_no_other_host(hub: Emulated, then: str) -> None:
+    location = Browser(hub.public_url).log_in("olive", then=then).headers["Location"]
+    assert re.fullmatch(r"/[^/\\].*", location)
+
+
 def test_administrator_sees_all_workers_and_no_other_does(
     hub: Emulated, machines: list[Machine], store: WorkerStore
 ) -> None:
@@ -549,6 +556,45 @@ def test_drain_needs_its_own_scope(hub: Emulated, machines: list[Machine]) -> No
     assert (
         requests.post(f"{API}/cloudjhub/drain", json=body, headers=token, timeout=PATIENCE).status_code == 403
     )
+
+
+def test_a_servers_token_reaches_nothing_of_another_user(hub: Emulated, machines: list[Machine]) -> None:
+    Browser(hub.public_url).log_in("victim")
+    _, machine = spawned(hub, "jill", machines)
+    token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
+    activity = {"last_activity": "2030-01-01T00:00:00Z", "servers": {}}
+    launch = {"user": "victim"}
+
+    def answer(method: str, path: str, body: Any = None) -> int:
+        return requests.request(method, API + path, json=body, headers=token, timeout=PATIENCE).status_code
+
+    for method, path, body in (
+        ("GET", "/users", None),
+        ("GET", "/users/victim", None),
+        ("POST", "/users/victim/server", None),
+        ("DELETE", "/users/victim/server", None),
+        ("POST", "/users/victim/activity", activity),
+        ("POST", "/users/victim/tokens", {}),
+        ("POST", "/users/jill/tokens", {"scopes": ["access:servers!user=victim"]}),
+        ("PATCH", "/users/jill", {"admin": True}),
+        ("POST", "/cloudjhub/launch", launch),
+    ):
+        assert answer(method, path, body) in (403, 404), (method, path)
+    assert answer("POST", "/users/jill/activity", {"last_activity": "2020-01-01T00:00:00Z"}) == 200
+
+
+def test_a_cookie_alone_changes_nothing_and_scripts_do_not_see_it(hub: Emulated) -> None:
+    """Another page's request has the cookie, but not the XSRF token."""
+    browser = Browser(hub.public_url)
+    cookies = [one for one in browser.log_in("olive").cookies if one.name.startswith("jupyterhub-hub-login")]
+    assert cookies
+    assert all(one.has_nonstandard_attr("HttpOnly") for one in cookies)
+    assert all(one.get_nonstandard_attr("SameSite") == "Lax" for one in cookies)
+    headers = {"Cookie": "; ".join(f"{one.name}={one.value}" for one in cookies)}
+    for path in ("/spawn", "/api/users/olive/server", "/api/users/olive/tokens", "/api/cloudjhub/drain"):
+        answer = requests.post(f"{hub.public_url}/hub{path}", headers=headers, timeout=PATIENCE)
+        assert answer.status_code == 403, path
+    assert not instances_of(hub, "olive")
 
 
 def test_unknown_option_is_refused_at_once(hub: Emulated) -> None:
