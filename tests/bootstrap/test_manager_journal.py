@@ -1,9 +1,11 @@
 """The journal on its way to CloudWatch Logs: nothing dropped, nothing over its limits, in the right order."""
 
+import json
 import queue
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -14,10 +16,13 @@ from bootstrap.machines.manager.journal import (
     BATCH_EVENTS,
     BATCH_SPAN,
     EVENT_BYTES,
+    MOST_BYTES,
     OVERHEAD,
+    Allowance,
     Batch,
     Entry,
     Shipper,
+    _read,
     batches,
     entry_of,
     journalctl,
@@ -91,6 +96,28 @@ def test_a_batch_takes_no_more_than_cloudwatch(first: Entry, second: Entry, fits
     batch = Batch()
     batch.add(first)
     assert batch.takes(second) == fits
+
+
+def test_a_unit_that_is_flooded_sends_a_bounded_amount_a_minute_and_no_other_is_cut() -> None:
+    allowance = Allowance(most=3 * Entry(0, "cloudjhub-hub: x", "").size)
+
+    def sent(at: int, unit: str = "hub", *, is_audit: bool = False) -> list[str]:
+        entry = Entry(at, f"cloudjhub-{unit}: x", "c", is_audit=is_audit)
+        return [one.text for one in allowance.allowed(entry)]
+
+    assert [len(sent(60_000)) for _ in range(5)] == [1, 1, 1, 0, 0]
+    assert len(sent(119_999, "freshness")) == 1
+    assert len(sent(119_999, is_audit=True)) == 1
+    note = "cloudjhub-hub: too many lines: 2 more are in the manager's journal"
+    assert sent(120_000) == [note, "cloudjhub-hub: x"]
+
+
+def test_a_flood_of_lines_is_cut_on_its_way() -> None:
+    lines = [json.dumps(line("x" * 100_000)).encode() for _ in range(100)]
+    entries: queue.Queue[Entry | None] = queue.Queue()
+    _read(cast(Any, SimpleNamespace(stdout=lines)), entries)
+    sizes = [one.size for one in entries.queue if one is not None]
+    assert MOST_BYTES / 2 < sum(sizes) <= MOST_BYTES
 
 
 def test_a_batch_has_no_more_events_than_cloudwatch_takes() -> None:

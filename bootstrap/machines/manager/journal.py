@@ -4,8 +4,9 @@ Runs until it is ended.
 
     python -m bootstrap.machines.manager.journal
 
-Nothing is dropped: what CloudWatch does not accept now is sent again, and the position in the journal is saved only
-after that. Entries sent just before a crash may appear twice.
+What CloudWatch does not accept now is sent again, and the position in the journal is saved only after that. Entries
+sent just before a crash may appear twice. Of a unit that logs more than MOST_BYTES in a minute, the rest is left out
+and counted: CloudWatch bills by the byte, and strangers' requests are logged. The audit log is sent whole.
 """
 
 import json
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +45,8 @@ WAITING = 10_000
 
 # Limits of PutLogEvents; each event counts 26 bytes in addition to its text.
 BATCH_BYTES, BATCH_EVENTS, EVENT_BYTES, OVERHEAD = 1_048_576, 10_000, 262_144, 26
+MOST_BYTES = 4 * 1_048_576
+"""Of a unit in a minute: a thousand users who log in within it cause half of that."""
 BATCH_SPAN = 23 * 60 * 60 * 1000
 """Milliseconds; a batch may span a day."""
 
@@ -73,6 +77,34 @@ def entry_of(line: Mapping[str, Any]) -> Iterator[Entry]:
     text = printable(f"{who.removesuffix('.service')}: {_message(line.get('MESSAGE'))}")
     for part in _parts(text):
         yield Entry(at, part, cursor)
+
+
+class Allowance:
+    """Bounds what each unit sends in a minute; the journal on the manager's disk has all of it."""
+
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        self._most = most
+        self._minute = 0
+        self._used: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+
+    def allowed(self, entry: Entry) -> Iterator[Entry]:
+        """The entry, if it is to be sent; before it, how many were left out in the minute that has ended."""
+        minute, unit = entry.at // 60_000, entry.text.partition(":")[0]
+        if minute != self._minute:
+            for name, count in self._left_out.items():
+                yield Entry(
+                    entry.at,
+                    f"{name}: too many lines: {count} more are in the manager's journal",
+                    entry.cursor,
+                )
+            self._minute, self._used, self._left_out = minute, Counter(), Counter()
+        if not entry.is_audit:
+            self._used[unit] += entry.size
+        if entry.is_audit or self._used[unit] <= self._most:
+            yield entry
+        else:
+            self._left_out[unit] += 1
 
 
 @dataclass(slots=True)
@@ -220,9 +252,11 @@ def main() -> int:
 
 def _read(journal: "subprocess.Popen[bytes]", entries: "queue.Queue[Entry | None]") -> None:
     assert journal.stdout is not None
+    allowance = Allowance()
     for line in journal.stdout:
-        for entry in entry_of(json.loads(line)):
-            entries.put(entry)
+        for found in entry_of(json.loads(line)):
+            for entry in allowance.allowed(found):
+                entries.put(entry)
     entries.put(None)
 
 
