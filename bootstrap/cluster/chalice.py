@@ -122,6 +122,7 @@ def deploy(project: Path, stage: str, environment: Mapping[str, str], log: Path)
 VENDOR = Path("vendor")
 # What `import app` imports, and Lambda's runtime does not have. Not urllib3 and idna: the zip would be over a megabyte.
 PACKAGES = ("certifi", "lifecycle_app", "pynamodb", "requests")
+NEVER_IMPORTED = ("certifi/__main__.py", "certifi/tests/", "pynamodb/transactions.py", "requests/help.py")
 CHALICE = ("__init__.py", "app.py")
 """So much of Chalice is in the package."""
 
@@ -145,7 +146,9 @@ def _sources() -> Iterator[tuple[Path, Path]]:
     for package in PACKAGES:
         folder = _folder(package)
         for source in sorted(folder.rglob("*.py")):
-            yield source, source.relative_to(folder.parent)
+            shipped = source.relative_to(folder.parent)
+            if not shipped.as_posix().startswith(NEVER_IMPORTED):
+                yield source, shipped
 
 
 def _folder(package: str) -> Path:
