@@ -111,7 +111,7 @@ class CloudWatch:
         )
         with aws_errors("ListMetrics"):
             for page in pages:
-                found += sum(not _is_report(metric, instance_ids) for metric in page["Metrics"])
+                found += sum(not _is_report(metric, instance_ids) for metric in page.get("Metrics", ()))
                 if found > most:
                     break
         return found

@@ -148,7 +148,9 @@ def test_a_missing_users_file_is_named_unless_everyone_may_come(tmp_path: Path) 
         site.settings.login.users_file.unlink()
         with pytest.raises(SettingsError, match="allow_all"):
             users.first_people(site.settings)
-        open_to_all = site_in(tmp_path, "login: {allow_all: true, users_file: missing}\n")
+        open_to_all = site_in(
+            tmp_path, "login: {allow_all: true, trusted_users: true, users_file: missing}\n"
+        )
         assert users.first_people(open_to_all.settings) == People()
 
 

@@ -124,7 +124,7 @@ ODD_DRAINS: list[tuple[str, Answer, str]] = [
 
 REFUSALS: list[tuple[str, dict[str, Any], str]] = [
     ("a refusal of 50 KB", {"reason": "no\n" * 12_000}, "not stopped: no no no"),
-    ("a refusal with half a character", {"reason": "no \ud800"}, "not stopped: no ?"),
+    ("a refusal with half a character", {"reason": "no \ud800"}, "not stopped: no"),
     ("a refusal with lists in lists", {"evidence": {"x": [[[]]], "y": {"z": 1}}}, "not stopped"),
     ("a refusal with times that are none",
      {"evidence": {"last_interaction": 1e308, "last_work": "noon"}}, "not stopped"),

@@ -767,7 +767,7 @@ def test_user_with_a_machine_keeps_the_name_by_which_it_is_found(
 ) -> None:
     boss = Browser(hub.public_url)
     boss.log_in("boss", hub.secrets["hub/admin-password"])
-    for name in ("paul", "quinn", "rosa"):
+    for name in ("paul", "quinn", "rhea"):
         assert boss.api("POST", f"/users/{name}").status_code == 201
     assert boss.api("PATCH", "/users/paul", json={"name": "paula"}).status_code == 200
     worker = Worker(
@@ -779,11 +779,11 @@ def test_user_with_a_machine_keeps_the_name_by_which_it_is_found(
         changed_at=now(),
     )
     store.put(worker, now())
-    store.put(replace(worker, key="rosa/gpu", instance_id="i-0000bbbb"), now())
+    store.put(replace(worker, key="rhea/gpu", instance_id="i-0000bbbb"), now())
     answer = boss.api("PATCH", "/users/quinn", json={"name": "queen"})
     assert (answer.status_code, "cannot be renamed" in answer.json()["message"]) == (409, True)
-    until(lambda: "rosa/gpu" in boss.page("/hub/workers").text)
-    assert boss.api("PATCH", "/users/rosa", json={"name": "rose"}).status_code == 409
+    until(lambda: "rhea/gpu" in boss.page("/hub/workers").text)
+    assert boss.api("PATCH", "/users/rhea", json={"name": "rose"}).status_code == 409
     user = Browser(hub.public_url)
     user.log_in("quinn")
     assert user.api("PATCH", "/users/quinn", json={"name": "queen"}).status_code in (403, 404)

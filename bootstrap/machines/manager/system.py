@@ -17,16 +17,22 @@ class SetupError(Exception):
 
 Run = Callable[[Sequence[str]], str]
 """Runs a command and returns its output. Raises SetupError with the last line of its errors."""
+SHOWN_LINES = 30
+"""Of a failed command's output, on the console."""
 
 
 def run(command: Sequence[str]) -> str:
-    """The output of a command that succeeds. Raises SetupError with the last line of its errors."""
+    """The output of a command that succeeds. Of one that fails, the last lines are printed.
+
+    Raises SetupError with the last line of its errors.
+    """
     try:
         done = subprocess.run(list(command), capture_output=True, text=True, check=False)
     except OSError as error:
         raise SetupError(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
+        print("\n".join(lines[-SHOWN_LINES:]), flush=True)
         raise SetupError(f"{' '.join(command[:4])} ended with {done.returncode}: {lines[-1]}")
     return done.stdout
 
