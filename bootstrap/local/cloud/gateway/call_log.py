@@ -25,6 +25,7 @@ ANY = (
     ("ec2", "DescribeInstances"),
     ("ec2", "DescribeSubnets"),
     ("cloudwatch", "GetMetricData"),
+    ("cloudwatch", "ListMetrics"),
     ("route53", "ListHostedZones"),
 )
 """Calls without resource-level permissions."""
