@@ -242,6 +242,9 @@ def test_an_image_without_its_updates_is_not_made(tmp_path: Path) -> None:
     assert asked == []
     (tmp_path / "usr/bin").mkdir(parents=True)
     (tmp_path / "usr/bin/apt-get").touch()
+    packages = start.at(tmp_path, setup.PACKAGES)
+    packages.parent.mkdir(parents=True)
+    packages.write_text('{"apt_packages": [], "packages": [], "setup": ""}')
     with pytest.raises(start.SetupFailed):
         setup.set_up(tmp_path, run)
     assert [one[-1] for one in asked] == ["update", "full-upgrade"]

@@ -76,7 +76,9 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.settings.manager.port}"
+        """As in a browser: users' servers have origins below it."""
+        manager = self.settings.manager
+        return f"http://{manager.domain or '127.0.0.1'}:{manager.port}"
 
     def write(self, settings: ClusterSettings) -> None:
         self.file.write_text(writing.text(settings, self.file.parent))

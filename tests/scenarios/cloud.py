@@ -19,7 +19,7 @@ import requests
 from bootstrap.local.status import worker_row
 from lifecycle_app.adapters.store import WorkerStore
 from tests.scenarios.person import Person
-from tests.shared.waiting import PATIENCE
+from tests.shared.waiting import PATIENCE, until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 POLL_EVERY = 0.5
@@ -173,6 +173,10 @@ class LocalCloud:
         with patch.dict(os.environ, self.told["environment"]):
             found = self._store.get(key)
         return worker_row(found) if found else {}
+
+    def recorded(self, key: str) -> dict[str, Any]:
+        """The record of a worker whose server has just started: its first event may still be on its way."""
+        return until(lambda: self.worker(key), f"the record of {key}")
 
     def instances(self, key: str) -> list[dict[str, Any]]:
         """All EC2 instances tagged for this worker, terminated ones left out."""

@@ -43,7 +43,7 @@ def test_a_second_run_resumes_with_the_files_kept_beside_another_cloud(
     walter = other.person("walter")
     walter.start()
     walter.write("kept.txt", "first")
-    instance = other.worker("walter")["instance"]
+    instance = other.recorded("walter")["instance"]
     assert not cloud.worker("walter"), "two local clouds know nothing of each other"
     assert "already" in run("up", "--state-dir", str(other.state_dir), "--detach").stderr
     other.down()
@@ -51,7 +51,7 @@ def test_a_second_run_resumes_with_the_files_kept_beside_another_cloud(
 
     other.up()
     assert read_again(other, "walter", "kept.txt") == "first"
-    assert other.worker("walter")["instance"] == instance
+    assert other.recorded("walter")["instance"] == instance
 
     crash(other)
     other.down()

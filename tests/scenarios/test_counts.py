@@ -66,7 +66,7 @@ def test_logins_that_coincide_share_a_call(cloud: LocalCloud, visitors: list[Vis
     started = Counter(instance for call in calls for instance in call["instances"])
     assert set(made) == {"ec2:StartInstances"}, "and EC2 is not asked how it goes"
     assert made["ec2:StartInstances"] < CLASS_SIZE
-    assert started == dict.fromkeys((cloud.worker(who.name)["instance"] for who in visitors), 1)
+    assert started == dict.fromkeys((cloud.recorded(who.name)["instance"] for who in visitors), 1)
 
 
 def test_running_servers_cost_the_hub_no_call(cloud: LocalCloud, visitors: list[Visitor]) -> None:

@@ -20,7 +20,7 @@ def peggy(cloud: LocalCloud) -> dict[str, Any]:
     person = cloud.person("peggy")
     person.start()
     person.run_cell(person.open_kernel(), "import time; time.sleep(3600)", wait=False)
-    return cloud.worker("peggy")
+    return cloud.recorded("peggy")
 
 
 def now() -> datetime:
@@ -107,6 +107,6 @@ def test_events_that_ec2_doubles_delays_or_loses_leave_the_record_right(cloud: L
             cloud.await_state(name, "running")
             person.stop()
             cloud.await_state(name, "stopped")
-            instance = cloud.worker(name)["instance"]
+            instance = cloud.recorded(name)["instance"]
             assert [found["InstanceId"] for found in cloud.instances(name)] == [instance]
         assert len(cloud.calls("StopInstances", instance)) == 1

@@ -17,7 +17,7 @@ def test_a_login_during_a_stop_waits_and_succeeds(cloud: LocalCloud) -> None:
     niaj = cloud.person("niaj")
     niaj.start()
     niaj.write("kept.txt", "still here")
-    instance = cloud.worker("niaj")["instance"]
+    instance = cloud.recorded("niaj")["instance"]
     with ExitStack() as stop:
         stop.enter_context(cloud.faults("slow-stop", seconds=PATIENCE))
         niaj.stop()
@@ -26,13 +26,13 @@ def test_a_login_during_a_stop_waits_and_succeeds(cloud: LocalCloud) -> None:
         events = niaj.await_ready(at="being stopped", then=stop.close)
     assert any("being stopped" in event["message"] for event in events), "the page says what it waits for"
     assert niaj.read("kept.txt") == "still here"
-    assert cloud.worker("niaj")["instance"] == instance
+    assert cloud.recorded("niaj")["instance"] == instance
 
 
 def test_an_alarm_and_a_sweep_at_the_same_moment_stop_once(cloud: LocalCloud) -> None:
     with cloud.faults("alarms-off", "sweep-off"):
         cloud.person("olivia", may_idle=True).start()
-        instance = cloud.worker("olivia")["instance"]
+        instance = cloud.recorded("olivia")["instance"]
         cloud.await_true("olivia is idle for long enough", lambda: is_due(cloud, "olivia"))
         with ThreadPoolExecutor() as pool:
             runs = [
@@ -47,7 +47,7 @@ def test_an_alarm_and_a_sweep_at_the_same_moment_stop_once(cloud: LocalCloud) ->
 
 def is_due(cloud: LocalCloud, key: str) -> bool:
     """Whether CloudWatch has seen nothing for the whole idle window, and longer than a start is left alone."""
-    instance, now = cloud.worker(key)["instance"], datetime.now(UTC)
+    instance, now = cloud.recorded(key)["instance"], datetime.now(UTC)
     found = cloud.client("cloudwatch").get_metric_data(
         MetricDataQueries=[
             {

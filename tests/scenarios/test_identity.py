@@ -25,7 +25,7 @@ def workers(cloud: LocalCloud) -> dict[str, str]:
         person.request_start()
     for person in people:
         person.await_ready()
-    return {person.name: str(cloud.worker(person.name)["instance"]) for person in people}
+    return {person.name: str(cloud.recorded(person.name)["instance"]) for person in people}
 
 
 def credentials_on(cloud: LocalCloud, instance: str) -> Credentials:

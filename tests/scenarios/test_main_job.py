@@ -26,7 +26,7 @@ def test_a_user_works_is_stopped_when_idle_and_finds_the_file_again(
         log_in(page, cloud, "alice")
         shoot(page, screenshots / "1-logged-in.png")
         await_lab(page, screenshots)
-        first = cloud.worker("alice")["instance"]
+        first = cloud.recorded("alice")["instance"]
 
         write_a_file_and_run_a_cell(page)
         shoot(page, screenshots / "3-work.png")

@@ -46,7 +46,7 @@ def test_hostile_names_get_their_own_machine_or_a_clear_refusal(cloud: LocalClou
         person.write("mine.txt", person.name)
     for person in people:
         assert person.read("mine.txt") == person.name
-    instances = [cloud.worker(person.name)["instance"] for person in people]
+    instances = [cloud.recorded(person.name)["instance"] for person in people]
     assert len(set(instances)) == len(people), "a machine each"
     assert not list(cloud.state_dir.rglob("pwned")), "no name reached a shell"
     for person in people:

@@ -23,7 +23,7 @@ def test_two_users_and_a_named_server_have_machines_and_files_of_their_own(cloud
     assert ivan.read("mine.txt") == "ivan"
     assert heidi.read("mine.txt", server="gpu") == "heidi's gpu"
     keys = ("heidi", "ivan", "heidi/gpu")
-    assert len({cloud.worker(key)["instance"] for key in keys}) == len(keys)
+    assert len({cloud.recorded(key)["instance"] for key in keys}) == len(keys)
     assert cloud.worker("heidi/gpu")["type"] == "t3.large"
 
 

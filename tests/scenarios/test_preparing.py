@@ -59,7 +59,7 @@ def test_a_login_starts_what_was_prepared(cloud: LocalCloud) -> None:
     for name in early:
         [instance] = cloud.instances(name)
         assert instance["State"]["Name"] == "stopped"
-        assert cloud.worker(name)["instance"] == instance["InstanceId"]
+        assert cloud.recorded(name)["instance"] == instance["InstanceId"]
         assert cloud.stopped_by(name) == {"person"}
 
     [before] = cloud.instances(early[0])
