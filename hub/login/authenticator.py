@@ -34,6 +34,102 @@ _tried: ContextVar[str] = ContextVar("tried", default="")
 """The name with which a login is tried."""
 
 
+class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes no types
+    """The cluster's rules, before those of an authenticator: one form of each name, and a refusal that says why."""
+
+    _hub: Hub
+    _membership: Membership | None = None
+
+    def normalize_username(self, username: str) -> str:
+        return normalised(super().normalize_username(normalised(username)))
+
+    def validate_username(self, username: str) -> bool:
+        problem = name_problem(username)
+        if problem:
+            log.warning("user name %r is refused: %s", username[:300], problem)
+            raise web.HTTPError(400, problem)
+        return bool(super().validate_username(username))
+
+    async def get_authenticated_user(self, handler: Any, data: Any) -> Any:
+        """The user who logs in, or None. Each try leaves a line in the audit log."""
+        name = data.get("username", "") if isinstance(data, dict) else ""
+        _tried.set(name if isinstance(name, str) else "")
+        try:
+            found = await super().get_authenticated_user(handler, data)
+        except Exception as error:
+            self._record_refusal(f"{error.status_code}" if isinstance(error, web.HTTPError) else "error")
+            raise
+        if found:
+            record("login", found["name"], actor=found["name"])
+        else:
+            self._record_refusal("wrong or not allowed")
+        return found
+
+    def check_blocked_users(self, username: str, authentication: Any = None) -> Any:
+        """May the user log in, as far as the list of removed users goes?"""
+        _tried.set(username)
+        return super().check_blocked_users(username, authentication)
+
+    def _record_refusal(self, detail: str) -> None:
+        """An unknown name may be a password in the wrong field."""
+        name = normalised(_tried.get()[:LONGEST])
+        record("login", name if self.is_known(name) else "", Outcome.REFUSED, detail)
+
+    def is_known(self, username: str) -> bool:
+        """Is it the name of a user, of a removed one, or of one on the list?"""
+        name = normalised(username)
+        listed = self.allowed_users | self.admin_users | self.blocked_users
+        return name in listed or (self._membership is not None and self._membership.knows(name))
+
+    async def refresh_user(self, user: Any, handler: Any = None) -> Any:
+        """False for a removed user, who has to log in again in spite of a valid cookie, and may not."""
+        if user.name in self.blocked_users:
+            return False
+        return await super().refresh_user(user, handler)
+
+    def is_admin(self, handler: Any, authentication: dict[str, Any]) -> bool | None:
+        """The operator's list decides for the users on it, JupyterHub's admin page for the others."""
+        name, people = authentication["name"], self._hub.operator.people
+        return name in people.admins if name in people.users else super().is_admin(handler, authentication)
+
+    def can_log_in(self, username: str) -> bool:
+        """Is the user neither removed nor without an account that is authorised?"""
+        is_authorized = getattr(super(), "is_authorized", None)
+        return username not in self.blocked_users and (is_authorized is None or is_authorized(username))
+
+    def forget(self, username: str) -> None:
+        """Deletes the account of a removed user, where the authenticator keeps accounts. The caller commits."""
+        forget = getattr(super(), "forget", None)
+        if forget is not None:
+            forget(username)
+
+    def delete_user(self, user: Any) -> Any:
+        """JupyterHub asks before it deletes a user."""
+        ensure_another_administrator(user.db, self, user.name)
+        return super().delete_user(user)
+
+    def generation_of(self, username: str) -> int:
+        """How often the operator has removed the name."""
+        return self._membership.people.generation(username) if self._membership else 0
+
+    def get_handlers(self, app: Any) -> list[Any]:
+        """Adds the hub's own. JupyterHub calls this when it starts, which is when following the list begins."""
+        self._membership = membership = Membership(app, self, self._hub.operator.people)
+        membership.take(self._hub.operator.people)
+        keeper = TokenKeeper(app, self._hub)
+        keeper.remove_replaced()
+
+        async def apply(people: People) -> None:
+            await membership.apply(people)
+            await keeper.tidy()
+
+        self._hub.operator.follow(apply)
+        own = super().get_handlers(app)
+        for handler in [LoginHandler, *(one[1] for one in own)]:
+            follow_own_links(handler)
+        return [*own, *routes(self._hub, self._hub.pages)]
+
+
 def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
     """The authenticator of that name (an entry point of JupyterHub, or a class), with the cluster's rules for names.
 
@@ -45,104 +141,7 @@ def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:
             f"login.authenticator: {name} is for one machine only, but public_url is"
             f" {hub.settings.public_url}: choose an authenticator with real accounts"
         )
-
-    class NamedUsers(base):  # type: ignore[misc, valid-type]  # the class is known only when the hub runs
-        """Names are normalised in one way, and a refusal says why."""
-
-        _membership: Membership | None = None
-
-        def normalize_username(self, username: str) -> str:
-            return normalised(super().normalize_username(normalised(username)))
-
-        def validate_username(self, username: str) -> bool:
-            problem = name_problem(username)
-            if problem:
-                log.warning("user name %r is refused: %s", username[:300], problem)
-                raise web.HTTPError(400, problem)
-            return bool(super().validate_username(username))
-
-        async def get_authenticated_user(self, handler: Any, data: Any) -> Any:
-            """The user who logs in, or None. Each try leaves a line in the audit log."""
-            name = data.get("username", "") if isinstance(data, dict) else ""
-            _tried.set(name if isinstance(name, str) else "")
-            try:
-                found = await super().get_authenticated_user(handler, data)
-            except Exception as error:
-                self._record_refusal(f"{error.status_code}" if isinstance(error, web.HTTPError) else "error")
-                raise
-            if found:
-                record("login", found["name"], actor=found["name"])
-            else:
-                self._record_refusal("wrong or not allowed")
-            return found
-
-        def check_blocked_users(self, username: str, authentication: Any = None) -> Any:
-            """May the user log in, as far as the list of removed users goes?"""
-            _tried.set(username)
-            return super().check_blocked_users(username, authentication)
-
-        def _record_refusal(self, detail: str) -> None:
-            """An unknown name may be a password in the wrong field."""
-            name = normalised(_tried.get()[:LONGEST])
-            record("login", name if self.is_known(name) else "", Outcome.REFUSED, detail)
-
-        def is_known(self, username: str) -> bool:
-            """Is it the name of a user, of a removed one, or of one on the list?"""
-            name = normalised(username)
-            listed = self.allowed_users | self.admin_users | self.blocked_users
-            return name in listed or (self._membership is not None and self._membership.knows(name))
-
-        async def refresh_user(self, user: Any, handler: Any = None) -> Any:
-            """False for a removed user, who has to log in again in spite of a valid cookie, and may not."""
-            if user.name in self.blocked_users:
-                return False
-            return await super().refresh_user(user, handler)
-
-        def is_admin(self, handler: Any, authentication: dict[str, Any]) -> bool | None:
-            """The operator's list decides for the users on it, JupyterHub's admin page for the others."""
-            name, people = authentication["name"], hub.operator.people
-            return (
-                name in people.admins if name in people.users else super().is_admin(handler, authentication)
-            )
-
-        def can_log_in(self, username: str) -> bool:
-            """Is the user neither removed nor without an account that is authorised?"""
-            is_authorized = getattr(super(), "is_authorized", None)
-            return username not in self.blocked_users and (is_authorized is None or is_authorized(username))
-
-        def forget(self, username: str) -> None:
-            """Deletes the account of a removed user, where the authenticator keeps accounts. The caller commits."""
-            forget = getattr(super(), "forget", None)
-            if forget is not None:
-                forget(username)
-
-        def delete_user(self, user: Any) -> Any:
-            """JupyterHub asks before it deletes a user."""
-            ensure_another_administrator(user.db, self, user.name)
-            return super().delete_user(user)
-
-        def generation_of(self, username: str) -> int:
-            """How often the operator has removed the name."""
-            return self._membership.people.generation(username) if self._membership else 0
-
-        def get_handlers(self, app: Any) -> list[Any]:
-            """Adds the hub's own. JupyterHub calls this when it starts, which is when following the list begins."""
-            self._membership = membership = Membership(app, self, hub.operator.people)
-            membership.take(hub.operator.people)
-            keeper = TokenKeeper(app, hub)
-            keeper.remove_replaced()
-
-            async def apply(people: People) -> None:
-                await membership.apply(people)
-                await keeper.tidy()
-
-            hub.operator.follow(apply)
-            own = super().get_handlers(app)
-            for handler in [LoginHandler, *(one[1] for one in own)]:
-                follow_own_links(handler)
-            return [*own, *routes(hub, hub.pages)]
-
-    return NamedUsers
+    return type(NamedUsers.__name__, (NamedUsers, base), {"_hub": hub})
 
 
 def _find(name: str) -> type[Authenticator]:
