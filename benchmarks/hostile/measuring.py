@@ -7,7 +7,7 @@ import random
 import ssl
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,8 +208,3 @@ def _longest(scene: Scene, since: float) -> float:
     """CPU seconds of the longest step of the hub's loop since then."""
     told = [json.loads(line) for line in scene.steps.read_text().splitlines()] if scene.steps.exists() else []
     return max((one["cpu"] for one in told if one["at"] >= since), default=0.0)
-
-
-def rows(found: Figures) -> Sequence[Mapping[str, str]]:
-    """The longest step of each kind, for a table."""
-    return [{"kind": name, "ms": f"{seconds * 1000:.0f}"} for name, seconds in found.longest.items()]
