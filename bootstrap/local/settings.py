@@ -152,7 +152,7 @@ def is_free(address: str, port: int) -> bool:
 
 
 def hold_ipv6(port: int) -> socket.socket | None:
-    """A socket that keeps the port on ::1 from other programs until it is closed; None where there is no IPv6.
+    """A socket that keeps the port on ::1 from other programs until it is closed; None without IPv6.
 
     Browsers ask there, too, for names below localhost. They are refused, and go on to 127.0.0.1. Raises PortInUse.
     """

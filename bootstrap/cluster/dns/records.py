@@ -88,7 +88,7 @@ def leads_there(name: str, found: Sequence[Record], zone: Zone, address: str) ->
 def challenge(site: Site) -> Challenge | None:
     """The record by which the manager's certificate is validated; None where that needs none.
 
-    Let's Encrypt certifies a wildcard by a record only. Raises SettingsError where there is no zone for it.
+    Let's Encrypt validates a wildcard by a DNS record only. Raises SettingsError if no zone can hold it.
     """
     manager = site.settings.manager
     if manager.https is not Https.LETS_ENCRYPT or not (manager.has_subdomains or manager.acme_zone):

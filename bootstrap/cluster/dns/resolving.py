@@ -7,7 +7,7 @@ PROBE = "cloudjhub-check"
 
 
 def addresses(name: str, family: socket.AddressFamily = socket.AF_INET) -> set[str]:
-    """The addresses of a name, or of one that a wildcard stands for; none where there is no answer."""
+    """The addresses of a name, or of one that a wildcard matches; none without an answer."""
     try:
         found = socket.getaddrinfo(name.replace("*", PROBE), 443, family, socket.SOCK_STREAM)
     except OSError:

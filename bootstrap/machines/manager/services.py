@@ -49,7 +49,7 @@ FETCH_REQUIREMENTS = SETTINGS / "fetch-requirements.txt"
 PROXY_ADDRESS, PROXY_PORT = "127.0.0.1", 8000
 """Where the proxy listens behind nginx."""
 ERRORS_ADDRESS = "127.0.0.1:8002"
-"""Where nginx answers the proxy that asks for an error page: with the hub's page, or its own while there is no hub."""
+"""Where nginx answers the proxy that asks for an error page: with the hub's page, or its own while the hub is down."""
 PROXY_SCRIPT = Path("hub/node_modules/configurable-http-proxy/bin/configurable-http-proxy")
 NGINX_DIRECTORY = "cloudjhub-nginx"
 NGINX_RUN = Path("/run") / NGINX_DIRECTORY

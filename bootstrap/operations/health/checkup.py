@@ -90,7 +90,7 @@ def _manager(site: Site, _: datetime) -> list[str]:
 def _updates(site: Site, now: datetime) -> list[str]:
     launched = [one["LaunchTime"] for one in found_by_tags(site.aws, site.cluster, ROLE_MANAGER)]
     if not launched:
-        return []  # another check reports that there is no manager
+        return []  # another check reports a missing manager
     window = site.settings.manager.reboot_window
     return findings.freshness(facts.freshness(site, now), window, max(launched), now)
 

@@ -107,7 +107,7 @@ def alarms_in_alarm(site: Site) -> dict[str, str]:
 
 
 def image(site: Site, image: str) -> tuple[str, datetime | None]:
-    """EC2's word for its state, "" where there is no such image; and when it was made."""
+    """Its state as EC2 reports it, "" for an image that does not exist; and when it was made."""
     found = site.aws.client("ec2").describe_images(Filters=[{"Name": "image-id", "Values": [image]}])[
         "Images"
     ]
