@@ -88,10 +88,10 @@ def _compute(settings: ClusterSettings, prices: Prices) -> Item:
 def _credits(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> list[Item]:
     """With standard credits a burstable machine slows down instead."""
     family, _, size = settings.workers.types[0].partition(".")
-    price = prices.credit_hour.get(family)
-    if price is None or settings.workers.credits is Credits.STANDARD:
+    price, baseline = prices.credit_hour.get(family), BASELINES.get(size)
+    if price is None or baseline is None or settings.workers.credits is Credits.STANDARD:
         return []
-    vcpus, baseline = CREDIT_VCPUS.get(size, 2), BASELINES[size]
+    vcpus = CREDIT_VCPUS.get(size, 2)
     above = max(0.0, assumed.cpu - baseline)
     most = _worked(settings) * vcpus * (1 - baseline) * price
     return [

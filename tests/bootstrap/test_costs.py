@@ -173,6 +173,7 @@ def test_unlimited_credits_cost_what_is_above_the_baseline() -> None:
     assert credits("t4g.xlarge", 0.5, **unlimited) == pytest.approx(10 * 10 * 4 * (0.5 - 0.4) * 0.04)
     assert credits("t3.medium", 0.2, **unlimited) == 0.0
     assert credits("m7i.large", 1.0, **unlimited) == 0.0
+    assert credits("t3.huge", 1.0, **unlimited) == 0.0, "no such size: preflight says so"
 
 
 @pytest.mark.parametrize(
