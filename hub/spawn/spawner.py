@@ -113,11 +113,15 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
             yield {"progress": line.percent, "message": line.message}
 
     def get_state(self) -> dict[str, Any]:
-        """What a restarted hub has to know; no secret."""
+        """What a restarted hub has to know; no secret.
+
+        Not the instance of a pending start: the hub would wait for a server that JupyterHub has no address of yet. The
+        next start finds the instance by its tags.
+        """
         state: dict[str, Any] = super().get_state()
         if self.grant:
             state["token"] = self.grant.to_state()
-        if self.instance.id and self.instance.alive_at:
+        if self.instance.id and self.instance.alive_at and not self.is_starting:
             known = {
                 "instance_id": self.instance.id,
                 "address": self.instance.address,
