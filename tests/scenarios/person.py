@@ -115,6 +115,11 @@ class Person:
 
     # -- the notebook server, through the proxy
 
+    def has_server(self) -> bool:
+        """Does the default server answer? Until it has a route, the hub answers on its host, with a page."""
+        answer = self.lab("GET", "api/status")
+        return answer.ok and "json" in answer.headers.get("Content-Type", "")
+
     def lab(self, method: str, path: str, body: object = None, server: str = "") -> requests.Response:
         return requests.request(
             method, f"{self._base(server)}/{path}", json=body, headers=self._headers(), timeout=TIMEOUT

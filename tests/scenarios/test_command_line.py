@@ -65,7 +65,7 @@ def read_again(cloud: LocalCloud, name: str, path: str) -> str:
     person = cloud.person(name)
     if "" not in person.servers():
         person.request_start()
-    cloud.await_true(f"{name}'s server answers", lambda: person.lab("GET", "api/status").ok)
+    cloud.await_true(f"{name}'s server answers", person.has_server)
     return person.read(path)
 
 
@@ -89,7 +89,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
         printed = list(
             itertools.takewhile(lambda line: "the users' files are kept" not in line, process.stdout)
         )
-    assert any("http://127.0.0.1:" in line for line in printed), printed
+    assert any("http://hub.localhost:" in line for line in printed), printed
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0

@@ -94,7 +94,7 @@ def test_a_login_waits_for_a_slow_machine_and_tells_where_it_is(cloud: LocalClou
     assert [message for message in messages if message in steps] == steps
     percents = [event["progress"] for event in events]
     assert all(earlier <= later for earlier, later in itertools.pairwise(percents)), percents
-    assert cloud.worker("quentin")["state"] == "running"
+    cloud.await_true("its record says so", lambda: cloud.worker("quentin").get("state") == "running")
 
 
 def test_a_machine_that_never_answers_is_stopped_and_started_again_by_the_same_login(
