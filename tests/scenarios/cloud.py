@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 from unittest.mock import patch
@@ -79,6 +80,7 @@ class LocalCloud:
         self.told: dict[str, Any] = {}
         self._clients: dict[str, Any] = {}
         self._kept: set[str] = set()
+        self._files: dict[str, str] = {}
 
     def command(self, *words: str, check: bool = True) -> str:
         """What `python -m bootstrap local ...` prints."""
@@ -144,8 +146,12 @@ class LocalCloud:
     def person(self, name: str, *, admin: bool = False, may_idle: bool = False) -> Person:
         """A logged-in user; only a user who `may_idle` is stopped by the cloud's short idle timeout.
 
-        The others would be, too, where a test is slower than the timeout.
+        The others would be, too, where a test is slower than the timeout. Each file of tests has users of its own: the
+        order of the files is free, and what one leaves behind must not matter to another.
         """
+        file = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
+        taken_by = self._files.setdefault(name, file)
+        assert admin or taken_by == file, f"{taken_by} has a user {name} too: choose another name"
         person = Person(self.url, name, self.password(admin=admin))
         if not may_idle:
             self.keep(name)
@@ -177,6 +183,18 @@ class LocalCloud:
     def recorded(self, key: str) -> dict[str, Any]:
         """The record of a worker whose server has just started: its first event may still be on its way."""
         return until(lambda: self.worker(key), f"the record of {key}")
+
+    def settled(self, key: str) -> dict[str, Any]:
+        """The record of a worker whose server has just started, once the events of the start are all recorded."""
+        instance = self.recorded(key)["instance"]
+
+        def newest() -> dict[str, Any] | None:
+            machines = control(self.told, "state")["instances"]
+            since = next(float(one["since"]) for one in machines if one["instance_id"] == instance)
+            row = self.worker(key)
+            return row if datetime.fromisoformat(row["since"]).timestamp() >= int(since) else None
+
+        return until(newest, f"the record of {key}'s last event")
 
     def instances(self, key: str) -> list[dict[str, Any]]:
         """All EC2 instances tagged for this worker, terminated ones left out."""

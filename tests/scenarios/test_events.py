@@ -20,7 +20,7 @@ def peggy(cloud: LocalCloud) -> dict[str, Any]:
     person = cloud.person("peggy")
     person.start()
     person.run_cell(person.open_kernel(), "import time; time.sleep(3600)", wait=False)
-    return cloud.recorded("peggy")
+    return cloud.settled("peggy")
 
 
 def now() -> datetime:

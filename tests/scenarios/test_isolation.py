@@ -202,15 +202,15 @@ def flooded(scene: Scene, browser: Browser) -> Iterator[BrowserContext]:
 def test_a_flood_of_cookies_costs_a_login_at_most(
     scene: Scene, flooded: BrowserContext, count: int, size: int
 ) -> None:
-    """Many make the browser drop the hub's; large ones make requests too large. Without them all is as before."""
+    """Many may make the browser drop the hub's; large ones make requests too large. Without them all is as before."""
     page = flooded.new_page()
     log_in(page, scene.cloud, "carol", admin=True)
     page.wait_for_url("**/user/carol/lab**")
     page.goto(scene.evil)
     page.evaluate("given => hostile.flood(...given)", [scene.domain, count, size])
+    assert any(one["name"].startswith("flood") for one in flooded.cookies(scene.hub))
     with suppress(Error):  # an answer of the proxy's own, 431
         page.goto(f"{scene.hub}/hub/home")
-        expect(page).not_to_have_url(f"{scene.hub}/hub/home")
     flooded.clear_cookies(name=re.compile("flood"))
     page.goto(f"{scene.hub}/hub/home")
     if "/hub/login" in page.url:

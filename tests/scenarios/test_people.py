@@ -42,12 +42,12 @@ def test_pressing_stop_stops_the_machine_by_an_event(cloud: LocalCloud) -> None:
 
 
 def test_an_admin_stops_the_server_of_another(cloud: LocalCloud) -> None:
-    mallory, admin = cloud.person("mallory"), cloud.person("carol", admin=True)
-    mallory.start()
-    admin.hub("DELETE", "users/mallory/server").raise_for_status()
-    cloud.await_state("mallory", "stopped")
+    oscar, admin = cloud.person("oscar"), cloud.person("carol", admin=True)
+    oscar.start()
+    admin.hub("DELETE", "users/oscar/server").raise_for_status()
+    cloud.await_state("oscar", "stopped")
     nosy = cloud.person("trent")
-    assert nosy.hub("DELETE", "users/mallory/server").status_code in {403, 404}, "others may not"
+    assert nosy.hub("DELETE", "users/oscar/server").status_code in {403, 404}, "others may not"
 
 
 def stopping_calls_of_the_hub(cloud: LocalCloud) -> list[object]:
