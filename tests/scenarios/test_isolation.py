@@ -106,6 +106,11 @@ def assert_in_charge(scene: Scene, admin: Page) -> None:
     """The administrator is logged in as before, and what she does is accepted."""
     admin.goto(f"{scene.hub}/hub/token")
     expect(admin.locator("#navbar, .navbar").first).to_contain_text("carol")
+    # Before the page's script has its hands on the form, the browser would send it itself.
+    admin.wait_for_function(
+        "() => new Promise(done => require(['jquery'], $ =>"
+        " done(Boolean($._data(document.querySelector('#request-token-form'), 'events')))))"
+    )
     admin.get_by_role("button", name="Request new API token").click()
     expect(admin.locator("#token-result")).to_be_visible()
 
