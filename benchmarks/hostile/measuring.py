@@ -18,7 +18,7 @@ import requests
 
 from benchmarks.hostile.attacks import ANONYMOUS, WORKERS, Attack, Known, Make
 from tests.bootstrap.front import Front, nginx, wait_for
-from tests.hub.accounts import emulated, set_users
+from tests.hub.accounts import set_users, with_authenticators
 from tests.hub.emulated import Emulated
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Figures:
 @contextmanager
 def scene(directory: Path) -> Iterator[Scene]:
     """A hub with accounts, as on a manager, until the end of the block."""
-    with emulated(directory, NETWORK) as hub:
+    with with_authenticators(directory, NETWORK) as hub:
         set_users(hub, {"users": {"boss": {"admin": True}, **{f"user{n}": {} for n in range(50)}}})
         steps = directory / "steps.jsonl"
         host, _, port = hub.proxy_url.rpartition("/")[2].partition(":")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jupyterhub import orm
 from jupyterhub.handlers.base import BaseHandler
-from jupyterhub.log import log_request
+from jupyterhub.log import _scrub_uri, log_request
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session
 
@@ -44,7 +44,7 @@ def request_ended(handler: Any) -> None:
     if method in READING and name not in CHANGING_BY_LINK:
         return
     if name not in ROUTINE or not ROUTINE[name](status):
-        record("request", handler.request.path, outcome_of(status), f"{method} {status}")
+        record("request", _scrub_uri(handler.request.path), outcome_of(status), f"{method} {status}")
 
 
 def outcome_of(status: int) -> Outcome:

@@ -8,41 +8,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
 import requests
-from moto.server import ThreadedMotoServer
 
 from hub.users.names import sign_up_code
 from tests.hub.browser import Browser
-from tests.hub.emulated import CLUSTER, Emulated
-from tests.shared.addresses import free_port
+from tests.hub.emulated import CLUSTER, Emulated, emulated
 from tests.shared.waiting import PATIENCE
 
 PASSWORD = "correct horse battery"
 
 
 @contextmanager
-def emulated(directory: Path, network: str) -> Iterator[Emulated]:
+def with_authenticators(directory: Path, network: str) -> Iterator[Emulated]:
     """AWS with the authenticators' secrets, and the proxy; `start` starts the hub."""
-    patch = pytest.MonkeyPatch()
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        patch.setenv(name, "tests")
-    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = ThreadedMotoServer(ip_address=f"{network}.0.2", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    found = Emulated(f"http://{host}:{port}", directory, network=network)
-    found.prepare(free_port(f"{network}.0.1"))
-    ssm = found.client("ssm")
-    for name in ("hub/client-secret", "hub/sign-up-key"):
-        found.secrets[name] = f"secret of {name}"
-        ssm.put_parameter(Name=f"/cloudjhub/{CLUSTER}/{name}", Value=found.secrets[name], Type="SecureString")
-    with found.proxy():
+    with emulated(directory, network) as found:
+        ssm = found.client("ssm")
+        for name in ("hub/client-secret", "hub/sign-up-key"):
+            found.secrets[name] = f"secret of {name}"
+            ssm.put_parameter(
+                Name=f"/cloudjhub/{CLUSTER}/{name}", Value=found.secrets[name], Type="SecureString"
+            )
         yield found
-        found.kill_hub()
-    server.stop()
-    patch.undo()
 
 
 def start(hub: Emulated, name: str, options: dict[str, Any], **more: str) -> None:

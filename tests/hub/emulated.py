@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 import requests
+from moto.server import ThreadedMotoServer
 
 from hub.config.settings import CONFIG_VARIABLE
 from lifecycle_app.contract import OPERATOR_TOKEN
+from tests.shared.addresses import free_port, reserved
 from tests.shared.tables import create_tables
 from tests.shared.waiting import PATIENCE, until
 
@@ -25,6 +28,8 @@ CLUSTER, ROLE, HUB_NAME = "emulated", "cloudjhub-emulated-worker", "hub.emulated
 NETWORK = "127.191"
 HUB_ADDRESS = f"{NETWORK}.0.10"
 PUBLIC = f"{NETWORK}.0.1"
+SEVERAL_FILES = 10 * PATIENCE
+"""Seconds that another run may need for its tests with the same addresses."""
 PROXY_SCRIPT = REPOSITORY / "hub/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
 
 
@@ -193,6 +198,29 @@ class Emulated:
             return requests.get(f"{self.proxy_url}/hub/api", timeout=PATIENCE).ok
         except requests.RequestException:
             return False
+
+
+@contextmanager
+def emulated(directory: Path, network: str = NETWORK) -> Iterator[Emulated]:
+    """AWS and the proxy; `start_hub` starts the hub. Another process that wants the same addresses waits."""
+    with reserved(network, SEVERAL_FILES), pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "tests")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        server = ThreadedMotoServer(ip_address=f"{network}.0.2", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        found = Emulated(f"http://{host}:{port}", directory, network=network)
+        try:
+            found.prepare(free_port(f"{network}.0.1"))
+            with found.proxy():
+                try:
+                    yield found
+                finally:
+                    found.kill_hub()
+        finally:
+            server.stop()
 
 
 def _listens(address: str, port: int) -> bool:

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from hub.users.names import parse, to_json
-from tests.hub.accounts import PASSWORD, Account, code, emulated, set_users, start
+from tests.hub.accounts import PASSWORD, Account, code, set_users, start, with_authenticators
 from tests.hub.emulated import Emulated
 from tests.hub.machine import Machine
 from tests.shared.waiting import PATIENCE, until
@@ -35,7 +35,7 @@ for name in ("hashpw", "checkpw"):
         return function(*arguments)
     setattr(bcrypt, name, watched)
 """)
-    with emulated(directory, NETWORK) as found:
+    with with_authenticators(directory, NETWORK) as found:
         found.config["hub"]["extra_config"] = str(extra)
         set_users(
             found,

@@ -9,7 +9,7 @@ import jwt
 import pytest
 import requests
 
-from tests.hub.accounts import PASSWORD, Account, code, emulated, set_users, start
+from tests.hub.accounts import PASSWORD, Account, code, set_users, start, with_authenticators
 from tests.hub.emulated import Emulated
 from tests.hub.provider import KEY, YES, Provider
 from tests.shared.waiting import PATIENCE, until
@@ -21,7 +21,7 @@ LTI = "https://purl.imsglobal.org/spec/lti/claim"
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     """AWS and the proxy; each test starts the hub with its authenticator."""
-    with emulated(tmp_path_factory.mktemp("logins"), NETWORK) as found:
+    with with_authenticators(tmp_path_factory.mktemp("logins"), NETWORK) as found:
         yield found
 
 

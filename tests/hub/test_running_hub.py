@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
 
 from bootstrap.aws import secrets as rotated
 from bootstrap.aws.secrets import MAKERS
@@ -23,9 +22,8 @@ from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.browser import Browser
-from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, PUBLIC, Emulated
+from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, Emulated, emulated
 from tests.hub.machine import Machine, fetch, proof_of
-from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE, until
 
 API = f"http://{HUB_ADDRESS}:8081/hub/api"
@@ -35,25 +33,9 @@ HOSTILE = "$(touch x);'\"& `id` | *"
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     """AWS, the proxy and the hub."""
-    patch = pytest.MonkeyPatch()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "tests",
-        "AWS_SECRET_ACCESS_KEY": "tests",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        patch.setenv(name, value)
-    server = ThreadedMotoServer(ip_address=f"{NETWORK}.0.2", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    found = Emulated(f"http://{host}:{port}", tmp_path_factory.mktemp("hub"))
-    found.prepare(free_port(PUBLIC))
-    with found.proxy():
+    with emulated(tmp_path_factory.mktemp("hub")) as found:
         found.start_hub()
         yield found
-        found.kill_hub()
-    server.stop()
-    patch.undo()
 
 
 @pytest.fixture

@@ -1,17 +1,15 @@
 """A running local cloud as a test sees it: its command line, its records, its EC2."""
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from unittest.mock import patch
 
 import boto3
@@ -20,39 +18,12 @@ import requests
 from bootstrap.local.status import worker_row
 from lifecycle_app.adapters.store import WorkerStore
 from tests.scenarios.person import Person
+from tests.shared.addresses import reserved
 from tests.shared.waiting import PATIENCE, until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 POLL_EVERY = 0.5
 KEPT_FOR = 3600.0
-
-
-@contextmanager
-def taking_addresses() -> Iterator[None]:
-    """One at a time, for a local cloud takes the first network that it sees free when it starts."""
-    path = Path(tempfile.gettempdir()) / f"cloudjhub-tests-{os.getuid()}.lock"
-    with path.open("a+") as lock:
-        end = time.monotonic() + PATIENCE
-        while not _locked(lock):
-            if time.monotonic() > end:
-                lock.seek(0)
-                raise AssertionError(
-                    f"process {lock.read()} has been starting a local cloud for {PATIENCE:.0f} s and holds {path}: "
-                    "end that process and its local cloud, then run the tests again"
-                )
-            time.sleep(POLL_EVERY)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def _locked(lock: TextIO) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def control(told: dict[str, Any], name: str, body: object = None, **query: object) -> dict[str, Any]:
@@ -105,7 +76,8 @@ class LocalCloud:
         return done.stdout
 
     def up(self) -> None:
-        with taking_addresses():
+        # A local cloud takes the first network that it sees free when it starts.
+        with reserved("network"):
             told = self.command("up", "--detach", "--json", "--port", str(self.port), *self.options)
         self.told = json.loads(told)
         self._clients.clear()

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.scenarios.cloud import REPOSITORY, LocalCloud, control, taking_addresses
-from tests.shared.addresses import free_port
+from tests.scenarios.cloud import REPOSITORY, LocalCloud, control
+from tests.shared.addresses import free_port, reserved
 from tests.shared.waiting import PATIENCE
 
 pytestmark = pytest.mark.cloud
@@ -81,7 +81,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
         "--port",
         str(free_port()),
     ]
-    with taking_addresses():
+    with reserved("network"):
         process = subprocess.Popen(
             command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=True
         )

@@ -10,7 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.hub.accounts import emulated
+from tests.hub.accounts import with_authenticators
 from tests.hub.emulated import Emulated
 from tests.hub.machine import Machine
 from tests.hub.test_running_hub import spawned
@@ -26,7 +26,7 @@ NETWORK = "127.197"
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     """The real hub and proxy, without a domain."""
-    with emulated(tmp_path_factory.mktemp("hub"), NETWORK) as found:
+    with with_authenticators(tmp_path_factory.mktemp("hub"), NETWORK) as found:
         found.start_hub()
         yield found
 
