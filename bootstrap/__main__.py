@@ -11,6 +11,7 @@ from bootstrap.aws.errors import meaning
 from bootstrap.cli.cluster import down, plan, up
 from bootstrap.cli.image import image
 from bootstrap.cli.new_cluster.init import init
+from bootstrap.cli.report import report
 from bootstrap.cli.settings import secrets, settings
 from bootstrap.cli.status import doctor, logs, open_, status
 from bootstrap.cli.terminal import echo
@@ -41,7 +42,7 @@ def completion(context: click.Context, shell: str) -> None:
 
 
 COMMANDS = (
-    *(init, plan, up, status, doctor, open_, users, secrets, settings, workers, image, logs, down),
+    *(init, plan, up, status, report, doctor, open_, users, secrets, settings, workers, image, logs, down),
     *(local, completion),
 )
 

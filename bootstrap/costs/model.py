@@ -10,7 +10,7 @@ from bootstrap.costs.prices import BASELINES, CREDIT_VCPUS, HOURS_A_MONTH, Assum
 
 IMAGES_KEPT = 2
 """The one in use and the one before."""
-CALLS_BY_THE_CLOCK = HOURS_A_MONTH * (60 + 12 + 4)
+CALLS_AN_HOUR = 60 + 12 + 4
 """Each minute the activity, each 5 minutes the sweep, each 15 minutes the reconciliation."""
 CALLS_A_RUN = 5
 """Four changes of state and an alarm."""
@@ -20,30 +20,89 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A line of the bill: US dollars a month; None where the price of an instance type is not known."""
+    """A line of the bill: US dollars; None where the price of an instance type is not known."""
 
     name: str
     formula: str
     dollars: float | None
+    is_metered: bool = False
+    """Is it known of each user once the month is over? What `report` reads of the history and the disks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How much the cluster is used, and for how long it is there."""
+
+    users: int
+    worked: float
+    """Hours that all their machines run together."""
+    runs: float
+    """Starts of all machines."""
+    hours: float = HOURS_A_MONTH
+    """For which the manager and the network are there."""
+    months: float = 1.0
+    """The same as a part of a month, for what has a price a month."""
+
+    @property
+    def hours_each(self) -> float:
+        """Hours for each user."""
+        return self.worked / self.users if self.users else 0.0
+
+
+def expected(settings: ClusterSettings, assumed: Assumptions) -> Load:
+    """A whole month as the settings expect it."""
+    return Load(
+        users=settings.users,
+        worked=settings.users * settings.hours,
+        runs=settings.users * assumed.runs,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a bill is calculated from."""
+
+    settings: ClusterSettings
+    prices: Prices
+    assumed: Assumptions
+    load: Load
+
+    @property
+    def users(self) -> str:
+        """Like "1 user" or "20 users"."""
+        return "1 user" if self.load.users == 1 else f"{self.load.users} users"
+
+    @property
+    def worked(self) -> str:
+        """Like "20 users × 30 h"."""
+        return f"{self.users} × {self.load.hours_each:g} h"
+
+    def of_month(self, formula: str) -> str:
+        """The formula of what has a price a month, for the part of it that is counted."""
+        return formula if self.load.months == 1 else f"{self.load.months:.0%} of {formula}"
 
 
 def monthly(
-    settings: ClusterSettings, prices: Prices | None = None, assumed: Assumptions | None = None
+    settings: ClusterSettings,
+    prices: Prices | None = None,
+    assumed: Assumptions | None = None,
+    load: Load | None = None,
 ) -> list[Item]:
-    """What the cluster costs in a month in which `users` work `hours` each.
+    """What the cluster costs in a month in which `users` work `hours` each, or under another load.
 
     A network that clusters share is counted in full; the egress of an existing VPC is not counted.
     """
     prices, assumed = prices or Prices(), assumed or Assumptions()
+    case = Case(settings, prices, assumed, load or expected(settings, assumed))
     return [
-        *_manager(settings, prices),
-        _compute(settings, prices),
-        *_credits(settings, prices, assumed),
-        *_disks(settings, prices, assumed),
-        *_egress(settings, prices, assumed),
-        _outgoing(settings, prices, assumed),
-        _between_zones(settings, prices, assumed),
-        *_lifecycle(settings, prices, assumed),
+        *_manager(case),
+        _compute(case),
+        *_credits(case),
+        *_disks(case),
+        *_egress(case),
+        _outgoing(case),
+        _between_zones(case),
+        *_lifecycle(case),
     ]
 
 
@@ -52,125 +111,131 @@ def total(items: Sequence[Item]) -> float:
     return sum(item.dollars for item in items if item.dollars is not None)
 
 
-def _manager(settings: ClusterSettings, prices: Prices) -> list[Item]:
-    manager = settings.manager
+def _manager(case: Case) -> list[Item]:
+    manager, prices, hours = case.settings.manager, case.prices, case.load.hours
     price = prices.instance_hour.get(manager.type)
     disks = manager.disk + manager.state_disk
     return [
         Item(
             "manager",
-            f"{manager.type}: {_price(price)}/h × {HOURS_A_MONTH} h",
-            None if price is None else price * HOURS_A_MONTH,
+            f"{manager.type}: {_price(price)}/h × {hours:g} h",
+            None if price is None else price * hours,
         ),
         Item(
             "manager's public address",
-            f"{_price(prices.address_hour)}/h × {HOURS_A_MONTH} h",
-            prices.address_hour * HOURS_A_MONTH,
+            f"{_price(prices.address_hour)}/h × {hours:g} h",
+            prices.address_hour * hours,
         ),
         Item(
             "manager's disks",
-            f"{disks} GB × {_price(prices.disk_month)}/GB",
-            disks * prices.disk_month,
+            case.of_month(f"{disks} GB × {_price(prices.disk_month)}/GB"),
+            disks * prices.disk_month * case.load.months,
         ),
     ]
 
 
-def _compute(settings: ClusterSettings, prices: Prices) -> Item:
-    kind = settings.workers.types[0]
-    price = prices.instance_hour.get(kind)
+def _compute(case: Case) -> Item:
+    kind = case.settings.workers.types[0]
+    price = case.prices.instance_hour.get(kind)
     return Item(
         "workers",
-        f"{_users(settings)} × {settings.hours:g} h × {_price(price)}/h ({kind})",
-        None if price is None else price * _worked(settings),
+        f"{case.worked} × {_price(price)}/h ({kind})",
+        None if price is None else price * case.load.worked,
+        is_metered=True,
     )
 
 
-def _credits(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> list[Item]:
+def _credits(case: Case) -> list[Item]:
     """With standard credits a burstable machine slows down instead."""
-    family, _, size = settings.workers.types[0].partition(".")
-    price, baseline = prices.credit_hour.get(family), BASELINES.get(size)
-    if price is None or baseline is None or settings.workers.credits is Credits.STANDARD:
+    workers, worked = case.settings.workers, case.load.worked
+    family, _, size = workers.types[0].partition(".")
+    price, baseline = case.prices.credit_hour.get(family), BASELINES.get(size)
+    if price is None or baseline is None or workers.credits is Credits.STANDARD:
         return []
     vcpus = CREDIT_VCPUS.get(size, 2)
-    above = max(0.0, assumed.cpu - baseline)
-    most = _worked(settings) * vcpus * (1 - baseline) * price
+    above = max(0.0, case.assumed.cpu - baseline)
+    most = worked * vcpus * (1 - baseline) * price
     return [
         Item(
             "unlimited CPU credits",
-            f"{_users(settings)} × {settings.hours:g} h × {vcpus} vCPUs × {above:.0%} × {_price(price)}/h; were all "
-            f"always busy ${most:.2f}",
-            _worked(settings) * vcpus * above * price,
+            f"{case.worked} × {vcpus} vCPUs × {above:.0%} × {_price(price)}/h; were all always busy ${most:.2f}",
+            worked * vcpus * above * price,
         )
     ]
 
 
-def _disks(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> list[Item]:
+def _disks(case: Case) -> list[Item]:
     """Disks of stopped machines cost what those of running ones do."""
-    workers, users = settings.workers, settings.users
+    workers, users, prices, months = case.settings.workers, case.load.users, case.prices, case.load.months
+    disk, snapshot = _price(prices.disk_month), _price(prices.snapshot_month)
     items = [
         Item(
             "workers' root disks",
-            f"{_users(settings)} × {workers.disk} GB × {_price(prices.disk_month)}/GB, stopped ones too",
-            users * workers.disk * prices.disk_month,
+            case.of_month(f"{case.users} × {workers.disk} GB × {disk}/GB, stopped ones too"),
+            users * workers.disk * prices.disk_month * months,
+            is_metered=True,
         )
     ]
     if workers.home_disk:
         items.append(
             Item(
                 "home disks",
-                f"{_users(settings)} × {workers.home_disk} GB × {_price(prices.disk_month)}/GB",
-                users * workers.home_disk * prices.disk_month,
+                case.of_month(f"{case.users} × {workers.home_disk} GB × {disk}/GB"),
+                users * workers.home_disk * prices.disk_month * months,
+                is_metered=True,
             )
         )
-    if assumed.snapshots_a_disk:
-        each = (workers.disk + workers.home_disk) * assumed.snapshots_a_disk
+    if case.assumed.snapshots_a_disk:
+        each = (workers.disk + workers.home_disk) * case.assumed.snapshots_a_disk
         items.append(
             Item(
                 "snapshots of users' disks",
-                f"{_users(settings)} × {each:g} GB × {_price(prices.snapshot_month)}/GB",
-                users * each * prices.snapshot_month,
+                case.of_month(f"{case.users} × {each:g} GB × {snapshot}/GB"),
+                users * each * prices.snapshot_month * months,
             )
         )
     if not workers.image:
         items.append(
             Item(
                 "worker images",
-                f"{IMAGES_KEPT} snapshots × {workers.disk} GB × {_price(prices.snapshot_month)}/GB, at most",
-                IMAGES_KEPT * workers.disk * prices.snapshot_month,
+                case.of_month(f"{IMAGES_KEPT} snapshots × {workers.disk} GB × {snapshot}/GB, at most"),
+                IMAGES_KEPT * workers.disk * prices.snapshot_month * months,
             )
         )
     return items
 
 
-def _egress(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> list[Item]:
-    if not settings.network.is_ours:
+def _egress(case: Case) -> list[Item]:
+    network, prices, load = case.settings.network, case.prices, case.load
+    if not network.is_ours:
         return []
-    match settings.network.egress:
+    match network.egress:
         case Egress.NAT_GATEWAY:
-            fetched = settings.users * assumed.fetched_gb
-            fixed = (prices.nat_hour + prices.address_hour) * HOURS_A_MONTH
+            each = case.assumed.fetched_gb * load.months
+            fixed = (prices.nat_hour + prices.address_hour) * load.hours
             return [
                 Item(
                     "NAT gateway",
-                    f"({_price(prices.nat_hour)} + {_price(prices.address_hour)} address)/h × {HOURS_A_MONTH} h"
-                    f" + {_users(settings)} × {assumed.fetched_gb:g} GB × {_price(prices.nat_gb)}/GB",
-                    fixed + fetched * prices.nat_gb,
+                    f"({_price(prices.nat_hour)} + {_price(prices.address_hour)} address)/h × {load.hours:g} h"
+                    f" + {case.users} × {each:g} GB × {_price(prices.nat_gb)}/GB",
+                    fixed + load.users * each * prices.nat_gb,
                 )
             ]
         case Egress.PUBLIC_ADDRESS:
             return [
                 Item(
                     "workers' public addresses",
-                    f"{_users(settings)} × {settings.hours:g} h × {_price(prices.address_hour)}/h",
-                    _worked(settings) * prices.address_hour,
+                    f"{case.worked} × {_price(prices.address_hour)}/h",
+                    load.worked * prices.address_hour,
+                    is_metered=True,
                 )
             ]
         case Egress.MANAGER:
             return [Item("manager as NAT instance", "nothing in addition to the manager", 0.0)]
 
 
-def _outgoing(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> Item:
-    sent = _worked(settings) * assumed.sent_gb
+def _outgoing(case: Case) -> Item:
+    prices, sent = case.prices, case.load.worked * case.assumed.sent_gb
     return Item(
         "traffic to the internet",
         f"({sent:.0f} GB - {prices.out_free_gb:g} GB free, at least 0) × {_price(prices.out_gb)}/GB",
@@ -178,38 +243,40 @@ def _outgoing(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -
     )
 
 
-def _between_zones(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> Item:
+def _between_zones(case: Case) -> Item:
     """The manager and the NAT gateway are in one zone, the workers in all."""
-    network = settings.network
+    network, load, price = case.settings.network, case.load, case.prices.zone_gb
     zones = len(network.worker_subnets or network.zones) or ZONES_BY_DEFAULT
     elsewhere = 1 - 1 / zones
     through_gateway = network.is_ours and network.egress is not Egress.PUBLIC_ADDRESS
-    fetched = settings.users * assumed.fetched_gb if through_gateway else 0.0
-    moved = fetched + _worked(settings) * assumed.sent_gb
+    fetched = load.users * case.assumed.fetched_gb * load.months if through_gateway else 0.0
+    moved = fetched + load.worked * case.assumed.sent_gb
     return Item(
         "traffic between zones",
-        f"{moved:.0f} GB × {elsewhere:.0%} of the machines × {_price(prices.zone_gb)}/GB",
-        moved * elsewhere * prices.zone_gb,
+        f"{moved:.0f} GB × {elsewhere:.0%} of the machines × {_price(price)}/GB",
+        moved * elsewhere * price,
     )
 
 
-def _dashboard(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> Item:
-    shown = assumed.dashboard_metrics + assumed.dashboard_metrics_a_worker * settings.users
-    free = prices.dashboard_free_metrics
+def _dashboard(case: Case) -> Item:
+    shown = case.assumed.dashboard_metrics + case.assumed.dashboard_metrics_a_worker * case.load.users
+    free = case.prices.dashboard_free_metrics
     return Item(
         "dashboard",
-        f"{shown} metrics if all users work, up to {free} free",
-        prices.dashboard_month if shown > free else 0.0,
+        case.of_month(f"{shown} metrics if all users work, up to {free} free"),
+        case.prices.dashboard_month * case.load.months if shown > free else 0.0,
     )
 
 
-def _lifecycle(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> list[Item]:
+def _lifecycle(case: Case) -> list[Item]:
     """The functions, the tables, the metrics: what serverless leaves to pay."""
-    calls = CALLS_BY_THE_CLOCK + CALLS_A_RUN * settings.users * assumed.runs
+    prices, assumed, load = case.prices, case.assumed, case.load
+    calls = CALLS_AN_HOUR * load.hours + CALLS_A_RUN * load.runs
     call = prices.lambda_million / 1e6 + assumed.lambda_seconds * assumed.lambda_gb * prices.lambda_gb_second
-    writes = _worked(settings) * assumed.passes_an_hour * assumed.writes_a_pass
+    writes = load.worked * assumed.passes_an_hour * assumed.writes_a_pass
     reads = READS_A_CALL * calls
-    log_gb = assumed.log_gb_hour * HOURS_A_MONTH
+    log_gb = assumed.log_gb_hour * load.hours
+    own_alarms = max(0, assumed.own_alarms - prices.alarms_free) * prices.alarm_month * load.months
     return [
         Item(
             "Lambda",
@@ -223,20 +290,23 @@ def _lifecycle(settings: ClusterSettings, prices: Prices, assumed: Assumptions) 
             f"{_price(prices.read_million)}/million",
             (writes * prices.write_million + reads * prices.read_million) / 1e6,
         ),
-        _metrics(settings, prices, assumed),
-        _dashboard(settings, prices, assumed),
+        _metrics(case),
+        _dashboard(case),
         Item(
             "own alarms and logs",
-            f"({assumed.own_alarms} - {prices.alarms_free} free) × {_price(prices.alarm_month)} + {log_gb:.2f} GB × "
-            f"{_price(prices.log_gb)}/GB",
-            max(0, assumed.own_alarms - prices.alarms_free) * prices.alarm_month + log_gb * prices.log_gb,
+            case.of_month(
+                f"({assumed.own_alarms} - {prices.alarms_free} free) × {_price(prices.alarm_month)}"
+            )
+            + f" + {log_gb:.2f} GB × {_price(prices.log_gb)}/GB",
+            own_alarms + log_gb * prices.log_gb,
         ),
     ]
 
 
-def _metrics(settings: ClusterSettings, prices: Prices, assumed: Assumptions) -> Item:
+def _metrics(case: Case) -> Item:
     """Metrics and alarms cost by the hour in which a worker runs, requests each for itself."""
-    worked, period = _worked(settings), settings.timing.report_period
+    prices, assumed, worked = case.prices, case.assumed, case.load.worked
+    period = case.settings.timing.report_period
     puts = max(0.0, worked * reports_an_hour(period) - prices.metric_free_requests)
     requests = worked * assumed.passes_an_hour + puts
     alarm = _price(_idle_alarm_month(period, prices))
@@ -265,15 +335,6 @@ def watched_hour(report_period: timedelta, metrics: int, prices: Prices, assumed
 def _idle_alarm_month(report_period: timedelta, prices: Prices) -> float:
     """At the most: where the policy looks back on hours, the alarm's periods are a minute anyway."""
     return prices.short_alarm_month if report_period < MINUTE else prices.alarm_month
-
-
-def _worked(settings: ClusterSettings) -> float:
-    """Hours that all users work together."""
-    return settings.users * settings.hours
-
-
-def _users(settings: ClusterSettings) -> str:
-    return "1 user" if settings.users == 1 else f"{settings.users} users"
 
 
 def _price(dollars: float | None) -> str:

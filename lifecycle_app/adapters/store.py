@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -139,6 +139,16 @@ class WorkerStore:
         """All workers' entries of a UTC day (2026-11-23), oldest first."""
         with available(f"history of {day}"):
             return self._usable(self._history.query(day, index_name="day"), _entry)
+
+    def runs_of_days(self, days: Iterable[str]) -> Iterator[Entry]:
+        """All workers' runs that ended on these UTC days, oldest first of each day; read page by page as they are
+        asked for.
+        """
+        is_run = self._history.kind == Kind.RUN.value
+        for day in days:
+            with available(f"history of {day}"):
+                for record in self._history.query(day, filter_condition=is_run, index_name="day"):
+                    yield from self._usable([record], _entry)
 
     def _usable(self, records: Iterable[R], read: Callable[[R], V]) -> list[V]:
         found, bad = _sorted_out(records, read)

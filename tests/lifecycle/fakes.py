@@ -1,6 +1,6 @@
 """The world outside in memory. tests/lifecycle/test_*_contract.py hold these and the adapters to the same."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -83,6 +83,9 @@ class MemoryStore:
     def history_of_day(self, day: str) -> list[Entry]:
         found = [(e.sort_key, e) for e in self.entries.values() if e.day == day]
         return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
+
+    def runs_of_days(self, days: Iterable[str]) -> Iterator[Entry]:
+        return (e for day in days for e in self.history_of_day(day) if e.kind is Kind.RUN)
 
     def policies(self, scopes: Iterable[str]) -> dict[str, str]:
         return {scope: self.settings[scope] for scope in scopes if scope in self.settings}

@@ -196,6 +196,21 @@ def test_history_is_told_newest_first_and_by_day(store: Store) -> None:
     assert store.history_of_day("2026-11-24") == [an_entry(key="bob", at=NOON + 24 * HOUR)]
 
 
+def test_runs_are_read_by_day_oldest_first_and_over_pages(store: Store) -> None:
+    """More of a day than DynamoDB gives at once, which is a megabyte."""
+    large = {"said": "x" * 300_000}
+    runs = [an_entry(key=f"user-{n}", at=NOON + n * SECOND, kind=Kind.RUN, evidence=large) for n in range(6)]
+    late = an_entry(at=NOON + 24 * HOUR, kind=Kind.RUN)
+    for entry in [
+        *reversed(runs),
+        late,
+        an_entry(kind=Kind.STOP),
+        an_entry(at=NOON + 48 * HOUR, kind=Kind.RUN),
+    ]:
+        store.add_history(entry)
+    assert [*store.runs_of_days(["2026-11-23", "2026-11-24"])] == [*runs, late]
+
+
 def test_things_of_one_moment_are_all_kept(store: Store) -> None:
     for reason in ("stuck", "duplicate"):
         store.add_history(an_entry(reason=reason))

@@ -1,5 +1,6 @@
 """The operator's commands build, change and remove clusters in an account, by the code that does it on AWS."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,23 @@ def test_a_rebuilt_image_is_taken_at_the_next_start_and_the_home_is_kept(course:
     assert ann.read("notes.txt") == "precious"
     assert course.up()["changed"] == []
     ann.stop()
+
+
+def test_the_report_divides_what_it_cost_among_the_users_who_worked(course: Cluster) -> None:
+    """Ann's run and disks are hers, and each way of dividing has the same sum."""
+    ann = course.person("ann")
+    ann.start()
+    ann.stop()
+    course.account.await_true("ann's machine is stopped", lambda: _state(course, "ann") == "stopped")
+    by_user = json.loads(course.ok("report", "--json"))
+    [of_ann] = [row for row in by_user["rows"] if row["name"] == "ann"]
+    assert of_ann["hours"] > 0
+    assert of_ann["machines"] > 0
+    assert of_ann["gb_months"] > 0
+    for by in ("group", "day"):
+        others = json.loads(course.ok("report", "--by", by, "--json"))
+        assert others["total"]["machines"] == by_user["total"]["machines"]
+    assert "shared by all" in course.ok("report")
 
 
 def test_a_second_cluster_shares_the_network_and_goes_alone(account: Account, course: Cluster) -> None:

@@ -83,14 +83,18 @@ HISTORY_DAYS = 90
 """The least that the machines' history is kept."""
 
 
+def history_days(settings: ClusterSettings) -> int:
+    """For how many days the machines' history is kept: it says why they were stopped, a part of the audit log."""
+    return max(HISTORY_DAYS, settings.manager.audit_days)
+
+
 def variables(settings: ClusterSettings, url: str, certificate: str) -> dict[str, str]:
     """The functions' environment: the hub at `url`, and the certificate that it must show, "" for any trusted one."""
     timing = settings.timing
     found = {
         "CLOUDJHUB_CLUSTER": settings.cluster,
         "CLOUDJHUB_HUB_API": f"{program_url(url)}/hub/api",
-        # The history says why machines were stopped, which is a part of the audit log.
-        "CLOUDJHUB_HISTORY_DAYS": str(max(HISTORY_DAYS, settings.manager.audit_days)),
+        "CLOUDJHUB_HISTORY_DAYS": str(history_days(settings)),
         "CLOUDJHUB_HUB_TOKEN_PARAMETER": secrets.parameter(settings.cluster, "lifecycle-token"),
         "CLOUDJHUB_REPORT_PERIOD": str(int(timing.report_period.total_seconds())),
         "CLOUDJHUB_RECORD_SCHEDULE": timing.record_schedule,
