@@ -20,7 +20,8 @@ from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
 from hub.spawn.parts import Parts
 from hub.spawn.protocol import StartProtocol
-from hub.users.names import People, from_file
+from hub.users.lists import from_file
+from hub.users.names import People
 from hub.users.operator_settings import OperatorSettings
 from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
@@ -46,7 +47,7 @@ def build(settings: Settings, token_key: str) -> Hub:
     calls = Calls(ThreadPoolExecutor(THREADS, thread_name_prefix="aws"))
     ec2 = session.client("ec2", config=QUICK)
     store = WorkerStore(settings.cluster, on_bad=BadRecords().log)
-    known = from_file(settings.users_file) if settings.users_file else People()
+    known = from_file(settings.users_file).people if settings.users_file else People()
     table = SettingsStore(settings.cluster)
     operator = OperatorSettings(
         table.users_and_image, calls, image=settings.image, known=known, every=settings.wanted_interval

@@ -20,6 +20,13 @@ DEFAULT_FILE = Path("cluster.yaml")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done without doing it.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+from_option = click.option(
+    "--from",
+    "source",
+    type=click.File("rb"),
+    help="Also the users in this list or CSV file; - reads standard input.",
+)
+column_option = click.option("--column", default="", help="The heading of its column with the user names.")
 file_option = click.option(
     "--file", "-f", "file",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -3,11 +3,20 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from bootstrap.cli.options import counted, dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.cli.options import (
+    column_option,
+    counted,
+    dry_run_option,
+    file_option,
+    from_option,
+    json_option,
+    site_of,
+    yes_option,
+)
 from bootstrap.cli.progress import reporting
 from bootstrap.cli.terminal import echo
 from bootstrap.cluster import users as kept
@@ -25,12 +34,8 @@ FAILED = (Outcome.RUNNING, Outcome.NOT_LAUNCHED)
 
 @click.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option(
-    "--from",
-    "source",
-    type=click.File(encoding="utf-8"),
-    help="Also the users in this file, one a line; - reads standard input.",
-)
+@from_option
+@column_option
 @click.option("--all", "all_users", is_flag=True, help="All users in `cloudjhub users list`.")
 @click.option("--instance-type", help="One of the cluster's types.  [default: its first]")
 @click.option(
@@ -45,12 +50,15 @@ FAILED = (Outcome.RUNNING, Outcome.NOT_LAUNCHED)
 @yes_option
 @json_option
 def prepare(
-    names: tuple[str, ...], source: Any, all_users: bool, instance_type: str | None, at_once: int, file: Path,
-    dry_run: bool, yes: bool, as_json: bool,
+    names: tuple[str, ...], source: BinaryIO | None, column: str, all_users: bool, instance_type: str | None,
+    at_once: int, file: Path, dry_run: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Create users' machines before their first login. Each boots once and is stopped; users who have one keep it."""
     site = site_of(file)
-    given = [*names, *(candidates.names_in(source.read()) if source else ())]
+    listed = kept.listed_in(source, column)
+    for note in listed.notes:
+        echo(note, err=True)
+    given = [*names, *listed.users]
     users = candidates.chosen(given, kept.read_people(site), site.settings.login, all_users=all_users)
     hub = HubApi(site)
     settings = hub.settings()

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 from rich.table import Table
@@ -12,7 +12,14 @@ from rich.table import Table
 from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
 from bootstrap.cli.audit import audit
-from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
+from bootstrap.cli.options import (
+    column_option,
+    dry_run_option,
+    file_option,
+    from_option,
+    json_option,
+    site_of,
+)
 from bootstrap.cli.terminal import echo, show
 from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Authenticator
@@ -34,23 +41,22 @@ def users() -> None:
 @users.command()
 @names_argument
 @click.option("--admin/--no-admin", default=None, help="Make them administrators, or take the role away.")
-@click.option(
-    "--from",
-    "source",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Add those in this file too: lines `name` or `name admin`.",
-)
+@from_option
+@column_option
 @file_option
 @dry_run_option
 @json_option
 def add(
-    names: tuple[str, ...], admin: bool | None, source: Path | None, file: Path, dry_run: bool, as_json: bool
+    names: tuple[str, ...], admin: bool | None, source: BinaryIO | None, column: str, file: Path, dry_run: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Add users. Those who are users already are kept as they are."""
-    listed = kept.people_in(source) if source else People()
+    """Add users. Those who are users already are kept as they are. A line that cannot be used adds no user at all."""
+    listed = kept.listed_in(source, column)
     if not names and not listed.users:
         raise SettingsError("no user is named: write names after `users add`, or give a file with --from")
-    plain, admins = listed.users - listed.admins, listed.admins
+    for note in listed.notes:
+        echo(note, err=True)
+    plain, admins = listed.people.users - listed.people.admins, listed.people.admins
     changes = [
         kept.adding(sorted(plain), admin),
         kept.adding(sorted(admins), True if admin is None else admin),
@@ -64,6 +70,9 @@ def add(
 
     site = site_of(file)
     before, after = _change(site, change, dry_run=dry_run, as_json=as_json)
+    known = sorted(before.users & ({*listed.users} | {*map(kept.accepted, names)}))
+    if known:
+        echo(f"already users: {', '.join(known)}", err=True)
     if (
         after.users - before.users
         and site.settings.login.authenticator == Authenticator.NATIVE

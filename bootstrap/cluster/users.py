@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from pathlib import Path
+from typing import BinaryIO
 
 from bootstrap.aws.errors import built
 from bootstrap.aws.site import Site
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import Refused, SettingsError, StepFailed
 from hub.errors import SettingsError as UsersFileWrong
+from hub.users import lists
 from hub.users import names as kept
+from hub.users.lists import Listed
 from hub.users.names import People
+from hub.users.tables import LARGEST as LARGEST_LIST
 from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.errors import BadRecord, RecordConflict
 
@@ -30,23 +33,31 @@ def first_people(settings: ClusterSettings) -> People:
             f"{file} does not exist: write the users into it, a line `name` or `name admin` for each,"
             " or set login.allow_all"
         )
-    return people_in(file)
-
-
-def people_in(file: Path) -> People:
-    """The people in a file with lines `name` or `name admin`. Raises SettingsError that names the line."""
     try:
-        return kept.from_file(file)
+        return lists.from_file(file).people
     except UsersFileWrong as error:
-        raise SettingsError(f"{error}: correct the file") from error
+        raise SettingsError(str(error)) from error
+
+
+def listed_in(source: BinaryIO | None, column: str = "") -> Listed:
+    """The users in an open file, if there is one, from the column of that heading. Raises SettingsError that names the
+    line.
+    """
+    if source is None:
+        if column:
+            raise SettingsError("--column is for a list: name its file with --from")
+        return Listed()
+    name = str(getattr(source, "name", "standard input"))
+    try:
+        return lists.listed(source.read(LARGEST_LIST + 1), name, column)
+    except UsersFileWrong as error:
+        raise SettingsError(str(error)) from error
 
 
 def users_file_text(people: People) -> str:
-    """What `people_in` reads."""
+    """What `first_people` reads."""
     heading = "# The users at the first `cloudjhub up`; from then on: cloudjhub users add, remove and list.\n"
-    return heading + "".join(
-        f"{name} admin\n" if name in people.admins else f"{name}\n" for name in sorted(people.users)
-    )
+    return heading + lists.text_of(people)
 
 
 def accepted(name: str) -> str:

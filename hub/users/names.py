@@ -9,13 +9,10 @@ import hashlib
 import hmac
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-from hub.errors import SettingsError
 
 LONGEST = 255
 """Bytes of UTF-8: of JupyterHub's name column, and quoted they still fit into a cookie's name."""
@@ -135,28 +132,6 @@ def to_json(people: People) -> str:
     if people.generations:
         document["generations"] = dict(sorted(people.generations.items()))
     return json.dumps(document, ensure_ascii=False)
-
-
-def from_file(file: Path) -> People:
-    """The people in a file with lines `name` or `name admin`. Raises SettingsError for a line that cannot be used."""
-    try:
-        return _from_lines(file.read_text(encoding="utf-8").splitlines())
-    except (ValueError, OSError) as error:
-        raise SettingsError(f"{file}, {error}") from error
-
-
-def _from_lines(lines: Iterable[str]) -> People:
-    people = People()
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        is_admin = text.endswith(" admin")
-        try:
-            people = people.with_user(text.removesuffix(" admin").strip(), admin=is_admin)
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
-    return people
 
 
 def _is_admin(name: str, about: dict[str, Any]) -> bool:

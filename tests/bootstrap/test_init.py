@@ -9,10 +9,10 @@ from click.testing import CliRunner, Result
 
 from bootstrap.cli.new_cluster.init import init
 from bootstrap.cli.new_cluster.migration import Found, Migration, migrate
-from bootstrap.cluster.users import people_in
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.reading import read_settings
 from bootstrap.errors import SettingsError
+from hub.users.lists import from_file
 from hub.users.names import People
 
 # As cloudJHub's repository and launch script have them.
@@ -51,6 +51,10 @@ def done(*words: str, typed: str = "") -> str:
     return result.output
 
 
+def first_users() -> People:
+    return from_file(Path("users")).people
+
+
 def refused(*words: str) -> str:
     result = run(*words)
     assert isinstance(result.exception, SettingsError)
@@ -62,7 +66,7 @@ def test_defaults_make_a_cluster() -> None:
     found = read_settings(Path("cluster.yaml"))
     assert (found.cluster, found.region, found.owner) == ("jupyter", "eu-north-1", "operator")
     assert found.policy == {"idle_timeout": 3600}
-    assert people_in(Path("users")) == People(frozenset({"ada"}), frozenset({"ada"}))
+    assert first_users() == People(frozenset({"ada"}), frozenset({"ada"}))
     assert "next: cloudjhub plan" in output
 
 
@@ -108,7 +112,7 @@ def test_flags_tell_all() -> None:
     assert (found.manager.domain, found.manager.https) == ("hub.example.org", Https.LETS_ENCRYPT)
     assert found.login.options == {"client_id": "012", "allowed_organizations": ["a", "b"]}
     assert found.policy == {"idle_timeout": 1800}
-    assert people_in(Path("users")) == People(frozenset({"ada", "bob"}), frozenset({"ada"}))
+    assert first_users() == People(frozenset({"ada", "bob"}), frozenset({"ada"}))
 
 
 def test_an_existing_network_is_named_by_flags() -> None:
@@ -157,7 +161,7 @@ def test_an_old_users_file_is_kept_too() -> None:
     Path("users").write_text("eve admin\n")
     assert "users already exists" in refused("--yes")
     assert not Path("cluster.yaml").exists()
-    assert people_in(Path("users")).admins == {"eve"}
+    assert first_users().admins == {"eve"}
 
 
 @pytest.mark.parametrize(
@@ -280,7 +284,7 @@ def test_init_takes_over_cloudjhubs_checkout(tmp_path: Path) -> None:
     )
     found = read_settings(Path("cluster.yaml"))
     assert (found.cluster, found.region, found.network.vpc) == ("cs50", "us-west-2", "vpc-92929292")
-    assert people_in(Path("users")).admins == {"adminuser", "user1"}
+    assert first_users().admins == {"adminuser", "user1"}
     assert "note: KEY_NAME" in output
     assert "hunter2" not in output + Path("cluster.yaml").read_text()
 

@@ -155,15 +155,36 @@ def test_a_missing_users_file_is_named_unless_everyone_may_come(tmp_path: Path) 
 
 
 def test_a_wrong_line_of_the_users_file_is_named(tmp_path: Path) -> None:
+    site = site_in(tmp_path)
     (tmp_path / "users").write_text("ada\n\nb/c admin\n")
     with pytest.raises(SettingsError, match="line 3"):
-        users.people_in(tmp_path / "users")
+        users.first_people(site.settings)
 
 
-def test_the_users_file_is_read_as_it_is_written(tmp_path: Path) -> None:
-    known = People(frozenset({"ada", "bob smith"}), frozenset({"ada"}))
-    (tmp_path / "users").write_text(users.users_file_text(known))
-    assert users.people_in(tmp_path / "users") == known
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["ada", "bob smith"],
+        ["admin", "ada"],
+        ["ada", "smith, john"],
+        ["ada", 'the "boss"'],
+        ["ada", "bob admin"],
+        ["name", "user"],
+    ],
+)
+def test_the_users_file_is_read_as_it_is_written(tmp_path: Path, names: list[str]) -> None:
+    site = site_in(tmp_path)
+    known = People(frozenset(names), frozenset(names[:1]))
+    site.settings.login.users_file.write_text(users.users_file_text(known))
+    assert users.first_people(site.settings) == known
+
+
+def test_a_users_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    site.settings.login.users_file.unlink()
+    site.settings.login.users_file.mkdir()
+    with pytest.raises(SettingsError, match="users cannot be read"):
+        users.first_people(site.settings)
 
 
 def test_too_many_names_are_refused(site: Site) -> None:

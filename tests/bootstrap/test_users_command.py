@@ -92,6 +92,35 @@ def test_users_are_added_from_a_file(site: Site, tmp_path: Path) -> None:
     assert users.read_people(site).admins == {"ada", "dan"}
 
 
+def test_a_class_list_is_added_by_its_column(site: Site, tmp_path: Path) -> None:
+    source = tmp_path / "class.csv"
+    source.write_bytes("Vorname;Matrikelnummer;E-Mail-Adresse\r\nJörg;4711;j@x.example\r\n".encode("cp1252"))
+    refused = error(run(site, users_group, "add", "--from", str(source)), SettingsError)
+    assert (
+        f'{source}, line 1: the user names could be in 2 columns, "E-Mail-Adresse", "Matrikelnummer"'
+        in refused
+    )
+    added = run(site, users_group, "add", "--from", str(source), "--column", "email")
+    assert added.stdout.splitlines() == ["added j@x.example"]
+    assert 'those in the column "E-Mail-Adresse"' in added.stderr
+    assert "--from" in error(run(site, users_group, "add", "eve", "--column", "email"), SettingsError)
+
+
+def test_a_wrong_line_adds_no_user(site: Site, tmp_path: Path) -> None:
+    source = tmp_path / "class.txt"
+    source.write_text("carol\na/b\n")
+    refused = error(run(site, users_group, "add", "eve", "--from", str(source)), SettingsError)
+    assert f"{source}, line 2: 'a/b'" in refused
+    assert users.read_people(site).users == {"ada", "bob"}
+
+
+def test_who_is_a_user_already_or_listed_twice_is_said(site: Site) -> None:
+    added = run(site, users_group, "add", "--from", "-", typed="carol\nBob\ncarol\n")
+    assert added.stdout.splitlines() == ["added carol"]
+    assert "in the list twice: carol (lines 1 and 3)" in added.stderr
+    assert "already users: bob" in added.stderr
+
+
 def test_users_are_removed_and_can_come_back(site: Site) -> None:
     assert lines(site, "remove", "bob") == ["removed bob"]
     assert users.read_people(site).removed == {"bob"}

@@ -5,11 +5,9 @@ import unicodedata
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
-from hub.errors import SettingsError
 from hub.identity import worker_token
 from hub.spawn.instances import filter_value
 from hub.spawn.launch_request import client_token
@@ -18,7 +16,6 @@ from hub.users.names import (
     LONGEST,
     People,
     check_administrators,
-    from_file,
     is_code_of,
     name_problem,
     normalised,
@@ -282,17 +279,3 @@ def test_the_last_administrator_stays(before: str, after: str, is_refused: bool)
         else nullcontext()
     ):
         check_administrators(set(before.split()), set(after.split()))
-
-
-def test_users_file(tmp_path: Path) -> None:
-    file = tmp_path / "users"
-    file.write_text("# class of 2026\n\nAda\nbob the builder\nboss admin\n", encoding="utf-8")
-    found = from_file(file)
-    assert found == People(frozenset({"ada", "bob the builder", "boss"}), frozenset({"boss"}))
-
-
-def test_bad_line_in_the_users_file_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "users"
-    file.write_text("ada\n../bob\n", encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"users, line 2: .*character /"):
-        from_file(file)

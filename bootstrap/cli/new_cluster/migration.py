@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.errors import SettingsError
+from hub.users.lists import TOKEN_USER
 from hub.users.names import People
 
 SERVER_CONFIG, INSTANCE_CONFIG, USERLIST, SECURE = (
@@ -19,7 +20,6 @@ SERVER_CONFIG, INSTANCE_CONFIG, USERLIST, SECURE = (
 FOLDERS = ("", "launch_cluster", "jupyterhub_files", "jupyterhub")
 """Where cloudJHub's checkout and its manager (`/etc/jupyterhub`) keep them."""
 LARGEST = 1024 * 1024
-TOKEN_USER = "__tokengeneratoradmin"  # noqa: S105 -- a user's name
 SMALLEST_DISK = 10
 """GB: Ubuntu with JupyterLab and nbgrader, and some room."""
 

@@ -35,12 +35,6 @@ class Cost:
     """Each month, from now on."""
 
 
-def names_in(text: str) -> list[str]:
-    """The names in a file with a line each, as for `users add`: `admin` behind a name is put aside. Pure."""
-    lines = (line.partition("#")[0].strip().removesuffix(" admin").strip() for line in text.splitlines())
-    return [line for line in lines if line]
-
-
 def chosen(given: Iterable[str], people: People, login: Login, *, all_users: bool) -> list[str]:
     """The selected users, in the order given, each once. Raises SettingsError for one who could not log in. Pure."""
     wanted = list(dict.fromkeys(kept.accepted(name) for name in given))
