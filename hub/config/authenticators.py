@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hub.config.origins import is_loopback
+from hub.config.shared_names import refuse_shared_names
 from hub.errors import SettingsError
 
 LONGEST_TEXT = 1000
@@ -207,6 +208,7 @@ def checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if choice.one_of and not any(options.get(key) for key in choice.one_of):
         raise SettingsError(f"{name} needs one of the options {', '.join(choice.one_of)}: set one of them")
     _check_together(name, options)
+    refuse_shared_names(name, options)
     defaults = {key: one.default for key, one in choice.options.items() if one.default is not None}
     return {**defaults, **options}
 

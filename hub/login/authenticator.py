@@ -17,6 +17,7 @@ from hub.audit.event import Outcome
 from hub.audit.record import record
 from hub.config.authenticators import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIGN_UP_KEY, lets_others_in
 from hub.config.settings import SHARED_PASSWORD, Settings
+from hub.config.shared_names import refuse_shared_map
 from hub.errors import SettingsError
 from hub.login.isolation import follow_own_links
 from hub.pages.handlers import routes
@@ -39,6 +40,10 @@ class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
 
     _hub: Hub
     _membership: Membership | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        refuse_shared_map({given: normalised(name) for given, name in self.username_map.items()})
 
     def normalize_username(self, username: str) -> str:
         return normalised(super().normalize_username(normalised(username)))

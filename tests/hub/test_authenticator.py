@@ -79,3 +79,10 @@ def test_changed_list_leaves_those_allowed_whom_an_administrator_added() -> None
     set_people(found, People(frozenset({"boss", "new"}), frozenset({"new"}), frozenset({"ada"})), PEOPLE)
     assert found.allowed_users == {"boss", "new", "added-in-the-hub"}
     assert (found.admin_users, found.blocked_users) == ({"new"}, {"ada"})
+
+
+def test_a_map_that_gives_two_people_one_name_is_refused() -> None:
+    made = authenticator_class("shared-password", parts())
+    assert made(username_map={"ann@a.example": "ann", "ann@b.example": "ann-b"})
+    with pytest.raises(SettingsError, match=r"gives ann@a\.example and ann@b\.example the name ann"):
+        made(username_map={"ann@a.example": "ann", "ann@b.example": "Ann"})

@@ -92,3 +92,50 @@ def test_ldap_needs_a_way_to_find_users() -> None:
 @pytest.mark.parametrize(("name", "outcome"), [("github", True), ("google", False), ("native", False)])
 def test_members_of_a_group_have_to_stay_members(name: str, outcome: bool) -> None:
     assert lets_others_in(name, GOOD[name]) is outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "words"),
+    [
+        (
+            "google",
+            {"hosted_domain": ["alpha.example", "students.alpha.example"], "strip_domain": True},
+            "ann@alpha.example and ann@students.alpha.example the same name, ann.*: remove it",
+        ),
+        (
+            "oauth",
+            {"username_claim": "given_name"},
+            "username_claim of oauth is given_name.*: set it to .*sub",
+        ),
+        ("oauth", {"username_claim": "displayName"}, "two people can have in common"),
+        ("lti13", {"username_key": "custom_Family-Name"}, "username_key of lti13.*: set it to .*email"),
+        ("ldap", {"user_attribute": "sn"}, "user_attribute of ldap.*: set it to .*uid"),
+        ("ldap", {"bind_dn_template": ["uid={username},ou=a", "uid={username},ou=b"]}, "use lookup_dn"),
+        (
+            "ldap",
+            {"lookup_dn_search_filter": "(uid={login}*)"},
+            "another user's machine: compare the whole name",
+        ),
+        ("ldap", {"lookup_dn_search_filter": "(&(uid={login})(cn=a*))"}, "compare the whole name"),
+        ("ldap", {"lookup_dn_search_filter": "({login_attr}~={login})"}, "compare the whole name"),
+        ("ldap", {"lookup_dn_search_filter": "(objectClass=person)"}, "compare the whole name"),
+    ],
+)
+def test_two_people_never_get_one_name(name: str, more: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        checked(name, {**GOOD[name], **more})
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("google", {"hosted_domain": ["alpha.example", "ALPHA.example"], "strip_domain": True}),
+        ("google", {"hosted_domain": ["alpha.example", "beta.example"], "strip_domain": False}),
+        ("oauth", {"username_claim": "sub"}),
+        ("lti13", {"username_key": "custom_login_id"}),
+        ("ldap", {"user_attribute": "sAMAccountName"}),
+        ("ldap", {"lookup_dn_search_filter": "(&(objectClass=*)(|({login_attr}={login})(mail={login})))"}),
+    ],
+)
+def test_names_of_ones_own_are_taken(name: str, more: dict[str, Any]) -> None:
+    assert checked(name, {**GOOD[name], **more})

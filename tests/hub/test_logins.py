@@ -129,7 +129,7 @@ def oauth_options(name: str, url: str) -> dict[str, Any]:
     if name == "google":
         return {**client, "hosted_domain": ["school.example"]}
     urls = {"authorize_url": f"{url}/authorize", "token_url": f"{url}/token", "userdata_url": f"{url}/me"}
-    return {**client, **urls, "username_claim": "nickname"}
+    return {**client, **urls, "username_claim": "preferred_username"}
 
 
 @pytest.mark.parametrize("name", ["github", "google", "oauth"])
@@ -141,7 +141,7 @@ def test_oauth(hub: Emulated, provider: Provider, name: str) -> None:
     outcomes = {}
     for user in ("Erin", "frank", "stranger"):
         mail = {"email": f"{user}@school.example", "verified_email": True, "hd": "school.example"}
-        about = {"login": user, "nickname": user, "id": 1, **mail}
+        about = {"login": user, "preferred_username": user, "id": 1, **mail}
         provider.answers |= dict.fromkeys(("/me", "/api/user", "/oauth2/v1/userinfo"), about)
         browser = requests.Session()
         outcomes[user] = callback(hub, browser, user).status_code
