@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import requests
 from botocore.exceptions import ClientError, EndpointConnectionError
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.table import Table
 
@@ -213,6 +213,7 @@ def is_harmless(text: str) -> bool:
 @pytest.mark.parametrize("entry", ENTRIES)
 @example("\x9b2J\u202etxt\x1b]0;title\x07")
 @given(TEXTS)
+@settings(deadline=None)
 def test_no_control_character_gets_in(entry: str, text: str) -> None:
     assert all(map(is_harmless, texts_in(ENTRIES[entry](text))))
 
@@ -229,6 +230,7 @@ def test_every_error_of_ours_is_printable() -> None:
 
 @example("\x9b2J\u202etxt\x1b]0;title\x07")
 @given(TEXTS)
+@settings(deadline=None)
 def test_no_control_character_gets_out(text: str) -> None:
     """On a terminal that shows colours: only rich's own sequences are there, the same as for a harmless text."""
     table = Table(title=text)
@@ -241,6 +243,7 @@ def test_no_control_character_gets_out(text: str) -> None:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_lines_are_harmless(text: str) -> None:
     shown = io.StringIO()
     with redirect_stdout(shown), redirect_stderr(shown):
