@@ -60,6 +60,7 @@ OF = {
     "faults": "emulator",
     "hub": "unit",
     "hub/test_accounts.py": "emulator",
+    "hub/test_browser.py": "emulator browser",
     "hub/test_audit_log.py": "emulator",
     "hub/test_fakes.py": "contract",
     "hub/test_ldap.py": "emulator",

@@ -13,6 +13,7 @@ from hub.audit.record import record
 from hub.clients.lifecycle import Reader
 from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
+from hub.pages.bulk import BulkHandler
 from hub.pages.texts import Pages
 from hub.spawn.parts import Parts, WithParts
 from hub.spawn.spawner import WorkerSpawner
@@ -35,6 +36,7 @@ def routes(parts: Parts, pages: Pages) -> list[tuple[str, type[web.RequestHandle
         (r"/api/cloudjhub/environment", EnvironmentHandler, given),
         (r"/api/cloudjhub/drain", DrainHandler, given),
         (r"/api/cloudjhub/launch", LaunchHandler, given),
+        (r"/api/cloudjhub/bulk", BulkHandler, given),
         (r"/api/users/([^/]+)", UserHandler, given),
         (r"/api/users/([^/]+)/server", ServerHandler, given),
         (r"/api/users/([^/]+)/servers/([^/]*)", ServerHandler, given),

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
+from hub.spawn.machine_types import machine_type
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordError
-from lifecycle_app.model.history import Entry, sentence
-from lifecycle_app.model.messages import Part, Time, parts
+from lifecycle_app.model.history import Entry, Kind, sentence
+from lifecycle_app.model.messages import FOR_ADMINISTRATORS, Part, Time, parts
 from lifecycle_app.model.worker import State, Worker, worker_key
 
 log = logging.getLogger(__name__)
 
 LINES = 8
+READ = 24
+"""Entries that are read for so many lines: users are not shown all."""
+NOT_FOR_USERS = frozenset({Kind.REPAIR, Kind.REPORT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,35 +48,54 @@ class Pages:
         self._reader = reader
         self._calls = calls
 
-    async def about(self, user: str, server: str = "") -> Summary:
-        """What happened to a user's server."""
+    async def about(self, user: str, server: str = "", *, for_administrators: bool = False) -> Summary:
+        """What happened to a user's server; for administrators with what only they can do something about."""
         key = worker_key(user, server)
         try:
             worker = await self._calls.read(lambda: self._store.get(key))
-            entries = await self._calls.read(lambda: self._store.history(key, LINES))
+            entries = await self._calls.read(lambda: self._store.history(key, READ))
         except RecordError as error:
             log.warning("%s: its record and history cannot be read: %s", key, error)
             worker, entries = self._reader.get(key), []
-        return summary(key, worker, entries)
+        return summary(key, worker, entries, for_administrators=for_administrators)
 
     def all_workers(self) -> list[Summary]:
         """All workers as last read, for the administrator."""
-        return [summary(worker.key, worker, []) for worker in self._reader.all()]
+        return [summary(worker.key, worker, [], for_administrators=True) for worker in self._reader.all()]
 
 
-def summary(key: str, worker: Worker | None, entries: list[Entry]) -> Summary:
+def summary(
+    key: str, worker: Worker | None, entries: list[Entry], *, for_administrators: bool = False
+) -> Summary:
     """What a page shows of a worker and its history."""
     if worker is None:
         return Summary(worker=key)
     is_down = worker.state in (State.STOPPING, State.STOPPED, State.TERMINATED)
+    # If the lifecycle app did not stop it, its last message is not why.
+    is_known = bool(worker.stop_reason) or not is_down
+    shown = [entry for entry in entries if for_administrators or _is_for_users(entry)]
     return Summary(
         worker=key,
         headline=_headline(worker),
-        # If the lifecycle app did not stop it, its last message is not why.
-        reason=_sentence(parts(worker.message)) if worker.stop_reason or not is_down else (),
-        machine=" ".join(part for part in (worker.instance_type, worker.instance_id, worker.zone) if part),
-        history=tuple(Line(at=Time(entry.at, True), parts=_sentence(sentence(entry))) for entry in entries),
+        reason=_sentence(parts(worker.message))
+        if is_known and (for_administrators or worker.message.code not in FOR_ADMINISTRATORS)
+        else (),
+        machine=_machine(worker, for_administrators=for_administrators),
+        history=tuple(
+            Line(at=Time(entry.at, True), parts=_sentence(sentence(entry))) for entry in shown[:LINES]
+        ),
     )
+
+
+def _is_for_users(entry: Entry) -> bool:
+    return entry.kind not in NOT_FOR_USERS and entry.message.code not in FOR_ADMINISTRATORS
+
+
+def _machine(worker: Worker, *, for_administrators: bool) -> str:
+    if for_administrators:
+        return " ".join(part for part in (worker.instance_type, worker.instance_id, worker.zone) if part)
+    kind = machine_type(worker.instance_type)
+    return ", ".join(part for part in (kind.name, kind.processors, kind.memory) if part)
 
 
 def _headline(worker: Worker) -> list[Part]:

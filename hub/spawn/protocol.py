@@ -131,14 +131,14 @@ class StartProtocol:
         return _known(worker), next_step(worker, self._now())
 
     async def _adopt(self, request: _Request, known: Known) -> Known:
-        request.say(f"Your machine {known.instance_id} is already running")
+        request.say("Your machine is already running")
         return await self._with_address(request.key, known)
 
     async def _start(
         self, request: _Request, worker: Worker | None, known: Known
     ) -> tuple[Known | None, Known | None]:
         """The started instance; or, if it could not be started, what EC2 says of it."""
-        request.say(f"Starting your machine {known.instance_id}")
+        request.say("Starting your machine")
         try:
             await self._launcher.start(known.instance_id)
         except NotStartable:
@@ -176,7 +176,7 @@ class StartProtocol:
             request.note(found)
             match step_for(found):
                 case Step.ADOPT:
-                    request.say(f"Your machine {found.instance_id} is already starting")
+                    request.say("Your machine is already starting")
                     return found
                 case Step.START:
                     started, _ = await self._start(request, worker, found)

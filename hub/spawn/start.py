@@ -169,7 +169,7 @@ class Start:
     def note(self, known: Known) -> None:
         """Stores the instance as soon as its id is known, so that it is found if the start is interrupted."""
         if known.instance_id != self._spawner.instance.id:
-            self.progress.add(KNOWN, f"Your machine is {known.instance_id}")
+            self.progress.add(KNOWN, "Your machine is assigned")
         self._spawner.use(known.instance_id, known.address or "", self._parts.now())
 
     def _too_late(self) -> str:
@@ -180,7 +180,7 @@ class Start:
 
     def _no_answer(self) -> str:
         return (
-            f"Your machine {self._spawner.instance.id} was started, but its server did not answer."
+            "Your machine was started, but its server did not answer."
             " Try again; if that does not help, tell your administrator."
         )
 
@@ -218,7 +218,7 @@ class Start:
         self._has_new_token = spawner.use_token(is_fresh=known.is_fresh) or (
             self._has_new_token and not self.is_fetched
         )
-        self.progress.add(BOOTING, f"Machine {known.instance_id} is booting")
+        self.progress.add(BOOTING, "Your machine is booting")
         await self._parts.homes.wait_for(known.instance_id)
         if known.is_fresh:
             self.given_up = ""

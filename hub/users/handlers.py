@@ -59,7 +59,10 @@ class ServerHandler(_NamedServers, UserServerAPIHandler):  # type: ignore[misc] 
     """
 
     async def post(self, user_name: str, server_name: str = "") -> None:
-        """Starts a server."""
+        """Starts a server, unless its user was removed."""
+        user = self.find_user(user_name)
+        if user and user.name in self.authenticator.blocked_users:
+            raise web.HTTPError(403, f"{user.name} was removed from the users, and gets no machine.")
         options = self.get_server_json_body()["user_options"]
         try:
             instance_type_in(options or {}, self.parts.settings.types)

@@ -57,7 +57,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "terminated": ("its machine is terminated by the operator",),
     "renewed": ("its machine is replaced, because there is a newer image",),
     # What the administrator should know.
-    "run": ("ran for {ran}, about ${cost}", "ran for {ran}"),
+    "run": ("ran for {ran}, cost about {cost}", "ran for {ran}"),
     "stop-unknown": ("EC2 did not answer, so that it may or may not stop: {detail}",),
     "no-reports": ("no activity reports and no CPU use, but JupyterHub can reach it: {detail}",),
     "bad-policy": ("{detail}: a setting that cannot be used counts at least as generously as its default",),
@@ -77,6 +77,13 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
 }
 """The text of each code: the first one whose values are all there. A time is shown as near as it is ("2 min ago"), or
 as a time of day where it says `clock`."""
+FOR_ADMINISTRATORS = frozenset(
+    {
+        "hub-down", "hub-odd", "rejected", "stop-unknown", "no-reports", "bad-policy", "bad-record", "missed",
+        "orphan", "duplicate", "undescribed", "stuck",
+    }
+)  # fmt: skip
+"""The codes of what only an administrator can do something about: a machine's user is not shown them."""
 GAPS = "; its activity reports do not cover all of that time"
 """Follows where a message has the value `gaps`."""
 TIMES = {
@@ -173,6 +180,14 @@ def length(span: timedelta) -> str:
     return f"{seconds} s" if span < IN_SECONDS_BELOW else f"{seconds // 60} min"
 
 
+def money(dollars: float) -> str:
+    """An amount in US dollars for people: less than 1 ¢, 42 ¢, $1.24."""
+    if dollars < 0.01:
+        return "less than 1 ¢"
+    cents = round(dollars * 100)
+    return f"{cents} ¢" if cents < 100 else f"${dollars:,.2f}"
+
+
 def stored(said: Message) -> str:
     """The message as it is stored: JSON, or its text where it has nothing else."""
     if said.code == TEXT:
@@ -213,7 +228,9 @@ def _filled(template: str, values: Mapping[str, Value]) -> Iterator[Part]:
 def _shown(name: str, value: Value) -> str:
     if isinstance(value, timedelta):
         return duration(value)
-    return f"{value:.4f}" if name == "cost" else f"{value:.1f}" if isinstance(value, float) else str(value)
+    if name == "cost":
+        return money(float(value))  # type: ignore[arg-type]  # NUMBERS are
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def _plain_value(value: Value) -> str | float | bool:

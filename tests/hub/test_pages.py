@@ -1,5 +1,6 @@
 """What pages show of workers."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from jinja2 import Environment, FileSystemLoader
 
 from hub.clients.lifecycle import Reader
 from hub.pages import texts
-from hub.pages.texts import Pages, Summary, summary
+from hub.pages.texts import LINES, READ, Pages, Summary, summary
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
-from lifecycle_app.model.messages import Time, joined, message, plain
+from lifecycle_app.model.messages import FOR_ADMINISTRATORS, Time, joined, message, plain
+from lifecycle_app.model.messages import TEMPLATES as MESSAGES
 from lifecycle_app.model.worker import State
 from tests.hub.fakes import NOON, FakeStore, calls, worker
 
@@ -59,7 +61,7 @@ async def test_stopped_server_shows_why_and_what_was_before() -> None:
     about = await pages(store)[0].about("ada")
     last_used = Time(NOON - timedelta(hours=1))
     assert list(about.reason) == ["Not used for ", "1 hour", " (last used ", last_used, ")"]
-    assert about.machine == "t3.medium i-00000001 us-east-1a"
+    assert about.machine == "t3.medium, 2 CPUs, 4 GB memory"
     assert [line.at for line in about.history] == [Time(NOON, True)]
     assert list(about.history[0].parts) == [
         "Stopped: ",
@@ -74,6 +76,36 @@ async def test_stopped_server_shows_why_and_what_was_before() -> None:
 async def test_a_machine_that_someone_else_stopped_is_not_shown_our_last_message_as_the_reason() -> None:
     about = await pages(Store(worker(state=State.STOPPED, message=IDLE)))[0].about("ada")
     assert about.reason == ()
+
+
+REPAIR = replace(STOP, kind=Kind.REPAIR, reason="orphan", message=message("orphan", instance="i-1"))
+REPORT = replace(STOP, kind=Kind.REPORT, reason="bad-policy", message=message("bad-policy", detail="x"))
+RELEASE = replace(STOP, kind=Kind.RELEASE, reason="hub-down", message=message("hub-down", detail="timeout"))
+KEPT = replace(STOP, kind=Kind.DECISION, reason="busy", message=message("busy", last_busy=NOON))
+
+
+def test_what_only_administrators_can_fix_is_shown_to_them_alone() -> None:
+    known = worker(message=message("stuck", since=NOON, state="stopping"), instance_type="t3.medium")
+    entries = [REPAIR, REPORT, RELEASE, KEPT, STOP]
+    told = [summary("ada", known, entries, for_administrators=shown) for shown in (False, True)]
+    assert [joined(list(about.reason)) for about in told] == [
+        "",
+        "Stopping since 2026-11-23 12:00:00 UTC",
+    ]
+    assert [[joined(list(line.parts))[:5] for line in about.history] for about in told] == [
+        ["Kept:", "Stopp"],
+        ["Insta", "X: a ", "Not s", "Kept:", "Stopp"],
+    ]
+    assert told[1].machine == "t3.medium i-00000001 us-east-1a"
+
+
+def test_users_are_shown_as_many_lines_however_many_are_not_for_them() -> None:
+    entries = [REPAIR] * (READ - LINES) + [KEPT] * (LINES + 1)
+    assert len(summary("ada", worker(), entries).history) == LINES
+
+
+def test_there_are_no_codes_for_administrators_that_no_message_has() -> None:
+    assert MESSAGES.keys() >= FOR_ADMINISTRATORS
 
 
 async def test_user_without_a_machine_is_shown_nothing() -> None:

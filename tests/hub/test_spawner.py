@@ -36,7 +36,7 @@ RUNNING = Known(instance_id="i-00000001", state=State.RUNNING, address="127.77.1
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 SILENT = (
-    "Your machine i-00000001 was started, but its server did not answer."
+    "Your machine was started, but its server did not answer."
     " Try again; if that does not help, tell your administrator."
 )
 
@@ -215,8 +215,8 @@ async def test_start_returns_the_url_when_the_server_answers(cases: Cases) -> No
     assert await case.spawner.poll() is None
     assert await case.progress() == [
         "Requesting a new machine",
-        "Your machine is i-00000001",
-        "Machine i-00000001 is booting",
+        "Your machine is assigned",
+        "Your machine is booting",
         "JupyterLab answers",
     ]
 
@@ -548,8 +548,8 @@ async def test_a_start_is_told_whole(cases: Cases) -> None:
     await starting
     assert await told(case) == [
         (steps.REQUESTED, "Requesting a new machine"),
-        (steps.KNOWN, "Your machine is i-00000001"),
-        (steps.BOOTING, "Machine i-00000001 is booting"),
+        (steps.KNOWN, "Your machine is assigned"),
+        (steps.BOOTING, "Your machine is booting"),
         (steps.FETCHED, "Your machine has booted and is starting JupyterLab"),
         (steps.ANSWERED, "JupyterLab answers"),
     ]
@@ -595,7 +595,7 @@ async def test_an_instance_is_noted_when_it_is_first_heard_of(cases: Cases) -> N
     start.note(FRESH)
     start.progress.end()
     told = [(line.percent, line.message) async for line in start.progress.follow()]
-    assert told == [(steps.KNOWN, "Your machine is i-00000001"), (steps.KNOWN, "Asking")]
+    assert told == [(steps.KNOWN, "Your machine is assigned"), (steps.KNOWN, "Asking")]
 
 
 async def test_a_failure_has_a_status_a_label_and_words(cases: Cases) -> None:
@@ -644,7 +644,7 @@ async def test_a_silent_machine_is_asked_to_stop_in_these_words(cases: Cases) ->
     assert (failed.value.jupyterhub_message, failed.value.reason) == (SILENT, "start")
     by = "the hub, because it did not answer"
     assert case.stops.sent == [("ada", "i-00000001", by, NOON)] * (MOST_SILENCES - 1)
-    assert (steps.KNOWN, "Your machine is i-00000001") in await told(case)
+    assert (steps.KNOWN, "Your machine is assigned") in await told(case)
     assert (
         steps.BOOTING,
         "Your machine is running but does not answer. Stopping it and starting it again",

@@ -19,6 +19,7 @@ from lifecycle_app.model.messages import (
     in_utc,
     joined,
     message,
+    money,
     parts,
     plain,
     read,
@@ -66,7 +67,7 @@ def test_each_text_is_made_of_its_values_and_survives_being_stored(code: str, te
         (message("stop-requested", by="alice"), "stopped by alice"),
         (message("hung", since=NOON, cpu=2.94, limit=HOUR),
          "no activity reports since 2026-11-23 12:00:00 UTC, and at most 2.9 % CPU in 1 hour"),
-        (message("run", ran=HOUR, cost=0.0416), "ran for 1 hour, about $0.0416"),
+        (message("run", ran=HOUR, cost=0.0416), "ran for 1 hour, cost about 4 ¢"),
         (message("refused", detail="{by} {"), "{by} {"),
         (NOTHING, ""),
         (Message("idle"), ""),
@@ -74,6 +75,15 @@ def test_each_text_is_made_of_its_values_and_survives_being_stored(code: str, te
 )  # fmt: skip
 def test_text(said: Message, shown: str) -> None:
     assert text(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("dollars", "shown"),
+    [(0, "less than 1 ¢"), (0.0099, "less than 1 ¢"), (0.01, "1 ¢"), (0.994, "99 ¢"), (0.996, "$1.00"),
+     (1.239, "$1.24"), (1234.5, "$1,234.50")],
+)  # fmt: skip
+def test_money(dollars: float, shown: str) -> None:
+    assert money(dollars) == shown
 
 
 def test_times_are_shown_as_the_reader_wants_them() -> None:

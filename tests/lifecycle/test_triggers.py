@@ -147,7 +147,7 @@ def test_a_bad_policy_is_reported_once_a_run(world: World, started_at: datetime 
 @pytest.mark.parametrize(
     ("kind", "reason", "words", "cost"),
     [
-        ("t3.medium", "idle", "ran for 2 hours, about $0.0832", 0.0832),
+        ("t3.medium", "idle", "ran for 2 hours, cost about 8 ¢", 0.0832),
         ("x9.huge", None, "ran for 2 hours", None),
     ],
 )

@@ -4,14 +4,38 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FIX = (
     "no Chromium was found and none could be installed: install one (Debian and Ubuntu: apt install chromium), "
     "or run `.venv/bin/playwright install --with-deps chromium`"
 )
+
+# Without these, Chromium asks Google's servers for updates and experiments at every start.
+QUIET = [
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--disable-gpu",
+]
+
+
+@contextmanager
+def running() -> Iterator[Browser]:
+    """A browser for some tests."""
+    path = find()
+    assert path, FIX
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=QUIET + root)
+        yield started
+        started.close()
 
 
 def find() -> str | None:

@@ -1,11 +1,10 @@
 """One local cloud for all scenarios, with an idle timeout of seconds, and one browser."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.scenarios import chromium
 from tests.scenarios.cloud import REPOSITORY, LocalCloud
@@ -17,15 +16,6 @@ IDLE_TIMEOUT = "40s"
 STOP_TIME = "3s"
 expect.set_options(timeout=PATIENCE * 1000)
 ARTEFACTS = REPOSITORY / "build" / "screenshots"
-# Without these, Chromium asks Google's servers for updates and experiments at every start.
-QUIET = [
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-    "--disable-gpu",
-]
 
 
 @pytest.fixture(scope="session")
@@ -50,13 +40,8 @@ def cloud(running_cloud: LocalCloud) -> Iterator[LocalCloud]:
 # process could run a loop of its own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = chromium.find()
-    assert path, chromium.FIX
-    root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=QUIET + root)
+    with chromium.running() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_a_login_waits_for_a_slow_machine_and_tells_where_it_is(cloud: LocalClou
     messages = [event["message"] for event in events]
     steps = [
         "Requesting a new machine",
-        f"Machine {pending['InstanceId']} is booting",
+        "Your machine is booting",
         "Your machine has booted and is starting JupyterLab",
         "JupyterLab answers",
     ]
