@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,15 +19,17 @@ from bootstrap.cli.options import (
     from_option,
     json_option,
     site_of,
+    yes_option,
 )
 from bootstrap.cli.terminal import echo, show
 from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Authenticator
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations.audit import Act
-from bootstrap.operations.workers.listing import store_of
+from bootstrap.operations.workers.listing import ListedWorker, listed_workers, store_of
 from hub.config.authenticators import SIGN_UP_KEY, lets_others_in
 from hub.users.names import People, sign_up_code
+from lifecycle_app.contract import utc_now
 from lifecycle_app.model.worker import State, Worker
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
@@ -45,12 +47,16 @@ def users() -> None:
 @column_option
 @file_option
 @dry_run_option
+@yes_option
 @json_option
 def add(
     names: tuple[str, ...], admin: bool | None, source: BinaryIO | None, column: str, file: Path, dry_run: bool,
-    as_json: bool,
+    yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Add users. Those who are users already are kept as they are. A line that cannot be used adds no user at all."""
+    """Add users. Those who are users already are kept as they are. A line that cannot be used adds no user at all.
+
+    Asks before a name is given again whose former machine or home is kept.
+    """
     listed = kept.listed_in(source, column)
     if not names and not listed.users:
         raise SettingsError("no user is named: write names after `users add`, or give a file with --from")
@@ -69,8 +75,14 @@ def add(
         return people
 
     site = site_of(file)
+    wanted = frozenset({*listed.users, *map(kept.accepted, names)})
+    inherited = _inherited(site, wanted)
+    for line in inherited:
+        echo(line, err=True)
+    if inherited and not (yes or dry_run):
+        click.confirm("Add them anyway?", abort=True, err=True)
     before, after = _change(site, change, dry_run=dry_run, as_json=as_json)
-    known = sorted(before.users & ({*listed.users} | {*map(kept.accepted, names)}))
+    known = sorted(before.users & wanted)
     if known:
         echo(f"already users: {', '.join(known)}", err=True)
     if (
@@ -148,10 +160,47 @@ def _sign_up_key(site: Site) -> str:
 
 
 def _may_be_elsewhere(site: Site, name: str) -> bool:
-    """Can users who are not in the list log in, or does a machine belong to this name?"""
+    """Is it a name that is not in the list and may log in, or one that a machine belongs to?"""
+    return _is_open(site) or any(worker.user == name for worker in store_of(site).all_workers())
+
+
+def _is_open(site: Site) -> bool:
     login = site.settings.login
-    is_open = login.allow_all or lets_others_in(login.authenticator, login.options)
-    return is_open or any(worker.user == name for worker in store_of(site).all_workers())
+    return login.allow_all or lets_others_in(login.authenticator, login.options)
+
+
+def _inherited(site: Site, wanted: Collection[str]) -> list[str]:
+    """A line for each of these names that is no user's now, and whose former machine or home is kept."""
+    people = kept.read_people(site)
+    new = frozenset(wanted) - people.users
+    if not new:
+        return []
+    found = kept_machines(listed_workers(site, utc_now()), new)
+    if _is_open(site):
+        # Whoever is not on the list may use the machine already; it is not a former user's.
+        found = {name: machines for name, machines in found.items() if name in people.removed}
+    return [inheritance(name, machines) for name, machines in sorted(found.items())]
+
+
+def kept_machines(workers: Iterable[ListedWorker], names: Collection[str]) -> dict[str, list[ListedWorker]]:
+    """The workers of these users that still have a machine or a home disk. Pure."""
+    found: dict[str, list[ListedWorker]] = defaultdict(list)
+    for one in workers:
+        if one.user in names and one.owns_resources:
+            found[one.user].append(one)
+    return dict(found)
+
+
+def inheritance(name: str, machines: Sequence[ListedWorker]) -> str:
+    """What the next user of a name gets, and how to prevent it. Pure."""
+    keys = " ".join(one.key for one in machines)
+    held = ", ".join(
+        f"{one.key} ({one.state if one.instance_id else f'home disk {one.home_volume}'})" for one in machines
+    )
+    return (
+        f"{name} was used before, and its files are kept: {held}. Whoever logs in as {name} gets them. If that is"
+        f" another person, delete them first: `cloudjhub workers terminate {keys} --with-home`"
+    )
 
 
 def rows(people: People, workers: Iterable[Worker]) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """`cloudjhub workers`: the users' machines."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bootstrap.cli.options import counted, dry_run_option, file_option, json_opt
 from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
 from bootstrap.cli.terminal import echo, show
+from bootstrap.cluster.users import removed_users
 from bootstrap.errors import Refused
 from bootstrap.operations.audit import Act
 from bootstrap.operations.workers import renewal
@@ -26,6 +28,7 @@ from lifecycle_app.contract import utc_now
 from lifecycle_app.model.messages import Time, length, text
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
+ORPHAN = "its user was removed: `cloudjhub workers terminate {key} --with-home` deletes what is kept"
 COLUMNS = ("worker", "state", "idle", "last activity", "type", "image", "$ this month", "")
 
 
@@ -43,7 +46,8 @@ workers.add_command(prepare)
 def list_(file: Path, as_json: bool) -> None:
     """List the workers: state, idle time, evidence, cost. The cost is this month's."""
     now = utc_now()
-    found = listed_workers(site_of(file), now, with_costs=True)
+    site = site_of(file)
+    found = orphans_noted(listed_workers(site, now, with_costs=True), removed_users(site))
     if as_json:
         echo(json.dumps([as_document(one, now) for one in found], indent=2))
     elif not found:
@@ -202,6 +206,16 @@ def _confirm(cluster: str, *, with_home: bool, err: bool) -> None:
     )
     if typed != cluster:
         raise Refused(f"{typed!r} is not the cluster's name, {cluster}: nothing was changed")
+
+
+def orphans_noted(found: Sequence[ListedWorker], removed: Collection[str]) -> list[ListedWorker]:
+    """With a note at those whose user was removed: they cost money until they are terminated. Pure."""
+    return [
+        replace(one, note="; ".join(filter(None, [one.note, ORPHAN.format(key=one.key)])))
+        if one.user in removed and one.owns_resources
+        else one
+        for one in found
+    ]
 
 
 def as_document(machine: ListedWorker, now: datetime) -> dict[str, Any]:

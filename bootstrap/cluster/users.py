@@ -113,6 +113,12 @@ def read_people(site: Site) -> People:
     return found or first_people(site.settings)
 
 
+def removed_users(site: Site) -> frozenset[str]:
+    """The former users. Raises NotBuilt."""
+    found, _ = _read(site)
+    return found.removed if found else frozenset()
+
+
 def changed(people: People, change: Callable[[People], People]) -> People:
     """The people after the change. Raises SettingsError if no administrator would be left where there was one."""
     after = change(people)

@@ -128,6 +128,43 @@ def test_users_are_removed_and_can_come_back(site: Site) -> None:
     assert users.read_people(site).removed == frozenset()
 
 
+def kept_home(site: Site, key: str, user: str) -> None:
+    """A former user's worker, terminated, with its home disk."""
+    store_of(site).put(replace(worker(key, State.TERMINATED), home_volume="vol-0123456789abcdef0"), NOW)
+    lines(site, "remove", user)
+
+
+def test_a_name_whose_files_are_kept_is_not_given_again_without_a_question(site: Site) -> None:
+    kept_home(site, "bob", "bob")
+    refused = run(site, users_group, "add", "bob", "carol", typed="n\n")
+    assert refused.exit_code == 1
+    assert "Whoever logs in as bob gets them" in refused.stderr
+    assert "`cloudjhub workers terminate bob --with-home`" in refused.stderr
+    assert "carol" not in refused.stderr
+    assert users.read_people(site).users == {"ada"}
+    assert run(site, users_group, "add", "bob").exit_code == 1, "not a terminal"
+    assert "logs in as bob" in run(site, users_group, "add", "bob", "--dry-run").stderr
+    assert lines(site, "add", "bob", "--yes") == ["added bob"]
+    assert lines(site, "add", "bob") == ["nothing to change"], "a user now"
+
+
+def test_a_name_whose_machine_is_gone_with_its_files_is_free(site: Site) -> None:
+    store_of(site).put(worker("bob", State.TERMINATED), NOW)
+    lines(site, "remove", "bob")
+    assert lines(site, "add", "bob") == ["added bob"]
+
+
+def test_where_others_can_log_in_only_former_users_are_asked_about(tmp_path: Path) -> None:
+    login = "login: {allow_all: true, trusted_users: true}\n"
+    with emulated_aws():
+        site = site_in(tmp_path, login)
+        create_tables(site.cluster, site.aws.region)
+        kept_home(site, "eve/gpu", "eve")
+        store_of(site).put(worker("zoe", State.STOPPED), NOW)
+        assert lines(site, "add", "zoe") == ["added zoe"]
+        assert "workers terminate eve/gpu --with-home" in run(site, users_group, "add", "eve").stderr
+
+
 def test_the_last_administrator_is_not_removed(site: Site) -> None:
     for words in (("remove", "ada"), ("remove", "ada", "--dry-run"), ("add", "ada", "--no-admin")):
         refused = error(run(site, users_group, *words), SettingsError)

@@ -12,10 +12,10 @@ import pytest
 
 from bootstrap.aws import instances
 from bootstrap.aws.session import Aws
-from bootstrap.cli.workers import workers
+from bootstrap.cli.workers import orphans_noted, workers
 from bootstrap.errors import NotBuilt, Refused, SettingsError, StepFailed
 from bootstrap.operations.workers import stopping, termination
-from bootstrap.operations.workers.listing import days_of_month, joined
+from bootstrap.operations.workers.listing import ListedWorker, days_of_month, joined
 from bootstrap.operations.workers.stopping import kept, moment
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.history import Entry, Kind
@@ -61,6 +61,15 @@ def requests_seen() -> Any:
         return [json.loads(message["Body"]) for message in messages]
 
     return read
+
+
+def test_what_a_removed_user_has_left_is_named() -> None:
+    left = ListedWorker(key="bob/gpu", instance_id="", state="terminated", home_volume="vol-1")
+    gone = ListedWorker(key="bob", instance_id="i-1", state="terminated")
+    ada = ListedWorker(key="ada", instance_id="i-2", state="stopped")
+    noted = orphans_noted([left, gone, ada], {"bob"})
+    assert "`cloudjhub workers terminate bob/gpu --with-home`" in noted[0].note
+    assert noted[1:] == [gone, ada]
 
 
 def test_records_and_machines_are_listed_together(cluster: Built) -> None:

@@ -44,6 +44,16 @@ class ListedWorker:
     note: str = ""
     """What is wrong with it, and what to do."""
 
+    @property
+    def user(self) -> str:
+        """Whose it is."""
+        return self.key.partition("/")[0]
+
+    @property
+    def owns_resources(self) -> bool:
+        """Has it an instance or a home disk, which cost money and hold files?"""
+        return self.home_volume is not None or bool(self.instance_id and self.state != State.TERMINATED)
+
     def idle(self, now: datetime) -> timedelta | None:
         """Since the last activity, or its start; None unless it runs."""
         seen = max((at for at in (self.since, self.last_activity) if at is not None), default=None)
