@@ -170,7 +170,7 @@ def _is_open(site: Site) -> bool:
 
 
 def _inherited(site: Site, wanted: Collection[str]) -> list[str]:
-    """A line for each of these names that is no user's now, and whose former machine or home is kept."""
+    """A line for each of these names that no user has now, and whose former machine or home is kept."""
     people = kept.read_people(site)
     new = frozenset(wanted) - people.users
     if not new:

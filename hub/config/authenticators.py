@@ -3,6 +3,7 @@
 Imports no authenticator's package, so that the command line can check `cluster.yaml` with it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +78,18 @@ def _is_template(value: Any) -> bool:
     return _is_text(value) and value.replace("{username}", "").count("{") == 0 and "{username}" in value
 
 
+def _is_pattern(value: Any) -> bool:
+    if not _is_text(value):
+        return False
+    try:
+        re.compile(value)
+    except re.error:
+        return False
+    return True
+
+
 TEXT = Kind("a text", _is_text)
+PATTERN = Kind("a regular expression", _is_pattern)
 LIST = Kind("a list of texts", _is_list)
 URL = Kind("an address that begins with https://", _is_url)
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
@@ -132,7 +144,7 @@ CHOICES: Mapping[str, Choice] = {
         options={**_CLIENT, "hosted_domain": Option(LIST), "strip_domain": Option(FLAG)},
     ),
     "oauth": Choice(
-        path="oauthenticator.generic.GenericOAuthenticator",
+        path="hub.login.claims.ClaimedName",
         secrets=(CLIENT_SECRET,),
         options={
             **_CLIENT,
@@ -150,7 +162,7 @@ CHOICES: Mapping[str, Choice] = {
         },
     ),
     "lti13": Choice(
-        path="ltiauthenticator.lti13.auth.LTI13Authenticator",
+        path="hub.login.claims.LaunchedName",
         options={
             "issuer": Option(URL, needed=True),
             "authorize_url": Option(URL, needed=True),
@@ -179,7 +191,7 @@ CHOICES: Mapping[str, Choice] = {
             "search_filter": Option(TEXT),
             "allowed_groups": Option(LIST, lets_in=True),
             "group_search_filter": Option(TEXT),
-            "valid_username_regex": Option(TEXT),
+            "valid_username_regex": Option(PATTERN),
         },
     ),
 }

@@ -27,6 +27,12 @@ def normalised(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
 
 
+def folded(name: str) -> str:
+    """What a directory may compare: without accents, with ss for ß and one space for several."""
+    plain = unicodedata.normalize("NFKD", normalised(name).casefold())
+    return " ".join("".join(one for one in plain if not unicodedata.combining(one)).split())
+
+
 def name_problem(name: str) -> str | None:
     """Why a normalised name is refused, for its user; None if it is accepted."""
     if not name:

@@ -60,6 +60,7 @@ def test_forgotten_option_is_named(name: str) -> None:
         ("oauth", "enable_pkce", "yes"),
         ("lti13", "client_id", "x"),
         ("ldap", "tls", "none"),
+        ("ldap", "valid_username_regex", "["),
         ("ldap", "server_port", 0),
         ("ldap", "server_port", True),
         ("ldap", "bind_dn_template", ["uid=ada"]),

@@ -1,6 +1,7 @@
 """A directory is asked over TLS with a certificate that is checked; a real socket with the smallest of LDAP servers."""
 
 import gc
+import re
 import socket
 import ssl
 import threading
@@ -37,9 +38,10 @@ PASSWORD = "secret"
 
 
 class Directory:
-    """Answers binds: ADA with her password is right, any other is not. `heard` has the passwords in order."""
+    """Answers binds: the users' with their password are right, any other is not. `heard` has the passwords in order."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
+        self.users = {ADA}
         self.heard: list[tuple[str, str]] = []
         self._context = context
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -71,7 +73,7 @@ class Directory:
                 bind, answer = request["bindRequest"], 0x61
                 who, password = str(bind["name"]), bytes(bind["authentication"]["simple"]).decode()
                 self.heard.append((who, password))
-                code = 0 if (who, password) == (ADA, PASSWORD) else 49
+                code = 0 if who in self.users and password == PASSWORD else 49
             result = bytes([0x0A, 1, code, 4, 0, 4, 0])
             body = bytes([2, 1, int(message["messageID"]), answer, len(result)]) + result
             peer.sendall(bytes([0x30, len(body)]) + body)
@@ -85,13 +87,14 @@ def directory(tmp_path: Path) -> Iterator[Directory]:
     gc.collect()  # here, where what the package leaves open is expected
 
 
-def authenticator(directory: Directory, trusted: Path) -> Any:
+def authenticator(directory: Directory, trusted: Path, **more: str) -> Any:
     options = {
         "server_address": "127.0.0.1",
         "server_port": directory.port,
         "tls": "ldaps",
         "ca_certificates": str(trusted),
         "bind_dn_template": ["uid={username},ou=people,dc=example"],
+        **more,
     }
     return VerifiedLdap(**ldap_traits(checked("ldap", options), ""))
 
@@ -110,6 +113,45 @@ async def test_directory_says_who_it_is(
     )
     assert (said and said["name"]) == outcome
     assert directory.heard == [(f"uid={name},ou=people,dc=example", password)]
+
+
+@pytest.mark.parametrize(
+    "name", ["20231234", "00451201", "M1234567", "S-40021", "ASmith", "a.b@x.example", "müller"]
+)
+async def test_every_name_that_the_hub_accepts_can_log_in(
+    directory: Directory, tmp_path: Path, name: str
+) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(OURS.certificate)
+    directory.users = {f"uid={name},ou=people,dc=example"}
+    said = await authenticator(directory, trusted).authenticate(
+        None, {"username": name, "password": PASSWORD}
+    )
+    assert said["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "words"),
+    [
+        ("a/b", "", "This user name is not allowed. A user name cannot contain the character /"),
+        ("ada ", "", "This user name is not allowed. A user name cannot begin or end with a space"),
+        ("", "", "cannot be empty"),
+        ("20231234", "^[a-z]+$", "valid_username_regex"),
+        ("STRAUẞ", "", "as it is in the directory"),
+        ("bob  dylan", "", "as it is in the directory"),
+    ],
+)
+async def test_a_name_that_is_not_allowed_is_not_called_a_wrong_password(
+    directory: Directory, tmp_path: Path, name: str, pattern: str, words: str
+) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(OURS.certificate)
+    found = authenticator(directory, trusted, **({"valid_username_regex": pattern} if pattern else {}))
+    found.blocked_users = {"strauss", "bob dylan"}
+    with pytest.raises(HTTPError, match=re.escape(words)) as refused:
+        await found.authenticate(None, {"username": name, "password": PASSWORD})
+    assert refused.value.status_code == 403
+    assert directory.heard == []
 
 
 async def test_directory_with_another_certificate_hears_no_password(

@@ -132,6 +132,22 @@ def oauth_options(name: str, url: str) -> dict[str, Any]:
     return {**client, **urls, "username_claim": "preferred_username"}
 
 
+def test_a_claim_that_cannot_be_a_user_name_is_refused_with_what_would_do(
+    hub: Emulated, provider: Provider
+) -> None:
+    set_users(hub, {"users": {"erin": {}}})
+    start(hub, "oauth", oauth_options("oauth", provider.url))
+    provider.answers["/token"] = {"access_token": "granted", "token_type": "bearer", "scope": "openid"}
+    provider.answers["/me"] = {
+        "preferred_username": "erin_mail.example#EXT#@x.example",
+        "email": "erin@x.example",
+    }
+    refused = callback(hub, requests.Session(), "erin")
+    assert refused.status_code == 403
+    assert "cannot contain the character #" in refused.text
+    assert "set login.options.username_claim to email" in refused.text
+
+
 @pytest.mark.parametrize("name", ["github", "google", "oauth"])
 def test_oauth(hub: Emulated, provider: Provider, name: str) -> None:
     set_users(hub, {"users": {"erin": {}}, "removed": ["frank"]})
@@ -220,3 +236,7 @@ def test_lti(hub: Emulated, provider: Provider) -> None:
     assert launch(hub, provider, "gina@school.example", iss="https://elsewhere.example") in (400, 401)
     assert launch(hub, provider, "gina@school.example", nonce="used") == 400
     until(lambda: "User logged in: gina@school.example" in hub.log("hub"))
+    assert launch(hub, provider, "") == 403, "no address was sent, and the platform's number is none"
+    told = requests.get(f"{hub.public_url}/hub/lti13/config", timeout=PATIENCE).json()
+    navigation, *_ = told["extensions"][0]["settings"]["placements"]
+    assert navigation["windowTarget"] == "_blank", "JupyterLab does not run in a frame"
