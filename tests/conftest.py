@@ -95,6 +95,7 @@ OF = {
     "worker": "unit",
     "worker/test_activity.py": "emulator",
     "worker/test_boot.py": "emulator",
+    "worker/test_programs.py": "emulator",
     "worker/test_supervision.py": "emulator",
     "worker/test_units.py": "emulator",
     "worker/test_users_packages.py": "emulator",

@@ -31,6 +31,7 @@ from .interactions import (
 )
 from .reporter import Publisher, Reporter, cloudwatch
 from .settings import ConfigError, ReporterSettings
+from .waits import read_waits
 
 REPORTER = "cloudjhub_reporter"
 
@@ -173,6 +174,7 @@ def build_reporter(server: JupyterServer, reporting: ReporterSettings) -> Report
         server,
         publisher,
         read_tree=read_tree,
+        read_waits=read_waits,
         clock=utc_now,
         root=os.getppid() if started_by_boot else os.getpid(),
         pid=os.getpid(),

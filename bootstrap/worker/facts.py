@@ -1,12 +1,13 @@
-"""What was observed on a worker at one moment, and the reading of its processes with psutil."""
+"""What was observed on a worker at one moment, and the reading of its processes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
-import psutil
+from enum import Enum
 
 from lifecycle_app.contract import Level
+
+from .proc import Proc, Stat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,13 +20,45 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A running process of the machine's user; zombies are left out."""
+    """A running process below the boot client; zombies are left out.
+
+    ``state``: its letter by proc(5). ``group``: its process group. ``terminal``: number of its controlling terminal's
+    device, 0 for none. ``foreground``: the group that this terminal's keys go to. ``started`` tells it from an earlier
+    process with the same pid.
+    """
 
     pid: int
     parent: int
     name: str
     arguments: tuple[str, ...] = ()
-    stopped: bool = False
+    state: str = "S"
+    group: int = 0
+    terminal: int = 0
+    foreground: int = 0
+    threads: int = 1
+    cpu: timedelta = timedelta(0)
+    started: int = 0
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it waits for something, which is not a disk."""
+        return self.state == "S"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is suspended, by its user or a debugger."""
+        return self.state in "Tt"
+
+
+class Awaited(Enum):
+    """What a sleeping thread waits for."""
+
+    KEYBOARD = "a key pressed in its terminal"
+    INSIDE = "output of programs in a terminal that it has made, as tmux does"
+    RELATIVE = "its parents, children or pipeline: they hold the other end of a pipe or socket, or a lock"
+    CHILDREN = "the end of its children"
+    ITSELF = "its own threads and signals"
+    OTHER = "anything else: time, network, disks, or unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +67,8 @@ class Facts:
 
     ``root``: the process below which all of the user's processes live (the boot client, or the server itself).
     ``terminals``: shell's pid by terminal name. ``cpu_time``: what the whole tree has used since it started.
-    ``busy_kernels``: descriptions of kernels that ran something since the last report.
+    ``busy_kernels``: descriptions of kernels that ran something since the last report. ``waits``: what sleeping
+    programs wait for, where it could be read.
     """
 
     at: datetime
@@ -45,6 +79,7 @@ class Facts:
     busy_kernels: tuple[str, ...] = ()
     last_interaction: Interaction | None = None
     cpu_time: timedelta = timedelta(0)
+    waits: Mapping[int, frozenset[Awaited]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,45 +104,52 @@ class ProcessTree:
     cpu_time: timedelta
 
 
-def read_tree(root: int) -> ProcessTree:
+def read_tree(root: int, proc: Proc | None = None) -> ProcessTree:
     """The running processes from ``root`` downwards. A process that ends meanwhile is left out.
 
     The CPU time includes that of ended children, which their parents inherit: it does not fall while each process is
     reaped by another one of the tree.
     """
+    proc = proc or Proc()
     processes: list[Process] = []
-    seconds = 0.0
-    for found in _below(root):
+    used = timedelta(0)
+    for stat in _below(root, proc):
+        used += stat.cpu + stat.children_cpu
+        if stat.state not in "ZX":
+            processes.append(_process(stat, proc))
+    return ProcessTree(tuple(processes), used)
+
+
+def _below(root: int, proc: Proc) -> list[Stat]:
+    """A process and all its descendants, nearest first; nothing if it has ended."""
+    children: dict[int, list[Stat]] = {}
+    found: list[Stat] = []
+    for pid in proc.pids():
         try:
-            with found.oneshot():
-                status = found.status()
-                times = found.cpu_times()
-                seconds += times.user + times.system + times.children_user + times.children_system
-                if status not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-                    processes.append(_process(found, status))
-        except psutil.NoSuchProcess:
+            stat = proc.stat(pid)
+        except OSError:
             continue
-    return ProcessTree(tuple(processes), timedelta(seconds=seconds))
+        (found if pid == root else children.setdefault(stat.parent, [])).append(stat)
+    for stat in found:  # grows meanwhile
+        found.extend(children.get(stat.pid, ()))
+    return found
 
 
-def _below(root: int) -> Iterator[psutil.Process]:
+def _process(stat: Stat, proc: Proc) -> Process:
     try:
-        process = psutil.Process(root)
-        yield process
-        yield from process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return
-
-
-def _process(found: psutil.Process, status: str) -> Process:
-    try:
-        arguments = tuple(found.cmdline())
-    except (psutil.AccessDenied, psutil.ZombieProcess):
+        arguments = proc.arguments(stat.pid)
+    except OSError:
         arguments = ()
     return Process(
-        pid=found.pid,
-        parent=found.ppid(),
-        name=found.name(),
+        pid=stat.pid,
+        parent=stat.parent,
+        name=stat.name,
         arguments=arguments,
-        stopped=status == psutil.STATUS_STOPPED,
+        state=stat.state,
+        group=stat.group,
+        terminal=stat.terminal,
+        foreground=stat.foreground,
+        threads=stat.threads,
+        cpu=stat.cpu,
+        started=stat.started,
     )

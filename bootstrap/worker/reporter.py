@@ -9,14 +9,16 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from lifecycle_app.contract import METRIC_LEVEL, METRIC_UNITS, metric_namespace
 
-from .facts import Facts, Interaction, Observation, ProcessTree
+from .facts import Awaited, Facts, Interaction, Observation, Process, ProcessTree
 from .observation import observe
+from .work import candidates, waits_of
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +151,7 @@ class Server(Protocol):
 
 
 class Reporter:
-    """Observes one server and publishes the observations. ``read_tree`` runs in a thread."""
+    """Observes one server and publishes the observations. ``read_tree`` and ``read_waits`` run in a thread."""
 
     def __init__(
         self,
@@ -157,6 +159,7 @@ class Reporter:
         publisher: Publisher,
         *,
         read_tree: Callable[[int], ProcessTree],
+        read_waits: Callable[[Sequence[Process], Sequence[int]], Mapping[int, frozenset[Awaited]]],
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         root: int,
@@ -167,6 +170,7 @@ class Reporter:
         self._server = server
         self._publisher = publisher
         self._read_tree = read_tree
+        self._read_waits = read_waits
         self._clock = clock
         self._sleep = sleep
         self._root = root
@@ -232,7 +236,7 @@ class Reporter:
 
     async def _facts(self, at: datetime) -> Facts:
         tree = await asyncio.to_thread(self._read_tree, self._root)
-        return Facts(
+        facts = Facts(
             at=at,
             root=self._root,
             server=self._pid,
@@ -242,6 +246,10 @@ class Reporter:
             busy_kernels=tuple(sorted(self._ran | self._server.busy_kernels())),
             last_interaction=self._server.last_interaction(),
         )
+        asleep = candidates(facts)
+        waits = await asyncio.to_thread(self._read_waits, facts.processes, asleep) if asleep else {}
+        before = self._before[1] if self._before else None
+        return replace(facts, waits=waits_of(facts.processes, waits, before))
 
     async def _sample_kernels_until(self, due: datetime) -> None:
         """Note kernels that are busy at two checks in a row: work that may be over at the report."""

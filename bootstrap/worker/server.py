@@ -21,6 +21,7 @@ import psutil
 
 from .environment import Instance, ServerEnvironment
 from .settings import ReporterSettings, WorkerConfig
+from .work import is_connection_file
 
 JUPYTER_CONFIG = Path(__file__).parent / "jupyter"
 REPORTER_EXTENSION = "bootstrap.worker.activity"
@@ -214,17 +215,11 @@ def orphaned_kernels() -> list[psutil.Process]:
     kernels = []
     for child in psutil.Process().children():
         try:
-            if any(_is_connection_file(argument) for argument in child.cmdline()):
+            if any(is_connection_file(argument) for argument in child.cmdline()):
                 kernels.append(child)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return kernels
-
-
-def _is_connection_file(argument: str) -> bool:
-    """Is this the path of a connection file? Every kernel is started with one, which Jupyter names like this."""
-    name = os.path.basename(argument)
-    return name.startswith("kernel-") and name.endswith(".json")
 
 
 def signal_all(processes: Iterable[psutil.Process], number: signal.Signals) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from typing import Any
 
+import psutil
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.websocket import WebSocketClientConnection
@@ -157,6 +159,34 @@ async def test_a_suspended_job_and_an_inner_prompt_are_quiet(jupyter: Jupyter) -
     assert (await jupyter.quiet())["busy_terminals"] == 0
     terminal.close()
     await jupyter.call("DELETE", f"api/terminals/{name}")
+
+
+async def test_a_prompt_that_waits_for_keys_is_quiet(jupyter: Jupyter) -> None:
+    name, terminal = await jupyter.terminal()
+    await terminal.write_message(json.dumps(["stdin", f"{sys.executable} -q\r"]))
+    await terminal.write_message(json.dumps(["stdin", "import time; time.sleep(3600)\r"]))
+    await until(jupyter.look, is_work)
+    await terminal.write_message(json.dumps(["stdin", "\x03"]))
+    seen = await jupyter.quiet()
+    shells = [process.children() for process in psutil.process_iter() if process.name() == "bash"]
+    assert any(child.cmdline() == [sys.executable, "-q"] for children in shells for child in children)
+    assert seen["busy_terminals"] == 0
+    terminal.close()
+    await jupyter.call("DELETE", f"api/terminals/{name}")
+
+
+async def test_what_a_kernel_started_is_work_after_its_cell(jupyter: Jupyter) -> None:
+    """No browser is connected, and it uses no CPU."""
+    kernel = await jupyter.kernel()
+    connection = await jupyter.socket(f"api/kernels/{kernel}/channels?session_id=s")
+    code = "import subprocess; child = subprocess.Popen(['sleep', '3600'])"
+    await connection.write_message(as_json(execute(code)))
+    await idle(connection)
+    connection.close()
+    seen = await until(jupyter.look, is_work)
+    assert (seen["busy_kernels"], seen["details"][0]) == (0, f"sleep runs, started by kernel {kernel[:8]}")
+    await jupyter.call("DELETE", f"api/kernels/{kernel}")
+    await jupyter.quiet()
 
 
 async def test_a_job_that_detached_itself_is_work_after_its_terminal_is_gone(jupyter: Jupyter) -> None:

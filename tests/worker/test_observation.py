@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bootstrap.worker.facts import Facts, Interaction, Process
-from bootstrap.worker.observation import observe, percent_of_core
+from bootstrap.worker.observation import MAX_DETAILS, observe
+from bootstrap.worker.work import LONGEST_DETAIL, percent_of_core
 from lifecycle_app.contract import Level
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -74,6 +75,14 @@ def test_work_and_interaction_are_counted_apart() -> None:
 def test_a_quiet_period_keeps_the_times_of_earlier_life() -> None:
     seen = observe(replace(QUIET, last_interaction=interaction(-600)), BEFORE, EARLIER)
     assert (seen.last_interaction, seen.last_work) == (START - timedelta(seconds=600), EARLIER)
+
+
+def test_details_are_bounded_and_plain() -> None:
+    kernels = tuple(f"kernel \x1b{number}" + "x" * 1000 for number in range(100))
+    seen = observe(replace(QUIET, busy_kernels=kernels), BEFORE, None)
+    assert len(seen.details) == MAX_DETAILS
+    assert seen.details[0].startswith("kernel 0xx")
+    assert max(map(len, seen.details)) == LONGEST_DETAIL
 
 
 @pytest.mark.parametrize(

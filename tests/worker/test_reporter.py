@@ -55,6 +55,7 @@ class Machine:
             self.server,
             Publisher(lambda: self.sink, cluster="test", instance_id="i-1", report_period=PERIOD),
             read_tree=self.read_tree,
+            read_waits=lambda _processes, _asleep: {},
             clock=lambda: self.now,
             sleep=self.sleep,
             root=1,

@@ -30,6 +30,7 @@ class Machine:
             self,
             Publisher(lambda: self.sink, cluster="test", instance_id=instance_id, report_period=period),
             read_tree=self.read_tree,
+            read_waits=lambda _processes, _asleep: {},
             clock=lambda: moment(self.now),
             sleep=self.sleep,
             root=1,
