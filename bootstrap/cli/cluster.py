@@ -74,7 +74,7 @@ def as_document(site: Site, problems: Sequence[Problem], changes: Changes) -> di
         "cluster": site.cluster,
         "notes": [problem.line for problem in problems if not problem.refuses],
         "changes": changes_document(changes),
-        "monthly_cost": costs.as_json(costs.monthly(site.settings)),
+        "monthly_cost": costs.as_json(costs.monthly(site.settings), site.settings.region),
     }
 
 

@@ -20,6 +20,7 @@ from bootstrap.cli.options import (
 from bootstrap.cli.progress import reporting
 from bootstrap.cli.terminal import echo
 from bootstrap.cluster import users as kept
+from bootstrap.costs import prices_in
 from bootstrap.errors import Interrupted, SettingsError, StepFailed
 from bootstrap.operations.workers import candidates
 from bootstrap.operations.workers.candidates import Cost
@@ -73,7 +74,12 @@ def prepare(
         candidates.refuse_without_addresses(site, settings, wanted)
         together = candidates.at_once(site, kind, at_once)
         _show_plan(
-            wanted, left, kind, candidates.cost(settings, kind, wanted), dry_run=dry_run, as_json=as_json
+            wanted,
+            left,
+            kind,
+            candidates.cost(settings, kind, wanted, prices_in(site.aws.region)),
+            dry_run=dry_run,
+            as_json=as_json,
         )
         if not dry_run:
             if not yes:
@@ -117,8 +123,9 @@ def _show_plan(
         home = f", with the existing home disk {new.home_volume}" if new.home_volume else ""
         echo(f"{would} {new.key}: a {kind}{home}")
     boots = "an unknown price" if cost.boots is None else f"about ${cost.boots:.2f}"
+    disks = "an unknown price" if cost.disks is None else f"${cost.disks:.2f}"
     echo(
-        f"machines to prepare: {len(wanted)}; {boots} for booting them once, and ${cost.disks:.2f} a month for their "
+        f"machines to prepare: {len(wanted)}; {boots} for booting them once, and {disks} a month for their "
         "disks, which first logins would cost too"
     )
 

@@ -60,12 +60,21 @@ def _table(found: Overview) -> Table:
         ("functions", f"{ready} of {len(found.functions)}"),
         ("dead-letter queue", f"{found.dead_letters} events"),
         ("workers", workers or "no user has logged in yet"),
-        ("this month", f"${found.dollars:.2f} for the workers' running time"),
+        ("this month", _cost(found.dollars)),
         ("idle policy", policy),
         ("stacks", stacks),
     ):
         table.add_row(name, value)
     return table
+
+
+def _cost(dollars: float | None) -> str:
+    """Of the workers' running time; `report` has the rest."""
+    return (
+        "unknown: no prices are known for this region"
+        if dollars is None
+        else f"${dollars:.2f} for the workers' running time"
+    )
 
 
 @click.command()

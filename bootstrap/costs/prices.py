@@ -1,14 +1,13 @@
-"""Prices in US dollars (AWS Price List, November 2026, us-east-1, Linux on demand), and the calculation's assumptions.
+"""Prices in US dollars (us-east-1, Linux on demand) with their sources, and the calculation's assumptions.
 
-Of the free tiers, only those named here are subtracted.
+Of the free tiers, only those named here are subtracted. A price that is looked up again gets a new date in SOURCES.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lifecycle_app.model.history import PER_HOUR
+from lifecycle_app.model.history import PER_HOUR, REGION
 
-REGION = "us-east-1"
 PER_CREDIT_HOUR = {"t3": 0.05, "t3a": 0.05, "t4g": 0.04}
 BASELINES = {
     "nano": 0.05,
@@ -64,6 +63,54 @@ class Prices:
     dashboard_month: float = 3.00
     """A dashboard of more metrics than a free one may have."""
     dashboard_free_metrics: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a price is from."""
+
+    offer: str
+    """The service's code in the AWS Price List."""
+    page: str
+    """Where people find it."""
+    as_of: str = "2026-11"
+    """The month in which it was looked up."""
+
+
+_EC2 = Source("AmazonEC2", "https://aws.amazon.com/ec2/pricing/on-demand/")
+_EBS = Source("AmazonEC2", "https://aws.amazon.com/ebs/pricing/")
+_VPC = Source("AmazonVPC", "https://aws.amazon.com/vpc/pricing/")
+_NAT = Source("AmazonEC2", "https://aws.amazon.com/vpc/pricing/")
+_TRAFFIC = Source("AWSDataTransfer", "https://aws.amazon.com/ec2/pricing/on-demand/")
+_LAMBDA = Source("AWSLambda", "https://aws.amazon.com/lambda/pricing/")
+_DYNAMODB = Source("AmazonDynamoDB", "https://aws.amazon.com/dynamodb/pricing/on-demand/")
+_CLOUDWATCH = Source("AmazonCloudWatch", "https://aws.amazon.com/cloudwatch/pricing/")
+SOURCES: Mapping[str, Source] = {
+    "instance_hour": _EC2,
+    "credit_hour": _EC2,
+    "address_hour": _VPC,
+    "disk_month": _EBS,
+    "snapshot_month": _EBS,
+    "nat_hour": _NAT,
+    "nat_gb": _NAT,
+    "out_gb": _TRAFFIC,
+    "out_free_gb": _TRAFFIC,
+    "zone_gb": _TRAFFIC,
+    "lambda_million": _LAMBDA,
+    "lambda_gb_second": _LAMBDA,
+    "write_million": _DYNAMODB,
+    "read_million": _DYNAMODB,
+    "metric_month": _CLOUDWATCH,
+    "alarm_month": _CLOUDWATCH,
+    "short_alarm_month": _CLOUDWATCH,
+    "alarms_free": _CLOUDWATCH,
+    "metric_request": _CLOUDWATCH,
+    "metric_free_requests": _CLOUDWATCH,
+    "log_gb": _CLOUDWATCH,
+    "dashboard_month": _CLOUDWATCH,
+    "dashboard_free_metrics": _CLOUDWATCH,
+}
+"""Of each field of Prices."""
 
 
 def prices_in(region: str) -> Prices | None:

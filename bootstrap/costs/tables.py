@@ -1,7 +1,7 @@
 """The bill as a table and as JSON, and a comparison of the ways to the internet by size of class."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,19 +11,29 @@ from rich.table import Table
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.costs.model import Item, monthly, total
-from bootstrap.costs.prices import REGION
+from bootstrap.costs.prices import SOURCES, Prices, prices_in
+from lifecycle_app.model.history import REGION
 
 WIDTH = 110
 
 
-def as_json(items: Sequence[Item]) -> dict[str, Any]:
-    """`{"items": [{"name", "formula", "dollars"}…], "dollars": …}`, US dollars a month."""
+def as_json(items: Sequence[Item], region: str = REGION) -> dict[str, Any]:
+    """`{"items": [{"name", "formula", "dollars"}…], "dollars": …, "prices": …}`, US dollars a month; no items and null
+    where no prices are known.
+    """
+    if prices_in(region) is None:
+        return {"items": [], "dollars": None, "prices": None}
     rows = [{"name": item.name, "formula": item.formula, "dollars": _rounded(item.dollars)} for item in items]
     return {"items": rows, "dollars": round(total(items), 2), "prices": REGION}
 
 
 def render(items: Sequence[Item], region: str = REGION) -> str:
-    """A table with a line for each item and the total, with a note if the prices are another region's."""
+    """A table with a line for each item and the total; a single line where no prices are known."""
+    if prices_in(region) is None:
+        return (
+            f"cost a month: unknown, because no prices are known for {region}; in {REGION} it would be "
+            f"${total(items):.2f}"
+        )
     table = Table(box=None, pad_edge=False, show_footer=True)
     table.add_column("each month", footer="total")
     table.add_column("calculated as", overflow="fold")
@@ -33,19 +43,14 @@ def render(items: Sequence[Item], region: str = REGION) -> str:
     output = io.StringIO()
     Console(file=output, width=WIDTH, color_system=None, highlight=False).print(table)
     lines = [line.rstrip() for line in output.getvalue().splitlines()]
-    return "\n".join([*lines, *_notes(items, region)])
+    return "\n".join([*lines, *_notes(items)])
 
 
-def _notes(items: Sequence[Item], region: str) -> list[str]:
-    notes = []
-    if region != REGION:
-        notes.append(f"Prices are those of {REGION}; prices in {region} differ.")
+def _notes(items: Sequence[Item]) -> list[str]:
     unknown = [item.name for item in items if item.dollars is None]
-    if unknown:
-        notes.append(
-            f"Not in the total, because the price of the instance type is unknown: {', '.join(unknown)}."
-        )
-    return notes
+    if not unknown:
+        return []
+    return [f"Not in the total, because the price of the instance type is unknown: {', '.join(unknown)}."]
 
 
 def _rounded(dollars: float | None) -> float | None:
@@ -86,3 +91,21 @@ def egress_table() -> str:
         cells = " | ".join(f"{costs[egress][0]:,.0f} ({costs[egress][1]:,.0f})" for egress in Egress)
         lines.append(f"| {users:,} | {hours:g} | {cells} |")
     return "\n".join(lines)
+
+
+def prices_table() -> str:
+    """Markdown: each price with its source."""
+    lines = ["| price | US dollars | AWS Price List | look it up |", "|---|---:|---|---|"]
+    for name, source in SOURCES.items():
+        value = getattr(Prices(), name)
+        shown = (
+            f"{min(value.values()):g} to {max(value.values()):g}"
+            if isinstance(value, Mapping)
+            else _plain(value)
+        )
+        lines.append(f"| `{name}` | {shown} | {source.offer}, {source.as_of} | <{source.page}> |")
+    return "\n".join(lines)
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.10f}".rstrip("0").rstrip(".")

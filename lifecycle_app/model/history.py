@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -92,11 +93,15 @@ PER_HOUR = {
     "m7g.large": 0.0816,
     "m7g.xlarge": 0.1632,
 }
-"""US dollars an hour, Linux on demand, us-east-1 (AWS Price List, November 2026)."""
+"""US dollars an hour, Linux on demand, in REGION; date and source are in `bootstrap.costs.prices`."""
+REGION = "us-east-1"
+"""The only one whose prices are known."""
+_ZONE = re.compile(rf"{REGION}[a-z]")
+"""Of the region itself: its local zones have prices of their own."""
 LEAST_SECONDS_BILLED = 60
 
 
-def cost(instance_type: str, seconds: int) -> float | None:
-    """What a run of so many seconds costs; None for a type without a known price."""
-    price = PER_HOUR.get(instance_type)
+def cost(instance_type: str, seconds: int, zone: str) -> float | None:
+    """What a run of so many seconds costs; None if the price of this type in this zone is not known."""
+    price = PER_HOUR.get(instance_type) if _ZONE.fullmatch(zone) else None
     return None if price is None else round(price * max(seconds, LEAST_SECONDS_BILLED) / 3600, 6)

@@ -115,7 +115,7 @@ def add_run(service: Service, worker: Worker, state: State, at: datetime) -> Non
     seconds = run_seconds(worker, state, at)
     if seconds is None:
         return
-    price = cost(worker.instance_type, seconds)
+    price = cost(worker.instance_type, seconds, worker.zone)
     service.store.add_history(
         Entry(
             key=worker.key,

@@ -90,6 +90,7 @@ class Built:
             changed_at=NOW,
             started_at=started if state is State.RUNNING else None,
             instance_type="t3.medium",
+            zone=f"{REGION}a",
             home_volume=self.home_of(instance_id),
             **fields,
         )

@@ -1,7 +1,7 @@
 """The bill: agrees with the figures the design started from and with cloudJHub's own formula, term by term."""
 
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
 from bootstrap.costs.model import reports_an_hour, watched_hour
-from bootstrap.costs.tables import SAMPLE, egress_costs, egress_table
+from bootstrap.costs.prices import SOURCES
+from bootstrap.costs.tables import SAMPLE, egress_costs, egress_table, prices_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
 IDLENESS = DOCS.with_name("idleness.md")
@@ -146,11 +147,23 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
     assert {"name": "workers", "formula": workers.formula, "dollars": None} in as_json(items)["items"]
 
 
-def test_the_table_shows_the_sum_and_whose_prices_these_are() -> None:
-    text = render(monthly(SAMPLE), "eu-central-1")
-    assert text.splitlines()[-2].split() == ["total", "110.89"]
-    assert text.splitlines()[-1] == "Prices are those of us-east-1; prices in eu-central-1 differ."
-    assert "us-east-1" not in render(monthly(SAMPLE))
+def test_the_table_shows_the_sum() -> None:
+    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "110.89"]
+    assert as_json(monthly(SAMPLE))["dollars"] == 110.89
+
+
+def test_in_a_region_without_known_prices_the_cost_is_unknown() -> None:
+    assert render(monthly(SAMPLE), "eu-central-1") == (
+        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $110.89"
+    )
+    assert as_json(monthly(SAMPLE), "eu-central-1") == {"items": [], "dollars": None, "prices": None}
+
+
+def test_each_price_has_a_date_and_a_source() -> None:
+    assert {*SOURCES} == {field.name for field in fields(Prices)}
+    for source in SOURCES.values():
+        assert datetime.strptime(source.as_of, "%Y-%m").replace(tzinfo=UTC) <= datetime.now(UTC)
+        assert source.page.startswith("https://aws.amazon.com/")
 
 
 def test_a_class_of_one_who_never_comes_costs_the_manager_the_gateway_and_its_disks() -> None:
@@ -262,4 +275,5 @@ def test_what_watching_costs_is_what_the_document_says() -> None:
 
 def test_the_documents_table_and_sample_are_the_commands() -> None:
     assert egress_table() in DOCS.read_text()
+    assert prices_table() in DOCS.read_text()
     assert render(monthly(SAMPLE)) in DOCS.read_text()

@@ -47,6 +47,7 @@ NOW = datetime(2026, 12, 10, 12, tzinfo=UTC)
 WHOLE = Period(NOVEMBER, NOVEMBER.begin, NOVEMBER.end)
 PRICED = Tariff(is_known=True, running_hour=0.0, disk_month=0.08)
 T3 = PER_HOUR["t3.medium"]
+ZONE = "us-east-1a"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -54,7 +55,7 @@ def at(day: int, hour: float = 0, month: int = 11) -> datetime:
     return datetime(2026, month, day, tzinfo=UTC) + hour * HOUR
 
 
-def run(key: str, begin: datetime, end: datetime, kind: str = "t3.medium", instance: str = "") -> Entry:
+def run(key: str, begin: datetime, end: datetime, kind: str = "t3.medium") -> Entry:
     """A run as the history has it."""
     seconds = int((end - begin).total_seconds())
     return Entry(
@@ -63,15 +64,16 @@ def run(key: str, begin: datetime, end: datetime, kind: str = "t3.medium", insta
         kind=Kind.RUN,
         reason="idle",
         message=plain(""),
-        instance_id=instance or f"i-{key}",
+        instance_id=f"i-{key}",
         seconds=seconds,
-        cost=cost(kind, seconds),
+        cost=cost(kind, seconds, ZONE),
     )
 
 
 def record(key: str, **fields: Any) -> Worker:
     begin: dict[str, Any] = {"state": State.STOPPED, "state_at": at(1), "version": 1, "changed_at": at(1)}
-    return Worker(**{"key": key, "instance_id": f"i-{key}", "instance_type": "t3.medium", **begin, **fields})
+    machine = {"instance_id": f"i-{key}", "instance_type": "t3.medium", "zone": ZONE}
+    return Worker(**{"key": key, **machine, **begin, **fields})
 
 
 def volume(number: int, user: str, gb: int, created: datetime, attached: str = "") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`status` and `open`, over a cluster that is half built and over none."""
 
+import io
 import json
 import webbrowser
 from collections.abc import Iterator
@@ -8,13 +9,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from bootstrap.aws.site import Site
-from bootstrap.cli.status import in_pairs, open_, status
+from bootstrap.cli.status import _table, in_pairs, open_, status
 from bootstrap.errors import NotBuilt, Unhealthy
 from bootstrap.machines import tls
 from bootstrap.operations.health.facts import Hub
-from bootstrap.operations.health.overview import Overview
+from bootstrap.operations.health.overview import Overview, workers_of
+from lifecycle_app.model.history import Entry, Kind
+from lifecycle_app.model.messages import plain
+from lifecycle_app.model.worker import State
+from tests.bootstrap.clusters import NOW, built
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 
 pytestmark = pytest.mark.filterwarnings(MOTO_WARNS)
@@ -53,6 +59,39 @@ WELL = Overview(
 def test_what_is_unhealthy(changes: dict[str, object], trouble: str | None) -> None:
     found = replace(WELL, **changes)  # type: ignore[arg-type]  # the table names fields of several types
     assert found.troubles == ([trouble] if trouble else [])
+
+
+@pytest.mark.parametrize(
+    ("dollars", "shown"),
+    [(1.5, "$1.50 for the workers' running time"), (None, "unknown: no prices are known for this region")],
+)
+def test_the_months_cost(dollars: float | None, shown: str) -> None:
+    output = io.StringIO()
+    Console(file=output, width=200).print(_table(replace(WELL, dollars=dollars)))
+    assert shown in output.getvalue()
+
+
+def test_the_months_cost_is_that_of_all_its_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not of those alone that have not ended."""
+    template = {"Resources": {"T": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"T": {"Value": {"Ref": "T"}}}}
+    with built(monkeypatch, tmp_path) as made:
+        made.site.aws.client("cloudformation").create_stack(
+            StackName="cloudjhub-spring-data", TemplateBody=json.dumps(template)
+        )
+        bob = made.worker("bob", state=State.STOPPED)
+        made.store.add_history(
+            Entry(
+                key="bob",
+                at=NOW,
+                kind=Kind.RUN,
+                reason="idle",
+                message=plain(""),
+                instance_id=bob.instance_id,
+                seconds=3600,
+                cost=0.75,
+            )
+        )
+        assert [one.cost for one in workers_of(made.site, NOW)] == [0.75]
 
 
 def test_nothing_is_built(tmp_path: Path) -> None:

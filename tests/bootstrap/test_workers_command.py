@@ -83,7 +83,7 @@ def test_records_and_machines_are_listed_together(cluster: Built) -> None:
     first, second, third = found
     assert first["instance_id"] == alice.instance_id
     assert 600 <= first["idle"] < 3000
-    assert first["cost_this_month"] == pytest.approx(0.0416, rel=0.5)
+    assert first["cost_this_month"] is None, "no prices are known for this region"
     assert first["image"].startswith("ami-")
     assert second["state"] == "stopped"
     assert second["idle"] is None
@@ -110,7 +110,7 @@ def record(key: str, **fields: Any) -> Worker:
 
 def test_costs_are_this_months_runs_and_the_one_that_goes_on() -> None:
     since = datetime(2026, 10, 30, tzinfo=UTC)
-    long = record("long", state=State.RUNNING, started_at=since, instance_type="t3.medium")
+    long = record("long", state=State.RUNNING, started_at=since, instance_type="t3.medium", zone="us-east-1a")
     records = [record("alice"), record("bob"), long]
     entries = [entry("alice", 1.0), entry("alice", 0.5), entry("bob", None)]
     costs = {one.key: one.cost for one in joined(records, [], entries, TOKYO)}

@@ -9,6 +9,7 @@ from bootstrap.aws import names, stacks
 from bootstrap.aws.instances import found_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.cluster import functions
+from bootstrap.costs import prices_in
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.image.images import current
 from bootstrap.machines.manager_request import ROLE_MANAGER
@@ -36,7 +37,8 @@ class Overview:
     dead_letters: int
     workers: Mapping[str, int]
     """How many there are in each state."""
-    dollars: float
+    dollars: float | None
+    """None where the prices of the region are not known."""
     policy: Mapping[str, str]
     """The policy that is effective for all users, for people."""
 
@@ -68,7 +70,7 @@ def overview(site: Site, now: datetime) -> Overview:
     """Asks for all of it. Raises NotBuilt where there is nothing of the cluster."""
     found = require_built(site)
     there = functions.existing(site.aws, site.cluster)
-    workers = _workers(site, now)
+    workers = workers_of(site, now)
     return Overview(
         cluster=site.cluster,
         stacks=found,
@@ -80,7 +82,7 @@ def overview(site: Site, now: datetime) -> Overview:
         },
         dead_letters=waiting(site),
         workers=Counter(one.state for one in workers),
-        dollars=round(sum(one.cost or 0.0 for one in workers), 2),
+        dollars=round(sum(one.cost or 0.0 for one in workers), 2) if prices_in(site.aws.region) else None,
         policy=_policy(site),
     )
 
@@ -106,11 +108,11 @@ def _manager(site: Site) -> str:
     return "running" if "running" in states else next(iter(states), "")
 
 
-def _workers(site: Site, now: datetime) -> Sequence[ListedWorker]:
-    """None before there are tables."""
+def workers_of(site: Site, now: datetime) -> Sequence[ListedWorker]:
+    """All workers, each with what its running time has cost this month; none before there are tables."""
     if not site.outputs(names.stack(site.cluster, "data")):
         return []
-    return listed_workers(site, now)
+    return listed_workers(site, now, with_costs=True)
 
 
 def _policy(site: Site) -> dict[str, str]:

@@ -119,7 +119,10 @@ class Runs:
             self.used[worker.instance_id] = (worker.user, known[1] if known else begin, now)
             seconds = (now - begin).total_seconds()
             yield Use(
-                worker.user, begin, now, self.tariff.run(seconds, cost(worker.instance_type, int(seconds)))
+                worker.user,
+                begin,
+                now,
+                self.tariff.run(seconds, cost(worker.instance_type, int(seconds), worker.zone)),
             )
 
     def root_disks_of_gone(self, existing: Collection[str], gb: int, period: Period) -> Iterator[Use]:

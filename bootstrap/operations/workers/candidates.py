@@ -16,7 +16,6 @@ from bootstrap.operations.workers.listing import BAD_RECORD, ListedWorker
 from bootstrap.operations.workers.preparation import Outcome, Prepared, Wanted
 from bootstrap.preflight import quotas, subnets
 from hub.users.names import People
-from lifecycle_app.model.history import PER_HOUR
 from lifecycle_app.model.worker import State
 
 BOOT_HOURS = 5 / 60
@@ -27,11 +26,11 @@ OWN_ACCOUNTS = (Authenticator.NATIVE, Authenticator.SHARED_PASSWORD)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """US dollars; `boots` is None for a type without a known price."""
+    """US dollars; None where the price is not known."""
 
     boots: float | None
     """Once."""
-    disks: float
+    disks: float | None
     """Each month, from now on."""
 
 
@@ -73,9 +72,13 @@ def sorted_out(names: Sequence[str], machines: Iterable[ListedWorker]) -> tuple[
     return wanted, left
 
 
-def cost(settings: LaunchSettings, instance_type: str, wanted: Sequence[Wanted]) -> Cost:
-    """What these instances cost. Pure."""
-    prices, price = Prices(), PER_HOUR.get(instance_type)
+def cost(
+    settings: LaunchSettings, instance_type: str, wanted: Sequence[Wanted], prices: Prices | None
+) -> Cost:
+    """What these instances cost with the prices of their region, None if those are not known. Pure."""
+    if prices is None:
+        return Cost(boots=None, disks=None)
+    price = prices.instance_hour.get(instance_type)
     new_homes = sum(one.home_volume is None for one in wanted)
     size = len(wanted) * settings.disk + new_homes * settings.home_disk
     boots = None if price is None else len(wanted) * BOOT_HOURS * price

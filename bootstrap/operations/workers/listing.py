@@ -72,10 +72,9 @@ def listed_workers(site: Site, now: datetime, *, with_costs: bool = False) -> li
     """
     store = store_of(site)
     scan = store.scan()
-    days = days_of_month(now) if with_costs else []
-    entries = [entry for day in days for entry in store.history_of_day(day)]
+    runs = store.runs_of_days(days_of_month(now) if with_costs else [])
     instances = found_by_tags(site.aws, site.cluster, ROLE_WORKER)
-    return joined(scan.workers, instances, entries, now, scan.bad)
+    return joined(scan.workers, instances, runs, now, scan.bad)
 
 
 def joined(
@@ -180,7 +179,7 @@ def _running(records: Sequence[Worker], now: datetime) -> Iterator[tuple[str, fl
     for worker in records:
         if worker.started_at is not None and worker.state.costs:
             seconds = int((now - max(worker.started_at, month)).total_seconds())
-            yield worker.key, cost(worker.instance_type, max(seconds, 0))
+            yield worker.key, cost(worker.instance_type, max(seconds, 0), worker.zone)
 
 
 def days_of_month(now: datetime) -> list[str]:
