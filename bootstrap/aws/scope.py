@@ -21,7 +21,7 @@ class Scope:
     Account and region may be "*": a role reaches its own account only, and the names hold the cluster. Subnets,
     security groups and images (ids) narrow what the hub may launch; left empty, the account's own are allowed.
     `challenge` is the one DNS record that the manager may change. An operator may change those of `domain`, in hosted
-    zones with these ids, or in any.
+    zones with these ids, or in any. `tag_keys` are those of the institution's own tags.
     """
 
     cluster: str
@@ -35,6 +35,7 @@ class Scope:
     challenge: Challenge | None = None
     domain: str = ""
     zones: tuple[str, ...] = ()
+    tag_keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not CLUSTER_NAME.match(self.cluster):

@@ -1,13 +1,15 @@
 """The cluster's secrets in Parameter Store: created once, never printed, never in a template."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from bootstrap.aws.errors import code_of
+from bootstrap.aws.tags import listed
 from lifecycle_app.contract import OPERATOR_TOKEN, TAG_CLUSTER
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "hub/user-password": lambda: secrets.token_urlsafe(12),
     "hub/admin-password": lambda: secrets.token_urlsafe(24),
 }
+NO_TAGS: Mapping[str, str] = MappingProxyType({})
 AT_ONCE = 10
 """Parameter Store takes no more names in a call."""
 
@@ -34,14 +37,17 @@ def parameter(cluster: str, name: str) -> str:
     return f"/cloudjhub/{cluster}/{name}"
 
 
-def ensure(client: "SSMClient", cluster: str) -> None:
+def ensure(client: "SSMClient", cluster: str, tags: Mapping[str, str] = NO_TAGS) -> None:
     """Make the secrets that do not exist yet; an existing one is never changed."""
     for name, make in MAKERS.items():
-        create(client, cluster, name, make())
+        create(client, cluster, name, make(), tags)
 
 
-def create(client: "SSMClient", cluster: str, name: str, value: str) -> bool:
-    """Store a secret, unless there is one of this name; whether it was stored."""
+def create(
+    client: "SSMClient", cluster: str, name: str, value: str, tags: Mapping[str, str] = NO_TAGS
+) -> bool:
+    """Store a secret, unless there is one of this name; whether it was stored. `tags`: beside the cluster's own."""
+    made_with: Any = listed({**tags, TAG_CLUSTER: cluster})
     try:
         client.put_parameter(
             Name=parameter(cluster, name),
@@ -50,7 +56,7 @@ def create(client: "SSMClient", cluster: str, name: str, value: str) -> bool:
             Overwrite=False,
             # Certificates with their chains may be longer than the 4 KB that are free of charge.
             Tier="Intelligent-Tiering",
-            Tags=[{"Key": TAG_CLUSTER, "Value": cluster}],
+            Tags=made_with,
         )
     except ClientError as error:
         if code_of(error) != "ParameterAlreadyExists":
@@ -59,9 +65,9 @@ def create(client: "SSMClient", cluster: str, name: str, value: str) -> bool:
     return True
 
 
-def put(client: "SSMClient", cluster: str, name: str, value: str) -> None:
-    """Store a secret in the place of the one that may be there."""
-    if not create(client, cluster, name, value):
+def put(client: "SSMClient", cluster: str, name: str, value: str, tags: Mapping[str, str] = NO_TAGS) -> None:
+    """Store a secret in the place of the one that may be there, which keeps its tags."""
+    if not create(client, cluster, name, value, tags):
         client.put_parameter(
             Name=parameter(cluster, name),
             Value=value,

@@ -32,6 +32,7 @@ class Site:
             account=self.aws.account,
             region=self.aws.region,
             partition=self.aws.partition,
+            tag_keys=tuple(self.settings.tags),
         )
 
     def outputs(self, stack: str) -> dict[str, str]:

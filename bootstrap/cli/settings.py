@@ -220,7 +220,7 @@ def set_secret(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
     site = site_of(file)
     value = _value(name)
     if not dry_run:
-        kept.put(site.aws.client("ssm"), site.cluster, f"hub/{name}", value)
+        kept.put(site.aws.client("ssm"), site.cluster, f"hub/{name}", value, site.settings.tags)
         audit(site, Act("secret.set", name))
     if as_json:
         echo(json.dumps({"secret": name, "set": not dry_run}))

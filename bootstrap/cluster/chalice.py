@@ -23,7 +23,6 @@ from typing import Any
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.errors import StepFailed
-from lifecycle_app.contract import TAG_CLUSTER
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,9 @@ Files = Mapping[str, bytes]
 """The content of a project's files by their paths in it."""
 
 
-def stage_config(base: dict[str, Any], cluster: str, variables: Mapping[str, str]) -> dict[str, Any]:
+def stage_config(
+    base: dict[str, Any], cluster: str, variables: Mapping[str, str], tags: Mapping[str, str]
+) -> dict[str, Any]:
     """`base`, the committed .chalice/config.json, with the cluster's stage put in place of its own stages."""
     functions = {
         name: {**settings, "iam_policy_file": f"policy-{cluster}-{name}.json"}
@@ -48,7 +49,7 @@ def stage_config(base: dict[str, Any], cluster: str, variables: Mapping[str, str
     stage = {
         **_only_stage(base),
         "environment_variables": dict(variables),
-        "tags": {TAG_CLUSTER: cluster},
+        "tags": dict(tags),
         "lambda_functions": functions,
     }
     return {**base, "stages": {cluster: stage}}
@@ -64,14 +65,17 @@ def _functions(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return functions
 
 
-def project_files(scope: Scope, variables: Mapping[str, str]) -> dict[str, bytes]:
-    """A Chalice project of its own for this cluster: the repository's code, its own stage and policies."""
+def project_files(scope: Scope, variables: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, bytes]:
+    """A Chalice project of its own for this cluster: the repository's code, its own stage and policies.
+
+    `tags` are the functions' own; Chalice gives none to what it makes for them.
+    """
     files = {name: (REPOSITORY / name).read_bytes() for name in CODE}
     # What Chalice finds in vendor/ is shipped as it is: without the byte code that lies beside the repository's files.
     for path in sorted((REPOSITORY / PACKAGE).rglob("*.py")):
         files[f"vendor/{path.relative_to(REPOSITORY)}"] = path.read_bytes()
     base = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())
-    files[".chalice/config.json"] = _as_json(stage_config(base, scope.cluster, variables))
+    files[".chalice/config.json"] = _as_json(stage_config(base, scope.cluster, variables, tags))
     for name, policy in lifecycle_policies(scope).items():
         files[f".chalice/policy-{scope.cluster}-{name}.json"] = _as_json(policy)
     return files

@@ -16,7 +16,7 @@ from bootstrap.errors import SettingsError
 LARGEST = 256 * 1024
 """Bytes: far more than any cluster needs."""
 LONGEST_QUOTED = 60
-LONGEST_KEY = 100
+LONGEST_KEY = 128
 DEEPEST = 20
 
 KeyPath = tuple[str | int, ...]

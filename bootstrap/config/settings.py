@@ -35,6 +35,7 @@ from bootstrap.config.values import (
     InstanceType,
     Listed,
     Number,
+    OwnTags,
     Package,
     Region,
     Schedule,
@@ -228,6 +229,8 @@ class ClusterSettings:
     """a month that each is expected to work"""
     alerts: Annotated[Email, _example("you@example.org")] = ""
     """who gets CloudWatch's alarms about the cluster by e-mail"""
+    tags: Annotated[OwnTags, _example("{CostCenter: 48-1123}")] = Field(default_factory=dict)
+    """your institution's, on everything in AWS that can have tags"""
     network: Network
     workers: Workers = Workers()
     manager: Manager = Manager()

@@ -4,7 +4,7 @@ A validator takes a text as it is in the file, or a value that Python code has m
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -18,10 +18,15 @@ from pydantic_core import PydanticCustomError
 from bootstrap.config.choices import Base
 from bootstrap.config.document import Plain, quoted, suggestion
 from bootstrap.config.reboot_window import reboot_window
-from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID
+from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, TAG_NAME
 
 LARGEST_DISK = 16384
-LONGEST_TAG = 256
+LONGEST_TAG, LONGEST_TAG_KEY = 256, 128
+MOST_TAGS = 20
+"""AWS allows 50 on a resource. Those of ours on an image, and what AWS and its tools add, are the others."""
+TAG_ROOM = 800
+"""Characters of all tags: the manager's user data, its role's policy and CloudFormation's templates hold them."""
+OUR_TAGS, AWS_TAGS = "cloudjhub:", "aws:"
 RANGES = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"))
 NOT_A_NUMBER = "not_a_number"
 """The type of the error whose message names the setting's bounds."""
@@ -256,12 +261,50 @@ def _address(text: str) -> str:
         raise ValueError(f"{quoted(text)} is not an IPv4 address: set it to one like 10.77.0.10") from None
 
 
-def _tag_value(text: str) -> str:
+def _tag_text(text: str, longest: int) -> str:
+    """A text that every service takes in a tag: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html"""
     bad = [c for c in text if not (c.isalnum() or c in " +-=._:/@")]
-    if bad or len(text) > LONGEST_TAG or text != text.strip():
+    if bad or len(text) > longest or text != text.strip():
         why = f"cannot have {quoted(bad[0])} in it" if bad else "is too long or has spaces around it"
-        raise ValueError(f"{why}: use up to {LONGEST_TAG} letters, digits, spaces and + - = . _ : / @")
+        raise ValueError(f"{why}: use up to {longest} letters, digits, spaces and + - = . _ : / @")
     return text
+
+
+def _tag_value(text: str) -> str:
+    return _tag_text(text, LONGEST_TAG)
+
+
+def _own_tag_value(text: str) -> str:
+    # CloudFormation takes no empty one.
+    if not text:
+        raise ValueError("is empty: give it a value or remove the line")
+    return _tag_text(text, LONGEST_TAG)
+
+
+def _own_tag_key(text: str) -> str:
+    if text.lower().startswith((OUR_TAGS, AWS_TAGS)) or text.lower() == TAG_NAME.lower():
+        raise ValueError(
+            f"is set by cloudJHub or AWS: use a key other than {TAG_NAME} that begins neither with {OUR_TAGS} "
+            f"nor with {AWS_TAGS}"
+        )
+    return _tag_text(text, LONGEST_TAG_KEY)
+
+
+def _together(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Tags that fit on each resource together."""
+    if len(tags) > MOST_TAGS:
+        raise ValueError(f"has {len(tags)} tags: {MOST_TAGS} is the most")
+    characters = sum(len(key) + len(value) for key, value in tags.items())
+    if characters > TAG_ROOM:
+        raise ValueError(f"has {characters} characters in all keys and values: {TAG_ROOM} is the most")
+    seen: dict[str, str] = {}
+    for key in tags:
+        if key.lower() in seen:
+            raise ValueError(
+                f"{seen[key.lower()]} and {key} differ in case only, which IAM does not accept: remove one"
+            )
+        seen[key.lower()] = key
+    return tags
 
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -277,6 +320,10 @@ AddressRange = Annotated[IPv4Network, _read(_address_range)]
 SourceRange = Annotated[IPv4Network, _read(_source_range)]
 Address = Annotated[str, _read(_address)]
 TagValue = Annotated[str, _read(_tag_value)]
+OwnTags = Annotated[
+    Mapping[Annotated[str, _read(_own_tag_key)], Annotated[str, _read(_own_tag_value)]],
+    AfterValidator(_together),
+]
 Listed = (BeforeValidator(_listed), AfterValidator(_distinct))
 ClusterName = Annotated[
     str,

@@ -6,11 +6,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bootstrap.aws.tags import listed, tags_of_cluster
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines.base_images import BaseImage
 from hub.spawn.launch_request import UNLIMITED_CREDITS, instance_request
 from hub.spawn.launch_request import disk as root_disk
-from lifecycle_app.contract import CREATOR, TAG_CLUSTER, TAG_CREATOR, TAG_OWNER, TAG_ROLE
+from lifecycle_app.contract import CREATOR, TAG_CREATOR, TAG_OWNER, TAG_ROLE
 
 TAG_CONTENT = "cloudjhub:content"
 USER_DATA_LIMIT = 16 * 1024
@@ -44,14 +45,8 @@ def fetch_requirements(path: Path | str) -> dict[str, str]:
 
 def tags(settings: ClusterSettings, role: str, more: Mapping[str, str]) -> list[dict[str, str]]:
     """The tags of whatever the operator's machine creates in EC2."""
-    found = {
-        TAG_OWNER: settings.owner,
-        TAG_CREATOR: CREATOR,
-        TAG_CLUSTER: settings.cluster,
-        TAG_ROLE: role,
-        **more,
-    }
-    return [{"Key": key, "Value": value} for key, value in found.items()]
+    machine = {TAG_OWNER: settings.owner, TAG_CREATOR: CREATOR}
+    return listed({**machine, **tags_of_cluster(settings), TAG_ROLE: role, **more})
 
 
 def request(
@@ -76,5 +71,6 @@ def request(
         tags=tags,
         user_data=user_data,
         credits=UNLIMITED_CREDITS,
+        has_new_interface="NetworkInterfaceId" not in interface,
     )
     return {**common, "NetworkInterfaces": [{"DeviceIndex": 0, **interface}]}

@@ -57,6 +57,7 @@ def manager_config(
         cluster=settings.cluster,
         region=settings.region,
         owner=settings.owner,
+        tags=dict(settings.tags),
         bucket=bucket,
         bundle=bundle,
         log_group=names.log_group(settings.cluster),

@@ -62,8 +62,8 @@ def rotate(site: Site, now: datetime) -> None:
 
 def _store(site: Site, pair: Pair) -> None:
     ssm = site.aws.client("ssm")
-    secrets.put(ssm, site.cluster, TLS_KEY, pair.key)
-    secrets.put(ssm, site.cluster, TLS_CERTIFICATE, pair.certificate)
+    secrets.put(ssm, site.cluster, TLS_KEY, pair.key, site.settings.tags)
+    secrets.put(ssm, site.cluster, TLS_CERTIFICATE, pair.certificate, site.settings.tags)
 
 
 def stored(site: Site) -> Pair | None:

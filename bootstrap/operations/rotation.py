@@ -47,4 +47,4 @@ def rotate(site: Site, names: Iterable[str], now: datetime, report: Report) -> N
             tls.rotate(site, now)
         else:
             parameter = _PARAMETERS[name]
-            secrets.put(ssm, site.cluster, parameter, secrets.MAKERS[parameter]())
+            secrets.put(ssm, site.cluster, parameter, secrets.MAKERS[parameter](), site.settings.tags)

@@ -94,6 +94,10 @@ def _of(kind: type[T], value: Any) -> T:
     return value
 
 
+def _texts(value: Any) -> dict[str, str]:
+    return {name: _of(str, text) for name, text in _of(dict, value).items()}
+
+
 def _address(value: Any) -> str:
     if ip_address(_of(str, value)).version != 4:
         raise ValueError
@@ -134,6 +138,10 @@ class Settings:
     owner: Annotated[
         str, _text("owner", ".*\\S.*", "who answers for the machines; it becomes their Owner tag")
     ]
+    tags: Annotated[Mapping[str, str], Key("tags", "an object of texts", _texts)] = field(
+        default_factory=dict
+    )
+    """The institution's own, on the machines and disks of users."""
     image: Annotated[str, _text("workers.image", IMAGE_ID, "the AMI's id, like ami-0123456789abcdef0")] = ""
     """What workers are launched from until the settings table names an image; "" for none."""
     types: Annotated[

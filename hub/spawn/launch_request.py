@@ -105,12 +105,15 @@ def instance_request(
     tags: list[dict[str, str]],
     user_data: str,
     credits: str,
+    has_new_interface: bool = True,
 ) -> dict[str, Any]:
     """What the RunInstances requests of workers, managers and image builders have in common.
 
     An instance that shuts itself down is stopped, not terminated, and its metadata service answers version 2 alone.
+    What the launch creates is tagged.
     `credits` are for burstable types: EC2's own default is unlimited, which bills what a busy machine uses in addition.
     """
+    created = ["instance", "volume", *(["network-interface"] if has_new_interface else [])]
     burst = {"CreditSpecification": {"CpuCredits": credits}} if is_burstable(instance_type) else {}
     return {
         "ImageId": image,
@@ -123,7 +126,7 @@ def instance_request(
             "HttpPutResponseHopLimit": 1,
         },
         "BlockDeviceMappings": disks,
-        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in created],
         "UserData": user_data,
         **burst,
     }
@@ -144,12 +147,13 @@ def client_token(request: Mapping[str, object], previous: str | None, generation
 
 
 def worker_tags(worker: str, settings: Settings, zone: str) -> list[dict[str, str]]:
-    """The tags of a worker's instance and disks."""
+    """The tags of a worker's instance, disks and network interface."""
     user, server = split(worker)
     tags = {
         TAG_NAME: worker_name(zone, settings.cluster),
         TAG_OWNER: settings.owner,
         TAG_CREATOR: CREATOR,
+        **settings.tags,
         TAG_CLUSTER: settings.cluster,
         TAG_ROLE: ROLE_WORKER,
         TAG_USER: user,

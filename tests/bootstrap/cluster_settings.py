@@ -159,6 +159,10 @@ def trusting(cluster: ClusterSettings) -> ClusterSettings:
     return replace(cluster, login=replace(cluster.login, trusted_users=True))
 
 
+tag_texts = owners.filter(bool)
+tag_keys = tag_texts.filter(
+    lambda text: not text.lower().startswith(("cloudjhub:", "aws:")) and text != "Name"
+)
 clusters = st.builds(
     ClusterSettings,
     cluster=names,
@@ -170,6 +174,12 @@ clusters = st.builds(
     login=logins,
     timing=timings,
     policy=policies,
+    tags=st.one_of(
+        st.just({}),
+        st.dictionaries(tag_keys, tag_texts, max_size=5).filter(
+            lambda tags: len({key.lower() for key in tags}) == len(tags)
+        ),
+    ),
     alerts=st.sampled_from(["", "ada@example.org"]),
     users=st.integers(1, 100_000),
     hours=decimals,

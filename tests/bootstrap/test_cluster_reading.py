@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from bootstrap.config.choices import Https
 from bootstrap.config.document import parse
@@ -132,6 +133,49 @@ def test_secrets_are_sent_elsewhere(name: str) -> None:
     message = refusal(f"login: {{options: {{{name}: hunter2}}}}")
     assert "cloudjhub secrets set" in message
     assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    ("tags", "wrong"),
+    [
+        ('{CostCenter: "48-1123", DataClass: internal, Environment: no, Größe: 7, "a b:c/d@e": x}', None),
+        ("{}", None),
+        ("CostCenter", "must hold indented lines below it, like `name: value`"),
+        ("{CostCenter: }", "tags.CostCenter: is empty: give it a value or remove the line"),
+        ("{CostCenter: ''}", "tags.CostCenter: is empty: give it a value or remove the line"),
+        ("{CostCenter: [1, 2]}", "tags.CostCenter: must be one value"),
+        ("{CostCenter: 1, CostCenter: 2}", "tags.CostCenter: given twice"),
+        ("{CostCenter: 1, costcenter: 2}", "tags: CostCenter and costcenter differ in case only"),
+        ("{Name: hub}", "tags.Name: is set by cloudJHub or AWS: use a key other than Name"),
+        ("{name: hub}", "tags.name: is set by cloudJHub or AWS"),
+        ("{'cloudjhub:role': manager}", "tags.cloudjhub:role: is set by cloudJHub or AWS"),
+        ("{'aws:created': x}", "tags.aws:created: is set by cloudJHub or AWS"),
+        ("{'AWS:created': x}", "tags.AWS:created: is set by cloudJHub or AWS"),
+        ("{Cost*: 1}", "tags.Cost*: cannot have '*' in it: use up to 128 letters"),
+        ("{Cost: a*}", "tags.Cost: cannot have '*' in it: use up to 256 letters"),
+        (f"{{{'k' * 128}: {'v' * 256}}}", None),
+        (f"{{k: {'v' * 257}}}", "tags.k: is too long or has spaces around it: use up to 256"),
+        (f"{{{', '.join(f'k{n}: v' for n in range(20))}}}", None),
+        (f"{{{', '.join(f'k{n}: v' for n in range(21))}}}", "tags: has 21 tags: 20 is the most"),
+        (f"{{a: {'v' * 256}, b: {'v' * 256}, c: {'v' * 256}, d: {'v' * 28}}}", None),
+        (
+            f"{{a: {'v' * 256}, b: {'v' * 256}, c: {'v' * 256}, d: {'v' * 29}}}",
+            "tags: has 801 characters in all keys and values: 800 is the most",
+        ),
+    ],
+)
+def test_tags_are_what_every_service_takes(tags: str, wrong: str | None) -> None:
+    if wrong is None:
+        assert isinstance(read(f"tags: {tags}").tags, dict)
+    else:
+        assert wrong in refusal(f"tags: {tags}")
+
+
+def test_a_key_of_129_characters_is_no_key_of_a_tag() -> None:
+    with pytest.raises(ValidationError, match="use up to 128"):
+        TypeAdapter(ClusterSettings).validate_python(
+            {"cluster": "a", "region": "us-east-1", "owner": "a", "network": {}, "tags": {"k" * 129: "v"}}
+        )
 
 
 @pytest.mark.parametrize(

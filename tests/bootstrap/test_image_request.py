@@ -89,6 +89,7 @@ def test_the_builder(made_of: Recipe) -> None:
         "TagSpecifications": [
             {"ResourceType": "instance", "Tags": listed},
             {"ResourceType": "volume", "Tags": listed},
+            {"ResourceType": "network-interface", "Tags": listed},
         ],
         "UserData": user_data(made_of.config, Base.UBUNTU),
     }

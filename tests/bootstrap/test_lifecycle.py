@@ -14,15 +14,17 @@ from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.errors import StepFailed
 
 SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")
+TAGS = {"CostCenter": "48-1123", "cloudjhub:cluster": "spring"}
 
 
 def test_the_project_holds_the_clusters_stage_and_its_policies(tmp_path: Path) -> None:
-    chalice.write_files(tmp_path, chalice.project_files(SCOPE, {"CLOUDJHUB_CLUSTER": "spring"}))
-    chalice.write_files(tmp_path, chalice.project_files(SCOPE, {"CLOUDJHUB_CLUSTER": "spring"}))
+    for _ in range(2):
+        chalice.write_files(tmp_path, chalice.project_files(SCOPE, {"CLOUDJHUB_CLUSTER": "spring"}, TAGS))
     config = json.loads((tmp_path / ".chalice" / "config.json").read_text())
     assert list(config["stages"]) == ["spring"]
     stage = config["stages"]["spring"]
     assert stage["environment_variables"] == {"CLOUDJHUB_CLUSTER": "spring"}
+    assert stage["tags"] == TAGS
     assert set(stage["lambda_functions"]) == set(lifecycle_policies(SCOPE))
     for name, function in stage["lambda_functions"].items():
         policy = json.loads((tmp_path / ".chalice" / function["iam_policy_file"]).read_text())
@@ -50,4 +52,4 @@ def test_a_deployment_installs_exactly_what_is_locked(
     monkeypatch.setattr(subprocess, "run", run)
     chalice.deploy(tmp_path, "spring", {}, tmp_path / "deploy.log")
     assert (seen["PIP_REQUIRE_HASHES"], seen["PIP_NO_DEPS"]) == ("1", "1")
-    assert b"--hash=sha256:" in chalice.project_files(SCOPE, {})["requirements.txt"]
+    assert b"--hash=sha256:" in chalice.project_files(SCOPE, {}, TAGS)["requirements.txt"]

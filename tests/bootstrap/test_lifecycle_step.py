@@ -12,17 +12,18 @@ from typing import Any
 
 import pytest
 
-from bootstrap.aws import names, stacks
+from bootstrap.aws import names, secrets, stacks
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.cluster import chalice, functions
-from bootstrap.cluster.monitoring import dead_letters
+from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices
 from bootstrap.cluster.steps.lifecycle import Lifecycle, variables
 from bootstrap.cluster.steps.step import Kind
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing
 from bootstrap.errors import StepFailed
 from bootstrap.local import processes
+from lifecycle_app.contract import TAG_CLUSTER
 from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, CloudProcess, is_up
 from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE, until
@@ -211,6 +212,70 @@ def test_a_function_that_this_release_has_no_more_goes(site: Site) -> None:
     assert "cloudjhub-spring-old" not in left
     assert "cloudjhub-spring-old-sweep" in left  # another cluster's, though its name begins alike
     site.aws.client("lambda").delete_function(FunctionName="cloudjhub-spring-old-sweep")
+
+
+TAGS = {"CostCenter": "48-1123"}
+
+
+def tags_there(site: Site) -> dict[str, Any]:
+    """The tags of what stands in no stack, by what it is."""
+    client: Any = site.aws.client
+    arn = site.scope.arn
+    found: dict[str, dict[str, str]] = {}
+    for name in names.functions("spring"):
+        group = arn("logs", f"log-group:{names.function_log_group(name)}")
+        found |= {
+            name: client("lambda").list_tags(Resource=arn("lambda", f"function:{name}"))["Tags"],
+            f"role {name}": listed(client("iam").list_role_tags(RoleName=name)["Tags"]),
+            f"log group {name}": client("logs").list_tags_for_resource(resourceArn=group)["tags"],
+            f"rule {name}": listed(
+                client("events").list_tags_for_resource(
+                    ResourceARN=arn("events", f"rule/{names.rule(name)}")
+                )["Tags"]
+            ),
+        }
+    for alarm in cloudwatch.alarm_names(site):
+        resource = arn("cloudwatch", f"alarm:{alarm}")
+        found[alarm] = listed(client("cloudwatch").list_tags_for_resource(ResourceARN=resource)["Tags"])
+    url = dead_letters.find(site)
+    topic = client("sns").list_tags_for_resource(ResourceArn=notices.topic_arn(site.scope))
+    secret = client("ssm").list_tags_for_resource(
+        ResourceType="Parameter", ResourceId="/cloudjhub/spring/hub/x"
+    )
+    return found | {
+        "queue": client("sqs").list_queue_tags(QueueUrl=url).get("Tags", {}),
+        "topic": listed(topic["Tags"]),
+        "parameter": listed(secret["TagList"]),
+    }
+
+
+def listed(tags: list[dict[str, str]]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def test_a_tag_of_the_institution_reaches_what_was_there_before_it(site: Site) -> None:
+    """By one more `up`, and then nothing is left to change."""
+    watched = replace(site, settings=replace(SETTINGS, alerts="ada@example.org"))
+    secrets.create(site.aws.client("ssm"), "spring", "hub/x", "secret")
+    ec2: Any = site.aws.client("ec2")
+    ours = [{"Key": TAG_CLUSTER, "Value": "spring"}]
+    disk = ec2.create_volume(
+        AvailabilityZone=f"{REGION}a", Size=1, TagSpecifications=[{"ResourceType": "volume", "Tags": ours}]
+    )["VolumeId"]
+    other = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=1)["VolumeId"]
+    built(watched)
+    assert all("CostCenter" not in tags for tags in tags_there(watched).values())
+    marked = replace(watched, settings=replace(watched.settings, tags=TAGS))
+    assert [change.kind for change in Lifecycle().changes(marked)] == [Kind.CHANGE]
+    built(marked)
+    assert Lifecycle().changes(marked) == []
+    found = tags_there(marked)
+    assert len(found) == 6 * 4 + len(cloudwatch.alarm_names(marked)) + 3
+    assert [what for what, tags in found.items() if tags.get("CostCenter") != "48-1123"] == []
+    [mine] = ec2.describe_volumes(VolumeIds=[disk])["Volumes"]
+    assert listed(mine["Tags"]) == {TAG_CLUSTER: "spring", **TAGS}
+    [foreign] = ec2.describe_volumes(VolumeIds=[other])["Volumes"]
+    assert foreign.get("Tags", []) == []
 
 
 def test_all_of_it_goes(site: Site) -> None:

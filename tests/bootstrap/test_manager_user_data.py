@@ -57,6 +57,7 @@ def test_every_setting_of_the_hub_arrives_there() -> None:
         cluster="spring",
         region="eu-central-1",
         owner="Dr. Who: physics",
+        tags={"CostCenter": "48-1123"},
         network=Network(name="n"),
         workers=Workers(
             types=("m7i.large",), disk=20, home_disk=7, image="ami-0123456789abcdef0", named_servers=1
@@ -88,6 +89,7 @@ def test_every_setting_of_the_hub_arrives_there() -> None:
         hub_name="cloudjhub-spring",
         region="eu-central-1",
         owner="Dr. Who: physics",
+        tags={"CostCenter": "48-1123"},
         public_url="https://hub.example",
         private_address="10.77.0.10",
         subdomains=True,

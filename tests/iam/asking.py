@@ -22,6 +22,7 @@ SCOPE = Scope(
     security_groups=("sg-workers",),
     images=("ami-worker",),
     challenge=Challenge("Z0OWN", "_acme-challenge.hub.example.org"),
+    tag_keys=("CostCenter",),
 )
 POLICIES: dict[str, Document] = {
     "manager": manager_policy(SCOPE),
@@ -72,6 +73,7 @@ OWNERS: dict[str, dict[str, str]] = {
 }
 INSTANCE = arn("ec2", "instance/i-0123456789abcdef0")
 VOLUME = arn("ec2", "volume/vol-0123456789abcdef0")
+INTERFACE = arn("ec2", "network-interface/eni-0123456789abcdef0")
 WORKER_PROFILE = f"arn:aws:iam::{ACCOUNT}:instance-profile/cloudjhub-dev-worker"
 TAG_KEYS = [
     "Name",
@@ -81,6 +83,7 @@ TAG_KEYS = [
     "cloudjhub:role",
     "cloudjhub:user",
     "cloudjhub:server",
+    "CostCenter",
 ]
 OUR_TAGS = {**tags("RequestTag", cluster="dev", role="worker"), "aws:TagKeys": TAG_KEYS}
 

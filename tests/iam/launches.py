@@ -4,7 +4,6 @@ from tests.iam.asking import (
     INSTANCE,
     OUR_TAGS,
     REGION,
-    TAG_KEYS,
     VOLUME,
     WORKER_PROFILE,
     Asked,
@@ -48,7 +47,6 @@ def _with(part: str, **context: str | list[str] | None) -> Asked:
 
 def launches() -> dict[str, Request]:
     cluster, role = "aws__RequestTag___cloudjhub__cluster", "aws__RequestTag___cloudjhub__role"
-    extra = {"aws__TagKeys": [*TAG_KEYS, "aws-backup"]}
     other_profile = WORKER_PROFILE.replace("worker", "manager")
     changed: dict[str, Request] = {
         "launch": launch(),
@@ -60,7 +58,6 @@ def launches() -> dict[str, Request]:
             f"launch, {part} without cluster tag": launch(**{part: _with(part, **{cluster: None})}),
             f"launch, {part} as manager": launch(**{part: _with(part, **{role: "manager"})}),
             f"launch, {part} without role tag": launch(**{part: _with(part, **{role: None})}),
-            f"launch, {part} with a foreign tag": launch(**{part: _with(part, **extra)}),
             f"launch, {part} untagged": launch(
                 **{part: _with(part, **{cluster: None, role: None, "aws__TagKeys": None})}
             ),

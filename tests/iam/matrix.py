@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from tests.iam.asking import (
     FUNCTIONS,
     INSTANCE,
+    INTERFACE,
     OUR_TAGS,
     OWNERS,
     REGION,
+    TAG_KEYS,
     VOLUME,
     Asked,
     Request,
@@ -64,10 +66,14 @@ def _attaching() -> dict[str, Request]:
 def _tagging() -> dict[str, Request]:
     at_launch = {**OUR_TAGS, "ec2:CreateAction": "RunInstances"}
     later = {**OUR_TAGS, "ec2:CreateAction": "CreateVolume"}
+    foreign = {**at_launch, "aws:TagKeys": [*TAG_KEYS, "aws-backup"]}
     own = OWNERS["own worker"]
     return {
-        "CreateTags, instance at launch": Request("ec2:CreateTags", (Asked(INSTANCE, at_launch),)),
-        "CreateTags, volume at launch": Request("ec2:CreateTags", (Asked(VOLUME, at_launch),)),
+        **{
+            f"CreateTags, {what} at launch{how}": Request("ec2:CreateTags", (Asked(resource, context),))
+            for what, resource in (("instance", INSTANCE), ("volume", VOLUME), ("interface", INTERFACE))
+            for how, context in (("", at_launch), (", with a foreign tag", foreign))
+        },
         "CreateTags, subnet": Request("ec2:CreateTags", (Asked(arn("ec2", "subnet/subnet-a"), at_launch),)),
         "CreateTags, at another creation": Request("ec2:CreateTags", (Asked(VOLUME, later),)),
         "CreateTags, there already": Request("ec2:CreateTags", (Asked(INSTANCE, {**OUR_TAGS, **own}),)),

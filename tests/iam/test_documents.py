@@ -18,6 +18,7 @@ from bootstrap.cluster.policies import (
     worker_policy,
 )
 from bootstrap.cluster.policies.__main__ import main
+from bootstrap.config.values import MOST_TAGS, TAG_ROOM
 from tests.iam.asking import FUNCTIONS, SCOPE
 from tests.iam.simulator import ACCOUNT, Question, judge
 
@@ -83,7 +84,9 @@ def test_every_policy_fits_into_its_role() -> None:
         subnets=tuple(f"subnet-{number:017x}" for number in range(6)),
         security_groups=("sg-0123456789abcdef0",),
         images=tuple(f"ami-{number:017x}" for number in range(6)),
+        tag_keys=tuple(f"{number:039}" for number in range(MOST_TAGS)),
     )
+    assert TAG_ROOM - MOST_TAGS <= sum(map(len, scope.tag_keys)) <= TAG_ROOM
     for policy in (
         manager_policy(scope),
         worker_policy(scope),

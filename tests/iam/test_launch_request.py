@@ -9,7 +9,7 @@ import pytest
 
 from hub.config.settings import Settings
 from hub.spawn.launch_request import Image, Order, Place, run_request
-from tests.iam.asking import INSTANCE, POLICIES, REGION, SCOPE, VOLUME, Asked, Request, arn, decide
+from tests.iam.asking import INSTANCE, INTERFACE, POLICIES, REGION, SCOPE, VOLUME, Asked, Request, arn, decide
 from tests.iam.simulator import ACCOUNT
 
 SETTINGS = Settings(
@@ -27,6 +27,7 @@ SETTINGS = Settings(
     worker_disk=8,
     home_disk=3,
     owner="physics",
+    tags={"CostCenter": "48-1123", "Owner": "physics@example.org"},
     authenticator="shared-password",
     users_file=None,
     allow_all=False,
@@ -69,7 +70,7 @@ def _as_ec2_asks(request: Mapping[str, Any]) -> dict[str, Request]:
                 *(Asked(VOLUME, disk) for disk in disks),
                 Asked(subnet),
                 *(Asked(arn("ec2", f"security-group/{group}")) for group in request["SecurityGroupIds"]),
-                Asked(arn("ec2", "network-interface/eni-1"), {"ec2:Subnet": subnet}),
+                Asked(INTERFACE, {**_tags(request, "network-interface"), "ec2:Subnet": subnet}),
                 Asked(f"arn:aws:ec2:{REGION}::image/{request['ImageId']}"),
             ),
         ),
@@ -78,6 +79,7 @@ def _as_ec2_asks(request: Mapping[str, Any]) -> dict[str, Request]:
             (
                 Asked(INSTANCE, {**_tags(request, "instance"), **at_launch}),
                 Asked(VOLUME, {**_tags(request, "volume"), **at_launch}),
+                Asked(INTERFACE, {**_tags(request, "network-interface"), **at_launch}),
             ),
         ),
         "pass": Request(

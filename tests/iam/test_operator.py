@@ -305,6 +305,10 @@ CASES: Mapping[str, tuple[bool, str, str, Context]] = {
     "untagged instance": (False, "ec2:TerminateInstances", INSTANCE, {}),
     "other cluster's disk": (False, "ec2:DeleteVolume", arn("ec2", "volume/vol-1"), OTHERS),
     "tag on what is there": (False, "ec2:CreateTags", INSTANCE, OTHERS),
+    "tag on our own": (True, "ec2:CreateTags", INSTANCE, {**OURS, "aws:TagKeys": ["CostCenter"]}),
+    "tag of ours on our own": (
+        False, "ec2:CreateTags", INSTANCE, {**OURS, "aws:TagKeys": ["CostCenter", "cloudjhub:role"]},
+    ),
     "launch untagged": (False, "ec2:RunInstances", INSTANCE, {}),
     "launch for another": (False, "ec2:RunInstances", INSTANCE, {"aws:RequestTag/cloudjhub:cluster": "dev-b"}),
     "launch": (True, "ec2:RunInstances", INSTANCE, {"aws:RequestTag/cloudjhub:cluster": "dev"}),

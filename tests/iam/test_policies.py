@@ -25,6 +25,7 @@ MANAGER = {
     "AttachVolume, volume own worker",
     "CreateTags, instance at launch",
     "CreateTags, volume at launch",
+    "CreateTags, interface at launch",
     "PassRole, worker",
     "PutEvents, from the hub",
     "GetParameter, lifecycle token",

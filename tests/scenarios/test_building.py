@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.account import Account, Cluster
+from tests.scenarios.cloud import control
 from tests.scenarios.everything import everything
 from tests.shared.addresses import free_port
 
@@ -36,6 +37,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 def course(account: Account) -> Cluster:
     """A cluster that stands; its tests leave it standing."""
     cluster = account.cluster("course", port=free_port(), private_address=f"127.{account.network}.0.20")
+    cluster.edit(tags={"CostCenter": "48-1123"})
     assert cluster.up()["changed"]
     return cluster
 
@@ -47,6 +49,26 @@ def test_up_builds_a_cluster_whose_hub_answers(course: Cluster) -> None:
     ann.start()
     assert ann.run_cell(ann.open_kernel(), "print(6 * 7)") == "42\n"
     ann.stop()
+
+
+def test_the_institutions_tags_are_on_everything_in_ec2(course: Cluster) -> None:
+    """On what stacks hold, on what calls make, and on what the hub launched: disks and network interface too."""
+    ec2 = course.account.client("ec2")
+
+    def tagged(key: str) -> set[tuple[str, str]]:
+        pages = ec2.get_paginator("describe_tags").paginate(Filters=[{"Name": "key", "Values": [key]}])
+        return {(tag["ResourceType"], tag["ResourceId"]) for page in pages for tag in page["Tags"]}
+
+    ours = tagged("cloudjhub:cluster") | tagged("cloudjhub:network")
+    machines = {"instance", "volume", "network-interface", "image", "snapshot"}
+    assert machines | {"vpc", "subnet", "security-group"} <= {kind for kind, _ in ours}
+    assert ours - tagged("CostCenter") == set()
+    [worker] = [
+        one
+        for one in control(course.account.told, "state")["instances"]
+        if one["tags"].get("cloudjhub:user") == "ann"
+    ]
+    assert worker["tags"]["CostCenter"] == "48-1123"
 
 
 def test_up_again_changes_nothing(course: Cluster) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 from bootstrap.aws import names
 from bootstrap.aws.errors import if_exists
 from bootstrap.aws.site import Site
+from bootstrap.aws.tags import listed, tags_of_cluster
 from bootstrap.cluster.monitoring.alarms import Alarm, alarms, differs
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.cluster.monitoring.notices import wanted_topic
-from lifecycle_app.contract import TAG_CLUSTER
 
 
 def differences(site: Site) -> Iterator[str]:
@@ -24,11 +24,17 @@ def differences(site: Site) -> Iterator[str]:
 def apply(site: Site) -> None:
     """Put the alarms and the dashboard that differ."""
     cloudwatch = site.aws.client("cloudwatch")
+    tags: Any = listed(tags_of_cluster(site.settings))
     for alarm in _outdated(site):
-        cloudwatch.put_metric_alarm(**alarm, Tags=[{"Key": TAG_CLUSTER, "Value": site.cluster}])
+        cloudwatch.put_metric_alarm(**alarm, Tags=tags)
     body = dashboard(site.settings, site.aws.region)
     if _body(site) != body:
         cloudwatch.put_dashboard(DashboardName=names.dashboard(site.cluster), DashboardBody=json.dumps(body))
+
+
+def alarm_names(site: Site) -> list[str]:
+    """The names of the alarms that there should be."""
+    return [alarm["AlarmName"] for alarm in alarms(site.settings, "")]
 
 
 def parts(site: Site) -> Iterator[str]:
@@ -56,8 +62,7 @@ def _outdated(site: Site) -> list[Alarm]:
 
 def _existing(site: Site) -> dict[str, Any]:
     """By name. Only these exact names: the prefix may be another cluster's too."""
-    ours = [alarm["AlarmName"] for alarm in alarms(site.settings, "")]
-    answer = site.aws.client("cloudwatch").describe_alarms(AlarmNames=ours)
+    answer = site.aws.client("cloudwatch").describe_alarms(AlarmNames=alarm_names(site))
     return {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}
 
 

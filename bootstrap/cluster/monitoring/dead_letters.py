@@ -14,8 +14,8 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import if_exists
 from bootstrap.aws.scope import Scope
 from bootstrap.aws.site import Site
+from bootstrap.aws.tags import tags_of_cluster
 from bootstrap.aws.waiting import repeated
-from lifecycle_app.contract import TAG_CLUSTER
 
 KEPT = timedelta(days=14)  # the longest that SQS knows
 RULE_TRIES = 185  # EventBridge's most and default; the age ends it earlier
@@ -93,11 +93,6 @@ def queue_policy(scope: Scope) -> dict[str, Any]:
     }
 
 
-def queue_tags(scope: Scope) -> dict[str, str]:
-    """By which `down` finds the queue."""
-    return {TAG_CLUSTER: scope.cluster}
-
-
 def invoke_config(scope: Scope, handler: str) -> dict[str, Any]:
     """PutFunctionEventInvokeConfig's arguments."""
     patience = PATIENCE[handler]
@@ -150,7 +145,7 @@ def apply(site: Site) -> None:
         sqs.create_queue(
             QueueName=names.dead_letter_queue(site.cluster),
             Attributes=queue_attributes(scope),  # type: ignore[arg-type]  # attributes by AWS's names
-            tags=queue_tags(scope),
+            tags=tags_of_cluster(site.settings),
         )
     elif not _has(_attributes(site, url), queue_attributes(scope)):
         sqs.set_queue_attributes(QueueUrl=url, Attributes=queue_attributes(scope))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import if_exists
 from bootstrap.aws.scope import Scope
 from bootstrap.aws.site import Site
-from lifecycle_app.contract import TAG_CLUSTER
+from bootstrap.aws.tags import listed, tags_of_cluster
 
 
 def topic_arn(scope: Scope) -> str:
@@ -64,7 +64,8 @@ def apply(site: Site) -> str:
         return ""
     sns, arn = site.aws.client("sns"), topic_arn(site.scope)
     if _attributes(site) is None:
-        sns.create_topic(Name=names.alerts(site.cluster), Tags=[{"Key": TAG_CLUSTER, "Value": site.cluster}])
+        tags: Any = listed(tags_of_cluster(site.settings))
+        sns.create_topic(Name=names.alerts(site.cluster), Tags=tags)
     sns.set_topic_attributes(
         TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps(topic_policy(site.scope))
     )

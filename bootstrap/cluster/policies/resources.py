@@ -56,7 +56,7 @@ def _in_ec2(scope: Scope) -> Mapping[str, object]:
         "snapshots": scope.public_arn("snapshot/*"),
         "account": scope.account,
         "cluster": scope.cluster,
-        "tag_keys": list(TAG_KEYS),
+        "tag_keys": [*TAG_KEYS, *(key for key in scope.tag_keys if key not in TAG_KEYS)],
         "worker_tags": scope.worker_tags_of_resource,
     }
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from bootstrap.aws import names, secrets
 from bootstrap.aws.site import Site
+from bootstrap.aws.tags import tags_of_cluster
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster import chalice, functions
+from bootstrap.cluster import chalice, functions, tagging
 from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices
 from bootstrap.cluster.monitoring.dead_letters import function_arn
 from bootstrap.cluster.steps.step import Change, Kind
@@ -49,6 +50,7 @@ class Lifecycle:
         dead_letters.apply(site)
         request = notices.apply(site)
         cloudwatch.apply(site)
+        tagging.ensure(site)
         functions.mark(site.aws, [function_arn(site.scope, name) for name in names.HANDLERS], content)
         if request:
             report(request)
@@ -108,7 +110,7 @@ def _files(site: Site) -> dict[str, bytes]:
     """Raises NotBuilt while address or certificate of the manager are not there."""
     url = public_url(site.settings, site.place())
     wanted = variables(site.settings, url, certificate_to_pin(site))
-    return chalice.project_files(site.scope, wanted)
+    return chalice.project_files(site.scope, wanted, tags_of_cluster(site.settings))
 
 
 def _is_complete(found: dict[str, functions.Function], wanted: Sequence[str], content: str) -> bool:

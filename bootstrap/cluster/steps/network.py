@@ -5,6 +5,7 @@ from typing import Any
 from bootstrap.aws import names, stacks
 from bootstrap.aws.instances import LIVE, matching, tags_of
 from bootstrap.aws.site import Site
+from bootstrap.aws.tags import tags_of_cluster
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.step import Change, StackStep
 from bootstrap.cluster.templates.network import network_template
@@ -27,8 +28,11 @@ class NetworkStep(StackStep):
         return _stack(site)
 
     def tags(self, site: Site) -> dict[str, str]:
-        """The stack's tags."""
-        return {TAG_NETWORK: site.settings.network.name}
+        """The tags of the stack and of what it holds. A network that other clusters use keeps those that it has."""
+        stack = stacks.current(site.aws.client("cloudformation"), _stack(site))
+        has = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])} if stack else {}
+        own = has if has and _users(site) else site.settings.tags
+        return {**own, TAG_NETWORK: site.settings.network.name}
 
     def template(self, site: Site) -> Template:
         """Raises Refused where another cluster in the network needs what the settings would change."""
@@ -143,7 +147,7 @@ def _end_forwarding(site: Site, report: Report) -> None:
     if stacks.outputs(client, place):
         report("the manager ends forwarding: workers are without internet until the new way is there")
         template = without_forwarding(stacks.template_of(client, place))
-        stacks.apply(client, place, template, tags={TAG_CLUSTER: site.cluster}, report=report)
+        stacks.apply(client, place, template, tags=tags_of_cluster(site.settings), report=report)
 
 
 def other_clusters(site: Site, vpc: str) -> list[str]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bootstrap.aws import names, stacks
 from bootstrap.aws.site import Site
 from bootstrap.aws.stacks import Next
+from bootstrap.aws.tags import tags_of_cluster
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster.templates.parts import Template
+from bootstrap.cluster.templates.parts import Template, tagged
 from bootstrap.errors import NotBuilt
-from lifecycle_app.contract import TAG_CLUSTER
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -85,13 +85,13 @@ class StackStep:
         return names.stack(site.cluster, self.name)
 
     def tags(self, site: Site) -> dict[str, str]:
-        """The stack's tags."""
-        return {TAG_CLUSTER: site.cluster}
+        """The tags of the stack and of what it holds."""
+        return tags_of_cluster(site.settings)
 
     def changes(self, site: Site) -> list[Change]:
         """See `Step`."""
         try:
-            template = self.template(site)
+            template = self._tagged(site)
         except NotBuilt:
             return [Change(Kind.CREATE, f"stack {self.stack(site)}", self.created)]
         client = site.aws.client("cloudformation")
@@ -102,7 +102,7 @@ class StackStep:
         stacks.apply(
             site.aws.client("cloudformation"),
             self.stack(site),
-            self.template(site),
+            self._tagged(site),
             tags=self.tags(site),
             is_protected=self.is_protected,
             report=report,
@@ -116,6 +116,9 @@ class StackStep:
     def remove(self, site: Site, report: Report) -> None:
         """See `Step`."""
         stacks.remove(site.aws.client("cloudformation"), self.stack(site), report)
+
+    def _tagged(self, site: Site) -> Template:
+        return tagged(self.template(site), self.tags(site))
 
 
 def stack_changes(

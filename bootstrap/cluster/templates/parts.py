@@ -1,8 +1,10 @@
 """What the templates are put together from."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bootstrap.aws.tags import listed
 from bootstrap.cluster.documents import filled_in
 from lifecycle_app.contract import TAG_CLUSTER, TAG_NAME
 
@@ -48,14 +50,29 @@ def attribute(logical: str, name: str) -> dict[str, list[str]]:
 
 def network_tags(network: str, name: str) -> list[dict[str, str]]:
     """Tags of what a network's clusters share."""
-    return _tags({TAG_NAME: f"cloudjhub-{network}-{name}", TAG_NETWORK: network})
+    return listed({TAG_NAME: f"cloudjhub-{network}-{name}", TAG_NETWORK: network})
 
 
 def cluster_tags(cluster: str, name: str = "") -> list[dict[str, str]]:
     """Tags of what is a cluster's own; with its name in EC2's console where there is one."""
     named = {TAG_NAME: f"cloudjhub-{cluster}-{name}"} if name else {}
-    return _tags({**named, TAG_CLUSTER: cluster})
+    return listed({**named, TAG_CLUSTER: cluster})
 
 
-def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+def tagged(template: Template, tags: Mapping[str, str]) -> Template:
+    """The template with these tags on every resource that has some; a resource's own win.
+
+    CloudFormation hands a stack's tags on too, but does not say to which types of resources.
+    """
+    return {
+        **template,
+        "Resources": {name: _tagged(one, tags) for name, one in template["Resources"].items()},
+    }
+
+
+def _tagged(one: Resource, tags: Mapping[str, str]) -> Resource:
+    properties = one.get("Properties", {})
+    if "Tags" not in properties:
+        return one
+    own = {tag["Key"]: tag["Value"] for tag in properties["Tags"]}
+    return {**one, "Properties": {**properties, "Tags": listed({**tags, **own})}}

@@ -20,6 +20,8 @@ class ManagerConfig:
     cluster: str
     region: str
     owner: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """The institution's, on what the hub launches."""
     bucket: str
     bundle: str
     """The bundle's key in the bucket."""

@@ -158,8 +158,14 @@ class Launching:
         return wire.answer(call, self.emulator.backend("ec2").reservations[reservation_id], TRANSFORMERS)
 
     def _complete(self, instance: Any, parameters: Mapping[str, Any]) -> None:
-        """What moto leaves out: termination protection, the root disk's fate, the profiles of all."""
+        """What moto leaves out: termination protection, the root disk's fate, the profiles of all, the tags of new
+        network interfaces.
+        """
         ec2 = self.emulator.backend("ec2")
+        kept = self._existing_interfaces(parameters)
+        for interface in instance.nics.values():
+            if interface not in kept:
+                interface.add_tags(_tags_of("network-interface", parameters))
         instance.disable_api_termination = bool(parameters.get("DisableApiTermination"))
         instance.disable_api_stop = bool(parameters.get("DisableApiStop"))
         root = instance.root_device_name
@@ -204,6 +210,12 @@ def _count(parameters: Mapping[str, Any]) -> int:
         )
         raise AwsError("InvalidParameterCombination", message)
     return maximum
+
+
+def _tags_of(kind: str, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that the launch gives to what it creates of this kind."""
+    specified = [one for one in parameters.get("TagSpecifications", []) if one.get("ResourceType") == kind]
+    return {tag["Key"]: tag.get("Value", "") for one in specified for tag in one.get("Tags", [])}
 
 
 def _form(form: Mapping[str, str], count: int) -> dict[str, str]:

@@ -181,17 +181,25 @@ RESOURCES: Mapping[tuple[str, str], Callable[[Parameters, Account], Found]] = {
 
 def _launch(parameters: Parameters, where: Account) -> Iterator[Permission]:
     """EC2 checks each part of a launch, its tags, and the role that the instance gets."""
-    instance, volume = where.arn("ec2", NEW_INSTANCE), where.arn("ec2", NEW_VOLUME)
-    tags = {kind: _request_tags(parameters, kind) for kind in ("instance", "volume")}
+    created = {
+        "instance": where.arn("ec2", NEW_INSTANCE),
+        "volume": where.arn("ec2", NEW_VOLUME),
+        "network-interface": where.arn("ec2", NEW_INTERFACE),
+    }
+    tags = {kind: _request_tags(parameters, kind) for kind in created}
     profile = parameters.get("IamInstanceProfile", {}).get("Name")
     yield _permission(
-        "ec2:RunInstances", instance, {**tags["instance"], **_options(parameters, profile, where)}
+        "ec2:RunInstances",
+        created["instance"],
+        {**tags["instance"], **_options(parameters, profile, where)},
     )
     for disk in parameters.get("BlockDeviceMappings", ()):
         encrypted = str(bool(disk.get("Ebs", {}).get("Encrypted"))).lower()
-        yield _permission("ec2:RunInstances", volume, {**tags["volume"], "ec2:Encrypted": (encrypted,)})
-    yield from _place(parameters, where)
-    for kind, resource in (("instance", instance), ("volume", volume)):
+        yield _permission(
+            "ec2:RunInstances", created["volume"], {**tags["volume"], "ec2:Encrypted": (encrypted,)}
+        )
+    yield from _place(parameters, where, tags["network-interface"])
+    for kind, resource in created.items():
         if tags[kind]:
             yield _permission(
                 "ec2:CreateTags", resource, {**tags[kind], "ec2:CreateAction": ("RunInstances",)}
@@ -201,10 +209,13 @@ def _launch(parameters: Parameters, where: Account) -> Iterator[Permission]:
         yield _permission("iam:PassRole", role, {"iam:PassedToService": ("ec2.amazonaws.com",)})
 
 
-def _place(parameters: Parameters, where: Account) -> Iterator[Permission]:
+def _place(
+    parameters: Parameters, where: Account, interface_tags: Mapping[str, Values]
+) -> Iterator[Permission]:
     subnet = where.arn("ec2", f"subnet/{parameters['SubnetId']}")
     yield _permission("ec2:RunInstances", subnet, {})
-    yield _permission("ec2:RunInstances", where.arn("ec2", NEW_INTERFACE), {"ec2:Subnet": (subnet,)})
+    interface = {**interface_tags, "ec2:Subnet": (subnet,)}
+    yield _permission("ec2:RunInstances", where.arn("ec2", NEW_INTERFACE), interface)
     for group in parameters.get("SecurityGroupIds", ()):
         yield _permission("ec2:RunInstances", where.arn("ec2", f"security-group/{group}"), {})
     image = f"arn:aws:ec2:{where.region}::image/{parameters['ImageId']}"
