@@ -9,6 +9,7 @@ from hub.config.origins import SHARED_ORIGIN, subdomain
 from hub.config.settings import Settings
 from hub.config.tuning import Proxy
 from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
+from hub.login.links import own_page
 from hub.spawn.spawner import apply_options, options_form, spawner_class
 from hub.wiring import Hub, Secrets
 from lifecycle_app.contract import DRAIN_SCOPE, LAUNCH_SCOPE
@@ -52,6 +53,7 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         "allow_named_servers": settings.named_servers > 0,
         "named_server_limit_per_user": settings.named_servers,
         "redirect_to_server": True,
+        "user_redirect_hook": own_page,
         # EC2's rates limit a class that logs in at once: two launches a second, so this many get their instance within
         # start_timeout. Further users are asked to try again.
         "concurrent_spawn_limit": 1100,

@@ -64,6 +64,7 @@ OF = {
     "hub/test_audit_log.py": "emulator",
     "hub/test_fakes.py": "contract",
     "hub/test_ldap.py": "emulator",
+    "hub/test_links.py": "emulator",
     "hub/test_logins.py": "emulator",
     "hub/test_tuning.py": "emulator",
     "hub/test_workers.py": "emulator",
