@@ -18,7 +18,7 @@ MOST_LINES = 20_000
 LONGEST_LINE = 100_000
 """Characters: less than csv's limit for a field."""
 
-_DELIMITERS = "\t;,"
+_DELIMITERS = "\t;,|"
 _BOMS = (  # UTF-32's begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -128,12 +128,17 @@ def _rows(lines: Sequence[str]) -> Iterator[Row]:
 
 
 def _delimiter(lines: Sequence[str]) -> str:
-    """The one that shows most known headings in the first row, then most cells, then the one of most lines."""
+    """The one that shows most known headings in the first row, then most cells, then the one of most lines.
+
+    A bar may be part of a name, like auth0|66c9: it divides headings only.
+    """
     first = [line for line in lines if line.strip()][:1]
 
     def rank(delimiter: str) -> tuple[int, int, int]:
         cells = next(csv.reader(first, delimiter=delimiter, skipinitialspace=True), [])
         known = sum(columns.kind_of(cell) is not None for cell in cells)
+        if delimiter == "|" and not known:
+            return 0, 0, 0
         return known, len(cells), sum(delimiter in line for line in lines)
 
     return max(_DELIMITERS, key=rank)

@@ -107,10 +107,15 @@ def test_brightspace_marks_each_value() -> None:
         'First name,"User name"\nAda,ada\n',
         '"ada"\n',
         "Matrikelnummer\nada\n",
+        "username|name\nada|Ada, Countess\n",
     ],
 )
 def test_shapes_with_one_user(text: str) -> None:
     assert names(text) == ["ada"]
+
+
+def test_a_bar_without_headings_is_part_of_a_name() -> None:
+    assert names("auth0|66c9\nauth0|66ca\n") == ["auth0|66c9", "auth0|66ca"]
 
 
 def test_student_numbers_stay_as_they_are() -> None:
