@@ -38,7 +38,15 @@ def plan(file: Path, as_json: bool) -> None:
         return
     show_warnings(problems)
     show_changes(changes)
-    echo("\n" + costs.render(costs.monthly(site.settings), site.settings.region))
+    show_costs(site)
+
+
+def show_costs(site: Site) -> None:
+    """The bill of a month, and what would save most of it."""
+    items, region = costs.monthly(site.settings), site.settings.region
+    echo("\n" + costs.render(items, region))
+    if costs.prices_in(region) and (advised := costs.expected_advice(site.settings)):
+        echo("\n" + costs.render_advice(advised, costs.total(items)))
 
 
 def refuse(problems: Sequence[Problem], *, as_json: bool) -> None:
@@ -74,7 +82,9 @@ def as_document(site: Site, problems: Sequence[Problem], changes: Changes) -> di
         "cluster": site.cluster,
         "notes": [problem.line for problem in problems if not problem.refuses],
         "changes": changes_document(changes),
-        "monthly_cost": costs.as_json(costs.monthly(site.settings), site.settings.region),
+        "monthly_cost": costs.as_json(
+            costs.monthly(site.settings), site.settings.region, costs.expected_advice(site.settings)
+        ),
     }
 
 

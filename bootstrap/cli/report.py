@@ -10,6 +10,7 @@ from rich.table import Table
 
 from bootstrap.cli.options import file_option, json_option, site_of
 from bootstrap.cli.terminal import SafeConsole, echo
+from bootstrap.costs import render_advice
 from bootstrap.errors import SettingsError
 from bootstrap.operations.report.period import month_named, month_of
 from bootstrap.operations.report.reading import statement
@@ -72,6 +73,8 @@ def text(found: Statement) -> str:
     lines = [f"{found.cluster}, {period.month.name}{since}{until}, by {found.by}", "", *_table(found)]
     if found.shared:
         lines += ["", *_shared(found)]
+    if found.advice:
+        lines += ["", render_advice(found.advice, found.whole)]
     return "\n".join([*lines, *([""] if found.notes else []), *found.notes])
 
 

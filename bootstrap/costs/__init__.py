@@ -3,8 +3,23 @@
 What users' machines have cost so far is in the history and belongs in `bootstrap.operations.report`.
 """
 
+from bootstrap.costs.advice import Advice, advice, expected_advice
 from bootstrap.costs.model import Item, Load, monthly, total
 from bootstrap.costs.prices import Assumptions, Prices, prices_in
-from bootstrap.costs.tables import as_json, render
+from bootstrap.costs.tables import as_json, render, render_advice
 
-__all__ = ["Assumptions", "Item", "Load", "Prices", "as_json", "monthly", "prices_in", "render", "total"]
+__all__ = [
+    "Advice",
+    "Assumptions",
+    "Item",
+    "Load",
+    "Prices",
+    "advice",
+    "as_json",
+    "expected_advice",
+    "monthly",
+    "prices_in",
+    "render",
+    "render_advice",
+    "total",
+]

@@ -3,8 +3,9 @@
 import argparse
 from dataclasses import replace
 
-from bootstrap.costs.model import monthly
-from bootstrap.costs.tables import SAMPLE, egress_table, prices_table, render
+from bootstrap.costs.advice import expected_advice
+from bootstrap.costs.model import monthly, total
+from bootstrap.costs.tables import SAMPLE, egress_table, prices_table, render, render_advice
 
 
 def main() -> None:
@@ -20,6 +21,8 @@ def main() -> None:
         print(prices_table())
     else:
         print(egress_table() if given.table else render(monthly(sample)))
+    if not given.prices and not given.table:
+        print("\n" + render_advice(expected_advice(sample), total(monthly(sample))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The bill as a table and as JSON, and a comparison of the ways to the internet by size of class."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Network, Workers
+from bootstrap.costs.advice import Advice
 from bootstrap.costs.model import Item, monthly, total
 from bootstrap.costs.prices import SOURCES, Prices, prices_in
 from lifecycle_app.model.history import REGION
@@ -17,14 +19,44 @@ from lifecycle_app.model.history import REGION
 WIDTH = 110
 
 
-def as_json(items: Sequence[Item], region: str = REGION) -> dict[str, Any]:
-    """`{"items": [{"name", "formula", "dollars"}…], "dollars": …, "prices": …}`, US dollars a month; no items and null
-    where no prices are known.
+def render_advice(found: Sequence[Advice], whole: float) -> str:
+    """Lines of at most 80 columns; `whole`: the bill, in US dollars."""
+    if not found:
+        return ""
+    wrapped = [
+        textwrap.fill(
+            one.line,
+            width=80,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for one in found
+    ]
+    return "\n".join([f"what would save most, of ${whole:.2f} by this formula:", *wrapped])
+
+
+def as_json(items: Sequence[Item], region: str = REGION, advised: Sequence[Advice] = ()) -> dict[str, Any]:
+    """`{"items": [{"name", "formula", "dollars"}…], "dollars", "prices", "advice"}`, US dollars a month; nothing where
+    no prices are known.
     """
     if prices_in(region) is None:
-        return {"items": [], "dollars": None, "prices": None}
+        return {"items": [], "dollars": None, "prices": None, "advice": []}
     rows = [{"name": item.name, "formula": item.formula, "dollars": _rounded(item.dollars)} for item in items]
-    return {"items": rows, "dollars": round(total(items), 2), "prices": REGION}
+    dollars, told = round(total(items), 2), [advice_as_json(one) for one in advised]
+    return {"items": rows, "dollars": dollars, "prices": REGION, "advice": told}
+
+
+def advice_as_json(advice: Advice) -> dict[str, Any]:
+    """For scripts."""
+    return {
+        "topic": advice.topic,
+        "setting": advice.setting,
+        "instead_of": advice.instead_of,
+        "saves": round(advice.saves, 2),
+        "costs": round(advice.costs, 2),
+    }
 
 
 def render(items: Sequence[Item], region: str = REGION) -> str:

@@ -156,7 +156,12 @@ def test_in_a_region_without_known_prices_the_cost_is_unknown() -> None:
     assert render(monthly(SAMPLE), "eu-central-1") == (
         "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $110.89"
     )
-    assert as_json(monthly(SAMPLE), "eu-central-1") == {"items": [], "dollars": None, "prices": None}
+    assert as_json(monthly(SAMPLE), "eu-central-1") == {
+        "items": [],
+        "dollars": None,
+        "prices": None,
+        "advice": [],
+    }
 
 
 def test_each_price_has_a_date_and_a_source() -> None:

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from bootstrap import costs
 from bootstrap.cli.report import report, spreadsheet, text
+from bootstrap.cluster.templates.parts import TAG_NETWORK
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.costs import Item, Prices
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations.report.period import Period, month_named, month_of, period_of
-from bootstrap.operations.report.reading import shared_items, tariff
+from bootstrap.operations.report.reading import load_of, shared_items, tariff
 from bootstrap.operations.report.statement import (
     By,
     Owner,
@@ -34,6 +35,7 @@ from bootstrap.operations.report.statement import (
     summed,
 )
 from bootstrap.operations.report.usage import Amount, Found, Tariff, found
+from lifecycle_app.contract import TAG_CLUSTER, TAG_OWNER, TAG_ROLE, TAG_SERVER, TAG_USER
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import PER_HOUR, Entry, Kind, cost
 from lifecycle_app.model.messages import plain
@@ -167,6 +169,7 @@ def test_the_shortest_run_costs_its_minute() -> None:
     )
     assert total.machines == pytest.approx(2 * T3 / 60, abs=1e-5)
     assert total.runs == pytest.approx(2)
+    assert total.idle_stops == pytest.approx(2)
 
 
 def test_all_machines_of_a_user_are_the_users() -> None:
@@ -239,7 +242,7 @@ def test_in_a_region_without_prices_nothing_has_a_price() -> None:
     total = summed(used([run("alice", at(3), at(3, 2))], tariff=unknown).cells.values())
     assert total.hours == pytest.approx(2)
     assert total.total == 0.0
-    assert shared_items(SETTINGS, None, WHOLE, total, {"alice"}) == []
+    assert shared_items(SETTINGS, None, load_of(WHOLE, total, 1)) == []
     assert notes(WHOLE, at(1, month=1), 0, total, [], "eu-west-1") == [
         "No prices are known for eu-west-1: hours and GB-months only."
     ]
@@ -262,13 +265,13 @@ def test_a_public_address_is_its_users() -> None:
 def test_what_all_share_is_the_formula_of_plan_without_what_is_metered() -> None:
     """A whole month of 720 hours, and half of one."""
     some = Amount(hours=600, runs=300)
-    items = {one.name: one.dollars for one in shared_items(SETTINGS, Prices(), WHOLE, some, {"a", "b"})}
+    items = {one.name: one.dollars for one in shared_items(SETTINGS, Prices(), load_of(WHOLE, some, 2))}
     assert items["manager"] == pytest.approx(0.0208 * 720)
     assert items["manager's disks"] == pytest.approx(14 * 0.08)
     assert items["NAT gateway"] == pytest.approx(0.05 * 720 + 2 * 5 * 0.045)
     assert not {"workers", "workers' root disks", "home disks"} & {*items}
     half = Period(NOVEMBER, at(1), at(16))
-    items = {one.name: one.dollars for one in shared_items(SETTINGS, Prices(), half, some, {"a", "b"})}
+    items = {one.name: one.dollars for one in shared_items(SETTINGS, Prices(), load_of(half, some, 2))}
     assert items["manager"] == pytest.approx(0.0208 * 360)
     assert items["manager's disks"] == pytest.approx(14 * 0.08 / 2)
 
@@ -412,7 +415,8 @@ def test_the_documents_sample_is_what_is_printed() -> None:
         Row(Owner.NO_USER, "", Amount(gb_months=3.2, disks=3.2 * 0.08)),
     ]
     period = Period(NOVEMBER, at(1), at(20, 9))
-    shared = shared_items(SETTINGS, Prices(), period, summed(row.amount for row in named), {"ada", "grace"})
+    load = load_of(period, summed(row.amount for row in named), 2)
+    shared = shared_items(SETTINGS, Prices(), load)
     found = Statement(
         cluster="spring",
         region="us-east-1",
@@ -423,6 +427,11 @@ def test_the_documents_sample_is_what_is_printed() -> None:
         prices="us-east-1",
     )
     assert text(found) in DOCS.read_text()
+
+
+def test_the_document_names_the_tags_that_divide_awss_bill() -> None:
+    for tag in (TAG_CLUSTER, TAG_NETWORK, TAG_ROLE, TAG_USER, TAG_SERVER, TAG_OWNER):
+        assert f"`{tag}`" in DOCS.read_text()
 
 
 def test_without_prices_there_are_no_dollars() -> None:
@@ -484,6 +493,7 @@ def test_the_command_reports_this_month(cluster: Built, monkeypatch: pytest.Monk
     assert groups["total"] == document["total"]
     days = json.loads(cluster.run(report, "--by", "day", "--json").output)
     assert days["total"]["total"] == pytest.approx(document["total"]["total"], abs=0.001)
+    assert "egress" in {one["topic"] for one in document["advice"]}
     lines = cluster.run(report).output.splitlines()
     assert any(line.startswith("alice ") for line in lines)
     assert max(map(len, lines)) <= 80

@@ -1,6 +1,5 @@
 """A cluster's statement of a month, read from its tables, its disks and its stack."""
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bootstrap import costs
@@ -11,11 +10,13 @@ from bootstrap.cluster.steps.lifecycle import history_days
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt
+from bootstrap.operations import policies
 from bootstrap.operations.report.period import Month, Period, period_of
 from bootstrap.operations.report.statement import By, Statement, groups_of, notes, rows, summed
 from bootstrap.operations.report.usage import Amount, Tariff, found
 from bootstrap.operations.workers.listing import store_of
 from lifecycle_app.contract import ROLE_WORKER
+from lifecycle_app.model.policy import policy_for
 
 
 def statement(site: Site, month: Month, by: By, now: datetime) -> Statement:
@@ -36,7 +37,9 @@ def statement(site: Site, month: Month, by: By, now: datetime) -> Statement:
     )
     total = summed(used.cells.values())
     users = {user for (user, _), amount in used.cells.items() if amount.hours}
-    shared = shared_items(settings, prices, period, total, users)
+    load = load_of(period, total, len(users))
+    shared = shared_items(settings, prices, load)
+    timeout = policy_for("", (), policies.texts(site)).idle_timeout
     kept_since = now - timedelta(days=history_days(settings))
     return Statement(
         cluster=site.cluster,
@@ -46,6 +49,8 @@ def statement(site: Site, month: Month, by: By, now: datetime) -> Statement:
         rows=rows(by, used.cells, groups_of(scan.workers), costs.total(shared), period),
         shared=shared,
         prices=site.aws.region if prices else "",
+        whole=costs.total(costs.monthly(settings, prices, load=load)) if prices else 0.0,
+        advice=costs.advice(settings, load, total.idle_stops, timeout, prices) if prices else (),
         notes=notes(period, kept_since, used.gone, total, shared, "" if prices else site.aws.region),
     )
 
@@ -70,17 +75,15 @@ def tariff(settings: ClusterSettings, prices: costs.Prices | None) -> Tariff:
     )
 
 
+def load_of(period: Period, used: Amount, users: int) -> costs.Load:
+    """The use that was metered, for the formula of `plan`."""
+    return costs.Load(users=users, worked=used.hours, runs=used.runs, hours=period.hours, months=period.share)
+
+
 def shared_items(
-    settings: ClusterSettings,
-    prices: costs.Prices | None,
-    period: Period,
-    used: Amount,
-    users: Collection[str],
+    settings: ClusterSettings, prices: costs.Prices | None, load: costs.Load
 ) -> list[costs.Item]:
-    """The formula of `plan`, with the use that was metered, of what is not metered itself; [] without prices."""
+    """The formula of `plan` for what is not metered itself; [] without prices."""
     if prices is None:
         return []
-    load = costs.Load(
-        users=len(users), worked=used.hours, runs=used.runs, hours=period.hours, months=period.share
-    )
     return [item for item in costs.monthly(settings, prices, load=load) if not item.is_metered]

@@ -7,7 +7,8 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any, assert_never
 
-from bootstrap.costs import Item
+from bootstrap.costs import Advice, Item
+from bootstrap.costs.tables import advice_as_json
 from bootstrap.operations.report.period import Period
 from bootstrap.operations.report.usage import NO_USER, NOTHING, Amount, Cells, spread
 from lifecycle_app.model.worker import Worker
@@ -59,6 +60,9 @@ class Statement:
     shared: Sequence[Item]
     prices: str
     """The region whose prices it is calculated with; "" where those of the cluster's are not known."""
+    whole: float = 0.0
+    """US dollars by the formula alone, for `advice`."""
+    advice: Sequence[Advice] = ()
     notes: Sequence[str] = ()
     """What is missing or estimated, a line each."""
 
@@ -175,6 +179,7 @@ def as_document(statement: Statement) -> dict[str, Any]:
             for item in statement.shared
         ],
         "total": figures(statement.total, is_priced=is_priced),
+        "advice": [advice_as_json(one) for one in statement.advice],
         "notes": list(statement.notes),
     }
 

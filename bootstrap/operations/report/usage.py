@@ -9,6 +9,7 @@ from typing import Any
 from bootstrap.aws.instances import tags_of
 from bootstrap.operations.report.period import Month, Period, by_day
 from lifecycle_app.contract import TAG_USER
+from lifecycle_app.model.decision import Reason
 from lifecycle_app.model.history import Entry, cost
 from lifecycle_app.model.worker import Scan, Worker, split
 
@@ -26,6 +27,8 @@ class Amount:
     """Those of them whose price is unknown; not in `machines`."""
     runs: float = 0.0
     """How often machines were started; of a run that is cut, its part."""
+    idle_stops: float = 0.0
+    """How many of the runs ended because the machine was idle."""
     gb_months: float = 0.0
     """Disks: a GB that existed for the whole month is one."""
     machines: float = 0.0
@@ -105,7 +108,8 @@ class Runs:
                 continue
             user = split(entry.key)[0]
             self.used[entry.instance_id] = (user, known[1] if known else begin, entry.at)
-            whole = self.tariff.run(seconds, entry.cost)
+            is_idle = entry.reason == Reason.IDLE
+            whole = self.tariff.run(seconds, entry.cost) + Amount(idle_stops=float(is_idle))
             counted = (entry.at - since) / (entry.at - begin) if seconds else 1.0
             yield Use(user, since, entry.at, whole * counted)
 
