@@ -50,17 +50,46 @@ OPERATOR_TOKEN = "hub/operator-token"  # noqa: S105 -- the name of a parameter
 """Where that token is, below `/cloudjhub/<cluster>/`."""
 LAUNCH_PATH = "/hub/api/cloudjhub/launch"
 METRIC_LEVEL = "Activity"
+METRIC_APP = "App"
+"""Reported while a web app behind the server has traffic that may be a person's or a page's own: the app's number,
+from which `app_name` makes the name. A number, because a metric has no room for a text."""
 METRIC_UNITS = {
     METRIC_LEVEL: "None",
     "Interaction": "Count",
     "BusyKernels": "Count",
     "BusyTerminals": "Count",
     "CPU": "Percent",
+    METRIC_APP: "None",
 }
 """CloudWatch's unit of each metric that a worker reports. Whoever reads a metric names the unit: without it CloudWatch
 mixes all units, and a worker could hide another's activity behind datapoints of a unit of its own."""
 METRIC_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
-"""Reported for the explanation of a decision; only the level decides."""
+"""Reported for the explanation of a decision; only the level and METRIC_APP decide."""
+
+
+APPS = (
+    "another web app",
+    "a notebook's widgets",
+    "a server extension",
+    "app /rstudio",
+    "app /vscode",
+    "app /code-server",
+    "app /openvscode",
+    "app /desktop",
+    "app /shiny",
+    "app /streamlit",
+    "app /dask",
+    "app /marimo",
+    "app /tensorboard",
+    "app /theia",
+    "app /matlab",
+    "app /pluto",
+    "app /livebook",
+    "app /openrefine",
+)
+"""The names of web apps by their number, from 1. Add to the end: workers of another version send the number."""
+APP_PORTS = range(1024, 65536)
+"""A number in here is the port of an app below /proxy/."""
 
 
 class Level(IntEnum):
@@ -108,6 +137,8 @@ class DrainRequest(TypedDict):
     mode: str
     counts: int
     """The lowest level that counts as activity in mode idle."""
+    apps: NotRequired[bool]
+    """Does traffic of web apps count too, which may be a person's?"""
 
 
 class DrainResponse(TypedDict):
@@ -123,6 +154,13 @@ class DrainResponse(TypedDict):
 def utc_now() -> datetime:
     """The present time: aware, in UTC."""
     return datetime.now(UTC)
+
+
+def app_name(number: float) -> str:
+    """The name of the web app with that number; of an unknown one that it is another one."""
+    if int(number) in APP_PORTS:
+        return f"app /proxy/{int(number)}"
+    return APPS[int(number) - 1] if int(number) in range(1, len(APPS) + 1) else APPS[0]
 
 
 def table_name(cluster: str, table: str) -> str:

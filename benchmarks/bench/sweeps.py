@@ -99,7 +99,9 @@ class CountedHub(HubClient):
         self.calls: Counter[str] = Counter()
         self._lock = Lock()
 
-    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
+    def drain(
+        self, worker: Worker, mode: Drain, since: datetime, counts: Level, *, apps: bool = False
+    ) -> DrainAnswer:
         with self._lock:
             self.calls["drain"] += 1
         return super().drain(worker, mode, since, counts)

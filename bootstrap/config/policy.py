@@ -56,6 +56,12 @@ class IdlePolicy(TypedDict, total=False):
     busy_allowance: Annotated[
         Limit, Field(description="how long a program may run on without its user; never: no limit")
     ]
+    app_allowance: Annotated[
+        Seconds,
+        Field(
+            description="how long an open page of a web app (RStudio, Streamlit) keeps a machine; 0s: not at all"
+        ),
+    ]
     max_lifetime: Annotated[Limit, Field(description="a machine is stopped after this long in any case")]
     signals: Annotated[
         Any,
@@ -77,7 +83,7 @@ class IdlePolicy(TypedDict, total=False):
     ]
 
 
-DURATIONS = ("idle_timeout", "busy_allowance", "max_lifetime", "start_grace", "hung_after")
+DURATIONS = ("idle_timeout", "busy_allowance", "app_allowance", "max_lifetime", "start_grace", "hung_after")
 
 _policy = TypeAdapter(IdlePolicy)
 

@@ -20,17 +20,17 @@ from traitlets.config import Config
 
 from lifecycle_app.contract import utc_now
 
-from .facts import Interaction, Observation, read_tree
+from .facts import AppUse, Interaction, Observation, read_tree
 from .interactions import (
     SETTING,
     Interactions,
     ObservedConnection,
     ObservedSaves,
     ObservedTerminalManager,
-    observed_log,
 )
 from .reporter import Publisher, Reporter, cloudwatch
 from .settings import ConfigError, ReporterSettings
+from .traffic import Traffic
 from .waits import read_waits
 
 REPORTER = "cloudjhub_reporter"
@@ -62,6 +62,10 @@ class JupyterServer:
         """The newest thing that the user did."""
         return self._interactions.last
 
+    def last_app(self) -> AppUse | None:
+        """The newest traffic of a web app."""
+        return self._interactions.apps.last
+
 
 class ActivityHandler(APIHandler):  # type: ignore[misc]  # publishes no types
     """The hub's request: what is the activity right now?"""
@@ -90,6 +94,8 @@ def response(observation: Observation, instance_id: str) -> dict[str, Any]:
         "observed_at": observation.at.timestamp(),
         "last_interaction": interaction.timestamp() if interaction else None,
         "last_work": work.timestamp() if work else None,
+        "last_app": observation.last_app.timestamp() if observation.last_app else None,
+        "app": observation.app,
         "busy_kernels": observation.busy_kernels,
         "busy_terminals": observation.busy_terminals,
         "cpu_percent": observation.cpu_percent,
@@ -132,9 +138,9 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
         share_log(serverapp.log)
         settings = serverapp.web_app.settings
         interactions = settings[SETTING]
-        settings["log_function"] = observed_log(
-            settings.get("log_function", log_request), interactions, serverapp.base_url
-        )
+        traffic = Traffic(interactions, serverapp.base_url)
+        settings["log_function"] = traffic.logged(settings.get("log_function", log_request))
+        traffic.watch(serverapp.web_app)
         try:
             reporting = ReporterSettings.from_environment()
         except ConfigError as error:

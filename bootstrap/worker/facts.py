@@ -19,6 +19,14 @@ class Interaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppUse:
+    """Traffic of a web app that a person or an open page caused; `number` by `contract.app_name`."""
+
+    at: datetime
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """A running process below the boot client; zombies are left out.
 
@@ -78,6 +86,7 @@ class Facts:
     terminals: Mapping[str, int] = field(default_factory=dict)
     busy_kernels: tuple[str, ...] = ()
     last_interaction: Interaction | None = None
+    last_app: AppUse | None = None
     cpu_time: timedelta = timedelta(0)
     waits: Mapping[int, frozenset[Awaited]] = field(default_factory=dict)
 
@@ -94,6 +103,12 @@ class Observation:
     busy_terminals: int
     cpu_percent: float
     details: tuple[str, ...]
+    last_app: datetime | None = None
+    """When a web app last had traffic, ever."""
+    app: int = 0
+    """The number of the app that last had traffic; 0 for none."""
+    has_app_traffic: bool = False
+    """Did an app have any in the period?"""
 
 
 @dataclass(frozen=True, slots=True)

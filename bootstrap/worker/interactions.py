@@ -20,8 +20,8 @@ from jupyter_server.services.kernels.connection.base import (
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server_terminals.terminalmanager import TerminalManager
 from terminado.management import PtyWithClients
-from tornado.web import RequestHandler
 
+from .apps import WIDGETS, App, Apps, frame_kind
 from .facts import Interaction
 
 # Kernel messages that follow from a keystroke or a click.
@@ -29,7 +29,6 @@ PERSONAL_MESSAGES = {
     "execute_request": "ran code",
     "input_reply": "answered a prompt of a kernel",
     "complete_request": "typed code",
-    "comm_msg": "used a widget",
 }
 # What JupyterLab's widget manager requests by itself at every (re)connection.
 WIDGET_RESTORE_METHODS = frozenset({"request_state", "request_states"})
@@ -56,6 +55,7 @@ class Interactions:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self.last: Interaction | None = None
+        self.apps = Apps(clock, self.note)
 
     def note(self, what: str | None) -> None:
         """Keep it as the newest, unless it is None."""
@@ -68,11 +68,14 @@ def in_kernel_message(header: Mapping[str, Any], content: Mapping[str, Any]) -> 
     kind = str(header.get("msg_type"))
     if kind == "execute_request" and content.get("silent"):
         return None  # an extension queries the kernel
-    if kind == "comm_msg":
-        data = content.get("data")
-        if isinstance(data, Mapping) and data.get("method") in WIDGET_RESTORE_METHODS:
-            return None
     return PERSONAL_MESSAGES.get(kind)
+
+
+def is_widget_message(header: Mapping[str, Any], content: Mapping[str, Any]) -> bool:
+    """Was a widget used by this message, by a person or by itself (a Play button, a live plot)?"""
+    data = content.get("data")
+    restores = isinstance(data, Mapping) and data.get("method") in WIDGET_RESTORE_METHODS
+    return header.get("msg_type") == "comm_msg" and not restores
 
 
 def in_terminal_input(text: str) -> str | None:
@@ -142,7 +145,21 @@ class ObservedConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc] 
         super().handle_incoming_message(incoming_msg)
         interactions: Interactions | None = self.websocket_handler.settings.get(SETTING)
         if interactions is not None:
-            interactions.note(in_kernel_message(*message_parts(incoming_msg, self.subprotocol)))
+            header, content = message_parts(incoming_msg, self.subprotocol)
+            interactions.note(in_kernel_message(header, content))
+            if is_widget_message(header, content):
+                widget_message(interactions.apps, str(self.kernel_id), incoming_msg)
+
+
+def widgets_of(apps: Apps, kernel_id: str) -> App:
+    """The widgets of a kernel's notebooks."""
+    return apps.app(f"api/kernels/{kernel_id}", WIDGETS)
+
+
+def widget_message(apps: Apps, kernel_id: str, sent: str | bytes) -> None:
+    """Note a message from a widget in a browser."""
+    widgets, at = widgets_of(apps, kernel_id), apps.now()
+    apps.sent(widgets, frame_kind("", sent), at, is_response=widgets.is_response(at))
 
 
 def message_parts(incoming: Any, subprotocol: str | None) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -215,23 +232,3 @@ def _on_disk(model: Mapping[str, Any], path: str, contents_manager: Any) -> str 
         return fingerprint({"type": "notebook", "content": json.loads(Path(root, path).read_bytes())})
     except (OSError, ValueError):
         return None
-
-
-def observed_log(
-    write: Callable[[RequestHandler], None], interactions: Interactions, base_url: str
-) -> Callable[[RequestHandler], None]:
-    """Tornado's ``log_function``, called at the end of every request: logs as before, and notes interactions."""
-
-    def log_request(handler: RequestHandler) -> None:
-        write(handler)
-        request = handler.request
-        interactions.note(
-            in_request(
-                str(request.method),
-                request.path.removeprefix(base_url),
-                handler.get_status(),
-                request.headers,
-            )
-        )
-
-    return log_request

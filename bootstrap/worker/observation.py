@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from lifecycle_app.contract import Level
+from lifecycle_app.contract import Level, app_name
 
 from .facts import Facts, Observation
 from .work import jobs, percent_of_core, plain
@@ -33,6 +33,9 @@ def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observat
         busy_terminals=len(running),
         cpu_percent=cpu_percent,
         details=_details(facts, before, worked, cpu_percent),
+        last_app=facts.last_app.at if facts.last_app else None,
+        app=facts.last_app.number if facts.last_app else 0,
+        has_app_traffic=_has_app_traffic(facts, before),
     )
 
 
@@ -50,6 +53,10 @@ def _interacted(facts: Facts, before: Facts) -> bool:
     return facts.last_interaction is not None and facts.last_interaction.at > before.at
 
 
+def _has_app_traffic(facts: Facts, before: Facts) -> bool:
+    return facts.last_app is not None and facts.last_app.at > before.at
+
+
 def _details(facts: Facts, before: Facts, worked: list[str], cpu_percent: float) -> tuple[str, ...]:
     details = []
     if facts.last_interaction and _interacted(facts, before):
@@ -59,4 +66,6 @@ def _details(facts: Facts, before: Facts, worked: list[str], cpu_percent: float)
     details += worked
     if cpu_percent >= LOAD_PERCENT:
         details.append(f"CPU {cpu_percent:.0f} % of a core")
+    if facts.last_app and _has_app_traffic(facts, before):
+        details.append(f"{app_name(facts.last_app.number)} has traffic")
     return tuple(plain(detail) for detail in details[:MAX_DETAILS])

@@ -14,9 +14,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from lifecycle_app.contract import METRIC_LEVEL, METRIC_UNITS, metric_namespace
+from lifecycle_app.contract import METRIC_APP, METRIC_LEVEL, METRIC_UNITS, metric_namespace
 
-from .facts import Awaited, Facts, Interaction, Observation, Process, ProcessTree
+from .facts import AppUse, Awaited, Facts, Interaction, Observation, Process, ProcessTree
 from .observation import observe
 from .work import candidates, waits_of
 
@@ -48,6 +48,7 @@ def metric_data(observation: Observation, instance_id: str, report_period: timed
         ("BusyKernels", float(observation.busy_kernels)),
         ("BusyTerminals", float(observation.busy_terminals)),
         ("CPU", observation.cpu_percent),
+        (METRIC_APP, float(observation.app if observation.has_app_traffic else 0)),
     ]
     return [
         {
@@ -149,6 +150,9 @@ class Server(Protocol):
     def last_interaction(self) -> Interaction | None:
         """What a user last did, None before anything."""
 
+    def last_app(self) -> AppUse | None:
+        """The newest traffic of a web app, None before any."""
+
 
 class Reporter:
     """Observes one server and publishes the observations. ``read_tree`` and ``read_waits`` run in a thread."""
@@ -245,6 +249,7 @@ class Reporter:
             terminals=self._server.terminals(),
             busy_kernels=tuple(sorted(self._ran | self._server.busy_kernels())),
             last_interaction=self._server.last_interaction(),
+            last_app=self._server.last_app(),
         )
         asleep = candidates(facts)
         waits = await asyncio.to_thread(self._read_waits, facts.processes, asleep) if asleep else {}

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifecycle_app.contract import Drain, Level
+from lifecycle_app.contract import Drain, Level, app_name
 from lifecycle_app.printable import printable
 
 # What of a worker's report is kept as evidence.
-FIGURES = ("busy_kernels", "busy_terminals", "cpu_percent", "level")
+FIGURES = ("busy_kernels", "busy_terminals", "cpu_percent", "level", "app")
 LARGEST_FIGURE = 1e12
 MOST_DETAILS, LONGEST_DETAIL = 5, 200
 MOST_SKEW = timedelta(minutes=2)
@@ -26,6 +26,8 @@ class Request:
     mode: Drain
     counts: int = Level.LOAD
     """The lowest level that counts as activity in mode idle. What a person does always counts."""
+    apps: bool = False
+    """Does traffic of web apps count as activity in mode idle, which may be a person's?"""
     skew: timedelta = timedelta(0)
     """How far the lifecycle app's clock is ahead of the hub's."""
 
@@ -51,6 +53,8 @@ class Observation:
     last_work: datetime | None
     level: int
     evidence: Mapping[str, Any]
+    last_app: datetime | None = None
+    """When a web app last had traffic that may be a person's; None too from a worker that does not report it."""
     skew: timedelta = timedelta(0)
     """How far the worker's clock is behind the hub's."""
 
@@ -88,6 +92,8 @@ def parse_request(body: object, now: datetime) -> Request:
         since=since - skew if is_ahead else since,
         mode=mode,
         skew=skew,
+        # An older lifecycle app does not know apps.
+        apps=body.get("apps") is True,
         counts=_level(body.get("counts", Level.LOAD), least=Level.LOAD, what="counts"),
     )
 
@@ -104,13 +110,16 @@ def parse_observation(reported: Mapping[str, Any], now: datetime) -> Observation
     shift = now - observed_at
     try:
         happened = {
-            name: at + shift for name in ("last_interaction", "last_work") if (at := _time(reported, name))
+            name: at + shift
+            for name in ("last_interaction", "last_work", "last_app")
+            if (at := _time(reported, name))
         }
     except OverflowError as error:
         raise ValueError("the worker reports an impossible time") from error
     return Observation(
         last_interaction=happened.get("last_interaction"),
         last_work=happened.get("last_work"),
+        last_app=happened.get("last_app"),
         level=level,
         evidence=_evidence(reported, {**happened, "observed_at": now}),
         skew=shift,
@@ -193,7 +202,13 @@ def _activity_since(request: Request, observation: Observation) -> str | None:
         return f"{Level(observation.level).name.lower()} on it now"
     if request.counts <= Level.WORK and worked and worked > request.since:
         return f"work ran at {worked:%H:%M:%S}"
+    if request.apps and observation.last_app and observation.last_app > request.since:
+        return f"{_app(observation)} had traffic at {observation.last_app:%H:%M:%S}"
     return None
+
+
+def _app(observation: Observation) -> str:
+    return app_name(observation.evidence.get("app", 0))
 
 
 def _seconds(skew: timedelta) -> str:

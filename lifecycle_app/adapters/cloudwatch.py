@@ -12,6 +12,7 @@ from typing import Any
 
 from lifecycle_app.adapters.aws import aws_errors
 from lifecycle_app.contract import (
+    METRIC_APP,
     METRIC_DETAILS,
     METRIC_LEVEL,
     METRIC_UNITS,
@@ -21,7 +22,7 @@ from lifecycle_app.contract import (
     metric_namespace,
 )
 from lifecycle_app.errors import CloudError
-from lifecycle_app.model.evidence import REPORTS_MISSED, Evidence, Report
+from lifecycle_app.model.evidence import REPORTS_MISSED, AppTraffic, Evidence, Report
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import EPOCH
 
@@ -150,7 +151,7 @@ class CloudWatch:
     def _evidence(
         self, instance_ids: Sequence[str], back: timedelta, hung_after: timedelta, now: datetime
     ) -> dict[str, Evidence]:
-        names, step = (METRIC_LEVEL, *METRIC_DETAILS), query_period(self._period, back)
+        names, step = (METRIC_LEVEL, METRIC_APP, *METRIC_DETAILS), query_period(self._period, back)
         queries = [self._query(name, one, step) for one in instance_ids for name in names]
         reported = list(_chunks(self._data(queries, now - back, now, step), len(names)))
         measures = [_query("AWS/EC2", "CPUUtilization", one, MINUTE, "Percent") for one in instance_ids]
@@ -163,15 +164,19 @@ class CloudWatch:
     def _combined(
         self, instance_id: str, series: Sequence[_Series], step: timedelta, cpu: tuple[float, ...]
     ) -> Evidence:
-        activity, *details = series
-        if not activity.is_whole:
+        activity, app, *details = series
+        is_whole = activity.is_whole and app.is_whole
+        if not is_whole:
             log.warning("%s: CloudWatch has returned only a part of its reports", instance_id)
         highest = {
             name: max(value for _, value in one.points)
             for name, one in zip(METRIC_DETAILS, details, strict=True)
             if one.points
         }
-        return replace(self._reported(activity, step), cpu=cpu, details=highest)
+        traffic = [AppTraffic(begin + step, number) for begin, number in app.points if number > 0]
+        newest = traffic[-1] if traffic else None
+        known = replace(self._reported(activity, step), is_whole=is_whole)
+        return replace(known, cpu=cpu, details=highest, app=newest)
 
     def _reported(self, activity: _Series, step: timedelta) -> Evidence:
         """The reports, from datapoints of `step` each: what a datapoint is about ends with its step, not before.

@@ -90,10 +90,12 @@ class HubClient:
         self._read_seconds = read_seconds
         self._stopwatch = stopwatch
 
-    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
+    def drain(
+        self, worker: Worker, mode: Drain, since: datetime, counts: Level, *, apps: bool = False
+    ) -> DrainAnswer:
         """Asks the hub to release the claimed worker's server, if the mode allows it.
 
-        In mode idle, activity below the level that `counts` does not forbid it.
+        In mode idle, activity below the level that `counts` does not forbid it; a web app's traffic does if `apps`.
         """
         asked: DrainRequest = {
             "worker": worker.key,
@@ -104,6 +106,8 @@ class HubClient:
             "mode": mode.value,
             "counts": int(counts),
         }
+        if apps:
+            asked["apps"] = True
         answer = self._json("POST", "/cloudjhub/drain", LARGEST_DRAIN, json=asked)
         about = (answer.get("worker"), answer.get("instance_id"))
         drained, reason, evidence = (answer.get(name) for name in ("drained", "reason", "evidence"))

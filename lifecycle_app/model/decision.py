@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lifecycle_app.contract import Drain, Level
+from lifecycle_app.contract import Drain, Level, app_name
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, Value, message
 from lifecycle_app.model.policy import Policy
@@ -29,6 +29,7 @@ class Reason(StrEnum):
     STARTING = "starting"
     ACTIVE = "active"
     BUSY = "busy"
+    APP = "app"
     IDLE = "idle"
     NEVER_CONNECTED = "never-connected"
     NO_SERVER = "no-server"
@@ -54,8 +55,9 @@ class Decision:
     """What to do about a worker, and why, as it is logged and stored.
 
     A stop also says how to ask the hub (`drain`, `insist`), since when activity forbids it (`since`), which level
-    `counts` as activity, and whether the evidence is enough to stop it `alone`, without the hub, should the hub be
-    down. `even_silent`: also if the hub has no server there and the worker does not answer, so that it may be working.
+    `counts` as activity, whether the traffic of `apps` does, and whether the evidence is enough to stop it `alone`,
+    without the hub, should the hub be down. `even_silent`: also if the hub has no server there and the worker does not
+    answer, so that it may be working.
     """
 
     action: Action
@@ -66,6 +68,7 @@ class Decision:
     drain: Drain = Drain.IDLE
     insist: Insist = Insist.NEVER
     counts: Level = Level.LOAD
+    apps: bool = False
     since: datetime | None = None
     alone: bool = False
     even_silent: bool = True
@@ -106,6 +109,23 @@ class _Case:
         return allowance is not None and self.now >= self.person + allowance
 
     @property
+    def apps_until(self) -> datetime:
+        """Until when a web app's traffic keeps it running."""
+        limits = (self.policy.app_allowance, self.policy.busy_allowance)
+        return self.person + min(limit for limit in limits if limit is not None)
+
+    @property
+    def is_kept_by_app(self) -> bool:
+        """Did a web app have traffic within the idle timeout, that may still be a user's?"""
+        return self.has_app and self.now < self.apps_until
+
+    @property
+    def has_app(self) -> bool:
+        """Did a web app have traffic within the idle timeout?"""
+        app = self.evidence.app
+        return app is not None and self.now < app.at + self.policy.idle_timeout
+
+    @property
     def last_used(self) -> dict[str, Value]:
         """When a user was last seen, or else when it started, as a message's value."""
         return {"last_used": self.person} if self.person > self.started else {"started": self.started}
@@ -133,6 +153,7 @@ def decide(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) ->
         or _unattended(case)
         or _mute(case)
         or _hung(case)
+        or _kept_by_app(case)
         or _unused(case)
     )
 
@@ -165,7 +186,9 @@ def _case(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> 
 
 def _next_check(case: _Case) -> datetime:
     policy = case.policy
-    stops = [case.life + policy.idle_timeout]
+    app = case.evidence.app
+    by_app = min(app.at + policy.idle_timeout, case.apps_until) if app else case.started
+    stops = [max(case.life + policy.idle_timeout, by_app)]
     if policy.busy_allowance is not None:
         stops.append(case.person + policy.busy_allowance)
     if policy.max_lifetime is not None:
@@ -253,11 +276,21 @@ def _hung(case: _Case) -> Decision | None:
     return _stop(case, Reason.HUNG, why, case.now - policy.hung_after, insist=Insist.IF_DEAD, alone=False)
 
 
+def _kept_by_app(case: _Case) -> Decision | None:
+    app = case.evidence.app
+    if app is None or not case.is_kept_by_app:
+        return None
+    name, seen = app_name(app.number), min(app.at, case.now)
+    return _keep(case, Reason.APP, app=name, last_traffic=seen, until=case.apps_until)
+
+
 def _unused(case: _Case) -> Decision:
-    since = case.now - case.policy.idle_timeout
+    since, app = case.now - case.policy.idle_timeout, case.evidence.app
     alone = case.covered(since)
-    reason = Reason.IDLE if case.lived else Reason.NEVER_CONNECTED
+    reason = Reason.IDLE if case.lived or case.has_app else Reason.NEVER_CONNECTED
     seen: dict[str, Value] = {"last_busy": case.life} if case.life > case.person else case.last_used
+    if app is not None and case.has_app and case.policy.app_allowance:
+        seen = {"allowance": case.policy.app_allowance, "app": app_name(app.number), **case.last_used}
     why = message(reason, timeout=case.policy.idle_timeout, gaps=None if alone else True, **seen)
     # One that was never heard of has no server; one that fell silent may be cut off, and work.
     return _stop(case, reason, why, since, alone=alone, even_silent=alone or not case.was_heard)
@@ -288,6 +321,7 @@ def _stop(
         drain=drain,
         insist=insist,
         counts=case.policy.lowest_level,
+        apps=drain is Drain.IDLE and case.now < case.apps_until,
         since=since,
         alone=alone,
         even_silent=even_silent,
@@ -295,7 +329,7 @@ def _stop(
 
 
 def _facts(case: _Case) -> dict[str, object]:
-    last_report = case.evidence.last_report
+    last_report, app = case.evidence.last_report, case.evidence.app
     return {
         "started_at": case.started.isoformat(),
         "last_life": case.life.isoformat() if case.lived else None,
@@ -304,6 +338,7 @@ def _facts(case: _Case) -> dict[str, object]:
         "reports": len(case.evidence.reports),
         "cpu": list(case.evidence.cpu),
         "hub_server": case.evidence.hub_server,
+        **({"app": app_name(app.number), "last_app": app.at.isoformat()} if app else {}),
         **case.evidence.details,
     }
 

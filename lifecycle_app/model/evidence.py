@@ -21,6 +21,16 @@ class Report:
     level: Level
 
 
+@dataclass(frozen=True, slots=True)
+class AppTraffic:
+    """A worker's report of a web app's traffic, which a person or an open page caused."""
+
+    at: datetime
+    """The end of the newest period with such traffic."""
+    number: float
+    """See `contract.app_name`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """A worker's reports, oldest first, and what else is known. What is missing is unknown, not quiet."""
@@ -33,6 +43,7 @@ class Evidence:
     """EC2's own measurements over hung_after, in percent; empty unless they cover all of that time."""
     details: Mapping[str, float] = field(default_factory=dict)
     """The highest value of each detail that the worker reported, for the explanation."""
+    app: AppTraffic | None = None
     hub_server: bool | None = None
     """Does the hub believe that the server runs or starts? None if the hub was not asked."""
 

@@ -25,8 +25,11 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "kept": ("kept until {until:clock} by an administrator",),
     "starting": ("started {started}, too recently to be stopped",),
     "active": ("last used {last_used}", "started {started}, not used yet"),
+    "app": ("kept on by {app} (last traffic {last_traffic}), until {until:clock} unless you use it",),
     "busy": ("last {activity} {last_busy}", "last busy {last_busy}"),
     "idle": (
+        "not used for {allowance} (last used {last_used}): {app} had traffic, which an open page causes too",
+        "not used for {allowance} (started {started}): {app} had traffic, which an open page causes too",
         "not used for {timeout} (last used {last_used})",
         "not used for {timeout} (last busy {last_busy})",
     ),
@@ -87,9 +90,9 @@ FOR_ADMINISTRATORS = frozenset(
 GAPS = "; its activity reports do not cover all of that time"
 """Follows where a message has the value `gaps`."""
 TIMES = {
-    "until", "started", "last_used", "last_busy", "last_activity", "last_heard", "since", "launched",
+    "until", "started", "last_used", "last_busy", "last_traffic", "last_activity", "last_heard", "since", "launched",
 }  # fmt: skip
-DURATIONS = {"timeout", "limit", "ran"}
+DURATIONS = {"timeout", "limit", "ran", "allowance"}
 NUMBERS = {"cpu", "cost"}
 LONGEST = 1000
 """Characters of a text value."""

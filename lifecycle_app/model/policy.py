@@ -29,6 +29,9 @@ class Policy:
     """What counts as activity. A report has the highest level only: if load counts, work does too."""
     busy_allowance: timedelta | None = timedelta(hours=24)
     """How long work without a user keeps it running; None: without end."""
+    app_allowance: timedelta = timedelta(hours=2)
+    """How long after a user's last certain act a web app's traffic keeps it running, where it may be a user's or an
+    open page's polling; 0: such traffic does not count."""
     max_lifetime: timedelta | None = None
     """It is stopped after running for so long, whatever it does; None: never."""
     start_grace: timedelta = timedelta(minutes=10)
@@ -134,6 +137,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "idle_timeout": partial(_duration, least=1),
     "signals": _signals,
     "busy_allowance": _duration_or_none,
+    "app_allowance": _duration,
     "max_lifetime": _duration_or_none,
     "start_grace": _duration,
     "hung_after": partial(_duration, least=1),

@@ -11,7 +11,7 @@ from functools import partial
 from lifecycle_app.concurrency import batches
 from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, HubError, RecordConflict
-from lifecycle_app.model.decision import next_check
+from lifecycle_app.model.decision import Reason, next_check
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, message
 from lifecycle_app.model.policy import Policy, policy_for
@@ -46,6 +46,9 @@ def _observed(worker: Worker, evidence: Evidence, texts: Mapping[str, str], now:
     life, person = evidence.last_life(policy.lowest_level), evidence.last_life(Level.INTERACTION)
     alive = with_life(worker, _not_after(now, life), _not_after(now, person))
     due_at = next_check(alive, evidence, policy, now)
+    if worker.decided == Reason.APP and worker.due_at is not None:
+        # This pass does not read apps' traffic: the decision did, and another one follows when that is over.
+        due_at = max(due_at, worker.due_at)
     # Once it is due, every pass would find another time in the past: it stays due since when it was.
     overdue = due_at <= now and worker.due_at is not None and worker.due_at <= now
     due = alive if overdue else with_due(alive, due_at)

@@ -96,7 +96,9 @@ class Metrics(Protocol):
 class Hub(Protocol):
     """See hub_client.HubClient."""
 
-    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
+    def drain(
+        self, worker: Worker, mode: Drain, since: datetime, counts: Level, *, apps: bool = False
+    ) -> DrainAnswer:
         """Whether the hub releases the claimed worker's server; activity below `counts` does not forbid it."""
 
     def active_users(self) -> list[HubUser]:

@@ -58,7 +58,7 @@ def stop(service: Service, worker: Worker, decision: Decision, now: datetime) ->
 
 
 def _drain(service: Service, worker: Worker, decision: Decision, since: datetime) -> DrainAnswer:
-    answer = service.hub.drain(worker, decision.drain, since, decision.counts)
+    answer = service.hub.drain(worker, decision.drain, since, decision.counts, apps=decision.apps)
     if answer.drained and answer.evidence.get("answers") is False and not decision.even_silent:
         return replace(answer, drained=False, reason=f"it may be working: {answer.reason}")
     if answer.drained:

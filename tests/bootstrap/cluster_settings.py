@@ -139,6 +139,7 @@ policies = st.fixed_dictionaries(
     optional={
         "idle_timeout": st.integers(1, 10**7),
         "busy_allowance": endless,
+        "app_allowance": st.integers(0, 10**7),
         "max_lifetime": endless,
         "start_grace": st.integers(0, 10**7),
         "hung_after": st.integers(1, 10**7),

@@ -1,7 +1,7 @@
 """Whether the hub releases a server, as tables."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,8 +24,8 @@ IDLE, UNATTENDED, REGARDLESS = Drain
 RUNNING = Server(pending=None, active=True, started=NOON - timedelta(hours=2), instance_id="i-1")
 
 
-def request(mode: Drain = IDLE, counts: int = 1) -> Request:
-    return Request(worker="ada", instance_id="i-1", since=NOON, mode=mode, counts=counts)
+def request(mode: Drain = IDLE, counts: int = 1, apps: bool = False) -> Request:
+    return Request(worker="ada", instance_id="i-1", since=NOON, mode=mode, counts=counts, apps=apps)
 
 
 def seen(**more: Any) -> Observation:
@@ -153,8 +153,28 @@ GOOD = {
 }
 
 
+@pytest.mark.parametrize(
+    ("mode", "apps", "traffic", "drained"),
+    [
+        (IDLE, True, NOON + SECOND, False),
+        (IDLE, True, NOON, True),
+        (IDLE, True, None, True),
+        (IDLE, False, NOON + SECOND, True),
+        (UNATTENDED, True, NOON + SECOND, True),
+    ],
+)
+def test_an_apps_traffic_keeps_a_machine_if_it_counts(
+    mode: Drain, apps: bool, traffic: datetime | None, drained: bool
+) -> None:
+    said = verdict(request(mode, apps=apps), RUNNING, seen(last_app=traffic, evidence={"app": 8501}))
+    assert said.drained is drained
+    assert drained or said.reason == "app /proxy/8501 had traffic at 12:00:01"
+
+
 def test_request_is_parsed() -> None:
     assert parse_request(GOOD, NOON) == request()
+    assert parse_request({**GOOD, "apps": True}, NOON) == request(apps=True)
+    assert parse_request({**GOOD, "apps": 1}, NOON) == request()
     assert parse_request({**GOOD, "counts": 3}, NOON) == request(counts=3)
 
 

@@ -9,7 +9,7 @@ from lifecycle_app.adapters.cloudwatch import IdleAlarm, idle_alarm
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import BadRecord, HubAnswerOdd, HubUnreachable, RecordConflict, StopRejected
-from lifecycle_app.model.evidence import Evidence, Report
+from lifecycle_app.model.evidence import AppTraffic, Evidence, Report
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import Instance, Scan, State, Worker
@@ -143,6 +143,7 @@ class MemoryMetrics:
     period: timedelta = MINUTE
     reports: dict[str, tuple[Report, ...]] = field(default_factory=dict)
     cpu: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    apps: dict[str, AppTraffic] = field(default_factory=dict)
     alarms: dict[str, IdleAlarm] = field(default_factory=dict)
     strange: int = 0
     """Metrics of no worker."""
@@ -169,7 +170,8 @@ class MemoryMetrics:
     def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
         back = max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * self.period
         seen = self._between(instance_id, now - back, now)
-        return Evidence(period=self.period, reports=seen, cpu=self.cpu.get(instance_id, ()))
+        cpu, app = self.cpu.get(instance_id, ()), self.apps.get(instance_id)
+        return Evidence(period=self.period, reports=seen, cpu=cpu, app=app)
 
     def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]:
         return {
@@ -192,12 +194,16 @@ class MemoryHub:
     is_odd: bool = False
     asked: list[tuple[str, Drain, datetime]] = field(default_factory=list)
     counted: list[Level] = field(default_factory=list)
+    apps_counted: list[bool] = field(default_factory=list)
     answers: Callable[[Worker, Drain], DrainAnswer] = lambda _, __: YES
 
-    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
+    def drain(
+        self, worker: Worker, mode: Drain, since: datetime, counts: Level, *, apps: bool = False
+    ) -> DrainAnswer:
         self._reach()
         self.asked.append((worker.key, mode, since))
         self.counted.append(counts)
+        self.apps_counted.append(apps)
         return self.answers(worker, mode)
 
     def active_users(self) -> list[HubUser]:

@@ -56,6 +56,17 @@ def test_a_changed_policy_moves_the_due_time(world: World) -> None:
     assert due_at <= NOON
 
 
+def test_what_an_app_keeps_is_due_when_the_decision_said(world: World) -> None:
+    """This pass does not read apps' traffic, and must not undo what the decision wrote."""
+    kept = replace(world.record(), decided="app", due_at=NOON + 20 * MINUTE)
+    world.store.put(kept, NOON)
+    record_activity(world.service, NOON)
+    assert world.record().due_at == NOON + 20 * MINUTE
+    world.metrics.reports[ALICE] += (Report(NOON - 2 * MINUTE, Level.INTERACTION),)
+    record_activity(world.service, NOON)
+    assert world.record().due_at == NOON - MINUTE + HOUR
+
+
 def test_groups_come_from_the_hub_and_bring_their_policy(world: World) -> None:
     world.store.settings["group/staff"] = '{"idle_timeout": 10800}'
     world.hub.users = [HubUser("alice", ("staff",), frozenset({"alice"}))]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.contract import Drain, Level
+from lifecycle_app.contract import APPS, Drain, Level, app_name
 from lifecycle_app.model.decision import (
     MUTE_AFTER,
     Action,
@@ -17,7 +17,7 @@ from lifecycle_app.model.decision import (
     next_check,
     requested,
 )
-from lifecycle_app.model.evidence import Evidence, Report
+from lifecycle_app.model.evidence import AppTraffic, Evidence, Report
 from lifecycle_app.model.messages import message, text
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import State, Worker
@@ -473,6 +473,7 @@ def test_what_does_not_run_stays_due_when_it_was() -> None:
                 {"timeout": HOUR, "last_used": NOON - HOUR},
                 NOON - HOUR,
                 WHOLE | {"last_life": ELEVEN, "last_interaction": ELEVEN, "BusyKernels": 1.0},
+                apps=True,
                 alone=True,
             ),
         ),
@@ -601,3 +602,90 @@ def test_who_was_heard_of_and_is_silent_may_just_be_cut_off(
     assert (decision.alone, decision.even_silent) == (told, told or not heard)
     left = decide(worker, replace(evidence, hub_server=False), Policy(), NOON)
     assert (left.reason, left.alone, left.even_silent) == (Reason.NO_SERVER, told, told)
+
+
+def with_app(ago: timedelta, number: float = 8501) -> Evidence:
+    """Quiet reports, and an app's traffic that long ago."""
+    return replace(quiet(), app=AppTraffic(NOON - ago, number))
+
+
+@pytest.mark.parametrize(
+    ("used", "traffic", "allowance", "reason"),
+    [
+        (2 * HOUR - SECOND, MINUTE, 2 * HOUR, Reason.APP),
+        (2 * HOUR, MINUTE, 2 * HOUR, Reason.IDLE),
+        (90 * MINUTE, HOUR - SECOND, 2 * HOUR, Reason.APP),
+        (90 * MINUTE, HOUR, 2 * HOUR, Reason.IDLE),
+        (61 * MINUTE, MINUTE, timedelta(0), Reason.IDLE),
+        (59 * MINUTE, MINUTE, 2 * HOUR, Reason.ACTIVE),
+        (23 * HOUR, MINUTE, 48 * HOUR, Reason.APP),
+        (24 * HOUR, MINUTE, 48 * HOUR, Reason.IDLE),
+    ],
+    ids=[
+        *("allowed", "over", "traffic within the timeout", "traffic before", "switched off", "used"),
+        *("a longer allowance", "no longer than work"),
+    ],
+)
+def test_an_apps_traffic_keeps_it_for_the_app_allowance(
+    used: timedelta, traffic: timedelta, allowance: timedelta, reason: Reason
+) -> None:
+    worker = a_worker(started_at=NOON - 3 * DAY, last_activity=NOON - used, last_interaction=NOON - used)
+    policy = Policy(app_allowance=allowance)
+    assert decide(worker, with_app(traffic), policy, NOON).reason is reason
+
+
+def test_an_app_that_keeps_it_is_named_with_the_end_of_that() -> None:
+    worker = a_worker(last_activity=NOON - 90 * MINUTE, last_interaction=NOON - 90 * MINUTE)
+    decision = decide(worker, with_app(MINUTE), Policy(), NOON)
+    assert text(decision.message) == (
+        "kept on by app /proxy/8501 (last traffic at 2026-11-23 11:59:00 UTC), "
+        "until 2026-11-23 12:30:00 UTC unless you use it"
+    )
+    assert decision.due_at == NOON + 30 * MINUTE
+    assert decision.evidence["app"] == "app /proxy/8501"
+    soon = decide(worker, with_app(50 * MINUTE), Policy(), NOON)
+    assert soon.due_at == NOON + 10 * MINUTE
+
+
+def test_a_stop_after_the_app_allowance_names_the_app() -> None:
+    worker = a_worker(last_activity=NOON - 2 * HOUR + SECOND, last_interaction=NOON - 2 * HOUR + SECOND)
+    decision = decide(worker, with_app(MINUTE, 4), Policy(), NOON + SECOND)
+    assert (decision.action, decision.reason, decision.apps) == (Action.STOP, Reason.IDLE, False)
+    assert text(decision.message) == (
+        "not used for 2 hours (last used at 2026-11-23 10:00:01 UTC): app /rstudio had traffic, "
+        "which an open page causes too"
+    )
+    never = decide(a_worker(), with_app(MINUTE, 4), Policy(), NOON)
+    assert text(never.message).startswith("not used for 2 hours (started at")
+
+
+@pytest.mark.parametrize(
+    ("used", "policy", "counts"),
+    [
+        (90 * MINUTE, Policy(), True),
+        (2 * HOUR, Policy(), False),
+        (90 * MINUTE, Policy(app_allowance=timedelta(0)), False),
+        (90 * MINUTE, Policy(max_lifetime=HOUR), False),
+    ],
+)
+def test_the_hub_is_told_whether_apps_count(used: timedelta, policy: Policy, counts: bool) -> None:
+    """Traffic may have begun since the last report."""
+    worker = a_worker(last_activity=NOON - used, last_interaction=NOON - used)
+    decision = decide(worker, quiet(), policy, NOON)
+    assert (decision.action, decision.apps) == (Action.STOP, counts)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (8501, "app /proxy/8501"),
+        (1024, "app /proxy/1024"),
+        (65535, "app /proxy/65535"),
+        (4, "app /rstudio"),
+        (2, "a notebook's widgets"),
+        (len(APPS), APPS[-1]),
+        *((odd, "another web app") for odd in (0, 1, len(APPS) + 1, 1023, 65536, 0.5, -1, 1e300)),
+    ],
+)
+def test_whatever_number_a_worker_reports_is_some_app(number: float, name: str) -> None:
+    assert app_name(number) == name

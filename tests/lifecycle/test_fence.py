@@ -120,7 +120,9 @@ def staged(points: tuple[int, ...], *, hub_is_down: bool = False, crash_at: int 
     get = world.store.get
     login.world = World(store=_Reader(get), cloud=world.cloud)  # type: ignore[arg-type]
 
-    def drain(worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
+    def drain(
+        worker: Worker, mode: Drain, since: datetime, counts: Level, *, apps: bool = False
+    ) -> DrainAnswer:
         if hub_is_down:
             raise HubUnreachable("down")
         request = Request(

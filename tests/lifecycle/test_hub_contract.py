@@ -95,6 +95,13 @@ def test_the_request_as_the_hub_gets_it(server: HubServer, client: HubClient) ->
     }
 
 
+def test_the_hub_hears_of_apps_only_if_they_count(server: HubServer, client: HubClient) -> None:
+    server.answers = [(200, DRAINED)] * 2
+    client.drain(WORKER, Drain.IDLE, NOON, Level.LOAD, apps=True)
+    client.drain(WORKER, Drain.IDLE, NOON, Level.LOAD, apps=False)
+    assert [asked.body.get("apps") for asked in server.asked] == [True, None]
+
+
 def test_users_come_page_by_page(server: HubServer, client: HubClient) -> None:
     pages = [page([alice()], 200), page([alice(name="bob", servers={})], 400), page([])]
     server.answers = [(200, one) for one in pages]

@@ -16,7 +16,7 @@ from lifecycle_app.adapters.cloudwatch import (
     query_period,
 )
 from lifecycle_app.contract import METRIC_UNITS, Level
-from lifecycle_app.model.evidence import Report
+from lifecycle_app.model.evidence import AppTraffic, Report
 from lifecycle_app.model.policy import Policy
 from tests.lifecycle.emulated import emulated_aws
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND
@@ -34,6 +34,7 @@ def metrics(request: pytest.FixtureRequest) -> Iterator[Metrics]:
         memory = MemoryMetrics()
         memory.reports[ALICE] = SEEN
         memory.cpu[ALICE] = (1.5, 0.5)
+        memory.apps[ALICE] = AppTraffic(NOON - 2 * MINUTE, 4)
         yield memory
         return
     with emulated_aws(with_tables=False):
@@ -41,6 +42,7 @@ def metrics(request: pytest.FixtureRequest) -> Iterator[Metrics]:
         activity(client, *((report.level, report.at + 20 * SECOND) for report in SEEN))
         publish(client, "AWS/EC2", "CPUUtilization", (1.5, NOON - 20 * MINUTE), (0.5, NOON - 10 * MINUTE))
         publish(client, "cloudjhub/test", "BusyKernels", (2, NOON - 5 * MINUTE))
+        publish(client, "cloudjhub/test", "App", (8501, NOON - 9 * MINUTE), (4, NOON - 3 * MINUTE))
         yield CloudWatch(client, "test", MINUTE)
 
 
@@ -94,10 +96,11 @@ def test_all_that_is_known_of_one(metrics: Metrics) -> None:
     evidence = metrics.evidence(ALICE, policy, NOON)
     assert evidence.reports == SEEN[-34:]
     assert evidence.cpu == (1.5, 0.5)
+    assert evidence.app == AppTraffic(NOON - 2 * MINUTE, 4)
     assert evidence.covers(NOON - 30 * MINUTE, NOON)
     assert evidence.last_life(Level.WORK) == NOON
     nothing = metrics.evidence(BOB, policy, NOON)
-    assert (nothing.reports, nothing.cpu, dict(nothing.details)) == ((), (), {})
+    assert (nothing.reports, nothing.cpu, dict(nothing.details), nothing.app) == ((), (), {}, None)
 
 
 def test_reports_keep_to_whole_periods_whenever_they_are_asked_for() -> None:

@@ -35,6 +35,7 @@ def test_every_field_can_be_set() -> None:
         "idle_timeout": 1800,
         "signals": ["work"],
         "busy_allowance": None,
+        "app_allowance": 0,
         "max_lifetime": 43200,
         "start_grace": 0,
         "hung_after": 90.5,
@@ -44,6 +45,7 @@ def test_every_field_can_be_set() -> None:
         idle_timeout=timedelta(minutes=30),
         signals=frozenset({Level.WORK, Level.INTERACTION}),
         busy_allowance=None,
+        app_allowance=timedelta(0),
         max_lifetime=timedelta(hours=12),
         start_grace=timedelta(0),
         hung_after=timedelta(seconds=90.5),
@@ -62,14 +64,16 @@ def test_every_field_can_be_set() -> None:
         ("idle_timeout", float("nan"), "idle_timeout: must be from 1 to 31622400 seconds, not nan"),
         ("start_grace", -1, "start_grace: must be from 0 to 31622400 seconds, not -1"),
         ("busy_allowance", 0, "busy_allowance: must be from 1 to 31622400 seconds, not 0"),
+        ("app_allowance", None, "app_allowance: must be a number of seconds, not None"),
+        ("app_allowance", -1, "app_allowance: must be from 0 to 31622400 seconds, not -1"),
         ("signals", "work", "signals: must be a list out of load, work, interaction, not 'work'"),
         ("signals", ["ssh"], "signals: unknown signal 'ssh'; there are load, work, interaction"),
         ("hung_cpu", 101, "hung_cpu: must be a percentage from 0 to 100, not 101"),
         (
             "idle_timout",
             5,
-            "idle_timout: no such field; there are idle_timeout, signals, busy_allowance, max_lifetime, "
-            "start_grace, hung_after, hung_cpu",
+            "idle_timout: no such field; there are idle_timeout, signals, busy_allowance, app_allowance, "
+            "max_lifetime, start_grace, hung_after, hung_cpu",
         ),
     ],
 )
@@ -276,6 +280,7 @@ def test_the_defaults_of_a_policy() -> None:
         idle_timeout=timedelta(seconds=3600),
         signals=frozenset({Level.LOAD, Level.WORK, Level.INTERACTION}),
         busy_allowance=timedelta(seconds=86400),
+        app_allowance=timedelta(seconds=7200),
         max_lifetime=None,
         start_grace=timedelta(seconds=600),
         hung_after=timedelta(seconds=1800),

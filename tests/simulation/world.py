@@ -284,6 +284,7 @@ def _as_json(policy: Policy) -> str:
         for name in (
             "idle_timeout",
             "busy_allowance",
+            "app_allowance",
             "max_lifetime",
             "start_grace",
             "hung_after",
@@ -341,13 +342,16 @@ class HubClient:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def drain(self, worker: Worker, mode: Drain, since: datetime, counts: Level) -> DrainAnswer:
+    def drain(
+        self, worker: Worker, mode: Drain, since: datetime, counts: Level, *, apps: bool = False
+    ) -> DrainAnswer:
         asked = Request(
             worker=worker.key,
             instance_id=worker.instance_id,
             since=since,
             mode=Drain(mode),
             counts=int(counts),
+            apps=apps,
         )
         answer: DrainAnswer = self._world.functions.wait_for("hub.drain", lambda: self._asked(asked))
         return answer

@@ -47,6 +47,8 @@ async def test_a_new_server_is_quiet_and_says_so(jupyter: Jupyter, cloudwatch: C
         "observed_at": 0,
         "last_interaction": None,
         "last_work": None,
+        "last_app": None,
+        "app": 0,
         "busy_kernels": 0,
         "busy_terminals": 0,
         "cpu_percent": 0,

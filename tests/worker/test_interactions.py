@@ -12,6 +12,7 @@ from bootstrap.worker.interactions import (
     in_kernel_message,
     in_request,
     in_terminal_input,
+    is_widget_message,
 )
 
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -25,10 +26,7 @@ NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
         ("execute_request", {"code": "1", "silent": True}, False),
         ("input_reply", {"value": "yes"}, True),
         ("complete_request", {"code": "im"}, True),
-        ("comm_msg", {"data": {"method": "update", "state": {"value": 3}}}, True),
-        ("comm_msg", {"data": {"method": "request_state"}}, False),
-        ("comm_msg", {"data": {"method": "request_states"}}, False),
-        ("comm_msg", {"data": "anything"}, True),
+        ("comm_msg", {"data": {"method": "update", "state": {"value": 3}}}, False),
         ("comm_open", {"target_name": "jupyter.widget.control"}, False),
         ("comm_info_request", {}, False),
         ("kernel_info_request", {}, False),
@@ -38,6 +36,22 @@ NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 )
 def test_kernel_messages(kind: str, content: dict[str, Any], counts: bool) -> None:
     assert (in_kernel_message({"msg_type": kind}, content) is not None) is counts
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "counts"),
+    [
+        ("comm_msg", {"data": {"method": "update", "state": {"value": 3}}}, True),
+        ("comm_msg", {"data": {"method": "request_state"}}, False),
+        ("comm_msg", {"data": {"method": "request_states"}}, False),
+        ("comm_msg", {"data": "anything"}, True),
+        ("comm_open", {"target_name": "jupyter.widget.control"}, False),
+        ("execute_request", {"code": "1"}, False),
+    ],
+)
+def test_widget_messages(kind: str, content: dict[str, Any], counts: bool) -> None:
+    """A person's or the widget's own: `apps` judges by when they come."""
+    assert is_widget_message({"msg_type": kind}, content) is counts
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bootstrap.worker.facts import Interaction, ProcessTree
+from bootstrap.worker.facts import AppUse, Interaction, ProcessTree
 from bootstrap.worker.reporter import Publisher, Reporter, next_report
 from lifecycle_app.contract import Level
 
@@ -25,6 +25,7 @@ class Server:
         self.busy: frozenset[str] = frozenset()
         self.fails = 0
         self.interaction: Interaction | None = None
+        self.app: AppUse | None = None
 
     def busy_kernels(self) -> frozenset[str]:
         """Fails so many times more."""
@@ -38,6 +39,9 @@ class Server:
 
     def last_interaction(self) -> Interaction | None:
         return self.interaction
+
+    def last_app(self) -> AppUse | None:
+        return self.app
 
 
 class Machine:

@@ -52,6 +52,9 @@ class Machine:
     def last_interaction(self) -> Interaction | None:
         return Interaction(at=moment(self.life.last_interaction(self.now)), what="ran code")
 
+    def last_app(self) -> None:
+        return None
+
     def read_tree(self, root: int) -> ProcessTree:
         used = sum(
             max(0.0, min(one.end, self.now) - one.begin) * one.cpu / 100 for one in self.life.works(self.now)
