@@ -33,6 +33,8 @@ IMAGE_ID = r"ami-[0-9a-f]{8,17}"
 USERS_SCOPE = "users"
 WORKER_CONFIG = "/etc/cloudjhub/worker.json"
 """The launch file on a worker, written by the hub's user data and read by the boot client."""
+HOME_FIELD = "home"
+"""The launch file's field with a `HomeDisk`."""
 REPORT_PERIOD = timedelta(seconds=30)
 """How often workers report, unless a cluster's settings say otherwise. An alarm on shorter periods never fires."""
 HUB_SOURCE = "cloudjhub.hub"
@@ -110,6 +112,17 @@ class Drain(StrEnum):
     """A user's activity; work may go on."""
     REGARDLESS = "regardless"
     """Nothing that the worker does, only a login that is under way."""
+
+
+class HomeDisk(StrEnum):
+    """Where a worker's home is, as its launch says: only the hub knows whether a disk may be without a file system."""
+
+    NONE = "none"
+    """On the root disk."""
+    NEW = "new"
+    """On a disk that this very launch makes: blank at the first boot."""
+    EXISTING = "existing"
+    """On a disk that the worker had before, attached after the launch. It is never formatted."""
 
 
 class StopRequested(TypedDict):

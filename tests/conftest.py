@@ -97,6 +97,7 @@ OF = {
     "worker/test_activity.py": "emulator",
     "worker/test_boot.py": "emulator",
     "worker/test_programs.py": "emulator",
+    "worker/test_home.py": "emulator",
     "worker/test_supervision.py": "emulator",
     "worker/test_units.py": "emulator",
     "worker/test_users_packages.py": "emulator",

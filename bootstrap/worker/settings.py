@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from lifecycle_app.contract import REPORT_PERIOD
+from lifecycle_app.contract import HOME_FIELD, REPORT_PERIOD, HomeDisk
 
 # What the machine knows better than the hub: in a server's environment these take precedence.
 MACHINE_VARIABLES = (
@@ -48,7 +48,7 @@ AWS_ENDPOINT_PREFIX = "AWS_ENDPOINT_URL"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """The launch file, the same for every worker of a cluster: it holds no secret and no user."""
+    """The launch file: it holds no secret and no user. `home`: None if the launch did not say."""
 
     cluster: str
     hub_api: str
@@ -56,6 +56,7 @@ class WorkerConfig:
     region: str
     report_period: timedelta
     port: int
+    home: HomeDisk | None = None
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -86,6 +87,7 @@ class WorkerConfig:
             region=_text(fields, "region"),
             report_period=period(fields.get("report_period", REPORT_PERIOD.total_seconds())),
             port=_port(fields.get("port", 8888)),
+            home=_home(fields.get(HOME_FIELD)),
         )
 
 
@@ -157,6 +159,13 @@ def _port(value: object) -> int:
     if not isinstance(value, int) or not 0 < value < 65536:
         raise ConfigError(f"port: {value!r} is not a port number")
     return value
+
+
+def _home(value: object) -> HomeDisk | None:
+    try:
+        return None if value is None else HomeDisk(str(value))
+    except ValueError as error:
+        raise ConfigError(f"{HOME_FIELD}: {value!r} is not one of {', '.join(HomeDisk)}") from error
 
 
 class WorkerError(Exception):

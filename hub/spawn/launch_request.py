@@ -10,6 +10,7 @@ from typing import Any
 from hub.config.settings import WORKER_PORT, Settings
 from lifecycle_app.contract import (
     CREATOR,
+    HOME_FIELD,
     ROLE_WORKER,
     TAG_CLUSTER,
     TAG_CREATOR,
@@ -19,6 +20,7 @@ from lifecycle_app.contract import (
     TAG_SERVER,
     TAG_USER,
     WORKER_CONFIG,
+    HomeDisk,
 )
 from lifecycle_app.model.worker import split, worker_name
 
@@ -78,14 +80,15 @@ def run_request(
 ) -> dict[str, Any]:
     """One RunInstances request."""
     tags = worker_tags(order.worker, settings, place.zone)
+    home = home_disk(order, settings)
     request = {
         **instance_request(
             image=order.image.id,
             instance_type=instance_type,
             role=settings.role,
-            disks=_disks(settings, order.image.root_device, with_home=order.home_volume is None),
+            disks=_disks(settings, order.image.root_device, with_home=home is HomeDisk.NEW),
             tags=tags,
-            user_data=user_data(settings),
+            user_data=user_data(settings, home),
             credits=settings.credits,
         ),
         "MinCount": 1,
@@ -162,8 +165,15 @@ def worker_tags(worker: str, settings: Settings, zone: str) -> list[dict[str, st
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def user_data(settings: Settings) -> str:
-    """The workers' cloud-config: without secrets, and the same for all of them. JSON is YAML."""
+def home_disk(order: Order, settings: Settings) -> HomeDisk:
+    """Where the home of a launched worker is. A new disk has no snapshot: EC2 makes it blank."""
+    if order.home_volume is not None:
+        return HomeDisk.EXISTING
+    return HomeDisk.NEW if settings.home_disk else HomeDisk.NONE
+
+
+def user_data(settings: Settings, home: HomeDisk) -> str:
+    """The workers' cloud-config: without secrets, and of no particular user. JSON is YAML."""
     config = {
         "cluster": settings.cluster,
         "hub_api": settings.hub_api,
@@ -171,6 +181,7 @@ def user_data(settings: Settings) -> str:
         "region": settings.region,
         "report_period": int(settings.report_period.total_seconds()),
         "port": WORKER_PORT,
+        HOME_FIELD: home,
     }
     file = {"path": WORKER_CONFIG, "permissions": "0644", "content": json.dumps(config)}
     return "#cloud-config\n" + json.dumps({"write_files": [file]}) + "\n"
@@ -178,7 +189,7 @@ def user_data(settings: Settings) -> str:
 
 def _disks(settings: Settings, root_device: str, *, with_home: bool) -> list[dict[str, Any]]:
     disks = [disk(root_device, settings.worker_disk)]
-    if settings.home_disk and with_home:
+    if with_home:
         disks.append(disk(HOME_DEVICE, settings.home_disk, goes_with_instance=False))
     return disks
 

@@ -28,13 +28,13 @@ def repository(tmp_path: Path) -> Path:
         "app.py", "README.md", "tests/test_x.py",
         "bootstrap/__init__.py", "bootstrap/__main__.py", "bootstrap/machines/manager/setup.py",
         "bootstrap/local/cloud/ec2/api.py", "bootstrap/cli/cluster.py", "bootstrap/cluster/steps/network.py",
-        "bootstrap/worker/systemd/format-home", "bootstrap/worker/__pycache__/boot.cpython-311.pyc",
+        "bootstrap/worker/program", "bootstrap/worker/__pycache__/boot.cpython-311.pyc",
         "hub/.npmrc", "hub/.spawner.py.swp", "hub/package.json", "hub/node_modules/x/index.js", "hub/spawn/spawner.py",
         "lifecycle_app/model/worker.py", "lifecycle_app/use_cases/ports.py",
     ):  # fmt: skip
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(f"# {path}\n")
-    (tmp_path / "bootstrap/worker/systemd/format-home").chmod(0o755)
+    (tmp_path / "bootstrap/worker/program").chmod(0o755)
     return tmp_path
 
 
@@ -42,7 +42,7 @@ def test_it_holds_what_machines_run_and_nothing_else(repository: Path) -> None:
     assert names(bundle.build(repository)) == [
         "bootstrap/__init__.py",
         "bootstrap/machines/manager/setup.py",
-        "bootstrap/worker/systemd/format-home",
+        "bootstrap/worker/program",
         "hub/.npmrc",
         "hub/package.json",
         "hub/spawn/spawner.py",
@@ -75,7 +75,7 @@ def test_no_owner_and_no_time_is_told(repository: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(bundle.build(repository).content)) as archive:
         members = archive.getmembers()
     assert {(one.uid, one.gid, one.uname, one.mtime) for one in members} == {(0, 0, "", 0)}
-    assert {one.name for one in members if one.mode & 0o111} == {"bootstrap/worker/systemd/format-home"}
+    assert {one.name for one in members if one.mode & 0o111} == {"bootstrap/worker/program"}
 
 
 @pytest.mark.parametrize("module", ["hub.spawn.spawner", "bootstrap.worker.boot"])

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -305,19 +304,16 @@ def test_the_server_does_without_what_goes() -> None:
 def test_every_unit_of_a_worker_is_there_and_enabled(root: Path, programs: Programs) -> None:
     set_up(root, programs)
     source = REPOSITORY / "bootstrap/worker/systemd"
-    assert set(setup.UNITS) == {one.name for one in source.iterdir()} - {"format-home"}
+    assert set(setup.UNITS) == {one.name for one in source.iterdir()}
     for unit in setup.UNITS:
         assert (root / "etc/systemd/system" / unit).read_text() == (source / unit).read_text()
-    assert programs.of("systemctl", "enable", *setup.UNITS)
-    assert os.access(root / "opt/cloudjhub/libexec/format-home", os.X_OK)
+    assert programs.of("systemctl", "enable") == [("systemctl", "enable", *setup.STARTED)]
+    assert {unit for unit in setup.UNITS if "[Install]" in (source / unit).read_text()} == set(setup.STARTED)
 
 
 def test_paths_in_the_units_are_those_of_the_set_up() -> None:
     units = "".join((REPOSITORY / "bootstrap/worker/systemd" / unit).read_text() for unit in setup.UNITS)
-    assert set(re.findall(r"/opt/cloudjhub/\S+", units)) == {
-        "/opt/cloudjhub/libexec/format-home",
-        "/opt/cloudjhub/bin/python",
-    }
+    assert set(re.findall(r"/opt/cloudjhub/\S+", units)) == {"/opt/cloudjhub/bin/python"}
     assert f"User={setup.USER}\n" in units
 
 

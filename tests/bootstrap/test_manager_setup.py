@@ -1,6 +1,9 @@
 """What happens on the manager itself: bundle, disk, users, files, secrets and services; each step can be repeated."""
 
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from bootstrap.config.choices import Https
 from bootstrap.machines import bundle, fetch
 from bootstrap.machines.manager import setup, system
 from bootstrap.machines.manager.system import SetupError
+from bootstrap.worker import disks
 from tests.bootstrap.manager_examples import config
 
 
@@ -84,33 +88,89 @@ def test_xen_machines_name_it_by_its_place(tmp_path: Path) -> None:
     assert system.find_disk("vol-0123456789abcdef0", tmp_path) == "xvdf"
 
 
+SIZE = 64 * 1024 * 1024
+
+
+def state_disk(directory: Path, label: str = "cloudjhub-state") -> Path:
+    image = directory / "disk.img"
+    image.touch()
+    os.truncate(image, SIZE)
+    if label:
+        subprocess.run(["mkfs.ext4", "-q", "-L", label, image], check=True, stdin=subprocess.DEVNULL)
+    return image
+
+
+def zero(image: Path, offset: int, length: int) -> None:
+    with image.open("r+b") as file:
+        file.seek(offset)
+        file.write(bytes(length))
+
+
+def wreck(image: Path, what: str) -> None:
+    match what:
+        case "not unmounted":
+            subprocess.run(["debugfs", "-w", "-R", "set_super_value state 0", image], check=True)
+        case "first block zeroed":
+            zero(image, 0, 4096)
+        case "first and last megabyte zeroed":
+            zero(image, 0, 1 << 20)
+            zero(image, SIZE - (1 << 20), 1 << 20)
+        case "group descriptors zeroed":
+            zero(image, 2048, 64 * 1024)
+        case "swap":
+            zero(image, 0, 4096)
+            subprocess.run(["mkswap", image], check=True)
+
+
+@pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="needs e2fsprogs")
+@pytest.mark.parametrize("finds_nothing", [False, True])
 @pytest.mark.parametrize(
-    ("label", "parts", "blkid", "outcome"),
+    ("label", "damage", "parts", "outcome"),
     [
-        ("cloudjhub-state\n", "nvme1n1\n", 0, "left alone"),
-        ("\n", "nvme1n1\n", 2, "formatted"),
-        ("\n", "nvme1n1\n", 0, "refused"),
-        ("\n", "nvme1n1\n", 4, "refused"),
-        ("\n", "nvme1n1\nnvme1n1p1\n", 2, "refused"),
-        ("of-another\n", "nvme1n1\n", 0, "refused"),
+        ("", "", 1, "formatted"),
+        ("", "", 2, "refused"),
+        ("cloudjhub-state", "", 1, "left alone"),
+        ("cloudjhub-state", "not unmounted", 1, "left alone"),
+        ("cloudjhub-state", "first block zeroed", 1, "refused"),
+        ("cloudjhub-state", "first and last megabyte zeroed", 1, "refused"),
+        ("cloudjhub-state", "group descriptors zeroed", 1, "refused"),
+        ("cloudjhub-state", "swap", 1, "refused"),
+        ("of-another", "", 1, "refused"),
     ],
 )
-def test_only_a_blank_disk_is_formatted(
-    label: str, parts: str, blkid: int, outcome: str, monkeypatch: pytest.MonkeyPatch
+def test_only_a_blank_disk_is_formatted_and_a_damaged_one_is_repaired_or_refused(
+    label: str,
+    damage: str,
+    parts: int,
+    outcome: str,
+    finds_nothing: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(system, "exit_code", lambda _command: blkid)
+    """With a blkid that finds nothing, too, as libblkid does where a checksum is wrong."""
+    image = state_disk(tmp_path, label)
+    wreck(image, damage)
+    if finds_nothing:
+        monkeypatch.setattr(disks, "content_of", lambda _: disks.Content())
     formatted = []
+    make = disks.make_file_system
+
+    def noted(disk: Path, label: str) -> None:
+        formatted.append(disk)
+        make(disk, label)
+
+    monkeypatch.setattr(disks, "make_file_system", noted)
 
     def run(command: Sequence[str]) -> str:
-        if command[0] == "mkfs.ext4":
-            formatted.append(command)
-        return {"LABEL": label, "NAME": parts}.get(command[-2], "") if command[0] == "lsblk" else ""
+        return "nvme1n1\n" + "nvme1n1p1\n" * (parts - 1) if command[0] == "lsblk" else ""
 
     if outcome == "refused":
-        with pytest.raises(SetupError, match="not cloudJHub's state"):
-            system.format_if_blank(Path("/dev/x"), run)
+        with pytest.raises(SetupError, match=r"not cloudJHub's state|nothing was formatted"):
+            system.prepare_disk(image, run)
     else:
-        system.format_if_blank(Path("/dev/x"), run)
+        system.prepare_disk(image, run)
+        assert disks.ext4_label(image) == "cloudjhub-state"
+        assert subprocess.run(["e2fsck", "-fn", image], capture_output=True, check=False).returncode == 0
     assert bool(formatted) == (outcome == "formatted")
 
 

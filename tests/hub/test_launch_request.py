@@ -14,7 +14,7 @@ from hub.spawn.launch_request import (
     user_data,
     worker_tags,
 )
-from lifecycle_app.contract import WORKER_CONFIG
+from lifecycle_app.contract import WORKER_CONFIG, HomeDisk
 from tests.hub.fakes import IMAGE, SETTINGS
 
 A = Place(subnet="subnet-0000000a", zone="us-east-1a")
@@ -87,12 +87,12 @@ def test_request_as_a_whole() -> None:
             {"ResourceType": "instance", "Tags": tags},
             {"ResourceType": "volume", "Tags": tags},
         ],
-        "UserData": user_data(SETTINGS),
+        "UserData": user_data(SETTINGS, HomeDisk.NEW),
     }
 
 
-def test_user_data_is_the_same_for_all_and_holds_what_the_worker_reads() -> None:
-    header, _, rest = user_data(SETTINGS).partition("\n")
+def test_user_data_holds_what_the_worker_reads_and_no_user() -> None:
+    header, _, rest = user_data(SETTINGS, HomeDisk.NEW).partition("\n")
     assert header == "#cloud-config"
     (file,) = json.loads(rest)["write_files"]
     assert (file["path"], file["permissions"]) == (WORKER_CONFIG, "0644")
@@ -103,7 +103,31 @@ def test_user_data_is_the_same_for_all_and_holds_what_the_worker_reads() -> None
         "region": "us-east-1",
         "report_period": 60,
         "port": 8888,
+        "home": "new",
     }
+
+
+@pytest.mark.parametrize(
+    ("home_disk", "home_volume", "said"),
+    [
+        (3, None, "new"),
+        (3, "vol-1", "existing"),
+        (0, "vol-1", "existing"),
+        (0, None, "none"),
+    ],
+)
+def test_disk_is_called_new_only_by_the_request_that_makes_it(
+    home_disk: int, home_volume: str | None, said: str
+) -> None:
+    """A worker formats no other."""
+    order = Order(
+        worker="ada", instance_type="t3.medium", image=IMAGE, home_volume=home_volume, home_zone=A.zone
+    )
+    request = run_request(order, replace(SETTINGS, home_disk=home_disk), A, "t3.medium", 0)
+    (file,) = json.loads(request["UserData"].partition("\n")[2])["write_files"]
+    assert json.loads(file["content"])["home"] == said
+    assert (len(request["BlockDeviceMappings"]) == 2) == (said == "new")
+    assert all("SnapshotId" not in disk["Ebs"] for disk in request["BlockDeviceMappings"])
 
 
 def test_default_server_has_an_empty_server_tag() -> None:

@@ -56,7 +56,7 @@ class Cluster:
 
     def builder(self) -> Machine:
         """The machine that the image was made of; it is gone."""
-        [installed] = (self.local.state_dir / "machines").glob("*/upper/opt/cloudjhub/libexec/format-home")
+        [installed] = (self.local.state_dir / "machines").glob("*/upper/etc/systemd/system/home-jovyan.mount")
         return Machine(self.local, installed.parents[4].name)
 
     def images(self) -> list[Any]:

@@ -326,6 +326,31 @@ def test_worker_comes_back_with_its_home(worker: Machine, alice: Person) -> None
     assert worker.run("findmnt", "--noheadings", "--output=LABEL", "/home/jovyan").strip() == "cloudjhub-home"
 
 
+def test_worker_whose_home_is_damaged_starts_no_server_and_formats_nothing(
+    built: Cluster, worker: Machine, alice: Person
+) -> None:
+    disk = worker.run("readlink", "/run/cloudjhub/home-disk").strip()
+    worker.run("systemctl", "stop", "home-jovyan.mount")
+    assert not worker.is_active("cloudjhub-worker.service"), "it runs without its home"
+    worker.run("dd", "if=/dev/zero", f"of={disk}", "bs=4k", "seek=1", "count=64", "conv=fsync")
+    started = worker.init()
+    worker.tried("systemctl", "reboot")
+    worker.await_true("the worker boots again", lambda: worker.init() not in (None, started))
+    worker.await_true("the disk is checked", lambda: _is_failed(worker, "cloudjhub-home.service"))
+    assert not worker.is_active("cloudjhub-worker.service")
+    assert worker.tried("findmnt", "/home/jovyan").returncode != 0
+    assert "Nothing was formatted" in built.console(worker)
+
+    worker.run("e2fsck", "-f", "-y", disk, check=False)
+    worker.run("systemctl", "start", "cloudjhub-worker.service")
+    worker.await_true("the server answers", lambda: alice.lab("GET", "api/contents/kept.txt").ok)
+    assert alice.read("kept.txt") == "kept"
+
+
+def _is_failed(machine: Machine, unit: str) -> bool:
+    return machine.tried("systemctl", "is-failed", "--quiet", unit).returncode == 0
+
+
 def _answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).ok

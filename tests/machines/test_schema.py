@@ -14,6 +14,7 @@ from bootstrap.machines.image.request import ImageConfig
 from bootstrap.machines.image.request import user_data as builders
 from bootstrap.machines.manager_request import user_data as managers
 from hub.spawn.launch_request import user_data as workers
+from lifecycle_app.contract import HomeDisk
 from tests.bootstrap.manager_examples import CONFIG
 from tests.hub.fakes import SETTINGS
 from tests.machines.base import base_root
@@ -22,7 +23,7 @@ IMAGE = ImageConfig(
     region="eu-central-1", bucket="a-bucket", bundle="bundle/0.tar.gz", packages="bundle/1.packages.json"
 )
 EXAMPLES = {
-    "worker": workers(SETTINGS),
+    "worker": workers(SETTINGS, HomeDisk.NEW),
     "builder on Ubuntu": builders(IMAGE, Base.UBUNTU),
     "builder on Amazon Linux": builders(replace(IMAGE, packages=""), Base.AMAZON_LINUX),
     "manager": managers(CONFIG),

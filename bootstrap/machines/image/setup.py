@@ -47,6 +47,8 @@ USER = "jovyan"
 # Fixed, because home disks keep it from image to image, whatever users a base image has.
 USER_ID = 1100
 UNITS = ("cloudjhub-home.service", "cloudjhub-worker.service", "home-jovyan.mount")
+STARTED = ("cloudjhub-worker.service",)
+"""What boot starts of these; it needs the mount, and that the disk."""
 
 # Units that would start at or soon after boot, each with the reason why no worker needs it. Users wait for the boot.
 UNNEEDED = {
@@ -192,8 +194,7 @@ def install_units(root: Path, run: Run) -> None:
     units = at(root, BUNDLE) / "bootstrap/worker/systemd"
     for unit in UNITS:
         write(root, f"/etc/systemd/system/{unit}", (units / unit).read_text())
-    write(root, f"{VENV}/libexec/format-home", (units / "format-home").read_text(), 0o755)
-    run("systemctl", "enable", *UNITS)
+    run("systemctl", "enable", *STARTED)
 
 
 def quieten(root: Path, run: Run) -> None:

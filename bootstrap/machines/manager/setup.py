@@ -84,7 +84,9 @@ def begin_forwarding(config: ManagerConfig, run: Run) -> None:
 
 def mount_state(config: ManagerConfig, run: Run) -> None:
     """Mount the state disk, and make this machine's users the owners of its content."""
-    system.format_if_blank(system.await_disk(config.state_volume), run)
+    disk = system.await_disk(config.state_volume)
+    if not STATE.is_mount():
+        system.prepare_disk(disk, run)
     run(["systemctl", "start", MOUNT])
     STATE.chmod(0o755)
     system.give_directory(HUB_STATE, HUB_USER)

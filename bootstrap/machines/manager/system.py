@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bootstrap.machines.manager.config import HUB_STATE, HUB_USER, LABEL, NGINX_USER, PROXY_USER
+from bootstrap.worker import disks
 
 
 class SetupError(Exception):
@@ -35,11 +36,6 @@ def run(command: Sequence[str]) -> str:
         print("\n".join(lines[-SHOWN_LINES:]), flush=True)
         raise SetupError(f"{' '.join(command[:4])} ended with {done.returncode}: {lines[-1]}")
     return done.stdout
-
-
-def exit_code(command: Sequence[str]) -> int:
-    """The exit code of a program whose exit code is its result."""
-    return subprocess.run(list(command), capture_output=True, check=False).returncode
 
 
 def write_file(path: Path, content: str, mode: int = 0o644, group: int | None = None) -> bool:
@@ -86,8 +82,6 @@ BLOCK_DEVICES = Path("/sys/block")
 # The name, on Xen instances, of the disk that is attached as /dev/sdf; they have no serial numbers.
 XEN_DEVICE = "xvdf"
 ATTACHED_WITHIN, LOOK_EVERY = 600.0, 1.0
-BLANK = 2
-"""blkid's exit code for "nothing found"; with any other, errors included, the disk is not touched."""
 
 
 def find_disk(volume: str, devices: Path = BLOCK_DEVICES) -> str | None:
@@ -110,16 +104,30 @@ def await_disk(volume: str, devices: Path = BLOCK_DEVICES, within: float = ATTAC
     return Path("/dev") / name
 
 
-def format_if_blank(disk: Path, run: Run = run) -> None:
-    """Make the file system, unless the disk has it. Raises SetupError for a disk with any other content."""
-    label = run(["lsblk", "--nodeps", "--noheadings", "--raw", "--output", "LABEL", str(disk)]).strip()
-    if label == LABEL:
-        return
+UNDO = Path("/var/tmp/cloudjhub-state.e2undo")  # noqa: S108 -- only root writes there during set-up
+"""What a repair of the state disk overwrites, until it is complete."""
+
+
+def prepare_disk(disk: Path, run: Run = run) -> None:
+    """Make the file system on a disk that is blank; check that of any other. Raises SetupError if it cannot be used.
+
+    Whether CloudFormation has just made the volume is not known here, so that "blank" is checked, not believed: a
+    damaged disk is repaired by `e2fsck -p` or refused.
+    """
     parts = run(["lsblk", "--noheadings", "--raw", "--output", "NAME", str(disk)]).split()
-    if len(parts) != 1 or exit_code(["blkid", "--probe", str(disk)]) != BLANK:
-        raise SetupError(f"{disk} has content that is not cloudJHub's state: attach the right volume")
-    run(["mkfs.ext4", "-q", "-L", LABEL, str(disk)])
-    run(["udevadm", "settle"])
+    try:
+        content = disks.content_of(disk)
+        if not content.kind and len(parts) == 1 and disks.is_blank(disk):
+            disks.make_file_system(disk, LABEL)
+            run(["udevadm", "settle"])
+            return
+        if (content.kind and content.label != LABEL) or disks.ext4_label(disk) not in (LABEL, None):
+            raise SetupError(f"{disk} has content that is not cloudJHub's state: attach the right volume")
+        disks.check(disk, UNDO)
+    except disks.DiskError as error:
+        raise SetupError(
+            f"{error}; nothing was formatted: repair the volume, or restore it from a snapshot"
+        ) from error
 
 
 def environment_file(variables: Mapping[str, str]) -> str:
