@@ -10,7 +10,8 @@ from hub.config.settings import Settings
 from hub.config.tuning import Proxy
 from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
 from hub.login.links import own_page
-from hub.spawn.spawner import apply_options, options_form, spawner_class
+from hub.spawn.options import options_form
+from hub.spawn.spawner import apply_options, spawner_class
 from hub.wiring import Hub, Secrets
 from lifecycle_app.contract import DRAIN_SCOPE, LAUNCH_SCOPE
 

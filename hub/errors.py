@@ -22,6 +22,8 @@ HubPartError
 └── StopNotSent             the stop request could not be put on the event bus
 """
 
+from datetime import timedelta
+
 from lifecycle_app.printable import PrintableError
 
 
@@ -37,12 +39,15 @@ class StartError(HubPartError):
     """A worker could not be started; the message is for its user."""
 
     label = "start"
+    retry_in: timedelta | None = None
+    """After how long another try may well succeed; None if that takes a person."""
 
 
 class NoCapacity(StartError):
     """AWS has no instance of an allowed type available."""
 
     label = "capacity"
+    retry_in = timedelta(seconds=60)
 
 
 class QuotaReached(StartError):
@@ -61,18 +66,21 @@ class NotStartable(StartError):
     """The instance is in a state from which it cannot be started."""
 
     label = "state"
+    retry_in = timedelta(seconds=30)
 
 
 class InstanceGone(StartError):
     """EC2 does not find the instance; for a young one this proves nothing."""
 
     label = "gone"
+    retry_in = timedelta(seconds=10)
 
 
 class CloudBusy(StartError):
     """EC2 still throttles after many tries."""
 
     label = "throttled"
+    retry_in = timedelta(seconds=30)
 
 
 class CloudRefused(StartError):
@@ -85,6 +93,7 @@ class RecordsUnavailable(StartError):
     """The workers' records cannot be read, so the state of the instance is unknown."""
 
     label = "records"
+    retry_in = timedelta(seconds=30)
 
 
 class RecordUnusable(StartError):

@@ -85,7 +85,7 @@ class SignUpPage(SignUpHandler):  # type: ignore[misc]  # it publishes no types
             known = form.name if self.authenticator.is_known(form.name) else ""
             record("account.create", known, Outcome.REFUSED)
             self.set_status(400)
-            await self._show(username=form.name, refusal=str(error))
+            await self._show(username=form.name, code=form.code, refusal=str(error))
             return
         if form.code.strip():
             # Strangers behind the same address shall not make the first login wait.

@@ -9,8 +9,9 @@ from jupyterhub.scopes import needs_scope
 from tornado import web
 
 from hub.spawn.machine_types import total_an_hour
+from hub.spawn.options import has_machine
 from hub.spawn.parts import WithParts
-from lifecycle_app.model.worker import State, worker_key
+from lifecycle_app.model.worker import worker_key
 
 Server = tuple[str, str]
 """A user's name, and the server's."""
@@ -48,5 +49,4 @@ class BulkHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub pu
     def _type_of(self, server: Server) -> str:
         """The type of its machine, or the default one where it has none."""
         worker = self.parts.reader.get(worker_key(*server))
-        has_machine = worker is not None and worker.state is not State.TERMINATED
-        return worker.instance_type if worker and has_machine else self.parts.settings.types[0]
+        return worker.instance_type if worker and has_machine(worker) else self.parts.settings.types[0]

@@ -7,6 +7,7 @@ from typing import Any
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.handlers.base import BaseHandler
 from jupyterhub.scopes import needs_scope
+from jupyterhub.user import User
 from tornado import web
 
 from hub.audit.record import record
@@ -41,6 +42,7 @@ def routes(parts: Parts, pages: Pages) -> list[tuple[str, type[web.RequestHandle
         (r"/api/users/([^/]+)/server", ServerHandler, given),
         (r"/api/users/([^/]+)/servers/([^/]*)", ServerHandler, given),
         (r"/spawn/([^/]+)/([^/]+)", SpawnPage, given),
+        (r"/api/cloudjhub/live", LiveHandler, {"pages": pages}),
         (r"/workers", WorkersHandler, {"reader": parts.reader, "pages": pages}),
     ]
 
@@ -108,6 +110,26 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
         if worker is None:
             raise NotOurWorker(f"{instance_id} is not a worker of this cluster")
         raise NotReady(f"no start of {worker.key} is pending")
+
+
+class LiveHandler(APIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+    """Whether the home page is still right. Reads memory only: open pages ask every few seconds."""
+
+    def initialize(self, pages: Pages) -> None:
+        """Called by Tornado with the route's keyword arguments."""
+        self.pages = pages
+
+    def get(self) -> None:
+        """Answers {"version", "changing"} for the user who asks."""
+        user = self.current_user
+        if not isinstance(user, User):
+            raise web.HTTPError(403)
+        found = self.pages.live(user)
+        self.write(json.dumps({"version": found.version, "changing": found.is_changing}))
+
+    def _record_activity(self, obj: Any, timestamp: Any = None) -> bool:  # noqa: ARG002 -- JupyterHub's
+        """A page that is open is not activity."""
+        return False
 
 
 class WorkersHandler(BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types

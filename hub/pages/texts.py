@@ -1,12 +1,17 @@
 """What the hub's pages show of workers. Times stay times: the page shows them in the reader's own time zone."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
 
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
 from hub.spawn.machine_types import machine_type
+from hub.spawn.options import INSTANCE_TYPE, has_machine
+from hub.spawn.spawner import WorkerSpawner
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordError
 from lifecycle_app.model.history import Entry, Kind, sentence
@@ -40,6 +45,29 @@ class Summary:
     history: tuple[Line, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """Whether a page of a user's machines is still right: it is while `version` stays the same."""
+
+    version: str
+    is_changing: bool
+    """Will it soon be another one?"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What the page of a failed start shows."""
+
+    cause: str
+    tried: tuple[str, ...] = ()
+    retry_in: int = 0
+    """Seconds until the page tries again by itself; 0 if it does not."""
+    options: str = ""
+    """The query of the URL that tries again with what was chosen."""
+    has_choice: bool = False
+    """May another machine type be chosen?"""
+
+
 class Pages:
     """Reads what pages show. A page is shown even if there is nothing to read."""
 
@@ -48,8 +76,12 @@ class Pages:
         self._reader = reader
         self._calls = calls
 
-    async def about(self, user: str, server: str = "", *, for_administrators: bool = False) -> Summary:
-        """What happened to a user's server; for administrators with what only they can do something about."""
+    async def about(
+        self, user: str, server: str = "", *, is_up: bool = True, for_administrators: bool = False
+    ) -> Summary:
+        """What happened to a user's server; for administrators with what only they can do something about. A machine
+        whose server is not up is shown as stopping while its record says that it runs.
+        """
         key = worker_key(user, server)
         try:
             worker = await self._calls.read(lambda: self._store.get(key))
@@ -57,15 +89,60 @@ class Pages:
         except RecordError as error:
             log.warning("%s: its record and history cannot be read: %s", key, error)
             worker, entries = self._reader.get(key), []
-        return summary(key, worker, entries, for_administrators=for_administrators)
+        return summary(key, worker, entries, is_up=is_up, for_administrators=for_administrators)
+
+    def live(self, user: Any) -> Live:
+        """What the home page of one of JupyterHub's users shows now, by what the hub has in memory."""
+        servers = {name: (one.pending, bool(one.active)) for name, one in user.spawners.items()}
+        return live({"": (None, False), **servers}, self._reader.of_user(user.name))
+
+    def failure(self, spawner: WorkerSpawner, error: Exception) -> Failure:
+        """Why the latest start of a server failed, and how to go on."""
+        return failure(spawner, error, self._reader.get(spawner.key))
 
     def all_workers(self) -> list[Summary]:
         """All workers as last read, for the administrator."""
         return [summary(worker.key, worker, [], for_administrators=True) for worker in self._reader.all()]
 
 
+def live(servers: Mapping[str, tuple[str | None, bool]], workers: Sequence[Worker]) -> Live:
+    """What is shown of a user's servers, each with what is pending and whether it is active, and of their workers."""
+    known = {worker.server: worker for worker in workers}
+    lines, is_changing = [], False
+    for name in sorted({*servers, *known}):
+        pending, is_active = servers.get(name, (None, False))
+        worker = known.get(name)
+        state = worker.state if worker else None
+        is_changing |= bool(pending) or state in (State.PENDING, State.STOPPING)
+        is_changing |= state is State.RUNNING and not is_active
+        claim = worker.claimed_until is not None if worker else False
+        lines.append(f"{name}:{pending}:{is_active}:{state}:{claim}")
+    return Live(version=" ".join(lines), is_changing=is_changing)
+
+
+UNEXPECTED = "Something went wrong in the hub. Try again; if that does not help, tell your administrator."
+
+
+def failure(spawner: WorkerSpawner, error: Exception, worker: Worker | None) -> Failure:
+    """What the page of a failed start shows."""
+    has_choice = len(spawner.parts.settings.types) > 1 and not has_machine(worker)
+    retry_in: timedelta | None = getattr(error, "retry_in", None)
+    return Failure(
+        cause=getattr(error, "jupyterhub_message", "") or UNEXPECTED,
+        tried=spawner.latest_start.progress.messages if spawner.latest_start else (),
+        retry_in=int(retry_in.total_seconds()) if retry_in else 0,
+        options=f"?opt-{INSTANCE_TYPE}={quote(spawner.chosen_type)}" if has_choice else "",
+        has_choice=has_choice,
+    )
+
+
 def summary(
-    key: str, worker: Worker | None, entries: list[Entry], *, for_administrators: bool = False
+    key: str,
+    worker: Worker | None,
+    entries: list[Entry],
+    *,
+    is_up: bool = True,
+    for_administrators: bool = False,
 ) -> Summary:
     """What a page shows of a worker and its history."""
     if worker is None:
@@ -76,7 +153,7 @@ def summary(
     shown = [entry for entry in entries if for_administrators or _is_for_users(entry)]
     return Summary(
         worker=key,
-        headline=_headline(worker),
+        headline=_headline(worker) if is_up or worker.state is not State.RUNNING else ["Stopping"],
         reason=_sentence(parts(worker.message))
         if is_known and (for_administrators or worker.message.code not in FOR_ADMINISTRATORS)
         else (),

@@ -44,7 +44,7 @@ MESSAGES: Mapping[str, tuple[type[StartError], str]] = {
         NoCapacity,
         "AWS has no machine of this type available. Your files are safe. Try again in a few minutes.",
     ),
-    "Unsupported": (NoCapacity, "AWS does not offer this machine type here. Tell your administrator."),
+    "Unsupported": (CloudRefused, "AWS does not offer this machine type here. Tell your administrator."),
     "InsufficientFreeAddressesInSubnet": (
         NoAddresses,
         "No network address is left for your machine. Tell your administrator: the worker subnets are full.",

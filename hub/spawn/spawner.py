@@ -1,10 +1,9 @@
 """JupyterHub's spawner: a user's server on an instance of its own, which the hub can start but never stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
 from jupyterhub.spawner import Spawner
@@ -17,13 +16,12 @@ from hub.config.settings import WORKER_PORT
 from hub.errors import StartError
 from hub.identity import worker_token
 from hub.spawn import tokens
+from hub.spawn.options import instance_type_in
 from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Step, is_doubtful, is_gone, step_for
 from hub.spawn.start import FETCHED, Start, StartFailed
 from hub.spawn.tokens import End, Grant
-from lifecycle_app.model.worker import State, worker_key
-
-INSTANCE_TYPE = "instance_type"
+from lifecycle_app.model.worker import worker_key
 
 
 class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no types
@@ -261,47 +259,3 @@ def apply_options(spawner: WorkerSpawner, options: dict[str, Any]) -> None:
     except ValueError as error:
         spawner.orm_spawner.user_options = {}
         raise StartFailed(str(error), reason="options", status_code=400) from error
-
-
-async def options_form(spawner: WorkerSpawner) -> str:
-    """The form for a user who has no instance yet; "" for the others, who cannot choose."""
-    await spawner.parts.reader.loaded()
-    worker = spawner.parts.reader.get(spawner.key)
-    if worker and worker.state is not State.TERMINATED:
-        return ""
-    allowed = spawner.parts.settings.types
-    chosen = (spawner.orm_spawner.user_options or {}).get(INSTANCE_TYPE, allowed[0])
-    return form(allowed, chosen)
-
-
-def instance_type_in(options: Mapping[str, Any], allowed: Sequence[str]) -> str:
-    """The chosen type, or the default one. Raises ValueError with a message for the user."""
-    unknown = sorted(str(name) for name in options if name != INSTANCE_TYPE)
-    if unknown:
-        raise ValueError(f"Unknown option {_shortened(unknown[0])}. The only option is {INSTANCE_TYPE}.")
-    chosen = options.get(INSTANCE_TYPE, allowed[0])
-    if isinstance(chosen, list) and len(chosen) == 1:  # as forms send it
-        chosen = chosen[0]
-    if not isinstance(chosen, str) or chosen not in allowed:
-        raise ValueError(f"Unknown machine type {_shortened(chosen)}. Choose one of {', '.join(allowed)}.")
-    return chosen
-
-
-def _shortened(value: object) -> str:
-    """What was sent, in a few characters: it can be megabytes, or nested lists."""
-    return repr(value)[:60] if isinstance(value, str) else f"(a {type(value).__name__})"
-
-
-def form(allowed: Sequence[str], chosen: str) -> str:
-    """The form's HTML; "" where there is nothing to choose, so that the server starts without asking."""
-    if len(allowed) < 2:
-        return ""
-    lines = [
-        f'<option value="{escape(one)}"{" selected" if one == chosen else ""}>{escape(one)}</option>'
-        for one in allowed
-    ]
-    return (
-        f'<label for="{INSTANCE_TYPE}">Machine type</label>'
-        f'<select class="form-control" id="{INSTANCE_TYPE}" name="{INSTANCE_TYPE}">{"".join(lines)}</select>'
-        "<p>Your machine keeps this type until it is replaced.</p>"
-    )

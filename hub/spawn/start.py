@@ -11,7 +11,7 @@ from jupyterhub.spawner import SpawnException
 
 from hub.clients.workers import server_url
 from hub.config.settings import WORKER_PORT
-from hub.errors import StartError, StopNotSent
+from hub.errors import NoCapacity, StartError, StopNotSent
 from hub.spawn.launcher import end_error
 from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Known, Step, is_gone, step_for
@@ -58,6 +58,11 @@ class Progress:
         self._lines.append(Line(max(percent, furthest), message))
         self._wake()
 
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What was added until now."""
+        return tuple(line.message for line in self._lines)
+
     def end(self) -> None:
         """Marks the progress as complete."""
         self._ended = True
@@ -90,9 +95,13 @@ class Answer(Enum):
 class StartFailed(SpawnException):  # type: ignore[misc]  # JupyterHub publishes no types
     """A start that failed; JupyterHub shows `jupyterhub_message` on its pages."""
 
-    def __init__(self, message: str, *, reason: str, status_code: int = 503) -> None:
+    def __init__(
+        self, message: str, *, reason: str, status_code: int = 503, retry_in: timedelta | None = None
+    ) -> None:
         super().__init__(message, reason=reason, status_code=status_code)
         self.jupyterhub_message = message
+        self.retry_in = retry_in
+        """After how long another try may well succeed; None if that takes a person."""
 
 
 class Startable(Protocol):
@@ -155,9 +164,10 @@ class Start:
             async with asyncio.timeout(self._spawner.start_timeout - MARGIN.total_seconds()):
                 return await self._run()
         except TimeoutError as error:
-            raise StartFailed(self._too_late(), reason="timeout") from error
+            retry_in = None if self._spawner.instance.id else NoCapacity.retry_in
+            raise StartFailed(self._too_late(), reason="timeout", retry_in=retry_in) from error
         except StartError as error:
-            raise StartFailed(str(error), reason=error.label) from error
+            raise StartFailed(str(error), reason=error.label, retry_in=error.retry_in) from error
         finally:
             self.is_pending, self.given_up = False, ""
             self.progress.end()

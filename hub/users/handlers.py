@@ -18,9 +18,9 @@ from hub.audit.event import Outcome
 from hub.audit.record import record
 from hub.config.settings import Settings
 from hub.errors import StartError
+from hub.spawn.options import INSTANCE_TYPE, instance_type_in
 from hub.spawn.parts import WithParts
 from hub.spawn.planning import YOUNG
-from hub.spawn.spawner import INSTANCE_TYPE, instance_type_in
 from hub.users.administrators import ensure_another_administrator
 from hub.users.names import name_problem, normalised
 from lifecycle_app.adapters.aws import code_of

@@ -138,6 +138,18 @@ def test_a_new_user_does_not_wait_because_of_a_guesser_behind_the_same_address(h
     member(hub, "erin")
 
 
+def test_what_was_typed_stays_after_a_refusal(hub: Emulated) -> None:
+    """Except passwords."""
+    own = code(hub, "hugo")
+    page = Account(hub.public_url)
+    signed = page.sign_up("hugo", own, PASSWORD, again="another one")
+    assert (signed.status_code, f'value="{own}"' in signed.text) == (400, True)
+    refused = page.log_in("hugo", "wrong password")
+    assert (refused.status_code, 'value="hugo"' in refused.text) == (403, True)
+    assert "wrong password" not in refused.text
+    assert "Sign up" in refused.text
+
+
 def test_wrong_codes_lock_no_user_out_behind_the_same_address(hub: Emulated) -> None:
     guesser = Account(hub.public_url)
     for _ in range(40):

@@ -2,22 +2,32 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.responses.instances import InstanceResponse
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
 from hub.users.names import parse, to_json
+from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.contract import TAG_USER
+from lifecycle_app.model.messages import message
+from lifecycle_app.model.worker import State, Worker
 from tests.hub.accounts import set_users
 from tests.hub.browser import Browser
-from tests.hub.emulated import REPOSITORY, Emulated, emulated
+from tests.hub.emulated import CLUSTER, REPOSITORY, Emulated, emulated
+from tests.hub.machine import Machine
 from tests.scenarios import chromium
 from tests.shared.waiting import PATIENCE, until
 
 NETWORK = "127.205"
 
+expect.set_options(timeout=PATIENCE * 1000)
 pytestmark = pytest.mark.browser
 
 
@@ -50,13 +60,21 @@ def shoot(page: Page, name: str) -> None:
     page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
-def log_in(page: Page, hub: Emulated, name: str, then: str) -> None:
+def log_in(page: Page, hub: Emulated, name: str, then: str, at: str = "") -> None:
+    """Logs in on the way to a page, which leads on to the one `at`."""
     password = hub.secrets["hub/admin-password" if name == "boss" else "hub/user-password"]
     page.goto(f"{hub.public_url}/hub/login?next={then}")
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"**{then}")
+    page.wait_for_url(f"**{at or then}")
+
+
+def instances_of(hub: Emulated, user: str) -> list[dict[str, Any]]:
+    """A user's instances, by tag."""
+    groups = hub.client("ec2").describe_instances()["Reservations"]
+    every = [instance for group in groups for instance in group["Instances"]]
+    return [one for one in every if {"Key": TAG_USER, "Value": user} in one["Tags"]]
 
 
 def test_actions_on_all_servers_and_on_the_hub_ask_first(hub: Emulated, page: Page) -> None:
@@ -128,3 +146,148 @@ def test_a_removed_user_gets_no_machine_from_an_administrator_either(hub: Emulat
     ada = Browser(hub.public_url)
     ada.log_in("ada")
     assert ada.api("POST", "/cloudjhub/bulk", json={}).status_code == 403
+
+
+NO_CAPACITY = "InsufficientInstanceCapacity"
+
+
+def test_a_failed_start_says_why_and_tries_again_by_itself(
+    hub: Emulated, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise EC2ClientError(NO_CAPACITY, "no capacity")
+
+    monkeypatch.setattr(InstanceResponse, "run_instances", refuse)
+    page.clock.install()
+    log_in(page, hub, "dora", "/hub/spawn", at="/hub/spawn-pending/dora")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your machine could not be started")
+    expect(page).to_have_title("Start failed - JupyterHub")
+    expect(page.locator("#failure")).to_contain_text("AWS has no machine of this type available")
+    expect(page.locator("[role=progressbar]")).to_have_count(0)
+    page.get_by_text("What was tried").click()
+    expect(page.locator("#failure-tried li").first).to_have_text("Requesting a new machine")
+    expect(page.locator("#failure-countdown")).to_contain_text("Trying again in 60 s.")
+    shoot(page, "start-failed")
+    page.clock.fast_forward(61_000)
+    page.wait_for_url("**/spawn-pending/dora")
+    expect(page.locator("#failure-countdown")).to_contain_text("Trying again in 60 s.")
+    page.get_by_role("button", name="Do not try again").click()
+    expect(page.locator("#failure-countdown")).to_be_empty()
+
+    monkeypatch.undo()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your machine is starting")
+    expect(page.get_by_role("status").first).to_have_text("Your machine is booting")
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "40")
+    expect(page).to_have_title("40 % - Starting - JupyterHub")
+    shoot(page, "starting")
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_url("**/hub/home")
+
+
+@pytest.fixture
+def store(hub: Emulated) -> WorkerStore:
+    """The records, written as the lifecycle app writes them."""
+    return WorkerStore(CLUSTER)
+
+
+def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
+    hub: Emulated, page: Page, store: WorkerStore
+) -> None:
+    page.clock.install()
+    asked = list[str]()
+    page.on("request", lambda one: asked.append(one.url) if "/cloudjhub/live" in one.url else None)
+    log_in(page, hub, "frida", "/hub/spawn", at="/hub/spawn-pending/frida")
+    instance = until(lambda: instances_of(hub, "frida"))[0]
+    machine = Machine(hub, instance["InstanceId"], instance["PrivateIpAddress"])
+
+    def record(state: State, version: int, **more: Any) -> None:
+        now = datetime.now(UTC)
+        known: Any = {"key": "frida", "instance_id": machine.instance_id, "instance_type": "t3.medium"}
+        store.put(Worker(**known, state=state, version=version, changed_at=now, state_at=now, **more), now)
+
+    record(State.RUNNING, 0)
+    page.wait_for_url("**/user/frida/**")
+    page.goto(f"{hub.public_url}/hub/home")
+    card = page.locator("[data-worker=frida]")
+    expect(card.get_by_role("button", name="Open")).to_be_visible()
+    expect(card).to_contain_text("Running since")
+    expect(card).to_contain_text("t3.medium, 2 CPUs, 4 GB memory")
+    shoot(page, "home-running")
+    page.evaluate("window.isSame = true")
+    card.get_by_role("button", name="Stop").click()
+    expect(card).to_contain_text("Stopping")
+    expect(card.get_by_role("button", name="Start")).to_be_focused()
+    shoot(page, "home-stopping")
+    record(State.STOPPED, 1, stop_reason="requested", message=message("stop-requested", by="frida"))
+    expect(card).to_contain_text("Stopped just now")
+    expect(card).to_contain_text("Stopped by frida")
+    shoot(page, "home-stopped")
+    assert page.evaluate("window.isSame")
+    machine.close()
+
+    seen = len(asked)
+    page.clock.fast_forward(120_000)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(lambda: len(asked) > seen)
+    assert len(asked) == seen + 1, "only because the page was looked at again"
+
+
+def test_live_is_for_users_and_needs_a_login(hub: Emulated) -> None:
+    url = f"{hub.public_url}/hub/api/cloudjhub/live"
+    assert requests.get(url, timeout=PATIENCE).status_code == 403
+    token = {"Authorization": f"token {hub.secrets['lifecycle-token']}"}
+    assert requests.get(url, headers=token, timeout=PATIENCE).status_code == 403
+
+
+@pytest.fixture
+def choosing(hub: Emulated) -> Iterator[Emulated]:
+    """The hub with several machine types."""
+    types = hub.config["workers"]["types"]
+    hub.config["workers"]["types"] = ["t3.medium", "t3.large", "x9.huge"]
+    hub.start_hub()
+    yield hub
+    hub.config["workers"]["types"] = types
+    hub.start_hub()
+
+
+def test_a_type_is_chosen_with_the_keyboard(choosing: Emulated, page: Page) -> None:
+    log_in(page, choosing, "gerda", "/hub/spawn")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Choose your machine")
+    expect(page.get_by_role("radio", name="t3.medium 2 CPUs, 4 GB memory 4.2 ¢ an hour")).to_be_checked()
+    page.get_by_role("radio", name="t3.medium").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("radio", name="t3.large 2 CPUs, 8 GB memory 8.3 ¢ an hour")).to_be_checked()
+    shoot(page, "choice")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/spawn-pending/gerda?*")
+    [instance] = until(lambda: instances_of(choosing, "gerda"))
+    assert instance["InstanceType"] == "t3.large"
+
+
+SCREENS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+PAGES = {
+    "": ("login",),
+    "boss": ("home", "token", "admin", "workers", "spawn/alice", "spawn-pending/alice", "nothing-here"),
+}
+
+
+def test_every_page_has_a_title_a_heading_and_a_main_part_and_fits_a_phone(
+    choosing: Emulated, page: Page
+) -> None:
+    titles = dict[str, str]()
+    for name, paths in PAGES.items():
+        if name:
+            log_in(page, choosing, name, "/hub/home")
+        for path in paths:
+            page.goto(f"{choosing.public_url}/hub/{path}")
+            page.wait_for_load_state("networkidle")
+            assert page.locator("main h1").count() == page.locator("h1").count() == 1, path
+            assert page.title() not in titles.values(), path
+            titles[path] = page.title()
+            for width, scheme in SCREENS:
+                page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+                page.set_viewport_size({"width": width, "height": 800})
+                shoot(page, f"{path.replace('/', '-')}-{width}-{scheme}")
+                assert page.evaluate(OVERFLOW) == 0, (path, width)

@@ -18,12 +18,12 @@ from hub.errors import CloudRefused, NoCapacity, StartError, StopNotSent
 from hub.identity import worker_token
 from hub.spawn import start as steps
 from hub.spawn.launcher import Launched
+from hub.spawn.options import options_form
 from hub.spawn.parts import ServerInstance
 from hub.spawn.planning import Known
 from hub.spawn.spawner import (
     WorkerSpawner,
     apply_options,
-    options_form,
     spawner_class,
 )
 from hub.spawn.start import DOUBT_AFTER, MOST_ATTEMPTS, MOST_SILENCES, Start, StartFailed

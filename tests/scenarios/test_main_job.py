@@ -40,7 +40,7 @@ def test_a_user_works_is_stopped_when_idle_and_finds_the_file_again(
     expect(page.locator("#worker-headline")).to_contain_text("Stopped")
     expect(page.locator("#worker-reason")).to_contain_text("Not used for")
     shoot(page, screenshots / "4-stopped-says-why.png")
-    page.get_by_role("button", name="Launch Server").click()
+    page.get_by_role("button", name="Start your machine").click()
     await_lab(page, screenshots, "5-progress-again.png")
 
     again = cloud.worker("alice")

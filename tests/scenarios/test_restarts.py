@@ -133,7 +133,7 @@ def test_the_progress_page_of_a_killed_hub_does_not_stand_still(
         cloud.await_true("the hub is back", lambda: answers(cloud))
         page.wait_for_function("!document.querySelector('#progress-bar')")
         shoot(page, screenshots / "1-after-the-kill.png")
-    page.get_by_role("button", name="Launch Server").click()
+    page.get_by_role("button", name="Start your machine").click()
     await_lab(page, screenshots)
     assert len(cloud.instances(user)) == 1
 

@@ -1,0 +1,85 @@
+// Keeps the cards as they are in the hub: asks whether something changed while something is changing, and then shows it.
+(function () {
+  const [SHORTEST, LONGEST] = [2000, 30000];
+  const machines = () => document.getElementById("machines");
+  let pause = SHORTEST;
+  let timer;
+
+  function api(path) {
+    const url = new URL(jhdata.base_url + "api/" + path, location.origin);
+    url.searchParams.set("_xsrf", jhdata.xsrf_token);
+    return url;
+  }
+
+  // `server` is the one whose button was pressed.
+  async function refresh(server) {
+    const answer = await fetch(location.pathname, { cache: "no-store" });
+    const shown = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("machines");
+    if (!shown) return;
+    for (const open of machines().querySelectorAll("details[open]")) {
+      const same = [...shown.querySelectorAll("details")].find((one) => one.id === open.id);
+      if (same) same.open = true;
+    }
+    const focused = document.activeElement.closest("[data-server]");
+    const name = focused ? focused.dataset.server : server;
+    machines().replaceWith(shown);
+    showTimes();
+    const same = [...shown.querySelectorAll("[data-server]")].find((one) => one.dataset.server === name);
+    const button = same && same.querySelector("a, button:not(:disabled)");
+    if (button) button.focus();
+    document.getElementById("machines-status").textContent = [...shown.querySelectorAll("[data-headline]")].map((one) => one.textContent).join(". ");
+  }
+
+  async function check() {
+    clearTimeout(timer);
+    try {
+      const answer = await fetch(api("cloudjhub/live"), { cache: "no-store" });
+      if (!answer.ok) return;
+      const { version, changing } = await answer.json();
+      if (version !== machines().dataset.version) {
+        pause = SHORTEST;
+        await refresh();
+      }
+      if (!changing) return;
+    } catch (error) {
+      console.log("the hub does not answer", error);
+    }
+    timer = setTimeout(check, pause);
+    pause = Math.min(pause * 1.5, LONGEST);
+  }
+
+  async function act(button) {
+    const { action } = button.dataset;
+    const { server } = button.parentElement.dataset;
+    if (action === "delete" && !window.confirm(`Delete ${server}?`)) return;
+    const problem = document.getElementById("machines-problem");
+    problem.hidden = button.disabled = true;
+    const path = "users/" + encodeURIComponent(USER) + (server ? "/servers/" + encodeURIComponent(server) : "/server");
+    try {
+      const body = action === "delete" ? JSON.stringify({ remove: true }) : undefined;
+      const answer = await fetch(api(path), { method: "DELETE", body });
+      if (!answer.ok) throw new Error((await answer.json()).message);
+      await refresh(server);
+      pause = SHORTEST;
+      check();
+    } catch (error) {
+      button.disabled = false;
+      problem.textContent = error.message;
+      problem.hidden = false;
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("#machines [data-action]");
+    if (button) act(button);
+  });
+  document.addEventListener("visibilitychange", () => document.hidden || check());
+  const form = document.getElementById("add-machine");
+  if (form) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      location.assign(jhdata.base_url + ["spawn", USER, form.elements["machine-name"].value].map(encodeURIComponent).join("/"));
+    });
+  }
+  check();
+})();

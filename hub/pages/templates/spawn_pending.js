@@ -1,0 +1,50 @@
+// Shows the start's progress. Once it has ended, the hub knows where to go: to the server, or to the page of a failure.
+(function () {
+  const api = (path) => {
+    const url = new URL(jhdata.base_url + "api/users/" + encodeURIComponent(USER) + path, location.origin);
+    url.searchParams.set("_xsrf", jhdata.xsrf_token);
+    return url;
+  };
+  const part = (id) => document.getElementById(id);
+
+  const events = new EventSource(PROGRESS);
+  events.onmessage = (event) => {
+    const told = JSON.parse(event.data);
+    if (told.ready || told.failed) {
+      events.close();
+      return location.reload();
+    }
+    part("progress").setAttribute("aria-valuenow", told.progress);
+    part("progress-bar").style.width = told.progress + "%";
+    part("progress-message").textContent = told.message;
+    part("progress-log").append(Object.assign(document.createElement("li"), { textContent: told.message }));
+    document.title = `${told.progress} % - Starting - JupyterHub`;
+  };
+
+  // The proxy keeps the progress of a hub that was killed open, and nothing ever comes on it: so the page asks itself.
+  setInterval(async () => {
+    try {
+      const answer = await fetch(api(""), { cache: "no-store" });
+      if (!answer.ok) return;
+      const server = (await answer.json()).servers[SERVER];
+      if (!(server && server.pending)) location.reload();
+    } catch (error) {
+      console.log("the hub does not answer", error);
+    }
+  }, 5000);
+
+  part("stop-server-btn").onclick = async (event) => {
+    event.target.disabled = true;
+    part("stop-server-status").textContent = "Stopping…";
+    const path = SERVER ? "/servers/" + encodeURIComponent(SERVER) : "/server";
+    try {
+      const answer = await fetch(api(path), { method: "DELETE" });
+      if (!answer.ok) throw new Error((await answer.json()).message);
+      events.close();
+      location.assign(jhdata.base_url + "home");
+    } catch (error) {
+      event.target.disabled = false;
+      part("stop-server-status").textContent = "It could not be stopped: " + error.message;
+    }
+  };
+})();
