@@ -476,7 +476,7 @@ def test_a_wrong_line_of_the_users_file(cloud: CloudProcess, settings: ClusterSe
     settings.login.users_file.write_text("alice\nbob/root\n")
     [line] = refusals(cloud, settings)
     assert str(settings.login.users_file) in line
-    assert line.endswith(": correct the file")
+    assert line.endswith(": correct it")
 
 
 def test_an_own_certificate_for_another_name(
