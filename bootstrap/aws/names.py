@@ -10,9 +10,11 @@ TABLES = contract.TABLES
 STACKS = ("data", "place", "access")
 """The stacks of a cluster, in the order in which they are created; the network's stack may be shared."""
 MACHINE_ROLES = ("manager", "worker", "builder")
-"""The roles of instances, each with an instance profile; Chalice creates one for each function."""
+"""The roles of instances, each with an instance profile."""
 HANDLERS = ("record_state", "idle_alarm", "record_activity", "sweep", "stop_requested", "reconcile")
-"""The functions in app.py."""
+"""The functions in app.py, each with a role."""
+ROLE_SUFFIX = "-role"
+"""Follows a function's name in that of its role. Until now Chalice made a role with the function's own name."""
 
 LONGEST_BUCKET = 63
 """Characters: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
@@ -78,13 +80,24 @@ def audit_log_group(cluster: str) -> str:
     return f"/cloudjhub/{cluster}/audit"
 
 
-def role(cluster: str, part: str) -> str:
-    """Role and instance profile of one of `MACHINE_ROLES`."""
-    return f"cloudjhub-{cluster}-{part}"
+def role(cluster: str, part: str, prefix: str = "") -> str:
+    """Role and instance profile of one of `MACHINE_ROLES`; `prefix` is the institution's."""
+    return f"{prefix}cloudjhub-{cluster}-{part}"
+
+
+def function_role(cluster: str, handler: str, prefix: str = "") -> str:
+    """The role of a Lambda function."""
+    return f"{prefix}{function(cluster, handler)}{ROLE_SUFFIX}"
+
+
+def roles(cluster: str, prefix: str = "") -> list[str]:
+    """All roles of a cluster."""
+    machines = [role(cluster, part, prefix) for part in MACHINE_ROLES]
+    return machines + [function_role(cluster, handler, prefix) for handler in HANDLERS]
 
 
 def function(cluster: str, handler: str) -> str:
-    """A Lambda function and its role, as Chalice names them."""
+    """A Lambda function, as Chalice names it."""
     return f"cloudjhub-{cluster}-{handler}"
 
 

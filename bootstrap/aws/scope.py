@@ -21,7 +21,8 @@ class Scope:
     Account and region may be "*": a role reaches its own account only, and the names hold the cluster. Subnets,
     security groups and images (ids) narrow what the hub may launch; left empty, the account's own are allowed.
     `challenge` is the one DNS record that the manager may change. An operator may change those of `domain`, in hosted
-    zones with these ids, or in any. `tag_keys` are those of the institution's own tags.
+    zones with these ids, or in any. `tag_keys` are those of the institution's own tags; roles have its path, prefix and
+    permissions boundary (an ARN), if it has some.
     """
 
     cluster: str
@@ -36,12 +37,15 @@ class Scope:
     domain: str = ""
     zones: tuple[str, ...] = ()
     tag_keys: tuple[str, ...] = ()
+    role_path: str = "/"
+    role_prefix: str = ""
+    boundary: str = ""
 
     def __post_init__(self) -> None:
         if not CLUSTER_NAME.match(self.cluster):
             raise ValueError(f"cluster name {self.cluster!r}: use a letter and up to 31 of a-z, 0-9 and -")
         if not self.worker_role:
-            object.__setattr__(self, "worker_role", names.role(self.cluster, "worker"))
+            object.__setattr__(self, "worker_role", names.role(self.cluster, "worker", self.role_prefix))
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a regional resource of this account."""
@@ -50,6 +54,14 @@ class Scope:
     def iam_arn(self, resource: str) -> str:
         """The ARN of an IAM resource of this account: IAM has no region."""
         return f"arn:{self.partition}:iam::{self.account}:{resource}"
+
+    def role_arn(self, name: str) -> str:
+        """The ARN of a role by its name."""
+        return self.iam_arn(f"role{self.role_path}{name}")
+
+    def profile_arn(self, name: str) -> str:
+        """The ARN of an instance profile by its name."""
+        return self.iam_arn(f"instance-profile{self.role_path}{name}")
 
     def public_arn(self, resource: str) -> str:
         """The ARN of an EC2 image, which names no account."""

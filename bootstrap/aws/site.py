@@ -33,6 +33,9 @@ class Site:
             region=self.aws.region,
             partition=self.aws.partition,
             tag_keys=tuple(self.settings.tags),
+            role_path=self.settings.role_path or "/",
+            role_prefix=self.settings.role_prefix,
+            boundary=self.settings.permissions_boundary,
         )
 
     def outputs(self, stack: str) -> dict[str, str]:

@@ -20,8 +20,8 @@ from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 from typing import Any
 
+from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
-from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.errors import StepFailed
 
 logger = logging.getLogger(__name__)
@@ -39,20 +39,26 @@ Files = Mapping[str, bytes]
 
 
 def stage_config(
-    base: dict[str, Any], cluster: str, variables: Mapping[str, str], tags: Mapping[str, str]
+    base: dict[str, Any], scope: Scope, variables: Mapping[str, str], tags: Mapping[str, str]
 ) -> dict[str, Any]:
-    """`base`, the committed .chalice/config.json, with the cluster's stage put in place of its own stages."""
-    functions = {
-        name: {**settings, "iam_policy_file": f"policy-{cluster}-{name}.json"}
-        for name, settings in _functions(base).items()
-    }
+    """`base`, the committed .chalice/config.json, with the cluster's stage put in place of its own stages.
+
+    The functions' roles are those of the access stack: Chalice knows no path, permissions boundary and tags of roles.
+    """
+    functions = {name: _with_own_role(scope, name, of_stage) for name, of_stage in _functions(base).items()}
     stage = {
         **_only_stage(base),
         "environment_variables": dict(variables),
         "tags": dict(tags),
         "lambda_functions": functions,
     }
-    return {**base, "stages": {cluster: stage}}
+    return {**base, "stages": {scope.cluster: stage}}
+
+
+def _with_own_role(scope: Scope, handler: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    role = scope.role_arn(names.function_role(scope.cluster, handler, scope.role_prefix))
+    kept = {name: value for name, value in settings.items() if name != "iam_policy_file"}
+    return {**kept, "manage_iam_role": False, "iam_role_arn": role}
 
 
 def _only_stage(base: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +72,7 @@ def _functions(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def project_files(scope: Scope, variables: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, bytes]:
-    """A Chalice project of its own for this cluster: the repository's code, its own stage and policies.
+    """A Chalice project of its own for this cluster: the repository's code and its own stage.
 
     `tags` are the functions' own; Chalice gives none to what it makes for them.
     """
@@ -75,9 +81,7 @@ def project_files(scope: Scope, variables: Mapping[str, str], tags: Mapping[str,
     for path in sorted((REPOSITORY / PACKAGE).rglob("*.py")):
         files[f"vendor/{path.relative_to(REPOSITORY)}"] = path.read_bytes()
     base = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())
-    files[".chalice/config.json"] = _as_json(stage_config(base, scope.cluster, variables, tags))
-    for name, policy in lifecycle_policies(scope).items():
-        files[f".chalice/policy-{scope.cluster}-{name}.json"] = _as_json(policy)
+    files[".chalice/config.json"] = _as_json(stage_config(base, scope, variables, tags))
     return files
 
 

@@ -1,4 +1,7 @@
-"""The functions of a cluster as they are at Lambda, and what Chalice made for each: its role, rule and log group."""
+"""The functions of a cluster as they are at Lambda, and what Chalice made for each: its rule and log group.
+
+Earlier releases let Chalice make the roles too, each with its function's name.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -65,7 +68,7 @@ def _parts_of(aws: Aws, name: str) -> Iterator[str]:
 
 def remove(aws: Aws, name: str) -> None:
     """Remove a function with all that Chalice made for it, as far as it is there."""
-    events, iam = aws.client("events"), aws.client("iam")
+    events = aws.client("events")
     with ignore_missing():
         targets = [target["Id"] for target in events.list_targets_by_rule(Rule=names.rule(name))["Targets"]]
         if targets:
@@ -75,6 +78,12 @@ def remove(aws: Aws, name: str) -> None:
         aws.client("lambda").delete_function(FunctionName=name)
     with ignore_missing():
         aws.client("logs").delete_log_group(logGroupName=names.function_log_group(name))
+    remove_chalices_role(aws, name)
+
+
+def remove_chalices_role(aws: Aws, name: str) -> None:
+    """Remove the role that an earlier release let Chalice make for the function of this name, if it is there."""
+    iam = aws.client("iam")
     with ignore_missing():
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)

@@ -68,7 +68,7 @@ def _named(site: Site) -> Iterator[Found]:
     """Those of our names that AWS knows."""
     client, cluster = site.aws.client, site.cluster
     functions = names.functions(cluster)
-    roles = [*(names.role(cluster, part) for part in names.MACHINE_ROLES), *functions]
+    roles = [*names.roles(cluster, site.settings.role_prefix), *functions]
     kinds: Sequence[tuple[str, Callable[..., object], str, list[str]]] = (
         ("stack", client("cloudformation").describe_stacks, "StackName", names.stacks(cluster)),
         ("table", client("dynamodb").describe_table, "TableName", names.tables(cluster)),

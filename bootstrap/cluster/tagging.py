@@ -37,10 +37,9 @@ def ensure(site: Site) -> None:
 def _functions(site: Site) -> Iterator[Callable[[], object]]:
     tags, arn = dict(site.settings.tags), site.scope.arn
     as_list: Any = listed(tags)
-    iam, logs, events = (site.aws.client("iam"), site.aws.client("logs"), site.aws.client("events"))
+    logs, events = site.aws.client("logs"), site.aws.client("events")
     for name in names.functions(site.cluster):
         group, rule = names.function_log_group(name), names.rule(name)
-        yield partial(iam.tag_role, RoleName=name, Tags=as_list)
         yield partial(logs.tag_resource, resourceArn=arn("logs", f"log-group:{group}"), tags=tags)
         yield partial(events.tag_resource, ResourceARN=arn("events", f"rule/{rule}"), Tags=as_list)
 

@@ -14,6 +14,10 @@ from hub.errors import SettingsError as OptionWrong
 FEWEST_ZONES = 2
 TAKEN_PORTS = (80, 8000, 8001, 8002, 8081)
 """What listens on the manager beside HTTPS: the redirect to it, the proxy and its API, nginx for the proxy, the hub."""
+ROLE_ROOM = 64
+"""Characters of a role's name, for IAM."""
+LONGEST_ROLE = "cloudjhub-{cluster}-record_activity-role"
+"""The longest name of a cluster's roles."""
 SHORT_PERIODS = (1, 5, 10, 20, 30)
 """Seconds: the periods below a minute that CloudWatch knows."""
 
@@ -32,6 +36,7 @@ def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Ite
             ("network", "allowed_networks"),
             f"is held by nginx, which `https: {Https.NONE}` does without: remove it",
         )
+    yield from _roles(settings)
     yield from _workers(settings.workers, given)
     yield from _manager(settings.manager)
     yield from _certificate(settings.manager)
@@ -40,6 +45,16 @@ def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Ite
     seconds = int(settings.timing.report_period.total_seconds())
     if seconds not in SHORT_PERIODS and seconds % 60:
         yield ("timing", "report_period"), "must be 1, 5, 10, 20 or 30 seconds or whole minutes"
+
+
+def _roles(settings: ClusterSettings) -> Iterator[Contradiction]:
+    longest = len(settings.role_prefix) + len(LONGEST_ROLE.format(cluster=settings.cluster))
+    if settings.role_prefix and longest > ROLE_ROOM:
+        yield (
+            ("role_prefix",),
+            f"the cluster's longest role would have a name of {longest} characters, and IAM allows {ROLE_ROOM}: "
+            f"shorten it by {longest - ROLE_ROOM}",
+        )
 
 
 def _network(settings: ClusterSettings) -> Iterator[Contradiction]:

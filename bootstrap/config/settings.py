@@ -37,7 +37,10 @@ from bootstrap.config.values import (
     Number,
     OwnTags,
     Package,
+    PolicyArn,
     Region,
+    RolePath,
+    RolePrefix,
     Schedule,
     SourceRange,
     Subnet,
@@ -231,6 +234,12 @@ class ClusterSettings:
     """who gets CloudWatch's alarms about the cluster by e-mail"""
     tags: Annotated[OwnTags, _example("{CostCenter: 48-1123}")] = Field(default_factory=dict)
     """your institution's, on everything in AWS that can have tags"""
+    permissions_boundary: Annotated[PolicyArn, _example("arn:aws:iam::123456789012:policy/OrgBoundary")] = ""
+    """the policy that is the boundary of every role"""
+    role_path: Annotated[RolePath, _example("/project/")] = ""
+    """of every role and instance profile; cannot be changed later"""
+    role_prefix: Annotated[RolePrefix, _example("project-")] = ""
+    """before the name of every role and instance profile; cannot be changed later"""
     network: Network
     workers: Workers = Workers()
     manager: Manager = Manager()

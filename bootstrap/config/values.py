@@ -335,6 +335,17 @@ Zone = Annotated[
     _like(r"[a-z]{2}(-[a-z]+)+-[0-9]([a-z]|(-[a-z]+)+-[0-9][a-z])", "a zone of the region, like us-east-1a"),
 ]
 Email = Annotated[str, _like(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
+PolicyArn = Annotated[
+    str,
+    _like(
+        r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]{1,600}",
+        "a policy's ARN, like arn:aws:iam::123456789012:policy/OrgBoundary",
+    ),
+]
+RolePath = Annotated[
+    str, _like(r"/(?=.{1,63}\Z)([A-Za-z0-9+=,.@_-]+/)+", "a path like /project/, of at most 64 characters")
+]
+RolePrefix = Annotated[str, _like(r"[A-Za-z0-9+=,.@_-]{1,32}", "up to 32 letters, digits and + = , . @ _ -")]
 Vpc = Annotated[str, _like(r"vpc-[0-9a-f]{8,17}", "a VPC's id, like vpc-0123456789abcdef0")]
 Subnet = Annotated[str, _like(r"subnet-[0-9a-f]{8,17}", "a subnet's id, like subnet-0123456789abcdef0")]
 Image = Annotated[str, _like(IMAGE_ID, "an AMI's id, like ami-0123456789abcdef0")]

@@ -13,6 +13,7 @@ from bootstrap.preflight import (
     names_taken,
     permissions,
     quotas,
+    roles,
     subnets,
 )
 from bootstrap.preflight.problem import Problem, warning
@@ -22,6 +23,7 @@ Check = Callable[[Site], Iterable[Problem]]
 CHECKS: dict[str, Check] = {
     "permissions": permissions.problems,
     "names": names_taken.problems,
+    "roles": roles.problems,
     "the network": subnets.problems,
     "what cannot change": lasting.problems,
     "instance types": machines.type_problems,

@@ -37,6 +37,7 @@ def needs(site: Site) -> list[Need]:
     """What `up` and `down` call, on the cluster's own resources. Pure except for the account's number."""
     scope, cluster = site.scope, site.cluster
     own = f"cloudjhub-{cluster}-"
+    manager = names.role(cluster, "manager", scope.role_prefix)
     bucket = f"arn:{scope.partition}:s3:::{names.bucket(cluster, site.aws)}"
     return [
         Need(_actions("ec2", "AllocateAddress AuthorizeSecurityGroupIngress CreateImage CreateNetworkInterface "
@@ -51,10 +52,9 @@ def needs(site: Site) -> list[Need]:
              scope.table("workers")),
         Need(_actions("s3", "CreateBucket DeleteBucket PutBucketPolicy PutEncryptionConfiguration"), bucket),
         Need(_actions("s3", "DeleteObject GetObject PutObject"), f"{bucket}/bundle/any"),
-        Need(_actions("iam", "CreateRole DeleteRole GetRole PassRole PutRolePolicy"),
-             scope.iam_arn(f"role/{own}manager")),
+        Need(_actions("iam", "CreateRole DeleteRole GetRole PassRole PutRolePolicy"), scope.role_arn(manager)),
         Need(_actions("iam", "AddRoleToInstanceProfile CreateInstanceProfile DeleteInstanceProfile"),
-             scope.iam_arn(f"instance-profile/{own}manager")),
+             scope.profile_arn(manager)),
         Need(_actions("ssm", "DeleteParameter GetParameter PutParameter"), scope.parameter("hub/cookie-secret")),
         Need(_actions("lambda", "AddPermission CreateFunction DeleteFunction PutFunctionEventInvokeConfig "
                                 "UpdateFunctionCode UpdateFunctionConfiguration"),

@@ -175,6 +175,9 @@ clusters = st.builds(
     login=logins,
     timing=timings,
     policy=policies,
+    permissions_boundary=st.sampled_from(["", "arn:aws:iam::123456789012:policy/OrgBoundary"]),
+    role_path=st.sampled_from(["", "/project/", "/no/on.off/"]),
+    role_prefix=st.sampled_from(["", "=", "1"]),
     tags=st.one_of(
         st.just({}),
         st.dictionaries(tag_keys, tag_texts, max_size=5).filter(

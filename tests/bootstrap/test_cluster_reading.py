@@ -171,6 +171,43 @@ def test_tags_are_what_every_service_takes(tags: str, wrong: str | None) -> None
         assert wrong in refusal(f"tags: {tags}")
 
 
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("permissions_boundary: arn:aws:iam::123456789012:policy/OrgBoundary", None),
+        ("permissions_boundary: arn:aws-us-gov:iam::123456789012:policy/team/OrgBoundary", None),
+        ("permissions_boundary: arn:aws:iam::aws:policy/PowerUserAccess", None),
+        (
+            "permissions_boundary: OrgBoundary",
+            "set it to a policy's ARN, like arn:aws:iam::123456789012:policy/",
+        ),
+        ("permissions_boundary: arn:aws:iam::123456789012:role/x", "set it to a policy's ARN"),
+        ("role_path: /project/", None),
+        ("role_path: /org/project/", None),
+        ("role_path: project", "set it to a path like /project/"),
+        ("role_path: /project", "set it to a path like /project/"),
+        ("role_path: /", "set it to a path like /project/"),
+        ("role_path: //", "set it to a path like /project/"),
+        ("role_path: /a*/", "set it to a path like /project/"),
+        (f"role_path: /{'p' * 62}/", None),
+        (f"role_path: /{'p' * 63}/", "of at most 64 characters"),
+        ("role_prefix: proj-", None),
+        ("role_prefix: 'a b'", "set it to up to 32 letters, digits and"),
+        (f"role_prefix: {'p' * 26}", None),
+        (
+            f"role_prefix: {'p' * 27}",
+            "would have a name of 65 characters, and IAM allows 64: shorten it by 1",
+        ),
+    ],
+)
+def test_roles_can_be_as_an_institution_wants_them(line: str, wrong: str | None) -> None:
+    """The longest role of `physics` has 38 characters."""
+    if wrong is None:
+        read(line)
+    else:
+        assert wrong in refusal(line)
+
+
 def test_a_key_of_129_characters_is_no_key_of_a_tag() -> None:
     with pytest.raises(ValidationError, match="use up to 128"):
         TypeAdapter(ClusterSettings).validate_python(

@@ -17,7 +17,7 @@ SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")
 TAGS = {"CostCenter": "48-1123", "cloudjhub:cluster": "spring"}
 
 
-def test_the_project_holds_the_clusters_stage_and_its_policies(tmp_path: Path) -> None:
+def test_the_project_holds_the_clusters_stage_with_the_roles_of_its_stack(tmp_path: Path) -> None:
     for _ in range(2):
         chalice.write_files(tmp_path, chalice.project_files(SCOPE, {"CLOUDJHUB_CLUSTER": "spring"}, TAGS))
     config = json.loads((tmp_path / ".chalice" / "config.json").read_text())
@@ -26,9 +26,12 @@ def test_the_project_holds_the_clusters_stage_and_its_policies(tmp_path: Path) -
     assert stage["environment_variables"] == {"CLOUDJHUB_CLUSTER": "spring"}
     assert stage["tags"] == TAGS
     assert set(stage["lambda_functions"]) == set(lifecycle_policies(SCOPE))
-    for name, function in stage["lambda_functions"].items():
-        policy = json.loads((tmp_path / ".chalice" / function["iam_policy_file"]).read_text())
-        assert policy == lifecycle_policies(SCOPE)[name]
+    roles = {one["iam_role_arn"] for one in stage["lambda_functions"].values()}
+    assert roles == {SCOPE.role_arn(f"cloudjhub-spring-{name}-role") for name in lifecycle_policies(SCOPE)}
+    for function in stage["lambda_functions"].values():
+        assert function["manage_iam_role"] is False
+        assert "iam_policy_file" not in function
+    assert [one.name for one in (tmp_path / ".chalice").iterdir()] == ["config.json"]
     assert (tmp_path / "vendor" / "lifecycle_app" / "model" / "worker.py").exists()
     assert not list((tmp_path / "vendor").rglob("__pycache__"))
 

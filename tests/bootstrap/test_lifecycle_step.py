@@ -17,8 +17,10 @@ from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.cluster import chalice, functions
 from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices
+from bootstrap.cluster.monitoring.dead_letters import function_arn
 from bootstrap.cluster.steps.lifecycle import Lifecycle, variables
 from bootstrap.cluster.steps.step import Kind
+from bootstrap.cluster.templates import access_template
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing
 from bootstrap.errors import StepFailed
@@ -103,6 +105,9 @@ def site(places: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     }
     if not site.outputs("cloudjhub-spring-place"):
         stacks.apply(site.aws.client("cloudformation"), "cloudjhub-spring-place", place)
+        stacks.apply(
+            site.aws.client("cloudformation"), "cloudjhub-spring-access", access_template(site.scope)
+        )
     return site
 
 
@@ -112,6 +117,7 @@ def built(site: Site) -> Site:
 
 
 def rules_and_roles(site: Site) -> list[int]:
+    """How many there are; the functions' roles are of the stack `access`."""
     rules = site.aws.client("events").list_rules(NamePrefix="cloudjhub-spring-")["Rules"]
     roles = site.aws.client("iam").list_roles()["Roles"]
     return [len(rules), len([one for one in roles if one["RoleName"].startswith("cloudjhub-spring-")])]
@@ -124,7 +130,7 @@ def test_it_is_built_once_and_then_left_alone(site: Site) -> None:
     assert step.changes(site) == []
     found = functions.existing(site.aws, "spring")
     assert sorted(found) == sorted(names.functions("spring"))
-    assert rules_and_roles(site) == [6, 6]
+    assert rules_and_roles(site) == [6, 9]
 
 
 def test_a_changed_setting_is_deployed_without_an_operators_files(site: Site) -> None:
@@ -136,7 +142,7 @@ def test_a_changed_setting_is_deployed_without_an_operators_files(site: Site) ->
     assert Lifecycle().changes(slower) == []
     rule = site.aws.client("events").describe_rule(Name="cloudjhub-spring-sweep-event")
     assert rule["ScheduleExpression"] == "rate(10 minutes)"
-    assert rules_and_roles(site) == [6, 6]
+    assert rules_and_roles(site) == [6, 9]
 
 
 def test_an_interruption_between_chalice_and_the_rest_is_made_up_for(
@@ -155,7 +161,7 @@ def test_an_interruption_between_chalice_and_the_rest_is_made_up_for(
     assert Lifecycle().changes(site) != []
     built(site)
     assert Lifecycle().changes(site) == []
-    assert rules_and_roles(site) == [6, 6]
+    assert rules_and_roles(site) == [6, 9]
 
 
 def test_an_event_that_fails_three_times_is_kept_in_the_queue(site: Site) -> None:
@@ -215,6 +221,9 @@ def test_a_function_that_this_release_has_no_more_goes(site: Site) -> None:
 
 
 TAGS = {"CostCenter": "48-1123"}
+DENIAL = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+)
 
 
 def tags_there(site: Site) -> dict[str, Any]:
@@ -226,7 +235,6 @@ def tags_there(site: Site) -> dict[str, Any]:
         group = arn("logs", f"log-group:{names.function_log_group(name)}")
         found |= {
             name: client("lambda").list_tags(Resource=arn("lambda", f"function:{name}"))["Tags"],
-            f"role {name}": listed(client("iam").list_role_tags(RoleName=name)["Tags"]),
             f"log group {name}": client("logs").list_tags_for_resource(resourceArn=group)["tags"],
             f"rule {name}": listed(
                 client("events").list_tags_for_resource(
@@ -270,7 +278,7 @@ def test_a_tag_of_the_institution_reaches_what_was_there_before_it(site: Site) -
     built(marked)
     assert Lifecycle().changes(marked) == []
     found = tags_there(marked)
-    assert len(found) == 6 * 4 + len(cloudwatch.alarm_names(marked)) + 3
+    assert len(found) == 6 * 3 + len(cloudwatch.alarm_names(marked)) + 3
     assert [what for what, tags in found.items() if tags.get("CostCenter") != "48-1123"] == []
     [mine] = ec2.describe_volumes(VolumeIds=[disk])["Volumes"]
     assert listed(mine["Tags"]) == {TAG_CLUSTER: "spring", **TAGS}
@@ -278,12 +286,24 @@ def test_a_tag_of_the_institution_reaches_what_was_there_before_it(site: Site) -
     assert foreign.get("Tags", []) == []
 
 
+def test_a_role_that_chalice_made_goes_once_the_function_has_ours(site: Site) -> None:
+    """Until this release."""
+    iam = site.aws.client("iam")
+    iam.create_role(RoleName="cloudjhub-spring-sweep", AssumeRolePolicyDocument="{}")
+    iam.put_role_policy(RoleName="cloudjhub-spring-sweep", PolicyName="p", PolicyDocument=DENIAL)
+    functions.mark(site.aws, [function_arn(site.scope, "sweep")], "of an earlier release")
+    built(site)
+    assert rules_and_roles(site) == [6, 9]
+    role = site.aws.client("lambda").get_function_configuration(FunctionName="cloudjhub-spring-sweep")["Role"]
+    assert role.endswith(":role/cloudjhub-spring-sweep-role")
+
+
 def test_all_of_it_goes(site: Site) -> None:
     built(site)
     assert len(Lifecycle().removals(site)) > 6 * 3
     Lifecycle().remove(site, silently)
     assert Lifecycle().removals(site) == []
-    assert rules_and_roles(site) == [0, 0]
+    assert rules_and_roles(site) == [0, 9]
     Lifecycle().remove(site, silently)
 
 

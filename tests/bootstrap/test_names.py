@@ -6,6 +6,7 @@ import boto3
 import pytest
 
 from bootstrap.aws import names
+from bootstrap.config.contradictions import LONGEST_ROLE, ROLE_ROOM
 
 LONGEST_CLUSTER = 32
 
@@ -42,5 +43,6 @@ def test_long_names_that_differ_at_their_end_have_buckets_of_their_own() -> None
 
 def test_roles_and_functions_have_at_most_64_characters() -> None:
     cluster = "c" * LONGEST_CLUSTER
-    roles = [names.role(cluster, part) for part in names.MACHINE_ROLES]
-    assert max(map(len, [*roles, *names.functions(cluster)])) <= 64
+    roles = names.roles(cluster)
+    assert max(map(len, [*roles, *names.functions(cluster)])) <= ROLE_ROOM
+    assert max(map(len, roles)) == len(LONGEST_ROLE.format(cluster=cluster))

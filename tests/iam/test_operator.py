@@ -30,7 +30,7 @@ POLICIES = operator_policies(SCOPE)
 MANAGED_LIMIT = 6_144  # characters of a managed policy, without white space
 LONGEST = Scope(
     cluster="a" * 32, account=ACCOUNT, region="ap-southeast-2", partition="aws-us-gov", domain=f"{'a.' * 125}org",
-    zones=("Z" * 32,),
+    zones=("Z" * 32,), role_path=f"/{'p' * 62}/", boundary=f"arn:aws-us-gov:iam::{ACCOUNT}:policy/{'b' * 128}",
 )  # fmt: skip
 SERVICES = ("cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "freetier", "iam", "lambda", "logs", "s3",
             "route53", "service-quotas", "sns", "sqs", "ssm")  # fmt: skip
@@ -361,7 +361,7 @@ CASES: Mapping[str, tuple[bool, str, str, Context]] = {
     "request for a stop": (True, "events:PutEvents", arn("events", "event-bus/default"), {}),
     "event on another bus": (False, "events:PutEvents", arn("events", "event-bus/other"), {}),
     "function's role": (
-        True, "iam:PassRole", iam("role/cloudjhub-dev-sweep"), {"iam:PassedToService": "lambda.amazonaws.com"},
+        True, "iam:PassRole", iam("role/cloudjhub-dev-sweep-role"), {"iam:PassedToService": "lambda.amazonaws.com"},
     ),
     "admin's role": (False, "iam:PassRole", iam("role/admin"), PASSED),
     "other cluster's role": (False, "iam:PassRole", iam("role/cloudjhub-dev-b-manager"), PASSED),

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bootstrap.aws import names
 from tests.scenarios.account import Account, Cluster
 from tests.scenarios.cloud import control
 from tests.scenarios.everything import everything
@@ -37,7 +39,14 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 def course(account: Account) -> Cluster:
     """A cluster that stands; its tests leave it standing."""
     cluster = account.cluster("course", port=free_port(), private_address=f"127.{account.network}.0.20")
-    cluster.edit(tags={"CostCenter": "48-1123"})
+    bound = replace(
+        cluster.settings,
+        tags={"CostCenter": "48-1123"},
+        permissions_boundary="arn:aws:iam::123456789012:policy/OrgBoundary",
+        role_path="/project/",
+        role_prefix="phys-",
+    )
+    cluster.write(bound)
     assert cluster.up()["changed"]
     return cluster
 
@@ -69,6 +78,17 @@ def test_the_institutions_tags_are_on_everything_in_ec2(course: Cluster) -> None
         if one["tags"].get("cloudjhub:user") == "ann"
     ]
     assert worker["tags"]["CostCenter"] == "48-1123"
+
+
+def test_every_role_is_as_the_institution_wants_it(course: Cluster) -> None:
+    """By CloudFormation and IAM: none is made by anybody else."""
+    roles = course.account.client("iam").list_roles()["Roles"]
+    ours = [one for one in roles if "course" in one["RoleName"]]
+    assert sorted(one["RoleName"] for one in ours) == sorted(names.roles("course", "phys-"))
+    assert {one["Path"] for one in ours} == {"/project/"}
+    for one in ours:
+        role = course.account.client("iam").get_role(RoleName=one["RoleName"])["Role"]
+        assert role["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith(":policy/OrgBoundary")
 
 
 def test_up_again_changes_nothing(course: Cluster) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap.aws import names
 from bootstrap.cluster.policies.roles import POWERS
 from tests.iam.simulator import Question, judge
 from tests.scenarios.cloud import LocalCloud, control
@@ -26,10 +27,9 @@ UNHEARD = {
     # Homes are attached anew only where a machine was lost, or an image has changed.
     "AttachHomes",
 }
-MACHINES = ("manager", "worker", "builder")
 # Keys of IAM's whose values are sets.
 MANY = ("aws:TagKeys", "cloudwatch:AlarmActions")
-ROLES = {f"cloudjhub-local-{part}" for part in (*MACHINES, *POWERS)}
+ROLES = {*names.roles("local")}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_each_part_is_refused_what_another_was_granted(
     assert starts
     assert writes
     assert {one["role"] for one in starts} == {"cloudjhub-local-manager"}
-    functions = [f"cloudjhub-local-{name}" for name in POWERS]
+    functions = [names.function_role("local", name) for name in POWERS]
     forbidden = [
         *(question("cloudjhub-local-manager", one) for one in (*stops, *writes)),
         *(question(role, one) for role in functions for one in starts),

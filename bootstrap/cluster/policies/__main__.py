@@ -26,6 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--domain", default="", help="the hub's domain, if Route 53 has its zone (operator)")
     parser.add_argument("--zone", action="append", default=[], metavar="ID",
                         help="the hosted zone of the domain (operator; default: any)")  # fmt: skip
+    parser.add_argument(
+        "--permissions-boundary", default="", metavar="ARN", help="as in cluster.yaml (operator)"
+    )
+    parser.add_argument("--role-path", default="/", help="as in cluster.yaml (operator)")
+    parser.add_argument("--role-prefix", default="", help="as in cluster.yaml (operator)")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--write", type=Path, metavar="DIR", help="directory for policy-<function>.json")
     what.add_argument(
@@ -35,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         scope = Scope(
             cluster=given.cluster, account=given.account, region=given.region, partition=given.partition,
-            domain=given.domain, zones=tuple(given.zone),
+            domain=given.domain, zones=tuple(given.zone), boundary=given.permissions_boundary,
+            role_path=given.role_path, role_prefix=given.role_prefix,
         )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))

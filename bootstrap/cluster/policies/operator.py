@@ -11,8 +11,12 @@ from bootstrap.cluster.policies.resources import Document, document, statements
 
 
 def operator_policies(scope: Scope) -> dict[str, Document]:
-    """By a name each, as in `operator.yaml`; that of the DNS records only for a cluster with a domain."""
+    """By a name each, as in `operator.yaml`; that of the DNS records only for a cluster with a domain, that of the
+    permissions boundary only for one whose roles have it.
+    """
     parts = statements("operator", scope)
     if not scope.domain:
         del parts["records"]
+    if not scope.boundary:
+        del parts["boundary"]
     return {name: document(*of_policy) for name, of_policy in parts.items()}

@@ -62,15 +62,17 @@ def _in_ec2(scope: Scope) -> Mapping[str, object]:
 
 
 def _roles(scope: Scope) -> Mapping[str, object]:
-    machines = [names.role(scope.cluster, part) for part in names.MACHINE_ROLES]
-    functions = names.functions(scope.cluster)
+    machines = [names.role(scope.cluster, part, scope.role_prefix) for part in names.MACHINE_ROLES]
+    functions = [names.function_role(scope.cluster, one, scope.role_prefix) for one in names.HANDLERS]
     return {
-        "roles": [scope.iam_arn(f"role/{name}") for name in (*machines, *functions)],
-        "machine_roles": [scope.iam_arn(f"role/{name}") for name in machines],
-        "function_roles": [scope.iam_arn(f"role/{name}") for name in functions],
-        "profiles": [scope.iam_arn(f"instance-profile/{name}") for name in machines],
-        "worker_role": scope.iam_arn(f"role/{scope.worker_role}"),
-        "worker_profile": scope.iam_arn(f"instance-profile/{scope.worker_role}"),
+        "roles": [scope.role_arn(name) for name in (*machines, *functions)],
+        "machine_roles": [scope.role_arn(name) for name in machines],
+        "function_roles": [scope.role_arn(name) for name in functions],
+        "old_function_roles": [scope.iam_arn(f"role/{name}") for name in names.functions(scope.cluster)],
+        "profiles": [scope.profile_arn(name) for name in machines],
+        "worker_role": scope.role_arn(scope.worker_role),
+        "worker_profile": scope.profile_arn(scope.worker_role),
+        "boundary": scope.boundary,
         "ec2_service": scope.ec2_service,
     }
 

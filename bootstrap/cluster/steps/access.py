@@ -1,4 +1,4 @@
-"""Steps: the roles of manager, workers and image builders; and the secrets in Parameter Store."""
+"""Steps: the roles of manager, workers, image builders and functions; and the secrets in Parameter Store."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ class Access(StackStep):
     """The stack of the roles and their instance profiles, narrowed to the cluster's place."""
 
     name = "access"
-    created = "the roles of manager, workers and builder"
+    created = "the roles of manager, workers, builder and functions"
     removed = "roles and instance profiles"
 
     def template(self, site: Site) -> Template:

@@ -43,6 +43,8 @@ class Lifecycle:
         wanted = names.functions(site.cluster)
         if not _is_complete(found, wanted, content):
             _deploy(site, report, files)
+            for name in wanted:
+                functions.remove_chalices_role(site.aws, name)
             for name in sorted(set(found) - set(wanted)):
                 report(f"removing {name}, which this release has no more")
                 functions.remove(site.aws, name)

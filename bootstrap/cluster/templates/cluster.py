@@ -1,8 +1,15 @@
-"""A cluster's own: what it keeps (tables, bucket, logs), and its machines' roles. The functions have Chalice's."""
+"""A cluster's own: what it keeps (tables, bucket, logs), and the roles of its machines and functions."""
 
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
-from bootstrap.cluster.policies import builder_policy, ec2_trust, manager_policy, worker_policy
+from bootstrap.cluster.policies import (
+    builder_policy,
+    ec2_trust,
+    lambda_trust,
+    lifecycle_policies,
+    manager_policy,
+    worker_policy,
+)
 from bootstrap.cluster.policies.resources import Document
 from bootstrap.cluster.templates.parts import (
     Resource,
@@ -23,26 +30,40 @@ def data_template(cluster: str, bucket: str, audit_days: int) -> Template:
 
 
 def access_template(scope: Scope) -> Template:
-    """The template of the three roles."""
-    cluster = scope.cluster
-    resources = {
-        **_role("Manager", names.role(cluster, "manager"), scope, manager_policy(scope)),
-        **_role("Worker", scope.worker_role, scope, worker_policy(scope)),
-        **_role("Builder", names.role(cluster, "builder"), scope, builder_policy(scope)),
+    """The template of all roles: three of machines with their instance profiles, and one of each function."""
+    cluster, prefix = scope.cluster, scope.role_prefix
+    machines = {
+        names.role(cluster, "manager", prefix): ("Manager", manager_policy(scope)),
+        scope.worker_role: ("Worker", worker_policy(scope)),
+        names.role(cluster, "builder", prefix): ("Builder", builder_policy(scope)),
     }
+    resources = {}
+    for name, (logical, policy) in machines.items():
+        resources[f"{logical}Role"] = _role(name, scope, ec2_trust(scope), policy)
+        resources[f"{logical}Profile"] = _profile(name, scope, f"{logical}Role")
+    for handler, policy in lifecycle_policies(scope).items():
+        logical = "".join(map(str.capitalize, handler.split("_")))
+        name = names.function_role(cluster, handler, prefix)
+        resources[f"{logical}Role"] = _role(name, scope, lambda_trust(), policy)
     return template(f"cloudJHub {cluster}: roles", resources, {})
 
 
-def _role(logical: str, name: str, scope: Scope, policy: Document) -> dict[str, Resource]:
-    return {
-        f"{logical}Role": resource(
-            "IAM::Role",
-            RoleName=name,
-            AssumeRolePolicyDocument=ec2_trust(scope),
-            Policies=[{"PolicyName": name, "PolicyDocument": policy}],
-            Tags=cluster_tags(scope.cluster),
-        ),
-        f"{logical}Profile": resource(
-            "IAM::InstanceProfile", InstanceProfileName=name, Roles=[ref(f"{logical}Role")]
-        ),
-    }
+def _role(name: str, scope: Scope, trust: Document, policy: Document) -> Resource:
+    boundary = {"PermissionsBoundary": scope.boundary} if scope.boundary else {}
+    return resource(
+        "IAM::Role",
+        RoleName=name,
+        **_path(scope),
+        **boundary,
+        AssumeRolePolicyDocument=trust,
+        Policies=[{"PolicyName": name, "PolicyDocument": policy}],
+        Tags=cluster_tags(scope.cluster),
+    )
+
+
+def _profile(name: str, scope: Scope, role: str) -> Resource:
+    return resource("IAM::InstanceProfile", InstanceProfileName=name, **_path(scope), Roles=[ref(role)])
+
+
+def _path(scope: Scope) -> dict[str, str]:
+    return {"Path": scope.role_path} if scope.role_path != "/" else {}

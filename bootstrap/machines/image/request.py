@@ -126,7 +126,7 @@ def launch_request(
         made_of.base,
         instance_type=settings.workers.types[0],
         interface=_interface(settings, network, group),
-        profile=names.role(settings.cluster, "builder"),
+        profile=names.role(settings.cluster, "builder", settings.role_prefix),
         disk=made_of.disk,
         tags=launch.tags(settings, ROLE_BUILDER, more),
         user_data=user_data(made_of.config, made_of.base.system),

@@ -16,7 +16,6 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import if_exists, ignore_missing
 from bootstrap.aws.site import Site
 from bootstrap.cluster.monitoring import dead_letters
-from bootstrap.cluster.policies import lifecycle_policies
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
@@ -133,10 +132,8 @@ def freshness(site: Site, now: datetime) -> Freshness | None:
 
 
 def wanted_policies(site: Site) -> dict[str, Any]:
-    """The policies that our roles should have, by role; the hub's, as the access stack has it."""
-    found = {
-        names.function(site.cluster, handler): one for handler, one in lifecycle_policies(site.scope).items()
-    }
+    """The policies that our roles should have, by role, as the access stack has them."""
+    found = {}
     stack = site.aws.client("cloudformation").get_template(StackName=names.stack(site.cluster, "access"))
     resources = _document(stack["TemplateBody"])["Resources"].values()
     for properties in (one["Properties"] for one in resources if one["Type"] == "AWS::IAM::Role"):

@@ -128,12 +128,20 @@ def _set_up_role(iam: Any, name: str, before: Properties, after: Properties) -> 
     if before:
         trust = json.dumps(after["AssumeRolePolicyDocument"])
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+        _set_boundary(iam, name, before.get("PermissionsBoundary"), after.get("PermissionsBoundary"))
     wanted = {one["PolicyName"]: json.dumps(one["PolicyDocument"]) for one in after.get("Policies", [])}
     for one in before.get("Policies", []):
         if one["PolicyName"] not in wanted:
             iam.delete_role_policy(RoleName=name, PolicyName=one["PolicyName"])
     for policy, document in wanted.items():
         iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=document)
+
+
+def _set_boundary(iam: Any, name: str, before: str | None, after: str | None) -> None:
+    if after and after != before:
+        iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=after)
+    if before and not after:
+        iam.delete_role_permissions_boundary(RoleName=name)
 
 
 def _delete_role(iam: Any, made: Made) -> None:
@@ -264,7 +272,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "AWS::IAM::Role": Kind(
         service="iam", create_by="create_role", ref="{RoleName}", attributes={"Arn": "{answer[Role][Arn]}"},
-        set_up=_set_up_role, changeable=frozenset({"AssumeRolePolicyDocument", "Policies"}), delete_by=_delete_role,
+        set_up=_set_up_role, delete_by=_delete_role,
+        changeable=frozenset({"AssumeRolePolicyDocument", "Policies", "PermissionsBoundary"}),
     ),
     "AWS::Logs::LogGroup": Kind(
         service="logs", create_by="create_log_group", ref="{LogGroupName}",

@@ -15,6 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from werkzeug import Request
 
+from bootstrap.aws import names
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
@@ -226,14 +227,15 @@ class Identities:
         sts.assumed_roles[:] = kept
 
     def _function(self, key: str) -> Identity | None:
-        """A function as the session of its role, which Chalice names as the function."""
+        """A function as the session of its role, whose name may begin with a prefix of the institution's."""
         name = key.removeprefix(FUNCTION_KEY)
-        role = self._role(name)
+        roles = self._emulator.backend("iam").roles.values()
+        role = next((one for one in roles if one.name.removesuffix(names.ROLE_SUFFIX).endswith(name)), None)
         if role is None:
             return None
-        arn = f"arn:aws:sts::{self._emulator.account}:assumed-role/{name}/{name}"
+        arn = f"arn:aws:sts::{self._emulator.account}:assumed-role/{role.name}/{name}"
         secret = function_secret(self._operator_secret, key)
-        return Identity(f"{name}/{name}", f"{role.id}:{name}", arn, key, secret)
+        return Identity(f"{role.name}/{name}", f"{role.id}:{name}", arn, key, secret)
 
     def _role(self, name: str) -> Any:
         iam = self._emulator.backend("iam")

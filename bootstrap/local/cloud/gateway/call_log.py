@@ -47,6 +47,8 @@ class Account:
     account: str
     region: str
     tags: Tags
+    iam_path: Callable[[str], str] = lambda _: "/"
+    """The path of an instance profile, which its role has too, by the name of both."""
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of this account and region."""
@@ -205,7 +207,7 @@ def _launch(parameters: Parameters, where: Account) -> Iterator[Permission]:
                 "ec2:CreateTags", resource, {**tags[kind], "ec2:CreateAction": ("RunInstances",)}
             )
     if profile:
-        role = f"arn:aws:iam::{where.account}:role/{profile}"
+        role = f"arn:aws:iam::{where.account}:role{where.iam_path(profile)}{profile}"
         yield _permission("iam:PassRole", role, {"iam:PassedToService": ("ec2.amazonaws.com",)})
 
 
@@ -243,7 +245,8 @@ def _options(parameters: Parameters, profile: str | None, where: Account) -> dic
     if "HttpPutResponseHopLimit" in metadata:
         context["ec2:MetadataHttpPutResponseHopLimit"] = (str(metadata["HttpPutResponseHopLimit"]),)
     if profile:
-        context["ec2:InstanceProfile"] = (f"arn:aws:iam::{where.account}:instance-profile/{profile}",)
+        kind = f"instance-profile{where.iam_path(profile)}"
+        context["ec2:InstanceProfile"] = (f"arn:aws:iam::{where.account}:{kind}{profile}",)
     return context
 
 

@@ -84,7 +84,13 @@ class Front:
         if not session:
             return
         ec2 = self.emulator.backend("ec2")
-        where = Account(self.emulator.account, self.emulator.region, lambda name: ec2.tags.get(name, {}))
+        profiles = self.emulator.backend("iam").instance_profiles.values()
+        where = Account(
+            self.emulator.account,
+            self.emulator.region,
+            tags=lambda name: ec2.tags.get(name, {}),
+            iam_path=lambda name: next((one.path for one in profiles if one.name == name), "/"),
+        )
         try:
             permissions = permissions_of(call.service, call.action, _parameters(call), where)
         except (KeyError, TypeError, ValueError):
