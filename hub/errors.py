@@ -26,6 +26,9 @@ from datetime import timedelta
 
 from lifecycle_app.printable import PrintableError
 
+CANNOT_START = "cloudJHub's hub cannot start"
+"""What the hub's last line begins with, by which `up` and `doctor` find the reason in its log."""
+
 
 class HubPartError(PrintableError):
     """Root of this package's errors."""

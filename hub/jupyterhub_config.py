@@ -2,15 +2,18 @@
 
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 from hub.audit import hooks, record
-from hub.config import tuning
-from hub.config.settings import audit_socket, read
+from hub.config import own, tuning
+from hub.config.settings import OPERATORS_CONFIG, audit_socket, read
 from hub.configuration import configuration
-from hub.errors import SettingsError
+from hub.errors import CANNOT_START, SettingsError
 from hub.login import isolation
 from hub.wiring import build, read_secrets
+
+OPERATORS = Path(tuning.__file__).parents[2] / OPERATORS_CONFIG
 
 
 def configure(config: Any) -> None:
@@ -20,14 +23,19 @@ def configure(config: Any) -> None:
         secrets = read_secrets(settings)
         values = configuration(settings, secrets, build(settings, secrets.worker_token_key))
     except SettingsError as error:
-        sys.exit(f"cloudJHub's hub cannot start: {error}")
+        sys.exit(f"{CANNOT_START}: {error}")
     for package in ("hub", "lifecycle_app"):  # into JupyterHub's log
         logging.getLogger(package).parent = logging.getLogger("JupyterHub")
         logging.getLogger(package).setLevel(logging.INFO)
     for name, traits in values.items():
         config[name].update(traits)
-    if settings.extra_config:
-        load_subconfig(str(settings.extra_config))  # type: ignore[name-defined]  # noqa: F821 -- traitlets gives it
+    try:
+        if settings.extra_config:
+            own.load(settings.extra_config, config, "hub.extra_config")
+        if OPERATORS.is_file():
+            own.load(OPERATORS, config, "hub.config")
+    except SettingsError as error:
+        sys.exit(f"{CANNOT_START}: {error}")
     record.send_to(audit_socket())
     hooks.follow_requests()
     hooks.follow_database()

@@ -183,6 +183,14 @@ class Manager:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Hub:
+    """JupyterHub itself."""
+
+    config: Annotated[File | None, _example("hub_config.py")] = None
+    """your own lines of jupyterhub_config.py, loaded last; contains no secret"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Login:
     """Who may log in, and how."""
 
@@ -243,6 +251,7 @@ class ClusterSettings:
     network: Network
     workers: Workers = Workers()
     manager: Manager = Manager()
+    hub: Hub = Hub()
     login: Login = Login()
     policy: Annotated[Mapping[str, Any], GetPydanticSchema(lambda _, handler: handler(IdlePolicy))] = Field(
         default_factory=dict

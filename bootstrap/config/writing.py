@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from bootstrap.config.policy import DURATIONS, NEVER, IdlePolicy
 from bootstrap.config.settings import (
     ClusterSettings,
+    Hub,
     Login,
     Manager,
     Network,
@@ -40,7 +41,8 @@ _RESOLVER = yaml.resolver.Resolver()
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _EXISTING = ("name", "vpc", "manager_subnet", "worker_subnets", "allowed_networks")
 _SECTIONS = {
-    "network": Network, "workers": Workers, "manager": Manager, "login": Login, "policy": IdlePolicy, "timing": Timing,
+    "network": Network, "workers": Workers, "manager": Manager, "hub": Hub, "login": Login, "policy": IdlePolicy,
+    "timing": Timing,
 }  # fmt: skip
 
 

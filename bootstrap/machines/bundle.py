@@ -4,10 +4,15 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+
+from bootstrap.config.settings import ClusterSettings
+from bootstrap.machines.operator_files import python_of
+from hub.config.settings import OPERATORS_CONFIG
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREFIX = "bundle/"
@@ -20,6 +25,7 @@ OPERATORS = tuple(
 # What tools leave among the sources.
 DEBRIS = ("__pycache__", "node_modules", ".ready")
 HIDDEN_BUT_NEEDED = (".npmrc",)
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +51,24 @@ def hash_in(key: str) -> str:
     return key.removeprefix(PREFIX).removesuffix(".tar.gz")
 
 
+def of(settings: ClusterSettings) -> Bundle:
+    """The bundle of a cluster: this checkout's, with the operator's own files. Raises SettingsError."""
+    return current(settings.hub.config)
+
+
 @cache
-def current() -> Bundle:
-    """The bundle of this checkout, built once in each process.
+def current(hub_config: Path | None = None) -> Bundle:
+    """The bundle of this checkout, with the operator's configuration of the hub, built once in each process.
 
     One run of `up` uploads, bakes and launches the same bundle, even if the sources are edited meanwhile.
     """
-    return build(REPOSITORY)
+    own = {OPERATORS_CONFIG: python_of(hub_config, "hub.config").encode()} if hub_config else {}
+    return build(REPOSITORY, own)
 
 
-def build(repository: Path = REPOSITORY) -> Bundle:
-    """The bundle of the sources below `repository`. Equal sources have equal keys, on any machine and at any time.
+def build(repository: Path = REPOSITORY, own: Mapping[str, bytes] = NOTHING) -> Bundle:
+    """The bundle of the sources below `repository`, with the operator's own files by their paths in it. Equal sources
+    have equal keys, on any machine and at any time.
 
     The key has the hash of the archive before compression: zlib's output differs between its versions, and two
     operators' machines must not replace the manager in turn.
@@ -63,9 +76,12 @@ def build(repository: Path = REPOSITORY) -> Bundle:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(_sources(repository)):
-            archive.addfile(*_member(repository, path))
-    content = packed.getvalue()
-    return Bundle(key_of(hashlib.sha256(content).hexdigest()), gzip.compress(content, mtime=0))
+            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            archive.addfile(*_member(path.relative_to(repository).as_posix(), path.read_bytes(), mode))
+        for name, content in sorted(own.items()):
+            archive.addfile(*_member(name, content, 0o644))
+    archived = packed.getvalue()
+    return Bundle(key_of(hashlib.sha256(archived).hexdigest()), gzip.compress(archived, mtime=0))
 
 
 def _sources(repository: Path) -> Iterator[Path]:
@@ -83,9 +99,8 @@ def _is_for_machines(path: Path) -> bool:
     return not path.as_posix().startswith(OPERATORS)
 
 
-def _member(repository: Path, path: Path) -> tuple[tarfile.TarInfo, io.BytesIO]:
-    content = path.read_bytes()
-    member = tarfile.TarInfo(path.relative_to(repository).as_posix())
+def _member(name: str, content: bytes, mode: int) -> tuple[tarfile.TarInfo, io.BytesIO]:
+    member = tarfile.TarInfo(name)
     member.size = len(content)
-    member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+    member.mode = mode
     return member, io.BytesIO(content)

@@ -1,5 +1,6 @@
 """Files of the operator's that `cluster.yaml` names and that machines get through the bucket."""
 
+import warnings
 from pathlib import Path
 
 from bootstrap.errors import SettingsError
@@ -20,6 +21,20 @@ def text_of(file: Path, setting: str) -> str:
         raise SettingsError(f"{setting}: {file} is not text in UTF-8") from error
     if len(content) > LARGEST:
         raise SettingsError(f"{setting}: {file} is larger than {LARGEST // 1024} KB")
+    return text
+
+
+def python_of(file: Path, setting: str) -> str:
+    """The text of a file that Python can compile. Raises SettingsError with the line where it cannot."""
+    text = text_of(file, setting)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, str(file), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise SettingsError(f"{setting}: {file}, line {error.lineno}: {error.msg}") from error
+    except ValueError as error:  # a NUL
+        raise SettingsError(f"{setting}: {file} is not Python: {error}") from error
     return text
 
 

@@ -21,6 +21,8 @@ from hub.errors import SettingsError
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, REPORT_PERIOD
 
 CONFIG_VARIABLE = "CLOUDJHUB_CONFIG"
+OPERATORS_CONFIG = "operator/hub_config.py"
+"""Where in the bundle the institution's own configuration of the hub is, if it has one."""
 AUDIT_VARIABLE = "CLOUDJHUB_AUDIT_SOCKET"
 """The path of the journal's socket, for the audit log; without it, that goes into the hub's log."""
 HUB_PORT = 8081

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bootstrap.config.choices import Base, Egress, Https
 from bootstrap.config.contradictions import TAKEN_PORTS
-from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
+from bootstrap.config.settings import ClusterSettings, Hub, Login, Manager, Network, Timing, Workers
 from bootstrap.config.values import RETENTIONS
 
 DIRECTORY = Path("/etc/clusters")
@@ -172,6 +172,7 @@ clusters = st.builds(
     network=st.one_of(own_networks, existing_networks),
     workers=st.one_of(built, ready),
     manager=managers,
+    hub=st.builds(Hub, config=st.none() | files),
     login=logins,
     timing=timings,
     policy=policies,

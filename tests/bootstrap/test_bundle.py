@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bootstrap.config.settings import ClusterSettings, Hub, Network
+from bootstrap.errors import SettingsError
 from bootstrap.machines import bundle
+from bootstrap.machines.operator_files import python_of
 from tests.shared.waiting import PATIENCE
 
 
@@ -96,3 +100,45 @@ def test_what_a_manager_runs_needs_no_pydantic(program: str) -> None:
     """It belongs to the operator's command line: bootstrap/requirements.txt is not installed on machines."""
     script = f"import sys; sys.modules['pydantic'] = None; import bootstrap.machines.manager.{program}"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=bundle.REPOSITORY, timeout=PATIENCE)
+
+
+def test_a_clusters_bundle_has_its_own_configuration_of_the_hub(tmp_path: Path) -> None:
+    """Beside everything else, so that the image is built of the same files; the key is another one."""
+    file = tmp_path / "own.py"
+    file.write_text("c.JupyterHub.active_server_limit = 7\n")
+    plain = ClusterSettings(cluster="a", region="us-east-1", owner="a", network=Network(name="a"))
+    own = replace(plain, hub=Hub(config=file))
+    assert bundle.of(plain) == bundle.current()
+    assert bundle.of(own).key != bundle.current().key
+
+    def members(packed: bundle.Bundle) -> dict[str, bytes]:
+        with tarfile.open(fileobj=io.BytesIO(packed.content)) as archive:
+            found = {member.name: archive.extractfile(member) for member in archive}
+            return {name: content.read() for name, content in found.items() if content}
+
+    assert members(bundle.of(own)) == {
+        **members(bundle.current()), "operator/hub_config.py": file.read_bytes(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"x = 1\ny = = 2\n", ", line 2: invalid syntax"),
+        (b"if x:\ny = 1\n", ", line 2: expected an indented block"),
+        (b"x = '\xff'\n", "is not text in UTF-8"),
+        (b"x = 1\0\n", "null bytes"),
+        (b"#" * 65537, "is larger than 64 KB"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_configuration_that_python_cannot_compile_is_refused(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    file = tmp_path / "own.py"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        python_of(file, "hub.config")
+    assert str(caught.value).startswith(f"hub.config: {file}")
+    assert said in str(caught.value)

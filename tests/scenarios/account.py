@@ -87,7 +87,7 @@ class Cluster:
         """Change keys of sections of the file, as its owner would."""
         document = yaml.safe_load(self.file.read_text())
         for section, keys in sections.items():
-            document[section] = {**document.get(section, {}), **keys}
+            document[section] = {**(document.get(section) or {}), **keys}
         self.file.write_text(yaml.safe_dump(document))
 
     def run(self, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":

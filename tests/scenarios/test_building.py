@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 
 from bootstrap.aws import names
 from tests.scenarios.account import Account, Cluster
@@ -111,6 +112,31 @@ def test_a_changed_setting_replaces_the_manager_and_stops_no_machine(course: Clu
     assert ben.is_logged_in()
     assert ben.run_cell(kernel, "print(x * 7)") == "42\n", "the kernel lives on"
     ben.stop()
+
+
+def test_the_hub_runs_with_the_institutions_own_configuration(course: Cluster) -> None:
+    """And with a wrong one `up` and `doctor` say which line it is."""
+    own = course.file.parent / "hub_config.py"
+    own.write_text("c.JupyterHub.tornado_settings['headers']['X-Institution'] = 'physics'\n")
+    course.edit(hub={"config": own.name})
+    assert set(course.up()["changed"]) == {"bundle", "manager"}
+    assert requests.get(f"{course.url}/hub/login", timeout=5).headers["X-Institution"] == "physics"
+
+    own.write_text("limit = 3\nc.JupyterHub.active_server_limit = limits\n")
+    failed = course.run("up", "--yes")
+    assert failed.returncode == 1
+    why = "hub.config, line 2: NameError: name 'limits' is not defined"
+    assert f"the hub does not start: {why}: fix this, then run `cloudjhub up` again" in failed.stderr
+    assert f"it does not start: {why}" in course.run("doctor").stdout
+
+    own.write_text("x = = 1\n")
+    refused = course.run("plan")
+    assert refused.returncode == 2
+    assert "hub_config.py, line 1: invalid syntax" in refused.stderr
+
+    course.edit(hub={"config": ""})
+    course.up()
+    assert course.hub_answers()
 
 
 def test_a_policy_takes_effect_without_deploying(course: Cluster) -> None:

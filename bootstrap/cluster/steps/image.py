@@ -97,7 +97,7 @@ class BundleUpload:
     name = "bundle"
 
     def changes(self, site: Site) -> list[Change]:
-        packed = bundle.current()
+        packed = bundle.of(site.settings)
         if _has(site, packed.key):
             return []
         return [
@@ -107,7 +107,7 @@ class BundleUpload:
         ]
 
     def apply(self, site: Site, report: Report) -> None:
-        packed = bundle.current()
+        packed = bundle.of(site.settings)
         if not _has(site, packed.key):
             report("uploading the bundle")
             site.aws.client("s3").put_object(

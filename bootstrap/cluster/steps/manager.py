@@ -11,10 +11,9 @@ from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt, StepFailed
-from bootstrap.machines import state_volume, tls
+from bootstrap.machines import bundle, hub_log, state_volume, tls
 from bootstrap.machines.address import hub_answers, public_url
 from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
-from bootstrap.machines.bundle import current
 from bootstrap.machines.launch import TAG_CONTENT
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.secrets import TLS_KEY
@@ -34,6 +33,8 @@ WITHIN = timedelta(minutes=15)
 RUNS_WITHIN = timedelta(minutes=10)
 REPORT_EVERY = 15.0
 CONSOLE_LINES = 15
+TRIES = 3
+"""How often the hub fails in the same way before that is final: AWS may not have answered it once."""
 REPLACED = "users' browsers lose the connection for about three minutes; no worker stops"
 
 
@@ -117,13 +118,24 @@ class ManagerMachine:
     def _await_hub(self, site: Site, config: ManagerConfig, instance: str, report: Report) -> None:
         """Return when the hub answers. Raises StepFailed with what the instance's console says."""
         progress, why, records = sparing(report, REPORT_EVERY), "", _records_needed(site)
-        for _ in polls(self._within.total_seconds()):
+        began, next_read = datetime.now(UTC), REPORT_EVERY
+        for waited in polls(self._within.total_seconds()):
             why = _silence(site)
             if not why:
                 return
+            if waited >= next_read:
+                _refuse_to_wait_in_vain(site, began)
+                next_read = waited + REPORT_EVERY
             why += records if why.endswith("(yet)") else ""
             progress(f"waiting for the hub at {config.public_url}: {why}")
         raise StepFailed(_unanswered(site, config, instance, why))
+
+
+def _refuse_to_wait_in_vain(site: Site, began: datetime) -> None:
+    """Raises StepFailed if the hub has said again and again since then why it cannot start."""
+    said = hub_log.refusals(site.aws, site.cluster, began)
+    if len(said) >= TRIES:
+        raise StepFailed(f"the hub does not start: {said[-1]}: fix this, then run `cloudjhub up` again")
 
 
 def _silence(site: Site) -> str:
@@ -154,7 +166,7 @@ def _plan(site: Site, volume: str, zone: str) -> Plan:
         place=place,
         network=site.network(),
         bucket=names.bucket(site.cluster, site.aws),
-        bundle=current().key,
+        bundle=bundle.of(site.settings).key,
         state_volume=volume,
         secret_versions=_secret_versions(site),
         challenge=dns.challenge(site),

@@ -36,7 +36,7 @@ def wanted(site: Site) -> Recipe:
     workers = site.settings.workers
     base = base_image(site.aws, workers.base, architecture_of(site.aws, workers.types))
     judge_disk(base.image, base.root_size, workers.disk, "workers.disk")
-    return recipe(site.settings, base, bundle.current(), names.bucket(site.cluster, site.aws))
+    return recipe(site.settings, base, bundle.of(site.settings), names.bucket(site.cluster, site.aws))
 
 
 def build(site: Site, made_of: Recipe, now: datetime, report: Report, *, again: bool = False) -> str:

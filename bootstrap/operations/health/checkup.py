@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,7 +16,7 @@ from bootstrap.cluster.dns.resolving import addresses
 from bootstrap.cluster.monitoring.alarms import silence
 from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError
-from bootstrap.machines import state_volume
+from bootstrap.machines import hub_log, state_volume
 from bootstrap.machines.image.images import current
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations.health import facts, findings
@@ -32,6 +32,8 @@ RENEWALS = {
     Https.SELF_SIGNED: "run `cloudjhub up`, which makes a new one",
     Https.NONE: "",
 }
+RECENTLY = timedelta(minutes=5)
+"""A hub that cannot start says why at each try, every few seconds."""
 Check = Callable[[Site, datetime], Iterable[str]]
 
 
@@ -58,13 +60,13 @@ def _checked(one: Check, site: Site, now: datetime) -> list[str]:
         return [f"could not be checked: {error}"]
 
 
-def _hub(site: Site, _: datetime) -> list[str]:
+def _hub(site: Site, now: datetime) -> list[str]:
     hub = asked_hub(site)
     if not hub.trouble:
         return []
-    return [
-        f"the hub does not answer at {hub.url or 'any address'}: {hub.trouble}: see `cloudjhub logs manager`"
-    ]
+    said = hub_log.refusals(site.aws, site.cluster, now - RECENTLY)
+    why = f"{hub.trouble}: it does not start: {said[-1]}" if said else hub.trouble
+    return [f"the hub does not answer at {hub.url or 'any address'}: {why}: see `cloudjhub logs manager`"]
 
 
 def _domain(site: Site, _: datetime) -> list[str]:
