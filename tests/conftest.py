@@ -95,6 +95,7 @@ OF = {
     "supply": "unit",
     "worker": "unit",
     "worker/test_activity.py": "emulator",
+    "worker/test_apps_served.py": "emulator",
     "worker/test_boot.py": "emulator",
     "worker/test_programs.py": "emulator",
     "worker/test_home.py": "emulator",
