@@ -11,7 +11,8 @@ HubPartError
 │   ├── CloudBusy           EC2 still throttles after many tries
 │   ├── CloudRefused        EC2 refused for another reason, or cannot be reached
 │   ├── RecordsUnavailable  the workers' records cannot be read
-│   └── RecordUnusable      the worker's record is damaged
+│   ├── RecordUnusable      the worker's record is damaged
+│   └── HomeUnusable        its home disk cannot be mounted
 ├── IdentityError           why a worker does not get its environment
 │   ├── NotProven           it did not prove which instance it is
 │   ├── NotOurWorker        it is an instance, but not a worker of this cluster
@@ -103,6 +104,12 @@ class RecordUnusable(StartError):
     """The worker's record is damaged, so its instance is unknown."""
 
     label = "record"
+
+
+class HomeUnusable(StartError):
+    """The worker's home disk cannot be mounted, so that it starts no server."""
+
+    label = "home"
 
 
 class IdentityError(HubPartError):

@@ -125,6 +125,17 @@ class HomeDisk(StrEnum):
     """On a disk that the worker had before, attached after the launch. It is never formatted."""
 
 
+PROBLEM_FIELD = "problem"
+"""The field with a `Problem` beside a worker's proof of who it is."""
+
+
+class Problem(StrEnum):
+    """Why a worker starts no server, as it says to the hub instead of requesting its environment."""
+
+    HOME = "home"
+    """Its home disk cannot be mounted."""
+
+
 class StopRequested(TypedDict):
     """The detail of the event by which the hub or the operator asks the lifecycle app to stop a worker."""
 

@@ -98,6 +98,7 @@ OF = {
     "worker/test_apps_served.py": "emulator",
     "worker/test_boot.py": "emulator",
     "worker/test_programs.py": "emulator",
+    "worker/test_full_home.py": "emulator",
     "worker/test_home.py": "emulator",
     "worker/test_supervision.py": "emulator",
     "worker/test_units.py": "emulator",

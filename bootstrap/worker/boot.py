@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from lifecycle_app.contract import Problem
+
 from .environment import HubClient, Identity, ServerEnvironment, wait
 from .server import Signals, Supervisor, become_subreaper, server_command
 from .settings import (
@@ -22,7 +24,9 @@ from .settings import (
     IdentityUnavailable,
     WorkerConfig,
     machine_environment,
+    runtime_directory,
 )
+from .space import extra_for, is_full
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +34,18 @@ FIRST_RESTART = timedelta(seconds=1)
 LONGEST_RESTART = timedelta(seconds=60)
 # After a run of this length, the count of crashes restarts.
 STABLE = timedelta(seconds=60)
+SHORTEST_REPORT, LONGEST_REPORT = timedelta(seconds=5), timedelta(seconds=15)
+"""Between two reports of a problem: while none is accepted, and after one."""
 
 
 class BootClient:
     """One machine's boot client."""
 
-    def __init__(self, config: WorkerConfig, signals: Signals, supervisor: Supervisor) -> None:
+    def __init__(self, config: WorkerConfig, signals: Signals, supervisor: Supervisor, runtime: Path) -> None:
         self._config = config
         self._signals = signals
         self._supervisor = supervisor
+        self._runtime = runtime
         self._identity = Identity(region=config.region, hub_name=config.hub_name)
         self._hub = HubClient(config.hub_api)
 
@@ -56,15 +63,34 @@ class BootClient:
             log.warning("The server ended by itself (%s); next start in %s", exit_reason(code), pause)
             self._signals.sleep(pause, self._supervisor.reap)
 
+    def report(self, problem: Problem) -> None:
+        """Report a problem in place of running a server, again and again: each login that waits must learn of it."""
+        attempt = 0
+        while not self._signals.stopping:
+            attempt += 1
+            try:
+                self._hub.report(self._identity.proof(), problem)
+                attempt, pause = 0, LONGEST_REPORT
+            except (IdentityUnavailable, EnvironmentUnavailable) as failure:
+                # Not more often: a machine that is busy does not count as hung, and would not be stopped.
+                pause = max(wait(attempt, failure), SHORTEST_REPORT)
+                log.info("The problem %s is not reported yet: %s", problem, failure)
+            self._signals.sleep(pause, self._supervisor.reap)
+
     def _run_server(self, environment: ServerEnvironment) -> int | None:
+        machine = machine_environment()
+        home = Path(machine["HOME"])
+        if full := is_full(home):
+            log.warning("The home is full: files that are deleted do not go to the trash")
         command = server_command(
             environment,
             python=sys.executable,
-            machine=machine_environment(),
+            machine=machine,
             config=self._config,
             instance=self._identity.instance(),
             boot_pid=os.getpid(),
             as_root=os.geteuid() == 0,
+            extra=extra_for(home, self._runtime, full=full),
         )
         log.info("Worker %s: starting the server", self._identity.instance().instance_id)
         return self._supervisor.run(command)
@@ -104,7 +130,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--config", type=Path, required=True, help="launch file, e.g. /etc/cloudjhub/worker.json"
     )
-    path: Path = parser.parse_args(arguments).config
+    parser.add_argument(
+        "--problem", type=Problem, choices=list(Problem), help="report this instead of running a server"
+    )
+    given = parser.parse_args(arguments)
+    path: Path = given.config
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s boot: %(message)s"
     )
@@ -117,10 +147,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals = Signals()
     signals.install()
     supervisor = Supervisor(signals)
-    try:
-        BootClient(config, signals, supervisor).run()
-    finally:
-        supervisor.end()
+    with runtime_directory() as runtime:
+        try:
+            client = BootClient(config, signals, supervisor, runtime)
+            if given.problem:
+                client.report(given.problem)
+            else:
+                client.run()
+        finally:
+            supervisor.end()
     return 0
 
 

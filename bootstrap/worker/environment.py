@@ -19,6 +19,8 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
+from lifecycle_app.contract import PROBLEM_FIELD, Problem
+
 from .settings import EnvironmentUnavailable, IdentityUnavailable
 
 PATH = "/cloudjhub/environment"
@@ -52,16 +54,24 @@ class HubClient:
 
     def environment(self, proof: Mapping[str, Any]) -> ServerEnvironment:
         """Request the environment of this machine's server."""
-        try:
-            response = self._http.post(self._url, json=proof, timeout=TIMEOUT.total_seconds())
-        except requests.RequestException as error:
-            raise EnvironmentUnavailable(f"the hub cannot be reached: {error}") from error
-        if response.status_code != 200:
-            raise refusal(response.status_code, response.headers.get("Retry-After"))
+        response = self._post(proof)
         try:
             return parse(response.json())
         except ValueError as error:
             raise EnvironmentUnavailable(f"the hub's answer is not understood: {error}") from error
+
+    def report(self, proof: Mapping[str, Any], problem: Problem) -> None:
+        """Report why this machine starts no server. An older hub would answer with the environment."""
+        self._post({**proof, PROBLEM_FIELD: problem})
+
+    def _post(self, sent: Mapping[str, Any]) -> requests.Response:
+        try:
+            response = self._http.post(self._url, json=sent, timeout=TIMEOUT.total_seconds())
+        except requests.RequestException as error:
+            raise EnvironmentUnavailable(f"the hub cannot be reached: {error}") from error
+        if response.status_code not in (200, 204):
+            raise refusal(response.status_code, response.headers.get("Retry-After"))
+        return response
 
 
 def parse(answer: Any) -> ServerEnvironment:

@@ -21,6 +21,7 @@ import psutil
 
 from .environment import Instance, ServerEnvironment
 from .settings import ReporterSettings, WorkerConfig
+from .space import Extra
 from .work import is_connection_file
 
 JUPYTER_CONFIG = Path(__file__).parent / "jupyter"
@@ -48,6 +49,7 @@ def server_command(
     instance: Instance,
     boot_pid: int,
     as_root: bool,
+    extra: Extra,
 ) -> Command:
     """The server's command. The machine's own values (paths, its address) take precedence over the hub's."""
     reporter = ReporterSettings(
@@ -64,6 +66,7 @@ def server_command(
         "JUPYTER_CONFIG_PATH": str(JUPYTER_CONFIG),
         **given.variables,
         **machine,
+        **extra.environment,
         # Programs of packages that the user has installed: last, so that none replaces one of the image.
         "PATH": f"{machine['PATH']}:{home}/.local/bin",
         **reporter.to_environment(),
@@ -71,7 +74,8 @@ def server_command(
         # jupyterhub-singleuser listens on this address.
         "JUPYTERHUB_SERVICE_URL": f"http://{instance.address}:{config.port}{prefix}",
     }
-    return Command((*server_arguments(python, as_root=as_root), *given.arguments), environment, home)
+    arguments = (*server_arguments(python, as_root=as_root), *extra.arguments, *given.arguments)
+    return Command(arguments, environment, home)
 
 
 def server_arguments(python: str, *, as_root: bool) -> Sequence[str]:

@@ -11,10 +11,12 @@ WorkerError
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from lifecycle_app.contract import HOME_FIELD, REPORT_PERIOD, HomeDisk
@@ -135,6 +137,16 @@ def machine_environment(environ: Mapping[str, str] = os.environ) -> dict[str, st
     kept.setdefault("HOME", str(Path.home()))
     kept.setdefault("LANG", "C.UTF-8")
     return kept
+
+
+@contextmanager
+def runtime_directory(environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
+    """Where short-lived files go: the directory that systemd makes for the service, or else one of our own."""
+    if given := environ.get("RUNTIME_DIRECTORY"):
+        yield Path(given)
+    else:
+        with TemporaryDirectory(prefix="cloudjhub-") as made:
+            yield Path(made)
 
 
 def period(value: object) -> timedelta:

@@ -19,6 +19,7 @@ from hub.pages.texts import Pages
 from hub.spawn.parts import Parts, WithParts
 from hub.spawn.spawner import WorkerSpawner
 from hub.users.handlers import LaunchHandler, ServerHandler, SpawnPage, UserHandler
+from lifecycle_app.contract import PROBLEM_FIELD, Problem
 from lifecycle_app.errors import RecordError
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,10 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
         try:
             async with self.parts.identities.proven(self._sent, source, self.parts.now()) as instance_id:
                 spawner = await self._spawner_on(instance_id)
+                if (problem := self._problem()) is not None:
+                    spawner.report_problem(problem)
+                    self.set_status(204)
+                    return
                 answer = spawner.launch_environment()
         except IdentityError as error:
             log.warning("environment refused to %s: %s", source, error)
@@ -83,6 +88,13 @@ class EnvironmentHandler(WithParts, APIHandler):  # type: ignore[misc]  # Jupyte
         try:
             return json.loads(self.request.body)
         except (ValueError, RecursionError):
+            return None
+
+    def _problem(self) -> Problem | None:
+        """What keeps the worker, which has proven who it is, from starting its server; None if it names nothing."""
+        try:
+            return Problem(self._sent()[PROBLEM_FIELD])
+        except (KeyError, ValueError):
             return None
 
     def _refuse(self, status: int, message: str) -> None:

@@ -1,6 +1,7 @@
 """JupyterHub's spawner: a user's server on an instance of its own, which the hub can start but never stop."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +22,10 @@ from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Step, is_doubtful, is_gone, step_for
 from hub.spawn.start import FETCHED, Start, StartFailed
 from hub.spawn.tokens import End, Grant
+from lifecycle_app.contract import Problem
 from lifecycle_app.model.worker import worker_key
+
+log = logging.getLogger(__name__)
 
 
 class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no types
@@ -210,6 +214,12 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
             self.latest_start.is_fetched = True
             self.latest_start.progress.add(FETCHED, "Your machine has booted and is starting JupyterLab")
         return {"env": self.get_env(), "args": list(self.get_args())}
+
+    def report_problem(self, problem: Problem) -> None:
+        """Takes up what the worker says of itself: a start that is pending fails for it."""
+        log.error("%s: %s cannot start its server: %s", self.key, self.instance.id, problem)
+        if self.latest_start:
+            self.latest_start.problem = problem
 
     async def _is_down_by_ec2(self) -> bool:
         """Does EC2 say that the instance does not run? No answer means no."""

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from jupyterhub.spawner import SpawnException
 
 from hub.clients.workers import server_url
 from hub.config.settings import WORKER_PORT
-from hub.errors import NoCapacity, StartError, StopNotSent
+from hub.errors import HomeUnusable, NoCapacity, StartError, StopNotSent
 from hub.spawn.launcher import end_error
 from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Known, Step, is_gone, step_for
+from lifecycle_app.contract import Problem
 
 # The progress bar after each real step, in percent; it does not move in between.
 REQUESTED = 5
@@ -31,6 +33,7 @@ CHECK_EVERY = timedelta(seconds=2)
 MOST_ATTEMPTS = 5
 MOST_SILENCES = 2
 STOPPED_FOR_SILENCE = "the hub, because it did not answer"
+STOPPED_FOR_HOME = "the hub, because its home disk cannot be mounted"
 STOPPED_FOR_TOKEN = "the hub, because the token of its server is not valid"  # noqa: S105 -- a reason
 
 
@@ -153,6 +156,8 @@ class Start:
         """The instance whose stop this start has requested, until it is started again or the request is withdrawn."""
         self.is_fetched = False
         """Has the worker fetched its environment during this start?"""
+        self.problem: Problem | None = None
+        """Why the worker starts no server, as it has said itself."""
         self.has_answered = False
         self._has_new_token = False
         self._silences = 0
@@ -262,6 +267,16 @@ class Start:
             if described and step_for(described) is not Step.ADOPT:
                 return described
 
+    async def _refuse_home(self, known: Known) -> NoReturn:
+        """Requests the stop of an instance that cannot mount its home: it would cost money. Raises HomeUnusable."""
+        self.given_up = known.instance_id
+        with suppress(StartError):  # the lifecycle app stops it later, as one that hangs
+            await self._request_stop(known, STOPPED_FOR_HOME)
+        raise HomeUnusable(
+            "Your home disk could not be mounted, so your machine starts no server. Your files were not touched."
+            " Tell your administrator: the disk has to be repaired."
+        )
+
     async def _request_stop(self, known: Known, requested_by: str) -> None:
         try:
             await self._parts.stops.send(
@@ -285,6 +300,8 @@ class Start:
         check_after = None if known.is_fresh else self._parts.now() + DOUBT_AFTER
         try:
             while not (await asyncio.wait([waiting], timeout=CHECK_EVERY.total_seconds()))[0]:
+                if self.problem is Problem.HOME:
+                    await self._refuse_home(known)
                 if not self._is_in_doubt(known, check_after):
                     continue
                 described = await self._parts.protocol.describe(self._spawner.key, known.instance_id)

@@ -499,6 +499,17 @@ def test_environment_is_for_its_own_instance_only(hub: Emulated, machines: list[
     assert fetch("nonsense").status_code == 401
 
 
+def test_problem_that_a_worker_reports_gives_it_no_environment(
+    hub: Emulated, machines: list[Machine]
+) -> None:
+    """It is taken from the machine itself only, and words that no worker says are not taken for one."""
+    _, machine = spawned(hub, "inga", machines)
+    reported = fetch({**proof_of(hub, machine.instance_id), "problem": "home"})
+    assert (reported.status_code, reported.content) == (204, b"")
+    assert fetch({**proof_of(hub, "another"), "problem": "home"}).status_code == 401
+    assert fetch({**proof_of(hub, machine.instance_id), "problem": ["<b>"]}).json()["env"]
+
+
 def test_environment_is_given_on_the_private_network_only(hub: Emulated, machines: list[Machine]) -> None:
     """Through the proxy anybody could ask, and headers could tell any source."""
     _, machine = spawned(hub, "ivan", machines)

@@ -27,7 +27,7 @@ from hub.spawn.spawner import (
     spawner_class,
 )
 from hub.spawn.start import DOUBT_AFTER, MOST_ATTEMPTS, MOST_SILENCES, Start, StartFailed
-from lifecycle_app.contract import Drain
+from lifecycle_app.contract import Drain, Problem
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
 
@@ -318,6 +318,41 @@ async def test_a_machine_that_never_answers_is_given_up_in_the_end(cases: Cases)
         await case.spawner.start()
     assert len(case.stops.sent) == 1
     assert case.spawner.given_up == ""
+
+
+@pytest.mark.parametrize("stop_fails", [False, True])
+async def test_a_machine_that_cannot_mount_its_home_disk_says_so_and_is_stopped(
+    stop_fails: bool, cases: Cases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once: another start would find the same disk."""
+    monkeypatch.setattr("hub.spawn.start.CHECK_EVERY", timedelta(milliseconds=1))
+    case = cases(FRESH, answer=False)
+    marks = []
+
+    async def send(*request: Any) -> None:
+        marks.append(case.spawner.given_up)
+        case.stops.sent.append(request)
+        if stop_fails:
+            raise StopNotSent("no event bus")
+
+    case.parts.stops = SimpleNamespace(send=send)
+    starting = asyncio.ensure_future(case.spawner.start())
+    while not case.spawner.instance.id:
+        await asyncio.sleep(0)
+    case.spawner.report_problem(Problem.HOME)
+    with pytest.raises(StartFailed, match=r"home disk could not be mounted.* not touched") as failed:
+        await starting
+    assert failed.value.reason == "home"
+    [(key, instance_id, by, _)] = case.stops.sent
+    assert (key, instance_id, by) == ("ada", "i-00000001", "the hub, because its home disk cannot be mounted")
+    assert (marks, case.spawner.given_up) == (["i-00000001"], "")
+
+
+async def test_problem_of_an_earlier_start_does_not_fail_the_next_one(cases: Cases) -> None:
+    case = cases(FRESH, FRESH)
+    await case.spawner.start()
+    case.spawner.report_problem(Problem.HOME)
+    assert await case.spawner.start() == "http://127.77.1.4:8888"
 
 
 async def test_machine_that_does_not_run_after_all_is_started_again(

@@ -340,9 +340,11 @@ def test_worker_whose_home_is_damaged_starts_no_server_and_formats_nothing(
     assert not worker.is_active("cloudjhub-worker.service")
     assert worker.tried("findmnt", "/home/jovyan").returncode != 0
     assert "Nothing was formatted" in built.console(worker)
+    worker.await_active("cloudjhub-home-failed.service")
 
     worker.run("e2fsck", "-f", "-y", disk, check=False)
     worker.run("systemctl", "start", "cloudjhub-worker.service")
+    assert not worker.is_active("cloudjhub-home-failed.service")
     worker.await_true("the server answers", lambda: alice.lab("GET", "api/contents/kept.txt").ok)
     assert alice.read("kept.txt") == "kept"
 

@@ -89,9 +89,11 @@ def launch_file(directory: Path, hub: FakeHub, port: int) -> Path:
     return path
 
 
-def boot(config: Path, home: Path, hub: FakeHub, aws: str, output: Any) -> "subprocess.Popen[bytes]":
+def boot(
+    config: Path, home: Path, hub: FakeHub, aws: str, output: Any, *arguments: str
+) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "bootstrap.worker.boot", "--config", str(config)],
+        [sys.executable, "-m", "bootstrap.worker.boot", "--config", str(config), *arguments],
         env={
             "HOME": str(home),
             "PATH": "/usr/bin:/bin",
@@ -195,6 +197,26 @@ async def test_a_refused_worker_says_so_in_one_line_and_still_ends_at_once(
     assert process.wait(PATIENCE) == 0
     assert [str(status) in line for line in log.read_text().splitlines() if "ERROR" in line] == [True]
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.timeout(PATIENCE)
+async def test_a_worker_without_its_home_reports_that_and_starts_nothing(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    """Until it is ended; the hub learns of it from the machine itself, by its proof."""
+    hub.refusals = []
+    log = tmp_path / "console.log"
+    with log.open("wb") as output:
+        config = launch_file(tmp_path, hub, 8888)
+        process = boot(config, tmp_path, hub, hub.url, output, "--problem", "home")
+    await so(lambda: hub.given == 1)
+    [proof] = hub.proofs
+    assert set(proof) == {"url", "headers", "body", "problem"}
+    assert proof["problem"] == "home"
+    assert psutil.Process(process.pid).children(recursive=True) == []
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
+    assert SERVER_TOKEN not in log.read_text()
 
 
 def test_a_bad_launch_file_is_described_in_one_line(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from bootstrap.worker.environment import Instance, ServerEnvironment
 from bootstrap.worker.server import JUPYTER_CONFIG, server_arguments, server_command
 from bootstrap.worker.settings import WorkerConfig
+from bootstrap.worker.space import Extra
 
 CONFIG = WorkerConfig(
     cluster="test",
@@ -39,8 +40,13 @@ def test_the_servers_command_as_a_whole() -> None:
         instance=Instance("i-1", "127.77.1.4"),
         boot_pid=42,
         as_root=False,
+        extra=Extra({"JUPYTER_RUNTIME_DIR": "/run/w"}, ("--an.argument=1",)),
     )
-    assert command.arguments == (*server_arguments("/venv/bin/python", as_root=False), "--debug")
+    assert command.arguments == (
+        *server_arguments("/venv/bin/python", as_root=False),
+        "--an.argument=1",
+        "--debug",
+    )
     assert command.directory == "/home/jovyan"
     assert command.environment == {
         "JUPYTERHUB_API_TOKEN": "secret",
@@ -48,6 +54,7 @@ def test_the_servers_command_as_a_whole() -> None:
         "JUPYTERHUB_SERVICE_URL": "http://127.77.1.4:8888/user/alice/",
         "JUPYTERHUB_ROOT_DIR": "/home/jovyan",
         "JUPYTER_CONFIG_PATH": str(JUPYTER_CONFIG),
+        "JUPYTER_RUNTIME_DIR": "/run/w",
         "HOME": "/home/jovyan",
         "PATH": "/usr/bin:/home/jovyan/.local/bin",
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -80,5 +87,6 @@ def test_the_hub_may_choose_the_root_directory() -> None:
         instance=Instance("i-1", "127.77.1.4"),
         boot_pid=1,
         as_root=False,
+        extra=Extra(),
     )
     assert command.environment["JUPYTERHUB_ROOT_DIR"] == "/home/jovyan/work"

@@ -21,7 +21,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         text = text.replace("/opt/cloudjhub/bin/python", "/bin/true")
         (tmp_path / unit.name).write_text(text, encoding="utf-8")
         units.append(str(tmp_path / unit.name))
-    assert len(units) == 3
+    assert len(units) == 4
     checked = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
     )
@@ -45,4 +45,6 @@ def test_no_server_without_the_home_and_no_mount_of_a_disk_that_was_not_prepared
     assert f"What={Places().link}" in mount
     assert f"ConditionPathIsSymbolicLink={Places().link}" in mount
     assert {"Type=oneshot", "RemainAfterExit=yes"} <= set(disk)
+    assert "OnFailure=cloudjhub-home-failed.service" in mount
+    assert "OnFailure=cloudjhub-home-failed.service" in disk
     assert not [line for line in disk if line.startswith(("ExecStart=-", "SuccessExitStatus", "Restart"))]

@@ -46,7 +46,12 @@ PROFILE = "/etc/profile.d/cloudjhub.sh"
 USER = "jovyan"
 # Fixed, because home disks keep it from image to image, whatever users a base image has.
 USER_ID = 1100
-UNITS = ("cloudjhub-home.service", "cloudjhub-worker.service", "home-jovyan.mount")
+UNITS = (
+    "cloudjhub-home.service",
+    "cloudjhub-home-failed.service",
+    "cloudjhub-worker.service",
+    "home-jovyan.mount",
+)
 STARTED = ("cloudjhub-worker.service",)
 """What boot starts of these; it needs the mount, and that the disk."""
 

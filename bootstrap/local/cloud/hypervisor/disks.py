@@ -50,6 +50,12 @@ class Disks:
         """The link to the instance's home."""
         return self._instances / instance_id / "home"
 
+    def runtime(self, instance_id: str) -> Path:
+        """The directory in place of the instance's /run, made if it is not there."""
+        directory = self._instances / instance_id / "run"
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return directory
+
     def console(self, instance_id: str) -> Path:
         """The instance's console log."""
         return self._consoles / f"{instance_id}.log"

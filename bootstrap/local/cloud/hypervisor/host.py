@@ -212,6 +212,7 @@ class Hypervisor:
             "LANG": "C.UTF-8",
             "SHELL": "/bin/bash",
             "HOME": str(home),
+            "RUNTIME_DIRECTORY": str(self.disks.runtime(instance_id)),
             "AWS_REGION": settings.region,
             "AWS_DEFAULT_REGION": settings.region,
             "AWS_ENDPOINT_URL": settings.endpoint,
