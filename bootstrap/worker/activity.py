@@ -24,10 +24,10 @@ from .facts import AppUse, Interaction, Observation, read_tree
 from .interactions import (
     SETTING,
     Interactions,
-    ObservedConnection,
     ObservedSaves,
     ObservedTerminalManager,
 )
+from .prompts import PROMPTS, PromptingConnection, Prompts, kept_messages, process_of
 from .reporter import Publisher, Reporter, cloudwatch
 from .settings import ConfigError, ReporterSettings
 from .traffic import Traffic
@@ -39,18 +39,23 @@ REPORTER = "cloudjhub_reporter"
 class JupyterServer:
     """The server that the reporter runs in, as far as the reporter uses it."""
 
-    def __init__(self, serverapp: Any, interactions: Interactions) -> None:
+    def __init__(self, serverapp: Any, interactions: Interactions, prompts: Prompts) -> None:
         self._serverapp = serverapp
         self._interactions = interactions
+        self._prompts = prompts
 
     def busy_kernels(self) -> frozenset[str]:
-        """Descriptions of the kernels that run something."""
+        """Descriptions of the kernels that run something, and do not wait for a person meanwhile."""
         kernels = self._serverapp.kernel_manager
-        return frozenset(
-            f"kernel {kernel['name']} ({kernel['id'][:8]})"
+        busy = {
+            kernel["id"]: kernel["name"]
             for kernel in kernels.list_kernels()
             if kernel["execution_state"] == "busy"
-        )
+        }
+        for kernel_id in busy:
+            self._prompts.note_kept(kernel_id, kept_messages(kernels, kernel_id))
+        working = busy.keys() - self._prompts.waiting(busy)
+        return frozenset(f"kernel {busy[kernel_id]} ({kernel_id[:8]})" for kernel_id in working)
 
     def terminals(self) -> Mapping[str, int]:
         """The pid of each terminal's shell."""
@@ -118,7 +123,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
         serverapp.update_config(
             Config(
                 {
-                    "ServerApp": {"kernel_websocket_connection_class": ObservedConnection},
+                    "ServerApp": {"kernel_websocket_connection_class": PromptingConnection},
                     "TerminalsExtensionApp": {"terminal_manager_class": ObservedTerminalManager},
                 }
             )
@@ -130,6 +135,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
     def initialize_settings(self) -> None:
         interactions = Interactions(utc_now)
         self.settings[SETTING] = interactions
+        self.settings[PROMPTS] = Prompts(process_of(self.serverapp.kernel_manager))
         saves = ObservedSaves(interactions)
         self.serverapp.contents_manager.register_pre_save_hook(saves.before_save)
 
@@ -146,7 +152,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
         except ConfigError as error:
             self.log.error("Activity is not reported: %s", error)
             return
-        reporter = build_reporter(JupyterServer(serverapp, interactions), reporting)
+        reporter = build_reporter(JupyterServer(serverapp, interactions, settings[PROMPTS]), reporting)
         await reporter.start()
         settings.update({REPORTER: reporter, f"{REPORTER}_settings": reporting})
         self._reporting = asyncio.create_task(reporter.run())

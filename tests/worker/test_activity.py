@@ -138,6 +138,62 @@ async def test_a_silent_cell_is_work_while_it_runs(jupyter: Jupyter, cloudwatch:
     await jupyter.call("DELETE", f"api/kernels/{kernel}")
 
 
+ASKS = [
+    pytest.param("input('Go on? ')", id="input"),
+    pytest.param("import pdb\ndef f():\n    pdb.set_trace()\n    return 1\nf()", id="debugger"),
+]
+
+
+def asking(code: str) -> str:
+    """A cell whose user can answer its questions."""
+    sent = execute(f"import time\n{code}")
+    sent["content"]["allow_stdin"] = True
+    return as_json(sent)
+
+
+async def state(jupyter: Jupyter, kernel: str) -> str:
+    return str((await jupyter.call("GET", f"api/kernels/{kernel}"))["execution_state"])
+
+
+@pytest.mark.parametrize("code", ASKS)
+async def test_a_kernel_that_asks_a_question_is_not_busy_until_it_is_answered(
+    jupyter: Jupyter, code: str
+) -> None:
+    kernel = await jupyter.kernel()
+    connection = await jupyter.socket(f"api/kernels/{kernel}/channels?session_id=s")
+    await connection.write_message(asking(code + "\ntime.sleep(3600)"))
+    while json.loads(str(await connection.read_message()))["header"]["msg_type"] != "input_request":
+        pass
+    await jupyter.quiet()
+    assert await state(jupyter, kernel) == "busy"
+    await connection.write_message(as_json(message("input_reply", {"value": "c"}, channel="stdin")))
+    await until(jupyter.look, lambda seen: is_work(seen) and seen["busy_kernels"] == 1)
+    connection.close()
+    await jupyter.call("DELETE", f"api/kernels/{kernel}")
+
+
+async def test_a_question_that_no_tab_is_there_for_is_seen_too(jupyter: Jupyter) -> None:
+    """The tab was closed while the cell still ran: the server keeps the question for it."""
+    kernel = await jupyter.kernel()
+    connection = await jupyter.socket(f"api/kernels/{kernel}/channels?session_id=s")
+    go = jupyter.home / "go"
+    wait = f"import os\nwhile not os.path.exists({str(go)!r}): time.sleep(0.1)"
+    await connection.write_message(asking(f"{wait}\ninput()"))
+    await until(jupyter.look, lambda seen: seen["busy_kernels"] == 1)
+    connection.close()
+    await until(lambda: jupyter.call("GET", f"api/kernels/{kernel}"), lambda model: model["connections"] == 0)
+    go.touch()
+    await jupyter.quiet()
+    assert await state(jupyter, kernel) == "busy"
+    await jupyter.call("POST", f"api/kernels/{kernel}/interrupt", {})
+    await until(lambda: state(jupyter, kernel), lambda seen: seen == "idle")
+    connection = await jupyter.socket(f"api/kernels/{kernel}/channels?session_id=another")
+    await connection.write_message(as_json(execute("import time; time.sleep(3600)")))
+    await until(jupyter.look, lambda seen: is_work(seen) and seen["busy_kernels"] == 1)
+    connection.close()
+    await jupyter.call("DELETE", f"api/kernels/{kernel}")
+
+
 async def test_a_terminal_job_is_work_until_it_ends(jupyter: Jupyter, cloudwatch: CloudWatch) -> None:
     name, terminal = await jupyter.terminal()
     await terminal.write_message(json.dumps(["stdin", "sleep 3600\r"]))
