@@ -7,7 +7,6 @@ import signal
 import sys
 from typing import Any
 
-import psutil
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.websocket import WebSocketClientConnection
@@ -221,13 +220,16 @@ async def test_a_suspended_job_and_an_inner_prompt_are_quiet(jupyter: Jupyter) -
 
 async def test_a_prompt_that_waits_for_keys_is_quiet(jupyter: Jupyter) -> None:
     name, terminal = await jupyter.terminal()
+    pid_file = jupyter.home / "prompt.pid"
+    note = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(3600)\r"
     await terminal.write_message(json.dumps(["stdin", f"{sys.executable} -q\r"]))
-    await terminal.write_message(json.dumps(["stdin", "import time; time.sleep(3600)\r"]))
+    await terminal.write_message(json.dumps(["stdin", note]))
+    while not pid_file.exists() or not pid_file.read_text():
+        await asyncio.sleep(0.05)
     await until(jupyter.look, is_work)
     await terminal.write_message(json.dumps(["stdin", "\x03"]))
     seen = await jupyter.quiet()
-    shells = [process.children() for process in psutil.process_iter() if process.name() == "bash"]
-    assert any(child.cmdline() == [sys.executable, "-q"] for children in shells for child in children)
+    os.kill(int(pid_file.read_text()), 0)  # it is still there
     assert seen["busy_terminals"] == 0
     terminal.close()
     await jupyter.call("DELETE", f"api/terminals/{name}")
