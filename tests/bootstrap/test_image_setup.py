@@ -117,6 +117,11 @@ def test_the_whole(root: Path, programs: Programs) -> None:
     assert programs.of("cloud-init", "clean")
 
 
+def test_the_reporter_may_read_what_detached_programs_wait_for(root: Path, programs: Programs) -> None:
+    set_up(root, programs)
+    assert start.at(root, setup.SYSCTL).read_text() == "-kernel.yama.ptrace_scope = 0\n"
+
+
 def test_what_we_install_is_locked_and_the_operators_packages_come_on_top(
     root: Path, programs: Programs
 ) -> None:

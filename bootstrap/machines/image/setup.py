@@ -43,6 +43,9 @@ SLOW = ("rfc3987-syntax",)
 PROFILE = "/etc/profile.d/cloudjhub.sh"
 """Terminals are login shells, which start with their own PATH."""
 
+SYSCTL = "/etc/sysctl.d/90-cloudjhub.conf"
+"""After Ubuntu's 10-ptrace.conf. A line that begins with - is for kernels that have the setting."""
+
 USER = "jovyan"
 # Fixed, because home disks keep it from image to image, whatever users a base image has.
 USER_ID = 1100
@@ -132,6 +135,7 @@ def set_up(root: Path, run: Run = run) -> dict[str, str]:
     install(root, additions["packages"], run)
     make_user(root, run)
     run_script(root, additions["setup"])
+    open_processes(root)
     install_units(root, run)
     quieten(root, run)
     versions = reported(json.loads(run(str(at(root, VENV) / "bin/pip"), "list", "--format=json")), root)
@@ -192,6 +196,13 @@ def make_user(root: Path, run: Run) -> None:
     exchange = at(root, "/srv/nbgrader/exchange")
     exchange.mkdir(parents=True, exist_ok=True)
     exchange.chmod(0o777)
+
+
+def open_processes(root: Path) -> None:
+    """Let the reporter read what its user's detached programs wait for. Yama, where a kernel has it, allows that for
+    descendants only. Programs of one user could read each other's environment and files before.
+    """
+    write(root, SYSCTL, "-kernel.yama.ptrace_scope = 0\n")
 
 
 def install_units(root: Path, run: Run) -> None:
