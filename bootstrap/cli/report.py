@@ -1,4 +1,4 @@
-"""`cloudjhub report`: what a month did cost, by user, group or day."""
+"""`cloudjhub report`: what a month cost, by user, group or day."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ FORMULAS = ("=", "+", "-", "@", "\t")
 @file_option
 @json_option
 def report(month: str, by: str, as_csv: bool, file: Path, as_json: bool) -> None:
-    """Show what a month did cost, by user, group or day."""
+    """Show what a month cost, by user, group or day."""
     if as_csv and as_json:
         raise SettingsError("say --csv or --json: not both")
     now = utc_now()

@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 
 from bootstrap.cli.audit import audit, audit_workers
+from bootstrap.cli.history import history
 from bootstrap.cli.options import counted, dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
@@ -34,10 +35,11 @@ COLUMNS = ("worker", "state", "idle", "last activity", "type", "image", "$ this 
 
 @click.group()
 def workers() -> None:
-    """The users' machines: prepare, list, stop, keep, terminate."""
+    """The users' machines: list, prepare, explain, stop, keep."""
 
 
 workers.add_command(prepare)
+workers.add_command(history)
 
 
 @workers.command("list")

@@ -19,7 +19,7 @@ from bootstrap.operations.workers.listing import ListedWorker, days_of_month, jo
 from bootstrap.operations.workers.stopping import kept, moment
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.history import Entry, Kind
-from lifecycle_app.model.messages import plain
+from lifecycle_app.model.messages import message, plain
 from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.clusters import NOW, REGION, Built, built
 
@@ -95,6 +95,43 @@ def test_the_list_for_people_tells_the_same(cluster: Built) -> None:
     assert "no user has logged in yet" in cluster.run(workers, "list").output
     cluster.worker("alice/gpu", keep_until=NOW + timedelta(hours=2))
     assert "alice/gpu" in cluster.run(workers, "list").output
+
+
+def test_a_workers_history_says_why_and_what_it_cost(cluster: Built) -> None:
+    cluster.worker("alice")
+    assert "nothing has happened to alice yet" in cluster.run(workers, "history", "alice").output
+    for number, (kind, more) in enumerate(
+        [
+            (Kind.STOP, {"message": message("stop-requested", by="boss"), "evidence": {"cpu": 1.5}}),
+            (
+                Kind.RUN,
+                {
+                    "message": message("run", ran=timedelta(minutes=90), cost=0.0624),
+                    "seconds": 5400,
+                    "cost": 0.0624,
+                },
+            ),
+            (Kind.DECISION, {"message": plain("its machine is new"), "reason": "active"}),
+        ]
+    ):
+        given: dict[str, Any] = {"key": "alice", "reason": "idle", "instance_id": "i-1", **more}
+        cluster.store.add_history(Entry(at=NOW + timedelta(minutes=number), kind=kind, **given))
+    told = cluster.run(workers, "history", "alice", "--evidence").output.splitlines()
+    assert [line[21:] for line in told if not line.startswith(" ")] == [
+        "stopped by boss",
+        "ran for 1 hour 30 minutes, cost about 6 ¢",
+        "kept: its machine is new",
+    ]
+    assert "    cpu: 1.5" in told
+    newest = json.loads(cluster.run(workers, "history", "alice", "--last", "2", "--json").output)
+    assert [one["kind"] for one in newest] == ["run", "decision"]
+    assert (newest[0]["seconds"], newest[0]["cost"]) == (5400, 0.0624)
+
+
+def test_the_history_of_an_unknown_worker_is_refused_with_a_near_name(cluster: Built) -> None:
+    cluster.worker("alice")
+    with pytest.raises(SettingsError, match="did you mean alice"):
+        cluster.run(workers, "history", "alise")
 
 
 def entry(key: str, cost: float | None) -> Entry:

@@ -86,6 +86,7 @@ def test_request_as_a_whole() -> None:
         "TagSpecifications": [
             {"ResourceType": "instance", "Tags": tags},
             {"ResourceType": "volume", "Tags": tags},
+            {"ResourceType": "network-interface", "Tags": tags},
         ],
         "UserData": user_data(SETTINGS, HomeDisk.NEW),
     }

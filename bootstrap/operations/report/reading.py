@@ -20,7 +20,7 @@ from lifecycle_app.model.policy import policy_for
 
 
 def statement(site: Site, month: Month, by: By, now: datetime) -> Statement:
-    """What the cluster did cost in that month, until now. Raises NotBuilt, and SettingsError for a month in which there
+    """What the cluster cost in that month, until now. Raises NotBuilt, and SettingsError for a month in which there
     was no cluster.
     """
     settings, prices = site.settings, costs.prices_in(site.aws.region)

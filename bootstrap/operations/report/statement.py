@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """What a cluster did cost."""
+    """What a cluster cost."""
 
     cluster: str
     region: str

@@ -202,10 +202,11 @@ def chosen(found: Sequence[ListedWorker], names: Collection[str], *, all_workers
     known = sorted({machine.key for machine in found})
     for name in names:
         if name not in known:
-            raise SettingsError(f"unknown worker {name!r}: {_advice(name, known)}")
+            raise SettingsError(f"unknown worker {name!r}: {advice(name, known)}")
     return [machine for machine in found if machine.key in names]
 
 
-def _advice(name: str, known: Sequence[str]) -> str:
+def advice(name: str, known: Sequence[str]) -> str:
+    """What to do about a name that no worker has."""
     close = get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else "`cloudjhub workers list` shows them"
