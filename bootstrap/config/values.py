@@ -25,7 +25,9 @@ LONGEST_TAG, LONGEST_TAG_KEY = 256, 128
 MOST_TAGS = 20
 """AWS allows 50 on a resource. Those of ours on an image, and what AWS and its tools add, are the others."""
 TAG_ROOM = 800
-"""Characters of all tags: the manager's user data, its role's policy and CloudFormation's templates hold them."""
+"""Characters of all tags: the manager's user data and CloudFormation's templates hold them."""
+TAG_KEY_ROOM = 400
+"""Characters of all keys: the policy of the manager's role lists them, and IAM takes 10,240 characters."""
 OUR_TAGS, AWS_TAGS = "cloudjhub:", "aws:"
 RANGES = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"))
 NOT_A_NUMBER = "not_a_number"
@@ -297,6 +299,8 @@ def _together(tags: Mapping[str, str]) -> Mapping[str, str]:
     characters = sum(len(key) + len(value) for key, value in tags.items())
     if characters > TAG_ROOM:
         raise ValueError(f"has {characters} characters in all keys and values: {TAG_ROOM} is the most")
+    if sum(map(len, tags)) > TAG_KEY_ROOM:
+        raise ValueError(f"has {sum(map(len, tags))} characters in all keys: {TAG_KEY_ROOM} is the most")
     seen: dict[str, str] = {}
     for key in tags:
         if key.lower() in seen:

@@ -16,7 +16,7 @@ from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.templates.parts import Template, tagged
 from bootstrap.config.choices import Base
 from bootstrap.config.settings import ClusterSettings, Network
-from bootstrap.config.values import MOST_TAGS, TAG_ROOM
+from bootstrap.config.values import MOST_TAGS, TAG_KEY_ROOM, TAG_ROOM
 from bootstrap.local.cloud.cloudformation.change_sets import schema_of
 from bootstrap.machines import manager_request
 from bootstrap.machines.base_images import BaseImage
@@ -70,8 +70,8 @@ def test_a_resources_own_tags_win() -> None:
 
 @pytest.mark.parametrize("name", variants())
 def test_a_template_with_as_many_tags_as_there_may_be_can_be_sent(name: str) -> None:
-    room = TAG_ROOM // MOST_TAGS
-    most = {f"{number:0{room - 1}}": "v" for number in range(MOST_TAGS)}
+    key, value = TAG_KEY_ROOM // MOST_TAGS, (TAG_ROOM - TAG_KEY_ROOM) // MOST_TAGS
+    most = {f"{number:0{key}}": "v" * value for number in range(MOST_TAGS)}
     assert len(json.dumps(tagged(variants()[name], most))) < BODY_LIMIT
 
 

@@ -8,7 +8,7 @@ import pytest
 from chalice.constants import LAMBDA_TRUST_POLICY
 
 from bootstrap.aws import names
-from bootstrap.aws.scope import Scope
+from bootstrap.aws.scope import Challenge, Scope
 from bootstrap.cluster.policies import (
     builder_policy,
     ec2_trust,
@@ -18,7 +18,7 @@ from bootstrap.cluster.policies import (
     worker_policy,
 )
 from bootstrap.cluster.policies.__main__ import main
-from bootstrap.config.values import MOST_TAGS, TAG_ROOM
+from bootstrap.config.values import MOST_TAGS, TAG_KEY_ROOM
 from tests.iam.asking import FUNCTIONS, SCOPE
 from tests.iam.simulator import ACCOUNT, Question, judge
 
@@ -75,7 +75,7 @@ def test_a_cluster_name_that_would_widen_a_policy_is_refused(cluster: str) -> No
 
 
 def test_every_policy_fits_into_its_role() -> None:
-    """With the longest name and more subnets and images than anybody has."""
+    """With the longest name and path, a subnet in each zone, an image for each architecture, and a domain."""
     scope = Scope(
         cluster="a" * 32,
         account=ACCOUNT,
@@ -83,10 +83,12 @@ def test_every_policy_fits_into_its_role() -> None:
         partition="aws-us-gov",
         subnets=tuple(f"subnet-{number:017x}" for number in range(6)),
         security_groups=("sg-0123456789abcdef0",),
-        images=tuple(f"ami-{number:017x}" for number in range(6)),
-        tag_keys=tuple(f"{number:039}" for number in range(MOST_TAGS)),
+        images=tuple(f"ami-{number:017x}" for number in range(2)),
+        challenge=Challenge("Z" * 32, f"_acme-challenge.{'hub-' * 15}.example.org"),
+        tag_keys=tuple(f"{number:020}" for number in range(MOST_TAGS)),
+        role_path=f"/{'p' * 62}/",
     )
-    assert TAG_ROOM - MOST_TAGS <= sum(map(len, scope.tag_keys)) <= TAG_ROOM
+    assert sum(map(len, scope.tag_keys)) == TAG_KEY_ROOM
     for policy in (
         manager_policy(scope),
         worker_policy(scope),

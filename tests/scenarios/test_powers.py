@@ -24,8 +24,6 @@ UNHEARD = {
     # Session Manager's agent runs on real machines only.
     "BeKnownToSessionManager",
     "TalkToSessionManager",
-    # Homes are attached anew only where a machine was lost, or an image has changed.
-    "AttachHomes",
 }
 # Keys of IAM's whose values are sets.
 MANY = ("aws:TagKeys", "cloudwatch:AlarmActions")
