@@ -131,7 +131,8 @@ def test_python_at_its_prompt_is_not_work_and_computing_it_is(terminal: Terminal
     terminal.type(f"{python}\n")
     name = Path(python).name
     terminal.until_waiting(name)
-    terminal.type("import time; time.sleep(1000)\n")
+    terminal.type("import time; open('sleeps', 'w').close(); time.sleep(1000)\n")
+    until(lambda: Path("sleeps").exists() or None, "the line to run")
     terminal.until_working(name)
     terminal.type("\x03")
     terminal.until_waiting(name)
@@ -293,5 +294,6 @@ def test_a_terminal_in_the_terminal_is_not_work_and_what_runs_in_it_is(terminal:
     terminal.type("less /etc/passwd\n")
     terminal.until_waiting("less")
     terminal.type("q")
+    until(lambda: len(terminal.processes()) == 2 or None, "the pager's end")
     terminal.type("sleep 1000\n")
     terminal.until_working("sleep")
