@@ -83,11 +83,6 @@ def test_the_state_disk_is_found_by_its_volume_id_alone(tmp_path: Path) -> None:
     assert system.await_disk("vol-0123456789abcdef0", tmp_path, within=0) == Path("/dev/nvme7n1")
 
 
-def test_xen_machines_name_it_by_its_place(tmp_path: Path) -> None:
-    (tmp_path / "xvdf").mkdir()
-    assert system.find_disk("vol-0123456789abcdef0", tmp_path) == "xvdf"
-
-
 SIZE = 64 * 1024 * 1024
 
 

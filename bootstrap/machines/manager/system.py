@@ -79,8 +79,6 @@ def give_directory(directory: Path, user: str) -> None:
 
 
 BLOCK_DEVICES = Path("/sys/block")
-# The name, on Xen instances, of the disk that is attached as /dev/sdf; they have no serial numbers.
-XEN_DEVICE = "xvdf"
 ATTACHED_WITHIN, LOOK_EVERY = 600.0, 1.0
 
 
@@ -91,7 +89,7 @@ def find_disk(volume: str, devices: Path = BLOCK_DEVICES) -> str | None:
         for file in (device / "device/serial", device / "serial"):
             if file.exists() and file.read_text().strip().replace("-", "") == serial:
                 return device.name
-    return XEN_DEVICE if (devices / XEN_DEVICE).exists() else None
+    return None
 
 
 def await_disk(volume: str, devices: Path = BLOCK_DEVICES, within: float = ATTACHED_WITHIN) -> Path:
