@@ -1,6 +1,7 @@
 """Runs a command as the boot client does: as its child, below a subreaper that tells it its own pid."""
 
 import os
+import signal
 import sys
 
 from bootstrap.worker.server import Command, Signals, Supervisor, become_subreaper
@@ -8,6 +9,8 @@ from bootstrap.worker.server import Command, Signals, Supervisor, become_subreap
 
 def main() -> None:
     become_subreaper()
+    # As on a machine, whoever started the tests with nohup: a closed terminal hangs up what runs in it.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signals = Signals()
     signals.install()
     supervisor = Supervisor(signals)
