@@ -3,6 +3,7 @@
 The colours are ours: rich and click make them of styles, apart from the text.
 """
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,9 +15,9 @@ from lifecycle_app.printable import printable
 
 
 def echo(text: str, *, err: bool = False, **style: Any) -> None:
-    """Print a line or more, in click's style if one is given."""
+    """Print a line or more, in click's style if one is given. NO_COLOR in the environment means none (no-color.org)."""
     shown = printable(text)
-    click.echo(click.style(shown, **style) if style else shown, err=err)
+    click.echo(click.style(shown, **style) if style and not os.environ.get("NO_COLOR") else shown, err=err)
 
 
 def show(table: RenderableType) -> None:

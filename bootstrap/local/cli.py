@@ -238,6 +238,16 @@ def fault(state_dir: Path, name: str, switch: str) -> None:
     echo(f"{name} is {switch}")
 
 
+@local.command()
+@state_dir_option
+def env(state_dir: Path) -> None:
+    """Print variables that lead AWS's tools here.
+
+    For a shell: eval "$(cloudjhub local env)".
+    """
+    echo(status.exports(environment.operator(_running_settings(state_dir))))
+
+
 def _running_settings(state_dir: Path) -> LocalSettings:
     state_dir = state_dir.resolve()
     settings = status.running_settings(state_dir)

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +29,7 @@ DECISIONS_SHOWN = 12
 EMPTY_TEXT = """
 An AWS account without a cluster is ready. In another terminal:
 
-{variables}
-
+    {variables}
     {program} plan --file {file}
     {program} up --file {file}
     {program} down --file {file}
@@ -81,6 +82,11 @@ def _variables(settings: LocalSettings) -> dict[str, Any]:
     return {"environment": environment.operator(settings), "state_dir": str(settings.state_dir)}
 
 
+def exports(variables: Mapping[str, str]) -> str:
+    """Lines for a shell that sets these variables."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
 def ready_text(settings: LocalSettings, *, as_json: bool) -> str:
     """What `up` prints when everything runs."""
     given = ready(settings)
@@ -88,10 +94,10 @@ def ready_text(settings: LocalSettings, *, as_json: bool) -> str:
         return json.dumps(given)
     idle = age(settings.idle_timeout.total_seconds())
     program = os.path.relpath(Path(sys.prefix) / "bin" / "cloudjhub")
-    variables = "\n".join(f"    export {name}={value}" for name, value in given["environment"].items())
+    where = f"--state-dir {os.path.relpath(settings.state_dir)}"
+    variables = f'eval "$({program} local env {where})"'
     if not settings.with_cluster:
         return EMPTY_TEXT.format(program=program, file=os.path.relpath(given["file"]), variables=variables)
-    where = f"--state-dir {os.path.relpath(settings.state_dir)}"
     users = "\n".join(
         f"    {user['name']:<8} {user['password']}{'   (admin)' if user['admin'] else ''}"
         for user in given["users"]
@@ -111,8 +117,8 @@ The local cloud is ready:  {given["url"]}
     {program} local status {where}
         which workers run, since when, how long idle, what was decided and why
 
-  AWS's own tools see this cloud with
-{variables}
+  AWS's own tools see this cloud after
+    {variables}
 
   end it with Ctrl-C, or from another terminal with
     {program} local down {where}

@@ -122,6 +122,19 @@ def test_a_fault_is_switched_and_an_unknown_one_is_answered_with_their_names(clo
     assert "capacity" in unknown.stderr
 
 
+def test_a_shell_takes_the_variables_of_the_cloud(cloud: LocalCloud) -> None:
+    told = run("env", "--state-dir", str(cloud.state_dir)).stdout
+    shown = subprocess.run(
+        ["bash", "-c", f"{told}\nenv -0"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = dict(line.split("=", 1) for line in shown.stdout.split("\0") if line)
+    assert cloud.told["environment"].items() <= found.items()
+
+
 def crash(cloud: LocalCloud) -> None:
     """Kill the supervisor and the cloud process, as a machine that runs out of memory would."""
     killed = [
