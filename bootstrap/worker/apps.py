@@ -65,9 +65,7 @@ class Rhythm:
 
     def is_even(self) -> bool:
         """Did enough acts happen at even intervals, of one page or of two that poll alike?"""
-        if len(self.acts) < ACTS_OF_A_POLL:
-            return False
-        return any(_are_even(_intervals(self.acts, pages)) for pages in (1, 2))
+        return len(self.acts) >= ACTS_OF_A_POLL and self._has_beat()
 
     def is_stream(self) -> bool:
         """Has the present act lasted for too long to be one?"""
@@ -75,9 +73,10 @@ class Rhythm:
 
     def is_uneven(self) -> bool:
         """Did enough acts happen at uneven intervals?"""
-        if len(self.acts) < ACTS_OF_A_PERSON:
-            return False
-        return not any(_are_even(_intervals(self.acts, pages)) for pages in (1, 2))
+        return len(self.acts) >= ACTS_OF_A_PERSON and not self._has_beat()
+
+    def _has_beat(self) -> bool:
+        return any(_are_even(_intervals(self.acts, pages)) for pages in (1, 2))
 
     def _longest_pause(self) -> float:
         return max(PAUSE, min(LONGEST_PAUSE, (self.last - self.acts[-1]) / 4))

@@ -122,7 +122,7 @@ def check(disk: Path, undo: Path) -> None:
 
     e2fsck writes before it gives up: to zeroed group descriptors it gives valid checksums, and then no program finds
     the files. So it notes in the file `undo` what it overwrites. Only where that has no space, and a look without
-    writing finds no errors, it does without. Raises DiskError if errors remain, or there is no ext4.
+    writing finds no errors, it notes nothing. Raises DiskError if errors remain, or the disk has no ext4.
     """
     undo.unlink(missing_ok=True)
     has_space = shutil.disk_usage(undo.parent).free >= LARGEST_JOURNAL

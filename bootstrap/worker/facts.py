@@ -1,13 +1,14 @@
 """What was observed on a worker at one moment, and the reading of its processes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
 from lifecycle_app.contract import Level
 
-from .proc import Proc, Stat
+from .proc import Proc, Process, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,38 +25,6 @@ class AppUse:
 
     at: datetime
     number: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """A running process below the boot client; zombies are left out.
-
-    ``state``: its letter by proc(5). ``group``: its process group. ``terminal``: number of its controlling terminal's
-    device, 0 for none. ``foreground``: the group that this terminal's keys go to. ``started`` tells it from an earlier
-    process with the same pid.
-    """
-
-    pid: int
-    parent: int
-    name: str
-    arguments: tuple[str, ...] = ()
-    state: str = "S"
-    group: int = 0
-    terminal: int = 0
-    foreground: int = 0
-    threads: int = 1
-    cpu: timedelta = timedelta(0)
-    started: int = 0
-
-    @property
-    def sleeps(self) -> bool:
-        """Whether it waits for something, which is not a disk."""
-        return self.state == "S"
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it is suspended, by its user or a debugger."""
-        return self.state in "Tt"
 
 
 class Awaited(Enum):
@@ -126,45 +95,20 @@ def read_tree(root: int, proc: Proc | None = None) -> ProcessTree:
     reaped by another one of the tree.
     """
     proc = proc or Proc()
-    processes: list[Process] = []
-    used = timedelta(0)
-    for stat in _below(root, proc):
-        used += stat.cpu + stat.children_cpu
-        if stat.state not in "ZX":
-            processes.append(_process(stat, proc))
-    return ProcessTree(tuple(processes), used)
+    found = Tree(_all(proc)).whole(root)
+    running = tuple(replace(one, arguments=_arguments(one.pid, proc)) for one in found if not one.has_ended)
+    return ProcessTree(running, sum((one.cpu + one.children_cpu for one in found), timedelta(0)))
 
 
-def _below(root: int, proc: Proc) -> list[Stat]:
-    """A process and all its descendants, nearest first; nothing if it has ended."""
-    children: dict[int, list[Stat]] = {}
-    found: list[Stat] = []
+def _all(proc: Proc) -> Iterator[Process]:
+    """The machine's processes, without those that end meanwhile."""
     for pid in proc.pids():
-        try:
-            stat = proc.stat(pid)
-        except OSError:
-            continue
-        (found if pid == root else children.setdefault(stat.parent, [])).append(stat)
-    for stat in found:  # grows meanwhile
-        found.extend(children.get(stat.pid, ()))
-    return found
+        with suppress(OSError):
+            yield proc.stat(pid)
 
 
-def _process(stat: Stat, proc: Proc) -> Process:
+def _arguments(pid: int, proc: Proc) -> tuple[str, ...]:
     try:
-        arguments = proc.arguments(stat.pid)
+        return proc.arguments(pid)
     except OSError:
-        arguments = ()
-    return Process(
-        pid=stat.pid,
-        parent=stat.parent,
-        name=stat.name,
-        arguments=arguments,
-        state=stat.state,
-        group=stat.group,
-        terminal=stat.terminal,
-        foreground=stat.foreground,
-        threads=stat.threads,
-        cpu=stat.cpu,
-        started=stat.started,
-    )
+        return ()

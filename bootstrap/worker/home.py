@@ -63,7 +63,7 @@ class Action(Enum):
 
 
 def decide(disk: Disk, content: Content, blank: Callable[[], bool], home: HomeDisk, log: str) -> Action:
-    """What to do with the disk, which is formatted only if nothing can be lost. Raises DiskError if it is no home."""
+    """What to do with the disk, which is formatted only if nothing is lost. Raises DiskError if it is not a home."""
     if content.kind in FAMILY and content.label == LABEL:
         return Action.CHECK
     if content.kind or disk.has_partitions:

@@ -9,7 +9,7 @@ import os
 import platform
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -19,25 +19,67 @@ TICK = timedelta(seconds=1) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stat:
-    """A process by ``/proc/PID/stat``.
+class Process:
+    """A process.
 
-    ``terminal``: number of its controlling terminal's device, 0 for none. ``foreground``: the process group that the
-    terminal's keyboard belongs to. ``cpu``: its own; ``children_cpu``: of children that have ended. ``started``: ticks
-    since the machine's start.
+    ``state``: its letter by proc(5). ``group``: its process group. ``terminal``: number of its controlling terminal's
+    device, 0 for none. ``foreground``: the group that this terminal's keys go to. ``cpu``: what it used itself;
+    ``children_cpu``: what its ended children used. ``started``: ticks since the machine's start, which tell it from an
+    earlier process with the same pid.
     """
 
     pid: int
-    name: str
-    state: str
     parent: int
-    group: int
-    terminal: int
-    foreground: int
-    cpu: timedelta
-    children_cpu: timedelta
-    threads: int
-    started: int
+    name: str
+    arguments: tuple[str, ...] = ()
+    state: str = "S"
+    group: int = 0
+    terminal: int = 0
+    foreground: int = 0
+    threads: int = 1
+    cpu: timedelta = timedelta(0)
+    children_cpu: timedelta = timedelta(0)
+    started: int = 0
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it waits for something, which is not a disk."""
+        return self.state == "S"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is suspended, by its user or a debugger."""
+        return self.state in "Tt"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether only its parent still has to take note of its end."""
+        return self.state in "ZX"
+
+
+class Tree:
+    """Processes by pid and by parent."""
+
+    def __init__(self, processes: Iterable[Process]) -> None:
+        self.processes = {process.pid: process for process in processes}
+        self._children: dict[int, list[Process]] = {}
+        for process in self.processes.values():
+            self._children.setdefault(process.parent, []).append(process)
+
+    def children(self, pid: int) -> Sequence[Process]:
+        """The direct children of a process."""
+        return self._children.get(pid, ())
+
+    def below(self, pid: int) -> list[Process]:
+        """All descendants, nearest first."""
+        found = list(self.children(pid))
+        for process in found:  # grows meanwhile
+            found.extend(self.children(process.pid))
+        return found
+
+    def whole(self, pid: int) -> list[Process]:
+        """A process, unless it is unknown, and all its descendants, nearest first."""
+        return [*([self.processes[pid]] if pid in self.processes else []), *self.below(pid)]
 
 
 class TooManyReads(OSError):
@@ -62,14 +104,14 @@ class Proc:
         """All processes of the machine."""
         return [int(name) for name in self._list() if name.isdecimal()]
 
-    def stat(self, pid: int) -> Stat:
-        """What the process is."""
+    def stat(self, pid: int) -> Process:
+        """What the process is, by ``/proc/PID/stat``: without its arguments."""
         text = self._read(str(pid), "stat").decode(errors="replace")
         # The name may contain anything, parentheses and line ends too.
         name = text[text.index("(") + 1 : text.rindex(")")]
         fields = text[text.rindex(")") + 2 :].split()
         number = [0, *map(int, fields[1:])]
-        return Stat(
+        return Process(
             pid=pid,
             name=name,
             state=fields[0],

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from lifecycle_app.contract import METRIC_APP, METRIC_LEVEL, METRIC_UNITS, metric_namespace
 
-from .facts import AppUse, Awaited, Facts, Interaction, Observation, Process, ProcessTree
+from .facts import AppUse, Awaited, Facts, Interaction, Observation, ProcessTree
 from .observation import observe
+from .proc import Process
 from .work import candidates, waits_of
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
-from .facts import Awaited, Process
-from .proc import Proc, TooManyReads, terminal_path, unix_peers
+from .facts import Awaited
+from .proc import Proc, Process, TooManyReads, Tree, terminal_path, unix_peers
 
 OTHER = frozenset({Awaited.OTHER})
 
@@ -80,7 +80,7 @@ def read_waits(
     waits: dict[int, frozenset[Awaited]] = {}
     for pid in candidates:
         try:
-            waits[pid] = machine.waits(machine.processes[pid])
+            waits[pid] = machine.waits(machine.tree.processes[pid])
         except TooManyReads:
             break
         except OSError:
@@ -95,11 +95,9 @@ class Machine:
         self, proc: Proc, processes: Iterable[Process], peers: Callable[[], Mapping[int, int]]
     ) -> None:
         self.proc = proc
-        self.processes = {process.pid: process for process in processes}
-        self._children: dict[int, list[int]] = {}
+        self.tree = Tree(processes)
         self._groups: dict[int, list[int]] = {}
-        for process in self.processes.values():
-            self._children.setdefault(process.parent, []).append(process.pid)
+        for process in self.tree.processes.values():
             self._groups.setdefault(process.group, []).append(process.pid)
         self._read_peers = peers
         self._tables: dict[int, Mapping[int, str]] = {}
@@ -143,7 +141,7 @@ class Machine:
                 return frozenset().union(*(self._descriptor(process, *one) for one in wanted)) or OTHER
 
     def _for_children(self, process: Process) -> frozenset[Awaited]:
-        return frozenset({Awaited.CHILDREN}) if self._children.get(process.pid) else OTHER
+        return frozenset({Awaited.CHILDREN}) if self.tree.children(process.pid) else OTHER
 
     def _descriptor(self, process: Process, descriptor: int, events: int) -> frozenset[Awaited]:
         if not events & (READABLE | WRITABLE):
@@ -163,7 +161,7 @@ class Machine:
                 if len(wanted) > MAX_AWAITED or any(one == descriptor for one, _ in wanted):
                     return OTHER
                 return frozenset().union(*(self._descriptor(process, *one) for one in wanted))
-            case "/dev/ptmx" | "/dev/pts/ptmx" if self._children.get(process.pid):
+            case "/dev/ptmx" | "/dev/pts/ptmx" if self.tree.children(process.pid):
                 return frozenset({Awaited.INSIDE})
             case path if is_keyboard(process, path):
                 return frozenset({Awaited.KEYBOARD})
@@ -209,10 +207,10 @@ class Machine:
         """Parents, children, and the other programs of its pipeline: each is judged by itself."""
         parents: list[int] = []
         parent = process.parent
-        while parent in self.processes and len(parents) < MAX_RELATIVES:
+        while parent in self.tree.processes and len(parents) < MAX_RELATIVES:
             parents.append(parent)
-            parent = self.processes[parent].parent
-        children = self._children.get(process.pid, [])[:MAX_RELATIVES]
+            parent = self.tree.processes[parent].parent
+        children = [child.pid for child in self.tree.children(process.pid)[:MAX_RELATIVES]]
         group = [pid for pid in self._groups[process.group] if pid != process.pid][:MAX_RELATIVES]
         return [*parents, *children, *group]
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import Self
 
-from .facts import Awaited, Facts, Process
+from .facts import Awaited, Facts
+from .proc import Process, Tree
 
 SHELLS = frozenset(
     {"bash", "sh", "dash", "ash", "zsh", "fish", "ksh", "mksh", "tcsh", "csh", "pwsh", "xonsh"}
@@ -82,32 +82,6 @@ class Job:
                 return f"{programs} runs detached"
 
 
-class Tree:
-    """Processes by parent."""
-
-    def __init__(self, children: Mapping[int, Sequence[Process]]) -> None:
-        self._children = children
-
-    @classmethod
-    def of(cls, processes: Iterable[Process]) -> Self:
-        """The tree of these processes."""
-        children: dict[int, list[Process]] = {}
-        for process in processes:
-            children.setdefault(process.parent, []).append(process)
-        return cls(children)
-
-    def children(self, pid: int) -> Sequence[Process]:
-        """The direct children of a process."""
-        return self._children.get(pid, ())
-
-    def below(self, pid: int) -> list[Process]:
-        """All descendants, nearest first."""
-        found = list(self.children(pid))
-        for process in found:  # grows meanwhile
-            found.extend(self.children(process.pid))
-        return found
-
-
 @dataclass(frozen=True, slots=True)
 class Group:
     """Processes at one place, before they are judged."""
@@ -169,10 +143,10 @@ def waits_of(
 
 def groups(facts: Facts) -> list[Group]:
     """The processes of terminals, kernels and notebook jobs, and those that were detached (nohup, setsid, tmux)."""
-    tree = Tree.of(facts.processes)
+    tree = Tree(facts.processes)
     shells = set(facts.terminals.values())
     found = [
-        Group(Place.TERMINAL, name, _without_kernels([*_one(facts, shell), *tree.below(shell)]))
+        Group(Place.TERMINAL, name, _without_kernels(tree.whole(shell)))
         for name, shell in sorted(facts.terminals.items())
     ]
     for child in tree.children(facts.server):
@@ -180,15 +154,11 @@ def groups(facts: Facts) -> list[Group]:
             found += _below_server(child, tree)
     if facts.root != facts.server:
         found += [
-            Group(Place.DETACHED, "", _without_kernels([orphan, *tree.below(orphan.pid)]))
+            Group(Place.DETACHED, "", _without_kernels(tree.whole(orphan.pid)))
             for orphan in tree.children(facts.root)
             if orphan.pid != facts.server
         ]
     return found
-
-
-def _one(facts: Facts, pid: int) -> list[Process]:
-    return [process for process in facts.processes if process.pid == pid]
 
 
 def _below_server(child: Process, tree: Tree) -> list[Group]:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bootstrap.worker.facts import Facts, Interaction, Process
+from bootstrap.worker.facts import Facts, Interaction
 from bootstrap.worker.observation import MAX_DETAILS, observe
+from bootstrap.worker.proc import Process
 from bootstrap.worker.work import LONGEST_DETAIL, percent_of_core
 from lifecycle_app.contract import Level
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.worker.facts import Awaited, Process, read_tree
-from bootstrap.worker.proc import Proc, unix_peers
+from bootstrap.worker.facts import Awaited, read_tree
+from bootstrap.worker.proc import Proc, Process, unix_peers
 from bootstrap.worker.waits import CALLS, MAX_READS, MAX_THREADS, read_waits
 
 PTS_3 = (136 << 8) | 3

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bootstrap.worker.facts import Awaited, Facts, Process
+from bootstrap.worker.facts import Awaited, Facts
+from bootstrap.worker.proc import Process
 from bootstrap.worker.work import (
     LONGEST_NAME,
     Job,

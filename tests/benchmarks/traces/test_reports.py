@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.traces.reports import Reporter
 from benchmarks.traces.trace import HOUR, MINUTE, Kind, Life, Trace, Work, moment
-from bootstrap.worker.facts import Interaction, Process, ProcessTree
+from bootstrap.worker.facts import Interaction, ProcessTree
+from bootstrap.worker.proc import Process
 from bootstrap.worker.reporter import Publisher, next_report
 from bootstrap.worker.reporter import Reporter as RealReporter
 from tests.worker.test_publishing import Sink
