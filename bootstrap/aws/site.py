@@ -57,6 +57,10 @@ class Site:
         workers = [found[name] for name in sorted(found) if name.startswith("WorkerSubnet")]
         return BuiltNetwork(found["Vpc"], found["ManagerSubnet"], tuple(workers))
 
+    def not_built(self) -> NotBuilt:
+        """The error of a command that needs the cluster."""
+        return NotBuilt(f"there is no cluster {self.cluster} in {self.aws.region}: run `cloudjhub up` first")
+
     def _required(self, stack: str) -> dict[str, str]:
         found = self.outputs(stack)
         if not found:

@@ -92,7 +92,7 @@ def require_built(site: Site) -> dict[str, str]:
     formation = site.aws.client("cloudformation")
     found = {name: stacks.current(formation, name) for name in _stacks(site)}
     if not any(found[name] for name in names.stacks(site.cluster)):
-        raise NotBuilt(f"there is no cluster {site.cluster} in {site.aws.region}: run `cloudjhub up` first")
+        raise site.not_built()
     return {name: stack["StackStatus"] if stack else "" for name, stack in found.items()}
 
 

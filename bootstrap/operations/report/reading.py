@@ -9,7 +9,6 @@ from bootstrap.aws.site import Site
 from bootstrap.cluster.steps.lifecycle import history_days
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
-from bootstrap.errors import NotBuilt
 from bootstrap.operations import policies
 from bootstrap.operations.report.period import Month, Period, period_of
 from bootstrap.operations.report.statement import By, Statement, groups_of, notes, rows, summed
@@ -59,7 +58,7 @@ def built_at(site: Site) -> datetime:
     """When the cluster's tables were created. Raises NotBuilt."""
     stack = stacks.current(site.aws.client("cloudformation"), names.stack(site.cluster, "data"))
     if stack is None:
-        raise NotBuilt(f"there is no cluster {site.cluster} in {site.aws.region}: run `cloudjhub up` first")
+        raise site.not_built()
     return stack["CreationTime"]
 
 
