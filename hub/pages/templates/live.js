@@ -5,12 +5,6 @@
   let pause = SHORTEST;
   let timer;
 
-  function api(path) {
-    const url = new URL(jhdata.base_url + "api/" + path, location.origin);
-    url.searchParams.set("_xsrf", jhdata.xsrf_token);
-    return url;
-  }
-
   // `server` is the one whose button was pressed.
   async function refresh(server) {
     const answer = await fetch(location.pathname, { cache: "no-store" });
@@ -33,7 +27,7 @@
   async function check() {
     clearTimeout(timer);
     try {
-      const answer = await fetch(api("cloudjhub/live"), { cache: "no-store" });
+      const answer = await fetch(hubApi("cloudjhub/live"), { cache: "no-store" });
       if (!answer.ok) return;
       const { version, changing } = await answer.json();
       if (version !== machines().dataset.version) {
@@ -57,7 +51,7 @@
     const path = "users/" + encodeURIComponent(USER) + (server ? "/servers/" + encodeURIComponent(server) : "/server");
     try {
       const body = action === "delete" ? JSON.stringify({ remove: true }) : undefined;
-      const answer = await fetch(api(path), { method: "DELETE", body });
+      const answer = await fetch(hubApi(path), { method: "DELETE", body });
       if (!answer.ok) throw new Error((await answer.json()).message);
       await refresh(server);
       pause = SHORTEST;

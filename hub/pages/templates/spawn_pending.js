@@ -1,10 +1,6 @@
 // Shows the start's progress. Once it has ended, the hub knows where to go: to the server, or to the page of a failure.
 (function () {
-  const api = (path) => {
-    const url = new URL(jhdata.base_url + "api/users/" + encodeURIComponent(USER) + path, location.origin);
-    url.searchParams.set("_xsrf", jhdata.xsrf_token);
-    return url;
-  };
+  const api = (path) => hubApi("users/" + encodeURIComponent(USER) + path);
   const part = (id) => document.getElementById(id);
 
   const events = new EventSource(PROGRESS);
