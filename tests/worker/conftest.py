@@ -4,7 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,20 +51,27 @@ def cloudwatch() -> Iterator[CloudWatch]:
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory, cloudwatch: CloudWatch) -> Iterator[Jupyter]:
     """A Jupyter server below a process that plays the boot client's part as subreaper."""
-    home = tmp_path_factory.mktemp("home")
     port = free_port(JUPYTER_ADDRESS)
-    server = Jupyter(f"http://{JUPYTER_ADDRESS}:{port}/user/alice/", "token-of-the-test", home, "i-reporter")
-    log = home.parent / "jupyter.log"
+    server = jupyter_at(port, tmp_path_factory.mktemp("home"), "i-reporter")
+    command = [sys.executable, "-m", "tests.worker.subreaper", *jupyter_command(server, port)]
+    with running(server, command, jupyter_environment(server, cloudwatch)):
+        yield server
+
+
+def jupyter_at(port: int, home: Path, instance: str) -> Jupyter:
+    """A server that is not started yet."""
+    return Jupyter(f"http://{JUPYTER_ADDRESS}:{port}/user/alice/", "token-of-the-test", home, instance)
+
+
+@contextmanager
+def running(server: Jupyter, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[None]:
+    """The server's process, from its first answer on."""
+    log = server.home.parent / "jupyter.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.worker.subreaper", *jupyter_command(server, port)],
-            env=jupyter_environment(server, cloudwatch),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         asyncio.run(server.answering(process, log))
-        yield server
+        yield
     finally:
         process.terminate()
         process.wait(30)

@@ -5,7 +5,6 @@ jupyter-server-proxy, and the real one where it is installed.
 import asyncio
 import importlib.util
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tornado.websocket import WebSocketHandler
 from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE
 
-from .conftest import CloudWatch, jupyter_command, jupyter_environment
+from .conftest import CloudWatch, jupyter_at, jupyter_command, jupyter_environment, running
 from .places import JUPYTER_ADDRESS, Jupyter, until
 
 pytestmark = pytest.mark.timeout(PATIENCE)
@@ -34,25 +33,12 @@ def proxying(
     """A Jupyter server with that extension."""
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
-    home = tmp_path_factory.mktemp("home")
     port = free_port(JUPYTER_ADDRESS)
-    url = f"http://{JUPYTER_ADDRESS}:{port}/user/alice/"
-    server = Jupyter(url, "token-of-the-test", home, f"i-{request.param.replace('.', '-')}")
-    log = home.parent / "jupyter.log"
+    server = jupyter_at(port, tmp_path_factory.mktemp("home"), f"i-{request.param.replace('.', '-')}")
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*jupyter_command(server, port), f"--ServerApp.jpserver_extensions={request.param}=True"],
-            env=jupyter_environment(server, cloudwatch) | {"PYTHONPATH": paths},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        asyncio.run(server.answering(process, log))
+    command = [*jupyter_command(server, port), f"--ServerApp.jpserver_extensions={request.param}=True"]
+    with running(server, command, jupyter_environment(server, cloudwatch) | {"PYTHONPATH": paths}):
         yield server
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 class Page(RequestHandler):
