@@ -18,7 +18,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from hub.config.settings import CONFIG_VARIABLE
-from lifecycle_app.contract import OPERATOR_TOKEN
+from lifecycle_app.contract import OPERATOR_TOKEN, TAG_USER
 from tests.shared.addresses import free_port, reserved
 from tests.shared.tables import create_tables
 from tests.shared.waiting import PATIENCE, until
@@ -47,6 +47,12 @@ class Emulated:
     """The first half of its addresses: tests that run at the same time need different ones."""
     proxy_at: str = ""
     """The URL of the proxy where something else answers at the public one."""
+
+    def instances_of(self, user: str) -> list[dict[str, Any]]:
+        """A user's instances, by tag, compared exactly."""
+        groups = self.client("ec2").describe_instances()["Reservations"]
+        every = [instance for group in groups for instance in group["Instances"]]
+        return [one for one in every if {"Key": TAG_USER, "Value": user} in one["Tags"]]
 
     @property
     def hub_address(self) -> str:

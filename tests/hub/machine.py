@@ -120,3 +120,11 @@ class Machine:
                 """Says nothing."""
 
         return Handler
+
+
+def boot(emulated: Emulated, user: str, machines: list[Machine]) -> Machine:
+    """Boots the user's instance as soon as there is one."""
+    instance = until(lambda: emulated.instances_of(user))[0]
+    machine = Machine(emulated, instance["InstanceId"], instance["PrivateIpAddress"])
+    machines.append(machine)
+    return machine

@@ -15,7 +15,6 @@ from playwright.sync_api import Page, expect
 
 from hub.users.names import parse, to_json
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.contract import TAG_USER
 from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.accounts import set_users
@@ -68,13 +67,6 @@ def log_in(page: Page, hub: Emulated, name: str, then: str, at: str = "") -> Non
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"**{at or then}")
-
-
-def instances_of(hub: Emulated, user: str) -> list[dict[str, Any]]:
-    """A user's instances, by tag."""
-    groups = hub.client("ec2").describe_instances()["Reservations"]
-    every = [instance for group in groups for instance in group["Instances"]]
-    return [one for one in every if {"Key": TAG_USER, "Value": user} in one["Tags"]]
 
 
 def test_actions_on_all_servers_and_on_the_hub_ask_first(hub: Emulated, page: Page) -> None:
@@ -198,7 +190,7 @@ def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
     asked = list[str]()
     page.on("request", lambda one: asked.append(one.url) if "/cloudjhub/live" in one.url else None)
     log_in(page, hub, "frida", "/hub/spawn", at="/hub/spawn-pending/frida")
-    instance = until(lambda: instances_of(hub, "frida"))[0]
+    instance = until(lambda: hub.instances_of("frida"))[0]
     machine = Machine(hub, instance["InstanceId"], instance["PrivateIpAddress"])
 
     def record(state: State, version: int, **more: Any) -> None:
@@ -261,7 +253,7 @@ def test_a_type_is_chosen_with_the_keyboard(choosing: Emulated, page: Page) -> N
     shoot(page, "choice")
     page.keyboard.press("Enter")
     page.wait_for_url("**/spawn-pending/gerda?*")
-    [instance] = until(lambda: instances_of(choosing, "gerda"))
+    [instance] = until(lambda: choosing.instances_of("gerda"))
     assert instance["InstanceType"] == "t3.large"
 
 

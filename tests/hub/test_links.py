@@ -3,18 +3,16 @@
 import re
 from collections.abc import Iterator
 from html import unescape
-from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 import requests
 
 from hub.login.links import own_page
-from lifecycle_app.contract import TAG_USER
 from tests.hub.accounts import PASSWORD, Account, code, set_users, start, with_authenticators
 from tests.hub.browser import PASSWORD as SHARED
 from tests.hub.emulated import Emulated
-from tests.hub.machine import Machine
+from tests.hub.machine import Machine, boot
 from tests.shared.waiting import PATIENCE, until
 
 NETWORK = "127.195"
@@ -59,26 +57,6 @@ class Visitor:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     with with_authenticators(tmp_path_factory.mktemp("links"), NETWORK) as found:
         yield found
-
-
-@pytest.fixture
-def machines() -> Iterator[list[Machine]]:
-    booted: list[Machine] = []
-    yield booted
-    for machine in booted:
-        machine.close()
-
-
-def boot(hub: Emulated, user: str, machines: list[Machine]) -> None:
-    """Boots the user's instance as soon as there is one."""
-
-    def launched() -> list[dict[str, Any]]:
-        groups = hub.client("ec2").describe_instances()["Reservations"]
-        every = [instance for group in groups for instance in group["Instances"]]
-        return [one for one in every if {"Key": TAG_USER, "Value": user} in one["Tags"]]
-
-    instance = until(launched)[0]
-    machines.append(Machine(hub, instance["InstanceId"], instance["PrivateIpAddress"]))
 
 
 def test_with_two_types_and_accounts_of_the_hub(hub: Emulated, machines: list[Machine]) -> None:

@@ -17,13 +17,13 @@ import requests
 from bootstrap.aws import secrets as rotated
 from bootstrap.aws.secrets import MAKERS
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.contract import OPERATOR_TOKEN, TAG_USER
+from lifecycle_app.contract import OPERATOR_TOKEN
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, Emulated, emulated
-from tests.hub.machine import Machine, fetch, proof_of
+from tests.hub.machine import Machine, boot, fetch, proof_of
 from tests.shared.waiting import PATIENCE, until
 
 API = f"http://{HUB_ADDRESS}:8081/hub/api"
@@ -39,15 +39,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 
 
 @pytest.fixture
-def machines() -> Iterator[list[Machine]]:
-    """Machines that were booted; all are shut down at the end."""
-    booted: list[Machine] = []
-    yield booted
-    for machine in booted:
-        machine.close()
-
-
-@pytest.fixture
 def store(hub: Emulated) -> WorkerStore:
     """The records, written as the lifecycle app writes them."""
     return WorkerStore(CLUSTER)
@@ -55,21 +46,6 @@ def store(hub: Emulated) -> WorkerStore:
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def instances_of(emulated: Emulated, user: str) -> list[dict[str, Any]]:
-    """A user's instances, by tag, compared exactly."""
-    groups = emulated.client("ec2").describe_instances()["Reservations"]
-    every = [instance for group in groups for instance in group["Instances"]]
-    return [one for one in every if {"Key": TAG_USER, "Value": user} in one["Tags"]]
-
-
-def boot(emulated: Emulated, user: str, machines: list[Machine]) -> Machine:
-    """Boots the user's instance as soon as there is one."""
-    instance = until(lambda: instances_of(emulated, user))[0]
-    machine = Machine(emulated, instance["InstanceId"], instance["PrivateIpAddress"])
-    machines.append(machine)
-    return machine
 
 
 def record(machine: Machine, user: str, state: State, **more: Any) -> Worker:
@@ -112,7 +88,7 @@ def test_first_login_launches_one_instance_and_gives_it_its_own_environment(
     hub: Emulated, machines: list[Machine]
 ) -> None:
     _, machine = spawned(hub, "ada", machines)
-    assert len(instances_of(hub, "ada")) == 1
+    assert len(hub.instances_of("ada")) == 1
     assert machine.environment["JUPYTERHUB_USER"] == "ada"
     assert machine.environment["JUPYTERHUB_SERVICE_PREFIX"] == "/user/ada/"
     token = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
@@ -132,7 +108,7 @@ def test_the_operator_has_a_machine_launched_that_the_first_login_takes(
     said = launch(hub, None).json()
     assert (said["types"], len(said["subnets"])) == (["t3.medium"], 2)
     launched = launch(hub, {"user": "Early", "instance_type": "t3.medium"}).json()
-    [instance] = instances_of(hub, "early")
+    [instance] = hub.instances_of("early")
     assert launched == {"instance_id": instance["InstanceId"], "problem": ""}
     assert launch(hub, {"user": "early"}).json()["instance_id"] is None, "it has one"
     # The lifecycle app records it before it has booted.
@@ -157,7 +133,7 @@ def test_the_operator_has_a_machine_launched_that_the_first_login_takes(
 )
 def test_a_launch_that_cannot_be_is_refused(hub: Emulated, body: Any, status: int) -> None:
     assert launch(hub, body).status_code == status
-    assert instances_of(hub, "zoe") == []
+    assert hub.instances_of("zoe") == []
 
 
 def test_only_the_operators_token_launches(hub: Emulated) -> None:
@@ -166,7 +142,7 @@ def test_only_the_operators_token_launches(hub: Emulated) -> None:
     browser = Browser(hub.public_url)
     assert browser.log_in("boss", hub.secrets["hub/admin-password"]).status_code == 302
     assert browser.api("POST", "/cloudjhub/launch", json={"user": "zoe"}).status_code == 403
-    assert instances_of(hub, "zoe") == []
+    assert hub.instances_of("zoe") == []
 
 
 @pytest.mark.parametrize(
@@ -215,7 +191,7 @@ def test_killed_hub_knows_its_servers_again(
     hub.start_hub()
     until(lambda: browser.server().get("ready"))
     assert browser.page("/user/bob/api").json() == {"version": "2"}
-    assert len(instances_of(hub, "bob")) == 1
+    assert len(hub.instances_of("bob")) == 1
     headers = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
     assert requests.get(f"{API}/user", headers=headers, timeout=PATIENCE).ok
 
@@ -224,13 +200,13 @@ def test_hub_killed_during_a_start_finds_the_instance_again(hub: Emulated, machi
     browser = Browser(hub.public_url)
     browser.log_in("carol")
     browser.page("/hub/spawn")
-    until(lambda: instances_of(hub, "carol"))
+    until(lambda: hub.instances_of("carol"))
     hub.start_hub()
     browser.page("/hub/spawn")
     until(lambda: browser.server().get("pending") == "spawn")
     boot(hub, "carol", machines)
     until(lambda: browser.server().get("ready"))
-    assert len(instances_of(hub, "carol")) == 1
+    assert len(hub.instances_of("carol")) == 1
 
 
 def test_server_is_released_only_when_nothing_happened_and_the_page_says_why(
@@ -279,7 +255,7 @@ def test_login_during_a_claim_waits_and_goes_on_with_the_same_instance(
     assert browser.server()["pending"] == "spawn"
     store.put(replace(claimed, state=State.RUNNING, claimed_until=None), now())
     until(lambda: browser.server().get("ready"))
-    assert len(instances_of(hub, "emil")) == 1
+    assert len(hub.instances_of("emil")) == 1
 
 
 def test_hub_killed_before_it_attached_the_home_serves_no_user_without_it(
@@ -288,7 +264,7 @@ def test_hub_killed_before_it_attached_the_home_serves_no_user_without_it(
     browser, machine = spawned(hub, "femi", machines)
     drain(hub, "femi", machine, "regardless", now())
     ec2 = hub.client("ec2")
-    zone = instances_of(hub, "femi")[0]["Placement"]["AvailabilityZone"]
+    zone = hub.instances_of("femi")[0]["Placement"]["AvailabilityZone"]
     home = ec2.create_volume(AvailabilityZone=zone, Size=3)["VolumeId"]
     known = {"address": machine_address(hub, "femi"), "home_volume": home, "home_attached": False}
     store.put(record(machine, "femi", State.RUNNING, **known), now())
@@ -311,7 +287,7 @@ def test_stopped_instance_is_started_again(
     browser.page("/hub/spawn")
     machine.boot_again(hub)
     until(lambda: browser.server().get("ready"))
-    assert [one["State"]["Name"] for one in instances_of(hub, "fred")] == ["running"]
+    assert [one["State"]["Name"] for one in hub.instances_of("fred")] == ["running"]
 
 
 def test_a_token_ends_with_its_server_and_does_not_come_back(
@@ -413,7 +389,7 @@ def test_stop_asks_by_an_event_and_stops_nothing_itself(
     assert boss.log_in("boss", hub.secrets["hub/admin-password"]).status_code == 302
     assert boss.api("DELETE", "/users/gina/server").status_code in (202, 204)
     until(lambda: f"gina: stop of {machine.instance_id} requested by boss" in hub.log("hub"))
-    assert [one["State"]["Name"] for one in instances_of(hub, "gina")] == ["running"]
+    assert [one["State"]["Name"] for one in hub.instances_of("gina")] == ["running"]
     assert not browser.server().get("ready")
 
 
@@ -421,7 +397,7 @@ def test_stop_while_the_machine_boots_asks_for_the_stop_of_that_machine(hub: Emu
     browser = Browser(hub.public_url)
     browser.log_in("mona")
     browser.page("/hub/spawn")
-    instance = until(lambda: instances_of(hub, "mona"))[0]["InstanceId"]
+    instance = until(lambda: hub.instances_of("mona"))[0]["InstanceId"]
     assert browser.api("DELETE", "/users/mona/server").status_code in (202, 204)
     until(lambda: f"mona: stop of {instance} requested by mona" in hub.log("hub"))
     assert not browser.server().get("pending")
@@ -587,7 +563,7 @@ def test_a_cookie_alone_changes_nothing_and_scripts_do_not_see_it(hub: Emulated)
     for path in ("/spawn", "/api/users/olive/server", "/api/users/olive/tokens", "/api/cloudjhub/drain"):
         answer = requests.post(f"{hub.public_url}/hub{path}", headers=headers, timeout=PATIENCE)
         assert answer.status_code == 403, path
-    assert not instances_of(hub, "olive")
+    assert not hub.instances_of("olive")
 
 
 def test_unknown_option_is_refused_at_once(hub: Emulated) -> None:
@@ -596,7 +572,7 @@ def test_unknown_option_is_refused_at_once(hub: Emulated) -> None:
     answer = browser.api("POST", "/users/kim/server", json={"instance_type": "p5.48xlarge"})
     assert answer.status_code == 400
     assert "Unknown machine type" in answer.json()["message"]
-    assert not instances_of(hub, "kim")
+    assert not hub.instances_of("kim")
 
 
 BODIES = {
@@ -631,7 +607,7 @@ def test_hostile_options_are_refused_in_a_line_and_launch_nothing(hub: Emulated,
     message = answer.json()["message"]
     assert (answer.status_code, "\n" in message, len(message) < 300) == (400, False, True), message
     assert not browser.server().get("pending")
-    assert not instances_of(hub, "kate")
+    assert not hub.instances_of("kate")
 
 
 @pytest.mark.parametrize("size", [70_000, 1_000_000, 50_000_000])
@@ -641,7 +617,7 @@ def test_a_body_that_is_too_long_is_refused_unread(hub: Emulated, size: int) -> 
     with suppress(requests.ConnectionError):  # the hub may close the connection while the browser still sends
         assert browser.api("POST", "/users/kim/server", data="x" * size).status_code in (400, 502, 503)
     assert not browser.server().get("pending")
-    assert not instances_of(hub, "kim")
+    assert not hub.instances_of("kim")
 
 
 def test_a_body_that_claims_to_be_too_long_is_refused_before_it_comes(hub: Emulated) -> None:
@@ -666,7 +642,7 @@ def test_hostile_form_is_shown_again_and_launches_nothing(hub: Emulated, chosen:
     answer = browser.submit("/hub/spawn/kurt", {"instance_type": chosen})
     assert (answer.status_code, "Unknown machine type" in answer.text) == (400, True)
     assert (len(answer.content) < 50_000, "'<script>" in answer.text) == (True, False)
-    assert not instances_of(hub, "kurt")
+    assert not hub.instances_of("kurt")
 
 
 def test_named_server_has_its_own_instance_beside_the_default_one(
@@ -674,7 +650,7 @@ def test_named_server_has_its_own_instance_beside_the_default_one(
 ) -> None:
     browser, machine = spawned(hub, "lea", machines)
     assert browser.api("POST", "/users/lea/servers/gpu").status_code in (201, 202)
-    second = until(lambda: instances_of(hub, "lea")[1:])[0]
+    second = until(lambda: hub.instances_of("lea")[1:])[0]
     machines.append(Machine(hub, second["InstanceId"], second["PrivateIpAddress"]))
     until(lambda: browser.server("gpu").get("ready"))
     assert machines[-1].environment["JUPYTERHUB_SERVICE_PREFIX"] == "/user/lea/gpu/"
@@ -689,7 +665,7 @@ def test_refused_name_of_a_server_is_told_what_is_possible(hub: Emulated, name: 
     assert (answer.status_code, "lower-case letters a to z" in answer.json()["message"]) == (400, True)
     page = browser.page(f"/hub/spawn/vera/{quote(name)}")
     assert (page.status_code, "lower-case letters a to z" in page.text) == (400, True)
-    assert not instances_of(hub, "vera")
+    assert not hub.instances_of("vera")
 
 
 def test_server_keeps_its_name_but_may_be_shown_under_another(hub: Emulated) -> None:
@@ -719,7 +695,7 @@ def test_deleting_named_servers_frees_no_quota_while_their_machines_exist(
         names = [f"at-once-{number}" for number in range(8)]
         asked = list(threads.map(lambda name: browser.api("POST", f"/users/greedy/servers/{name}"), names))
     assert sorted(one.status_code for one in asked) == [202] * 3 + [400] * 5
-    until(lambda: len(instances_of(hub, "greedy")) == 3)
+    until(lambda: len(hub.instances_of("greedy")) == 3)
     for number in range(3):
         for name in names:
             answer = browser.api("DELETE", f"/users/greedy/servers/{name}", json={"remove": True})
@@ -727,7 +703,7 @@ def test_deleting_named_servers_frees_no_quota_while_their_machines_exist(
         refused = browser.api("POST", f"/users/greedy/servers/more-{number}")
         assert refused.status_code == 400
         assert "ask your administrator" in refused.json()["message"]
-    assert len(instances_of(hub, "greedy")) == 3
+    assert len(hub.instances_of("greedy")) == 3
 
 
 def test_a_deleted_server_counts_while_its_disk_exists(hub: Emulated, store: WorkerStore) -> None:
@@ -751,8 +727,12 @@ def test_a_deleted_server_counts_while_its_disk_exists(hub: Emulated, store: Wor
     ended = store.get("frida/kept")
     assert ended is not None
     store.put(replace(ended, home_volume=None), now())
-    deleted = browser.api("DELETE", "/users/frida/servers/kept", json={"remove": True})
-    assert deleted.status_code == 204, deleted.text
+
+    def deleted() -> int:
+        return browser.api("DELETE", "/users/frida/servers/kept", json={"remove": True}).status_code
+
+    # The hub reads the records each second, and refuses until it has read this one.
+    until(lambda: deleted() == 204, "the deletion")
 
 
 def test_user_with_a_machine_keeps_the_name_by_which_it_is_found(
@@ -784,7 +764,7 @@ def test_user_with_a_machine_keeps_the_name_by_which_it_is_found(
 
 
 def machine_address(emulated: Emulated, user: str) -> str:
-    address: str = instances_of(emulated, user)[0]["PrivateIpAddress"]
+    address: str = emulated.instances_of(user)[0]["PrivateIpAddress"]
     return address
 
 
@@ -802,7 +782,7 @@ def test_image_that_the_operator_sets_is_launched_from_then_on(hub: Emulated) ->
     browser = Browser(hub.public_url)
     browser.log_in("nora")
     browser.page("/hub/spawn")
-    (instance,) = until(lambda: instances_of(hub, "nora"))
+    (instance,) = until(lambda: hub.instances_of("nora"))
     assert instance["ImageId"] == image
 
 
