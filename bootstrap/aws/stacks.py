@@ -245,7 +245,7 @@ def _progress(client: "CloudFormationClient", stack: "StackTypeDef") -> str:
     resources = client.describe_stack_resources(StackName=stack["StackId"])["StackResources"]
     done = sum(one["ResourceStatus"].endswith("_COMPLETE") for one in resources)
     status = stack["StackStatus"].lower().replace("_", " ")
-    return f"{status}, {done} of {len(resources)} resources"
+    return f"{status}, {done} of {len(resources)} resources" if resources else status
 
 
 def _outputs(stack: "StackTypeDef") -> dict[str, str]:

@@ -116,12 +116,20 @@ def up(file: Path, yes: bool, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         return
     if changes and not yes:
-        click.confirm("Continue?", abort=True, err=True)
+        click.confirm(question(site), abort=True, err=True)
     if changes:
         with alone(site), reporting() as reporter:
             building.build(site, reporter)
     built = ready(site)
     echo(json.dumps({**built, "changed": sorted(changes)}) if as_json else _text(built))
+
+
+def question(site: Site) -> str:
+    """What `up` asks before it changes anything, with the price of a month."""
+    settings = site.settings
+    price = costs.render_total(costs.monthly(settings), settings.region)
+    users = "1 user works" if settings.users == 1 else f"{settings.users} users work"
+    return f"The cluster costs {price} a month if {users} {settings.hours:g} hours each. Continue?"
 
 
 def ready(site: Site) -> dict[str, Any]:

@@ -78,6 +78,14 @@ def render(items: Sequence[Item], region: str = REGION) -> str:
     return "\n".join([*lines, *_notes(items)])
 
 
+def render_total(items: Sequence[Item], region: str) -> str:
+    """The whole bill in a few words, like "about $123"; what is known of it where a price is unknown."""
+    if prices_in(region) is None:
+        return f"an unknown amount in {region} (about ${total(items):,.0f} in {REGION})"
+    least = "at least " if any(item.dollars is None for item in items) else "about "
+    return f"{least}${total(items):,.0f}"
+
+
 def _notes(items: Sequence[Item]) -> list[str]:
     unknown = [item.name for item in items if item.dollars is None]
     if not unknown:

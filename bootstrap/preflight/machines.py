@@ -13,7 +13,10 @@ from bootstrap.config.settings import ZONES_BY_DEFAULT
 from bootstrap.config.values import architecture
 from bootstrap.errors import Refused, SettingsError
 from bootstrap.machines.base_images import base_image, judge_disk
-from bootstrap.preflight.problem import Problem
+from bootstrap.preflight.problem import Problem, warning
+
+USERS_A_GIB = 50
+"""Whom a manager serves with each GiB of its memory: a t3.small has 2, and serves about 100 users."""
 
 
 def type_problems(site: Site) -> Iterator[Problem]:
@@ -27,6 +30,8 @@ def type_problems(site: Site) -> Iterator[Problem]:
     yield from judge_type(settings.manager.type, [manager_zone], offered, "manager.type", site.aws.region)
     for setting, kind, found in _described_settings(site):
         yield from judge_hypervisor(kind, found, setting)
+        if setting == "manager.type":
+            yield from judge_manager(kind, found, settings.users)
 
 
 def plan_problems(site: Site) -> Iterator[Problem]:
@@ -69,6 +74,17 @@ def judge_hypervisor(kind: str, found: Mapping[str, Any], setting: str) -> Itera
         yield Problem(
             f"{kind} is a Xen type, on which a machine cannot recognize its data disk: set a Nitro type in "
             f"`{setting}`, like t3 instead of t2, or m7i instead of m4"
+        )
+
+
+def judge_manager(kind: str, found: Mapping[str, Any], users: int) -> Iterator[Problem]:
+    """Is the memory of the manager's type, as DescribeInstanceTypes describes it, enough for the users? Pure."""
+    gib = found["MemoryInfo"]["SizeInMiB"] / 1024
+    serves = round(gib * USERS_A_GIB)
+    if users > serves:
+        yield warning(
+            f"{users} users are expected, and a manager of the type {kind} with {gib:g} GB memory serves about "
+            f"{serves}: set a larger type in `manager.type`"
         )
 
 

@@ -10,7 +10,7 @@ from bootstrap.cluster.monitoring.alarms import alarms
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing, Workers
-from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, total
+from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, render_total, total
 from bootstrap.costs.model import reports_an_hour, watched_hour
 from bootstrap.costs.prices import SOURCES
 from bootstrap.costs.tables import SAMPLE, egress_costs, egress_table, prices_table
@@ -162,6 +162,14 @@ def test_in_a_region_without_known_prices_the_cost_is_unknown() -> None:
         "prices": None,
         "advice": [],
     }
+
+
+def test_the_question_before_a_change_names_the_price() -> None:
+    items = monthly(SAMPLE)
+    assert render_total(items, "us-east-1") == f"about ${total(items):.0f}"
+    assert render_total(items, "eu-central-1").startswith("an unknown amount in eu-central-1 (about $")
+    strange = monthly(replace(SAMPLE, workers=replace(SAMPLE.workers, types=("z9.huge",))))
+    assert render_total(strange, "us-east-1").startswith("at least $")
 
 
 def test_each_price_has_a_date_and_a_source() -> None:

@@ -16,7 +16,7 @@ from bootstrap.aws.errors import refused_credentials, unreachable
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.config.settings import ClusterSettings, Network
-from bootstrap.preflight import login, names_taken, permissions, quotas, subnets
+from bootstrap.preflight import login, machines, names_taken, permissions, quotas, subnets
 from bootstrap.preflight.problem import Problem
 from bootstrap.preflight.subnets import Subnet
 
@@ -49,6 +49,15 @@ def test_room_in_several_subnets() -> None:
     assert "use 2 subnets of size /24" in problem.line
     [problem] = subnets.judge_room(two, 200_000)
     assert "use more subnets" in problem.line
+
+
+@pytest.mark.parametrize(
+    ("mib", "users", "serves"), [(2048, 100, None), (2048, 101, 100), (4096, 201, 200), (512, 26, 25)]
+)
+def test_a_manager_that_is_too_small(mib: int, users: int, serves: int | None) -> None:
+    found = list(machines.judge_manager("t3.small", {"MemoryInfo": {"SizeInMiB": mib}}, users))
+    assert [problem.refuses for problem in found] == ([] if serves is None else [False])
+    assert serves is None or f"serves about {serves}: set a larger type" in found[0].line
 
 
 def table(target: dict[str, str], **association: Any) -> dict[str, Any]:
