@@ -81,9 +81,15 @@ class IdlePolicy(TypedDict, total=False):
         AfterValidator(_checked),
         Field(description="percent of CPU below which a machine does nothing"),
     ]
+    keep_limit: Annotated[
+        Seconds, Field(description="how long ahead users may keep their own machine running; 0s: not at all")
+    ]
 
 
-DURATIONS = ("idle_timeout", "busy_allowance", "app_allowance", "max_lifetime", "start_grace", "hung_after")
+DURATIONS = (
+    *("idle_timeout", "busy_allowance", "app_allowance", "max_lifetime", "start_grace", "hung_after"),
+    "keep_limit",
+)
 
 _policy = TypeAdapter(IdlePolicy)
 

@@ -40,6 +40,8 @@ class Policy:
     """It counts as hung after so long without reports and CPU use."""
     hung_cpu: float = 3.0
     """Percent of CPU below which an instance counts as doing nothing."""
+    keep_limit: timedelta = timedelta(hours=4)
+    """How far in the future users may have their own worker kept running until; 0: not at all."""
 
     @property
     def lowest_level(self) -> Level:
@@ -142,6 +144,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "start_grace": _duration,
     "hung_after": partial(_duration, least=1),
     "hung_cpu": _percent,
+    "keep_limit": _duration,
 }
 
 

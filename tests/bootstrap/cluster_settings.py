@@ -142,6 +142,7 @@ policies = st.fixed_dictionaries(
         "app_allowance": st.integers(0, 10**7),
         "max_lifetime": endless,
         "start_grace": st.integers(0, 10**7),
+        "keep_limit": st.integers(0, 10**7),
         "hung_after": st.integers(1, 10**7),
         "hung_cpu": st.one_of(st.integers(0, 100), st.integers(0, 1000).map(lambda tenths: tenths / 10)),
         "signals": st.lists(st.sampled_from(["load", "work", "interaction"]), unique=True),

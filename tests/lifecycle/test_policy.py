@@ -40,6 +40,7 @@ def test_every_field_can_be_set() -> None:
         "start_grace": 0,
         "hung_after": 90.5,
         "hung_cpu": 1,
+        "keep_limit": 0,
     }
     assert policy_for("alice", [], {"cluster": json.dumps(given)}) == Policy(
         idle_timeout=timedelta(minutes=30),
@@ -50,6 +51,7 @@ def test_every_field_can_be_set() -> None:
         start_grace=timedelta(0),
         hung_after=timedelta(seconds=90.5),
         hung_cpu=1.0,
+        keep_limit=timedelta(0),
     )
 
 
@@ -73,7 +75,7 @@ def test_every_field_can_be_set() -> None:
             "idle_timout",
             5,
             "idle_timout: no such field; there are idle_timeout, signals, busy_allowance, app_allowance, "
-            "max_lifetime, start_grace, hung_after, hung_cpu",
+            "max_lifetime, start_grace, hung_after, hung_cpu, keep_limit",
         ),
     ],
 )
@@ -188,6 +190,8 @@ def said(field: str, value: object) -> tuple[Any, str]:
         ("max_lifetime", YEAR, LONGEST),
         ("start_grace", 0, timedelta(0)),
         ("start_grace", YEAR, LONGEST),
+        ("keep_limit", 0, timedelta(0)),
+        ("keep_limit", YEAR, LONGEST),
         ("hung_cpu", 0, 0.0),
         ("hung_cpu", 100, 100.0),
         ("hung_cpu", 0.5, 0.5),
@@ -207,6 +211,8 @@ def test_the_last_value_that_is_taken(field: str, value: object, taken: object) 
         ("max_lifetime", 0, "must be from 1 to 31622400 seconds, not 0"),
         ("start_grace", -0.1, "must be from 0 to 31622400 seconds, not -0.1"),
         ("start_grace", None, f"{NUMBER} None"),
+        ("keep_limit", -1, "must be from 0 to 31622400 seconds, not -1"),
+        ("keep_limit", None, f"{NUMBER} None"),
         ("start_grace", False, f"{NUMBER} False"),
         ("hung_cpu", -0.1, f"{PERCENTAGE} -0.1"),
         ("hung_cpu", 100.1, f"{PERCENTAGE} 100.1"),
@@ -285,6 +291,7 @@ def test_the_defaults_of_a_policy() -> None:
         start_grace=timedelta(seconds=600),
         hung_after=timedelta(seconds=1800),
         hung_cpu=3.0,
+        keep_limit=timedelta(hours=4),
     )
 
 
