@@ -125,6 +125,11 @@ class HomeDisk(StrEnum):
     """On a disk that the worker had before, attached after the launch. It is never formatted."""
 
 
+SET_ASIDE_FIELD = "set_aside"
+"""The field with the name of a directory of the home, beside a worker's environment: its user has chosen to start with
+a clean profile, and their settings are moved there."""
+SET_ASIDE = re.compile(r"set-aside-\d{4}-\d{2}-\d{2}-\d{6}\Z", re.ASCII)
+"""The names that such a directory may have; `set_aside_name` makes them."""
 PROBLEM_FIELD = "problem"
 """The field with a `Problem` beside a worker's proof of who it is."""
 
@@ -185,6 +190,11 @@ def app_name(number: float) -> str:
     if int(number) in APP_PORTS:
         return f"app /proxy/{int(number)}"
     return APPS[int(number) - 1] if int(number) in range(1, len(APPS) + 1) else APPS[0]
+
+
+def set_aside_name(now: datetime) -> str:
+    """The name of the directory into which settings are moved at this time."""
+    return f"set-aside-{now.astimezone(UTC):%Y-%m-%d-%H%M%S}"
 
 
 def table_name(cluster: str, table: str) -> str:

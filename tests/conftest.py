@@ -99,6 +99,7 @@ OF = {
     "worker/test_boot.py": "emulator",
     "worker/test_programs.py": "emulator",
     "worker/test_full_home.py": "emulator",
+    "worker/test_profile.py": "emulator",
     "worker/test_home.py": "emulator",
     "worker/test_supervision.py": "emulator",
     "worker/test_units.py": "emulator",

@@ -17,6 +17,7 @@ from pathlib import Path
 from lifecycle_app.contract import Problem
 
 from .environment import HubClient, Identity, ServerEnvironment, wait
+from .profile import extra_without, is_suspected, note_start, set_aside
 from .server import Signals, Supervisor, become_subreaper, server_command
 from .settings import (
     ConfigError,
@@ -26,7 +27,7 @@ from .settings import (
     machine_environment,
     runtime_directory,
 )
-from .space import extra_for, is_full
+from .space import Extra, extra_for, is_full
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class BootClient:
         crashes = 0
         while (environment := self._environment()) is not None:
             started = time.monotonic()
-            code = self._run_server(environment)
+            code = self._run_server(environment, is_suspected(crashes))
             if code is None:
                 return
             ran = timedelta(seconds=time.monotonic() - started)
@@ -77,9 +78,11 @@ class BootClient:
                 log.info("The problem %s is not reported yet: %s", problem, failure)
             self._signals.sleep(pause, self._supervisor.reap)
 
-    def _run_server(self, environment: ServerEnvironment) -> int | None:
+    def _run_server(self, environment: ServerEnvironment, without_settings: bool) -> int | None:
         machine = machine_environment()
         home = Path(machine["HOME"])
+        if environment.set_aside and not set_aside(home, environment.set_aside):
+            without_settings = True
         if full := is_full(home):
             log.warning("The home is full: files that are deleted do not go to the trash")
         command = server_command(
@@ -90,8 +93,12 @@ class BootClient:
             instance=self._identity.instance(),
             boot_pid=os.getpid(),
             as_root=os.geteuid() == 0,
-            extra=extra_for(home, self._runtime, full=full),
+            extra=extra_for(home, self._runtime, full=full)
+            + (extra_without(self._runtime) if without_settings else Extra()),
         )
+        if without_settings:
+            log.warning("Starting the server without its user's settings of Jupyter and IPython")
+        note_start(home, without_settings=without_settings)
         log.info("Worker %s: starting the server", self._identity.instance().instance_id)
         return self._supervisor.run(command)
 

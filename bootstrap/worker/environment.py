@@ -19,7 +19,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
-from lifecycle_app.contract import PROBLEM_FIELD, Problem
+from lifecycle_app.contract import PROBLEM_FIELD, SET_ASIDE, SET_ASIDE_FIELD, Problem
 
 from .settings import EnvironmentUnavailable, IdentityUnavailable
 
@@ -39,6 +39,8 @@ class ServerEnvironment:
 
     variables: Mapping[str, str]
     arguments: tuple[str, ...]
+    set_aside: str = ""
+    """The directory of the home into which the user's settings are moved before the server starts; "" for none."""
 
     def __repr__(self) -> str:
         return f"ServerEnvironment({len(self.variables)} variables, {len(self.arguments)} arguments)"
@@ -82,7 +84,10 @@ def parse(answer: Any) -> ServerEnvironment:
         raise ValueError("env is not an object of texts")
     if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
         raise ValueError("args is not a list of texts")
-    return ServerEnvironment(variables, tuple(arguments))
+    directory = answer.get(SET_ASIDE_FIELD, "")
+    if directory and not (isinstance(directory, str) and SET_ASIDE.match(directory)):
+        raise ValueError(f"{SET_ASIDE_FIELD} is not the name of a directory for settings")
+    return ServerEnvironment(variables, tuple(arguments), directory)
 
 
 def refusal(status: int, retry_after: str | None = None) -> EnvironmentUnavailable:

@@ -75,7 +75,7 @@ def server_command(
         "JUPYTERHUB_SERVICE_URL": f"http://{instance.address}:{config.port}{prefix}",
     }
     arguments = (*server_arguments(python, as_root=as_root), *extra.arguments, *given.arguments)
-    return Command(arguments, environment, home)
+    return Command(arguments, environment, extra.directory or home)
 
 
 def server_arguments(python: str, *, as_root: bool) -> Sequence[str]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 LEAST_BYTES = 16 * 1024 * 1024
 LEAST_FILES = 200
@@ -20,6 +21,15 @@ class Extra:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    directory: str = ""
+    """Where the server is started; "" for the home."""
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            {**self.environment, **other.environment},
+            (*self.arguments, *other.arguments),
+            other.directory or self.directory,
+        )
 
 
 def is_full(home: Path) -> bool:

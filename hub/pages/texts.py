@@ -66,6 +66,8 @@ class Failure:
     """The query of the URL that tries again with what was chosen."""
     has_choice: bool = False
     """May another machine type be chosen?"""
+    is_profile_suspected: bool = False
+    """Did the machine boot, but not its server? Then the user's own settings may be the cause."""
 
 
 class Pages:
@@ -133,6 +135,7 @@ def failure(spawner: WorkerSpawner, error: Exception, worker: Worker | None) -> 
         retry_in=int(retry_in.total_seconds()) if retry_in else 0,
         options=f"?opt-{INSTANCE_TYPE}={quote(spawner.chosen_type)}" if has_choice else "",
         has_choice=has_choice,
+        is_profile_suspected=spawner.latest_start is not None and spawner.latest_start.is_fetched,
     )
 
 

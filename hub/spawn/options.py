@@ -1,4 +1,4 @@
-"""What a user chooses before a machine is launched: its type."""
+"""What a user chooses at a start: the type of a new machine, and whether to start with a clean profile."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +10,9 @@ from hub.spawn.machine_types import machine_type
 from lifecycle_app.model.worker import State, Worker
 
 INSTANCE_TYPE = "instance_type"
+CLEAN_PROFILE = "clean_profile"
+"""An option with this name and any value but "" sets the user's own settings aside, at this start alone."""
+OPTIONS = (INSTANCE_TYPE, CLEAN_PROFILE)
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
 
 
@@ -41,15 +44,25 @@ def form(allowed: Sequence[str], chosen: str) -> str:
 
 def instance_type_in(options: Mapping[str, Any], allowed: Sequence[str]) -> str:
     """The chosen type, or the default one. Raises ValueError with a message for the user."""
-    unknown = sorted(str(name) for name in options if name != INSTANCE_TYPE)
+    unknown = sorted(str(name) for name in options if name not in OPTIONS)
     if unknown:
-        raise ValueError(f"Unknown option {_shortened(unknown[0])}. The only option is {INSTANCE_TYPE}.")
+        raise ValueError(f"Unknown option {_shortened(unknown[0])}. The options are {' and '.join(OPTIONS)}.")
     chosen = options.get(INSTANCE_TYPE, allowed[0])
     if isinstance(chosen, list) and len(chosen) == 1:  # as forms send it
         chosen = chosen[0]
     if not isinstance(chosen, str) or chosen not in allowed:
         raise ValueError(f"Unknown machine type {_shortened(chosen)}. Choose one of {', '.join(allowed)}.")
     return chosen
+
+
+def is_clean(options: Mapping[str, Any]) -> bool:
+    """Has the user chosen to start with a clean profile?"""
+    return options.get(CLEAN_PROFILE) not in (None, "", False, [""])
+
+
+def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that also hold for later starts."""
+    return {name: value for name, value in options.items() if name != CLEAN_PROFILE}
 
 
 def _shortened(value: object) -> str:

@@ -17,12 +17,12 @@ from hub.config.settings import WORKER_PORT
 from hub.errors import StartError
 from hub.identity import worker_token
 from hub.spawn import tokens
-from hub.spawn.options import instance_type_in
+from hub.spawn.options import instance_type_in, is_clean, lasting
 from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Step, is_doubtful, is_gone, step_for
 from hub.spawn.start import FETCHED, Start, StartFailed
 from hub.spawn.tokens import End, Grant
-from lifecycle_app.contract import Problem
+from lifecycle_app.contract import SET_ASIDE_FIELD, Problem, set_aside_name
 from lifecycle_app.model.worker import worker_key
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
 
     instance_type = ""
     """What the user chose; "" for the default."""
+    set_aside = ""
+    """The directory into which the worker moves its user's settings at this start; "" for none."""
     instance = ServerInstance()
     latest_start: Start | None = None
     grant: Grant | None = None
@@ -213,7 +215,20 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         if self.latest_start:
             self.latest_start.is_fetched = True
             self.latest_start.progress.add(FETCHED, "Your machine has booted and is starting JupyterLab")
-        return {"env": self.get_env(), "args": list(self.get_args())}
+            if self.set_aside and self.is_starting:
+                self.latest_start.progress.add(
+                    FETCHED, f"Your settings are moved to {self.set_aside} in your home"
+                )
+        answer = {"env": self.get_env(), "args": list(self.get_args())}
+        # Not at a later restart of the server, when its user may have taken back what works.
+        if self.set_aside and self.is_starting:
+            answer[SET_ASIDE_FIELD] = self.set_aside
+        return answer
+
+    def options_from_query(self, query_data: dict[str, Any]) -> dict[str, Any]:
+        """The options in a link, without a clean profile: another user may have made it."""
+        options: dict[str, Any] = super().options_from_query(lasting(query_data))
+        return options
 
     def report_problem(self, problem: Problem) -> None:
         """Takes up what the worker says of itself: a start that is pending fails for it."""
@@ -263,9 +278,14 @@ def spawner_class(parts: Parts) -> type[WorkerSpawner]:
 
 
 def apply_options(spawner: WorkerSpawner, options: dict[str, Any]) -> None:
-    """Takes over the user's choice. A wrong one is forgotten, or each later start would fail because of it."""
+    """Takes over the user's choice. A wrong one is forgotten, or each later start would fail because of it; and so is
+    that of a clean profile, which is for one start.
+    """
+    spawner.set_aside = set_aside_name(spawner.parts.now()) if is_clean(options) else ""
+    if spawner.set_aside:
+        spawner.orm_spawner.user_options = lasting(options)
     try:
         spawner.instance_type = instance_type_in(options, spawner.parts.settings.types)
     except ValueError as error:
-        spawner.orm_spawner.user_options = {}
+        spawner.orm_spawner.user_options, spawner.set_aside = {}, ""
         raise StartFailed(str(error), reason="options", status_code=400) from error

@@ -15,12 +15,13 @@ from playwright.sync_api import Page, expect
 
 from hub.users.names import parse, to_json
 from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.contract import SET_ASIDE
 from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.accounts import set_users
 from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, REPOSITORY, Emulated, emulated
-from tests.hub.machine import Machine
+from tests.hub.machine import Machine, fetch, proof_of
 from tests.scenarios import chromium
 from tests.shared.waiting import PATIENCE, until
 
@@ -138,6 +139,22 @@ def test_a_removed_user_gets_no_machine_from_an_administrator_either(hub: Emulat
     ada = Browser(hub.public_url)
     ada.log_in("ada")
     assert ada.api("POST", "/cloudjhub/bulk", json={}).status_code == 403
+
+
+def test_a_clean_profile_is_chosen_on_the_page_of_a_server_that_is_down(hub: Emulated, page: Page) -> None:
+    """By the form; the machine's request for its environment is answered with the directory."""
+    log_in(page, hub, "erna", "/hub/home")
+    page.goto(f"{hub.public_url}/user/erna/lab")
+    page.get_by_text("Kernels or terminals do not work?").click()
+    shoot(page, "clean-profile")
+    page.get_by_role("button", name="Start with a clean profile").click()
+    page.wait_for_url("**/spawn-pending/erna*")
+    [instance] = until(lambda: hub.instances_of("erna"))
+
+    def given() -> Any:
+        return fetch(proof_of(hub, instance["InstanceId"]), hub.hub_address).json().get("set_aside")
+
+    assert SET_ASIDE.match(until(given))
 
 
 NO_CAPACITY = "InsufficientInstanceCapacity"

@@ -27,7 +27,7 @@ from hub.spawn.spawner import (
     spawner_class,
 )
 from hub.spawn.start import DOUBT_AFTER, MOST_ATTEMPTS, MOST_SILENCES, Start, StartFailed
-from lifecycle_app.contract import Drain, Problem
+from lifecycle_app.contract import SET_ASIDE, Drain, Problem
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, SETTINGS, worker
 
@@ -523,6 +523,30 @@ async def test_wrong_choice_is_refused_once_and_forgotten(cases: Cases) -> None:
     with pytest.raises(StartFailed, match="Unknown machine type"):
         apply_options(case.spawner, {"instance_type": "p5.48xlarge"})
     assert case.spawner.orm_spawner.user_options == {}
+
+
+async def test_a_clean_profile_is_for_one_start_and_ends_with_it(cases: Cases) -> None:
+    case = cases(FRESH, answer=False)
+    options = {"instance_type": "t3.large", "clean_profile": "yes"}
+    case.spawner.orm_spawner.user_options = options
+    apply_options(case.spawner, options)
+    assert case.spawner.orm_spawner.user_options == {"instance_type": "t3.large"}, "not at the next start"
+    starting = asyncio.ensure_future(case.spawner.start())
+    await until(lambda: case.workers.urls)
+    directory = case.spawner.launch_environment()["set_aside"]
+    assert SET_ASIDE.match(directory)
+    assert case.spawner.launch_environment()["set_aside"] == directory, "the worker may ask again"
+    case.workers.answers.set()
+    await starting
+    assert f"Your settings are moved to {directory} in your home" in [line for _, line in await told(case)]
+    assert "set_aside" not in case.spawner.launch_environment(), (
+        "a server that is started again is left alone"
+    )
+
+
+async def test_a_link_cannot_choose_a_clean_profile(cases: Cases) -> None:
+    options = cases().spawner.options_from_query({"clean_profile": ["yes"], "instance_type": ["t3.large"]})
+    assert options == {"instance_type": ["t3.large"]}
 
 
 @pytest.mark.parametrize(

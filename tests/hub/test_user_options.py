@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hub.spawn.options import form, instance_type_in
+from hub.spawn.options import form, instance_type_in, is_clean, lasting
 
 ALLOWED = ("t3.medium", "t3.large")
 
@@ -37,6 +37,18 @@ def test_choice(options: dict[str, Any], chosen: str) -> None:
 def test_what_is_not_offered_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Unknown"):
         instance_type_in(options, ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("value", "clean"),
+    [("yes", True), (["yes"], True), (True, True), ("", False), ([""], False), (None, False), (False, False)],
+)
+def test_a_clean_profile_is_chosen_by_any_value(value: Any, clean: bool) -> None:
+    options = {"clean_profile": value}
+    assert is_clean(options) is clean
+    assert instance_type_in(options, ALLOWED) == "t3.medium"
+    assert lasting(options | {"instance_type": "t3.large"}) == {"instance_type": "t3.large"}
+    assert not is_clean({})
 
 
 DEEP: Any = []

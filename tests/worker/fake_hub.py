@@ -25,6 +25,7 @@ class FakeHub(ThreadingHTTPServer):
         self.refusals = refusals
         self.proofs: list[dict[str, Any]] = []
         self.given = 0
+        self.set_aside = ""
 
     @property
     def url(self) -> str:
@@ -75,7 +76,8 @@ class Handler(BaseHTTPRequestHandler):
             status, headers = self.server.refusals.pop(0)
             return self.answer({"message": "not now"}, status, **headers)
         self.server.given += 1
-        return self.answer({"env": self.server.environment(), "args": ["--allow-root"]})
+        aside = {"set_aside": self.server.set_aside} if self.server.set_aside else {}
+        return self.answer({"env": self.server.environment(), "args": ["--allow-root"], **aside})
 
     def metadata(self, path: str) -> None:
         if self.headers.get("X-aws-ec2-metadata-token") != METADATA_TOKEN:
