@@ -10,6 +10,7 @@ from hub.config.settings import Settings
 from hub.config.tuning import Proxy
 from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
 from hub.login.links import own_page
+from hub.pages.machines import oversees
 from hub.spawn.options import options_form
 from hub.spawn.spawner import apply_options, spawner_class
 from hub.wiring import Hub, Secrets
@@ -77,6 +78,7 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         # traitlets copies values deeply, but functions are taken as they are.
         "template_vars": {
             "pages": lambda _user: hub.pages,
+            "oversees": lambda _user: oversees,
             "has_accounts": settings.authenticator == "native",
             "shared_origin": "" if settings.subdomains else SHARED_ORIGIN,
         },

@@ -20,6 +20,15 @@ def printable(text: str) -> str:
     return "".join(map(_shown, plain))
 
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What spreadsheets take for the beginning of a formula."""
+
+
+def spreadsheet_cell(text: str) -> str:
+    """The text for a cell of a CSV file, which no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULAS) else text
+
+
 def printable_values(value: object) -> object:
     """A value of JSON with its texts, names of fields included, made printable."""
     match value:

@@ -17,13 +17,12 @@ from bootstrap.operations.report.reading import statement
 from bootstrap.operations.report.statement import By, Statement, as_document
 from bootstrap.operations.report.usage import Amount
 from lifecycle_app.contract import utc_now
+from lifecycle_app.printable import spreadsheet_cell
 
 WIDTH = 80
 UNPRICED = 2
 """Columns that are not dollars."""
 COLUMNS = ("hours", "GB-months", "machines $", "disks $", "shared $", "total $")
-FORMULAS = ("=", "+", "-", "@", "\t")
-"""What spreadsheets take for the beginning of a formula."""
 
 
 @click.command()
@@ -59,8 +58,7 @@ def spreadsheet(found: Statement) -> str:
     document = as_document(found)
     writer.writerow(["owner", "name", *document["total"]])
     for row in document["rows"]:
-        name = row["name"] or ""
-        shown = f"'{name}" if name.startswith(FORMULAS) else name
+        shown = spreadsheet_cell(row["name"] or "")
         writer.writerow(["" if value is None else value for value in {**row, "name": shown}.values()])
     return output.getvalue().rstrip("\n")
 

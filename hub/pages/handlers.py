@@ -5,16 +5,14 @@ import logging
 from typing import Any
 
 from jupyterhub.apihandlers.base import APIHandler
-from jupyterhub.handlers.base import BaseHandler
-from jupyterhub.scopes import needs_scope
 from jupyterhub.user import User
 from tornado import web
 
 from hub.audit.record import record
-from hub.clients.lifecycle import Reader
 from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
 from hub.pages.bulk import BulkHandler
+from hub.pages.machines import MachineHistory, MachinesPage, MachinesPart, MachinesSheet
 from hub.pages.texts import Pages
 from hub.spawn.parts import Parts, WithParts
 from hub.spawn.spawner import WorkerSpawner
@@ -44,7 +42,10 @@ def routes(parts: Parts, pages: Pages) -> list[tuple[str, type[web.RequestHandle
         (r"/api/users/([^/]+)/servers/([^/]*)", ServerHandler, given),
         (r"/spawn/([^/]+)/([^/]+)", SpawnPage, given),
         (r"/api/cloudjhub/live", LiveHandler, {"pages": pages}),
-        (r"/workers", WorkersHandler, {"reader": parts.reader, "pages": pages}),
+        (r"/workers", MachinesPage, {"parts": parts, "pages": pages}),
+        (r"/workers/table", MachinesPart, {"parts": parts, "pages": pages}),
+        (r"/workers/history", MachineHistory, {"parts": parts, "pages": pages}),
+        (r"/workers\.csv", MachinesSheet, {"parts": parts, "pages": pages}),
     ]
 
 
@@ -142,18 +143,3 @@ class LiveHandler(APIHandler):  # type: ignore[misc]  # JupyterHub publishes no 
     def _record_activity(self, obj: Any, timestamp: Any = None) -> bool:  # noqa: ARG002 -- JupyterHub's
         """A page that is open is not activity."""
         return False
-
-
-class WorkersHandler(BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """All workers, for administrators."""
-
-    def initialize(self, reader: Reader, pages: Pages) -> None:
-        """Called by Tornado with the route's keyword arguments."""
-        self.reader, self.pages = reader, pages
-
-    @web.authenticated
-    @needs_scope("admin-ui")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
-    async def get(self) -> None:
-        """The page."""
-        await self.reader.loaded()
-        self.finish(await self.render_template("workers.html", workers=self.pages.all_workers()))

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
-from hub.spawn.machine_types import machine_type
+from hub.spawn.machine_types import machine_type, money
 from hub.spawn.options import INSTANCE_TYPE, has_machine
 from hub.spawn.spawner import WorkerSpawner
 from lifecycle_app.adapters.store import WorkerStore
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 LINES = 8
 READ = 24
 """Entries that are read for so many lines: users are not shown all."""
+READ_OF_ONE = 200
+"""Entries that are read for the history of one worker."""
 NOT_FOR_USERS = frozenset({Kind.REPAIR, Kind.REPORT})
 
 
@@ -32,6 +34,17 @@ class Line:
 
     at: Time
     parts: Sequence[Part]
+    evidence: Sequence[str] = ()
+    """What a decision rests on; only for who looks after machines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What happened to a worker, for who looks after it."""
+
+    lines: tuple[Line, ...]
+    this_month: str
+    """The hours of its runs that ended this month, and what they cost; "" if there were none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +115,19 @@ class Pages:
         """Why the latest start of a server failed, and how to go on."""
         return failure(spawner, error, self._reader.get(spawner.key))
 
-    def all_workers(self) -> list[Summary]:
-        """All workers as last read, for the administrator."""
-        return [summary(worker.key, worker, [], for_administrators=True) for worker in self._reader.all()]
+    def brief(self, key: str, worker: Worker | None, *, is_up: bool, for_administrators: bool) -> Summary:
+        """What a table shows of a worker: without its history."""
+        return summary(key, worker, [], is_up=is_up, for_administrators=for_administrators)
+
+    async def past(self, user: str, server: str, now: datetime, *, for_administrators: bool) -> Past | None:
+        """What happened to a user's server; None if that cannot be read just now."""
+        key = worker_key(user, server)
+        try:
+            entries = await self._calls.read(lambda: self._store.history(key, READ_OF_ONE))
+        except RecordError as error:
+            log.warning("%s: its history cannot be read: %s", key, error)
+            return None
+        return past(entries, now, for_administrators=for_administrators)
 
 
 def live(servers: Mapping[str, tuple[str | None, bool]], workers: Sequence[Worker]) -> Live:
@@ -165,6 +188,40 @@ def summary(
             Line(at=Time(entry.at, True), parts=_sentence(sentence(entry))) for entry in shown[:LINES]
         ),
     )
+
+
+def past(entries: Sequence[Entry], now: datetime, *, for_administrators: bool) -> Past:
+    """What to show of a worker's newest entries, newest first."""
+    return Past(
+        lines=tuple(
+            Line(at=Time(one.at, True), parts=_sentence(sentence(one)), evidence=_evidence(one))
+            for one in entries
+            if for_administrators or _is_for_users(one)
+        ),
+        this_month=_month(entries, now),
+    )
+
+
+def _evidence(entry: Entry) -> tuple[str, ...]:
+    """Each value with its name. What is not known, and what only programs use, is left out."""
+    return tuple(
+        f"{name.replace('_', ' ')}: {value}"
+        for name, value in sorted(entry.evidence.items())
+        if isinstance(value, str | int | float) and value not in ("", None)
+    )
+
+
+def _month(entries: Sequence[Entry], now: datetime) -> str:
+    begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    runs = [one for one in entries if one.kind is Kind.RUN and one.at >= begin]
+    if not runs:
+        return ""
+    hours = sum(one.seconds or 0 for one in runs) / 3600
+    costs = [one.cost for one in runs]
+    # More runs may have ended before the oldest entry that was read.
+    least = "at least " if len(entries) >= READ_OF_ONE and entries[-1].at >= begin else ""
+    price = "" if None in costs else f", {money(sum(cost or 0.0 for cost in costs))} for the machine"
+    return f"{least}{hours:.1f} hours{price}"
 
 
 def _is_for_users(entry: Entry) -> bool:

@@ -1,8 +1,10 @@
 """The hub's pages in a browser, served by the real hub and proxy."""
 
 import json
+import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -247,6 +249,66 @@ def test_live_is_for_users_and_needs_a_login(hub: Emulated) -> None:
     assert requests.get(url, timeout=PATIENCE).status_code == 403
     token = {"Authorization": f"token {hub.secrets['lifecycle-token']}"}
     assert requests.get(url, headers=token, timeout=PATIENCE).status_code == 403
+
+
+def machine_of(name: str, state: State, minutes: int, **more: Any) -> Worker:
+    """A record of a machine that was last used some minutes ago."""
+    at = datetime.now(UTC) - timedelta(minutes=minutes)
+    known: Any = {
+        "instance_id": f"i-{zlib.crc32(name.encode()):08x}",
+        "instance_type": "t3.medium",
+        "zone": "us-east-1a",
+    }
+    times: Any = {"state_at": at, "changed_at": datetime.now(UTC), "last_interaction": at}
+    return Worker(key=name, state=state, version=0, **known, **times, **more)
+
+
+def test_the_machines_of_a_class_are_searched_filtered_and_stopped(
+    hub: Emulated, page: Page, store: WorkerStore
+) -> None:
+    for name in ("hanna", "henry"):
+        assert Browser(hub.public_url).log_in(name).status_code == 302
+    now = datetime.now(UTC)
+    idle = message("idle", timeout=timedelta(hours=1), last_used=now - timedelta(hours=1))
+    store.put(machine_of("hanna", State.RUNNING, 2, groups=("physics",)), now)
+    store.put(machine_of("henry", State.STOPPED, 90, stop_reason="idle", message=idle), now)
+    for n in range(45):
+        assert Browser(hub.public_url).log_in(f"student{n:02}").status_code == 302
+    log_in(page, hub, "boss", "/hub/workers")
+    table = page.locator("#workers tbody")
+    row = table.locator("tr[data-worker=hanna]")
+    until(lambda: page.goto(f"{hub.public_url}/hub/workers") and row.count())
+    expect(row).to_contain_text("2 min ago")
+    expect(table.locator("tr[data-worker]")).to_have_count(40)
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("Page 2 of 2")).to_be_visible()
+    page.get_by_role("button", name="Stopped 1", exact=False).first.click()
+    expect(table.locator("tr[data-worker]")).to_have_count(1)
+    expect(table).to_contain_text("Not used for 1 hour")
+    page.get_by_role("button", name="History of henry").click()
+    expect(table).to_contain_text("Nothing has happened yet")
+    page.get_by_role("button", name="All ").click()
+    page.get_by_label("Search").fill("HANNA")
+    expect(table.locator("tr[data-worker]")).to_have_count(1)
+    for width, scheme in SCREENS:
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.set_viewport_size({"width": width, "height": 800})
+        shoot(page, f"machines-{width}-{scheme}")
+    # What changes is shown by itself, and what is selected stays so.
+    row.get_by_label("Select hanna").check()
+    store.put(
+        replace(machine_of("hanna", State.RUNNING, 1), version=1, keep_until=now + timedelta(hours=1)), now
+    )
+    expect(row).to_contain_text("1 min ago")
+    expect(row.get_by_label("Select hanna")).to_be_checked()
+    page.get_by_role("button", name="Start", exact=True).first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Start hanna?")
+    expect(dialog).to_contain_text("about 4.2 ¢ an hour")
+    shoot(page, "machines-start")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert hub.instances_of("hanna") == []
 
 
 @pytest.fixture

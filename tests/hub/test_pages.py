@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from hub.clients.lifecycle import Reader
 from hub.pages import texts
-from hub.pages.texts import LINES, READ, Pages, Summary, summary
+from hub.pages.texts import LINES, READ, READ_OF_ONE, Pages, Summary, past, summary
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import FOR_ADMINISTRATORS, Time, joined, message, plain
@@ -126,7 +126,33 @@ async def test_page_is_shown_when_records_cannot_be_read() -> None:
     store.problems = [StoreUnavailable("down")]
     about = await shown.about("ada")
     assert (list(about.reason), about.history) == (["No activity"], ())
-    assert [one.worker for one in shown.all_workers()] == ["ada"]
+
+
+async def test_the_history_of_a_machine_has_evidence_and_the_month_for_who_looks_after_it() -> None:
+    run = Entry(
+        key="ada", at=NOON, kind=Kind.RUN, reason="run", message=message("run", ran=timedelta(hours=2)),
+        instance_id="i-1", seconds=7200, cost=0.08, evidence={"cpu_percent": 3, "odd": None, "list": [1]},
+    )  # fmt: skip
+    repair = replace(run, kind=Kind.REPAIR, at=NOON - timedelta(days=40), evidence={})
+    found = past([run, repair], NOON, for_administrators=True)
+    assert found.this_month == "2.0 hours, 8 ¢ for the machine"
+    assert [line.evidence for line in found.lines] == [("cpu percent: 3",), ()]
+    assert len(past([run, repair], NOON, for_administrators=False).lines) == 1
+    assert past([replace(run, cost=None)] * READ_OF_ONE, NOON, for_administrators=True).this_month.startswith(
+        "at least 400.0 hours"
+    )
+    assert past([repair], NOON, for_administrators=True).this_month == ""
+    shown, _ = pages(Store(worker()))
+    assert await shown.past("ada", "", NOON, for_administrators=True)
+
+
+async def test_a_history_that_cannot_be_read_is_none() -> None:
+    class Broken(Store):
+        def history(self, key: str, limit: int) -> list[Entry]:
+            raise StoreUnavailable(f"{key} {limit}")
+
+    shown, _ = pages(Broken(worker()))
+    assert await shown.past("ada", "", NOON, for_administrators=True) is None
 
 
 async def test_times_are_elements_that_are_right_without_a_script_too() -> None:
