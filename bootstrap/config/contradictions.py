@@ -86,7 +86,7 @@ def _existing_network(network: Network, given: Collection[KeyPath]) -> Iterator[
 
 def _workers(workers: Workers, given: Collection[KeyPath]) -> Iterator[Contradiction]:
     if not workers.types:
-        yield ("workers", "types"), "must name a type, like t3.medium"
+        yield ("workers", "types"), "must name a type, like t4g.medium"
     kinds: dict[str, str] = {}
     for one in workers.types:
         kinds.setdefault(architecture(one), one)

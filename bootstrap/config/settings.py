@@ -118,8 +118,8 @@ class Network:
 class Workers:
     """The users' machines; disks in GB."""
 
-    types: Annotated[tuple[InstanceType, ...], *Listed, SHOWN] = ("t3.medium", "t3.large")
-    """users choose among these, the first is the default; one architecture"""
+    types: Annotated[tuple[InstanceType, ...], *Listed, SHOWN] = ("t4g.medium", "t4g.large")
+    """users choose among these, the first is the default; all arm64 or all x86_64"""
     disk: Annotated[Disk, SHOWN] = 16
     """root disk in GB; deleted with the machine"""
     home_disk: Annotated[Whole, _between(0, LARGEST_DISK), SHOWN] = 5
@@ -135,7 +135,7 @@ class Workers:
     setup: Annotated[File | None, _example("setup.sh")] = None
     """your script, which root runs in the image after that; contains no secret"""
     credits: Credits = Credits.STANDARD
-    """burstable types without CPU credits: standard (slow) or unlimited ($0.05 a vCPU-hour)"""
+    """burstable types without CPU credits: standard (slow) or unlimited ($0.04 a vCPU-hour)"""
     named_servers: Annotated[Whole, _between(0, 100)] = 3
     """how many more machines a user may have"""
 
@@ -160,8 +160,8 @@ class Manager:
     """its key, PEM"""
     subdomains: Flag = True
     """with a domain: each user's servers on a subdomain, out of the other users' reach"""
-    type: InstanceType = "t3.small"
-    """t3.small serves about 100 users"""
+    type: Annotated[InstanceType, SHOWN] = "t4g.small"
+    """t4g.small or t3.small serves about 100 users"""
     disk: Disk = 10
     """root disk in GB"""
     state_disk: Disk = 4

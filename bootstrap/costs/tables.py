@@ -104,7 +104,7 @@ SAMPLE = ClusterSettings(
     region="us-east-1",
     owner="",
     network=Network(name="sample"),
-    workers=Workers(types=("t3.medium",), disk=8, home_disk=3),
+    workers=Workers(types=("t4g.medium",), disk=8, home_disk=3),
 )
 EGRESS_ITEMS = ("NAT gateway", "workers' public addresses", "manager as NAT instance")
 
@@ -118,6 +118,12 @@ def egress_costs(users: int, hours: float) -> dict[Egress, tuple[float, float]]:
         own = sum(item.dollars or 0.0 for item in items if item.name in EGRESS_ITEMS)
         costs[egress] = (own, total(items))
     return costs
+
+
+def machine_costs(kinds: Sequence[str], users: int, hours: float) -> dict[str, float]:
+    """For each instance type with a known price: US dollars a month if all users work on it."""
+    known = Prices().instance_hour
+    return {kind: users * hours * known[kind] for kind in kinds if kind in known}
 
 
 def egress_table() -> str:

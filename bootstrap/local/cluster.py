@@ -24,7 +24,7 @@ def cluster_settings(settings: LocalSettings) -> ClusterSettings:
             zones=tuple(settings.zones),
             egress=Egress.NAT_GATEWAY,
         ),
-        workers=Workers(types=("t3.medium", "t3.large", "t3.small"), disk=8, home_disk=3),
+        workers=Workers(types=("t4g.medium", "t4g.large", "t4g.small"), disk=8, home_disk=3),
         manager=Manager(
             domain=DOMAIN,
             port=settings.port,

@@ -27,6 +27,7 @@ CHECKS: dict[str, Check] = {
     "the network": subnets.problems,
     "what cannot change": lasting.problems,
     "instance types": machines.type_problems,
+    "processors": machines.kept_problems,
     "the account's plan": machines.plan_problems,
     "images": machines.image_problems,
     "quotas": quotas.problems,

@@ -8,15 +8,18 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
+from bootstrap.aws.instances import found_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.config.settings import ZONES_BY_DEFAULT
 from bootstrap.config.values import architecture
 from bootstrap.errors import Refused, SettingsError
 from bootstrap.machines.base_images import base_image, judge_disk
+from bootstrap.machines.image import images
+from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.preflight.problem import Problem, warning
 
 USERS_A_GIB = 50
-"""Whom a manager serves with each GiB of its memory: a t3.small has 2, and serves about 100 users."""
+"""Whom a manager serves with each GiB of its memory: a t4g.small has 2, and serves about 100 users."""
 
 
 def type_problems(site: Site) -> Iterator[Problem]:
@@ -32,6 +35,7 @@ def type_problems(site: Site) -> Iterator[Problem]:
         yield from judge_hypervisor(kind, found, setting)
         if setting == "manager.type":
             yield from judge_manager(kind, found, settings.users)
+        yield from judge_processor(kind, found, setting)
 
 
 def plan_problems(site: Site) -> Iterator[Problem]:
@@ -73,7 +77,52 @@ def judge_hypervisor(kind: str, found: Mapping[str, Any], setting: str) -> Itera
     if found.get("Hypervisor") == "xen":
         yield Problem(
             f"{kind} is a Xen type, on which a machine cannot recognize its data disk: set a Nitro type in "
-            f"`{setting}`, like t3 instead of t2, or m7i instead of m4"
+            f"`{setting}`, like t4g or t3 instead of t2, or m7g or m7i instead of m4"
+        )
+
+
+def judge_processor(kind: str, found: Mapping[str, Any], setting: str) -> Iterator[Problem]:
+    """Has a type, as DescribeInstanceTypes describes it, the processor that its name says? Pure.
+
+    Images, prices and the other types of the cluster are chosen by the name.
+    """
+    supported = found.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
+    if architecture(kind) not in supported:
+        yield Problem(
+            f"{kind} runs {', '.join(supported) or 'no known'} images, which cloudJHub does not build for it: set "
+            f"another type in `{setting}`, like t4g.medium or t3.medium"
+        )
+
+
+def kept_problems(site: Site) -> Iterator[Problem]:
+    """Machines that exist and would get another processor, for example by a new default."""
+    settings = site.settings
+    for manager in found_by_tags(site.aws, site.cluster, ROLE_MANAGER):
+        yield from judge_managers_processor(str(manager["InstanceType"]), settings.manager.type)
+    if (image := images.current(site.aws, site.cluster)) and not settings.workers.image:
+        for found in site.aws.client("ec2").describe_images(
+            Filters=[{"Name": "image-id", "Values": [image]}]
+        )["Images"]:
+            yield from judge_workers_processor(found["Architecture"], settings.workers.types)
+
+
+def judge_managers_processor(had: str, wanted: str) -> Iterator[Problem]:
+    """The manager's type, and that of the settings. Pure."""
+    if architecture(had) != architecture(wanted):
+        yield warning(
+            f"the manager is a {had} ({architecture(had)}) and would be replaced by a {wanted} "
+            f"({architecture(wanted)}): to keep it, set `manager.type: {had}`"
+        )
+
+
+def judge_workers_processor(had: str, wanted: Sequence[str]) -> Iterator[Problem]:
+    """The architecture of the image in use, and the types of the settings. Pure."""
+    kind = architecture(wanted[0])
+    if had != kind:
+        yield warning(
+            f"users' machines are {had}, and `workers.types` ({', '.join(wanted)}) are {kind}: an image for them would "
+            "be built, and what users have compiled or installed with pip or conda in their homes does not run there. "
+            f"To keep {had}, set `workers.types` to the types that your users have"
         )
 
 
@@ -184,7 +233,7 @@ class Wanted:
 
 def image_problems(site: Site) -> Iterator[Problem]:
     """Images that do not exist or do not fit their machines."""
-    for wanted in images(site):
+    for wanted in wanted_images(site):
         try:
             found = base_image(site.aws, wanted.base, architecture(wanted.instance_type))
             judge_disk(found.image, found.root_size, wanted.disk, wanted.disk_setting)
@@ -198,7 +247,7 @@ def image_problems(site: Site) -> Iterator[Problem]:
             )
 
 
-def images(site: Site) -> list[Wanted]:
+def wanted_images(site: Site) -> list[Wanted]:
     """The images of the workers and of the manager."""
     workers, manager = site.settings.workers, site.settings.manager
     return [

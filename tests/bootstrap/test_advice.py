@@ -83,7 +83,7 @@ def test_what_is_saved_is_the_difference_of_two_bills(
 
 def test_unlimited_credits_of_a_small_machine_are_named() -> None:
     """A nano is above its baseline at 10 % on average; its own price is not known here."""
-    prices = Prices(instance_hour={"t3.nano": 0.0052, "t3.small": 0.0208})
+    prices = Prices(instance_hour={"t3.nano": 0.0052, "t4g.small": 0.0168})
     settings = replace(
         SAMPLE, workers=Workers(types=("t3.nano",), disk=8, home_disk=0, credits=Credits.UNLIMITED), hours=700
     )

@@ -34,7 +34,7 @@ SETTINGS = ClusterSettings(
     cluster="class", region="us-east-1", owner="Ada", network=Network(name="class"), workers=Workers(disk=12)
 )
 BASE = BaseImage(
-    image="ami-1", system=Base.UBUNTU, architecture="x86_64", root_device="/dev/sda1", root_size=8
+    image="ami-1", system=Base.UBUNTU, architecture="arm64", root_device="/dev/sda1", root_size=8
 )
 BUILT = BuiltNetwork("vpc-1", "subnet-manager", ("subnet-a", "subnet-b"))
 NOW = datetime(2026, 11, 23, 9, 5, 0, tzinfo=UTC)
@@ -58,7 +58,7 @@ def test_the_builder(made_of: Recipe) -> None:
     listed = [{"Key": key, "Value": value} for key, value in tags.items()]
     assert request == {
         "ImageId": "ami-1",
-        "InstanceType": "t3.medium",
+        "InstanceType": "t4g.medium",
         "NetworkInterfaces": [
             {
                 "DeviceIndex": 0,

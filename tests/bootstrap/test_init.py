@@ -130,8 +130,9 @@ def test_an_existing_network_is_named_by_flags() -> None:
 
 def test_questions_have_defaults() -> None:
     output = done(typed="\n" * 20)
-    assert read_settings(Path("cluster.yaml")).workers.types == ("t3.medium", "t3.large")
+    assert read_settings(Path("cluster.yaml")).workers.types == ("t4g.medium", "t4g.large")
     assert "nat-gateway: $" in output
+    assert "a month of all users: t4g.medium $20, t3.medium $25" in output
 
 
 def test_wrong_answers_are_asked_again() -> None:

@@ -198,7 +198,7 @@ def test_a_xen_type(cloud: CloudProcess, settings: ClusterSettings) -> None:
     )
     assert refusals(cloud, wanted) == [
         f"{kind} is a Xen type, on which a machine cannot recognize its data disk: set a Nitro type in `{setting}`, "
-        "like t3 instead of t2, or m7i instead of m4"
+        "like t4g or t3 instead of t2, or m7g or m7i instead of m4"
         for kind, setting in (("t2.medium", "workers.types"), ("m4.large", "manager.type"))
     ]
 

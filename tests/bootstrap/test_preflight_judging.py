@@ -211,3 +211,36 @@ def test_the_buckets_name(code: str, found: list[Problem], monkeypatch: pytest.M
         sts.add_response("get_caller_identity", {"Arn": "arn:aws:iam::123456789012:user/me"})
         s3.add_client_error("head_bucket", service_error_code=code)
         assert list(names_taken.bucket(site)) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "supported", "refused"),
+    [
+        ("t4g.medium", ["arm64"], False),
+        ("t3.medium", ["x86_64"], False),
+        ("t2.small", ["i386", "x86_64"], False),
+        ("p6e-gb200.36xlarge", ["arm64"], True),
+        ("mac1.metal", ["x86_64_mac"], True),
+        ("x9.huge", [], True),
+    ],
+)
+def test_a_type_has_the_processor_that_its_name_says(kind: str, supported: list[str], refused: bool) -> None:
+    found = {"ProcessorInfo": {"SupportedArchitectures": supported}}
+    problems = list(machines.judge_processor(kind, found, "workers.types"))
+    assert [one.refuses for one in problems] == [True] * refused
+
+
+def test_a_manager_that_would_get_another_processor_is_told_how_to_stay() -> None:
+    assert list(machines.judge_managers_processor("t3.small", "t3a.medium")) == []
+    [found] = machines.judge_managers_processor("t3.small", "t4g.small")
+    assert found.line.endswith("(arm64): to keep it, set `manager.type: t3.small`")
+    assert not found.refuses
+
+
+def test_users_machines_that_would_get_another_processor() -> None:
+    assert list(machines.judge_workers_processor("arm64", ["m7g.large", "t4g.medium"])) == []
+    [found] = machines.judge_workers_processor("x86_64", ["t4g.medium", "t4g.large"])
+    assert found.line.startswith(
+        "users' machines are x86_64, and `workers.types` (t4g.medium, t4g.large) are arm64"
+    )
+    assert not found.refuses

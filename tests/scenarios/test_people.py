@@ -11,7 +11,7 @@ def test_two_users_and_a_named_server_have_machines_and_files_of_their_own(cloud
     heidi, ivan = cloud.person("heidi"), cloud.person("ivan")
     heidi.request_start()
     ivan.request_start()
-    heidi.request_start("gpu", {"instance_type": "t3.large"})
+    heidi.request_start("gpu", {"instance_type": "t4g.large"})
     heidi.await_ready()
     ivan.await_ready()
     heidi.await_ready("gpu")
@@ -24,7 +24,7 @@ def test_two_users_and_a_named_server_have_machines_and_files_of_their_own(cloud
     assert heidi.read("mine.txt", server="gpu") == "heidi's gpu"
     keys = ("heidi", "ivan", "heidi/gpu")
     assert len({cloud.recorded(key)["instance"] for key in keys}) == len(keys)
-    assert cloud.worker("heidi/gpu")["type"] == "t3.large"
+    assert cloud.worker("heidi/gpu")["type"] == "t4g.large"
 
 
 def test_pressing_stop_stops_the_machine_by_an_event(cloud: LocalCloud) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from bootstrap.config.choices import Authenticator, Egress, Https
 from bootstrap.config.settings import Workers
-from bootstrap.costs.tables import egress_costs
+from bootstrap.costs.tables import egress_costs, machine_costs
 from hub.config.authenticators import CHOICES, FLAG, LIST, TEMPLATES, TEXT, URL
 from hub.config.origins import SHARED_ORIGIN, is_name
 
@@ -67,7 +67,7 @@ def questions(region: str, owner: str) -> tuple[Question, ...]:
         Question(
             "workers.types", "Instance types that users choose among, the default one first",
             lambda _: " ".join(Workers().types),
-            _hint("t3.medium has 4 GB of memory, t3.large 8, m7i.large 8 and steady CPU"),
+            _machines,
             is_list=True,
         ),
         Question(
@@ -126,6 +126,19 @@ def option_value(authenticator: str, name: str, text: str) -> Any:
 
 def _hint(*lines: str) -> Callable[[Answers], Sequence[str]]:
     return lambda _: lines
+
+
+def _machines(answers: Answers) -> Sequence[str]:
+    """What the types have, and what the same size costs on either processor for these users and hours."""
+    costs = machine_costs(
+        ("t4g.medium", "t3.medium"), int(get(answers, "users")), float(get(answers, "hours"))
+    )
+    prices = ", ".join(f"{kind} ${dollars:,.0f}" for kind, dollars in costs.items())
+    return [
+        "arm64: t4g.medium has 4 GB of memory, t4g.large 8, m7g.large 8 and steady CPU",
+        "x86_64, for packages that arm64 lacks: t3.medium, t3.large, m7i.large are as large",
+        f"a month of all users: {prices}",
+    ]
 
 
 def _ways_out(answers: Answers) -> Sequence[str]:
