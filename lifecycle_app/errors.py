@@ -17,7 +17,8 @@ LifecycleError
 │   └── HubAnswerOdd       the answer cannot be used: nothing is known
 ├── StrangeMetrics         someone fills the cluster's namespace with metrics, which cost money
 └── CloudError             an AWS call failed, with its code
-    └── StopRejected       EC2 did not accept StopInstances
+    ├── StopRejected       EC2 did not accept StopInstances
+    └── TerminationRejected  EC2 did not accept TerminateInstances
 """
 
 from lifecycle_app.printable import PrintableError
@@ -113,3 +114,7 @@ class CloudError(LifecycleError):
 
 class StopRejected(CloudError):
     """EC2 did not accept StopInstances."""
+
+
+class TerminationRejected(CloudError):
+    """EC2 did not accept TerminateInstances."""

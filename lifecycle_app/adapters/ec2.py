@@ -15,8 +15,9 @@ from botocore.parsers import ResponseParserError
 
 from lifecycle_app.adapters.aws import aws_errors, code_of, split_refused
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
-from lifecycle_app.errors import THROTTLED, CloudError, StopRejected
+from lifecycle_app.errors import THROTTLED, CloudError, StopRejected, TerminationRejected
 from lifecycle_app.model.events import EC2_STATES
+from lifecycle_app.model.removal import Attached, Described
 from lifecycle_app.model.worker import Instance, worker_key
 
 log = logging.getLogger(__name__)
@@ -80,14 +81,37 @@ class Ec2:
         except (BotoCoreError, ResponseParserError) as error:
             raise CloudError("StopInstances", "NoAnswer", str(error)) from error
 
+    def described(self, instance_id: str) -> Described | None:
+        """A worker's instance with its disks, as EC2 describes them now; None if EC2 lists no worker of that id."""
+        answers = self._pages({"instance-id": [instance_id]})
+        found = [(worker_instance(one), attached_disks(one)) for one in answers]
+        instance, disks = found[0] if len(found) == 1 else (None, ())
+        return Described(instance=instance, disks=disks) if instance else None
+
+    def terminate(self, instance_id: str) -> None:
+        """Asks EC2 to terminate the instance.
+
+        Raises TerminationRejected if EC2 refuses, and any other CloudError if it is unknown what EC2 did.
+        """
+        try:
+            self._stopper.terminate_instances(InstanceIds=[instance_id])
+        except ClientError as error:
+            kind = CloudError if _may_have_been_done(error) else TerminationRejected
+            raise kind("TerminateInstances", code_of(error), error.response["Error"]["Message"]) from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise CloudError("TerminateInstances", "NoAnswer", str(error)) from error
+
     def _described(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
+        return filter(None, map(worker_instance, self._pages(filters)))
+
+    def _pages(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Mapping[str, Any]]:
         pages = self._reader.get_paginator("describe_instances").paginate(
             Filters=[{"Name": name, "Values": list(values)} for name, values in filters.items()]
         )
         with aws_errors("DescribeInstances"):
             for page in pages:
                 for reservation in page.get("Reservations", ()):
-                    yield from filter(None, map(worker_instance, reservation.get("Instances", ())))
+                    yield from reservation.get("Instances", ())
 
 
 class StopBatches:
@@ -116,6 +140,10 @@ class StopBatches:
                 asked, self._asked = self._asked, {}
             self._stop(asked, list(asked))
         heard.result()
+
+    def terminate_instances(self, InstanceIds: Sequence[str]) -> None:  # noqa: N803 -- boto3's own name
+        """By itself: each termination is checked just before. Raises EC2's error."""
+        self._client.terminate_instances(InstanceIds=InstanceIds)
 
     def _stop(self, asked: Mapping[str, Future[None]], instance_ids: Sequence[str]) -> None:
         error = self._error(instance_ids)
@@ -178,6 +206,22 @@ def worker_instance(described: Mapping[str, Any]) -> Instance | None:
         zone=described.get("Placement", {}).get("AvailabilityZone", ""),
         home_volume=home["VolumeId"] if home else None,
         home_attached=home is None or home.get("Status", "attached") == "attached",
+    )
+
+
+def attached_disks(described: Mapping[str, Any]) -> tuple[Attached, ...]:
+    """The disks in EC2's description of an instance. What it does not say counts against the disk: then it would be
+    deleted with the instance, or is not attached."""
+    root = described.get("RootDeviceName")
+    return tuple(
+        Attached(
+            volume=mapping["Ebs"]["VolumeId"],
+            is_root=mapping["DeviceName"] == root,
+            is_attached=mapping["Ebs"].get("Status") == "attached",
+            goes_with_instance=mapping["Ebs"].get("DeleteOnTermination") is not False,
+        )
+        for mapping in described.get("BlockDeviceMappings", ())
+        if "Ebs" in mapping
     )
 
 

@@ -199,6 +199,7 @@ class WorkerRecord(Row):
     evidence = UnicodeAttribute(null=True)
     due_at = InstantAttribute(null=True)
     claimed_until = InstantAttribute(null=True)
+    removing = BooleanAttribute(default=False)
     stop_reason = UnicodeAttribute(null=True)
     decided = UnicodeAttribute(null=True)
     hub_odd_since = InstantAttribute(null=True)

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     """A stop was given up."""
     RUN = "run"
     """A run has ended; with its seconds and cost."""
+    REMOVAL = "removal"
+    """A stopped instance was terminated; the home disk is kept."""
     REPAIR = "repair"
     """The record was corrected."""
     REPORT = "report"

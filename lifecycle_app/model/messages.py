@@ -58,6 +58,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "rejected": ("EC2 refused to stop it: {detail}",),
     "forced": ("stopped by force, {state} since {since:clock}",),
     "terminated": ("its machine is terminated by the operator",),
+    "removed": ("removed after {ran} without a login; the home directory is kept",),
     "renewed": ("its machine is replaced, because there is a newer image",),
     # What the administrator should know.
     "run": ("ran for {ran}, cost about {cost}", "ran for {ran}"),
@@ -77,13 +78,16 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     ),
     "undescribed": ("EC2 does not list {instance}; its record is kept",),
     "stuck": ("{state} since {since:clock}",),
+    "removal-unknown": ("EC2 did not answer, so that its machine may or may not be removed: {detail}",),
+    "not-removed": ("its stopped machine is not removed: {detail}",),
 }
 """The text of each code: the first one whose values are all there. A time is shown as near as it is ("2 min ago"), or
 as a time of day where it says `clock`."""
 FOR_ADMINISTRATORS = frozenset(
     {
         "hub-down", "hub-odd", "rejected", "stop-unknown", "no-reports", "bad-policy", "bad-record", "missed",
-        "orphan", "duplicate", "undescribed", "stuck",
+        "orphan", "duplicate", "undescribed", "stuck", "not-removed",
+        "removal-unknown",
     }
 )  # fmt: skip
 """The codes of what only an administrator can do something about: a machine's user is not shown them."""

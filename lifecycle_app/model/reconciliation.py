@@ -98,11 +98,7 @@ def _about(worker: Worker, instance: Instance | None, now: datetime) -> Finding 
         return None
     if instance is None:
         return None if worker.state is State.TERMINATED else Undescribed(worker)
-    if (
-        instance.state is not State.RUNNING
-        if worker.is_abandoned(now)
-        else instance.state is not worker.state
-    ):
+    if _differs(worker, instance, now):
         return Missed(worker, instance)
     if is_unwatched(worker):
         return Unwatched(worker)
@@ -114,6 +110,13 @@ def _about(worker: Worker, instance: Instance | None, now: datetime) -> Finding 
     if worker.state is State.PENDING and taken > START_TAKES:
         return Stuck(worker, must_end=False)
     return Outdated(worker, instance) if with_facts(worker, instance) != worker else None
+
+
+def _differs(worker: Worker, instance: Instance, now: datetime) -> bool:
+    """A claim that was abandoned leaves `running` where a stop was being decided; after a removal nothing is left."""
+    if worker.is_abandoned(now):
+        return worker.removing or instance.state is not State.RUNNING
+    return instance.state is not worker.state
 
 
 def _unrecorded(workers: Sequence[Worker], instances: Sequence[Instance]) -> Iterator[Finding]:

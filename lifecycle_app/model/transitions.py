@@ -70,9 +70,10 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
     """The worker in the state that EC2 reports for `at`.
 
     A claim that holds `now` is kept when the instance is reported as running: its holder may be about to stop the
-    instance, and a login must keep waiting for that.
+    instance, and a login must keep waiting for that. A claim for a removal is kept until the instance is terminated.
     """
-    if worker.is_claimed(now) and state in (State.PENDING, State.RUNNING):
+    keeps = worker.removing and state is not State.TERMINATED
+    if worker.is_claimed(now) and (keeps or state in (State.PENDING, State.RUNNING)):
         return replace(worker, state_at=at)
     seconds = run_seconds(worker, state, at) or 0
     return replace(
@@ -80,6 +81,7 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
         state=state,
         state_at=at,
         claimed_until=None,
+        removing=False,
         hub_odd_since=None,
         started_at=_started(worker, state, at),
         stop_reason=worker.stop_reason if state in (State.STOPPING, State.STOPPED) else None,
@@ -112,10 +114,30 @@ def with_claim(worker: Worker, reason: str, message: Message, now: datetime) -> 
         worker,
         state=State.STOPPING,
         claimed_until=until,
+        removing=False,
         due_at=until,
         stop_reason=reason,
         message=message,
     )
+
+
+def with_removal(worker: Worker, reason: str, message: Message, now: datetime) -> Worker:
+    """The stopped worker claimed, for its instance to be terminated: a login waits."""
+    return replace(with_claim(worker, reason, message, now), removing=True)
+
+
+def with_removal_released(current: Worker, before: Worker, now: datetime) -> Worker:
+    """The worker as before its claim for a removal. If EC2 has reported any state meanwhile, the claim is abandoned
+    instead: then logins and `reconcile` ask EC2 for the state."""
+    if current.state_at != before.state_at:
+        return replace(current, claimed_until=now)
+    return replace(before, version=current.version)
+
+
+def with_removed(worker: Worker, now: datetime) -> Worker:
+    """The worker without an instance: EC2 terminates it. Its home disk is kept in the record."""
+    at = max(now.replace(microsecond=0), worker.state_at)
+    return with_state(worker, State.TERMINATED, at, now)
 
 
 def with_release(

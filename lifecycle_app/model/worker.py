@@ -53,8 +53,9 @@ def worker_name(zone: str, cluster: str) -> str:
 class Worker:
     """One user's instance as recorded.
 
-    `stopping` with `claimed_until` set means claimed: a function is deciding whether to stop it, and it still runs.
-    `stopping` without it means that EC2 has accepted the stop.
+    `stopping` with `claimed_until` set means claimed: a function is deciding whether to stop it, and it still runs; or,
+    with `removing`, whether to terminate it, and it is stopped. `stopping` without it means that EC2 has accepted the
+    stop.
     """
 
     key: str
@@ -83,6 +84,8 @@ class Worker:
     due_at: datetime | None = None
     """When the sweep should check it next."""
     claimed_until: datetime | None = None
+    removing: bool = False
+    """Is the claim for terminating the instance, which is stopped, and not for stopping it?"""
     stop_reason: str | None = None
     decided: str = ""
     """The reason of the last decision that went into the history."""
@@ -119,7 +122,7 @@ class Worker:
         return self.state is State.STOPPING and self.claimed_until is not None and now < self.claimed_until
 
     def is_abandoned(self, now: datetime) -> bool:
-        """Did its claim's lease expire, so that it still runs and no function decides about it?"""
+        """Did its claim's lease expire, so that it still is as before the claim and no function decides about it?"""
         return self.state is State.STOPPING and self.claimed_until is not None and now >= self.claimed_until
 
 

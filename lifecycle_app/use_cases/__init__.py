@@ -3,7 +3,17 @@
 from lifecycle_app.use_cases.activity import record_activity
 from lifecycle_app.use_cases.ports import Service
 from lifecycle_app.use_cases.reconcile import reconcile
+from lifecycle_app.use_cases.removal import remove_stopped
 from lifecycle_app.use_cases.states import record_state
 from lifecycle_app.use_cases.triggers import idle_alarm, stop_requested, sweep
 
-__all__ = ["Service", "idle_alarm", "reconcile", "record_activity", "record_state", "stop_requested", "sweep"]
+__all__ = [
+    "Service",
+    "idle_alarm",
+    "reconcile",
+    "record_activity",
+    "record_state",
+    "remove_stopped",
+    "stop_requested",
+    "sweep",
+]

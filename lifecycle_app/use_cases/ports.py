@@ -14,6 +14,7 @@ from lifecycle_app.contract import Drain, Level
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.history import Entry
 from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.removal import Described
 from lifecycle_app.model.worker import Instance, Scan, Worker
 
 
@@ -63,6 +64,12 @@ class Cloud(Protocol):
 
     def stop(self, instance_id: str, *, force: bool = False) -> None:
         """Asks EC2 to stop it. Raises StopRejected; another CloudError if it is unknown what EC2 did."""
+
+    def described(self, instance_id: str) -> Described | None:
+        """A worker's instance with its disks; None if EC2 lists no worker of that id. Raises CloudError."""
+
+    def terminate(self, instance_id: str) -> None:
+        """Asks EC2 to terminate it. Raises TerminationRejected; another CloudError if it is unknown what EC2 did."""
 
 
 class Metrics(Protocol):

@@ -94,7 +94,8 @@ def settle(service: Service, worker: Worker, decide_on: Decide, asked_by: str, n
         current = service.store.get(worker.key)
         if current is None or current.instance_id != worker.instance_id:
             return "gone"
-        if current.state is not State.RUNNING and not current.is_abandoned(now):
+        is_left = current.is_abandoned(now) and not current.removing
+        if current.state is not State.RUNNING and not is_left:
             return "held" if current.is_claimed(now) else "not-running"
         decision = decide_on(service, current, now)
         decision = replace(decision, evidence={**decision.evidence, "asked_by": asked_by})

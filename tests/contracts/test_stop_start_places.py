@@ -1,5 +1,5 @@
-"""Instances are stopped in exactly one file, started in exactly one other, and launched and terminated for the operator
-in exactly one of bootstrap, whatever the policies allow."""
+"""Instances are stopped and terminated in exactly one file of the lifecycle app, started in exactly one of the hub, and
+launched and terminated for the operator in exactly one of bootstrap, whatever the policies allow."""
 
 import ast
 from collections.abc import Iterable
@@ -94,8 +94,10 @@ def test_instances_are_launched_where_the_hub_starts_them_and_in_one_file_of_the
     assert places(LAUNCHING) == places(STARTING)
 
 
-def test_instances_are_terminated_in_one_file_of_the_operator() -> None:
-    assert places(TERMINATING) == {"bootstrap/aws/instances.py"}
+def test_instances_are_terminated_where_the_lifecycle_app_stops_them_and_in_one_file_of_the_operator() -> (
+    None
+):
+    assert places(TERMINATING) == {*places(STOPPING), "bootstrap/aws/instances.py"}
 
 
 def test_nothing_reboots_or_alters_an_instance() -> None:

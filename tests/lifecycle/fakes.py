@@ -8,10 +8,18 @@ from threading import Lock
 from lifecycle_app.adapters.cloudwatch import IdleAlarm, idle_alarm
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.contract import Drain, Level
-from lifecycle_app.errors import BadRecord, HubAnswerOdd, HubUnreachable, RecordConflict, StopRejected
+from lifecycle_app.errors import (
+    BadRecord,
+    HubAnswerOdd,
+    HubUnreachable,
+    RecordConflict,
+    StopRejected,
+    TerminationRejected,
+)
 from lifecycle_app.model.evidence import AppTraffic, Evidence, Report
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.removal import Attached, Described
 from lifecycle_app.model.worker import Instance, Scan, State, Worker
 from lifecycle_app.use_cases import Service
 from lifecycle_app.use_cases.ports import Settings
@@ -109,6 +117,10 @@ class MemoryCloud:
     stops: list[str] = field(default_factory=list)
     forced: list[str] = field(default_factory=list)
     stop_error: Exception | None = None
+    terminations: list[str] = field(default_factory=list)
+    termination_error: Exception | None = None
+    disks: dict[str, tuple[Attached, ...]] = field(default_factory=dict)
+    """Of instances that have others than a root disk and their home disk."""
 
     def add(self, *instances: Instance) -> None:
         self.instances |= {instance.instance_id: instance for instance in instances}
@@ -134,6 +146,22 @@ class MemoryCloud:
         if force:
             self.forced.append(instance_id)
         self.set_state(instance_id, State.STOPPING)
+
+    def described(self, instance_id: str) -> Described | None:
+        instance = self.instances.get(instance_id)
+        if instance is None:
+            return None
+        root = Attached(volume="vol-root", is_root=True, goes_with_instance=True)
+        home = (Attached(volume=instance.home_volume),) if instance.home_volume else ()
+        return Described(instance=instance, disks=self.disks.get(instance_id, (root, *home)))
+
+    def terminate(self, instance_id: str) -> None:
+        if self.termination_error is not None:
+            raise self.termination_error
+        if instance_id not in self.instances:
+            raise TerminationRejected("TerminateInstances", "InvalidInstanceID.NotFound", f"no {instance_id}")
+        self.terminations.append(instance_id)
+        self.set_state(instance_id, State.TERMINATED)
 
 
 @dataclass

@@ -9,8 +9,9 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from lifecycle_app.adapters.ec2 import Ec2, worker_instance
-from lifecycle_app.errors import CloudError, StopRejected
+from lifecycle_app.adapters.ec2 import Ec2, attached_disks, worker_instance
+from lifecycle_app.errors import CloudError, StopRejected, TerminationRejected
+from lifecycle_app.model.removal import Attached
 from lifecycle_app.model.worker import State
 from tests.lifecycle.emulated import emulated_aws
 from tests.lifecycle.examples import NOON, an_instance
@@ -114,6 +115,47 @@ def test_a_stop_of_no_worker_is_rejected(scene: Scene) -> None:
     assert error.value.code == "InvalidInstanceID.NotFound"
 
 
+def test_a_termination_ends_one_and_of_no_worker_is_rejected(scene: Scene) -> None:
+    scene.cloud.terminate(scene.alice)
+    assert {i.instance_id: i.state for i in scene.cloud.named([scene.alice, scene.bob])} == {
+        scene.alice: State.TERMINATED,
+        scene.bob: State.RUNNING,
+    }
+    with pytest.raises(TerminationRejected) as error:
+        scene.cloud.terminate(UNKNOWN)
+    assert error.value.code == "InvalidInstanceID.NotFound"
+
+
+def test_a_worker_is_described_with_its_disks(scene: Scene) -> None:
+    found = scene.cloud.described(scene.alice)
+    assert found is not None
+    assert found.instance.key == "alice"
+    assert [(disk.is_root, disk.goes_with_instance) for disk in found.disks] == [(True, True)]
+    assert scene.cloud.described(UNKNOWN) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "disk"),
+    [
+        ({"Status": "attached", "DeleteOnTermination": False}, Attached(volume="vol-home")),
+        (
+            {"Status": "attached", "DeleteOnTermination": True},
+            Attached(volume="vol-home", goes_with_instance=True),
+        ),
+        (
+            {"Status": "detaching", "DeleteOnTermination": False},
+            Attached(volume="vol-home", is_attached=False),
+        ),
+        ({}, Attached(volume="vol-home", is_attached=False, goes_with_instance=True)),
+    ],
+)
+def test_what_ec2_does_not_say_of_a_disk_counts_against_it(said: dict[str, Any], disk: Attached) -> None:
+    mapping = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeId": "vol-home", **said}}
+    assert attached_disks(described(BlockDeviceMappings=[mapping, {"DeviceName": "/dev/sdb"}])) == (disk,)
+    root = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeId": "vol-root"}}
+    assert [one.is_root for one in attached_disks(described(BlockDeviceMappings=[root]))] == [True]
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
@@ -130,7 +172,11 @@ def test_refused_is_not_the_same_as_unknown(code: str, kind: type[CloudError]) -
         stub.add_client_error("stop_instances", code, "no")
         with pytest.raises(CloudError) as error:
             Ec2(client, client, "test").stop("i-1")
+        stub.add_client_error("terminate_instances", code, "no")
+        with pytest.raises(CloudError) as termination:
+            Ec2(client, client, "test").terminate("i-1")
     assert type(error.value) is kind
+    assert type(termination.value) is (TerminationRejected if kind is StopRejected else CloudError)
 
 
 def test_a_stop_that_is_not_answered_is_unknown() -> None:
@@ -144,6 +190,9 @@ def test_a_stop_that_is_not_answered_is_unknown() -> None:
     )
     with pytest.raises(CloudError) as error:
         Ec2(client, client, "test").stop("i-1")
+    assert (type(error.value), error.value.code) == (CloudError, "NoAnswer")
+    with pytest.raises(CloudError) as error:
+        Ec2(client, client, "test").terminate("i-1")
     assert (type(error.value), error.value.code) == (CloudError, "NoAnswer")
     with pytest.raises(CloudError, match="DescribeInstances: NoAnswer"):
         Ec2(client, client, "test").workers()

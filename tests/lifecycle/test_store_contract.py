@@ -40,6 +40,7 @@ WHOLE = Worker(
     message=plain("words"),
     due_at=NOON + MINUTE,
     claimed_until=NOON + 2 * MINUTE,
+    removing=True,
     stop_reason="idle",
     decided="active",
     hub_odd_since=NOON - 2 * MINUTE,

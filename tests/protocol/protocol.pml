@@ -1,4 +1,4 @@
-/* The stop protocol against the start protocol, one worker and one user, for Spin.
+/* The protocols that stop and remove against the start protocol, one worker and one user, for Spin.
 
    Everything that can happen between two steps does happen. A step is one call of AWS or of the hub, or one stretch of
    the hub's event loop, and names the function that it stands for. `test_protocol.py` has Spin search every interleaving.
@@ -12,12 +12,14 @@
      - no user was let through after the claim; if the hub was down, after the connection was refused;
      - if the hub released the server, no user was let through since the time that the decision looks back to;
      - no activity was recorded between the reading of the record and the claim;
+   wherever TerminateInstances lands, that the instance is stopped, or at least that no login has started it, that no user
+   is on it, and that it does not answer; and that a new instance is launched only when the former one is gone;
    that no claim is taken from a holder that lives, so that of two which decide at the same time one stops; that no login
    is let through to a machine that is being stopped; and (PATIENCE) that every login ends, if for its sake
 no writer decides more than once.
 
-   Who decides: alarm and sweep; REQUESTS adds stops that a person or a login asks for; FORCE those by force;
-   NO_ALARM and NO_SWEEP leave out what they name.
+   Who decides: alarm and sweep; REQUESTS adds stops that a person or a login asks for; FORCE those by force; REMOVE
+   the removal of a stopped machine, at any time that it is stopped; NO_ALARM and NO_SWEEP leave out what they name.
 
    Each guard has a name, and is gone if that is defined (-D). Spin then finds how a user is hurt:
      DRAIN_FIRST      the hub is asked before the claim is written
@@ -29,6 +31,10 @@ no writer decides more than once.
      EVENT_UNCLAIMS   the news that the machine runs ends a claim
      NEVER_WITHDRAWN  (REQUESTS) a login that asked for a stop of its machine uses it, if it answers in the end
      FORCE_UNCLAIMED  (FORCE) a stop by force looks at EC2, but claims nothing
+     REMOVE_UNASKED   (REMOVE) the hub is not asked
+     REMOVE_UNCLAIMED (REMOVE) the record is not claimed
+     REMOVE_UNSEEN    (REMOVE) EC2 is not asked whether it is stopped
+     LAUNCH_BLINDLY   (REMOVE) a login launches an instance without looking for one by its tags
      WITHOUT_END         (PATIENCE) a lease never ends
    Assumed is, and a user is hurt where it does not hold:
      HUB_SEEMS_DOWN   a connection to the hub's address is refused only if the hub does not run
@@ -45,10 +51,11 @@ no writer decides more than once.
 #define SWEEP 1
 #define PERSON 2
 #define FORCER 3
-#define WRITERS 4
-#define UNCLAIMED 4
+#define REMOVER 4
+#define WRITERS 5
+#define UNCLAIMED 5
 
-mtype = { running, stopping, stopped, unasked };
+mtype = { running, stopping, stopped, gone, unasked };
 
 /* EC2 */
 mtype ec2 = running;      /* what the instance does */
@@ -63,6 +70,7 @@ bit untold;               /* the event of what it does now is under way */
 mtype state = running;
 byte claim = UNCLAIMED;      /* claimed_until, and who set it */
 bit lease_over;
+bit news;                 /* some state was reported during the claim */
 bit stop_may_show;        /* within STOP_SHOWS of the stop that it reports */
 bit lived;                /* last_activity is within the idle timeout; the worker tells the same */
 bit unchanged[WRITERS];   /* the version that this one has read is there still */
@@ -84,6 +92,7 @@ bit server;               /* JupyterHub has the user's server, and the proxy its
 bit started_since;        /* it was started since the time that a decision by evidence looks back to */
 bit started_since_request;
 bit server_newer;         /* spawner.alive_at: what the record tells is older than it */
+bit brings_up;            /* the login has started or launched the instance */
 bit given_up;             /* the login has asked for a stop of its own machine */
 mtype looked = unasked;   /* what EC2 told the login, used within seconds */
 bit stop_requested;       /* an event `Stop Requested` is under way */
@@ -98,8 +107,9 @@ bit hub_ended;
 
 #define CLAIMED (state == stopping && claim != UNCLAIMED && !lease_over)
 #define ABANDONED (state == stopping && claim != UNCLAIMED && lease_over)
+#define MAY_STOP (state == running || (ABANDONED && claim != REMOVER))    /* triggers.settle */
 #define ACCEPTED (state == stopping && claim == UNCLAIMED)
-#define NONE_HOLDS (!holds[ALARM] && !holds[SWEEP] && !holds[PERSON] && !holds[FORCER])
+#define NONE_HOLDS (!holds[ALARM] && !holds[SWEEP] && !holds[PERSON] && !holds[FORCER] && !holds[REMOVER])
 
 #ifdef QUICK_BOOT
 #define BOOTED true
@@ -108,20 +118,20 @@ bit hub_ended;
 #endif
 
 inline written() {
-	unchanged[ALARM] = 0; unchanged[SWEEP] = 0; unchanged[PERSON] = 0; unchanged[FORCER] = 0
+	unchanged[ALARM] = 0; unchanged[SWEEP] = 0; unchanged[PERSON] = 0; unchanged[FORCER] = 0; unchanged[REMOVER] = 0
 }
 
 inline unclaimed(new_state) {
-	state = new_state; claim = UNCLAIMED; lease_over = 0; written()
+	state = new_state; claim = UNCLAIMED; lease_over = 0; news = 0; written()
 }
 
 /* transitions.with_state: a claim outlives the news that the instance runs. */
 inline with_state(told) {
 	if
 #ifndef EVENT_UNCLAIMS
-	:: told == running && CLAIMED -> written()
-	:: told != running || !CLAIMED ->
-		lived = lived | (state == stopped && told == running);   /* a start counts as life */
+	:: CLAIMED && (told == running || (claim == REMOVER && told != gone)) -> news = (claim == REMOVER); written()
+	:: !CLAIMED || (told != running && (claim != REMOVER || told == gone)) ->
+		lived = lived | ((state == stopped || state == gone) && told == running);   /* a start counts as life */
 		unclaimed(told)
 #else
 	:: unclaimed(told)
@@ -137,7 +147,7 @@ inline with_state(told) {
 /* transitions.with_claim, store.put: on condition of the version that was read. */
 inline put_claim(d) {
 	assert(claim == UNCLAIMED || !holds[claim]);
-	state = stopping; claim = d; lease_over = 0; stop_may_show = 0;
+	state = stopping; claim = d; lease_over = 0; stop_may_show = 0; news = 0;
 	holds[d] = 1; let_through[d] = 0; ignored[d] = (d <= SWEEP && lived);
 #ifdef READ_STALE
 	replicating = 1;
@@ -192,7 +202,7 @@ idle:
 	/* triggers.idle_alarm, sweep, stop_requested; settle: store.get; then metrics.evidence and decisions.decide, which
 	   know of no less than the record. A request that finds the record claimed comes again. */
 	atomic {
-		MAY_DECIDE(d) && (state == running || ABANDONED || (d == PERSON && ACCEPTED)) && (d != PERSON || stop_requested);
+		MAY_DECIDE(d) && (MAY_STOP || (d == PERSON && ACCEPTED)) && (d != PERSON || stop_requested);
 		if
 		:: d == PERSON -> stop_requested = 0
 		:: else
@@ -201,14 +211,14 @@ idle:
 		decided[d] = 1;
 #endif
 		if
-		:: state != running && !ABANDONED -> goto idle
-		:: (state == running || ABANDONED) && d <= SWEEP && lived -> /* records.keep */
+		:: !MAY_STOP -> goto idle
+		:: MAY_STOP && d <= SWEEP && lived -> /* records.keep */
 			if
 			:: ABANDONED -> unclaimed(running)
 			:: else
 			fi;
 			goto idle
-		:: (state == running || ABANDONED) && (d == PERSON || !lived) -> unchanged[d] = 1
+		:: MAY_STOP && (d == PERSON || !lived) -> unchanged[d] = 1
 		fi
 	}
 #ifdef DRAIN_FIRST
@@ -321,7 +331,7 @@ idle:
 	atomic {
 		if
 		/* reconciliation.Missed, recording.apply_state; nothing within SETTLES_IN, or while it is claimed */
-		:: shown == ec2 && !CLAIMED && !stop_may_show && shown != state && !(ABANDONED && shown == running) ->
+		:: shown == ec2 && !CLAIMED && !stop_may_show && shown != state && !(ABANDONED && claim != REMOVER && shown == running) ->
 			with_state(shown); untold = 0;
 			goto idle
 #ifdef FORCE
@@ -370,6 +380,82 @@ unclaim:
 	}
 }
 
+#ifdef REMOVE
+/* removal.remove: a machine that has been stopped for long. A function may end before any of its steps. */
+proctype remover()
+{
+idle:
+	/* store.get, removal.is_due; and _obstacle, which is left out here: it counts under the claim alone */
+	atomic {
+		MAY_DECIDE(REMOVER) && state == stopped;
+#ifdef PATIENCE
+		decided[REMOVER] = 1;
+#endif
+		unchanged[REMOVER] = 1
+	}
+	/* store.put(with_removal) */
+	atomic {
+		if
+#ifdef REMOVE_UNCLAIMED
+		:: holds[REMOVER] = 1; let_through[REMOVER] = 0
+#else
+		:: unchanged[REMOVER] -> put_claim(REMOVER)
+		:: !unchanged[REMOVER] -> over(REMOVER); goto idle
+#endif
+		:: over(REMOVER); goto idle
+		fi
+	}
+#ifndef REMOVE_UNASKED
+	/* _is_refused_by_hub: a login is under way, the server was started since the stop, or there is no answer */
+	atomic {
+		if
+		:: !hub_up || pending || (server && server_newer) -> goto unclaim
+		:: hub_up && !pending && !(server && server_newer) -> server = 0; started_since = 0
+		:: over(REMOVER); goto idle
+		fi
+	}
+#endif
+#ifndef REMOVE_UNSEEN
+	/* _obstacle: what EC2 shows */
+	atomic {
+		if
+		:: shown == stopped
+		:: shown != stopped -> goto unclaim
+		:: over(REMOVER); goto idle
+		fi
+	}
+#endif
+	/* cloud.terminate. A request whose answer is lost may land as late as any, and the function ends then. */
+	atomic {
+		if
+		:: ec2 != gone ->
+			assert(ec2 != running || (!answers && !brings_up && !let_through[REMOVER]));
+			ec2 = gone; untold = 1; answers = 0; holds[REMOVER] = 0
+		:: goto unclaim                         /* TerminationRejected */
+		:: over(REMOVER); goto idle
+		fi
+	}
+	/* records.change(with_removed) */
+	atomic {
+		if
+		:: claim == REMOVER -> unclaimed(gone)
+		:: true
+		fi;
+		over(REMOVER); goto idle
+	}
+unclaim:
+	/* _release: with_removal_released */
+	atomic {
+		if
+		:: claim == REMOVER && news -> lease_over = 1; written()
+		:: claim == REMOVER && !news -> unclaimed(stopped)
+		:: claim != REMOVER
+		fi;
+		over(REMOVER); goto idle
+	}
+}
+#endif
+
 /* What only time ends. */
 proctype lease()
 {
@@ -398,7 +484,8 @@ proctype user()
 #ifdef REQUESTS
 	:: atomic { hub_up && server && !stop_requested && MAY_DECIDE(PERSON) ->
 		server = 0; server_newer = 0; stop_requested = 1; started_since_request = 0; started_since = 0;
-		let_through[ALARM] = 0; let_through[SWEEP] = 0; let_through[PERSON] = 0; let_through[FORCER] = 0 }
+		let_through[ALARM] = 0; let_through[SWEEP] = 0; let_through[PERSON] = 0; let_through[FORCER] = 0;
+		let_through[REMOVER] = 0 }
 #endif
 	od
 }
@@ -411,15 +498,15 @@ proctype hub()
 #ifdef PATIENCE
 		!hub_ended -> hub_ended = 1;
 #endif
-		hub_up = 0; login_lost = login_lost | pending; pending = 0; given_up = 0 }
+		hub_up = 0; login_lost = login_lost | pending; pending = 0; given_up = 0; brings_up = 0 }
 	:: atomic { !hub_up -> hub_up = 1 }
 	/* spawner.poll: the server is gone, by the record */
-	:: atomic { hub_up && server && !server_newer && (ACCEPTED || state == stopped) -> server = 0; started_since = 0 }
+	:: atomic { hub_up && server && !server_newer && (ACCEPTED || state == stopped || state == gone) -> server = 0; started_since = 0 }
 	od
 }
 
 inline login_over() {
-	login_lost = 0; pending = 0; given_up = 0; looked = unasked; silent_once = 0; must_read = 0
+	login_lost = 0; pending = 0; given_up = 0; brings_up = 0; looked = unasked; silent_once = 0; must_read = 0
 }
 
 /* A login: JupyterHub's spawn, spawner.start, startup.bring_up. */
@@ -434,7 +521,7 @@ idle:
 	atomic {
 		hub_up && !server -> pending = 1;
 #ifdef PATIENCE
-		decided[ALARM] = 0; decided[SWEEP] = 0; decided[PERSON] = 0; decided[FORCER] = 0
+		decided[ALARM] = 0; decided[SWEEP] = 0; decided[PERSON] = 0; decided[FORCER] = 0; decided[REMOVER] = 0
 #endif
 	}
 #ifdef READ_FIRST
@@ -451,6 +538,8 @@ again:
 		:: !login_lost && CLAIMED -> looked = unasked; goto again
 		:: !login_lost && looked == unasked && state == running -> goto watch
 		:: !login_lost && looked == unasked && state == stopped -> goto start
+		:: !login_lost && looked == unasked && state == gone -> goto launch
+		:: !login_lost && looked == gone && !CLAIMED -> looked = unasked; goto launch
 		:: !login_lost && looked == unasked && ABANDONED -> goto look
 		:: !login_lost && looked == unasked && ACCEPTED -> goto look           /* every fifteenth time */
 		:: !login_lost && looked == stopping && !CLAIMED -> looked = unasked; goto again
@@ -470,13 +559,31 @@ start:
 	atomic {
 		if
 		:: login_lost -> login_over(); goto idle
-		:: !login_lost && ec2 == stopping -> goto look
+		:: !login_lost && (ec2 == stopping || ec2 == gone) -> goto look
 		:: !login_lost && ec2 == stopped ->
 #ifdef LATE_EVENT
 			late = untold;
 #endif
-			ec2 = running; untold = 1; stop_requested = 0; given_up = 0
-		:: !login_lost && ec2 == running -> given_up = 0
+			ec2 = running; untold = 1; stop_requested = 0; given_up = 0; brings_up = 1
+		:: !login_lost && ec2 == running -> given_up = 0; brings_up = 1
+		fi
+	}
+	goto watch;
+launch:
+	/* protocol._find_or_launch: by its tags EC2 may still show it; else RunInstances, whose client token makes one of two */
+	atomic {
+		if
+		:: login_lost -> login_over(); goto idle
+#ifndef LAUNCH_BLINDLY
+		:: !login_lost && shown == stopped -> goto start
+		:: !login_lost && shown == stopping -> goto look
+		:: !login_lost && shown == running -> goto watch
+		:: !login_lost && shown == gone ->
+#else
+		:: !login_lost ->
+#endif
+			assert(ec2 == gone);
+			ec2 = running; shown = running; untold = 1; stop_requested = 0; given_up = 0; brings_up = 1
 		fi
 	}
 watch:
@@ -508,6 +615,7 @@ watch:
 		server = 1; server_newer = 1; started_since = 1; started_since_request = (stop_requested || holds[PERSON]);
 		let_through[ALARM] = holds[ALARM]; let_through[SWEEP] = holds[SWEEP];
 		let_through[PERSON] = holds[PERSON]; let_through[FORCER] = holds[FORCER];
+		let_through[REMOVER] = holds[REMOVER];
 		login_over(); goto idle
 	}
 }
@@ -526,6 +634,9 @@ init {
 #endif
 #ifndef NO_SWEEP
 		run decider(SWEEP);
+#endif
+#ifdef REMOVE
+		run remover();
 #endif
 		run reconcile();
 		run instance(); run record_state(); run lease(); run user(); run hub(); run login()

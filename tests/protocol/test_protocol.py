@@ -13,14 +13,17 @@ pytestmark = pytest.mark.skipif(
 
 REQUESTS = ("REQUESTS", "NO_SWEEP")
 FORCE = ("FORCE", "NO_SWEEP")
+REMOVE = ("REMOVE", "NO_SWEEP")
 DECIDERS = {
     "alarm and sweep": (),
     "alarm, a person and a login that gives its machine up": REQUESTS,
     "alarm, and a stop by force": FORCE,
+    "alarm, and the removal of a stopped machine": REMOVE,
 }
 PATIENT = {
     "alarm and sweep": (),
     "a person and a login that gives its machine up": ("NO_ALARM", *REQUESTS),
+    "alarm, and the removal of a stopped machine": REMOVE,
 }
 GUARDS = {
     "DRAIN_FIRST": (),
@@ -32,6 +35,10 @@ GUARDS = {
     "EVENT_UNCLAIMS": (),
     "NEVER_WITHDRAWN": REQUESTS,
     "FORCE_UNCLAIMED": FORCE,
+    "REMOVE_UNASKED": REMOVE,
+    "REMOVE_UNCLAIMED": REMOVE,
+    "REMOVE_UNSEEN": REMOVE,
+    "LAUNCH_BLINDLY": REMOVE,
 }
 ASSUMPTIONS = ("HUB_SEEMS_DOWN", "UNREPORTED", "QUICK_BOOT", "LATE_EVENT")
 
@@ -69,7 +76,7 @@ def test_what_is_assumed_is_needed(assumption: str, tmp_path: Path) -> None:
 def test_every_name_in_the_model_is_searched_with() -> None:
     text = spin.MODEL.read_text(encoding="utf-8")
     names = {line.split()[1] for line in text.splitlines() if line.startswith(("#ifdef", "#ifndef"))}
-    assert names - {"PATIENCE", "WITHOUT_END", "REQUESTS", "FORCE", "NO_SWEEP", "NO_ALARM"} == {
+    assert names - {"PATIENCE", "WITHOUT_END", "REQUESTS", "FORCE", "REMOVE", "NO_SWEEP", "NO_ALARM"} == {
         *GUARDS,
         *ASSUMPTIONS,
     }

@@ -66,6 +66,7 @@ HARMS = (
         for name in (*TIMES, "state_at", "version", "seconds_run")
     ),
     Harm("home_attached a text", having("home_attached", S="yes"), "home_attached is of DynamoDB's type S"),
+    Harm("removing a text", having("removing", S="yes"), "removing is of DynamoDB's type S"),
     Harm("evidence binary", having("evidence", B=b"x"), "evidence is of DynamoDB's type B, not S"),
     Harm("address a map", having("address", M={}), "address is of DynamoDB's type M, not S"),
     Harm(

@@ -20,7 +20,7 @@ from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.messages import message
-from lifecycle_app.model.transitions import with_claim, with_state
+from lifecycle_app.model.transitions import with_removal, with_state
 from lifecycle_app.model.worker import State, Worker
 
 # An instance may be terminated for so long after its claim. What is left of the lease then is more than the call takes
@@ -38,7 +38,7 @@ def end_stopped(
     if before is None or before.instance_id != instance_id or before.state is not State.STOPPED:
         return False
     try:
-        claimed = store.put(with_claim(before, reason, message(reason), now), now)
+        claimed = store.put(with_removal(before, reason, message(reason), now), now)
     except RecordConflict:
         return False
     # If the call fails, the instance may terminate anyway: the claim is kept, and makes logins wait for an event or the
