@@ -9,6 +9,7 @@ from click.shell_completion import get_completion_class
 
 from bootstrap.aws.errors import meaning
 from bootstrap.cli.cluster import down, plan, up
+from bootstrap.cli.groups import groups
 from bootstrap.cli.image import image
 from bootstrap.cli.new_cluster.init import init
 from bootstrap.cli.report import report
@@ -42,7 +43,23 @@ def completion(context: click.Context, shell: str) -> None:
 
 
 COMMANDS = (
-    *(init, plan, up, status, report, doctor, open_, users, secrets, settings, workers, image, logs, down),
+    *(
+        init,
+        plan,
+        up,
+        status,
+        report,
+        doctor,
+        open_,
+        users,
+        groups,
+        secrets,
+        settings,
+        workers,
+        image,
+        logs,
+        down,
+    ),
     *(local, completion),
 )
 

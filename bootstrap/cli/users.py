@@ -161,10 +161,11 @@ def _sign_up_key(site: Site) -> str:
 
 def _may_be_elsewhere(site: Site, name: str) -> bool:
     """Is it a name that is not in the list and may log in, or one that a machine belongs to?"""
-    return _is_open(site) or any(worker.user == name for worker in store_of(site).all_workers())
+    return is_open(site) or any(worker.user == name for worker in store_of(site).all_workers())
 
 
-def _is_open(site: Site) -> bool:
+def is_open(site: Site) -> bool:
+    """May users log in who are not in the list?"""
     login = site.settings.login
     return login.allow_all or lets_others_in(login.authenticator, login.options)
 
@@ -176,7 +177,7 @@ def _inherited(site: Site, wanted: Collection[str]) -> list[str]:
     if not new:
         return []
     found = kept_machines(listed_workers(site, utc_now()), new)
-    if _is_open(site):
+    if is_open(site):
         # Whoever is not on the list may use the machine already; it is not a former user's.
         found = {name: machines for name, machines in found.items() if name in people.removed}
     return [inheritance(name, machines) for name, machines in sorted(found.items())]

@@ -89,15 +89,38 @@ def removing(given: Iterable[str], is_known: Callable[[str], bool]) -> Callable[
     def change(people: People) -> People:
         for name in removed:
             if name not in people.users | people.removed and not is_known(name):
-                near = get_close_matches(name, people.users)
-                raise SettingsError(
-                    f"unknown user {name!r}, no user was removed: "
-                    + (f"did you mean {' or '.join(near)}?" if near else "see `cloudjhub users list`")
-                )
+                raise _unknown(name, people, "no user was removed")
             people = people.without(name)
         return people
 
     return change
+
+
+def teaching(
+    group: str, given: Iterable[str], *, is_teacher: bool, is_open: bool
+) -> Callable[[People], People]:
+    """The change that makes these teachers of a group, or takes that from them. It raises SettingsError for names that
+    are not in the list of users, unless others may log in too (`is_open`).
+    """
+    named = [accepted(name) for name in given]
+
+    def change(people: People) -> People:
+        for name in named:
+            if is_teacher and not is_open and name not in people.users:
+                raise _unknown(name, people, "no teacher was added")
+            try:
+                people = people.teaching(name, group, is_teacher=is_teacher)
+            except ValueError as error:
+                raise SettingsError(str(error)) from error
+        return people
+
+    return change
+
+
+def _unknown(name: str, people: People, so: str) -> SettingsError:
+    near = get_close_matches(name, people.users)
+    fix = f"did you mean {' or '.join(near)}?" if near else "see `cloudjhub users list`"
+    return SettingsError(f"unknown user {name!r}, {so}: {fix}")
 
 
 def ensure_people(site: Site) -> None:

@@ -11,7 +11,7 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 LONGEST = 255
@@ -70,6 +70,8 @@ class People:
     """Former users: they may not log in, even if something else would allow it."""
     generations: Mapping[str, int] = field(default_factory=dict)
     """How often each name was removed, if ever: the next user of a name has nothing of the former one's."""
+    teaches: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The groups that each teacher looks after."""
 
     def with_user(self, name: str, *, admin: bool = False) -> "People":
         """With this user, who may have been removed earlier. Raises ValueError that says why a name is refused."""
@@ -77,15 +79,37 @@ class People:
         admins = self.admins | {key} if admin else self.admins - {key}
         # An earlier version did not count.
         counted = {key: max(self.generation(key), 1)} if key in self.removed else {}
-        return People(self.users | {key}, admins, self.removed - {key}, {**self.generations, **counted})
+        return replace(
+            self,
+            users=self.users | {key},
+            admins=admins,
+            removed=self.removed - {key},
+            generations={**self.generations, **counted},
+        )
 
     def without(self, name: str) -> "People":
         """Without this user, who may no longer log in. Raises ValueError that says why a name is refused."""
         key = accepted(name)
         counted = {} if key in self.removed else {key: self.generation(key) + 1}
-        return People(
-            self.users - {key}, self.admins - {key}, self.removed | {key}, {**self.generations, **counted}
+        return replace(
+            self,
+            users=self.users - {key},
+            admins=self.admins - {key},
+            removed=self.removed | {key},
+            generations={**self.generations, **counted},
+            teaches={name: groups for name, groups in self.teaches.items() if name != key},
         )
+
+    def teaching(self, name: str, group: str, *, is_teacher: bool) -> "People":
+        """With this user as a teacher of the group, or no longer. Raises ValueError that says why one is refused."""
+        key = accepted(name)
+        group = accepted_group(group)
+        groups = self.teaches.get(key, frozenset())
+        groups = groups | {group} if is_teacher else groups - {group}
+        if len(groups) > MOST_GROUPS:
+            raise ValueError(f"{key} teaches {MOST_GROUPS} groups, the most that are allowed")
+        others = {one: of_one for one, of_one in self.teaches.items() if one != key}
+        return replace(self, teaches={**others, key: groups} if groups else others)
 
     def generation(self, name: str) -> int:
         """How often this name was removed."""
@@ -111,8 +135,23 @@ def accepted(name: str) -> str:
     return key
 
 
+MOST_GROUPS = 100
+LONGEST_GROUP = 255
+"""Characters: of JupyterHub's name column."""
+
+
+def accepted_group(name: str) -> str:
+    """The name of a group as it is kept. Raises ValueError that says why it is refused."""
+    if not name or name != name.strip() or len(name) > LONGEST_GROUP or not name.isprintable():
+        raise ValueError(
+            f"{name[:100]!r}: a group's name has 1 to {LONGEST_GROUP} printable characters, and no space around it"
+        )
+    return name
+
+
 def parse(text: str) -> People:
-    """The people in `{"users": {"alice": {"admin": true}}, "removed": ["bob"], "generations": {"bob": 1}}`.
+    """The people in `{"users": {"alice": {"admin": true}}, "removed": ["bob"], "generations": {"bob": 1},
+    "teaches": {"alice": ["physics"]}}`.
 
     Raises ValueError that names what is wrong. A name that is in both is removed: the safer of the two.
     """
@@ -128,7 +167,9 @@ def parse(text: str) -> People:
     known = {accepted(name): _is_admin(name, about) for name, about in users.items()}
     names = frozenset(known) - gone
     admins = frozenset(name for name in names if known[name])
-    return People(names, admins, gone, _generations(document.get("generations", {})))
+    teaches = _teaches(document.get("teaches", {}))
+    kept = {name: groups for name, groups in teaches.items() if name not in gone}
+    return People(names, admins, gone, _generations(document.get("generations", {})), kept)
 
 
 def to_json(people: People) -> str:
@@ -137,7 +178,20 @@ def to_json(people: People) -> str:
     document: dict[str, Any] = {"users": users, "removed": sorted(people.removed)}
     if people.generations:
         document["generations"] = dict(sorted(people.generations.items()))
+    if people.teaches:
+        document["teaches"] = {name: sorted(groups) for name, groups in sorted(people.teaches.items())}
     return json.dumps(document, ensure_ascii=False)
+
+
+def _teaches(found: Any) -> dict[str, frozenset[str]]:
+    if not isinstance(found, dict) or not all(isinstance(groups, list) for groups in found.values()):
+        raise ValueError("`teaches` is not an object of lists of groups")
+    if not all(isinstance(group, str) for groups in found.values() for group in groups[:MOST_GROUPS]):
+        raise ValueError("`teaches` has a group that is not a text")
+    return {
+        accepted(name): frozenset(accepted_group(group) for group in groups[:MOST_GROUPS])
+        for name, groups in found.items()
+    }
 
 
 def _is_admin(name: str, about: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from hub.spawn import tokens
 from hub.users import generations, names
 from hub.users.names import People, check_administrators
 from hub.users.sessions import end_sessions
+from hub.users.teachers import set_teachers
 from lifecycle_app.contract import IMAGE_ID, IMAGE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import StoreUnavailable
 
@@ -167,6 +168,7 @@ class Membership:
         set_people(self._authenticator, people, self.people)
         with acting_as(OPERATOR):
             self._set_admins(people)
+            set_teachers(self._app.db, people.teaches)
             for name in sorted(people.removed | set(people.generations)):
                 self._carry_out_removal(name, people)
         self.people = people

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
+from bootstrap.cli.groups import groups as groups_group
 from bootstrap.cli.settings import secrets as secrets_group
 from bootstrap.cli.users import rows
 from bootstrap.cli.users import users as users_group
@@ -320,3 +321,30 @@ def test_secrets_are_listed_by_name_and_date(site: Site) -> None:
     assert result.stdout.startswith(str(datetime.now().astimezone().year))
     assert list(json.loads(run(site, secrets_group, "list", "--json").stdout)) == ["hub/client-secret"]
     assert "hunter2" not in result.output
+
+
+def test_teachers_of_a_group_are_added_listed_and_removed(site: Site) -> None:
+    def grouped(*words: str) -> Result:
+        return run(site, groups_group, *words)
+
+    assert grouped("list").stdout == "no group has a teacher or a machine yet\n"
+    assert lines(site, "add", "grace", "henry") == ["added grace", "added henry"]
+    dry = grouped("add-teacher", "physics", "grace", "--dry-run")
+    assert dry.stdout == "dry run: grace is a teacher of physics now\n"
+    assert not users.read_people(site).teaches
+    added = grouped("add-teacher", "physics", "Grace")
+    assert added.stdout == "grace is a teacher of physics now\n"
+    assert "no machine's user is in a group 'physics' yet" in added.stderr
+    assert grouped("add-teacher", "physics", "grace").stdout == "nothing to change\n"
+    store_of(site).put(replace(worker("henry", State.STOPPED), groups=("physics", "maths")), NOW)
+    assert json.loads(grouped("list", "--json").stdout) == [
+        {"name": "maths", "teachers": [], "machines": 1},
+        {"name": "physics", "teachers": ["grace"], "machines": 1},
+    ]
+    assert "physics" in grouped("list").stdout
+    assert "did you mean grace?" in error(grouped("add-teacher", "maths", "grase"), SettingsError)
+    assert "printable characters" in error(grouped("add-teacher", " ", "grace"), SettingsError)
+    assert grouped("remove-teacher", "physics", "grace").stdout == "grace is no longer a teacher of physics\n"
+    grouped("add-teacher", "maths", "grace")
+    assert lines(site, "remove", "grace")[0] == "removed grace"
+    assert not users.read_people(site).teaches, "a removed user teaches no group"

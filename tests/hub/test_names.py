@@ -14,6 +14,7 @@ from hub.spawn.launch_request import client_token
 from hub.users.handlers import server_name_problem
 from hub.users.names import (
     LONGEST,
+    MOST_GROUPS,
     People,
     check_administrators,
     is_code_of,
@@ -237,6 +238,10 @@ def test_reads_names_as_the_hub_knows_them_and_removed_wins(text: str, found: Pe
         ('{"generations": [1]}', "`generations`"),
         ('{"generations": {"bob": 0}}', "`generations`"),
         ('{"generations": {"bob": true}}', "`generations`"),
+        ('{"teaches": ["bob"]}', "`teaches`"),
+        ('{"teaches": {"bob": "physics"}}', "`teaches`"),
+        ('{"teaches": {"bob": [1]}}', "`teaches`"),
+        ('{"teaches": {"bob": [" physics"]}}', "a group's name"),
     ],
 )
 def test_mistake_is_named(text: str, words: str) -> None:
@@ -250,6 +255,27 @@ def test_what_is_written_is_read() -> None:
     assert parse(to_json(known)) == known
     again = known.with_user("BOB").without("boss").with_user("boss")
     assert again == replace(people("ada boss bob 李"), generations={"bob": 1, "boss": 1})
+
+
+def test_teachers_are_kept_until_they_are_removed() -> None:
+    known = (
+        people("ada").teaching("Ada", "physics", is_teacher=True).teaching("ada", "Maths", is_teacher=True)
+    )
+    assert known.teaches == {"ada": {"physics", "Maths"}}
+    assert parse(to_json(known)) == known
+    assert known.with_user("bob").teaches == known.teaches
+    assert known.teaching("ada", "physics", is_teacher=False).teaches == {"ada": {"Maths"}}
+    assert known.without("ada").teaches == {}
+    for n in range(MOST_GROUPS - 2):
+        known = known.teaching("ada", f"group {n}", is_teacher=True)
+    with pytest.raises(ValueError, match="the most that are allowed"):
+        known.teaching("ada", "one more", is_teacher=True)
+
+
+@pytest.mark.parametrize("group", ["", " physics", "x" * 256, "a\nb", "a\u202eb"])
+def test_a_groups_name_is_bounded_and_printable(group: str) -> None:
+    with pytest.raises(ValueError, match="printable characters"):
+        people("ada").teaching("ada", group, is_teacher=True)
 
 
 def test_each_removal_of_a_name_counts_once() -> None:

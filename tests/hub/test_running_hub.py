@@ -1,5 +1,6 @@
 """The real hub and proxy as processes against an emulated AWS, told as one user's story after the other."""
 
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -784,6 +785,71 @@ def test_image_that_the_operator_sets_is_launched_from_then_on(hub: Emulated) ->
     browser.page("/hub/spawn")
     (instance,) = until(lambda: hub.instances_of("nora"))
     assert instance["ImageId"] == image
+
+
+@pytest.fixture(scope="module")
+def course(hub: Emulated) -> dict[str, Browser]:
+    """Students and teachers of two groups, and an administrator, each logged in."""
+    browsers = {name: Browser(hub.public_url) for name in ("pia", "moritz", "tess", "theo", "boss")}
+    for name, browser in browsers.items():
+        browser.log_in(name, *([hub.secrets["hub/admin-password"]] if name == "boss" else []))
+    for group, name in (("physics", "pia"), ("maths!group=physics", "moritz")):
+        assert (
+            browsers["boss"].api("POST", f"/groups/{quote(group)}", json={"users": [name]}).status_code == 201
+        )
+    teaches = {"tess": ["physics"], "theo": ["maths!group=physics"]}
+    set_scope(hub, "users", json.dumps({"users": {"boss": {"admin": True}}, "teaches": teaches}))
+    until(lambda: all(browsers[name].page("/hub/workers").ok for name in teaches))
+    return browsers
+
+
+def names_on(browser: Browser, path: str) -> set[str]:
+    """Which of the course's students a page names."""
+    text = browser.page(path).text
+    return {name for name in ("pia", "moritz") if re.search(rf"\b{name}\b", text)}
+
+
+SEES = [("pia", ""), ("moritz", ""), ("tess", "pia"), ("theo", "moritz"), ("boss", "pia moritz")]
+
+
+@pytest.mark.parametrize(("viewer", "seen"), SEES)
+def test_each_sees_and_changes_machines_of_their_own_groups_only(
+    course: dict[str, Browser], viewer: str, seen: str
+) -> None:
+    browser, allowed = course[viewer], set(seen.split())
+    for path in ("/hub/workers", "/hub/workers/table", "/hub/workers.csv", "/hub/workers.csv?search=a"):
+        assert browser.page(path).status_code == (200 if allowed else 403), path
+        assert not allowed or names_on(browser, path) - {viewer} <= allowed, path
+    assert not allowed or names_on(browser, "/hub/workers/table") == allowed
+    for name in ("pia", "moritz"):
+        past = browser.page(f"/hub/workers/history?worker={name}").status_code
+        assert past == (200 if name in allowed else 404 if allowed else 403), name
+        own = allowed | {viewer}
+        # Nothing runs, so that a stop is done at once, or there is nothing to stop.
+        stopped = browser.api("DELETE", f"/users/{name}/server").status_code
+        assert (stopped in (204, 400)) if name in own else (stopped in (403, 404)), (name, stopped)
+        if name not in own:
+            assert browser.api("POST", f"/users/{name}/server").status_code in (403, 404)
+            assert browser.api("GET", f"/users/{name}").status_code in (403, 404)
+        if viewer not in ("boss", name):
+            assert browser.api("POST", f"/users/{name}/tokens", json={}).status_code in (403, 404)
+            assert browser.api("DELETE", f"/users/{name}").status_code in (403, 404)
+            assert browser.api("PATCH", f"/users/{name}", json={"admin": True}).status_code in (403, 404)
+    if viewer != "boss":
+        assert browser.api("POST", "/cloudjhub/bulk", json={}).status_code == 403
+        assert browser.page("/hub/admin").status_code == 403
+        assert browser.api("POST", "/groups/physics/users", json={"users": [viewer]}).status_code in (
+            403,
+            404,
+        )
+
+
+def test_who_is_no_longer_a_teacher_sees_nothing_within_a_minute(
+    hub: Emulated, course: dict[str, Browser]
+) -> None:
+    set_scope(hub, "users", '{"users": {"boss": {"admin": true}}, "teaches": {"theo": ["physics"]}}')
+    until(lambda: course["tess"].page("/hub/workers").status_code == 403)
+    assert names_on(course["theo"], "/hub/workers/table") == {"pia"}
 
 
 def test_users_are_promoted_demoted_and_removed_while_the_hub_runs(
