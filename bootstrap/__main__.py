@@ -1,74 +1,66 @@
-"""The command line: `python -m bootstrap`, installed as `cloudjhub`."""
+"""The command line: `python -m bootstrap`, installed as `cloudjhub`. A command is imported when it is used: its imports
+take a second, and the list of commands should appear at once.
+"""
 
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem
 
-from bootstrap.aws.errors import meaning
-from bootstrap.cli.cluster import down, plan, up
-from bootstrap.cli.groups import groups
-from bootstrap.cli.image import image
-from bootstrap.cli.new_cluster.init import init
-from bootstrap.cli.report import report
-from bootstrap.cli.settings import secrets, settings
-from bootstrap.cli.status import doctor, logs, open_, status
-from bootstrap.cli.terminal import echo
-from bootstrap.cli.users import users
-from bootstrap.cli.workers import workers
+from bootstrap.cli.completion import PROGRAM, VARIABLE
 from bootstrap.errors import BootstrapError, Interrupted, Refused, SettingsError
-from bootstrap.local.cli import local
-from hub.errors import HubPartError
-from lifecycle_app.errors import LifecycleError
 
-PROGRAM = "cloudjhub"
-VARIABLE = "_CLOUDJHUB_COMPLETE"
-"""Shells set it to ask for completions."""
-
-
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.pass_context
-def completion(context: click.Context, shell: str) -> None:
-    """Print the completion script for a shell.
-
-    For bash, write `eval "$(cloudjhub completion bash)"` into ~/.bashrc.
-    """
-    found = get_completion_class(shell)
-    if found is None:
-        raise AssertionError(f"click completes in {shell}")
-    echo(found(context.find_root().command, {}, PROGRAM, VARIABLE).source())
-
-
-COMMANDS = (
-    *(
-        init,
-        plan,
-        up,
-        status,
-        report,
-        doctor,
-        open_,
-        users,
-        groups,
-        secrets,
-        settings,
-        workers,
-        image,
-        logs,
-        down,
+COMMANDS = {
+    "init": ("bootstrap.cli.new_cluster.init:init", "Write the settings of a new cluster."),
+    "plan": ("bootstrap.cli.cluster:plan", "Show what `up` would change, and what that costs a month."),
+    "up": ("bootstrap.cli.cluster:up", "Build or change the cluster to match its settings."),
+    "status": ("bootstrap.cli.status:status", "Show the cluster at a glance."),
+    "report": ("bootstrap.cli.report:report", "Show what a month cost, by user, group or day."),
+    "doctor": ("bootstrap.cli.status:doctor", "Check the whole cluster and say how to fix each problem."),
+    "open": ("bootstrap.cli.status:open_", "Open the hub in the browser."),
+    "users": ("bootstrap.cli.users:users", "The users: add, remove, list, sign-up codes."),
+    "groups": ("bootstrap.cli.groups:groups", "The groups of users, and their teachers."),
+    "secrets": ("bootstrap.cli.settings:secrets", "Set, replace and list the cluster's secrets."),
+    "settings": (
+        "bootstrap.cli.settings:settings",
+        "The idle policy of the cluster, of groups and of users.",
     ),
-    *(local, completion),
-)
+    "workers": ("bootstrap.cli.workers:workers", "The users' machines: list, prepare, explain, stop, keep."),
+    "image": ("bootstrap.cli.image:image", "The workers' image: build, list."),
+    "logs": ("bootstrap.cli.status:logs", "Show the logs of manager, functions and workers."),
+    "down": ("bootstrap.cli.cluster:down", "Remove the cluster and list what is left."),
+    "local": ("bootstrap.local.cli:local", "The whole system on this machine."),
+    "completion": ("bootstrap.cli.completion:completion", "Print the completion script for a shell."),
+}
+"""Each command with where it is and with the line that lists it, in the order in which a newcomer needs them."""
 
 
-class InOrder(click.Group):
-    """Lists its commands in the order in which a newcomer needs them."""
+class Commands(click.Group):
+    """Lists the commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        found: click.Command = getattr(import_module(module), name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        fit = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return fit + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Raises Interrupted at Ctrl-C, which click would report as a failure, and says why a question ended."""
@@ -93,27 +85,39 @@ def _unanswered(abort: click.Abort) -> BootstrapError:
             return Refused("nothing was changed")
 
 
-@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="cloudjhub", prog_name=PROGRAM, message="%(prog)s %(version)s")
 def cli() -> None:
     """JupyterHub on AWS: an instance for every user, started at login, stopped when idle."""
-
-
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def main() -> None:
     """Run the command line; an error becomes one line and an exit code."""
     try:
         cli(prog_name=PROGRAM, complete_var=VARIABLE)
+    except SystemExit:  # click's way to end, before anything is imported for errors
+        raise
     except BootstrapError as error:
         _end(error)
-    except (ClientError, BotoCoreError, HubPartError, LifecycleError) as error:
+    except _errors_of_libraries() as error:
+        from bootstrap.aws.errors import meaning
+
         _end(meaning(error))
 
 
+def _errors_of_libraries() -> tuple[type[Exception], ...]:
+    """What an operator reads as one line too. Called when an error is raised, as botocore takes a while to import."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from hub.errors import HubPartError
+    from lifecycle_app.errors import LifecycleError
+
+    return ClientError, BotoCoreError, HubPartError, LifecycleError
+
+
 def _end(error: BootstrapError) -> None:
+    from bootstrap.cli.terminal import echo
+
     echo(f"cloudjhub: {error}", err=True)
     sys.exit(error.exit_code)
 

@@ -26,7 +26,8 @@ from bootstrap.errors import StepFailed
 
 logger = logging.getLogger(__name__)
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCES = Path(__file__).resolve().parents[2]
+"""The folder of our packages: a checkout, or site-packages."""
 # Its main() answers with the exit code instead of exiting with it.
 CHALICE_MAIN = "import sys; from chalice.cli import main; sys.exit(main())"
 CODE = ("app.py", "requirements.txt")
@@ -36,6 +37,12 @@ HASH_LENGTH = 32
 
 Files = Mapping[str, bytes]
 """The content of a project's files by their paths in it."""
+
+
+def project_folder(sources: Path = SOURCES) -> Path:
+    """Where the Chalice project's own files are: in the installed package (setup.py), or at the root of a checkout."""
+    packaged = sources / "bootstrap" / "project"
+    return packaged if packaged.is_dir() else sources
 
 
 def stage_config(
@@ -72,15 +79,16 @@ def _functions(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def project_files(scope: Scope, variables: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, bytes]:
-    """A Chalice project of its own for this cluster: the repository's code and its own stage.
+    """A Chalice project of its own for this cluster: our code and its own stage.
 
     `tags` are the functions' own; Chalice gives none to what it makes for them.
     """
-    files = {name: (REPOSITORY / name).read_bytes() for name in CODE}
-    # What Chalice finds in vendor/ is shipped as it is: without the byte code that lies beside the repository's files.
-    for path in sorted((REPOSITORY / PACKAGE).rglob("*.py")):
-        files[f"vendor/{path.relative_to(REPOSITORY)}"] = path.read_bytes()
-    base = json.loads((REPOSITORY / ".chalice" / "config.json").read_text())
+    project = project_folder()
+    files = {name: (project / name).read_bytes() for name in CODE}
+    # What Chalice finds in vendor/ is shipped as it is: without the byte code that lies beside our files.
+    for path in sorted((SOURCES / PACKAGE).rglob("*.py")):
+        files[f"vendor/{path.relative_to(SOURCES)}"] = path.read_bytes()
+    base = json.loads((project / ".chalice" / "config.json").read_text())
     files[".chalice/config.json"] = _as_json(stage_config(base, scope, variables, tags))
     return files
 

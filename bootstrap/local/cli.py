@@ -19,7 +19,7 @@ from bootstrap.cli.options import Command, Duration, NameValue, json_option
 from bootstrap.cli.terminal import SafeConsole, echo
 from bootstrap.config.values import duration_text
 from bootstrap.errors import NotRunning, SettingsError, StepFailed
-from bootstrap.local import environment, processes, status, view
+from bootstrap.local import environment, processes, programs, status, view
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings, free_network, saved_addresses
 from bootstrap.local.status import FUNCTIONS, files, function_log_lines
 from bootstrap.local.supervisor import (
@@ -81,6 +81,7 @@ def up(
     boot_time: timedelta, stop_time: timedelta, empty: bool, detach: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Start it and show its workers: start, idle time, last decision."""
+    programs.check()
     state_dir = state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
     state_dir.chmod(0o700)
@@ -253,7 +254,7 @@ def _running_settings(state_dir: Path) -> LocalSettings:
     settings = status.running_settings(state_dir)
     if settings is None:
         raise NotRunning(
-            f"no local cloud runs in {state_dir}: start it with `make local`, or name its --state-dir"
+            f"no local cloud runs in {state_dir}: start it with `cloudjhub local up`, or name its --state-dir"
         )
     environment.adopt(settings)
     return settings

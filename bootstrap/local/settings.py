@@ -187,5 +187,5 @@ def free_network() -> int:
         if all(is_free(address, port) for address, port in listening(network)):
             return network
     raise PortInUse(
-        f"every network from 127.{FIRST_NETWORK} to 127.{LAST_NETWORK} is in use: run `make local-down` first"
+        f"every network from 127.{FIRST_NETWORK} to 127.{LAST_NETWORK} is in use: run `cloudjhub local down` first"
     )

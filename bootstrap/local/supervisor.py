@@ -19,7 +19,7 @@ from bootstrap.cli.progress import StepReporter
 from bootstrap.cluster import building
 from bootstrap.cluster.templates.network import WORKER_PORT, subnet_ranges
 from bootstrap.errors import AlreadyRunning, PortInUse, StepFailed
-from bootstrap.local import cluster, environment, processes
+from bootstrap.local import cluster, environment, processes, programs
 from bootstrap.local.cloud.hypervisor.manager import HELD
 from bootstrap.local.settings import LocalSettings, hold_ipv6, is_free, listening, save_addresses
 from bootstrap.machines.manager_request import ROLE_MANAGER
@@ -57,6 +57,7 @@ class Supervisor:
 
     def _start(self) -> None:
         settings = self.settings
+        programs.install(self._report)
         self._report("starting the emulated AWS: EC2, DynamoDB, Lambda, EventBridge and the others")
         self._parts["cloud"] = start_cloud(settings)
         self._parts["events"] = start_events(settings)
@@ -135,7 +136,7 @@ def refuse_second(state_dir: Path) -> None:
     if supervisor is not None:
         raise AlreadyRunning(
             f"a local cloud runs in {state_dir} already (process {supervisor.pid}): "
-            "use it, or end it with `make local-down`, or take another --state-dir"
+            "use it, or end it with `cloudjhub local down`, or take another --state-dir"
         )
 
 
@@ -226,7 +227,7 @@ def start_cloud(settings: LocalSettings) -> processes.Part:
 
 def start_events(settings: LocalSettings) -> processes.Part:
     """Lambda and EventBridge."""
-    command = [processes.ministack(), "-P", str(Path(__file__).with_name("emulate_lambda.py"))]
+    command = [programs.ministack(), "-P", str(Path(__file__).with_name("emulate_lambda.py"))]
     return processes.start(
         "events", command, environment.emulated_lambda(settings), settings.log("events"), settings.state_dir
     )

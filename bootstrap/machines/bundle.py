@@ -1,4 +1,4 @@
-"""The bundle: the part of this repository that manager and image builder run, as one archive named by its content."""
+"""The bundle: the part of this package that manager and image builder run, as one archive named by its content."""
 
 import gzip
 import hashlib
@@ -15,12 +15,22 @@ from bootstrap.machines.operator_files import python_of
 from hub.config.settings import OPERATORS_CONFIG
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+"""The folder of our packages: a checkout, or site-packages."""
 PREFIX = "bundle/"
 PACKAGES = ("bootstrap", "hub", "lifecycle_app")
 # What only the operator's machine runs: changing it replaces no manager.
 OPERATORS = tuple(
     f"bootstrap/{part}"
-    for part in ("__main__.py", "cli/", "costs/", "local/", "preflight/", "cluster/steps/", "requirements.")
+    for part in (
+        "__main__.py",
+        "cli/",
+        "costs/",
+        "local/",
+        "preflight/",
+        "cluster/steps/",
+        "project/",
+        "requirements.",
+    )
 )
 # What tools leave among the sources.
 DEBRIS = ("__pycache__", "node_modules", ".ready")

@@ -6,9 +6,9 @@ from importlib.util import source_hash
 from pathlib import Path
 
 from bootstrap.cluster import chalice
-from bootstrap.cluster.chalice import REPOSITORY
+from bootstrap.cluster.chalice import SOURCES
 
-APP = REPOSITORY / "app.py"
+APP = SOURCES / "app.py"
 CHECKED_HASH = (0b11).to_bytes(4, "little")
 
 
@@ -19,14 +19,14 @@ def test_each_file_names_its_source_by_hash() -> None:
         ("lifecycle_app/model/", "worker"),
         ("lifecycle_app/use_cases/", "stop"),
     ):
-        source = (REPOSITORY / folder / f"{name}.py").read_bytes()
+        source = (SOURCES / folder / f"{name}.py").read_bytes()
         content = found[f"vendor/{folder}__pycache__/{name}.{sys.implementation.cache_tag}.pyc"]
         assert content[4:8] == CHECKED_HASH
         assert content[8:16] == source_hash(source)
 
 
 def test_it_is_the_same_wherever_the_packages_lie() -> None:
-    assert not any(str(REPOSITORY).encode() in content for content in chalice.files(APP).values())
+    assert not any(str(SOURCES).encode() in content for content in chalice.files(APP).values())
 
 
 def test_byte_code_of_another_source_is_passed_over(tmp_path: Path) -> None:

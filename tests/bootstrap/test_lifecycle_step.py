@@ -24,7 +24,7 @@ from bootstrap.cluster.templates import access_template
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing
 from bootstrap.errors import StepFailed
-from bootstrap.local import processes
+from bootstrap.local import programs
 from lifecycle_app.contract import TAG_CLUSTER
 from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, CloudProcess, is_up
 from tests.shared.addresses import free_port
@@ -35,7 +35,7 @@ SETTINGS = ClusterSettings(
     cluster="spring", region=REGION, owner="me", network=Network(name="spring"), manager=HUB
 )
 EVENTS = ("LAMBDA", "EVENTBRIDGE", "CLOUDWATCH_LOGS", "SQS", "SNS")
-EMULATOR = Path(processes.__file__).with_name("emulate_lambda.py")
+EMULATOR = Path(programs.__file__).with_name("emulate_lambda.py")
 
 
 def silently(_: str) -> None:
@@ -71,7 +71,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 def start_ministack(directory: Path, port: int, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     with (directory / "ministack.log").open("ab") as log:
         return subprocess.Popen(
-            [processes.ministack(), "-P", str(EMULATOR)],
+            [programs.ministack(), "-P", str(EMULATOR)],
             env={
                 "PATH": os.environ["PATH"],
                 **environment,

@@ -52,7 +52,11 @@ def asked_for(source: Path) -> Iterator[str]:
 
 def test_every_list_of_packages_is_locked() -> None:
     """By itself, or as a part of another one."""
-    lists = {path for path in REPOSITORY.rglob("*.in") if not is_ignored(path.relative_to(REPOSITORY).parts)}
+    lists = {
+        path
+        for path in REPOSITORY.rglob("*requirements.in")
+        if not is_ignored(path.relative_to(REPOSITORY).parts)
+    }
     parts = {
         (path.parent / line.split()[1]).resolve()
         for path in lists

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bootstrap.local.processes import node
+from bootstrap.local.programs import node
 
 HERE = Path(__file__).parent
 ACCOUNT = "123456789012"

@@ -18,7 +18,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from bootstrap.local import processes
+from bootstrap.local import programs
 from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE, until
 
@@ -117,10 +117,10 @@ def ministack(cloud: str, directory: Path) -> Iterator[str]:
         "CLOUDJHUB_LOCAL_METRICS_PERIOD": "0.5",
         "TMPDIR": str(directory),
     }
-    script = Path(processes.__file__).with_name("emulate_lambda.py")
+    script = Path(programs.__file__).with_name("emulate_lambda.py")
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
-            [processes.ministack(), "-P", script], env=environment, cwd=directory, stdout=log, stderr=log
+            [programs.ministack(), "-P", script], env=environment, cwd=directory, stdout=log, stderr=log
         )
     try:
         until(lambda: is_up(endpoint), "ministack")

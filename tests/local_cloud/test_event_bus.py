@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from bootstrap.local import processes
+from bootstrap.local import programs
 from bootstrap.local.cloud.events import EventBridge, alarm_event, instance_event
 from tests.local_cloud.cloud_process import ACCOUNT, EVENTS_ADDRESS, KEY, REGION, SECRET, is_up
 from tests.shared.addresses import free_port
@@ -38,7 +38,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     with Path(directory, "log").open("wb") as log:
         process = subprocess.Popen(
-            [processes.ministack(), "-m", "ministack"], env=environment, cwd=directory, stdout=log, stderr=log
+            [programs.ministack(), "-m", "ministack"], env=environment, cwd=directory, stdout=log, stderr=log
         )
     until(lambda: is_up(endpoint), "ministack")
     yield endpoint

@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
-from bootstrap.local.processes import node
+from bootstrap.local.programs import node
 from tests.shared.tables import TABLES, create_tables
 
 HERE = Path(__file__).parent

@@ -124,7 +124,7 @@ def _deploy(site: Site, report: Report, files: dict[str, bytes]) -> None:
     report("deploying the functions with chalice")
     project = site.directory / "lifecycle"
     # Not part of `files`, whose hash decides whether to deploy: it may differ between operators.
-    chalice.write_files(project, {**files, **chalice.files(chalice.REPOSITORY / "app.py")})
+    chalice.write_files(project, {**files, **chalice.files(chalice.project_folder() / "app.py")})
     chalice.deploy(
         project, site.cluster, {"AWS_DEFAULT_REGION": site.aws.region}, site.directory / "deploy.log"
     )

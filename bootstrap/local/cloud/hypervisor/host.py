@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bootstrap.local import processes
+from bootstrap.local import processes, programs
 from bootstrap.local.cloud.errors import UserDataError
 from bootstrap.local.cloud.hypervisor.disks import Disks
 from bootstrap.local.cloud.hypervisor.guest import POWER_OFF
@@ -219,6 +219,7 @@ class Hypervisor:
             "AWS_ENDPOINT_URL_EVENTBRIDGE": settings.events_endpoint,
             "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": settings.events_endpoint,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{settings.endpoint}{self.metadata_path(instance_id)}",
+            programs.CACHE_VARIABLE: str(programs.cache()),
             processes.INSTANCE_MARKER: processes.marker(settings.state_dir, instance_id),
         }
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap.local import processes
+from bootstrap.local import programs
 from bootstrap.machines.fetch import TARGET, DamagedError, fetch
 from bootstrap.machines.manager import secrets
 from bootstrap.machines.manager.config import CONFIG_PATH, ManagerConfig
@@ -223,7 +223,7 @@ def proxy_service(config: ManagerConfig, directory: Path, services_log: ManagerL
     """The proxy with its token from Parameter Store."""
     ssm = boto3.client("ssm", region_name=config.region)
     [token] = secrets.read_parameters(ssm, config.cluster, secrets.PROXY_TOKEN)
-    command = proxy_command(Path(processes.node()), Path(processes.proxy()), config)
+    command = proxy_command(Path(programs.node()), Path(programs.proxy()), config)
     environment = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": token}
     return Service("cloudjhub-proxy", command, environment, directory, services_log)
 
