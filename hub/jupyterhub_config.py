@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hub import metrics
 from hub.audit import hooks, record
 from hub.config import own, tuning
 from hub.config.settings import OPERATORS_CONFIG, audit_socket, read
@@ -21,7 +22,8 @@ def configure(config: Any) -> None:
     try:
         settings = read()
         secrets = read_secrets(settings)
-        values = configuration(settings, secrets, build(settings, secrets.worker_token_key))
+        hub = build(settings, secrets.worker_token_key)
+        values = configuration(settings, secrets, hub)
     except SettingsError as error:
         sys.exit(f"{CANNOT_START}: {error}")
     for package in ("hub", "lifecycle_app"):  # into JupyterHub's log
@@ -37,6 +39,7 @@ def configure(config: Any) -> None:
     except SettingsError as error:
         sys.exit(f"{CANNOT_START}: {error}")
     record.send_to(audit_socket())
+    metrics.watch(hub.reader.all)
     hooks.follow_requests()
     hooks.follow_database()
     tuning.limit_requests()

@@ -63,6 +63,7 @@ def _table(found: Overview) -> Table:
         ("this month", _cost(found.dollars)),
         ("idle policy", policy),
         ("stacks", stacks),
+        ("dashboard", found.dashboard),
     ):
         table.add_row(name, value)
     return table

@@ -12,6 +12,7 @@ from typing import Any
 from jupyterhub.apihandlers.base import APIHandler
 from tornado import web
 
+from hub import metrics
 from hub.audit.event import Outcome
 from hub.audit.record import record
 from hub.clients.workers import base_url, server_url
@@ -64,6 +65,7 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
             raise web.HTTPError(400, str(error)) from error
         decided = await self._drain(request)
         outcome = Outcome.OK if decided.drained else Outcome.REFUSED
+        metrics.drains.labels(str(request.mode), "released" if decided.drained else "refused").inc()
         record(
             "server.drain",
             request.worker,

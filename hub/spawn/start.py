@@ -6,10 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from time import monotonic
 from typing import Any, NoReturn, Protocol
 
 from jupyterhub.spawner import SpawnException
 
+from hub import metrics
 from hub.clients.workers import server_url
 from hub.config.settings import WORKER_PORT
 from hub.errors import HomeUnusable, NoCapacity, StartError, StopNotSent
@@ -160,6 +162,7 @@ class Start:
         """Why the worker starts no server, as it has said itself."""
         self.has_answered = False
         self._has_new_token = False
+        self._began = monotonic()
         self._silences = 0
         self._is_withdrawn = False
 
@@ -167,11 +170,15 @@ class Start:
         """The URL of the server, which answers there already. Raises StartFailed."""
         try:
             async with asyncio.timeout(self._spawner.start_timeout - MARGIN.total_seconds()):
-                return await self._run()
+                url = await self._run()
+            metrics.starts.labels(metrics.STARTED).inc()
+            return url
         except TimeoutError as error:
+            metrics.starts.labels("timeout").inc()
             retry_in = None if self._spawner.instance.id else NoCapacity.retry_in
             raise StartFailed(self._too_late(), reason="timeout", retry_in=retry_in) from error
         except StartError as error:
+            metrics.starts.labels(error.label).inc()
             raise StartFailed(str(error), reason=error.label, retry_in=error.retry_in) from error
         finally:
             self.is_pending, self.given_up = False, ""
@@ -185,7 +192,11 @@ class Start:
         """Stores the instance as soon as its id is known, so that it is found if the start is interrupted."""
         if known.instance_id != self._spawner.instance.id:
             self.progress.add(KNOWN, "Your machine is assigned")
+            self._reached("assigned")
         self._spawner.use(known.instance_id, known.address or "", self._parts.now())
+
+    def _reached(self, step: str) -> None:
+        metrics.step_seconds.labels(step).observe(monotonic() - self._began)
 
     def _too_late(self) -> str:
         if self._spawner.instance.id:
@@ -234,6 +245,7 @@ class Start:
             self._has_new_token and not self.is_fetched
         )
         self.progress.add(BOOTING, "Your machine is booting")
+        self._reached("booting")
         await self._parts.homes.wait_for(known.instance_id)
         if known.is_fresh:
             self.given_up = ""
@@ -243,6 +255,7 @@ class Start:
         self.has_answered = True
         self._spawner.seen_alive()
         self.progress.add(ANSWERED, "JupyterLab answers")
+        self._reached("answered")
         return f"http://{self._spawner.instance.address}:{WORKER_PORT}"
 
     async def _give_up(self, known: Known) -> None:

@@ -36,6 +36,7 @@ WELL = Overview(
     workers={"running": 2},
     dollars=1.5,
     policy={"idle_timeout": "1 h"},
+    dashboard="https://example.org/dashboard",
 )
 
 
@@ -69,6 +70,7 @@ def test_the_months_cost(dollars: float | None, shown: str) -> None:
     output = io.StringIO()
     Console(file=output, width=200).print(_table(replace(WELL, dollars=dollars)))
     assert shown in output.getvalue()
+    assert WELL.dashboard in output.getvalue()
 
 
 def test_the_months_cost_is_that_of_all_its_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -454,6 +454,16 @@ def test_administrator_sees_all_workers_and_no_other_does(
     assert user.page("/hub/workers").status_code == 403
 
 
+def test_metrics_are_for_those_with_the_scope(hub: Emulated) -> None:
+    boss, user = Browser(hub.public_url), Browser(hub.public_url)
+    boss.log_in("boss", hub.secrets["hub/admin-password"])
+    user.log_in("hans")
+    assert user.page("/hub/metrics").status_code == 403
+    said = boss.page("/hub/metrics").text
+    assert re.search(r'^cloudjhub_machines\{state="running"\} \d', said, re.MULTILINE)
+    assert re.search(r'^cloudjhub_starts_total\{outcome="started"\} [1-9]', said, re.MULTILINE)
+
+
 def test_administrators_read_that_users_share_an_origin(hub: Emulated) -> None:
     boss, user = Browser(hub.public_url), Browser(hub.public_url)
     boss.log_in("boss", hub.secrets["hub/admin-password"])

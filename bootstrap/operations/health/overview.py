@@ -17,6 +17,9 @@ from bootstrap.operations import policies
 from bootstrap.operations.health.facts import Hub, asked_hub, waiting
 from bootstrap.operations.workers.listing import ListedWorker, listed_workers
 
+DASHBOARD = (
+    "https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#dashboards/dashboard/{name}"
+)
 SOUND = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
 
@@ -41,6 +44,8 @@ class Overview:
     """None where the prices of the region are not known."""
     policy: Mapping[str, str]
     """The policy that is effective for all users, for people."""
+    dashboard: str
+    """The address of the cluster's dashboard in CloudWatch."""
 
     @property
     def troubles(self) -> list[str]:
@@ -84,6 +89,7 @@ def overview(site: Site, now: datetime) -> Overview:
         workers=Counter(one.state for one in workers),
         dollars=round(sum(one.cost or 0.0 for one in workers), 2) if prices_in(site.aws.region) else None,
         policy=_policy(site),
+        dashboard=DASHBOARD.format(region=site.aws.region, name=names.dashboard(site.cluster)),
     )
 
 
