@@ -29,6 +29,7 @@ def configuration(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, d
             "api_url": settings.proxy_api,
             "auth_token": secrets.proxy_token,
         },
+        "JupyterHubHTTPClient": tuning.http_client_options(),
         "Spawner": _spawner(settings),
         **authenticator_traits(settings, secrets, hub.operator.people),
     }

@@ -38,6 +38,7 @@ def configure(config: Any) -> None:
             own.load(OPERATORS, config, "hub.config")
     except SettingsError as error:
         sys.exit(f"{CANNOT_START}: {error}")
+    tuning.hide_secrets()
     record.send_to(audit_socket())
     metrics.watch(hub.reader.all)
     hooks.follow_requests()

@@ -14,6 +14,7 @@ from hub.audit.event import Outcome
 from hub.audit.record import Request, actor_of, begin, record
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+UNKNOWN_METHOD = "UNKNOWN"
 CHANGING_BY_LINK = frozenset({"LogoutHandler"})
 ROUTINE: dict[str, Callable[[int], bool]] = {
     # Each server's report, every few minutes.
@@ -39,6 +40,9 @@ def follow_requests() -> None:
 
 def request_ended(handler: Any) -> None:
     """Called by Tornado at the end of each request: JupyterHub's log line, and one in the audit log."""
+    if handler.request.method not in handler.SUPPORTED_METHODS:
+        # JupyterHub keeps figures for each method that it has ever seen.
+        handler.request.method = UNKNOWN_METHOD
     log_request(handler)
     method, status, name = handler.request.method, handler.get_status(), type(handler).__name__
     if method in READING and name not in CHANGING_BY_LINK:

@@ -21,7 +21,9 @@ AT_ONCE = 128
 """Connections: a sweep drains a hundred servers at the same time, and none may wait behind another."""
 CONNECT = timedelta(seconds=2)
 ANSWER = timedelta(seconds=5)
+PROBE_CONNECT, PROBE_ANSWER = timedelta(seconds=1), timedelta(seconds=3)
 LARGEST_ANSWER = 256 * 1024
+"""Bytes. A user can have a worker answer anything: whatever is longer is not read, and nothing is unzipped."""
 
 
 def server_url(address: str, base_url: str) -> str:
@@ -68,6 +70,7 @@ class Workers:
             connect_timeout=CONNECT.total_seconds(),
             request_timeout=ANSWER.total_seconds(),
             follow_redirects=False,
+            decompress_response=False,
         )
         try:
             self._activities = self._activities or _client()
@@ -80,7 +83,13 @@ class Workers:
         return reported
 
     async def _answers(self, url: str) -> bool:
-        request = HTTPRequest(url, connect_timeout=1, request_timeout=3, follow_redirects=False)
+        request = HTTPRequest(
+            url,
+            connect_timeout=PROBE_CONNECT.total_seconds(),
+            request_timeout=PROBE_ANSWER.total_seconds(),
+            follow_redirects=False,
+            decompress_response=False,
+        )
         try:
             self._probes = self._probes or _client()
             answer = await self._probes.fetch(request, raise_error=False)
@@ -91,4 +100,9 @@ class Workers:
 
 def _client() -> AsyncHTTPClient:
     """A client of our own: the shared one lets only ten requests run at once. Needs a running event loop."""
-    return SimpleAsyncHTTPClient(force_instance=True, max_clients=AT_ONCE, max_body_size=LARGEST_ANSWER)
+    return SimpleAsyncHTTPClient(
+        force_instance=True,
+        max_clients=AT_ONCE,
+        max_buffer_size=LARGEST_ANSWER,
+        max_body_size=LARGEST_ANSWER,
+    )

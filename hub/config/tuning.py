@@ -1,15 +1,19 @@
-"""Where JupyterHub's defaults do not fit: SQLite commits, garbage collection, hashing, proxy routes, HTTP requests."""
+"""Where JupyterHub's defaults do not fit: SQLite commits, garbage collection, hashing, proxy routes, HTTP requests, log
+lines.
+"""
 
 import asyncio
 import gc
 import logging
+import re
 import sqlite3
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientTimeout
+from jupyterhub.log import SCRUB_PARAM_KEYS
 from jupyterhub.oauth import provider
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.utils import AnyTimeoutError, hash_token
@@ -78,6 +82,52 @@ class _WithoutRealIp(httputil.HTTPMessageDelegate):
 def limit_requests() -> None:
     """Has JupyterHub, which has no setting for it, use our server."""
     httpserver.HTTPServer = Server  # type: ignore[misc]
+
+
+ANSWERS_WITHIN = 30.0
+"""Seconds that the proxy or a user's server may take for an answer to JupyterHub."""
+OF_ONE_HOST = 32
+
+
+def http_client_options() -> dict[str, Any]:
+    """JupyterHub's one client for the proxy and for all users' servers, which may keep their connections open without
+    an answer: by default, a hundred such connections would leave none for the proxy, for five minutes.
+    """
+    return {
+        "session_options": {"timeout": ClientTimeout(total=ANSWERS_WITHIN)},
+        "connector_options": {"limit": 0, "limit_per_host": OF_ONE_HOST},
+    }
+
+
+SECRET_PARAMETERS = (*SCRUB_PARAM_KEYS, "password", "secret")
+"""Parts of names of a URL's parameters whose values no log shows."""
+_PARAMETER = re.compile(r"""([?&])([^=&?\s'"]*)=([^&\s'"]+)""")
+_IN_PATH = re.compile(r"""(/authorizations/(?:token|cookie/[^/?\s'"]*)/)[^?\s'"]+""")
+
+
+def without_secrets(text: str) -> str:
+    """The text without the secrets of URLs in it: values of parameters, and tokens in a path. Takes time in proportion
+    to the length, whatever the text.
+    """
+    return _PARAMETER.sub(_hidden, _IN_PATH.sub(r"\1[secret]", text))
+
+
+def _hidden(found: re.Match[str]) -> str:
+    is_secret = any(part in found[2].lower() for part in SECRET_PARAMETERS)
+    return f"{found[1]}{found[2]}=[secret]" if is_secret else found[0]
+
+
+class LogRecord(logging.LogRecord):
+    """A line of the hub's log. JupyterHub scrubs its log of requests; its errors, and Tornado's, name URLs too."""
+
+    def getMessage(self) -> str:  # noqa: N802 -- logging's
+        """The message without secrets."""
+        return without_secrets(super().getMessage())
+
+
+def hide_secrets() -> None:
+    """From now on no line has a secret that is in a URL, whichever logger writes it."""
+    logging.setLogRecordFactory(LogRecord)
 
 
 class Connection(sqlite3.Connection):

@@ -106,6 +106,19 @@ def test_a_token_in_a_path_leaves_no_line_with_it(hub: Emulated, journal: AuditS
     until(lambda: len([one for one in since.events() if "/authorizations/" in one["target"]]) >= 3)
     assert "s3cret" not in str(since.events())
     assert "/hub/api/authorizations/token/[secret]" in {one["target"] for one in since.events()}
+    assert "500 POST /hub/api/authorizations/token/[secret]" in hub.log("hub"), "JupyterHub fails at it"
+    assert "s3cret" not in hub.log("hub")
+
+
+def test_of_made_up_methods_nothing_is_kept(hub: Emulated, journal: AuditSocket) -> None:
+    """A worker reaches the hub without nginx. JupyterHub's metrics have a dozen figures for each method."""
+    since = Since(journal)
+    for number in range(3):
+        url = f"http://{hub.hub_address}:8081/hub/api/"
+        assert requests.request(f"MADEUP{number}", url, timeout=PATIENCE).status_code == 405
+    metrics = member(hub, "boss").page("/hub/metrics").text
+    assert 'method="UNKNOWN"' in metrics
+    assert "MADEUP" not in metrics + str(since.events())
 
 
 def test_what_users_and_administrators_do_is_told(hub: Emulated, journal: AuditSocket) -> None:

@@ -2,15 +2,18 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientSession
 from jupyterhub import orm
+from jupyterhub.httpclient import JupyterHubHTTPClient
 from jupyterhub.oauth import provider
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.utils import compare_token, new_token
@@ -19,6 +22,7 @@ from sqlalchemy import text
 from hub.config import tuning
 from hub.config.tuning import Proxy
 from hub.identity import worker_token
+from tests.shared.waiting import PATIENCE
 
 
 def test_a_commit_waits_for_no_disk_and_keys_are_still_checked(tmp_path: Path) -> None:
@@ -200,3 +204,67 @@ async def test_each_proxy_that_comes_up_is_looked_at_once() -> None:
             await listening.start()
             await proxy.looks.get()
     await listening.end()
+
+
+async def test_servers_that_keep_their_connections_leave_some_for_the_proxy() -> None:
+    """Of JupyterHub's client, which has a hundred connections by default: as many are open here when the proxy is asked."""
+    hung: list[asyncio.StreamWriter] = []
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hung.append(writer)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    addresses = [f"127.191.9.{number}" for number in range(1, 6)]
+    hanging = await asyncio.start_server(hang, addresses, 0)
+    proxy = await asyncio.start_server(answer, "127.191.9.9", 0)
+    client = JupyterHubHTTPClient(**tuning.http_client_options())
+    client._new_session = partial(session_of, client)
+    urls = ["http://%s:%s" % one.getsockname() for one in hanging.sockets] * 30
+    tasks = [asyncio.create_task(client.fetch(url)) for url in urls]
+    while len(hung) < 100:
+        await asyncio.sleep(0)
+    asked = client.fetch("http://127.191.9.9:%s" % proxy.sockets[0].getsockname()[1])
+    assert (await asyncio.wait_for(asked, PATIENCE)).status == 200
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await client.close()
+    for writer in hung:
+        writer.transport.abort()
+    for server in (hanging, proxy):
+        server.close()
+        await server.wait_closed()
+
+
+def session_of(client: Any) -> Any:
+    """As JupyterHub's global instance makes it."""
+    return ClientSession(**client.session_options, connector=client._new_connector())
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("500 POST /hub/api/authorizations/token/s3cret (x@1.2.3.4)", "token/[secret] (x@1.2.3.4)"),
+        ("/hub/api/authorizations/token/s3cret?x=1", "token/[secret]?x=1"),
+        ("uri='/hub/api/authorizations/cookie/name/s3cret', version", "cookie/name/[secret]', version"),
+        ("GET /hub/oauth_callback?code=s3cret&state=s3cret HTTP", "?code=[secret]&state=[secret] HTTP"),
+        ("GET /user/a/lab?access_token=s3cret&reset", "?access_token=[secret]&reset"),
+        ("GET /hub/login?username=ada&Password=s3cret", "?username=ada&Password=[secret]"),
+        ("GET /hub/x???token=s3cret", "???token=[secret]"),
+        ("the drain of ada: token is missing, code=3", "the drain of ada: token is missing, code=3"),
+    ],
+)
+def test_no_line_of_the_log_has_a_secret_of_a_url(text: str, kept: str) -> None:
+    record = tuning.LogRecord("hub", logging.INFO, "x.py", 1, "%s", (text,), None)
+    assert "s3cret" not in record.getMessage()
+    assert record.getMessage().endswith(kept)
+
+
+def test_a_long_line_costs_no_time() -> None:
+    """A pattern that tries each beginning with each end would take hours for these."""
+    for text in ("?", "&", "?token", "?a=", "/authorizations/token/", "/authorizations/cookie/", "'?"):
+        tuning.without_secrets(text * 100_000)
