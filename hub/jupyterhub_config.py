@@ -12,6 +12,7 @@ from hub.config.settings import OPERATORS_CONFIG, audit_socket, read
 from hub.configuration import configuration
 from hub.errors import CANNOT_START, SettingsError
 from hub.login import isolation
+from hub.users import bounds
 from hub.wiring import build, read_secrets
 
 OPERATORS = Path(tuning.__file__).parents[2] / OPERATORS_CONFIG
@@ -44,6 +45,7 @@ def configure(config: Any) -> None:
     hooks.follow_requests()
     hooks.follow_database()
     tuning.limit_requests()
+    bounds.bound_columns()
     isolation.refuse_foreign_pages(settings)
     tuning.freeze_garbage()
     tuning.hash_long_secrets_once()

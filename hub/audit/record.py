@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jupyterhub import orm
 from jupyterhub.user import User
@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 audit_log = logging.getLogger("hub.audit.lines")
 
 MOST_A_MINUTE = 600
-"""Lines about what one actor, or all strangers together, tried in vain."""
-HUB, OPERATOR = "hub/", "operator/list"
+"""Lines about what one actor, or all strangers together, tried in vain; and about one kind of act of a user."""
+MOST_FROM_ONE = 120
+"""Lines a minute about one kind of act of a user from one address."""
+HUB, OPERATOR, WORKER = "hub/", "operator/list", "worker/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def acting_as(actor: str) -> Iterator[None]:
 def record(
     action: str, target: str = "", outcome: Outcome = Outcome.OK, detail: str = "", actor: str | None = None
 ) -> None:
-    """Writes a line, unless the actor has tried too much in vain within this minute."""
+    """Writes a line, unless the actor has had too many written within this minute."""
     acting = _acting.get()
     if isinstance(acting, Request):
         who, source, request = (
@@ -76,8 +78,16 @@ def record(
         request=request,
         detail=detail,
     )
-    for one in _limit.allowed(event):
+    for one in _limit.allowed(event, is_trusted=_is_trusted(event.actor, acting)):
         audit_log.info("%s", to_line(one))
+
+
+def _is_trusted(actor: str, acting: Request | str) -> bool:
+    """Is it an administrator in a session, or a part of ours that no user controls? They act on a thousand at once."""
+    if "/" in actor:
+        return not actor.startswith(WORKER)
+    user = getattr(acting.handler, "_jupyterhub_user", None) if isinstance(acting, Request) else None
+    return isinstance(user, User) and user.name == actor and bool(user.admin)
 
 
 def actor_of(handler: Any) -> str:
@@ -88,31 +98,60 @@ def actor_of(handler: Any) -> str:
     return f"service/{user.name}" if isinstance(user, orm.Service) else ""
 
 
+class Group(NamedTuple):
+    """Events that are counted together; "" stands for all."""
+
+    actor: str
+    action: str = ""
+    source: str = ""
+
+
 class Limit:
-    """Bounds what strangers and users can have written by failing. What a known actor did is always written."""
+    """Bounds what strangers and users can have written, and counts what is left out."""
 
-    def __init__(self, most: int = MOST_A_MINUTE) -> None:
-        self._most = most
+    def __init__(self, most: int = MOST_A_MINUTE, most_from_one: int = MOST_FROM_ONE) -> None:
+        self._most, self._most_from_one = most, most_from_one
         self._since: datetime | None = None
-        self._failed: Counter[str] = Counter()
+        self._written: Counter[Group] = Counter()
+        self._left: Counter[Group] = Counter()
 
-    def allowed(self, event: Event) -> Iterator[Event]:
+    def allowed(self, event: Event, *, is_trusted: bool = False) -> Iterator[Event]:
         """The event, if it is to be written; before it, what the last minute left out."""
         if self._since is None or event.at - self._since >= timedelta(minutes=1):
             yield from self._left_out(event.at)
-            self._since, self._failed = event.at, Counter()
-        if event.actor and event.outcome is Outcome.OK:
-            yield event
+            self._since, self._written, self._left = event.at, Counter(), Counter()
+        groups = _groups(event, is_trusted=is_trusted)
+        # The wider group first: once it is full, its sources are not remembered.
+        full = next((one for one in groups if self._written[one] >= self._most_of(one)), None)
+        if full is not None:
+            self._left[full] += 1
             return
-        self._failed[event.actor] += 1
-        if self._failed[event.actor] <= self._most:
-            yield event
+        self._written.update(groups)
+        yield event
+
+    def _most_of(self, group: Group) -> int:
+        return self._most_from_one if group.source else self._most
 
     def _left_out(self, now: datetime) -> Iterator[Event]:
-        for actor, times in self._failed.items():
-            if times > self._most:
-                detail = f"{times - self._most} lines"
-                yield Event(at=now, actor=HUB, action="audit.left-out", target=actor, detail=detail)
+        for group, times in self._left.items():
+            detail = f"{times} lines {group.action}".rstrip()
+            yield Event(
+                at=now,
+                actor=HUB,
+                action="audit.left-out",
+                target=group.actor,
+                source=group.source,
+                detail=detail,
+            )
+
+
+def _groups(event: Event, *, is_trusted: bool) -> list[Group]:
+    """Those that the event counts in. Acts of one kind hide none of another."""
+    if event.outcome is not Outcome.OK or not event.actor:
+        return [Group(event.actor)]
+    if is_trusted:
+        return []
+    return [Group(event.actor, event.action), Group(event.actor, event.action, event.source or "-")]
 
 
 _limit = Limit()

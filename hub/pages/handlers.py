@@ -16,6 +16,7 @@ from hub.pages.machines import MachineHistory, MachinesPage, MachinesPart, Machi
 from hub.pages.texts import Pages
 from hub.spawn.parts import Parts, WithParts
 from hub.spawn.spawner import WorkerSpawner
+from hub.users.bounds import TokensHandler
 from hub.users.handlers import LaunchHandler, ServerHandler, SpawnPage, UserHandler
 from lifecycle_app.contract import PROBLEM_FIELD, Problem
 from lifecycle_app.errors import RecordError
@@ -38,6 +39,7 @@ def routes(parts: Parts, pages: Pages) -> list[tuple[str, type[web.RequestHandle
         (r"/api/cloudjhub/launch", LaunchHandler, given),
         (r"/api/cloudjhub/bulk", BulkHandler, given),
         (r"/api/users/([^/]+)", UserHandler, given),
+        (r"/api/users/([^/]+)/tokens", TokensHandler, {}),
         (r"/api/users/([^/]+)/server", ServerHandler, given),
         (r"/api/users/([^/]+)/servers/([^/]*)", ServerHandler, given),
         (r"/spawn/([^/]+)/([^/]+)", SpawnPage, given),

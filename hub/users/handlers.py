@@ -22,6 +22,7 @@ from hub.spawn.options import INSTANCE_TYPE, instance_type_in
 from hub.spawn.parts import WithParts
 from hub.spawn.planning import YOUNG
 from hub.users.administrators import ensure_another_administrator
+from hub.users.bounds import server_problem
 from hub.users.names import name_problem, normalised
 from lifecycle_app.adapters.aws import code_of
 from lifecycle_app.contract import LAUNCH_SCOPE
@@ -54,8 +55,8 @@ class SpawnPage(_NamedServers, SpawnHandler):  # type: ignore[misc]  # JupyterHu
 
 
 class ServerHandler(_NamedServers, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """JupyterHub's own, but a start's options are checked at once, a stop records who requested it, and a server whose
-    machine or disk exists is not deleted: its user could launch one machine after the other.
+    """JupyterHub's own, but a server's options are checked before they are kept, a stop records who requested it, and a
+    server whose machine or disk exists is not deleted: its user could launch one machine after the other.
     """
 
     async def post(self, user_name: str, server_name: str = "") -> None:
@@ -63,12 +64,24 @@ class ServerHandler(_NamedServers, UserServerAPIHandler):  # type: ignore[misc] 
         user = self.find_user(user_name)
         if user and user.name in self.authenticator.blocked_users:
             raise web.HTTPError(403, f"{user.name} was removed from the users, and gets no machine.")
-        options = self.get_server_json_body()["user_options"]
-        try:
-            instance_type_in(options or {}, self.parts.settings.types)
-        except ValueError as error:
-            raise web.HTTPError(400, str(error)) from error
         await super().post(user_name, server_name)
+
+    def get_server_json_body(self) -> Any:
+        """What a start or a new server was asked for with: options, and a name for people."""
+        return self._checked(super().get_server_json_body())
+
+    @needs_scope("start:servers")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
+    async def patch(self, user_name: str, server_name: str = "") -> None:
+        """Changes options, or the name for people."""
+        self._checked(self.get_json_body())
+        await super().patch(user_name, server_name)
+
+    def _checked(self, body: Any) -> Any:
+        """JupyterHub keeps whatever is sent."""
+        problem = server_problem(body, self.parts.settings.types) if isinstance(body, dict) else None
+        if problem:
+            raise web.HTTPError(400, problem)
+        return body
 
     @needs_scope("delete:servers")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
     async def delete(self, user_name: str, server_name: str = "") -> None:

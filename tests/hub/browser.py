@@ -53,6 +53,16 @@ class Browser:
         """Where a page redirects to."""
         return self._session.get(self._url + path, timeout=20, allow_redirects=False).headers["Location"]
 
+    def authorise(self, user: str, **more: str) -> int:
+        """The status of a request that lets the user's own server know who this is, with more parameters."""
+        server = {
+            "client_id": f"jupyterhub-user-{user}",
+            "redirect_uri": f"/user/{user}/oauth_callback",
+            "response_type": "code",
+        }
+        url = f"{self._url}/hub/api/oauth2/authorize"
+        return self._session.get(url, params=server | more, timeout=20, allow_redirects=False).status_code
+
     def submit(self, path: str, form: Mapping[str, str]) -> requests.Response:
         """What comes of a form of that page."""
         token = {"_xsrf": self._session.cookies["_xsrf"]}

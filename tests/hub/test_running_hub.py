@@ -621,6 +621,40 @@ def test_hostile_options_are_refused_in_a_line_and_launch_nothing(hub: Emulated,
     assert not hub.instances_of("kate")
 
 
+def test_what_users_have_the_hub_keep_is_short(hub: Emulated, machines: list[Machine]) -> None:
+    """Tokens' notes and scopes, servers' options and names for people, parameters of OAuth."""
+    browser, _ = spawned(hub, "keep", machines)
+    assert browser.api("PUT", "/users/keep/servers/gpu").status_code == 201
+    own = "access:servers!server=keep/"
+    tokens: list[dict[str, Any]] = [
+        {"note": "x" * 256},
+        {"note": "x" * 60_000},
+        {"note": {"a": "b"}},
+        {"note": "a\nb"},
+        {"note": "Server of worker keep"},
+        {"scopes": [own + "x" * 5000]},
+        {"scopes": [f"{own}{number}" for number in range(200)]},
+        {"expires_in": 10**12},
+        {"expires_in": -1},
+    ]
+    for sent in tokens:
+        answer = browser.api("POST", "/users/keep/tokens", json=sent)
+        assert (answer.status_code, len(answer.json()["message"]) < 200) == (400, True), answer.text
+    servers: list[dict[str, Any]] = [
+        {"display_name": "x" * 256},
+        {"display_name": "a\nb"},
+        {"user_options": {"a": "x" * 60_000}},
+    ]
+    for sent in servers:
+        for method in ("PATCH", "POST"):
+            answer = browser.api(method, "/users/keep/servers/gpu", json=sent)
+            assert (answer.status_code, len(answer.json()["message"]) < 200) == (400, True), answer.text
+    assert browser.server("gpu")["user_options"] == {}
+    assert browser.api("POST", "/users/keep/tokens", json={"note": "x" * 255}).status_code == 201
+    challenges = {"code_challenge": "x" * 3000}, {"code_challenge": "x" * 43, "code_challenge_method": "S256"}
+    assert [browser.authorise("keep", **one) for one in challenges] == [400, 302]
+
+
 @pytest.mark.parametrize("size", [70_000, 1_000_000, 50_000_000])
 def test_a_body_that_is_too_long_is_refused_unread(hub: Emulated, size: int) -> None:
     browser = Browser(hub.public_url)

@@ -139,9 +139,7 @@ BOMB = gzip.compress(bytes(100_000_000), compresslevel=9)
 A_LOT = 50 * 1024
 """Pieces of a KB: more than all buffers on the way hold."""
 HOSTILE = {
-    "gzip bomb": sending(
-        HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB), BOMB, 1
-    ),
+    "gzip bomb": sending(HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB), BOMB, 1),
     "endless body": sending(HEAD + b"\r\n", bytes(1024), A_LOT),
     "endless chunks": sending(
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"400\r\n" + bytes(1024) + b"\r\n", A_LOT
@@ -177,9 +175,7 @@ async def test_a_hostile_answer_is_cut(name: str, is_probe: bool, monkeypatch: p
 
 
 @pytest.mark.parametrize("is_probe", [False, True], ids=["question", "probe"])
-async def test_an_answer_that_never_ends_is_given_up(
-    is_probe: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_that_never_ends_is_given_up(is_probe: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It sends a byte now and then, so that nothing is idle for long."""
 
     async def drip(writer: asyncio.StreamWriter) -> None:
