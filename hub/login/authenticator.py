@@ -19,13 +19,16 @@ from hub.config.authenticators import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIG
 from hub.config.settings import SHARED_PASSWORD, Settings
 from hub.config.shared_names import refuse_shared_map
 from hub.errors import SettingsError
+from hub.login.devices import remember_device, source_of
 from hub.login.isolation import follow_own_links
+from hub.login.passwords import Guesses
 from hub.pages.handlers import routes
 from hub.users.administrators import ensure_another_administrator
-from hub.users.names import LONGEST, People, name_problem, normalised
+from hub.users.names import LONGEST, People, folded, name_problem, normalised
 from hub.users.operator_settings import Membership
 from hub.users.tokens import TokenKeeper
 from hub.wiring import Hub, Secrets
+from lifecycle_app.contract import utc_now
 
 SHARED = (DummyAuthenticator, SharedPasswordAuthenticator)
 
@@ -43,6 +46,7 @@ class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._form_guesses = Guesses()
         refuse_shared_map({given: normalised(name) for given, name in self.username_map.items()})
 
     def normalize_username(self, username: str) -> str:
@@ -60,7 +64,7 @@ class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
         name = data.get("username", "") if isinstance(data, dict) else ""
         _tried.set(name if isinstance(name, str) else "")
         try:
-            found = await super().get_authenticated_user(handler, data)
+            found = await self._checked(handler, data)
         except Exception as error:
             self._record_refusal(f"{error.status_code}" if isinstance(error, web.HTTPError) else "error")
             raise
@@ -68,6 +72,27 @@ class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
             record("login", found["name"], actor=found["name"])
         else:
             self._record_refusal("wrong or not allowed")
+        return found
+
+    async def _checked(self, handler: Any, data: Any) -> Any:
+        """The user, or None. Whatever authenticator asks for a password, wrong ones make their source wait."""
+        if not is_password_form(data) or getattr(self, "counts_guesses", False):
+            return await super().get_authenticated_user(handler, data)
+        # A directory may take several spellings for one user.
+        name = folded(data["username"][:LONGEST])
+        source, now = source_of(handler, name), utc_now()
+        self._form_guesses.check(source, now)
+        self._form_guesses.add(source, now)
+        try:
+            found = await super().get_authenticated_user(handler, data)
+        except Exception as error:
+            if not isinstance(error, web.HTTPError) or error.status_code >= 500:
+                self._form_guesses.take_back(source)
+            raise
+        if found:
+            self._form_guesses.forgive(source)
+            if isinstance(handler, LoginHandler):
+                remember_device(handler, name)
         return found
 
     def check_blocked_users(self, username: str, authentication: Any = None) -> Any:
@@ -133,6 +158,11 @@ class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
         for handler in [LoginHandler, *(one[1] for one in own)]:
             follow_own_links(handler)
         return [*own, *routes(self._hub, self._hub.pages)]
+
+
+def is_password_form(data: Any) -> bool:
+    """Does a user log in with a name and a password, rather than by what a provider says? Pure."""
+    return isinstance(data, dict) and all(isinstance(data.get(one), str) for one in ("username", "password"))
 
 
 def authenticator_class(name: str, hub: Hub) -> type[Authenticator]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ldap3.core.exceptions import LDAPException
@@ -13,6 +14,9 @@ from hub.users.names import folded, name_problem, normalised
 
 LONGEST = 30
 """Seconds that the directory may take."""
+THREADS = 16
+MOST_WAITING = 400
+"""Logins that wait for the directory, or for a thread: a class that logs in at once."""
 
 
 class VerifiedLdap(LDAPAuthenticator):  # type: ignore[misc]  # it publishes no types
@@ -23,6 +27,12 @@ class VerifiedLdap(LDAPAuthenticator):  # type: ignore[misc]  # it publishes no 
         config=True,
         help="What the cluster's own rules for names allow; a regular expression allows less.",
     )
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        # Of its own: the hub resolves names in asyncio's threads.
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ldap")
+        self._waiting = 0
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> Any:  # noqa: ARG002 -- JupyterHub's
         """The user, as the directory identifies them. Raises HTTPError 403 for a name that is not allowed, whatever the
@@ -36,12 +46,21 @@ class VerifiedLdap(LDAPAuthenticator):  # type: ignore[misc]  # it publishes no 
             # It never awaits anything, though it is a coroutine.
             return asyncio.run(LDAPAuthenticator.authenticate(self, None, data))
 
+        if self._waiting >= MOST_WAITING:
+            raise web.HTTPError(503, "Many users are logging in. Try again in a minute.")
+        self._waiting += 1
+        loop, asked = asyncio.get_running_loop(), self._threads.submit(ask)
+        # A thread that is not waited for any longer is busy all the same.
+        asked.add_done_callback(lambda _: loop.call_soon_threadsafe(self._answered))
         try:
             async with asyncio.timeout(LONGEST):
-                return await asyncio.get_running_loop().run_in_executor(None, ask)
+                return await asyncio.wrap_future(asked)
         except (LDAPException, TimeoutError, OSError) as error:
             self.log.error("the LDAP server %s does not answer: %s", self.server_address, error)
             raise web.HTTPError(503, "The directory does not answer. Try again in a minute.") from error
+
+    def _answered(self) -> None:
+        self._waiting -= 1
 
 
 def refusal(typed: str, pattern: str, removed: set[str]) -> str | None:

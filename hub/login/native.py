@@ -1,7 +1,6 @@
 """Accounts that the hub keeps: names and passwords, created with a sign-up code; and their pages."""
 
 from datetime import timedelta
-from math import ceil
 from typing import Any
 
 import bcrypt
@@ -14,14 +13,11 @@ from traitlets import Bool, Unicode
 from hub.errors import SignUpRefused
 from hub.login.account_pages import Form, account_routes
 from hub.login.devices import Source, source_of
-from hub.login.passwords import LONGEST_PASSWORD, Backoff, Hashing
+from hub.login.passwords import LONGEST_PASSWORD, Guesses, Hashing
 from hub.users.names import is_code_of, name_problem
 from hub.users.sessions import end_sessions, server_tokens
 from lifecycle_app.contract import utc_now
 
-MOST_FROM_AN_ADDRESS = 500
-"""Wrong passwords for whatever names, from browsers without a login of that name: a class may share an address."""
-LONGEST_FOR_AN_ADDRESS = timedelta(minutes=1)
 MOST_WAITING = 200
 """Accounts that may wait for an administrator: strangers must not fill the disk."""
 WRONG_CODE = (
@@ -33,6 +29,8 @@ WRONG_CODE = (
 class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes no types
     """Admits users with an authorised account and the right password."""
 
+    counts_guesses = True
+    """Also those on other pages than the login's."""
     sign_up_key = Unicode("", config=True, help="The codes' key.")
     cluster = Unicode("", config=True, help="The cluster's name, which is part of the codes.")
     requests = Bool(False, config=True, help="May names that are not on the list request an account?")
@@ -40,9 +38,7 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.hashing = Hashing()
-        longest = timedelta(seconds=self.seconds_before_next_try)
-        self._wrong_passwords = Backoff(self.allowed_failed_logins, longest)
-        self._wrong_names = Backoff(MOST_FROM_AN_ADDRESS, LONGEST_FOR_AN_ADDRESS)
+        self._guesses = Guesses(self.allowed_failed_logins, timedelta(seconds=self.seconds_before_next_try))
         # Without an account the same work is done: the time taken must not reveal which names exist.
         self._decoy = bcrypt.hashpw(b"decoy", bcrypt.gensalt())
 
@@ -63,12 +59,10 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
 
         Raises HTTPError 429 for a source that has to wait, 503 while too many passwords are checked.
         """
-        self._check_wait(source)
-        self.hashing.check_room()
-        # Counted before it is checked: many tries at the same moment must not all be allowed.
         now = utc_now()
-        self._wrong_passwords.add(source.of_name, now)
-        self._wrong_names.add(source.address, now)
+        self._guesses.check(source, now)
+        self.hashing.check_room()
+        self._guesses.add(source, now)
         account = self.get_user(name)
         hashed = account.password if account else self._decoy
         is_right = await self.hashing.is_right(password, hashed)
@@ -76,20 +70,8 @@ class NativeAccounts(NativeAuthenticator):  # type: ignore[misc]  # it publishes
         account = self.get_user(name)
         if account is None or account.password != hashed or not is_right:
             return None
-        self._wrong_passwords.forgive(source.of_name)
-        self._wrong_names.take_back(source.address)
+        self._guesses.forgive(source)
         return account
-
-    def _check_wait(self, source: Source) -> None:
-        """Raises HTTPError 429. Others at the same address make no browser wait that its user has logged in with."""
-        now = utc_now()
-        waits = [self._wrong_passwords.wait(source.of_name, now)]
-        if not source.is_known:
-            waits.append(self._wrong_names.wait(source.address, now))
-        seconds = ceil(max(waits).total_seconds())
-        if seconds:
-            told = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
-            raise web.HTTPError(429, f"Too many wrong passwords. Try again in {told}.")
 
     async def set_password(self, name: str, password: str, user: Any) -> None:
         """Changes the password of an account, and ends the sessions of its `user`, JupyterHub's, if there is one yet.

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TypeVar
 
 import bcrypt
 from tornado import web
+
+from hub.login.devices import Source
 
 T = TypeVar("T")
 
@@ -100,3 +103,43 @@ class Backoff:
     def forgive(self, source: str) -> None:
         """Forgets the failures of a source that has proven who it is."""
         self._failed.pop(source, None)
+
+
+FREE, LONGEST = 5, timedelta(minutes=10)
+"""Wrong passwords before a source waits, and its longest wait, where no option says otherwise."""
+MOST_FROM_AN_ADDRESS = 500
+"""Wrong passwords for whatever names, from browsers without a login of that name: a class may share an address."""
+LONGEST_FOR_AN_ADDRESS = timedelta(minutes=1)
+
+
+class Guesses:
+    """Counts wrong passwords, by name and browser or address, and by address: nobody locks out another user."""
+
+    def __init__(self, free: int = FREE, longest: timedelta = LONGEST) -> None:
+        self._of_name = Backoff(free, longest)
+        self._of_address = Backoff(MOST_FROM_AN_ADDRESS, LONGEST_FOR_AN_ADDRESS)
+
+    def check(self, source: Source, now: datetime) -> None:
+        """Raises HTTPError 429. Others at the same address make no browser wait that its user has logged in with."""
+        waits = [self._of_name.wait(source.of_name, now)]
+        if not source.is_known:
+            waits.append(self._of_address.wait(source.address, now))
+        seconds = ceil(max(waits).total_seconds())
+        if seconds:
+            told = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
+            raise web.HTTPError(429, f"Too many wrong passwords. Try again in {told}.")
+
+    def add(self, source: Source, now: datetime) -> None:
+        """Counts a password as wrong, before it is checked: many at the same moment must not all be allowed."""
+        self._of_name.add(source.of_name, now)
+        self._of_address.add(source.address, now)
+
+    def forgive(self, source: Source) -> None:
+        """It was right."""
+        self._of_name.forgive(source.of_name)
+        self._of_address.take_back(source.address)
+
+    def take_back(self, source: Source) -> None:
+        """It could not be checked."""
+        self._of_name.take_back(source.of_name)
+        self._of_address.take_back(source.address)

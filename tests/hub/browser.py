@@ -53,7 +53,7 @@ class Browser:
         """Where a page redirects to."""
         return self._session.get(self._url + path, timeout=20, allow_redirects=False).headers["Location"]
 
-    def authorise(self, user: str, **more: str) -> int:
+    def enter_server(self, user: str, **more: str) -> int:
         """The status of a request that lets the user's own server know who this is, with more parameters."""
         server = {
             "client_id": f"jupyterhub-user-{user}",

@@ -1,5 +1,6 @@
 """A directory is asked over TLS with a certificate that is checked; a real socket with the smallest of LDAP servers."""
 
+import asyncio
 import gc
 import re
 import socket
@@ -23,6 +24,7 @@ with warnings.catch_warnings():
     # ldap3 uses old names of pyasn1.
     warnings.simplefilter("ignore", DeprecationWarning)
     from ldap3.protocol.rfc4511 import LDAPMessage
+    from ldapauthenticator import LDAPAuthenticator
 
     from hub.login.ldap import VerifiedLdap
 
@@ -50,17 +52,20 @@ class Directory:
         self._thread.start()
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # or it would still accept one
         self._socket.close()
 
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
                 plain, _ = self._socket.accept()
-                with (
-                    suppress(OSError, ValueError),
-                    self._context.wrap_socket(plain, server_side=True) as peer,
-                ):
-                    self._answer(peer)
+                # The package may leave its connections open.
+                threading.Thread(target=self._talk, args=(plain,), daemon=True).start()
+
+    def _talk(self, plain: socket.socket) -> None:
+        with suppress(OSError, ValueError), self._context.wrap_socket(plain, server_side=True) as peer:
+            self._answer(peer)
 
     def _answer(self, peer: ssl.SSLSocket) -> None:
         while sent := peer.recv(4096):
@@ -162,6 +167,42 @@ async def test_directory_with_another_certificate_hears_no_password(
     with pytest.raises(HTTPError, match="does not answer"):
         await authenticator(directory, trusted).authenticate(None, {"username": "ada", "password": PASSWORD})
     assert directory.heard == []
+
+
+async def test_of_many_logins_some_are_refused_and_none_blocks_the_hubs_own_threads(
+    directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the directory does not answer, two threads wait for it, and one login for a thread."""
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(OURS.certificate)
+    answer = threading.Event()
+    monkeypatch.setattr("hub.login.ldap.THREADS", 2)
+    monkeypatch.setattr("hub.login.ldap.MOST_WAITING", 3)
+    monkeypatch.setattr(LDAPAuthenticator, "authenticate", waiting_for(answer))
+    found = authenticator(directory, trusted)
+    data = {"username": "ada", "password": PASSWORD}
+    asked = [asyncio.create_task(found.authenticate(None, data)) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(HTTPError, match="Many users are logging in") as refused:
+        await found.authenticate(None, data)
+    assert refused.value.status_code == 503
+    assert (
+        await asyncio.get_running_loop().run_in_executor(None, lambda: threading.current_thread().name)
+        != "ldap_0"
+    )
+    answer.set()
+    assert await asyncio.gather(*asked) == ["ldap"] * 3
+    while found._waiting:
+        await asyncio.sleep(0)
+    assert await found.authenticate(None, data) == "ldap"
+
+
+def waiting_for(answer: threading.Event) -> Any:
+    async def authenticate(*_: Any) -> str:
+        answer.wait()
+        return threading.current_thread().name.partition("_")[0]
+
+    return authenticate
 
 
 def test_certificates_are_checked_whatever_is_chosen() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +13,8 @@ import requests
 from tests.hub.accounts import PASSWORD, Account, code, set_users, start, with_authenticators
 from tests.hub.emulated import Emulated
 from tests.hub.provider import KEY, YES, Provider
+from tests.hub.test_ldap import OURS, Directory
+from tests.hub.test_ldap import PASSWORD as SECRET
 from tests.shared.waiting import PATIENCE, until
 
 NETWORK = "127.192"
@@ -88,6 +91,41 @@ def test_native_lockout(hub: Emulated) -> None:
         browser.page("/hub/logout")
         assert browser.log_in("dora", "wrong").status_code == 403
     assert browser.log_in("dora", PASSWORD).status_code == 429, "guesses in that browser count too"
+
+
+def test_ldap_lockout(hub: Emulated, tmp_path: Path) -> None:
+    """As with our own accounts: by name and browser, or name and address; the directory is not asked any more."""
+    directory = Directory(OURS.server(tmp_path))
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(OURS.certificate)
+    set_users(hub, {"users": {"ada": {}, "boss": {"admin": True}}})
+    options = {
+        "server_address": "127.0.0.1",
+        "server_port": directory.port,
+        "tls": "ldaps",
+        "ca_certificates": str(trusted),
+        "bind_dn_template": ["uid={username},ou=people,dc=example"],
+    }
+    start(hub, "ldap", options)
+    known = Account(hub.public_url)
+    assert known.log_in("ada", SECRET).status_code == 302
+    spellings = ("ada", "ADA", "ad\N{LATIN SMALL LETTER A WITH ACUTE}", "ada", "Ada")
+    assert [Account(hub.public_url).log_in(one, "wrong").status_code for one in spellings] == [403] * 5
+    heard = len(directory.heard)
+    locked = Account(hub.public_url).log_in("ada", SECRET)
+    assert (locked.status_code, "Too many wrong passwords" in locked.text) == (429, True)
+    token = {"auth": {"username": "ada", "password": SECRET}}
+    url = f"{hub.public_url}/hub/api/users/ada/tokens"
+    assert requests.post(url, json=token, timeout=PATIENCE).status_code == 403, "no other way in"
+    assert len(directory.heard) == heard, "the directory is not asked"
+    elsewhere = Account(hub.public_url, f"{NETWORK}.0.78")
+    assert elsewhere.log_in("ada", SECRET).status_code == 302, "a new browser at another address"
+    known.page("/hub/logout")
+    assert known.log_in("ada", SECRET).status_code == 302, "a browser that has logged in before"
+    assert Account(hub.public_url).log_in("boss", "wrong").status_code == 403, "another name"
+    directory.close()
+    known.page("/hub/logout")
+    assert [known.log_in("ada", SECRET).status_code for _ in range(6)] == [503] * 6, "no guess was checked"
 
 
 def is_too_long(hub: Emulated, characters: int) -> bool:

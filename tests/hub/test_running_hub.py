@@ -652,7 +652,7 @@ def test_what_users_have_the_hub_keep_is_short(hub: Emulated, machines: list[Mac
     assert browser.server("gpu")["user_options"] == {}
     assert browser.api("POST", "/users/keep/tokens", json={"note": "x" * 255}).status_code == 201
     challenges = {"code_challenge": "x" * 3000}, {"code_challenge": "x" * 43, "code_challenge_method": "S256"}
-    assert [browser.authorise("keep", **one) for one in challenges] == [400, 302]
+    assert [browser.enter_server("keep", **one) for one in challenges] == [400, 302]
 
 
 @pytest.mark.parametrize("size", [70_000, 1_000_000, 50_000_000])

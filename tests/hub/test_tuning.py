@@ -207,7 +207,7 @@ async def test_each_proxy_that_comes_up_is_looked_at_once() -> None:
 
 
 async def test_servers_that_keep_their_connections_leave_some_for_the_proxy() -> None:
-    """Of JupyterHub's client, which has a hundred connections by default: as many are open here when the proxy is asked."""
+    """JupyterHub's client has a hundred connections by default: as many are open here when the proxy is asked."""
     hung: list[asyncio.StreamWriter] = []
 
     async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -223,11 +223,11 @@ async def test_servers_that_keep_their_connections_leave_some_for_the_proxy() ->
     proxy = await asyncio.start_server(answer, "127.191.9.9", 0)
     client = JupyterHubHTTPClient(**tuning.http_client_options())
     client._new_session = partial(session_of, client)
-    urls = ["http://%s:%s" % one.getsockname() for one in hanging.sockets] * 30
+    urls = ["http://{}:{}".format(*one.getsockname()) for one in hanging.sockets] * 30
     tasks = [asyncio.create_task(client.fetch(url)) for url in urls]
     while len(hung) < 100:
         await asyncio.sleep(0)
-    asked = client.fetch("http://127.191.9.9:%s" % proxy.sockets[0].getsockname()[1])
+    asked = client.fetch(f"http://127.191.9.9:{proxy.sockets[0].getsockname()[1]}")
     assert (await asyncio.wait_for(asked, PATIENCE)).status == 200
     for task in tasks:
         task.cancel()
@@ -266,5 +266,5 @@ def test_no_line_of_the_log_has_a_secret_of_a_url(text: str, kept: str) -> None:
 
 def test_a_long_line_costs_no_time() -> None:
     """A pattern that tries each beginning with each end would take hours for these."""
-    for text in ("?", "&", "?token", "?a=", "/authorizations/token/", "/authorizations/cookie/", "'?"):
-        tuning.without_secrets(text * 100_000)
+    for part in ("?", "&", "?token", "?a=", "/authorizations/token/", "/authorizations/cookie/", "'?"):
+        tuning.without_secrets(part * 100_000)
