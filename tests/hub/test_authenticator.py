@@ -16,6 +16,12 @@ from tests.hub.fakes import SETTINGS
 PEOPLE = People(frozenset({"ada", "boss"}), frozenset({"boss"}), frozenset({"bob"}))
 
 
+STRANGER = SimpleNamespace(
+    request=SimpleNamespace(remote_ip="192.0.2.7"), get_secure_cookie=lambda *_, **__: None
+)
+"""The request of a browser in which no user has logged in."""
+
+
 def parts() -> Any:
     """What the authenticator needs of the hub's parts; the list is not followed."""
     operator = SimpleNamespace(people=PEOPLE, follow=id)
@@ -40,9 +46,11 @@ def test_names_are_normalised_and_refused_by_any_authenticator(name: str) -> Non
 async def test_refusal_is_told_only_to_who_knows_the_password() -> None:
     found = authenticator()
     found.user_password, found.allow_all = "user-password", True
-    assert await found.get_authenticated_user(None, {"username": "a\u200bb", "password": "guessed"}) is None
+    assert (
+        await found.get_authenticated_user(STRANGER, {"username": "a\u200bb", "password": "guessed"}) is None
+    )
     with pytest.raises(HTTPError, match=r"U\+200B"):
-        await found.get_authenticated_user(None, {"username": "a\u200bb", "password": "user-password"})
+        await found.get_authenticated_user(STRANGER, {"username": "a\u200bb", "password": "user-password"})
 
 
 def test_our_handlers_come_with_it() -> None:
@@ -61,7 +69,7 @@ async def test_removed_user_is_refused_and_logged_out() -> None:
     found = authenticator()
     found.user_password, found.allow_all = "user-password", True
     for name, outcome in (("ada", "ada"), ("bob", None), ("visitor", "visitor")):
-        said = await found.get_authenticated_user(None, {"username": name, "password": "user-password"})
+        said = await found.get_authenticated_user(STRANGER, {"username": name, "password": "user-password"})
         assert (said and said["name"]) == outcome
         assert await found.refresh_user(SimpleNamespace(name=name)) is (outcome is not None)
 
