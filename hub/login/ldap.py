@@ -50,7 +50,7 @@ class VerifiedLdap(LDAPAuthenticator):  # type: ignore[misc]  # it publishes no 
             raise web.HTTPError(503, "Many users are logging in. Try again in a minute.")
         self._waiting += 1
         loop, asked = asyncio.get_running_loop(), self._threads.submit(ask)
-        # A thread that is not waited for any longer is busy all the same.
+        # A thread that is not waited for any longer is busy anyway.
         asked.add_done_callback(lambda _: loop.call_soon_threadsafe(self._answered))
         try:
             async with asyncio.timeout(LONGEST):

@@ -113,7 +113,7 @@ LONGEST_FOR_AN_ADDRESS = timedelta(minutes=1)
 
 
 class Guesses:
-    """Counts wrong passwords, by name and browser or address, and by address: nobody locks out another user."""
+    """Counts wrong passwords, by name and browser or address, and by address: no user locks out another."""
 
     def __init__(self, free: int = FREE, longest: timedelta = LONGEST) -> None:
         self._of_name = Backoff(free, longest)

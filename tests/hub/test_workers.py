@@ -146,7 +146,7 @@ HOSTILE = {
     ),
     "endless header": sending(HEAD + b"X: ", b"x" * 1024, A_LOT),
     "many headers": sending(HEAD, b"X: " + b"x" * 1019 + b"\r\n", A_LOT),
-    "many beginnings": sending(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 40, A_LOT),
+    "many first lines": sending(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 40, A_LOT),
     "length of a terabyte": sending(HEAD + b"Content-Length: 1000000000000\r\n\r\n", bytes(1024), A_LOT),
 }
 
