@@ -57,6 +57,7 @@ OF = {
     "bootstrap/test_watching.py": "emulator",
     "bootstrap/test_workers_command.py": "emulator",
     "contracts": "contract",
+    "docs": "unit",
     "faults": "emulator",
     "hub": "unit",
     "hub/test_accounts.py": "emulator",
