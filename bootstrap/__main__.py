@@ -22,6 +22,10 @@ COMMANDS = {
     "open": ("bootstrap.cli.status:open_", "Open the hub in the browser."),
     "users": ("bootstrap.cli.users:users", "The users: add, remove, list, sign-up codes."),
     "groups": ("bootstrap.cli.groups:groups", "The groups of users, and their teachers."),
+    "announce": (
+        "bootstrap.cli.announce:announce",
+        "Show a text to all users on the hub's pages, within a minute.",
+    ),
     "secrets": ("bootstrap.cli.settings:secrets", "Set, replace and list the cluster's secrets."),
     "settings": (
         "bootstrap.cli.settings:settings",

@@ -5,6 +5,7 @@ from typing import Any
 
 from hub.audit.hooks import request_ended
 from hub.config import tuning
+from hub.config.announcement import Announcement
 from hub.config.origins import SHARED_ORIGIN, subdomain
 from hub.config.settings import Settings
 from hub.config.tuning import Proxy
@@ -80,11 +81,17 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         "template_vars": {
             "pages": lambda _user: hub.pages,
             "oversees": lambda _user: oversees,
+            "announced": lambda _user: _announced(hub),
             "has_accounts": settings.authenticator == "native",
             "shared_origin": "" if settings.subdomains else SHARED_ORIGIN,
         },
         **_services(secrets),
     }
+
+
+def _announced(hub: Hub) -> Announcement | None:
+    said = hub.operator.announcement
+    return None if said is None or said.is_over(hub.now()) else said
 
 
 def _services(secrets: Secrets) -> dict[str, Any]:

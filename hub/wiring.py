@@ -50,7 +50,7 @@ def build(settings: Settings, token_key: str) -> Hub:
     known = from_file(settings.users_file).people if settings.users_file else People()
     table = SettingsStore(settings.cluster)
     operator = OperatorSettings(
-        table.users_and_image, calls, image=settings.image, known=known, every=settings.wanted_interval
+        table.of_hub, calls, image=settings.image, known=known, every=settings.wanted_interval
     )
     operator.read_at_start()
     launcher = Launcher(ec2, calls)

@@ -1,4 +1,4 @@
-"""What the operator sets while the hub runs: who belongs to the cluster, and the image of new workers."""
+"""What the operator sets while the hub runs: who belongs to the cluster, the image of new workers, an announcement."""
 
 import asyncio
 import logging
@@ -14,12 +14,14 @@ from jupyterhub.auth import Authenticator
 
 from hub.audit.record import OPERATOR, acting_as
 from hub.clients.calls import Calls
+from hub.config import announcement
+from hub.config.announcement import Announcement
 from hub.spawn import tokens
 from hub.users import generations, names
 from hub.users.names import People, check_administrators
 from hub.users.sessions import end_sessions
 from hub.users.teachers import set_teachers
-from lifecycle_app.contract import IMAGE_ID, IMAGE_SCOPE, USERS_SCOPE
+from lifecycle_app.contract import ANNOUNCEMENT_SCOPE, IMAGE_ID, IMAGE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ Apply = Callable[[People], Awaitable[None]]
 
 
 class OperatorSettings:
-    """The users and the image in the settings table, read when the hub starts and then every minute.
+    """The users, the image and the announcement in the settings table, read when the hub starts and then every minute.
 
     `read` returns the texts of the scopes that exist. If one cannot be read or used, its last value stays.
     """
@@ -58,6 +60,7 @@ class OperatorSettings:
         """Those of the last list that was read: a later one without any is a mistake."""
         self.people = known
         self.image = image
+        self.announcement: Announcement | None = None
 
     def read_at_start(self) -> None:
         """Reads once, before there is an event loop."""
@@ -110,6 +113,7 @@ class OperatorSettings:
         known, image = self._fallbacks
         self._take_people(texts.get(USERS_SCOPE), known)
         self._take_image(texts.get(IMAGE_SCOPE), image)
+        self._take_announcement(texts.get(ANNOUNCEMENT_SCOPE))
 
     def _take_people(self, text: str | None, fallback: People) -> None:
         try:
@@ -121,6 +125,13 @@ class OperatorSettings:
             )
         else:
             self.people, self._admins = people, people.admins
+
+    def _take_announcement(self, text: str | None) -> None:
+        try:
+            self.announcement = None if text is None else announcement.parse(text)
+        except ValueError as error:
+            log.error("the announcement in the settings table cannot be used, showing none: %s", error)
+            self.announcement = None
 
     def _take_image(self, text: str | None, fallback: str) -> None:
         image = fallback if text is None else text

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pynamodb.exceptions import DoesNotExist
 
 from lifecycle_app.adapters.tables import SettingRecord, available, bound
-from lifecycle_app.contract import CLUSTER_SCOPE, IMAGE_SCOPE, USERS_SCOPE
+from lifecycle_app.contract import ANNOUNCEMENT_SCOPE, CLUSTER_SCOPE, IMAGE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import BadRecord
 
 
@@ -45,10 +45,13 @@ class SettingsStore:
             record = self._model(CLUSTER_SCOPE, policy=policy)
             record.save(condition=self._model.scope.does_not_exist())
 
-    def users_and_image(self) -> dict[str, str]:
-        """The texts of the scopes `users` (JSON) and `image`, of those that exist; eventually consistent."""
+    def of_hub(self) -> dict[str, str]:
+        """The texts of the scopes that the hub follows, of those that exist: `users` and `announcement`, both JSON, and
+        `image`; eventually consistent.
+        """
         with available("users and image"):
-            found = {one.scope: one for one in self._model.batch_get([USERS_SCOPE, IMAGE_SCOPE])}
+            scopes = [USERS_SCOPE, IMAGE_SCOPE, ANNOUNCEMENT_SCOPE]
+            found = {one.scope: one for one in self._model.batch_get(scopes)}
             texts = {scope: getattr(record, scope) for scope, record in found.items()}
             return {scope: text for scope, text in texts.items() if text}
 
@@ -77,6 +80,19 @@ class SettingsStore:
         """Sets the AMI that workers are launched from; the hub reads it within a minute."""
         with available("image"):
             self._model(IMAGE_SCOPE, image=image).save()
+
+    def announcement(self) -> str | None:
+        """The announcement's JSON, as last written; None where there is none."""
+        found = self._get(ANNOUNCEMENT_SCOPE)
+        return found.announcement if found else None
+
+    def put_announcement(self, text: str | None) -> None:
+        """Sets the announcement's JSON; None ends it."""
+        with available("announcement"):
+            if text is None:
+                self._model(ANNOUNCEMENT_SCOPE).delete()
+            else:
+                self._model(ANNOUNCEMENT_SCOPE, announcement=text).save()
 
     def has(self, scope: str) -> bool:
         """Is there a record of this scope, whatever is in it?"""

@@ -233,12 +233,15 @@ class HistoryRecord(Row):
 
 
 class SettingRecord(Row):
-    """What the operator sets: the policy fields of the cluster, a group or a user; the users; the workers' image."""
+    """What the operator sets: the policy fields of the cluster, a group or a user; the users; the workers' image; an
+    announcement.
+    """
 
     scope = UnicodeAttribute(hash_key=True)
     policy = SettingAttribute(null=True)
     users = SettingAttribute(null=True)
     image = SettingAttribute(null=True)
+    announcement = SettingAttribute(null=True)
     version = NumberAttribute(null=True)
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
+from bootstrap.cli.announce import announce
 from bootstrap.cli.groups import groups as groups_group
 from bootstrap.cli.settings import secrets as secrets_group
 from bootstrap.cli.users import rows
@@ -38,7 +39,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-def run(site: Site, group: click.Group, *words: str, typed: str | bytes = "") -> Result:
+def run(site: Site, group: click.Command, *words: str, typed: str | bytes = "") -> Result:
     file = site.settings.login.users_file.parent / "cluster.yaml"
     return CliRunner().invoke(group, [*words, "--file", str(file)], input=typed)
 
@@ -348,3 +349,21 @@ def test_teachers_of_a_group_are_added_listed_and_removed(site: Site) -> None:
     grouped("add-teacher", "maths", "grace")
     assert lines(site, "remove", "grace")[0] == "removed grace"
     assert not users.read_people(site).teaches, "a removed user teaches no group"
+
+
+def test_an_announcement_is_set_printed_and_cleared(site: Site) -> None:
+    def announced(*words: str) -> Result:
+        return run(site, announce, *words)
+
+    assert announced().stdout == "no announcement\n"
+    assert announced("Exam on Friday", "--dry-run").stdout == "dry run: info: Exam on Friday\n"
+    assert announced().stdout == "no announcement\n"
+    assert announced("Exam on Friday", "--level", "warning", "--until", "2h").exit_code == 0
+    said = announced().stdout
+    assert said.startswith("warning, until ")
+    assert said.endswith(": Exam on Friday\n")
+    assert "--until: soon" in error(announced("Exam", "--until", "soon"), SettingsError).replace("'", "")
+    assert "printable characters" in error(announced("x" * 501), SettingsError)
+    assert "not both" in error(announced("Exam", "--clear"), SettingsError)
+    assert announced("--clear").stdout == "no announcement\n"
+    assert announced("--json").stdout == "null\n"

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from hub.config.announcement import announcement
 from hub.users.names import People
 from hub.users.operator_settings import OperatorSettings
 from lifecycle_app.errors import StoreUnavailable
@@ -55,6 +56,16 @@ async def test_what_is_no_use_leaves_the_last_known(users: str) -> None:
     table.texts = {"users": users, "image": "ubuntu"}
     await settings.read_again()
     assert (set(settings.people.users), settings.image) == ({"alice"}, SECOND)
+
+
+async def test_an_announcement_is_shown_until_it_is_cleared_or_of_no_use() -> None:
+    table = Table(announcement='{"text": "Exam on Friday", "level": "warning"}')
+    settings = table.settings()
+    settings.read_at_start()
+    assert settings.announcement == announcement("Exam on Friday", "warning", None)
+    table.texts = {"announcement": "nonsense"}
+    await settings.read_again()
+    assert settings.announcement is None
 
 
 async def test_failed_read_leaves_the_last_known_and_is_made_up_for() -> None:

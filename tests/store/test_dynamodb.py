@@ -78,11 +78,15 @@ def test_what_dynamodb_does_not_take_is_the_trouble_of_one_record(store: WorkerS
 
 
 def test_users_and_image_are_those_that_were_set(store: WorkerStore) -> None:
-    assert SettingsStore(servers.CLUSTER).users_and_image() == {}
+    assert SettingsStore(servers.CLUSTER).of_hub() == {}
     table = boto3.resource("dynamodb").Table(servers.name_of("settings"))
     table.put_item(Item={"scope": "image", "image": "ami-1", "made_by": "something newer"})
     table.put_item(Item={"scope": "users", "users": "{}", "version": 3})
-    assert SettingsStore(servers.CLUSTER).users_and_image() == {"image": "ami-1", "users": "{}"}
+    assert SettingsStore(servers.CLUSTER).of_hub() == {"image": "ami-1", "users": "{}"}
+    SettingsStore(servers.CLUSTER).put_announcement("{}")
+    assert SettingsStore(servers.CLUSTER).of_hub() == {"image": "ami-1", "users": "{}", "announcement": "{}"}
+    SettingsStore(servers.CLUSTER).put_announcement(None)
+    assert SettingsStore(servers.CLUSTER).announcement() is None
 
 
 def test_a_policy_is_set_only_if_it_is_as_it_was_read(store: WorkerStore) -> None:

@@ -155,7 +155,7 @@ def test_settings_that_are_no_texts_are_not_taken_for_absent(store: WorkerStore)
         "user/ada": words,
         "user/bob": "{}",
     }
-    assert SettingsStore(servers.CLUSTER).users_and_image() == {"users": words, "image": words}
+    assert SettingsStore(servers.CLUSTER).of_hub() == {"users": words, "image": words}
 
 
 def test_a_bad_line_of_history_hides_no_other(store: WorkerStore) -> None:

@@ -74,33 +74,33 @@ LONGEST = timedelta(days=366)
 NO_LONGER = "none"
 
 
-def moment(text: str, now: datetime) -> datetime | None:
+def moment(text: str, now: datetime, setting: str = "keep_until") -> datetime | None:
     """`2h` from now, or a time like 2026-12-01T18:00, the operator's own where it names no zone; None for `none`."""
     if text == NO_LONGER:
         return None
     # Years beyond the calendar's end are cut before they are added.
-    until = _instant(text) or now + min(_duration(text), LONGEST + timedelta(days=1))
+    until = _instant(text, setting) or now + min(_duration(text, setting), LONGEST + timedelta(days=1))
     if until <= now:
-        raise SettingsError(f"keep_until: {text} is over: give a time that is to come, or `{NO_LONGER}`")
+        raise SettingsError(f"{setting}: {text} is over: give a time that is to come, or `{NO_LONGER}`")
     if until > now + LONGEST:
-        raise SettingsError(f"keep_until: {text} is too far off: at most {LONGEST.days} days")
+        raise SettingsError(f"{setting}: {text} is too far off: at most {LONGEST.days} days")
     return until
 
 
-def _duration(text: str) -> timedelta:
+def _duration(text: str, setting: str) -> timedelta:
     try:
         return duration(text)
     except ValueError as error:
-        raise SettingsError(f"keep_until: {error}") from error
+        raise SettingsError(f"{setting}: {error}") from error
 
 
-def _instant(text: str) -> datetime | None:
+def _instant(text: str, setting: str) -> datetime | None:
     if "-" not in text:
         return None
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise SettingsError(f"keep_until: {text!r}: write 2h, 2026-12-01T18:00 or `{NO_LONGER}`") from error
+        raise SettingsError(f"{setting}: {text!r}: write 2h, 2026-12-01T18:00 or `{NO_LONGER}`") from error
 
 
 def kept(worker: Worker, until: datetime | None, now: datetime) -> Worker:
