@@ -45,6 +45,8 @@ def show_costs(site: Site) -> None:
     """The bill of a month, and what would save most of it."""
     items, region = costs.monthly(site.settings), site.settings.region
     echo("\n" + costs.render(items, region))
+    if costs.prices_in(region) and (compared := costs.compared_egress(site.settings)):
+        echo(compared)
     if costs.prices_in(region) and (advised := costs.expected_advice(site.settings)):
         echo("\n" + costs.render_advice(advised, costs.total(items)))
 

@@ -6,9 +6,15 @@ from enum import StrEnum
 class Egress(StrEnum):
     """How workers reach the internet. Nothing on the internet can reach them."""
 
+    DUAL_STACK = "dual-stack"  # IPv6 by a gateway of its own, IPv4 through the manager
     NAT_GATEWAY = "nat-gateway"
     MANAGER = "manager"  # the manager forwards, as a NAT instance
     PUBLIC_ADDRESS = "public-address"  # each worker has one while it runs
+
+    @property
+    def manager_forwards(self) -> bool:
+        """Does the workers' IPv4 traffic go through the manager?"""
+        return self in (Egress.DUAL_STACK, Egress.MANAGER)
 
 
 class Https(StrEnum):

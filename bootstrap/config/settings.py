@@ -91,8 +91,8 @@ class Network:
 
     name: Annotated[ClusterName, SHOWN] = ""
     """clusters that give the same name share one network"""
-    egress: Annotated[Egress, SHOWN] = Egress.NAT_GATEWAY
-    """workers' way out: nat-gateway ($37/month + $0.045/GB), manager or public-address"""
+    egress: Annotated[Egress, SHOWN] = Egress.DUAL_STACK
+    """workers' way out: dual-stack, manager, public-address or nat-gateway ($37 a month)"""
     cidr: AddressRange = IPv4Network("10.77.0.0/16")
     """private addresses; a /16 has room for thousands of users"""
     zones: Annotated[tuple[Zone, ...], *Listed, _example("[us-east-1a, us-east-1b]")] = ()

@@ -6,7 +6,7 @@ What users' machines have cost so far is in the history and belongs in `bootstra
 from bootstrap.costs.advice import Advice, advice, expected_advice
 from bootstrap.costs.model import Item, Load, monthly, total
 from bootstrap.costs.prices import Assumptions, Prices, prices_in
-from bootstrap.costs.tables import as_json, render, render_advice, render_total
+from bootstrap.costs.tables import as_json, compared_egress, render, render_advice, render_total
 
 __all__ = [
     "Advice",
@@ -16,6 +16,7 @@ __all__ = [
     "Prices",
     "advice",
     "as_json",
+    "compared_egress",
     "expected_advice",
     "monthly",
     "prices_in",

@@ -7,7 +7,7 @@ from datetime import timedelta
 from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.config.values import architecture
-from bootstrap.costs.model import Item, Load, expected, monthly, total
+from bootstrap.costs.model import EGRESS_ITEMS, Item, Load, expected, monthly, total
 from bootstrap.costs.prices import Assumptions, Prices
 from lifecycle_app.model.policy import Policy
 
@@ -152,6 +152,7 @@ def _types(settings: ClusterSettings, load: Load) -> Iterator[Alternative]:
 def _egress(settings: ClusterSettings, load: Load) -> Iterator[Alternative]:
     network = settings.network
     notes = {
+        Egress.DUAL_STACK: "only for a network that is not built yet; IPv4 shares the manager's network",
         Egress.MANAGER: "all machines share the manager's network, and have none while it is replaced",
         Egress.PUBLIC_ADDRESS: "each machine has a public address while it runs; no connection comes in",
         Egress.NAT_GATEWAY: "one address for all",
@@ -160,7 +161,7 @@ def _egress(settings: ClusterSettings, load: Load) -> Iterator[Alternative]:
         if egress is not network.egress:
             yield Alternative(
                 topic="egress",
-                items=("NAT gateway", "workers' public addresses", "manager as NAT instance"),
+                items=EGRESS_ITEMS,
                 setting=f"network.egress: {egress}",
                 instead_of=str(network.egress),
                 note=notes[egress],

@@ -8,6 +8,13 @@ from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ZONES_BY_DEFAULT, ClusterSettings
 from bootstrap.costs.prices import BASELINES, CREDIT_VCPUS, HOURS_A_MONTH, Assumptions, Prices
 
+EGRESS_ITEMS = (
+    "IPv6, and the manager for IPv4",
+    "NAT gateway",
+    "workers' public addresses",
+    "manager as NAT instance",
+)
+"""The items of the ways to the internet."""
 IMAGES_KEPT = 2
 """The one in use and the one before."""
 CALLS_AN_HOUR = 60 + 12 + 4
@@ -208,7 +215,11 @@ def _disks(case: Case) -> list[Item]:
 def _egress(case: Case) -> list[Item]:
     network, prices, load = case.settings.network, case.prices, case.load
     if not network.is_ours:
-        return []
+        return [
+            Item(
+                "way out of the existing VPC", "its own routes, IPv6 too where it has that; not counted", 0.0
+            )
+        ]
     match network.egress:
         case Egress.NAT_GATEWAY:
             each = case.assumed.fetched_gb * load.months
@@ -232,6 +243,14 @@ def _egress(case: Case) -> list[Item]:
             ]
         case Egress.MANAGER:
             return [Item("manager as NAT instance", "nothing in addition to the manager", 0.0)]
+        case Egress.DUAL_STACK:
+            return [
+                Item(
+                    "IPv6, and the manager for IPv4",
+                    "no price by the hour or GB; nothing for the manager",
+                    0.0,
+                )
+            ]
 
 
 def _outgoing(case: Case) -> Item:
@@ -244,7 +263,10 @@ def _outgoing(case: Case) -> Item:
 
 
 def _between_zones(case: Case) -> Item:
-    """The manager and the NAT gateway are in one zone, the workers in all."""
+    """The manager and the NAT gateway are in one zone, the workers in all.
+
+    IPv6 leaves from each zone by itself; what is fetched over it is counted here nevertheless, so this is the most.
+    """
     network, load, price = case.settings.network, case.load, case.prices.zone_gb
     zones = len(network.worker_subnets or network.zones) or ZONES_BY_DEFAULT
     elsewhere = 1 - 1 / zones

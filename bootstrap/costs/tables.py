@@ -12,7 +12,7 @@ from rich.table import Table
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.costs.advice import Advice
-from bootstrap.costs.model import Item, monthly, total
+from bootstrap.costs.model import EGRESS_ITEMS, Item, monthly, total
 from bootstrap.costs.prices import SOURCES, Prices, prices_in
 from lifecycle_app.model.history import REGION
 
@@ -106,18 +106,26 @@ SAMPLE = ClusterSettings(
     network=Network(name="sample"),
     workers=Workers(types=("t4g.medium",), disk=8, home_disk=3),
 )
-EGRESS_ITEMS = ("NAT gateway", "workers' public addresses", "manager as NAT instance")
 
 
-def egress_costs(users: int, hours: float) -> dict[Egress, tuple[float, float]]:
+def egress_costs(settings: ClusterSettings) -> dict[Egress, tuple[float, float]]:
     """For each way to the internet: its cost, and that of the whole cluster with it."""
     costs = {}
     for egress in Egress:
-        settings = replace(SAMPLE, users=users, hours=hours, network=replace(SAMPLE.network, egress=egress))
-        items = monthly(settings)
+        items = monthly(replace(settings, network=replace(settings.network, egress=egress)))
         own = sum(item.dollars or 0.0 for item in items if item.name in EGRESS_ITEMS)
         costs[egress] = (own, total(items))
     return costs
+
+
+def compared_egress(settings: ClusterSettings) -> str:
+    """A line with the whole bill for each way to the internet, the chosen one first; "" in an existing VPC."""
+    if not settings.network.is_ours:
+        return ""
+    costs, chosen = egress_costs(settings), settings.network.egress
+    ways = sorted(Egress, key=lambda one: (one is not chosen, costs[one][1]))
+    bills = ", ".join(f"{one.value} ${costs[one][1]:,.2f}" for one in ways)
+    return f"the same with each network.egress: {bills}"
 
 
 def machine_costs(kinds: Sequence[str], users: int, hours: float) -> dict[str, float]:
@@ -133,7 +141,7 @@ def egress_table() -> str:
         "|---:|---:|" + "---:|" * len(Egress),
     ]
     for users, hours in SIZES:
-        costs = egress_costs(users, hours)
+        costs = egress_costs(replace(SAMPLE, users=users, hours=hours))
         cells = " | ".join(f"{costs[egress][0]:,.0f} ({costs[egress][1]:,.0f})" for egress in Egress)
         lines.append(f"| {users:,} | {hours:g} | {cells} |")
     return "\n".join(lines)

@@ -22,7 +22,7 @@ def cluster_settings(settings: LocalSettings) -> ClusterSettings:
             name=settings.cluster,
             cidr=settings.vpc,
             zones=tuple(settings.zones),
-            egress=Egress.NAT_GATEWAY,
+            egress=Egress.DUAL_STACK,
         ),
         workers=Workers(types=("t4g.medium", "t4g.large", "t4g.small"), disk=8, home_disk=3),
         manager=Manager(

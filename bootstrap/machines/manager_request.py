@@ -13,7 +13,6 @@ from typing import Any
 from bootstrap.aws import names
 from bootstrap.aws.scope import Challenge
 from bootstrap.aws.site import BuiltNetwork
-from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines import fetch, launch
 from bootstrap.machines.address import public_url
@@ -71,7 +70,7 @@ def manager_config(
         acme_dns=asdict(challenge) if challenge else None,
         reboot_window=manager.reboot_window,
         allowed_networks=[str(one) for one in ours.allowed_networks],
-        nat_range=str(ours.cidr) if ours.is_ours and ours.egress is Egress.MANAGER else "",
+        nat_range=str(ours.cidr) if ours.is_ours and ours.egress.manager_forwards else "",
         workers={
             **hub_settings("workers", settings.workers),
             "subnets": list(network.worker_subnets),

@@ -58,6 +58,7 @@ def variants() -> dict[str, Template]:
         "place": place_template(position()),
         "place-fixed": place_template(position(address="10.0.0.10", ports=(8443,))),
         "place-forwarding": place_template(position(routes=ROUTES)),
+        "place-ipv6": place_template(replace(position(routes=ROUTES), has_ipv6=True)),
         "place-domain": place_template(position(names=("hub.example.org", "*.hub.example.org"))),
         "access": access_template(scope),
         "access-narrow": access_template(narrow),

@@ -16,6 +16,7 @@ from bootstrap.costs.tables import SAMPLE
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
 CLASS = replace(SAMPLE, users=200, hours=20, workers=Workers())
 """200 users with the default disks of 16 and 5 GB."""
+GATEWAY = Network(name="n", egress=Egress.NAT_GATEWAY)
 CHEAPEST = Network(name="n", egress=Egress.MANAGER)
 HOUR = timedelta(hours=1)
 
@@ -41,7 +42,8 @@ def test_the_root_disks_of_a_class_are_named_first() -> None:
 @pytest.mark.parametrize(
     ("topic", "changes", "alternative"),
     [
-        ("egress", {}, {"network": replace(SAMPLE.network, egress=Egress.MANAGER)}),
+        ("egress", {"network": GATEWAY}, {"network": replace(GATEWAY, egress=Egress.MANAGER)}),
+        ("egress", {}, None),
         (
             "home disks",
             {"workers": Workers(types=("t3a.medium",), disk=8, home_disk=100), "network": CHEAPEST},

@@ -11,17 +11,25 @@ from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, render_total, total
-from bootstrap.costs.model import reports_an_hour, watched_hour
+from bootstrap.costs.goals import ROWS, goals_table
+from bootstrap.costs.model import EGRESS_ITEMS, reports_an_hour, watched_hour
 from bootstrap.costs.prices import SOURCES
-from bootstrap.costs.tables import SAMPLE, egress_costs, egress_table, prices_table
+from bootstrap.costs.tables import SAMPLE, compared_egress, egress_costs, egress_table, prices_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
 IDLENESS = DOCS.with_name("idleness.md")
 EACH_MINUTE = replace(SAMPLE, timing=Timing(report_period=timedelta(minutes=1)))
+GATEWAY = Network(name="n", egress=Egress.NAT_GATEWAY)
 DESIGN = replace(
-    EACH_MINUTE, manager=Manager(type="t3.small"), workers=Workers(types=("t3.medium",), disk=8, home_disk=3)
+    EACH_MINUTE,
+    network=GATEWAY,
+    manager=Manager(type="t3.small"),
+    workers=Workers(types=("t3.medium",), disk=8, home_disk=3),
 )
 """What the design calculated with."""
+EXISTING = Network(
+    name="", vpc="vpc-11111111", manager_subnet="subnet-11111111", worker_subnets=("subnet-22222222",)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +122,9 @@ def test_todays_price_of_their_machine_is_what_they_rounded() -> None:
 
 def test_the_ways_to_the_internet() -> None:
     """One gateway and 5 GB a user; an address while each works; nothing beside the manager."""
-    costs = {egress: own for egress, (own, _) in egress_costs(20, 30).items()}
+    costs = {egress: own for egress, (own, _) in egress_costs(SAMPLE).items()}
     assert costs == {
+        Egress.DUAL_STACK: 0.0,
         Egress.NAT_GATEWAY: pytest.approx(0.05 * 730 + 20 * 5 * 0.045),
         Egress.PUBLIC_ADDRESS: pytest.approx(20 * 30 * 0.005),
         Egress.MANAGER: 0.0,
@@ -123,10 +132,9 @@ def test_the_ways_to_the_internet() -> None:
 
 
 def test_the_egress_of_an_existing_network_is_its_own_bill() -> None:
-    network = Network(
-        name="", vpc="vpc-11111111", manager_subnet="subnet-11111111", worker_subnets=("subnet-22222222",)
-    )
-    assert not [item for item in monthly(replace(SAMPLE, network=network)) if "NAT" in item.name]
+    items = monthly(replace(SAMPLE, network=EXISTING))
+    assert dollars(items, "way out of the existing VPC") == 0
+    assert not [item for item in items if item.name in EGRESS_ITEMS]
 
 
 def test_a_custom_image_and_homes_on_the_root_disk_cost_nothing_of_their_own() -> None:
@@ -152,13 +160,13 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
 
 
 def test_the_table_shows_the_sum() -> None:
-    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "103.17"]
-    assert as_json(monthly(SAMPLE))["dollars"] == 103.17
+    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "62.17"]
+    assert as_json(monthly(SAMPLE))["dollars"] == 62.17
 
 
 def test_in_a_region_without_known_prices_the_cost_is_unknown() -> None:
     assert render(monthly(SAMPLE), "eu-central-1") == (
-        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $103.17"
+        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $62.17"
     )
     assert as_json(monthly(SAMPLE), "eu-central-1") == {
         "items": [],
@@ -184,7 +192,7 @@ def test_each_price_has_a_date_and_a_source() -> None:
 
 
 def test_a_class_of_one_who_never_comes_costs_the_manager_the_gateway_and_its_disks() -> None:
-    settings: ClusterSettings = replace(SAMPLE, users=1, hours=0)
+    settings: ClusterSettings = replace(SAMPLE, users=1, hours=0, network=GATEWAY)
     disks, gateway = 0.64 + 0.24, 36.5 + 0.225
     assert total(monthly(settings)) == pytest.approx(
         12.26 + 3.65 + 1.12 + gateway + 0.8 + 0.7 + disks, abs=0.1
@@ -294,3 +302,21 @@ def test_the_documents_table_and_sample_are_the_commands() -> None:
     assert egress_table() in DOCS.read_text()
     assert prices_table() in DOCS.read_text()
     assert render(monthly(SAMPLE)) in DOCS.read_text()
+    assert compared_egress(SAMPLE) in DOCS.read_text()
+    assert goals_table() in DOCS.read_text()
+
+
+def test_plan_compares_the_ways_to_the_internet() -> None:
+    """The chosen one first, then the cheapest; in an existing VPC there is no choice."""
+    line = compared_egress(replace(SAMPLE, network=GATEWAY))
+    assert line.startswith("the same with each network.egress: nat-gateway $103.17, dual-stack $")
+    assert [line.count(f"{one.value} $") for one in Egress] == [1] * 4
+    assert compared_egress(replace(SAMPLE, network=EXISTING)) == ""
+
+
+def test_before_the_goals_were_set_the_defaults_cost_what_the_figures_say() -> None:
+    """The goals' own figures are without cross-zone traffic, the dashboard and two of six write units."""
+    rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in goals_table().splitlines()[2:]]
+    assert [row[0] for row in rows] == [name for name, _, _ in ROWS]
+    assert all(float(now) < float(before) for name, before, now in rows if "stays away" not in name)
+    assert rows[-1][1] == "1.68"

@@ -31,7 +31,11 @@ from bootstrap.machines.image.request import (
 )
 
 SETTINGS = ClusterSettings(
-    cluster="class", region="us-east-1", owner="Ada", network=Network(name="class"), workers=Workers(disk=12)
+    cluster="class",
+    region="us-east-1",
+    owner="Ada",
+    network=Network(name="class", egress=Egress.NAT_GATEWAY),
+    workers=Workers(disk=12),
 )
 BASE = BaseImage(
     image="ami-1", system=Base.UBUNTU, architecture="arm64", root_device="/dev/sda1", root_size=8
@@ -102,6 +106,7 @@ def test_the_builder(made_of: Recipe) -> None:
         (Network(name="n", egress=Egress.PUBLIC_ADDRESS), "subnet-a", True),
         # The manager, through which workers reach the internet, is launched after the image.
         (Network(name="n", egress=Egress.MANAGER), "subnet-manager", True),
+        (Network(name="n", egress=Egress.DUAL_STACK), "subnet-manager", True),
         (
             Network(
                 name="n",

@@ -248,7 +248,12 @@ def test_in_a_region_without_prices_nothing_has_a_price() -> None:
     ]
 
 
-SETTINGS = ClusterSettings(cluster="spring", region="us-east-1", owner="me", network=Network(name="spring"))
+SETTINGS = ClusterSettings(
+    cluster="spring",
+    region="us-east-1",
+    owner="me",
+    network=Network(name="spring", egress=Egress.NAT_GATEWAY),
+)
 
 
 def test_a_public_address_is_its_users() -> None:
@@ -487,13 +492,13 @@ def test_the_command_reports_this_month(cluster: Built, monkeypatch: pytest.Monk
     assert document["total"]["total"] == pytest.approx(
         sum(row["total"] for row in document["rows"]), abs=0.001
     )
-    assert {"manager", "NAT gateway"} <= {one["name"] for one in document["shared"]}
+    assert {"manager", "worker images"} <= {one["name"] for one in document["shared"]}
     groups = json.loads(cluster.run(report, "--by", "group", "--json").output)
     assert ("group", "bio") in {(row["owner"], row["name"]) for row in groups["rows"]}
     assert groups["total"] == document["total"]
     days = json.loads(cluster.run(report, "--by", "day", "--json").output)
     assert days["total"]["total"] == pytest.approx(document["total"]["total"], abs=0.001)
-    assert "egress" in {one["topic"] for one in document["advice"]}
+    assert "root disks" in {one["topic"] for one in document["advice"]}
     lines = cluster.run(report).output.splitlines()
     assert any(line.startswith("alice ") for line in lines)
     assert max(map(len, lines)) <= 80

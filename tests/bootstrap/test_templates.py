@@ -107,6 +107,7 @@ def test_a_network_that_is_too_small_is_refused(vpc: str, zones: int) -> None:
         (Egress.NAT_GATEWAY, {"NatGatewayId": {"Ref": "Nat"}}),
         (Egress.PUBLIC_ADDRESS, {"GatewayId": {"Ref": "Internet"}}),
         (Egress.MANAGER, None),
+        (Egress.DUAL_STACK, None),
     ],
 )
 def test_workers_leave_by_the_way_that_was_chosen(egress: Egress, way: dict[str, Any] | None) -> None:
@@ -122,8 +123,43 @@ def test_workers_leave_by_the_way_that_was_chosen(egress: Egress, way: dict[str,
     assert template["Outputs"]["Egress"] == {"Value": str(egress)}
 
 
+def test_ipv6_leaves_by_a_gateway_that_lets_nothing_in() -> None:
+    resources = network_template("campus", NETWORK, ZONES[:2], Egress.DUAL_STACK)["Resources"]
+    assert resources["WorkerIpv6Default"]["Properties"] == {
+        "RouteTableId": {"Ref": "WorkerRoutes"},
+        "DestinationIpv6CidrBlock": "::/0",
+        "EgressOnlyInternetGatewayId": {"Ref": "Ipv6Egress"},
+    }
+    assert resources["Ipv6Egress"]["Type"] == "AWS::EC2::EgressOnlyInternetGateway"
+    for n, zone in enumerate(ZONES[:2]):
+        subnet = resources[f"WorkerSubnet{n + 1}"]
+        whole = {"Fn::Select": [0, {"Fn::GetAtt": ["Vpc", "Ipv6CidrBlocks"]}]}
+        assert subnet["DependsOn"] == "Ipv6Range", zone
+        assert subnet["Properties"]["Ipv6CidrBlock"] == {"Fn::Select": [n, {"Fn::Cidr": [whole, 256, 64]}]}
+        assert subnet["Properties"]["AssignIpv6AddressOnCreation"]
+        assert "Ipv6CidrBlock" not in resources[f"PublicSubnet{n + 1}"]["Properties"]
+
+
+@pytest.mark.parametrize("egress", [one for one in Egress if one is not Egress.DUAL_STACK])
+def test_without_dual_stack_there_is_no_ipv6(egress: Egress) -> None:
+    assert "pv6" not in json.dumps(network_template("campus", NETWORK, ZONES[:2], egress))
+
+
+def test_workers_with_ipv6_may_open_connections_in_both_families() -> None:
+    [group] = [
+        one["Properties"]
+        for name, one in TEMPLATES["place-ipv6"]["Resources"].items()
+        if name == "WorkerGroup"
+    ]
+    assert [one.get("CidrIp") or one["CidrIpv6"] for one in group["SecurityGroupEgress"]] == [
+        "0.0.0.0/0",
+        "::/0",
+    ]
+    assert "SecurityGroupEgress" not in json.dumps(TEMPLATES["place-forwarding"])
+
+
 def test_workers_are_reached_by_their_manager_alone() -> None:
-    for name in ("place", "place-fixed", "place-forwarding"):
+    for name in ("place", "place-fixed", "place-forwarding", "place-ipv6"):
         resources = TEMPLATES[name]["Resources"].values()
         rules = [one["Properties"] for one in resources if one["Type"] == "AWS::EC2::SecurityGroupIngress"]
         (to_workers,) = [r for r in rules if r["GroupId"] == {"Fn::GetAtt": ["WorkerGroup", "GroupId"]}]

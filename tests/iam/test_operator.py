@@ -113,11 +113,9 @@ FOR_PROPERTIES: Mapping[tuple[str, ...], str] = {
     ("EC2::NatGateway.SecondaryAllocationIds", "EC2::NatGateway.SecondaryPrivateIpAddresses"):
     "ec2:AssignPrivateNatGatewayAddress ec2:AssociateNatGatewayAddress ec2:DisassociateNatGatewayAddress "
     "ec2:UnassignPrivateNatGatewayAddress",
-    ("EC2::Subnet.Ipv6CidrBlock",): "ec2:AssociateSubnetCidrBlock ec2:DisassociateSubnetCidrBlock",
     ("EC2::VPCGatewayAttachment.VpnGatewayId",): "ec2:AttachVpnGateway ec2:DetachVpnGateway",
-    ("EC2::SecurityGroup.SecurityGroupEgress",): "ec2:AuthorizeSecurityGroupEgress ec2:RevokeSecurityGroupEgress "
-    "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
     ("EC2::VPC.VpcEncryptionControl",): "ec2:CreateVpcEncryptionControl",
+    ("EC2::VPCCidrBlock.Ipv4IpamPoolId", "EC2::VPCCidrBlock.Ipv6IpamPoolId"): "ec2:AllocateIpamPoolCidr",
     ("EC2::VPC.InstanceTenancy",): "ec2:ModifyVpcTenancy",
     ("EC2::VPCEndpoint.ServiceNetworkArn", "EC2::VPCEndpoint.ServiceRegion"):
     "vpc-lattice:CreateServiceNetworkVpcEndpointAssociation vpc-lattice:DescribeServiceNetworkVpcEndpointAssociation "

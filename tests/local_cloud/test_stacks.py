@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ def everything(cloud: CloudProcess) -> dict[str, Any]:
         "vpcs": [one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"] if not one["IsDefault"]],
         "subnets": [one["SubnetId"] for one in ec2.describe_subnets()["Subnets"] if not one["DefaultForAz"]],
         "gateways": ec2.describe_internet_gateways()["InternetGateways"],
+        "egress": ec2.describe_egress_only_internet_gateways()["EgressOnlyInternetGateways"],
         "nat": [
             one["NatGatewayId"]
             for one in ec2.describe_nat_gateways()["NatGateways"]
@@ -222,6 +223,51 @@ def test_the_way_out_is_changed_back_and_forth(spring: Site, tmp_path: Path) -> 
         interface = one.place()["ManagerInterface"]
         found = one.aws.client("ec2").describe_network_interfaces(NetworkInterfaceIds=[interface])
         assert found["NetworkInterfaces"][0]["SourceDestCheck"] is (egress is not Egress.MANAGER)
+
+
+def test_both_families_of_addresses_leave_by_ways_of_their_own(
+    cloud: CloudProcess, spring: Site, tmp_path: Path
+) -> None:
+    """IPv6 through the egress-only gateway, IPv4 through the manager; each machine has both."""
+    before, one = everything(cloud), site(tmp_path, "spring", Egress.DUAL_STACK)
+    build(one)
+    assert changes(one) == {}
+    ec2, built = one.aws.client("ec2"), one.network()
+    (table,) = ec2.describe_route_tables(
+        RouteTableIds=[one.outputs(names.network_stack("campus"))["WorkerRoutes"]]
+    )["RouteTables"]
+    [ipv6] = [way for way in table["Routes"] if way.get("DestinationIpv6CidrBlock") == "::/0"]
+    assert ipv6["EgressOnlyInternetGatewayId"].startswith("eigw-")
+    assert default_route(one)["NetworkInterfaceId"] == one.place()["ManagerInterface"]
+    (vpc,) = ec2.describe_vpcs(VpcIds=[built.vpc])["Vpcs"]
+    whole = IPv6Network(vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"])
+    subnets = ec2.describe_subnets(SubnetIds=list(built.worker_subnets))["Subnets"]
+    ranges = {IPv6Network(one["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]) for one in subnets}
+    assert len(ranges) == len(subnets) == 2
+    assert all(one.subnet_of(whole) and one.prefixlen == 64 for one in ranges)
+    assert all(one["AssignIpv6AddressOnCreation"] for one in subnets)
+    (public,) = ec2.describe_subnets(SubnetIds=[built.manager_subnet])["Subnets"]
+    assert not public["Ipv6CidrBlockAssociationSet"], "the manager has IPv4 alone"
+    (group,) = ec2.describe_security_groups(GroupIds=[one.place()["WorkerGroup"]])["SecurityGroups"]
+    out = group["IpPermissionsEgress"]
+    assert [r["CidrIp"] for rule in out for r in rule["IpRanges"]] == ["0.0.0.0/0"]
+    assert [r["CidrIpv6"] for rule in out for r in rule["Ipv6Ranges"]] == ["::/0"]
+    assert not any(rule["IpRanges"] or rule["Ipv6Ranges"] for rule in group["IpPermissions"]), (
+        "nothing comes in"
+    )
+    remove(one)
+    assert everything(cloud) == before
+
+
+@pytest.mark.parametrize(
+    ("has", "wants"), [(Egress.MANAGER, Egress.DUAL_STACK), (Egress.DUAL_STACK, Egress.MANAGER)]
+)
+def test_a_network_keeps_whether_it_has_ipv6(
+    spring: Site, tmp_path: Path, has: Egress, wants: Egress
+) -> None:
+    NetworkStep().apply(site(tmp_path, "spring", has), silent)
+    with pytest.raises(Refused, match=rf"set `network.egress: {has}`"):
+        NetworkStep().changes(site(tmp_path, "spring", wants))
 
 
 def test_a_second_cluster_shares_the_network_and_outlives_the_first(

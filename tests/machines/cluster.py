@@ -13,7 +13,7 @@ from bootstrap.aws.secrets import parameter
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.cluster.building import steps
-from bootstrap.config.choices import Https
+from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Timing, Workers
 from bootstrap.local import environment, supervisor
 from bootstrap.local.cloud.ec2.images import PUBLISHED
@@ -93,7 +93,9 @@ def settings_of(local: LocalSettings) -> ClusterSettings:
         cluster=local.cluster,
         region=REGION,
         owner="tests",
-        network=Network(name=local.cluster, cidr=local.vpc, zones=tuple(local.zones)),
+        network=Network(
+            name=local.cluster, cidr=local.vpc, zones=tuple(local.zones), egress=Egress.NAT_GATEWAY
+        ),
         workers=Workers(types=("t3.medium",), disk=8, home_disk=1),
         manager=Manager(
             domain="127.0.0.1", port=PORT, https=Https.SELF_SIGNED, private_address=local.manager_address

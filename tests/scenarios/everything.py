@@ -16,6 +16,11 @@ EC2 = {
     "describe_route_tables": ("RouteTables", "RouteTableId", ""),
     "describe_internet_gateways": ("InternetGateways", "InternetGatewayId", ""),
     "describe_nat_gateways": ("NatGateways", "NatGatewayId", "State"),
+    "describe_egress_only_internet_gateways": (
+        "EgressOnlyInternetGateways",
+        "EgressOnlyInternetGatewayId",
+        "",
+    ),
     "describe_vpc_endpoints": ("VpcEndpoints", "VpcEndpointId", "State"),
 }
 OTHERS = (

@@ -1,12 +1,12 @@
 """What `cloudjhub init` asks: each question with its place in cluster.yaml, its default and a hint."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bootstrap.config.choices import Authenticator, Egress, Https
 from bootstrap.config.settings import Workers
-from bootstrap.costs.tables import egress_costs, machine_costs
+from bootstrap.costs.tables import SAMPLE, egress_costs, machine_costs
 from hub.config.authenticators import CHOICES, FLAG, LIST, TEMPLATES, TEXT, URL
 from hub.config.origins import SHARED_ORIGIN, is_name
 
@@ -14,7 +14,8 @@ Answers = dict[str, Any]
 """The keys of cluster.yaml with their values, sections nested."""
 
 WAYS_OUT = {
-    Egress.NAT_GATEWAY: "run by AWS; no maintenance",
+    Egress.DUAL_STACK: "IPv6 directly, IPv4 through the manager, without IPv4 while it restarts",
+    Egress.NAT_GATEWAY: "run by AWS; one address for all; clusters can share it",
     Egress.MANAGER: "the manager forwards; workers have no internet while it restarts",
     Egress.PUBLIC_ADDRESS: "each worker has an address while it runs; it cannot be reached from outside",
 }
@@ -61,7 +62,7 @@ def questions(region: str, owner: str) -> tuple[Question, ...]:
         Question("users", "How many users", lambda _: 20),
         Question("hours", "Hours a month that each user works", lambda _: 30),
         Question(
-            "network.egress", "How workers reach the internet", lambda _: Egress.NAT_GATEWAY.value, _ways_out,
+            "network.egress", "How workers reach the internet", lambda _: Egress.DUAL_STACK.value, _ways_out,
             tuple(one.value for one in Egress), lambda answers: not get(answers, "network.vpc"),
         ),
         Question(
@@ -143,7 +144,8 @@ def _machines(answers: Answers) -> Sequence[str]:
 
 def _ways_out(answers: Answers) -> Sequence[str]:
     """What each choice costs a month for these users and hours."""
-    costs = egress_costs(int(get(answers, "users")), float(get(answers, "hours")))
+    users, hours = int(get(answers, "users")), float(get(answers, "hours"))
+    costs = egress_costs(replace(SAMPLE, users=users, hours=hours))
     return [
         f"{egress.value}: ${costs[egress][0]:,.0f} a month; {remark}" for egress, remark in WAYS_OUT.items()
     ]

@@ -41,6 +41,7 @@ class NetworkStep(StackStep):
             template = network_template(wanted.name, wanted.cidr, _zones(site), wanted.egress)
         except ValueError as error:
             raise SettingsError(f"network.cidr: {error}") from error
+        _refuse_other_ipv6(wanted.name, _present(site), template)
         _refuse_to_disturb(site, template)
         return template
 
@@ -52,7 +53,7 @@ class NetworkStep(StackStep):
         """See `Step`."""
         if not site.settings.network.is_ours:
             return
-        if site.settings.network.egress is not Egress.MANAGER:
+        if not site.settings.network.egress.manager_forwards:
             self.template(site)  # refuses before anything is changed
             _end_forwarding(site, report)
         super().apply(site, report)
@@ -127,6 +128,20 @@ def _refuse_to_disturb(site: Site, wanted: Template) -> None:
         )
 
 
+def _refuse_other_ipv6(network: str, present: Template, wanted: Template) -> None:
+    """A network has IPv6 from its creation on or never. See docs/decisions/0065."""
+    if not present:
+        return
+    has, wants = _egress_of(present), _egress_of(wanted)
+    if has != wants and Egress.DUAL_STACK in (has, wants):
+        others = [one for one in Egress if one not in (Egress.DUAL_STACK, has)]
+        fix = f"or to {' or '.join(others)}" if has != Egress.DUAL_STACK else "or choose another network.name"
+        raise Refused(
+            f"the network {network} was built with egress {has}: IPv6 cannot be added to it or taken away: set "
+            f"`network.egress: {has}`, {fix}"
+        )
+
+
 def _cidr_of(template: Template) -> Any:
     return template["Resources"]["Vpc"]["Properties"]["CidrBlock"]
 
@@ -141,7 +156,7 @@ ASPECTS = {"cidr": _cidr_of, "egress": _egress_of}
 def _end_forwarding(site: Site, report: Report) -> None:
     """Where this cluster's manager is the workers' way out, that route must go before the new one can come."""
     present = _present(site)
-    if not present or _egress_of(present) != Egress.MANAGER:
+    if not present or not Egress(_egress_of(present)).manager_forwards:
         return
     client, place = site.aws.client("cloudformation"), names.stack(site.cluster, "place")
     if stacks.outputs(client, place):

@@ -36,6 +36,7 @@ class Place(StackStep):
                 ports=public_ports(site.settings),
                 private_address=site.settings.manager.private_address,
                 forwards_for=_worker_routes(site) if forwards else "",
+                has_ipv6=forwards and site.settings.network.egress is Egress.DUAL_STACK,
                 zone=zone.id if zone else "",
                 names=tuple(dns.records_to_make(site, zone)) if zone else (),
             )
@@ -49,7 +50,7 @@ def public_ports(settings: ClusterSettings) -> tuple[int, ...]:
 
 
 def _forwards(settings: ClusterSettings) -> bool:
-    return settings.network.is_ours and settings.network.egress is Egress.MANAGER
+    return settings.network.is_ours and settings.network.egress.manager_forwards
 
 
 def _worker_routes(site: Site) -> str:

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from bootstrap.cluster.templates.parts import Resource, Template, constant_parts, network_tags, ref, resource
+from bootstrap.cluster.templates.parts import (
+    Resource,
+    Template,
+    attribute,
+    constant_parts,
+    network_tags,
+    ref,
+    resource,
+)
 from bootstrap.config.choices import Egress
 
 HUB_PORT, WORKER_PORT = 8081, 8888
@@ -13,6 +21,8 @@ ANYWHERE = "0.0.0.0/0"
 # stopped instances keep their addresses.
 PUBLIC_PREFIX, WORKER_PREFIX = 24, 20
 SMALLEST_SUBNET = 28  # for EC2
+# Amazon gives a VPC a /56, and a subnet takes a /64 of it.
+SUBNETS_OF_IPV6, BITS_OF_IPV6_SUBNET = 256, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +49,15 @@ def subnet_ranges(vpc: IPv4Network, zones: int) -> Ranges:
 def network_template(network: str, cidr: IPv4Network, zones: Sequence[str], egress: Egress) -> Template:
     """The template of a network. Outputs: Vpc, ManagerSubnet, WorkerSubnet1 and so on, WorkerRoutes, Egress.
 
-    With egress `manager`, the workers' route table has no way out until a cluster's place gives it one.
+    Where the manager forwards, the workers' route table has no way out for IPv4 until a cluster's place gives it one.
     """
     made = constant_parts("network", network=network, cidr=str(cidr), egress=str(egress))
     resources, outputs = made["Resources"], made["Outputs"]
     if egress is not Egress.NAT_GATEWAY:
         del resources["Nat"], resources["NatAddress"], resources["WorkerDefault"]
+    has_ipv6 = egress is Egress.DUAL_STACK
+    if not has_ipv6:
+        del resources["Ipv6Range"], resources["Ipv6Egress"], resources["WorkerIpv6Default"]
     if egress is Egress.PUBLIC_ADDRESS:
         way = resources["PublicDefault"]
         properties = {**way["Properties"], "RouteTableId": ref("WorkerRoutes")}
@@ -56,8 +69,19 @@ def network_template(network: str, cidr: IPv4Network, zones: Sequence[str], egre
     ):
         resources |= _subnet(network, "Public", n, zone, public, has_address=False)
         resources |= _subnet(network, "Worker", n, zone, workers, has_address=has_address)
+        if has_ipv6:
+            resources[f"WorkerSubnet{n}"] = _with_ipv6(resources[f"WorkerSubnet{n}"], n)
         outputs[f"WorkerSubnet{n}"] = {"Value": ref(f"WorkerSubnet{n}")}
     return made
+
+
+def _with_ipv6(subnet: Resource, number: int) -> Resource:
+    """The subnet with the IPv6 range of this number, from 1, in whose machines each gets an address at its launch."""
+    vpc_range = {"Fn::Select": [0, attribute("Vpc", "Ipv6CidrBlocks")]}
+    ranges = {"Fn::Cidr": [vpc_range, SUBNETS_OF_IPV6, BITS_OF_IPV6_SUBNET]}
+    ipv6 = {"Ipv6CidrBlock": {"Fn::Select": [number - 1, ranges]}, "AssignIpv6AddressOnCreation": True}
+    # The VPC has its range only once Ipv6Range is complete.
+    return {**subnet, "DependsOn": "Ipv6Range", "Properties": {**subnet["Properties"], **ipv6}}
 
 
 def _subnet(

@@ -27,6 +27,8 @@ class Position:
     """The manager's; empty: the first free one."""
     forwards_for: str = ""
     """The route table of the workers whose traffic the manager forwards; empty: it forwards none."""
+    has_ipv6: bool = False
+    """Have workers IPv6 too?"""
     zone: str = ""
     """The hosted zone of `names`; empty: their records are not ours."""
     names: tuple[str, ...] = ()
@@ -43,6 +45,8 @@ def place_template(position: Position) -> Template:
     interface["SourceDestCheck"] = not position.forwards_for
     if not position.private_address:
         del interface["PrivateIpAddress"]
+    if not position.has_ipv6:
+        del place["Resources"]["WorkerGroup"]["Properties"]["SecurityGroupEgress"]
     for port in position.ports:
         place["Resources"][f"PublicPort{port}"] = _from_browsers(port)
     for name in position.names:

@@ -159,7 +159,7 @@ def versions_in(tags: Mapping[str, str]) -> dict[str, str]:
 def _interface(settings: ClusterSettings, network: BuiltNetwork, group: str) -> dict[str, Any]:
     """In the workers' subnet, with their egress, unless that is the manager, which does not exist yet."""
     egress = settings.network.egress if settings.network.is_ours else Egress.NAT_GATEWAY
-    subnet = network.manager_subnet if egress is Egress.MANAGER else network.worker_subnets[0]
+    subnet = network.manager_subnet if egress.manager_forwards else network.worker_subnets[0]
     interface = {"SubnetId": subnet, "Groups": [group], "DeleteOnTermination": True}
     # It accepts no connections there either: the group admits only the manager's proxy.
     return interface if egress is Egress.NAT_GATEWAY else {**interface, "AssociatePublicIpAddress": True}

@@ -19,6 +19,7 @@ from bootstrap.local.cloud.cloudformation.model import (
     Stack,
     StackEvent,
     Template,
+    attributes_in,
     creation_order,
     deletion_order,
     resolve,
@@ -149,13 +150,18 @@ class Engine:
             }
 
     def _bring(self, stack: Stack, logical: str, definition: dict[str, Any], tags: dict[str, str]) -> None:
-        properties = resolve(definition.get("Properties", {}), stack.resources, self._pseudo(stack))
         there = stack.resources.get(logical)
-        kind = definition["Type"]
+        kind, verb = definition["Type"], "UPDATE" if there else "CREATE"
+        try:
+            properties = self._resolved(stack, definition)
+        except (BotoCoreError, ClientError, ValueError, KeyError) as error:
+            self._tell_resource(stack, logical, kind, f"{verb}_FAILED", str(error))
+            raise ResourceFailed(
+                f"The following resource(s) failed to {verb.lower()}: [{logical}]"
+            ) from error
         if there and there.type == kind and there.properties == properties:
             there.definition = definition
             return
-        verb = "UPDATE" if there else "CREATE"
         self._tell_resource(stack, logical, kind, f"{verb}_IN_PROGRESS")
         try:
             made = self._changed(there, kind, properties) if there else None
@@ -174,6 +180,18 @@ class Engine:
             made.definition, made.properties, made.status = definition, properties, f"{verb}_COMPLETE"
             stack.resources[logical] = made
         self._tell_resource(stack, logical, kind, f"{verb}_COMPLETE")
+
+    def _resolved(self, stack: Stack, definition: dict[str, Any]) -> dict[str, Any]:
+        """The properties with the other resources' ids and attributes, those that change after creation as they are."""
+        properties = definition.get("Properties", {})
+        for name, attribute in attributes_in(properties):
+            made = stack.resources[name]
+            kind = KINDS[made.type]
+            if attribute in kind.late:
+                made.attributes[attribute] = kind.late[attribute](
+                    self._client(kind.service), made.physical_id
+                )
+        return dict(resolve(properties, stack.resources, self._pseudo(stack)))
 
     def _changed(self, there: Made, kind: str, properties: dict[str, Any]) -> Made | None:
         """The resource with its new properties; None where it must be replaced."""

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import partial
+from ipaddress import IPv6Network
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,8 +15,10 @@ from bootstrap.local.cloud.cloudformation.provider import Kind, Properties, diff
 
 DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 """Of a security group's rule; moto takes any."""
-TARGETS = ("GatewayId", "NatGatewayId", "NetworkInterfaceId")
+TARGETS = ("GatewayId", "NatGatewayId", "NetworkInterfaceId", "EgressOnlyInternetGatewayId")
 """Where a route can lead."""
+IPV6_SUBNET = 64
+"""The length of the prefix of a subnet's IPv6 range."""
 
 
 def _set_up_vpc(ec2: Any, vpc: str, _: Properties, after: Properties) -> None:
@@ -24,8 +27,8 @@ def _set_up_vpc(ec2: Any, vpc: str, _: Properties, after: Properties) -> None:
 
 
 def _set_up_subnet(ec2: Any, subnet: str, _: Properties, after: Properties) -> None:
-    wanted = {"Value": bool(after.get("MapPublicIpOnLaunch"))}
-    ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch=wanted)
+    for name in ("MapPublicIpOnLaunch", "AssignIpv6AddressOnCreation"):
+        ec2.modify_subnet_attribute(SubnetId=subnet, **{name: {"Value": bool(after.get(name))}})
 
 
 def _set_up_interface(ec2: Any, interface: str, _: Properties, after: Properties) -> None:
@@ -47,12 +50,84 @@ def _delete_endpoint(ec2: Any, made: Made) -> None:
     ec2.delete_vpc_endpoints(VpcEndpointIds=[made.physical_id])
 
 
-def _refuse_second_route(ec2: Any, properties: Properties) -> None:
-    """EC2 refuses a second one to the same destination; moto would replace the first."""
-    destination = properties["DestinationCidrBlock"]
+def _check_subnet(ec2: Any, properties: Properties) -> None:
+    """EC2 takes a /64 of the VPC's own IPv6 range that no other subnet has, and addresses of none; moto takes any."""
+    block = properties.get("Ipv6CidrBlock")
+    if block is None:
+        if properties.get("AssignIpv6AddressOnCreation"):
+            raise ValueError("The subnet has no IPv6 CIDR block. (InvalidParameterValue)")
+        return
+    wanted, vpc = IPv6Network(block), properties["VpcId"]
+    inside = any(wanted.subnet_of(IPv6Network(one)) for one in _ipv6_ranges(ec2, vpc))
+    if not inside or wanted.prefixlen != IPV6_SUBNET:
+        raise ValueError(f"The CIDR '{block}' is invalid. (InvalidSubnet.Range)")
+    subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
+    for one in (each for subnet in subnets for each in subnet.get("Ipv6CidrBlockAssociationSet", [])):
+        if wanted.overlaps(IPv6Network(one["Ipv6CidrBlock"])):
+            raise ValueError(f"The CIDR '{block}' conflicts with another subnet. (InvalidSubnet.Conflict)")
+
+
+def _ipv6_ranges(ec2: Any, vpc: str) -> list[str]:
+    """Of a VPC, by CIDR."""
+    (found,) = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+    return [
+        one["Ipv6CidrBlock"]
+        for one in found.get("Ipv6CidrBlockAssociationSet", [])
+        if one["Ipv6CidrBlockState"]["State"] == "associated"
+    ]
+
+
+def _refuse_second_gateway(ec2: Any, properties: Properties) -> None:
+    """A VPC has one egress-only internet gateway; moto takes any number."""
+    there = ec2.describe_egress_only_internet_gateways()["EgressOnlyInternetGateways"]
+    if any(at["VpcId"] == properties["VpcId"] for one in there for at in one["Attachments"]):
+        raise ValueError("The VPC has an egress-only internet gateway already. (ResourceAlreadyAssociated)")
+
+
+def _let_out(ec2: Any, group: str, _: Properties, after: Properties) -> None:
+    """What a group lets out; without any such rules, what EC2 gives it: everything over IPv4."""
+    if "SecurityGroupEgress" not in after:
+        return
+    (found,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=found["IpPermissionsEgress"])
+    for rule in after["SecurityGroupEgress"]:
+        _check_rule(ec2, rule)
+        ec2.authorize_security_group_egress(**_rule({"GroupId": group, **rule}))
+
+
+def _destination(properties: Properties) -> str:
+    """Of a route, IPv4 or IPv6."""
+    return str(properties.get("DestinationCidrBlock") or properties["DestinationIpv6CidrBlock"])
+
+
+def _route_id(properties: Properties) -> str:
+    return f"{properties['RouteTableId']}|{_destination(properties)}"
+
+
+def _delete_route(ec2: Any, made: Made) -> None:
+    names = ("RouteTableId", "DestinationCidrBlock", "DestinationIpv6CidrBlock")
+    ec2.delete_route(**{name: made.properties[name] for name in names if name in made.properties})
+
+
+def _check_route(ec2: Any, properties: Properties) -> None:
+    """EC2 refuses a second one to the same destination; moto would replace the first. IPv6 alone leaves by an
+    egress-only internet gateway, which must be of the route table's VPC.
+    """
+    destination = _destination(properties)
     (found,) = ec2.describe_route_tables(RouteTableIds=[properties["RouteTableId"]])["RouteTables"]
-    if any(route.get("DestinationCidrBlock") == destination for route in found["Routes"]):
+    there = [
+        (route.get("DestinationCidrBlock"), route.get("DestinationIpv6CidrBlock"))
+        for route in found["Routes"]
+    ]
+    if any(destination in one for one in there):
         raise ValueError(f"The route identified by {destination} already exists. (RouteAlreadyExists)")
+    gateway = properties.get("EgressOnlyInternetGatewayId")
+    if gateway is None:
+        return
+    gateways = ec2.describe_egress_only_internet_gateways(EgressOnlyInternetGatewayIds=[gateway])
+    (only,) = gateways["EgressOnlyInternetGateways"]
+    if "DestinationIpv6CidrBlock" not in properties or only["Attachments"][0]["VpcId"] != found["VpcId"]:
+        raise ValueError(f"{gateway} cannot be the way to {destination}. (InvalidParameterValue)")
 
 
 def _lead_route(ec2: Any, _: str, before: Properties, after: Properties) -> None:
@@ -73,6 +148,8 @@ def _rule(properties: Properties) -> Properties:
     why = {name: properties[name] for name in ("Description",) if name in properties}
     if "CidrIp" in properties:
         source = {"IpRanges": [{"CidrIp": properties["CidrIp"], **why}]}
+    elif "CidrIpv6" in properties:
+        source = {"Ipv6Ranges": [{"CidrIpv6": properties["CidrIpv6"], **why}]}
     else:
         source = {"UserIdGroupPairs": [{"GroupId": properties["SourceSecurityGroupId"], **why}]}
     ports = {name: properties[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in properties}
@@ -207,6 +284,11 @@ KINDS: Mapping[str, Kind] = {
         service="ec2", create_by="associate_address", ref="{answer[AssociationId]}",
         delete_by="disassociate_address", delete_with=("AssociationId",),
     ),
+    "AWS::EC2::EgressOnlyInternetGateway": Kind(
+        service="ec2", create_by="create_egress_only_internet_gateway", tag_type="egress-only-internet-gateway",
+        ref="{answer[EgressOnlyInternetGateway][EgressOnlyInternetGatewayId]}", check=_refuse_second_gateway,
+        delete_by="delete_egress_only_internet_gateway", delete_with=("EgressOnlyInternetGatewayId",),
+    ),
     "AWS::EC2::InternetGateway": Kind(
         service="ec2", create_by="create_internet_gateway", tag_type="internet-gateway",
         ref="{answer[InternetGateway][InternetGatewayId]}",
@@ -225,9 +307,8 @@ KINDS: Mapping[str, Kind] = {
         delete_by="delete_network_interface", delete_with=("NetworkInterfaceId",),
     ),
     "AWS::EC2::Route": Kind(
-        service="ec2", create_by="create_route", ref="{RouteTableId}|{DestinationCidrBlock}",
-        check=_refuse_second_route, set_up=_lead_route, changeable=frozenset(TARGETS),
-        delete_by="delete_route", delete_with=("RouteTableId", "DestinationCidrBlock"),
+        service="ec2", create_by="create_route", ref=_route_id, check=_check_route,
+        set_up=_lead_route, changeable=frozenset(TARGETS), delete_by=_delete_route,
     ),
     "AWS::EC2::RouteTable": Kind(
         service="ec2", create_by="create_route_table", tag_type="route-table",
@@ -236,7 +317,7 @@ KINDS: Mapping[str, Kind] = {
     "AWS::EC2::SecurityGroup": Kind(
         service="ec2", create_by="create_security_group", tag_type="security-group", ref="{answer[GroupId]}",
         attributes={"GroupId": "{answer[GroupId]}"},
-        request=with_name("GroupName", GroupDescription="Description"),
+        request=with_name("GroupName", GroupDescription="Description"), set_up=_let_out,
         delete_by="delete_security_group", delete_with=("GroupId",),
     ),
     "AWS::EC2::SecurityGroupIngress": Kind(
@@ -246,7 +327,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "AWS::EC2::Subnet": Kind(
         service="ec2", create_by="create_subnet", tag_type="subnet", ref="{answer[Subnet][SubnetId]}",
-        set_up=_set_up_subnet, changeable=frozenset({"MapPublicIpOnLaunch"}),
+        check=_check_subnet, set_up=_set_up_subnet,
+        changeable=frozenset({"MapPublicIpOnLaunch", "AssignIpv6AddressOnCreation"}),
         delete_by="delete_subnet", delete_with=("SubnetId",),
     ),
     "AWS::EC2::SubnetRouteTableAssociation": Kind(
@@ -256,7 +338,13 @@ KINDS: Mapping[str, Kind] = {
     "AWS::EC2::VPC": Kind(
         service="ec2", create_by="create_vpc", tag_type="vpc", ref="{answer[Vpc][VpcId]}",
         set_up=_set_up_vpc, changeable=frozenset({"EnableDnsSupport", "EnableDnsHostnames"}),
+        late={"Ipv6CidrBlocks": _ipv6_ranges},
         delete_by="delete_vpc", delete_with=("VpcId",),
+    ),
+    "AWS::EC2::VPCCidrBlock": Kind(
+        service="ec2", create_by="associate_vpc_cidr_block", is_taggable=False,
+        ref="{answer[Ipv6CidrBlockAssociation][AssociationId]}",
+        delete_by="disassociate_vpc_cidr_block", delete_with=("AssociationId",),
     ),
     "AWS::EC2::VPCEndpoint": Kind(
         service="ec2", create_by="create_vpc_endpoint", tag_type="vpc-endpoint",

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from graphlib import TopologicalSorter
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import islice
 from typing import Any
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
@@ -95,12 +97,16 @@ def deletion_order(resources: Mapping[str, Made]) -> list[str]:
 
 
 def resolve(value: Any, resources: Mapping[str, Made], pseudo: Mapping[str, str]) -> Any:
-    """The value with every reference replaced. Raises KeyError for what is not there."""
+    """The value with every reference replaced. Raises KeyError or ValueError for what is not there."""
     match value:
         case {"Ref": str(name)}:
             return _referred(name, resources, pseudo)
         case {"Fn::GetAtt": [name, attribute]}:
             return resources[name].attributes[attribute]
+        case {"Fn::Select": [index, values]}:
+            return _selected(int(index), resolve(values, resources, pseudo))
+        case {"Fn::Cidr": [block, count, bits]}:
+            return _parts_of(ip_network(resolve(block, resources, pseudo)), int(count), int(bits))
         case {"Fn::Sub": str(text)}:
             return IN_TEXT.sub(lambda found: _in_text(found, resources, pseudo), text)
         case dict():
@@ -109,6 +115,31 @@ def resolve(value: Any, resources: Mapping[str, Made], pseudo: Mapping[str, str]
             return [resolve(one, resources, pseudo) for one in value]
         case _:
             return value
+
+
+def attributes_in(value: Any) -> Iterator[tuple[str, str]]:
+    """The resources whose attributes a value has, with the attribute."""
+    match value:
+        case {"Fn::GetAtt": [str(name), str(attribute)]}:
+            yield name, attribute
+        case dict():
+            for one in value.values():
+                yield from attributes_in(one)
+        case list():
+            for one in value:
+                yield from attributes_in(one)
+
+
+def _selected(index: int, values: Sequence[Any]) -> Any:
+    if index >= len(values):
+        raise ValueError(f"Template error: Fn::Select cannot select nonexistent value at index {index}")
+    return values[index]
+
+
+def _parts_of(block: IPv4Network | IPv6Network, count: int, bits: int) -> list[str]:
+    """The first ranges of a block, each with so many bits for its addresses."""
+    parts = block.subnets(new_prefix=block.max_prefixlen - bits)
+    return [str(one) for one in islice(parts, count)]
 
 
 def _needed_by(definition: Mapping[str, Any]) -> set[str]:

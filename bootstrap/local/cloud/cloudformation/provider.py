@@ -29,10 +29,12 @@ class Kind:
 
     service: str
     create_by: str
-    ref: str
-    """What `Ref` gives, as a format of the properties and the creation's `answer`."""
+    ref: str | Callable[[Properties], str]
+    """What `Ref` gives, as a format of the properties and the creation's `answer`, or by the properties alone."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """What `Fn::GetAtt` gives, formats too."""
+    late: Mapping[str, Callable[[Any, str], Any]] = field(default_factory=dict)
+    """What `Fn::GetAtt` gives as it is at that time, by the service's client and the id."""
     tag_type: str = ""
     """EC2's name for what gets the tags; "" for other services, and for what has none."""
     is_taggable: bool = True
@@ -62,8 +64,11 @@ class Kind:
         if self.tag_type:
             asked["TagSpecifications"] = [{"ResourceType": self.tag_type, "Tags": tagged}]
         answer = getattr(service, self.create_by)(**asked)
-        physical_id, *found = (
-            text.format(answer=answer, **properties) for text in (self.ref, *self.attributes.values())
+        found = [text.format(answer=answer, **properties) for text in self.attributes.values()]
+        physical_id = (
+            self.ref.format(answer=answer, **properties)
+            if isinstance(self.ref, str)
+            else self.ref(properties)
         )
         self.set_up(service, physical_id, {}, {**properties, "Tags": tagged})
         return physical_id, dict(zip(self.attributes, found, strict=True))

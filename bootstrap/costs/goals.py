@@ -1,0 +1,51 @@
+"""What the defaults cost now, beside what they cost before and what they are to cost: a table of docs/costs.md."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from bootstrap.config.choices import Egress
+from bootstrap.config.settings import ClusterSettings, Manager, Network, Workers
+from bootstrap.costs.model import Load, expected, monthly, total
+from bootstrap.costs.prices import Assumptions, Prices
+
+NOW = ClusterSettings(cluster="sample", region="us-east-1", owner="", network=Network(name="sample"))
+"""Nothing but defaults."""
+BEFORE = replace(
+    NOW,
+    network=Network(name="sample", egress=Egress.NAT_GATEWAY),
+    workers=Workers(types=("t3.medium", "t3.large"), disk=16, home_disk=5),
+    manager=Manager(type="t3.small"),
+)
+"""The defaults of November 2026, before arm64 and IPv6."""
+
+Bill = Callable[[ClusterSettings], float]
+
+
+def _worked(users: int, hours: float) -> Bill:
+    return lambda settings: total(monthly(replace(settings, users=users, hours=hours)))
+
+
+def _without_work(settings: ClusterSettings) -> float:
+    quiet: Load = replace(expected(settings, Assumptions()), worked=0.0, runs=0.0)
+    return total(monthly(settings, load=quiet))
+
+
+def _stays_away(settings: ClusterSettings) -> float:
+    return (settings.workers.disk + settings.workers.home_disk) * Prices().disk_month
+
+
+ROWS: tuple[tuple[str, Bill, str], ...] = (
+    ("20 users × 30 h", _worked(20, 30), "at most 50"),
+    ("200 users × 20 h", _worked(200, 20), "at most 250"),
+    ("20 users, who do not work", _without_work, "at most 21"),
+    ("a user who stays away", _stays_away, "at most 0.30, after 60 days"),
+)
+"""What is calculated, how, and the goal in US dollars a month."""
+
+
+def goals_table() -> str:
+    """Markdown: US dollars a month."""
+    lines = ["| each month | before | now | goal |", "|---|---:|---:|---:|"]
+    for name, bill, goal in ROWS:
+        lines.append(f"| {name} | {bill(BEFORE):.2f} | {bill(NOW):.2f} | {goal} |")
+    return "\n".join(lines)
