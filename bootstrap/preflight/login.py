@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from bootstrap.aws import names, secrets
 from bootstrap.aws.site import Site
 from bootstrap.cluster.dns import records as dns
-from bootstrap.cluster.dns.resolving import addresses
+from bootstrap.cluster.dns.records import Needed
+from bootstrap.cluster.dns.resolving import addresses, alias
 from bootstrap.cluster.users import first_people, read_people
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt, Refused, SettingsError
@@ -52,6 +53,21 @@ def judge_domain(domain: str, found: set[str], address: str) -> Iterator[Problem
     )
 
 
+def judge_delegation(needed: Needed, found: str | None) -> Iterator[Problem]:
+    """Does the domain delegate its validation to our zone? `found` is where its record leads, "" for no record, None
+    where the DNS does not answer. Pure.
+    """
+    if found == needed.value.lower():
+        return
+    if found is None:
+        now = "could not be looked up: no name server of this machine answers"
+    else:
+        now = f"leads to {found}" if found else "does not exist yet"
+    yield warning(
+        f"the record {needed.name} {now}: create it as a CNAME to {needed.value}, or Let's Encrypt gives no certificate"
+    )
+
+
 def _users(site: Site) -> list[Problem]:
     """The users file is used until the cluster has a list of its own."""
     try:
@@ -86,12 +102,13 @@ def _missing_secrets(site: Site) -> list[str]:
 def _domain(site: Site) -> Iterator[Problem]:
     """What prevents the domain's records or its certificate; and the records that the operator has to make.
 
-    The DNS is not asked about records that are still to be made: resolvers remember for hours that there is none, and
-    the operator who waits for the hub then does not find it.
+    The DNS is not asked about addresses that are still to be made: resolvers remember for hours that there are none,
+    and the operator who waits for the hub then does not find it. A delegation can be made before `up`, and only Let's
+    Encrypt waits for it.
     """
     try:
         zone = dns.zone_of(site)
-        dns.challenge(site)
+        delegated = dns.delegation(site)
         if zone:
             dns.records_to_make(site, zone)
             dns.refuse_delegated(site, zone)
@@ -102,3 +119,5 @@ def _domain(site: Site) -> Iterator[Problem]:
         address = site.outputs(names.stack(site.cluster, "place")).get("PublicAddress", "")
         for name in dns.served(site.settings.manager):
             yield from judge_domain(name, addresses(name) if address else set(), address)
+    if delegated:
+        yield from judge_delegation(delegated, alias(delegated.name))

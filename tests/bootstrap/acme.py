@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import requests
 import urllib3
 
+from bootstrap.cluster.dns.resolving import alias
 from bootstrap.machines.certificate import self_signed
 from tests.hub.emulated import REPOSITORY
 from tests.shared.addresses import free_port
@@ -34,6 +36,12 @@ class Authority:
     """The management of its DNS server."""
     trust: str
     """The file with the certificate of its own web server."""
+    dns_port: int = 0
+    """Where its DNS server answers."""
+
+    def alias(self, name: str) -> str | None:
+        """Where a name's CNAME record leads, as the operator's commands ask."""
+        return alias(name, [str(urlsplit(self.dns).hostname)], self.dns_port)
 
     def tell_dns(self, what: str, **facts: Any) -> None:
         """Change a record: what the DNS server calls the change, like `set-txt`, and its facts."""
@@ -95,6 +103,7 @@ def authority(directory: Path, host: str, http_port: int) -> Iterator[Authority]
         f"https://{host}:{ports['management']}",
         f"http://{host}:{ports['dns_management']}",
         str(directory / "pebble.pem"),
+        ports["dns"],
     )
     dns = f"{host}:{ports['dns']}"
     with (

@@ -1,6 +1,7 @@
 """The domain's records: which zone has them, which `up` makes, and which one Let's Encrypt asks for."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,13 @@ from bootstrap.cluster.dns.hosted_zones import (
     readable,
     records,
 )
+from bootstrap.cluster.dns.resolving import alias
 from bootstrap.config.choices import Https
 from bootstrap.errors import Refused, SettingsError
+from bootstrap.operations.health import checkup, findings
+from bootstrap.preflight import login
 from tests.bootstrap.manager_examples import settings
+from tests.shared.addresses import free_port
 
 ZONE = Zone("Z1", "example.org")
 HERE, ELSEWHERE = Record("A", ("203.0.113.7",)), Record("A", ("192.0.2.1",))
@@ -239,3 +244,68 @@ def test_what_is_left_to_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     zone("example.org")
     assert dns.to_create(site(subdomains=True)) == []
     assert dns.to_create(site(domain="")) == []
+
+
+def test_a_delegation_is_the_operators_wherever_the_domain_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Site, "place", lambda _: {"PublicAddress": "203.0.113.7"})
+    acme = zone("acme.example.net")
+    zone("example.org")
+    needed = dns.delegation(site(subdomains=True, acme_zone=acme))
+    assert str(needed) == (
+        "_acme-challenge.hub.example.org  CNAME  _acme-challenge.hub.example.org.acme.example.net"
+    )
+    assert dns.to_create(site(subdomains=True, acme_zone=acme)) == [needed]
+    assert dns.delegation(site(subdomains=True)) is None
+    assert dns.delegation(site()) is None
+
+
+TARGET = "_acme-challenge.hub.example.org.acme.Example.net"
+
+
+@pytest.mark.parametrize(
+    ("found", "plan", "doctor"),
+    [
+        (TARGET.lower(), "", ""),
+        ("", "does not exist yet: create it", "is not found in the DNS: create it"),
+        ("a.example", "leads to a.example: create it", "leads to a.example instead: create it"),
+        (None, "could not be looked up: no name server", "could not be looked up: no name server"),
+    ],
+)
+def test_plan_and_doctor_check_a_delegation(found: str | None, plan: str, doctor: str) -> None:
+    name = "_acme-challenge.hub.example.org"
+    planned = [one.line for one in login.judge_delegation(dns.Needed(name, "CNAME", TARGET), found)]
+    checked = findings.delegation(name, TARGET, found)
+    for lines, words in ((planned, plan), (checked, doctor)):
+        assert len(lines) == bool(words)
+        assert all(words in line and name in line and "\n" not in line for line in lines)
+
+
+def test_plan_asks_the_dns_for_the_delegation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the cluster has an address, too: it can be made before `up`, whose certificate needs it."""
+    asked: list[str] = []
+
+    def alias_of(name: str) -> str:
+        asked.append(name)
+        return ""
+
+    monkeypatch.setattr(login, "alias", alias_of)
+    monkeypatch.setattr(Site, "outputs", lambda *_: {})
+    delegated = site(subdomains=True, acme_zone=zone("acme.example.net"))
+    lines = [one.line for one in login._domain(delegated)]
+    assert asked == ["_acme-challenge.hub.example.org"]
+    assert "create it as a CNAME to _acme-challenge.hub.example.org.acme.example.net" in lines[-1]
+    assert list(login._domain(site(domain=""))) == []
+
+
+def test_doctor_asks_the_dns_for_the_delegation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Site, "place", lambda _: {"PublicAddress": "203.0.113.7"})
+    monkeypatch.setattr(checkup, "alias", lambda _: None)
+    monkeypatch.setattr(checkup, "addresses", lambda *given: set() if len(given) > 1 else {"203.0.113.7"})
+    delegated = site(subdomains=True, acme_zone=zone("acme.example.net"))
+    [line] = checkup._domain(delegated, datetime.now(UTC))
+    assert line.startswith("_acme-challenge.hub.example.org could not be looked up")
+
+
+def test_no_name_server_is_not_no_record() -> None:
+    assert alias("_acme-challenge.hub.example.org", ["127.0.0.1"], free_port()) is None
+    assert alias("a" * 64 + ".example.org", ["127.0.0.1"], free_port()) is None, "no name at all"

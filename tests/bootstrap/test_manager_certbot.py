@@ -247,7 +247,9 @@ def test_the_hub_and_its_subdomains_are_validated_by_one_dns_record(
 
 def test_the_record_may_be_delegated_to_another_zone(manager: Manager, zone: Callable[[str], str]) -> None:
     delegated = f"{CHALLENGE}.acme.example.net"
+    assert manager.authority.alias(CHALLENGE) == "", "what `plan` and `doctor` ask"
     manager.authority.tell_dns("set-cname", host=f"{CHALLENGE}.", target=f"{delegated}.")
+    assert manager.authority.alias(CHALLENGE) == delegated
     manager.configure(subdomains=True, acme_dns={"zone_id": zone("acme.example.net"), "record": delegated})
     assert certificates.main() == 0
     manager.await_shown(manager.live.serial_number)

@@ -142,16 +142,23 @@ class Needed:
         return f"{self.name}  {self.type}  {self.value}"
 
 
+def delegation(site: Site) -> Needed | None:
+    """The record by which the domain delegates its validation to the zone of `manager.acme_zone`; None if it does not.
+
+    It is the operator's, wherever the domain's records are. Raises SettingsError if no zone can hold the validation.
+    """
+    own, needed = f"{CHALLENGE}.{site.settings.manager.domain}", challenge(site)
+    return Needed(own, "CNAME", needed.record) if needed and needed.record != own else None
+
+
 def to_create(site: Site) -> list[Needed]:
     """The records that the operator has to make, for `up` does not. Raises NotBuilt before there is an address."""
     manager = site.settings.manager
     made: list[Needed] = []
     if zone_of(site) is None:
         made += [Needed(name, "A", site.place()["PublicAddress"]) for name in served(manager)]
-    own, needed = f"{CHALLENGE}.{manager.domain}", challenge(site)
-    if needed and needed.record != own:
-        made.append(Needed(own, "CNAME", needed.record))
-    return made
+    delegated = delegation(site)
+    return [*made, delegated] if delegated else made
 
 
 def _chosen(zones: Sequence[Zone], manager: Manager) -> Zone:

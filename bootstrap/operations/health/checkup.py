@@ -12,7 +12,7 @@ from bootstrap.aws.instances import found_by_tags, volumes_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.cluster import building
 from bootstrap.cluster.dns import records as dns
-from bootstrap.cluster.dns.resolving import addresses
+from bootstrap.cluster.dns.resolving import addresses, alias
 from bootstrap.cluster.monitoring.alarms import silence
 from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError
@@ -75,6 +75,8 @@ def _domain(site: Site, _: datetime) -> list[str]:
         findings.names(name, addresses(name), addresses(name, socket.AF_INET6), address, str(zone or ""))
         for name in dns.served(site.settings.manager)
     ]
+    if needed := dns.delegation(site):
+        wrong.append(findings.delegation(needed.name, needed.value, alias(needed.name)))
     return [line for of_name in wrong for line in of_name]
 
 

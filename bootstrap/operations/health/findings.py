@@ -63,6 +63,18 @@ def names(name: str, found: Collection[str], found_v6: Collection[str], address:
     return wrong
 
 
+def delegation(name: str, target: str, found: str | None) -> list[str]:
+    """`found`: where the CNAME record `name` leads, "" for no record, None where no name server answers."""
+    if found is None:
+        return [f"{name} could not be looked up: no name server of this machine answers: try again"]
+    if found == target.lower():
+        return []
+    now = f"leads to {found} instead" if found else "is not found in the DNS"
+    return [
+        f"{name} {now}: create it as a CNAME to {target}, or Let's Encrypt does not renew the hub's certificate"
+    ]
+
+
 def clock(skew: timedelta) -> list[str]:
     """`skew`: this machine's clock minus AWS's."""
     if abs(skew) <= ALLOWED_SKEW:
