@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from axe_playwright_python.sync_playwright import Axe
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses.instances import InstanceResponse
 from playwright.sync_api import Browser as Chromium
@@ -344,10 +345,26 @@ PAGES = {
 }
 
 
+JUDGED = [(390, "dark"), (1280, "light")]
+UPSTREAM = ("admin: button-name: button[aria-controls=",)
+"""What is wrong in parts of pages that are JupyterHub's own: the buttons that unfold a user have no name."""
+
+
+def serious(page: Page) -> set[str]:
+    """What axe-core finds that keeps people out: violations of its serious and critical rules, with their places."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return {
+        f"{one['id']}: {node['target'][0]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    }
+
+
 def test_every_page_has_a_title_a_heading_and_a_main_part_and_fits_a_phone(
     choosing: Emulated, page: Page
 ) -> None:
-    titles = dict[str, str]()
+    titles, wrong = dict[str, str](), set[str]()
     for name, paths in PAGES.items():
         if name:
             log_in(page, choosing, name, "/hub/home")
@@ -362,3 +379,6 @@ def test_every_page_has_a_title_a_heading_and_a_main_part_and_fits_a_phone(
                 page.set_viewport_size({"width": width, "height": 800})
                 shoot(page, f"{path.replace('/', '-')}-{width}-{scheme}")
                 assert page.evaluate(OVERFLOW) == 0, (path, width)
+                if (width, scheme) in JUDGED:
+                    wrong |= {f"{path}: {one}" for one in serious(page)}
+    assert {one for one in wrong if not one.startswith(UPSTREAM)} == set()
