@@ -27,13 +27,13 @@ from .interactions import (
     ObservedSaves,
     ObservedTerminalManager,
 )
+from .presence import GestureHandler, StatusHandler
 from .prompts import PROMPTS, PromptingConnection, Prompts, kept_messages, process_of
-from .reporter import Publisher, Reporter, cloudwatch
+from .reporter import REPORTER, SETTINGS, Publisher, Reporter, cloudwatch
 from .settings import ConfigError, ReporterSettings
+from .terms import TERMS_SETTING, Terms
 from .traffic import Traffic
 from .waits import read_waits
-
-REPORTER = "cloudjhub_reporter"
 
 
 class JupyterServer:
@@ -85,7 +85,7 @@ class ActivityHandler(APIHandler):  # type: ignore[misc]  # publishes no types
     async def get(self) -> None:
         """The activity now, as JSON."""
         reporter: Reporter | None = self.settings.get(REPORTER)
-        settings: ReporterSettings | None = self.settings.get(f"{REPORTER}_settings")
+        settings: ReporterSettings | None = self.settings.get(SETTINGS)
         if reporter is None or settings is None:
             raise web.HTTPError(503, "The activity reporter has not started")
         self.finish(json.dumps(response(await reporter.observe_now(), settings.instance_id)))
@@ -130,11 +130,16 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
         )
 
     def initialize_handlers(self) -> None:
-        self.handlers.append((r"/cloudjhub/activity", ActivityHandler))
+        self.handlers += [
+            (r"/cloudjhub/activity", ActivityHandler),
+            (r"/cloudjhub/gesture", GestureHandler),
+            (r"/cloudjhub/status", StatusHandler),
+        ]
 
     def initialize_settings(self) -> None:
         interactions = Interactions(utc_now)
         self.settings[SETTING] = interactions
+        self.settings[TERMS_SETTING] = Terms.from_environment()
         self.settings[PROMPTS] = Prompts(process_of(self.serverapp.kernel_manager))
         saves = ObservedSaves(interactions)
         self.serverapp.contents_manager.register_pre_save_hook(saves.before_save)
@@ -154,7 +159,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
             return
         reporter = build_reporter(JupyterServer(serverapp, interactions, settings[PROMPTS]), reporting)
         await reporter.start()
-        settings.update({REPORTER: reporter, f"{REPORTER}_settings": reporting})
+        settings.update({REPORTER: reporter, SETTINGS: reporting})
         self._reporting = asyncio.create_task(reporter.run())
         self.log.info(
             "Worker %s reports its activity every %s", reporting.instance_id, reporting.report_period

@@ -78,6 +78,8 @@ class Observation:
     """The number of the app that last had traffic; 0 for none."""
     has_app_traffic: bool = False
     """Did an app have any in the period?"""
+    doing: str = ""
+    """The first of the details that is not a person's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from terminado.management import PtyWithClients
 
 from .apps import WIDGETS, App, Apps, frame_kind
 from .facts import Interaction
+from .gestures import Gestures, is_from_page
 
 # Kernel messages that follow from a keystroke or a click.
 PERSONAL_MESSAGES = {
@@ -56,6 +57,7 @@ class Interactions:
         self._clock = clock
         self.last: Interaction | None = None
         self.apps = Apps(clock, self.note)
+        self.gestures = Gestures(clock)
 
     def note(self, what: str | None) -> None:
         """Keep it as the newest, unless it is None."""
@@ -147,7 +149,10 @@ class ObservedConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc] 
         if interactions is not None:
             header, content = message_parts(incoming_msg, self.subprotocol)
             interactions.note(in_kernel_message(header, content))
-            if is_widget_message(header, content):
+            reports_gestures = interactions.gestures.are_reported and is_from_page(
+                self.websocket_handler.request.query
+            )
+            if is_widget_message(header, content) and not reports_gestures:
                 widget_message(interactions.apps, str(self.kernel_id), incoming_msg)
 
 

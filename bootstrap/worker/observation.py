@@ -24,6 +24,7 @@ def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observat
     works = bool(facts.busy_kernels or worked)
     cpu_percent = percent_of_core(facts.cpu_time - before.cpu_time, facts.at - before.at)
     level = _level(facts, before, working=works, cpu_percent=cpu_percent)
+    doing = _doing(facts, before, worked, cpu_percent)
     return Observation(
         at=facts.at,
         level=level,
@@ -32,10 +33,11 @@ def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observat
         busy_kernels=len(facts.busy_kernels),
         busy_terminals=len(running),
         cpu_percent=cpu_percent,
-        details=_details(facts, before, worked, cpu_percent),
+        details=tuple(map(plain, [*_person(facts, before), *doing][:MAX_DETAILS])),
         last_app=facts.last_app.at if facts.last_app else None,
         app=facts.last_app.number if facts.last_app else 0,
         has_app_traffic=_has_app_traffic(facts, before),
+        doing=plain(doing[0]) if doing else "",
     )
 
 
@@ -57,15 +59,17 @@ def _has_app_traffic(facts: Facts, before: Facts) -> bool:
     return facts.last_app is not None and facts.last_app.at > before.at
 
 
-def _details(facts: Facts, before: Facts, worked: list[str], cpu_percent: float) -> tuple[str, ...]:
-    details = []
-    if facts.last_interaction and _interacted(facts, before):
-        ago = max(0.0, (facts.at - facts.last_interaction.at).total_seconds())
-        details.append(f"{facts.last_interaction.what} {ago:.0f} s ago")
-    details += [f"{kernel} is busy" for kernel in facts.busy_kernels]
-    details += worked
+def _person(facts: Facts, before: Facts) -> list[str]:
+    if facts.last_interaction is None or not _interacted(facts, before):
+        return []
+    ago = max(0.0, (facts.at - facts.last_interaction.at).total_seconds())
+    return [f"{facts.last_interaction.what} {ago:.0f} s ago"]
+
+
+def _doing(facts: Facts, before: Facts, worked: list[str], cpu_percent: float) -> list[str]:
+    found = [f"{kernel} is busy" for kernel in facts.busy_kernels] + worked
     if cpu_percent >= LOAD_PERCENT:
-        details.append(f"CPU {cpu_percent:.0f} % of a core")
+        found.append(f"CPU {cpu_percent:.0f} % of a core")
     if facts.last_app and _has_app_traffic(facts, before):
-        details.append(f"{app_name(facts.last_app.number)} has traffic")
-    return tuple(plain(detail) for detail in details[:MAX_DETAILS])
+        found.append(f"{app_name(facts.last_app.number)} has traffic")
+    return found

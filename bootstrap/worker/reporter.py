@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from lifecycle_app.contract import METRIC_APP, METRIC_LEVEL, METRIC_UNITS, metric_namespace
+from lifecycle_app.contract import METRIC_APP, METRIC_LEVEL, METRIC_UNITS, Level, metric_namespace
 
 from .facts import AppUse, Awaited, Facts, Interaction, Observation, ProcessTree
 from .observation import observe
@@ -22,6 +22,9 @@ from .proc import Process
 from .work import candidates, waits_of
 
 log = logging.getLogger(__name__)
+
+# Where handlers find the reporter of their server, and its settings, among the web application's settings.
+REPORTER, SETTINGS = "cloudjhub_reporter", "cloudjhub_reporter_settings"
 
 # How often kernels are checked between two reports. It costs nothing: the server has their states in memory.
 KERNEL_SAMPLING = timedelta(seconds=5)
@@ -178,13 +181,15 @@ class Reporter:
         self._read_waits = read_waits
         self._clock = clock
         self._sleep = sleep
-        self._root = root
+        self.root = root
         self._pid = pid
         self._instance_id = instance_id
         self._period = report_period
         # The facts of the last two reports.
         self._before: tuple[Facts, Facts] | None = None
         self._last_work: datetime | None = None
+        self.last_load: datetime | None = None
+        """When load was last seen without work or a person."""
         self._sampled: frozenset[str] = frozenset()
         self._ran: frozenset[str] = frozenset()
         self._sending: asyncio.Task[None] | None = None
@@ -217,7 +222,7 @@ class Reporter:
         _, last = self._reports()
         observation = observe(facts, last, self._last_work)
         self._before = (last, facts)
-        self._last_work = observation.last_work
+        self._remember(observation)
         self._ran = frozenset()
         self._unsent.append(observation)
         if self._sending is None or self._sending.done():
@@ -231,8 +236,13 @@ class Reporter:
         last_but_one, last = self._reports()
         before = last if facts.at - last.at >= self._period / 2 else last_but_one
         observation = observe(facts, before, self._last_work)
-        self._last_work = observation.last_work
+        self._remember(observation)
         return observation
+
+    def _remember(self, observation: Observation) -> None:
+        self._last_work = observation.last_work
+        if observation.level is Level.LOAD:
+            self.last_load = observation.at
 
     def _reports(self) -> tuple[Facts, Facts]:
         if self._before is None:
@@ -240,10 +250,10 @@ class Reporter:
         return self._before
 
     async def _facts(self, at: datetime) -> Facts:
-        tree = await asyncio.to_thread(self._read_tree, self._root)
+        tree = await asyncio.to_thread(self._read_tree, self.root)
         facts = Facts(
             at=at,
-            root=self._root,
+            root=self.root,
             server=self._pid,
             processes=tree.processes,
             cpu_time=tree.cpu_time,

@@ -39,6 +39,53 @@ async def test_a_request_without_token_is_refused(jupyter: Jupyter) -> None:
     assert refused.value.code == 403
 
 
+@pytest.mark.parametrize(("method", "body"), [("GET", None), ("POST", "{}")])
+async def test_a_page_without_token_gets_nothing(jupyter: Jupyter, method: str, body: str | None) -> None:
+    path = "cloudjhub/status" if body is None else "cloudjhub/gesture"
+    with pytest.raises(HTTPClientError) as refused:
+        await AsyncHTTPClient().fetch(jupyter.url + path, method=method, body=body)
+    assert refused.value.code == 403
+
+
+async def test_a_gesture_is_an_interaction_and_what_a_page_asks_is_none(jupyter: Jupyter) -> None:
+    before = await jupyter.quiet()
+    asked = await jupyter.call("GET", "cloudjhub/status")
+    assert (await jupyter.look())["last_interaction"] == before["last_interaction"] == asked["last_used"]
+    assert (asked["stops_at"], asked["keep_limit"], asked["can_keep"]) == (None, 0, False)
+    told = await jupyter.call("POST", "cloudjhub/gesture", {})
+    seen = await jupyter.look()
+    assert told["last_used"] == seen["last_interaction"] != before["last_interaction"]
+    assert seen["details"][0].startswith("typed, clicked or scrolled")
+    again = await jupyter.call("POST", "cloudjhub/gesture", {})
+    assert again["last_used"] == told["last_used"]
+
+
+async def test_a_gesture_has_no_long_body(jupyter: Jupyter) -> None:
+    with pytest.raises(HTTPClientError) as refused:
+        await jupyter.call("POST", "cloudjhub/gesture", {"keys": "x" * 1000})
+    assert refused.value.code == 413
+
+
+async def test_widgets_of_a_page_that_reports_gestures_show_no_person(jupyter: Jupyter) -> None:
+    """They come at a person's times, and the page reports no gesture meanwhile."""
+    await jupyter.call("GET", "cloudjhub/status")
+    kernel = await jupyter.kernel()
+    address = f"api/kernels/{kernel}/channels?session_id=s"
+    reporting = await jupyter.socket(address + "&cloudjhub_gestures=1")
+    other = await jupyter.socket(address.replace("=s", "=another"))
+    before = await jupyter.quiet()
+    moved = as_json(message("comm_msg", {"comm_id": "c", "data": {"method": "update"}}))
+    await reporting.write_message(moved)
+    await reporting.write_message(as_json(message("kernel_info_request", {})))
+    await reporting.read_message()  # all that was sent before has been seen
+    assert (await jupyter.look())["last_app"] == before["last_app"]
+    await other.write_message(moved)
+    await until(jupyter.look, lambda seen: seen["last_app"] != before["last_app"])
+    reporting.close()
+    other.close()
+    await jupyter.call("DELETE", f"api/kernels/{kernel}")
+
+
 async def test_a_new_server_is_quiet_and_says_so(jupyter: Jupyter, cloudwatch: CloudWatch) -> None:
     seen = await jupyter.quiet()
     assert seen | {"observed_at": 0, "cpu_percent": 0} == {

@@ -1,0 +1,119 @@
+"""What a page of this server asks and reports, through our extension of JupyterLab: status and gestures."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import ensure_async
+from tornado import web
+
+from .facts import Observation
+from .interactions import SETTING, Interactions
+from .reporter import REPORTER, SETTINGS, Reporter
+from .settings import ReporterSettings
+from .standing import Standing, standing
+from .terms import TERMS_SETTING, Terms
+
+KEEPING = "cloudjhub_keeping"
+"""Where it is among the web application's settings whether users can keep this machine running from here."""
+LONGEST_BODY = 1000
+"""Bytes of a reported gesture, which is an empty object."""
+
+
+class PageHandler(APIHandler):  # type: ignore[misc]  # publishes no types
+    """What both handlers need: an answer with the status."""
+
+    auth_resource = "cloudjhub"
+
+    async def answer(self) -> None:
+        """Answers the status, or 503 while nothing is observed yet."""
+        reporter: Reporter | None = self.settings.get(REPORTER)
+        reporting: ReporterSettings | None = self.settings.get(SETTINGS)
+        if reporter is None or reporting is None:
+            raise web.HTTPError(503, "The activity reporter has not started")
+        seen, terms = await reporter.observe_now(), self.settings[TERMS_SETTING]
+        started = started_at(reporter.root)
+        expected = standing(seen, terms, started, reporter.last_load)
+        sessions = await ensure_async(self.settings["session_manager"].list_sessions())
+        shown = status(seen, terms, expected, started, kernel_names(sessions))
+        shown["can_keep"] = bool(self.settings.get(KEEPING)) and shown["keep_limit"] > 0
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps(shown))
+
+
+class StatusHandler(PageHandler):
+    """When this machine is stopped, and what keeps it on."""
+
+    def update_api_activity(self) -> None:
+        """An open page asks by itself: that is not activity of the user."""
+
+    @web.authenticated
+    @authorized  # type: ignore[untyped-decorator]  # publishes no types
+    async def get(self) -> None:
+        """The status, as JSON."""
+        interactions: Interactions = self.settings[SETTING]
+        interactions.gestures.heard()
+        await self.answer()
+
+
+class GestureHandler(PageHandler):
+    """A person's gesture in a page, which gets the status for it: so it makes one request a minute, not two."""
+
+    @web.authenticated
+    @authorized  # type: ignore[untyped-decorator]  # publishes no types
+    async def post(self) -> None:
+        """Counts the gesture and answers the status; 413 for a longer body than there is reason for."""
+        if len(self.request.body) > LONGEST_BODY:
+            raise web.HTTPError(413, "A gesture is reported without details")
+        interactions: Interactions = self.settings[SETTING]
+        interactions.note(interactions.gestures.made())
+        await self.answer()
+
+
+def status(
+    seen: Observation, terms: Terms, expected: Standing, started: datetime, notebooks: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a page is answered; times in seconds since the epoch. `notebooks`: their names by their kernels' ids."""
+    kept, until = expected.kept_by, terms.keep_until
+    values = {
+        name: named(one, notebooks) if isinstance(one, str) else one for name, one in expected.values.items()
+    }
+    return {
+        "now": seen.at.timestamp(),
+        "started_at": started.timestamp(),
+        "last_used": _seconds(seen.last_interaction),
+        "stops_at": _seconds(expected.stops_at),
+        "kept_by": {"code": kept, "values": values} if kept else None,
+        "keep_until": _seconds(until if until and until > seen.at else None),
+        "keep_limit": terms.keep_limit.total_seconds(),
+    }
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return at.timestamp() if at else None
+
+
+def named(doing: str, notebooks: Mapping[str, str]) -> str:
+    """What goes on, with the notebook's name for the kernel's."""
+    found = (name for kernel, name in notebooks.items() if doing.endswith(f"({kernel[:8]}) is busy"))
+    name = next(found, None)
+    return f"{name} is running" if name else doing
+
+
+def kernel_names(sessions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The names of the notebooks by the ids of their kernels, of Jupyter Server's sessions."""
+    names = {}
+    for one in sessions:
+        kernel, name = one.get("kernel") or {}, str(one.get("path") or "").rpartition("/")[2]
+        if kernel.get("id") and name:
+            names[str(kernel["id"])] = name
+    return names
+
+
+def started_at(pid: int) -> datetime:
+    """When a process of this machine was started: the one below which all of the user's are, soon after the machine."""
+    return datetime.fromtimestamp(psutil.Process(pid).create_time(), UTC)
