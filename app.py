@@ -18,6 +18,7 @@ from lifecycle_app.contract import (
     EC2_SOURCE,
     EC2_STATE_CHANGE,
     HUB_SOURCE,
+    KEEP_REQUESTED,
     STOP_REQUESTED,
     idle_alarm_prefix,
     utc_now,
@@ -93,6 +94,22 @@ def stop_requested(event: CloudWatchEvent) -> object:
     )
 
 
+@app.on_cw_event(
+    {
+        "source": [HUB_SOURCE],
+        "detail-type": [KEEP_REQUESTED],
+        "detail": {"cluster": [deployed.cluster]},
+    }
+)
+def keep_requested(event: CloudWatchEvent) -> object:
+    """The hub asks, for a user, to keep the user's worker running."""
+    return handled(
+        lambda now: use_cases.keep_requested(
+            wired(), events.keep_request(accepted(event, now), wired().cluster), now
+        )
+    )
+
+
 @app.schedule(deployed.record_schedule)
 def record_activity(_: CloudWatchEvent) -> object:
     """Writes what each running worker last reported into its record."""
@@ -150,5 +167,5 @@ def is_time_left(event: CloudWatchEvent) -> bool:
     return bool(event.context.get_remaining_time_in_millis() > ONE_WORKER_TAKES)
 
 
-for handler in (record_state, idle_alarm, stop_requested, record_activity, sweep, reconcile):
+for handler in (record_state, idle_alarm, stop_requested, keep_requested, record_activity, sweep, reconcile):
     handler.event_class = Event

@@ -41,6 +41,10 @@ REPORT_PERIOD = timedelta(seconds=30)
 HUB_SOURCE = "cloudjhub.hub"
 STOP_REQUESTED = "Stop Requested"
 """The event's detail-type; its detail is a `StopRequested`."""
+KEEP_REQUESTED = "Keep Requested"
+"""The event's detail-type; its detail is a `KeepRequested`."""
+LONGEST_KEEP = timedelta(days=366)
+"""No request to keep a worker running asks for more, whatever its policy allows."""
 EC2_SOURCE = "aws.ec2"
 EC2_STATE_CHANGE = "EC2 Instance State-change Notification"
 CLOUDWATCH_SOURCE = "aws.cloudwatch"
@@ -158,6 +162,34 @@ class StopRequested(TypedDict):
     requested_by: str
     unless_used: NotRequired[bool]
     """Is a user who has a server there, or is about to, to keep it?"""
+
+
+class KeepRequested(TypedDict):
+    """The detail of the event by which the hub asks the lifecycle app, for a user, to keep a worker running."""
+
+    cluster: str
+    worker: str
+    instance_id: str
+    request: str
+    """The request's own id, by which the record answers it."""
+    seconds: int
+    """How long from `requested_at` on."""
+    requested_at: float
+    """Epoch seconds."""
+    requested_by: str
+
+
+class KeepRefusal(StrEnum):
+    """Why a worker is not kept running. The first three are the lifecycle app's, or follow from its record."""
+
+    NOT_ALLOWED = "not-allowed"
+    TOO_LONG = "too-long"
+    TOO_LATE = "too-late"
+    TOO_OFTEN = "too-often"
+    UNCONFIRMED = "unconfirmed"
+    """No answer came in time: it may be kept, or not."""
+    UNAVAILABLE = "unavailable"
+    """The hub cannot be reached, or cannot ask."""
 
 
 class DrainRequest(TypedDict):

@@ -11,8 +11,11 @@ STACKS = ("data", "place", "access")
 """The stacks of a cluster, in the order in which they are created; the network's stack may be shared."""
 MACHINE_ROLES = ("manager", "worker", "builder")
 """The roles of instances, each with an instance profile."""
-HANDLERS = ("record_state", "idle_alarm", "record_activity", "sweep", "stop_requested", "reconcile")
-"""The functions in app.py, each with a role."""
+WATCHED = ("record_state", "idle_alarm", "record_activity", "sweep", "stop_requested", "reconcile")
+"""The functions with alarms of their own, and on the dashboard."""
+HANDLERS = (*WATCHED, "keep_requested")
+"""The functions in app.py, each with a role. What is not watched by itself is not retried: a failure goes to the
+dead-letter queue at once, whose alarm costs nothing more."""
 ROLE_SUFFIX = "-role"
 """Follows a function's name in that of its role. Until now Chalice made a role with the function's own name."""
 

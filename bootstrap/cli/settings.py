@@ -24,7 +24,7 @@ from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations import policies, rotation
 from bootstrap.operations.audit import Act
 from bootstrap.operations.workers.listing import store_of
-from bootstrap.operations.workers.stopping import keep, moment
+from bootstrap.operations.workers.stopping import keep, moment, operator_of
 from lifecycle_app.contract import CLUSTER_SCOPE, utc_now
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.worker import Worker
@@ -137,7 +137,7 @@ def _keep(site: Site, user: str, text: str, *, dry_run: bool, as_json: bool) -> 
         raise NotBuilt(f"{user} has no worker: it is created at their first login")
     for worker in theirs:
         if not dry_run:
-            keep(store_of(site), worker.key, until, utc_now)
+            keep(store_of(site), worker.key, until, operator_of(site), utc_now)
             audit(site, Act("worker.keep", worker.key, until.isoformat() if until else "no longer"))
         outcome = (
             f"is kept running until {until.astimezone():%Y-%m-%d %H:%M %Z}"

@@ -21,7 +21,7 @@ from bootstrap.errors import Refused
 from bootstrap.operations.audit import Act
 from bootstrap.operations.workers import renewal
 from bootstrap.operations.workers.listing import ListedWorker, chosen, listed_workers, store_of
-from bootstrap.operations.workers.stopping import ask_to_stop, moment, running
+from bootstrap.operations.workers.stopping import ask_to_stop, moment, operator_of, running
 from bootstrap.operations.workers.stopping import keep as keep_worker
 from bootstrap.operations.workers.stopping import stop as stop_machines
 from bootstrap.operations.workers.termination import terminate as terminate_machines
@@ -123,7 +123,7 @@ def keep(name: str, until: str, file: Path, dry_run: bool, as_json: bool) -> Non
     site = site_of(file)
     when = moment(until, utc_now())
     if not dry_run:
-        keep_worker(store_of(site), name, when, utc_now)
+        keep_worker(store_of(site), name, when, operator_of(site), utc_now)
         audit(site, Act("worker.keep", name, when.isoformat() if when else "no longer"))
     outcome = f"is kept running until {local_time(when)}" if when else "is no longer kept running"
     if as_json:
@@ -235,6 +235,7 @@ def as_document(machine: ListedWorker, now: datetime) -> dict[str, Any]:
         "image": machine.image,
         "home_volume": machine.home_volume,
         "keep_until": _iso(machine.keep_until),
+        "keep_by": machine.keep_by or None,
         "cost_this_month": machine.cost,
         "note": machine.note,
     }
@@ -251,7 +252,8 @@ def _table(found: Sequence[ListedWorker], now: datetime) -> Table:
     for one in found:
         idle = one.idle(now)
         kept = one.keep_until is not None and one.keep_until > now
-        notes = [f"kept until {local_time(one.keep_until)}"] if kept and one.keep_until else []
+        by = f" by {one.keep_by}" if one.keep_by else ""
+        notes = [f"kept until {local_time(one.keep_until)}{by}"] if kept and one.keep_until else []
         table.add_row(
             one.key,
             one.state,

@@ -181,6 +181,9 @@ class WorkerStore:
             "decided": worker.decided or None,
             "hub_odd_since": worker.hub_odd_since,
             "keep_until": worker.keep_until,
+            "keep_by": worker.keep_by or None,
+            "keep_request": worker.keep_request or None,
+            "keep_refusal": worker.keep_refusal or None,
             "seconds_run": worker.seconds_run,
             "groups": list(worker.groups),
         }
@@ -229,6 +232,9 @@ def _worker(record: WorkerRecord) -> Worker:
         decided=record.decided or "",
         hub_odd_since=record.hub_odd_since,
         keep_until=record.keep_until,
+        keep_by=record.keep_by or "",
+        keep_request=record.keep_request or "",
+        keep_refusal=record.keep_refusal or "",
         seconds_run=record.seconds_run,
         groups=tuple(record.groups or ()),
     )

@@ -199,7 +199,8 @@ def _next_check(case: _Case) -> datetime:
 def _held(case: _Case) -> Decision | None:
     keep_until = case.worker.keep_until
     if keep_until is not None and case.now < keep_until:
-        return _keep(case, Reason.KEPT, until=keep_until)
+        by: dict[str, Value] = {"by": case.worker.keep_by} if case.worker.keep_by else {}
+        return _keep(case, Reason.KEPT, until=keep_until, **by)
     if case.now < case.started + case.policy.start_grace:
         return _keep(case, Reason.STARTING, started=case.started)
     return None

@@ -14,6 +14,8 @@ from lifecycle_app.contract import (
     EC2_SOURCE,
     EC2_STATE_CHANGE,
     HUB_SOURCE,
+    KEEP_REQUESTED,
+    LONGEST_KEEP,
     STOP_REQUESTED,
     idle_alarm_name,
     idle_alarm_prefix,
@@ -24,6 +26,7 @@ from lifecycle_app.model.worker import State, split, worker_key
 EC2_STATES = {state.value: state for state in State} | {"shutting-down": State.TERMINATED}
 ALARM_STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 INSTANCE_ID = re.compile(r"i-[0-9a-z]{1,32}")
+REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 LONGEST_TEXT = 600
 """Characters; more than the longest worker key, which has two names of 255."""
 AHEAD = timedelta(hours=1)
@@ -61,6 +64,19 @@ class StopRequest:
     by: str
     unless_used: bool = False
     """Is a user who has a server there, or is about to, to keep it?"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRequest:
+    """A user wants their own worker kept running."""
+
+    key: str
+    instance_id: str
+    id: str
+    span: timedelta
+    """How long from `at` on."""
+    at: datetime
+    by: str
 
 
 def accepted(payload: object, function_arn: str, now: datetime) -> Mapping[str, Any]:
@@ -112,9 +128,33 @@ def idle_alarm(payload: object, cluster: str) -> IdleAlarm:
 
 def stop_request(payload: object, cluster: str) -> StopRequest:
     """A `Stop Requested` of the cluster's hub. Raises MalformedEvent, ForeignEvent or OtherCluster."""
-    detail = _detail(payload, HUB_SOURCE, STOP_REQUESTED)
+    detail, key, at = _request(payload, STOP_REQUESTED, cluster)
+    unless_used = detail.get("unless_used", False)
+    if not isinstance(unless_used, bool):
+        raise MalformedEvent("unless_used is neither true nor false")
+    instance_id, by = _instance_id(detail, "instance_id"), _text(detail, "requested_by")
+    return StopRequest(key, instance_id, at, by, unless_used)
+
+
+def keep_request(payload: object, cluster: str) -> KeepRequest:
+    """A `Keep Requested` of the cluster's hub. Raises MalformedEvent, ForeignEvent or OtherCluster."""
+    detail, key, at = _request(payload, KEEP_REQUESTED, cluster)
+    seconds, request = detail.get("seconds"), _text(detail, "request")
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise MalformedEvent("seconds is missing")
+    if not 0 < seconds <= LONGEST_KEEP.total_seconds():
+        raise MalformedEvent(f"nothing is kept for {_short(seconds)} s")
+    if not REQUEST_ID.fullmatch(request):
+        raise MalformedEvent(f"request is not an id: {_short(request)}")
+    instance_id, by = _instance_id(detail, "instance_id"), _text(detail, "requested_by")
+    return KeepRequest(key, instance_id, request, timedelta(seconds=seconds), at, by)
+
+
+def _request(payload: object, kind: str, cluster: str) -> tuple[Mapping[str, Any], str, datetime]:
+    """The detail of a request by the cluster's hub, the worker's key in it, and when it was made."""
+    detail = _detail(payload, HUB_SOURCE, kind)
     if _text(detail, "cluster") != cluster:
-        raise OtherCluster(f"stop requested in cluster {_short(detail['cluster'])}, this is {cluster}")
+        raise OtherCluster(f"{kind.lower()} in cluster {_short(detail['cluster'])}, this is {cluster}")
     key = _text(detail, "worker")
     try:
         worker_key(*split(key))
@@ -123,11 +163,7 @@ def stop_request(payload: object, cluster: str) -> StopRequest:
     at = _epoch(detail, "requested_at")
     if at > _time(payload) + AHEAD:
         raise MalformedEvent(f"requested_at is {at.isoformat()}, after the event itself")
-    unless_used = detail.get("unless_used", False)
-    if not isinstance(unless_used, bool):
-        raise MalformedEvent("unless_used is neither true nor false")
-    instance_id, by = _instance_id(detail, "instance_id"), _text(detail, "requested_by")
-    return StopRequest(key, instance_id, at, by, unless_used)
+    return detail, key, at
 
 
 def _detail(payload: object, source: str, kind: str) -> Mapping[str, Any]:

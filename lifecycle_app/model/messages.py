@@ -22,7 +22,8 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     TEXT: ("{text}",),
     # Why a worker is kept or stopped: the codes of `decision.Reason`.
     "not-running": ("its machine is {state}",),
-    "kept": ("kept until {until:clock} by an administrator",),
+    "kept": ("kept until {until:clock} by {by}", "kept until {until:clock} by an administrator"),
+    "keep-requested": ("kept until {until:clock}: {by} asked for it",),
     "starting": ("started {started}, too recently to be stopped",),
     "active": ("last used {last_used}", "started {started}, not used yet"),
     "app": ("kept on by {app} (last traffic {last_traffic}), until {until:clock} unless you use it",),

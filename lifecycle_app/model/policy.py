@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,14 @@ class Policy:
     def lowest_level(self) -> Level:
         """The lowest level that counts as activity; interaction always does."""
         return min(self.signals | {Level.INTERACTION})
+
+    def longest_keep(self, started: datetime, now: datetime) -> timedelta:
+        """How long from now a user may keep a worker that runs since `started`; 0: not at all.
+
+        Not beyond its lifetime: a decision looks at a keep first, which must not be a way around that.
+        """
+        left = self.max_lifetime - (now - started) if self.max_lifetime else self.keep_limit
+        return max(timedelta(0), min(self.keep_limit, left))
 
 
 def scopes(user: str, groups: Iterable[str]) -> list[str]:

@@ -47,6 +47,7 @@ def moved(worker: Worker, instance: Instance, at: datetime) -> Worker:
         last_activity=worker.last_activity,
         last_interaction=worker.last_interaction,
         keep_until=worker.keep_until,
+        keep_by=worker.keep_by,
         seconds_run=worker.seconds_run,
         groups=worker.groups,
     )

@@ -92,6 +92,13 @@ class Worker:
     hub_odd_since: datetime | None = None
     """Since when the hub has given no usable answer about stopping it."""
     keep_until: datetime | None = None
+    """It is not stopped before, unless by request."""
+    keep_by: str = ""
+    """Who asked for that; "" for an operator of an older version."""
+    keep_request: str = ""
+    """The id of the request to keep it that was answered last; "" for none."""
+    keep_refusal: str = ""
+    """Why that request was refused: a `KeepRefusal`; "" if it was granted."""
     seconds_run: int = 0
     """Seconds of all finished runs."""
     groups: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """What the lifecycle app does, one module for each trigger: read, decide, act. What needs no I/O belongs in `model`."""
 
 from lifecycle_app.use_cases.activity import record_activity
+from lifecycle_app.use_cases.keeps import keep_requested
 from lifecycle_app.use_cases.ports import Service
 from lifecycle_app.use_cases.reconcile import reconcile
 from lifecycle_app.use_cases.removal import remove_stopped
@@ -10,6 +11,7 @@ from lifecycle_app.use_cases.triggers import idle_alarm, stop_requested, sweep
 __all__ = [
     "Service",
     "idle_alarm",
+    "keep_requested",
     "reconcile",
     "record_activity",
     "record_state",

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bootstrap.aws.names import HANDLERS
+from bootstrap.aws.names import HANDLERS, WATCHED
 from bootstrap.aws.scope import Scope
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
@@ -63,6 +63,11 @@ def test_every_handler_has_its_patience() -> None:
     for patience in PATIENCE.values():
         assert 0 <= patience.retries <= 2
         assert timedelta(minutes=1) <= patience.age <= timedelta(hours=6)
+
+
+def test_what_has_no_alarm_of_its_own_fails_into_the_queue_at_once() -> None:
+    assert {handler for handler in HANDLERS if handler not in WATCHED} == {"keep_requested"}
+    assert PATIENCE["keep_requested"].retries == 0
 
 
 def test_a_failed_event_is_tried_twice_more_and_then_kept() -> None:

@@ -329,10 +329,13 @@ def test_a_worker_is_kept_until_a_time_and_no_longer(cluster: Built) -> None:
     assert during is not None
     assert during.keep_until is not None
     assert timedelta(hours=1) < during.keep_until - NOW < timedelta(hours=3)
+    operator = cluster.site.aws.caller.rpartition("/")[2]
+    assert during.keep_by == operator
+    assert f"by {operator}" in " ".join(cluster.run(workers, "list").output.split())
     cluster.run(workers, "keep", "alice", "--until", "none")
     after = cluster.store.get("alice")
     assert after is not None
-    assert after.keep_until is None
+    assert (after.keep_until, after.keep_by) == (None, "")
     with pytest.raises(NotBuilt, match="zoe"):
         cluster.run(workers, "keep", "zoe", "--until", "2h")
 
@@ -370,8 +373,8 @@ def test_a_time_that_cannot_be_is_refused(text: str) -> None:
 
 def test_a_worker_that_is_kept_no_longer_is_looked_at_by_the_next_sweep() -> None:
     worker = record("alice", state=State.RUNNING, due_at=TOKYO + timedelta(hours=9))
-    assert kept(worker, TOKYO + timedelta(hours=2), TOKYO).due_at == TOKYO + timedelta(hours=9)
-    assert kept(worker, None, TOKYO).due_at == TOKYO
+    assert kept(worker, TOKYO + timedelta(hours=2), "boss", TOKYO).due_at == TOKYO + timedelta(hours=9)
+    assert kept(worker, None, "boss", TOKYO).due_at == TOKYO
 
 
 def test_a_stopped_worker_is_renewed_and_keeps_its_home(cluster: Built) -> None:

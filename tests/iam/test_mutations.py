@@ -75,7 +75,7 @@ def _concerned(changed: Statement) -> dict[str, Request]:
     }
 
 
-# The six functions are made of the same statements: reconcile has all of them.
+# The seven functions are made of the same statements: reconcile has all of them.
 @pytest.mark.parametrize("role", ["manager", "worker", "builder", "reconcile"])
 def test_every_part_of_a_policy_is_held_by_a_case(role: str) -> None:
     """A grant is judged without the denials, a denial beside full access: where nothing else refuses."""

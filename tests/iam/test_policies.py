@@ -70,6 +70,7 @@ BY_FUNCTION: dict[str, set[str]] = {
     | {"UpdateItem, workers", "GetParameter, lifecycle token"},
     "sweep": STOP | {"Query, index due"} | JUDGE,
     "stop_requested": STOP,
+    "keep_requested": CHANGE | {"BatchGetItem, settings"},
     "reconcile": STOP
     | {"Query, index changed"}
     | JUDGE

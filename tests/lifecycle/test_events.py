@@ -49,6 +49,8 @@ def test_something_else_altogether_is_refused(event: Any) -> None:
         events.idle_alarm(event, "test")
     with pytest.raises(EventRefused):
         events.stop_request(event, "test")
+    with pytest.raises(EventRefused):
+        events.keep_request(event, "test")
 
 
 @pytest.mark.parametrize(
@@ -112,6 +114,41 @@ def test_an_alarm_that_must_not_stop_anybody(detail: dict[str, Any], error: type
 def test_a_request_that_must_not_stop_anybody(detail: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         events.stop_request(payload("stop-requested", **detail), "test")
+
+
+def test_a_request_to_keep() -> None:
+    request = events.keep_request(payload("keep-requested"), "test")
+    asked_at = NOON + timedelta(seconds=0.5)
+    assert request == events.KeepRequest("alice", ALICE, "0f" * 16, timedelta(hours=1), asked_at, "alice")
+
+
+@pytest.mark.parametrize(
+    ("detail", "kind", "told"),
+    [
+        ({"cluster": "other"}, OtherCluster, "keep requested in cluster 'other', this is test"),
+        ({"worker": "/gpu"}, MalformedEvent, "not a user name: ''"),
+        ({"instance_id": "vol-1"}, MalformedEvent, "instance_id is not an instance id: 'vol-1'"),
+        ({"requested_at": 1e300}, MalformedEvent, "requested_at is not a time: 1e+300"),
+        ({"requested_at": NOON.timestamp() + 3602}, MalformedEvent,
+         "requested_at is 2026-11-23T13:00:02+00:00, after the event itself"),
+        ({"requested_by": ""}, MalformedEvent, "requested_by is missing"),
+        ({"request": None}, MalformedEvent, "request is missing"),
+        ({"request": "0F" * 16}, MalformedEvent, f"request is not an id: '{'0F' * 16}'"),
+        ({"request": "0" * 31}, MalformedEvent, f"request is not an id: '{'0' * 31}'"),
+        ({"seconds": None}, MalformedEvent, "seconds is missing"),
+        ({"seconds": True}, MalformedEvent, "seconds is missing"),
+        ({"seconds": 60.5}, MalformedEvent, "seconds is missing"),
+        ({"seconds": 0}, MalformedEvent, "nothing is kept for 0 s"),
+        ({"seconds": 366 * 86400 + 1}, MalformedEvent, "nothing is kept for 31622401 s"),
+    ],
+)  # fmt: skip
+def test_a_request_that_keeps_nothing_says_why(
+    detail: dict[str, Any], kind: type[EventRefused], told: str
+) -> None:
+    with pytest.raises(kind) as refused:
+        events.keep_request(payload("keep-requested", **detail), "test")
+    assert type(refused.value) is kind
+    assert str(refused.value) == told
 
 
 SOURCE = {"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification"}

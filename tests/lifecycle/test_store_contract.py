@@ -45,6 +45,9 @@ WHOLE = Worker(
     decided="active",
     hub_odd_since=NOON - 2 * MINUTE,
     keep_until=NOON + HOUR,
+    keep_by="alice",
+    keep_request="1f2e",
+    keep_refusal="too-long",
     seconds_run=12345,
     groups=("a", "b"),
 )

@@ -334,6 +334,8 @@ def test_a_move_keeps_all_that_is_known_of_the_user() -> None:
         last_activity=NOON - HOUR,
         last_interaction=NOON - 2 * HOUR,
         keep_until=NOON + HOUR,
+        keep_by="alice",
+        keep_request="1f2e",
         seconds_run=9,
         groups=("staff",),
         stop_reason="idle",
@@ -358,6 +360,7 @@ def test_a_move_keeps_all_that_is_known_of_the_user() -> None:
         last_interaction=NOON - 2 * HOUR,
         due_at=NOON,
         keep_until=NOON + HOUR,
+        keep_by="alice",
         seconds_run=9,
         groups=("staff",),
     )

@@ -15,7 +15,7 @@ from lifecycle_app import use_cases
 from lifecycle_app.adapters.cloudwatch import CloudWatch
 from lifecycle_app.adapters.ec2 import Ec2
 from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
-from lifecycle_app.contract import Drain, Level
+from lifecycle_app.contract import HUB_SOURCE, KEEP_REQUESTED, STOP_REQUESTED, Drain, Level
 from lifecycle_app.errors import CloudError, EventRefused, HubAnswerOdd, HubUnreachable, StoreUnavailable
 from lifecycle_app.model import events
 from lifecycle_app.model.policy import Policy
@@ -176,11 +176,15 @@ class World:
             "aws.cloudwatch": lambda now: use_cases.idle_alarm(
                 self.service, events.idle_alarm(event, CLUSTER), now
             ),
-            "cloudjhub.hub": lambda now: use_cases.stop_requested(
+            STOP_REQUESTED: lambda now: use_cases.stop_requested(
                 self.service, events.stop_request(event, CLUSTER), now
             ),
+            KEEP_REQUESTED: lambda now: use_cases.keep_requested(
+                self.service, events.keep_request(event, CLUSTER), now
+            ),
         }
-        self.invoke(event["source"], acts[event["source"]])
+        name = event["detail-type"] if event["source"] == HUB_SOURCE else event["source"]
+        self.invoke(name, acts[name])
 
     def _each_minute(self, minute: int) -> None:
         self.loop.call_later(PERIOD.total_seconds(), self._each_minute, minute + 1)

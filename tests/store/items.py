@@ -41,7 +41,10 @@ def having(name: str, **value: Any) -> Change:
     return change
 
 
-TEXTS = ("address", "instance_type", "zone", "home_volume", "evidence", "stop_reason", "decided")
+TEXTS = (
+    *("address", "instance_type", "zone", "home_volume", "evidence", "stop_reason", "decided"),
+    *("keep_by", "keep_request", "keep_refusal"),
+)
 TIMES = (
     "started_at",
     "last_activity",

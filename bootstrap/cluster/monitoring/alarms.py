@@ -28,7 +28,7 @@ def alarms(settings: ClusterSettings, topic: str) -> list[Alarm]:
     """All alarms of a cluster; `topic` is the ARN that they notify, "" for none."""
     found = [_alarm(settings, "dead-letters")]
     found += [
-        _alarm(settings, kind, handler) for kind in ("errors", "throttles") for handler in names.HANDLERS
+        _alarm(settings, kind, handler) for kind in ("errors", "throttles") for handler in names.WATCHED
     ]
     actions = [topic] if topic else []
     common = {"ActionsEnabled": True, "OKActions": actions}

@@ -48,7 +48,7 @@ def _workers(settings: ClusterSettings) -> list[list[Any]]:
 def _of_functions(cluster: str, metric: str) -> list[list[Any]]:
     return [
         ["AWS/Lambda", metric, "FunctionName", names.function(cluster, handler), {"label": handler}]
-        for handler in names.HANDLERS
+        for handler in names.WATCHED
     ]
 
 

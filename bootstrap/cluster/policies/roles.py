@@ -25,6 +25,7 @@ POWERS: Mapping[str, tuple[str, ...]] = {
     "record_activity": ("find_by_due", "write_workers", *_EVIDENCE, "ask_hub"),
     "sweep": (*_STOP, "find_by_due", *_EVIDENCE),
     "stop_requested": _STOP,
+    "keep_requested": (*_CHANGE, "read_settings"),
     "reconcile": (
         *_STOP,
         "find_by_changed",

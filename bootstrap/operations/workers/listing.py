@@ -39,6 +39,7 @@ class ListedWorker:
     image: str = ""
     home_volume: str | None = None
     keep_until: datetime | None = None
+    keep_by: str = ""
     cost: float | None = 0.0
     """US dollars for its running time this month; None if a price is unknown."""
     note: str = ""
@@ -112,6 +113,7 @@ def _recorded(worker: Worker, instance: Mapping[str, Any] | None, spent: float |
         image=instance.get("ImageId", "") if instance else "",
         home_volume=worker.home_volume,
         keep_until=worker.keep_until,
+        keep_by=worker.keep_by,
         cost=spent,
         note="" if is_known or is_gone else UNKNOWN,
     )

@@ -38,7 +38,7 @@ def ask_to_stop(
     """Put a stop request for each, as the hub does when a user presses Stop; `unless_used`: their users keep those on
     which they have a server by then. Raises StepFailed.
     """
-    asked_by = site.aws.caller.rpartition("/")[2]
+    asked_by = operator_of(site)
     entries: list[Any] = [
         stop_entry(site.cluster, one.key, one.instance_id, asked_by, now, unless_used=unless_used)
         for one in running(machines)
@@ -47,6 +47,11 @@ def ask_to_stop(
         answer = site.aws.client("events").put_events(Entries=entries[start : start + ENTRIES_A_CALL])
         if answer["FailedEntryCount"]:
             raise StepFailed(f"EventBridge did not take every stop request, try again: {answer['Entries']}")
+
+
+def operator_of(site: Site) -> str:
+    """The operator's name, as records and the history show it."""
+    return site.aws.caller.rpartition("/")[2]
 
 
 def stop(site: Site, machines: Sequence[ListedWorker], clock: Clock, report: Report) -> None:
@@ -103,21 +108,24 @@ def _instant(text: str, setting: str) -> datetime | None:
         raise SettingsError(f"{setting}: {text!r}: write 2h, 2026-12-01T18:00 or `{NO_LONGER}`") from error
 
 
-def kept(worker: Worker, until: datetime | None, now: datetime) -> Worker:
+def kept(worker: Worker, until: datetime | None, by: str, now: datetime) -> Worker:
     """The worker, not to be stopped before then. Once that is taken back, the next sweep decides about it."""
     is_looked_at = until is None and worker.state is State.RUNNING
-    return replace(worker, keep_until=until, due_at=now if is_looked_at else worker.due_at)
+    due_at = now if is_looked_at else worker.due_at
+    return replace(worker, keep_until=until, keep_by=by if until else "", due_at=due_at)
 
 
-def keep(store: WorkerStore, key: str, until: datetime | None, clock: Callable[[], datetime]) -> Worker:
-    """The record as written. Raises NotBuilt where there is none, StepFailed if it changes all the time."""
+def keep(store: WorkerStore, key: str, until: datetime | None, by: str, clock: Clock) -> Worker:
+    """The record as written, with who asked for it. Raises NotBuilt where there is none, StepFailed if it changes all
+    the time.
+    """
     for _ in range(TRIES):
         worker = store.get(key)
         if worker is None:
             raise NotBuilt(f"unknown worker {key}: it is created when its user logs in for the first time")
         now = clock()
         try:
-            return store.put(kept(worker, until, now), now)
+            return store.put(kept(worker, until, by, now), now)
         except RecordConflict:
             continue  # the lifecycle app wrote in between: read what it wrote
     raise StepFailed(f"the record of {key} changes all the time: try again")

@@ -1,0 +1,47 @@
+"""Whether a worker is kept running because its user asks for it. Pure: request, record, policy and time decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lifecycle_app.contract import KeepRefusal
+from lifecycle_app.model.events import KeepRequest
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.worker import State, Worker
+
+VALID = timedelta(minutes=1)
+"""An event that took longer is void: its user was told long ago that there was no answer."""
+
+
+def is_void(worker: Worker | None, request: KeepRequest, now: datetime) -> bool:
+    """Is there nothing to answer: for another instance, too old, or answered before?"""
+    if worker is None or worker.instance_id != request.instance_id:
+        return True
+    return now - request.at > VALID or worker.keep_request == request.id
+
+
+def answered(worker: Worker, request: KeepRequest, policy: Policy) -> Worker:
+    """The record with the answer. One that is claimed, or does not run, is returned as it is: it is too late.
+
+    A keep is counted from the time of the request, so that an event that comes twice gives the same, and never shortens
+    another.
+    """
+    if worker.state is not State.RUNNING:
+        return worker
+    until = request.at + request.span
+    refused = refusal(worker, request, policy)
+    if refused:
+        return replace(worker, keep_request=request.id, keep_refusal=refused)
+    kept = replace(worker, keep_request=request.id, keep_refusal="")
+    if worker.keep_until is not None and worker.keep_until >= until:
+        return kept
+    return replace(kept, keep_until=until, keep_by=request.by)
+
+
+def refusal(worker: Worker, request: KeepRequest, policy: Policy) -> KeepRefusal | None:
+    """Why the policy does not allow it; None if it does."""
+    longest = policy.longest_keep(worker.started_at or worker.state_at, request.at)
+    if not longest:
+        return KeepRefusal.NOT_ALLOWED
+    return KeepRefusal.TOO_LONG if request.span > longest else None
