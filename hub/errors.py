@@ -20,7 +20,8 @@ HubPartError
 │   └── TooManyTries        too many failed attempts
 ├── WorkerSilent            a worker did not report its activity
 ├── SignUpRefused           an account is not created
-└── StopNotSent             the stop request could not be put on the event bus
+├── StopNotSent             the stop request could not be put on the event bus
+└── KeepNotSent             the request to keep a machine running could not be put there
 """
 
 from datetime import timedelta
@@ -154,3 +155,7 @@ class StopNotSent(HubPartError):
 
 class SignUpRefused(HubPartError):
     """An account is not created; the message is for the person who signs up."""
+
+
+class KeepNotSent(HubPartError):
+    """The request to keep a machine running could not be put on the event bus."""

@@ -9,12 +9,14 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hub.clients.calls import QUICK, Calls
-from hub.clients.lifecycle import BadRecords, Reader, StopRequests
+from hub.clients.lifecycle import BadRecords, KeepRequests, Reader, StopRequests
 from hub.clients.workers import Workers
 from hub.config.authenticators import secrets_of
 from hub.config.settings import SHARED_PASSWORD, Settings
 from hub.errors import SettingsError
 from hub.identity import Identities
+from hub.keep.asking import Keeps
+from hub.keep.terms import Policies
 from hub.pages.texts import Pages
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
@@ -35,10 +37,12 @@ THREADS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub(Parts):
-    """All parts of the hub: also those that only the authenticator and the pages use."""
+    """All parts of the hub: also those that only the authenticator and the handlers use."""
 
     operator: OperatorSettings
     pages: Pages
+    keeps: Keeps
+    policies: Policies
 
 
 def build(settings: Settings, token_key: str) -> Hub:
@@ -53,6 +57,7 @@ def build(settings: Settings, token_key: str) -> Hub:
         table.of_hub, calls, image=settings.image, known=known, every=settings.wanted_interval
     )
     operator.read_at_start()
+    events = session.client("events", config=QUICK)
     launcher = Launcher(ec2, calls)
     instances = Instances(ec2, calls, settings)
     homes = Homes(instances)
@@ -69,10 +74,12 @@ def build(settings: Settings, token_key: str) -> Hub:
         ),
         homes=homes,
         reader=reader,
-        stops=StopRequests(session.client("events", config=QUICK), calls, settings.cluster),
+        stops=StopRequests(events, calls, settings.cluster),
         workers=Workers(),
         identities=Identities(session.client("sts", config=QUICK), calls, settings.hub_name, settings.role),
         pages=Pages(store, reader, calls),
+        keeps=Keeps(store.get, KeepRequests(events, calls, settings.cluster), calls, utc_now),
+        policies=Policies(table.policies, calls),
         now=utc_now,
     )
 

@@ -192,6 +192,10 @@ class KeepRefusal(StrEnum):
     """The hub cannot be reached, or cannot ask."""
 
 
+PENDING_KEEP = "keep"
+"""In the evidence of a refused drain, `pending`: a user's request to keep the machine has no answer yet."""
+
+
 class DrainRequest(TypedDict):
     """The body of the lifecycle app's request to the hub to release a server."""
 

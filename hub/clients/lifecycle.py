@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from hub.clients.calls import Calls
-from hub.errors import CloudBusy, CloudRefused, StopNotSent
-from lifecycle_app.contract import HUB_SOURCE, STOP_REQUESTED, StopRequested, utc_now
+from hub.errors import CloudBusy, CloudRefused, HubPartError, KeepNotSent, StopNotSent
+from lifecycle_app.contract import (
+    HUB_SOURCE,
+    KEEP_REQUESTED,
+    STOP_REQUESTED,
+    KeepRequested,
+    StopRequested,
+    utc_now,
+)
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.worker import EPOCH, Worker
 
@@ -163,6 +170,40 @@ def stop_entry(
     return {"Source": HUB_SOURCE, "DetailType": STOP_REQUESTED, "Detail": json.dumps(detail)}
 
 
+def keep_entry(
+    cluster: str, worker: str, instance_id: str, request: str, seconds: int, requested_by: str, now: datetime
+) -> dict[str, Any]:
+    """The PutEvents entry that asks to keep a worker running for so long from now."""
+    detail: KeepRequested = {
+        "cluster": cluster,
+        "worker": worker,
+        "instance_id": instance_id,
+        "request": request,
+        "seconds": seconds,
+        "requested_at": now.timestamp(),
+        "requested_by": requested_by,
+    }
+    return {"Source": HUB_SOURCE, "DetailType": KEEP_REQUESTED, "Detail": json.dumps(detail)}
+
+
+class KeepRequests:
+    """Puts requests to keep workers running on the account's default event bus."""
+
+    def __init__(self, events: "EventBridgeClient", calls: Calls, cluster: str) -> None:
+        self._events = events
+        self._calls = calls
+        self._cluster = cluster
+
+    async def send(
+        self, worker: str, instance_id: str, request: str, seconds: int, requested_by: str, now: datetime
+    ) -> None:
+        """Asks for it. Raises KeepNotSent."""
+        entry = keep_entry(self._cluster, worker, instance_id, request, seconds, requested_by, now)
+        problem = f"{worker}: it could not be requested to keep {instance_id}"
+        await _put(self._events, self._calls, entry, KeepNotSent, problem)
+        log.info("%s: %s asks to keep %s for %s s", worker, requested_by, instance_id, seconds)
+
+
 class StopRequests:
     """Puts stop requests on the account's default event bus."""
 
@@ -173,13 +214,19 @@ class StopRequests:
 
     async def send(self, worker: str, instance_id: str, requested_by: str, now: datetime) -> None:
         """Requests the stop of this instance. Raises StopNotSent."""
-        entry: Any = stop_entry(self._cluster, worker, instance_id, requested_by, now)
-        try:
-            answer = await self._calls.call("PutEvents", lambda: self._events.put_events(Entries=[entry]))
-        except (ClientError, CloudBusy, CloudRefused) as error:
-            raise StopNotSent(
-                f"{worker}: the stop of {instance_id} could not be requested: {error}"
-            ) from error
-        if answer["FailedEntryCount"]:
-            raise StopNotSent(f"{worker}: the stop of {instance_id} was not accepted: {answer['Entries']}")
+        entry = stop_entry(self._cluster, worker, instance_id, requested_by, now)
+        problem = f"{worker}: the stop of {instance_id} could not be requested"
+        await _put(self._events, self._calls, entry, StopNotSent, problem)
         log.info("%s: stop of %s requested by %s", worker, instance_id, requested_by)
+
+
+async def _put(
+    events: "EventBridgeClient", calls: Calls, entry: Any, error_class: type[HubPartError], problem: str
+) -> None:
+    """Puts one event. Raises `error_class`, whose message begins with `problem`."""
+    try:
+        answer = await calls.call("PutEvents", lambda: events.put_events(Entries=[entry]))
+    except (ClientError, CloudBusy, CloudRefused) as error:
+        raise error_class(f"{problem}: {error}") from error
+    if answer["FailedEntryCount"]:
+        raise error_class(f"{problem}: not accepted: {answer['Entries']}")

@@ -30,7 +30,7 @@ from hub.errors import WorkerSilent
 from hub.spawn.parts import WithParts
 from hub.spawn.spawner import WorkerSpawner
 from hub.spawn.tokens import question_token
-from lifecycle_app.contract import DRAIN_SCOPE, Drain, DrainResponse
+from lifecycle_app.contract import DRAIN_SCOPE, PENDING_KEEP, Drain, DrainResponse
 from lifecycle_app.model.worker import Worker, split
 
 log = logging.getLogger(__name__)
@@ -88,13 +88,14 @@ class DrainHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub p
         if stopping:
             await asyncio.wait([stopping], timeout=STOP_WAIT.total_seconds())
             spawner = self._spawner(request.worker)
-        refused = refusal_before_asking(request, _server(spawner))
+        refused = refusal_before_asking(request, _server(spawner, self.parts.now()))
         if refused:
-            return refused
+            return noted(refused, spawner)
         answer = await self._ask(request, spawner)
         # From here until the server is marked as stopping nothing else runs in the hub's event loop.
         spawner = self._spawner(request.worker)
-        return await released(request, _server(spawner), answer, spawner, self.stop_single_user)
+        server = _server(spawner, self.parts.now())
+        return noted(await released(request, server, answer, spawner, self.stop_single_user), spawner)
 
     def _spawner(self, worker: str) -> WorkerSpawner | None:
         """The hub's object for a server that is active or pending; None if there is none."""
@@ -145,6 +146,13 @@ def response(request: Request, decided: Verdict) -> DrainResponse:
     }
 
 
+def noted(decided: Verdict, spawner: WorkerSpawner | None) -> Verdict:
+    """The verdict. If it is a refusal because the user asks to keep the machine, that request learns of it."""
+    if spawner and spawner.keep and decided.evidence.get("pending") == PENDING_KEEP:
+        spawner.keep.has_refused = True
+    return decided
+
+
 def parse_answer(reported: Mapping[str, Any], instance_id: str, now: datetime) -> WorkerAnswer:
     """The observation in what a worker's server reported, if it can be used."""
     if reported.get("instance_id") != instance_id:
@@ -190,7 +198,7 @@ async def release(spawner: WorkerSpawner, decided: Verdict, stop: Stop) -> Verdi
     return decided
 
 
-def _server(spawner: WorkerSpawner | None) -> Server | None:
+def _server(spawner: WorkerSpawner | None, now: datetime) -> Server | None:
     """The server as it is at this moment."""
     if spawner is None:
         return None
@@ -201,6 +209,7 @@ def _server(spawner: WorkerSpawner | None) -> Server | None:
         started=started.replace(tzinfo=UTC) if started else None,
         instance_id=spawner.instance.id,
         is_given_up=bool(spawner.given_up) and spawner.given_up == spawner.instance.id,
+        is_keep_pending=spawner.keep is not None and spawner.keep.counts(now),
     )
 
 

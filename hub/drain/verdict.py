@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lifecycle_app.contract import Drain, Level, app_name
+from lifecycle_app.contract import PENDING_KEEP, Drain, Level, app_name
 from lifecycle_app.printable import printable
 
 # What of a worker's report is kept as evidence.
@@ -43,6 +43,8 @@ class Server:
     instance_id: str
     is_given_up: bool = False
     """Has the pending start requested the stop of its instance itself, because it did not answer?"""
+    is_keep_pending: bool = False
+    """Does its user ask at this moment to keep it running?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,8 @@ def refusal_before_asking(request: Request, server: Server | None) -> Verdict | 
         return _refused("the user's server is on another instance", {"instance_id": server.instance_id})
     if server.started and server.started > request.since:
         return _refused("the user's server was started since", {"started": server.started.isoformat()})
+    if server.is_keep_pending and request.mode is not Drain.REGARDLESS:
+        return _refused("the user asks to keep the machine running", {"pending": PENDING_KEEP})
     return None
 
 

@@ -157,7 +157,7 @@ class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
         own = super().get_handlers(app)
         for handler in [LoginHandler, *(one[1] for one in own)]:
             follow_own_links(handler)
-        return [*own, *routes(self._hub, self._hub.pages)]
+        return [*own, *routes(self._hub, self._hub.pages, self._hub.keeps, self._hub.policies)]
 
 
 def is_password_form(data: Any) -> bool:

@@ -11,6 +11,9 @@ from tornado import web
 from hub.audit.record import record
 from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
+from hub.keep.asking import Keeps
+from hub.keep.handlers import KeepHandler, StopHandler, TermsHandler
+from hub.keep.terms import Policies
 from hub.pages.bulk import BulkHandler
 from hub.pages.machines import MachineHistory, MachinesPage, MachinesPart, MachinesSheet
 from hub.pages.texts import Pages
@@ -30,14 +33,20 @@ LONGEST_PROOF = 32_768
 FORWARDED = ("X-Forwarded-For", "X-Real-Ip", "Forwarded")
 
 
-def routes(parts: Parts, pages: Pages) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
+def routes(
+    parts: Parts, pages: Pages, keeps: Keeps, policies: Policies
+) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
     """Our handlers. They come before JupyterHub's own, so that ours take the place of its."""
     given = {"parts": parts}
+    own = {**given, "keeps": keeps, "policies": policies}
     return [
         (r"/api/cloudjhub/environment", EnvironmentHandler, given),
         (r"/api/cloudjhub/drain", DrainHandler, given),
         (r"/api/cloudjhub/launch", LaunchHandler, given),
         (r"/api/cloudjhub/bulk", BulkHandler, given),
+        (r"/api/cloudjhub/terms", TermsHandler, own),
+        (r"/api/cloudjhub/keep", KeepHandler, own),
+        (r"/api/cloudjhub/stop", StopHandler, own),
         (r"/api/users/([^/]+)", UserHandler, given),
         (r"/api/users/([^/]+)/tokens", TokensHandler, {}),
         (r"/api/users/([^/]+)/server", ServerHandler, given),

@@ -52,3 +52,17 @@ class ServerInstance:
     address: str = ""
     alive_at: datetime | None = None
     """When the server was last known to be up; older records are not about this run."""
+
+
+@dataclass(slots=True)
+class PendingKeep:
+    """A user's request to keep the machine running, which has no answer yet: no idle machine is stopped meanwhile."""
+
+    until: datetime
+    """From then on it does not count, whatever became of it."""
+    has_refused: bool = False
+    """Was a drain refused because of it? Then the claim behind that drain is given up."""
+
+    def counts(self, now: datetime) -> bool:
+        """Does it still keep drains from releasing the server?"""
+        return now < self.until

@@ -18,7 +18,7 @@ from hub.errors import StartError
 from hub.identity import worker_token
 from hub.spawn import tokens
 from hub.spawn.options import instance_type_in, is_clean, lasting
-from hub.spawn.parts import Parts, ServerInstance
+from hub.spawn.parts import Parts, PendingKeep, ServerInstance
 from hub.spawn.planning import Step, is_doubtful, is_gone, step_for
 from hub.spawn.start import FETCHED, Start, StartFailed
 from hub.spawn.tokens import End, Grant
@@ -43,6 +43,8 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     latest_start: Start | None = None
     grant: Grant | None = None
     """What the server's token is derived from, or was before the server ended; None if it has to be a new one."""
+    keep: PendingKeep | None = None
+    """The user's request to keep the machine running, while it has no answer."""
     is_released = False
     """The lifecycle app is stopping the instance: JupyterHub only has to forget the server."""
     stop_requested_by = ""

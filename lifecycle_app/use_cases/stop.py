@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from lifecycle_app.adapters.hub_client import DrainAnswer
-from lifecycle_app.contract import Drain, Level
+from lifecycle_app.contract import PENDING_KEEP, Drain, Level
 from lifecycle_app.errors import CloudError, HubAnswerOdd, HubUnreachable, StopRejected
 from lifecycle_app.model.decision import Decision, Insist, Reason
 from lifecycle_app.model.history import Kind
@@ -72,8 +72,11 @@ def _drain(service: Service, worker: Worker, decision: Decision, since: datetime
 
 
 def _may_insist(insist: Insist, answer: DrainAnswer) -> bool:
-    """A worker that cannot report need not be dead: while it answers the hub, its user may be using it."""
-    is_mute = "observed_at" not in answer.evidence
+    """A worker that cannot report need not be dead: while it answers the hub, its user may be using it.
+
+    One whose user asks just now to keep it was not asked what it reports.
+    """
+    is_mute = "observed_at" not in answer.evidence and answer.evidence.get("pending") != PENDING_KEEP
     match insist:
         case Insist.NEVER:
             return False

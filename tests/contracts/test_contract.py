@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import app
@@ -12,7 +13,7 @@ from bootstrap.cluster.steps import data
 from bootstrap.config.settings import Timing
 from bootstrap.machines.image.setup import SHARED
 from bootstrap.worker.settings import WorkerConfig
-from hub.clients.lifecycle import stop_entry
+from hub.clients.lifecycle import keep_entry, stop_entry
 from hub.config.settings import from_document
 from lifecycle_app import contract
 from lifecycle_app.adapters import tables
@@ -92,3 +93,16 @@ def test_lifecycle_app_understands_the_stop_that_the_hub_asks_for() -> None:
     }
     assert events.stop_request(payload, "test") == events.StopRequest("alice", ALICE, NOON, "alice", True)
     assert app.stop_requested is not None
+
+
+def test_lifecycle_app_understands_the_keep_that_the_hub_asks_for() -> None:
+    sent = keep_entry("test", "alice", ALICE, "0f" * 16, 3600, "alice", NOON)
+    payload = {
+        "source": sent["Source"],
+        "detail-type": sent["DetailType"],
+        "detail": json.loads(sent["Detail"]),
+        "time": NOON.isoformat(),
+    }
+    asked = events.KeepRequest("alice", ALICE, "0f" * 16, timedelta(hours=1), NOON, "alice")
+    assert events.keep_request(payload, "test") == asked
+    assert app.keep_requested is not None

@@ -25,7 +25,9 @@ STRANGER = SimpleNamespace(
 def parts() -> Any:
     """What the authenticator needs of the hub's parts; the list is not followed."""
     operator = SimpleNamespace(people=PEOPLE, follow=id)
-    return SimpleNamespace(settings=SETTINGS, operator=operator, reader=None, pages=None)
+    return SimpleNamespace(
+        settings=SETTINGS, operator=operator, reader=None, pages=None, keeps=None, policies=None
+    )
 
 
 def authenticator(name: str = "shared-password") -> Any:

@@ -253,6 +253,7 @@ class Hub:
             started=self.seats[key].started if key in self.seats else None,
             instance_id=spawner.instance.id,
             is_given_up=bool(spawner.given_up) and spawner.given_up == spawner.instance.id,
+            is_keep_pending=spawner.keep is not None and spawner.keep.counts(self._loop.now()),
         )
 
     def _spawner(self, key: str) -> Any:

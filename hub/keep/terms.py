@@ -1,0 +1,45 @@
+"""A user's idle policy as far as the own machine has to know it: it says beforehand when it is stopped."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from hub.clients.calls import Calls
+from lifecycle_app.model.policy import Policy, policy_for, scopes
+from lifecycle_app.model.worker import Worker
+
+DURATIONS = ("idle_timeout", "busy_allowance", "app_allowance", "max_lifetime", "start_grace")
+
+
+class Policies:
+    """Reads users' policies. `read` gives the JSON of those scopes that have one, as SettingsStore's."""
+
+    def __init__(self, read: Callable[[Iterable[str]], dict[str, str]], calls: Calls) -> None:
+        self._read = read
+        self._calls = calls
+
+    async def of(self, user: str, groups: Iterable[str]) -> Policy:
+        """The user's policy as it is now; what cannot be used of it is left out. Raises StoreUnavailable."""
+        named = tuple(groups)
+        return policy_for(user, named, await self._calls.read(lambda: self._read(scopes(user, named))))
+
+
+def longest_keep(policy: Policy, worker: Worker | None, now: datetime) -> timedelta:
+    """How long from now the user may keep the machine running; 0: not at all."""
+    if worker is None:
+        return timedelta(0)
+    return policy.longest_keep(worker.started_at or worker.state_at, now)
+
+
+def terms(policy: Policy, worker: Worker | None, now: datetime) -> Mapping[str, Any]:
+    """What `contract.TERMS` says of a machine; without what has no end."""
+    found: dict[str, Any] = {}
+    for name in DURATIONS:
+        value = getattr(policy, name)
+        if value is not None:
+            found[name] = value.total_seconds()
+    kept = worker.keep_until if worker is not None else None
+    if kept is not None and kept > now:
+        found["keep_until"] = kept.timestamp()
+    limit = longest_keep(policy, worker, now).total_seconds()
+    return {**found, "lowest_level": int(policy.lowest_level), "keep_limit": limit}
