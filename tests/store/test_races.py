@@ -22,6 +22,8 @@ from hub.spawn.planning import Step, next_step
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.decision import Action, decide
+from lifecycle_app.model.events import KeepRequest
+from lifecycle_app.model.keep import answered
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.transitions import is_news, with_claim, with_due, with_life, with_state
 from lifecycle_app.model.worker import State, Worker
@@ -100,7 +102,18 @@ def log_in(race: Race) -> None:
 
 def keep(race: Race) -> None:
     """The operator: `cloudjhub workers keep`."""
-    race.write("keep", lambda read: kept(read, NOON + HOUR, NOON))
+    race.write("keep", lambda read: kept(read, NOON + HOUR, "boss", NOON))
+
+
+def ask_to_keep(race: Race) -> None:
+    """keep_requested: the user wants it kept; under a claim nothing is written."""
+    request = KeepRequest(race.key, f"i-{race.number}", "0f" * 16, HOUR, NOON, race.key)
+
+    def step(read: Worker) -> Worker | None:
+        answer = answered(read, request, POLICY)
+        return None if answer is read else answer
+
+    race.write("asked", step)
 
 
 def see_stopped(race: Race) -> None:
@@ -112,7 +125,7 @@ def see_stopped(race: Race) -> None:
     race.write("stopped", step)
 
 
-OTHERS = (record_life, log_in, keep, see_stopped, claim)
+OTHERS = (record_life, log_in, keep, ask_to_keep, see_stopped, claim)
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +159,12 @@ def wrongs(race: Race) -> list[str]:
     if race.store.get(race.key) != wins[-1][2]:
         found.append("the record is not what was written last")
     names = [name for name, _, _ in wins]
+    found += [
+        f"{name} wrote under a claim" for name, read, _ in wins if name == "asked" and read.claimed_until
+    ]
     for place, (name, _, written) in enumerate(wins):
         if name == "claim" and (
-            {"life", "keep", "stopped"} & set(names[:place]) or written.last_activity == LIFE
+            {"life", "keep", "asked", "stopped"} & set(names[:place]) or written.last_activity == LIFE
         ):
             found.append(f"claimed after {names[:place]}")
     if race.is_drained and race.is_used:
@@ -171,4 +187,6 @@ def test_no_race_loses_a_write_or_claims_after_life(pool: ThreadPoolExecutor) ->
             wrong[number] = found
     print(f"{RACES} races on dynalite: {dict(seen)}; wrong: {len(wrong)}")
     assert not wrong, f"{len(wrong)} of {RACES} races, by number: {dict(list(wrong.items())[:5])}"
-    assert all(seen[what] for what in ("conflicts", "drained", "used", "claim", "life", "keep", "stopped"))
+    assert all(
+        seen[what] for what in ("conflicts", "drained", "used", "claim", "life", "keep", "asked", "stopped")
+    )
