@@ -44,7 +44,7 @@ def first_answer(record: Worker | None, instance_id: str, *, has_refused: bool) 
 def later_answer(record: Worker | None, instance_id: str, request: str) -> Answer | None:
     """The answer in the record to a request that was sent; None if there is none yet.
 
-    A claim that came after the request is no answer: its drain is refused, or the stop was asked for by a person.
+    A claim that came after the request does not answer it: its drain is refused, or a person requested the stop.
     """
     if record is None or record.instance_id != instance_id:
         return TOO_LATE

@@ -26,13 +26,13 @@ from lifecycle_app.model.worker import State, Worker
 log = logging.getLogger(__name__)
 
 ANSWERED_WITHIN = timedelta(seconds=8)
-"""A function's cold start takes a second or two. Afterwards the user is told that there was no answer."""
+"""A function's cold start takes a second or two. Afterwards the user reads that there was no answer."""
 PAUSES = (0.1, 0.2, 0.3, 0.4, 0.5)
 """Seconds between two readings of the record; then the last one again and again."""
 READINGS = 4
 """After so many without an answer the request is sent again, as the same one."""
 MOST, WITHIN = 6, timedelta(minutes=5)
-"""Requests of one user: each may keep a drain from releasing the server for as long as it is pending."""
+"""Requests of one user: each may keep a drain from releasing the server while it is pending."""
 
 
 class Keeps:

@@ -15,8 +15,10 @@ VALID = timedelta(minutes=1)
 
 
 def is_void(worker: Worker | None, request: KeepRequest, now: datetime) -> bool:
-    """Is there nothing to answer: for another instance, too old, or answered before?"""
+    """Is there nothing to answer: for another instance or an earlier run, too old, or answered before?"""
     if worker is None or worker.instance_id != request.instance_id:
+        return True
+    if worker.started_at is not None and worker.started_at > request.at:
         return True
     return now - request.at > VALID or worker.keep_request == request.id
 

@@ -82,13 +82,15 @@ def test_under_a_claim_or_not_running_nothing_is_written(worker: Worker) -> None
         (a_worker(), VALID, False),
         (a_worker(), VALID + SECOND, True),
         (a_worker(instance_id=BOB), SECOND, True),
+        (a_worker(started_at=NOON), SECOND, False),
+        (a_worker(started_at=NOON + SECOND), SECOND, True),
         (a_worker(keep_request=ASKED.id), SECOND, True),
         (a_worker(keep_request="1f" * 16), SECOND, False),
         (None, SECOND, True),
     ],
 )
 def test_what_is_void(worker: Worker | None, late: timedelta, void: bool) -> None:
-    """Another instance's, one that comes late, and one that comes twice."""
+    """Another instance's, an earlier run's, one that comes late, and one that comes twice."""
     assert is_void(worker, ASKED, NOON + late) is void
 
 

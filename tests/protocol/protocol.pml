@@ -1,4 +1,4 @@
-/* The protocols that stop and remove against the start protocol, one worker and one user, for Spin.
+/* The protocols that stop and remove against those that start and keep, one worker and one user, for Spin.
 
    Everything that can happen between two steps does happen. A step is one call of AWS or of the hub, or one stretch of
    the hub's event loop, and names the function that it stands for. `test_protocol.py` has Spin search every interleaving.
@@ -12,6 +12,8 @@
      - no user was let through after the claim; if the hub was down, after the connection was refused;
      - if the hub released the server, no user was let through since the time that the decision looks back to;
      - no activity was recorded between the reading of the record and the claim;
+     - no user was told that the machine is kept, and is yet, if no person wanted the stop; and if the hub released the
+       server, no request to keep it was pending that has seen no claim;
    wherever TerminateInstances lands, that the instance is stopped, or at least that no login has started it, that no user
    is on it, and that it does not answer; and that a new instance is launched only when the former one is gone;
    that no claim is taken from a holder that lives, so that of two which decide at the same time one stops; that no login
@@ -19,7 +21,7 @@
 no writer decides more than once.
 
    Who decides: alarm and sweep; REQUESTS adds stops that a person or a login asks for; FORCE those by force; REMOVE
-   the removal of a stopped machine, at any time that it is stopped; NO_ALARM and NO_SWEEP leave out what they name.
+   the removal of a stopped machine, at any time that it is stopped; KEEP adds a user who wants it kept; NO_ALARM and NO_SWEEP leave out what they name.
 
    Each guard has a name, and is gone if that is defined (-D). Spin then finds how a user is hurt:
      DRAIN_FIRST      the hub is asked before the claim is written
@@ -35,6 +37,9 @@ no writer decides more than once.
      REMOVE_UNCLAIMED (REMOVE) the record is not claimed
      REMOVE_UNSEEN    (REMOVE) EC2 is not asked whether it is stopped
      LAUNCH_BLINDLY   (REMOVE) a login launches an instance without looking for one by its tags
+     KEEP_UNMARKED    (KEEP) a request to keep the machine is not marked as pending in the hub
+     KEEP_ANYHOW      (KEEP) a keep is written whatever the record's version
+     KEEP_UNREAD      (KEEP) a keep is confirmed once it was sent
      WITHOUT_END         (PATIENCE) a lease never ends
    Assumed is, and a user is hurt where it does not hold:
      HUB_SEEMS_DOWN   a connection to the hub's address is refused only if the hub does not run
@@ -52,8 +57,9 @@ no writer decides more than once.
 #define PERSON 2
 #define FORCER 3
 #define REMOVER 4
-#define WRITERS 5
-#define UNCLAIMED 5
+#define KEEPER 5
+#define WRITERS 6
+#define UNCLAIMED 6
 
 mtype = { running, stopping, stopped, gone, unasked };
 
@@ -73,6 +79,8 @@ bit lease_over;
 bit news;                 /* some state was reported during the claim */
 bit stop_may_show;        /* within STOP_SHOWS of the stop that it reports */
 bit lived;                /* last_activity is within the idle timeout; the worker tells the same */
+bit kept;                 /* keep_until is yet to come */
+bit keep_answered;        /* keep_request is the id of the request that is pending */
 bit unchanged[WRITERS];   /* the version that this one has read is there still */
 #ifdef READ_STALE
 bit replicating;          /* a replica has not got the claim yet */
@@ -95,6 +103,12 @@ bit server_newer;         /* spawner.alive_at: what the record tells is older th
 bit brings_up;            /* the login has started or launched the instance */
 bit given_up;             /* the login has asked for a stop of its own machine */
 mtype looked = unasked;   /* what EC2 told the login, used within seconds */
+bit keeping;              /* a request to keep the machine is pending: spawner.keep */
+bit drain_refused;        /* because of it: has_refused */
+bit keep_lost;            /* the hub ended with one in it */
+bit keep_void;            /* the machine was started since: keep.is_void */
+bit keep_promised;        /* it has seen no claim, or one that is given up for it */
+bit keep_confirmed;       /* the user was told that the machine is kept */
 bit stop_requested;       /* an event `Stop Requested` is under way */
 
 #ifdef PATIENCE
@@ -109,6 +123,7 @@ bit hub_ended;
 #define ABANDONED (state == stopping && claim != UNCLAIMED && lease_over)
 #define MAY_STOP (state == running || (ABANDONED && claim != REMOVER))    /* triggers.settle */
 #define ACCEPTED (state == stopping && claim == UNCLAIMED)
+#define STAYS (lived || kept)    /* decision.decide */
 #define NONE_HOLDS (!holds[ALARM] && !holds[SWEEP] && !holds[PERSON] && !holds[FORCER] && !holds[REMOVER])
 
 #ifdef QUICK_BOOT
@@ -118,7 +133,8 @@ bit hub_ended;
 #endif
 
 inline written() {
-	unchanged[ALARM] = 0; unchanged[SWEEP] = 0; unchanged[PERSON] = 0; unchanged[FORCER] = 0; unchanged[REMOVER] = 0
+	unchanged[ALARM] = 0; unchanged[SWEEP] = 0; unchanged[PERSON] = 0; unchanged[FORCER] = 0; unchanged[REMOVER] = 0;
+	unchanged[KEEPER] = 0
 }
 
 inline unclaimed(new_state) {
@@ -148,7 +164,7 @@ inline with_state(told) {
 inline put_claim(d) {
 	assert(claim == UNCLAIMED || !holds[claim]);
 	state = stopping; claim = d; lease_over = 0; stop_may_show = 0; news = 0;
-	holds[d] = 1; let_through[d] = 0; ignored[d] = (d <= SWEEP && lived);
+	holds[d] = 1; let_through[d] = 0; ignored[d] = (d <= SWEEP && STAYS);
 #ifdef READ_STALE
 	replicating = 1;
 #endif
@@ -162,6 +178,8 @@ inline land(d) {
 		assert(!let_through[d]);
 		assert(!ignored[d]);
 		assert(!hub_released[d] || d == PERSON || !started_since);
+		assert(d > SWEEP || !keep_confirmed);
+		assert(d > SWEEP || !hub_released[d] || !keep_promised);
 		assert(!hub_released[d] || d != PERSON || !started_since_request);
 		ec2 = stopping; untold = 1
 	:: else
@@ -212,13 +230,13 @@ idle:
 #endif
 		if
 		:: !MAY_STOP -> goto idle
-		:: MAY_STOP && d <= SWEEP && lived -> /* records.keep */
+		:: MAY_STOP && d <= SWEEP && STAYS -> /* records.keep */
 			if
 			:: ABANDONED -> unclaimed(running)
 			:: else
 			fi;
 			goto idle
-		:: MAY_STOP && (d == PERSON || !lived) -> unchanged[d] = 1
+		:: MAY_STOP && (d == PERSON || !STAYS) -> unchanged[d] = 1
 		fi
 	}
 #ifdef DRAIN_FIRST
@@ -269,8 +287,9 @@ drain:
 		:: hub_up && !pending && server && (d == PERSON -> started_since_request : started_since) ->
 			release(d); over(d); goto idle
 		:: hub_up && !pending && d != PERSON && lived -> release(d); over(d); goto idle
+		:: hub_up && !pending && d != PERSON && keeping -> drain_refused = 1; release(d); over(d); goto idle
 		/* also with a user on it, if the worker does not tell (`Insist`), or a person wants it stopped */
-		:: hub_up && !pending && !(server && (d == PERSON -> started_since_request : started_since)) ->
+		:: hub_up && !pending && (d == PERSON || !keeping) && !(server && (d == PERSON -> started_since_request : started_since)) ->
 			server = 0; server_newer = 0; started_since = 0; started_since_request = 0; hub_released[d] = 1
 		:: over(d); goto idle
 		fi
@@ -456,6 +475,68 @@ unclaim:
 }
 #endif
 
+#ifdef KEEP
+inline keep_over() {
+	keep_lost = 0; keep_void = 0; keeping = 0; keep_promised = 0; drain_refused = 0; keep_answered = 0
+}
+
+/* The user's request: hub.keep.asking. Without the hub's process it is over; so it is when the user has waited enough. */
+proctype keep()
+{
+idle:
+	/* asking.marked */
+	atomic {
+		hub_up && server && !kept -> keep_lost = 0; keep_void = 0;
+#ifndef KEEP_UNMARKED
+		keeping = 1
+#endif
+	}
+	/* answer.first_answer: by the record, read after the mark */
+first:
+	atomic {
+		if
+		:: keep_lost || !hub_up || !server || (state != running && !(CLAIMED && drain_refused)) -> keep_over(); goto idle
+		:: !keep_lost && hub_up && server && state == running -> keep_promised = 1
+		:: !keep_lost && hub_up && server && CLAIMED && drain_refused -> keep_promised = 1
+		:: keep_over(); goto idle
+		fi
+	}
+#ifdef KEEP_UNREAD
+	atomic { keep_confirmed = 1; keep_over(); goto idle }
+#endif
+	/* answer.later_answer */
+	atomic {
+		if
+		:: keep_lost || !hub_up -> keep_over()
+		:: !keep_lost && hub_up && keep_answered -> keep_confirmed = kept; keep_over()
+		:: hub_up && !keep_answered && (!server || ACCEPTED || state == stopped) -> keep_over()
+		:: keep_over()
+		fi;
+		goto idle
+	}
+}
+
+/* keeps.keep_requested: the event may come again and again, and as late as any; then it is void, or keeps a machine that
+   no user waits for. */
+proctype keep_requested()
+{
+	do
+	:: atomic { keep_promised && !keep_answered && !keep_void && state == running -> unchanged[KEEPER] = 1 }
+	   /* store.put: on condition of the version that was read. RecordConflict: read again */
+	   atomic {
+		if
+#ifdef KEEP_ANYHOW
+		:: kept = 1; keep_answered = keep_promised; written()
+#else
+		:: unchanged[KEEPER] -> kept = 1; keep_answered = keep_promised; written()
+		:: !unchanged[KEEPER]
+#endif
+		fi
+	   }
+	od
+}
+#endif
+
 /* What only time ends. */
 proctype lease()
 {
@@ -480,7 +561,8 @@ proctype user()
 	do
 	/* activity.record_activity: store.put of the worker's reports, on condition of the version */
 	:: atomic { server && ec2 == running && answers && !lived && state == running -> lived = 1; written() }
-	:: atomic { NONE_HOLDS && (lived || started_since) -> lived = 0; started_since = 0 }
+	:: atomic { NONE_HOLDS && !keeping && !keep_promised && (STAYS || started_since) ->
+		lived = 0; started_since = 0; kept = 0; keep_confirmed = 0 }
 #ifdef REQUESTS
 	:: atomic { hub_up && server && !stop_requested && MAY_DECIDE(PERSON) ->
 		server = 0; server_newer = 0; stop_requested = 1; started_since_request = 0; started_since = 0;
@@ -498,7 +580,11 @@ proctype hub()
 #ifdef PATIENCE
 		!hub_ended -> hub_ended = 1;
 #endif
-		hub_up = 0; login_lost = login_lost | pending; pending = 0; given_up = 0; brings_up = 0 }
+		hub_up = 0; login_lost = login_lost | pending; pending = 0; given_up = 0; brings_up = 0;
+#ifdef KEEP
+		keep_lost = 1; keeping = 0; keep_promised = 0; drain_refused = 0;
+#endif
+	}
 	:: atomic { !hub_up -> hub_up = 1 }
 	/* spawner.poll: the server is gone, by the record */
 	:: atomic { hub_up && server && !server_newer && (ACCEPTED || state == stopped || state == gone) -> server = 0; started_since = 0 }
@@ -564,7 +650,7 @@ start:
 #ifdef LATE_EVENT
 			late = untold;
 #endif
-			ec2 = running; untold = 1; stop_requested = 0; given_up = 0; brings_up = 1
+			ec2 = running; untold = 1; stop_requested = 0; given_up = 0; brings_up = 1; keep_void = keep_promised
 		:: !login_lost && ec2 == running -> given_up = 0; brings_up = 1
 		fi
 	}
@@ -583,7 +669,8 @@ launch:
 		:: !login_lost ->
 #endif
 			assert(ec2 == gone);
-			ec2 = running; shown = running; untold = 1; stop_requested = 0; given_up = 0; brings_up = 1
+			ec2 = running; shown = running; untold = 1; stop_requested = 0; given_up = 0; brings_up = 1;
+			keep_void = keep_promised
 		fi
 	}
 watch:
@@ -637,6 +724,9 @@ init {
 #endif
 #ifdef REMOVE
 		run remover();
+#endif
+#ifdef KEEP
+		run keep(); run keep_requested();
 #endif
 		run reconcile();
 		run instance(); run record_state(); run lease(); run user(); run hub(); run login()

@@ -14,11 +14,13 @@ pytestmark = pytest.mark.skipif(
 REQUESTS = ("REQUESTS", "NO_SWEEP")
 FORCE = ("FORCE", "NO_SWEEP")
 REMOVE = ("REMOVE", "NO_SWEEP")
+KEEP = ("KEEP", "NO_SWEEP")
 DECIDERS = {
     "alarm and sweep": (),
     "alarm, a person and a login that gives its machine up": REQUESTS,
     "alarm, and a stop by force": FORCE,
     "alarm, and the removal of a stopped machine": REMOVE,
+    "alarm, and a user who keeps the machine": KEEP,
 }
 PATIENT = {
     "alarm and sweep": (),
@@ -39,6 +41,9 @@ GUARDS = {
     "REMOVE_UNCLAIMED": REMOVE,
     "REMOVE_UNSEEN": REMOVE,
     "LAUNCH_BLINDLY": REMOVE,
+    "KEEP_UNMARKED": KEEP,
+    "KEEP_ANYHOW": KEEP,
+    "KEEP_UNREAD": KEEP,
 }
 ASSUMPTIONS = ("HUB_SEEMS_DOWN", "UNREPORTED", "QUICK_BOOT", "LATE_EVENT")
 
@@ -76,7 +81,16 @@ def test_what_is_assumed_is_needed(assumption: str, tmp_path: Path) -> None:
 def test_every_name_in_the_model_is_searched_with() -> None:
     text = spin.MODEL.read_text(encoding="utf-8")
     names = {line.split()[1] for line in text.splitlines() if line.startswith(("#ifdef", "#ifndef"))}
-    assert names - {"PATIENCE", "WITHOUT_END", "REQUESTS", "FORCE", "REMOVE", "NO_SWEEP", "NO_ALARM"} == {
+    assert names - {
+        "PATIENCE",
+        "WITHOUT_END",
+        "REQUESTS",
+        "FORCE",
+        "REMOVE",
+        "KEEP",
+        "NO_SWEEP",
+        "NO_ALARM",
+    } == {
         *GUARDS,
         *ASSUMPTIONS,
     }
