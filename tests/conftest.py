@@ -103,6 +103,7 @@ OF = {
     "worker/test_programs.py": "emulator",
     "worker/test_full_home.py": "emulator",
     "worker/test_profile.py": "emulator",
+    "worker/test_requests.py": "emulator",
     "worker/test_home.py": "emulator",
     "worker/test_supervision.py": "emulator",
     "worker/test_units.py": "emulator",

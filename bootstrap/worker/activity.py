@@ -27,10 +27,11 @@ from .interactions import (
     ObservedSaves,
     ObservedTerminalManager,
 )
+from .keep import REQUESTS, Hub, KeepHandler, Requests, StopHandler
 from .presence import GestureHandler, StatusHandler
 from .prompts import PROMPTS, PromptingConnection, Prompts, kept_messages, process_of
 from .reporter import REPORTER, SETTINGS, Publisher, Reporter, cloudwatch
-from .settings import ConfigError, ReporterSettings
+from .settings import ConfigError, HubAccess, ReporterSettings
 from .terms import TERMS_SETTING, Terms
 from .traffic import Traffic
 from .waits import read_waits
@@ -116,6 +117,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
     load_other_extensions = True
 
     _reporting: asyncio.Task[None] | None = None
+    _following: asyncio.Task[None] | None = None
 
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
         """Called before kernels and terminals are set up: replace their classes by observed ones."""
@@ -133,7 +135,9 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
         self.handlers += [
             (r"/cloudjhub/activity", ActivityHandler),
             (r"/cloudjhub/gesture", GestureHandler),
+            (r"/cloudjhub/keep", KeepHandler),
             (r"/cloudjhub/status", StatusHandler),
+            (r"/cloudjhub/stop", StopHandler),
         ]
 
     def initialize_settings(self) -> None:
@@ -152,6 +156,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
         traffic = Traffic(interactions, serverapp.base_url)
         settings["log_function"] = traffic.logged(settings.get("log_function", log_request))
         traffic.watch(serverapp.web_app)
+        self._ask_hub(settings)
         try:
             reporting = ReporterSettings.from_environment()
         except ConfigError as error:
@@ -165,9 +170,19 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
             "Worker %s reports its activity every %s", reporting.instance_id, reporting.report_period
         )
 
+    def _ask_hub(self, settings: dict[str, Any]) -> None:
+        try:
+            requests = Requests(Hub(HubAccess.from_environment()), settings)
+        except ConfigError as error:
+            self.log.info("The hub is not asked: %s", error)
+            return
+        settings[REQUESTS] = requests
+        self._following = asyncio.create_task(requests.follow())
+
     async def stop_extension(self) -> None:
-        if self._reporting is not None:
-            self._reporting.cancel()
+        for task in (self._reporting, self._following):
+            if task is not None:
+                task.cancel()
 
 
 def share_log(server_log: logging.Logger) -> None:

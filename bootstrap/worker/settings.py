@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,6 +123,19 @@ class ReporterSettings:
         if self.boot_pid is not None:
             variables["CLOUDJHUB_BOOT_PID"] = str(self.boot_pid)
         return variables
+
+
+@dataclass(frozen=True, slots=True)
+class HubAccess:
+    """How a server reaches the hub's API, and its own token, which is never logged."""
+
+    api_url: str
+    token: str = field(repr=False)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """What jupyterhub-singleuser is started with. Raises ConfigError, naming the variable."""
+        return cls(_text(environ, "JUPYTERHUB_API_URL").rstrip("/"), _text(environ, "JUPYTERHUB_API_TOKEN"))
 
 
 def machine_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -66,6 +66,32 @@ async def test_a_gesture_has_no_long_body(jupyter: Jupyter) -> None:
     assert refused.value.code == 413
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("keep", {"seconds": "60"}, 400),
+        ("keep", {"seconds": 0}, 400),
+        ("keep", [], 400),
+        ("keep", {"seconds": 60, "more": "x" * 1000}, 413),
+        ("stop", {"more": "x" * 1000}, 413),
+    ],
+)
+async def test_a_request_of_a_page_is_bounded(jupyter: Jupyter, path: str, body: Any, code: int) -> None:
+    with pytest.raises(HTTPClientError) as refused:
+        await jupyter.call("POST", f"cloudjhub/{path}", body)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(("path", "body"), [("keep", {"seconds": 60}), ("stop", {})])
+async def test_without_a_hub_nothing_can_be_requested(
+    jupyter: Jupyter, path: str, body: dict[str, int]
+) -> None:
+    assert (await jupyter.call("POST", f"cloudjhub/{path}", body))["refused"] == "unavailable"
+    with pytest.raises(HTTPClientError) as refused:
+        await AsyncHTTPClient().fetch(jupyter.url + f"cloudjhub/{path}", method="POST", body=json.dumps(body))
+    assert refused.value.code == 403
+
+
 async def test_widgets_of_a_page_that_reports_gestures_show_no_person(jupyter: Jupyter) -> None:
     """They come at a person's times, and the page reports no gesture meanwhile."""
     await jupyter.call("GET", "cloudjhub/status")

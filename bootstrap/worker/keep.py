@@ -1,0 +1,182 @@
+"""What the user asks of the hub through this server: keep the machine running, stop it. And how long it may run.
+
+The hub passes on what it is asked, and answers what was really done. The server's own token says for which machine.
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from lifecycle_app.contract import LONGEST_KEEP, KeepRefusal
+
+from .presence import KEEPING
+from .settings import HubAccess
+from .terms import TERMS_SETTING, Terms
+
+log = logging.getLogger(__name__)
+
+REQUESTS = "cloudjhub_requests"
+"""Where handlers find the `Requests` of their server among the web application's settings."""
+LONGEST_BODY = 1000
+CONNECT_WITHIN, ANSWER_WITHIN = 3.0, 15.0
+"""Seconds. The hub waits 8 s for the lifecycle app's answer, and 4 s for a server's stop."""
+LONGEST_ANSWER = 10_000
+"""Characters."""
+EVERY = timedelta(minutes=5)
+"""How often the terms are read, up to a fifth earlier, so that not all machines ask at once."""
+NOT_AVAILABLE = {
+    "refused": KeepRefusal.UNAVAILABLE.value,
+    "message": "This is not available at the moment, because JupyterHub cannot be reached. Try again in a minute.",
+}
+IN_FLIGHT = {
+    "refused": KeepRefusal.TOO_OFTEN.value,
+    "message": "The last request has no answer yet. Try again in a few seconds.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The hub's API about this machine. Every method blocks, and returns None if there is no answer to be used."""
+
+    access: HubAccess
+
+    def post(self, what: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer to a request."""
+        return self._answer("POST", what, json.dumps(body))
+
+    def terms(self) -> str | None:
+        """The terms as JSON."""
+        answer = self._answer("GET", "terms", None)
+        return None if answer is None else json.dumps(answer)
+
+    def _answer(self, method: str, what: str, body: str | None) -> dict[str, Any] | None:
+        headers = {"Authorization": f"token {self.access.token}", "Content-Type": "application/json"}
+        try:
+            with requests.Session() as http:
+                http.trust_env = False  # the hub is on the same network: no proxy, no .netrc
+                answer = http.request(
+                    method,
+                    f"{self.access.api_url}/cloudjhub/{what}",
+                    data=body,
+                    headers=headers,
+                    timeout=(CONNECT_WITHIN, ANSWER_WITHIN),
+                    allow_redirects=False,
+                )
+            is_usable = answer.status_code == 200 and len(answer.text) <= LONGEST_ANSWER
+            found = answer.json() if is_usable else None
+        except (requests.RequestException, ValueError, RecursionError) as error:
+            log.warning("The hub does not answer %s: %s", what, error)
+            return None
+        if not isinstance(found, dict):
+            log.warning("The hub answers %s with status %s", what, answer.status_code)
+            return None
+        return found
+
+
+class Requests:
+    """The user's requests, one at a time, and the terms among the web application's `settings`."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        settings: MutableMapping[str, Any],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._sleep = sleep
+        self._is_busy = False
+
+    async def ask(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The hub's answer, or why there is none, for the page that asks."""
+        if self._is_busy:
+            return IN_FLIGHT
+        self._is_busy = True
+        try:
+            answer = await asyncio.to_thread(self._hub.post, what, body)
+        finally:
+            self._is_busy = False
+        self._settings[KEEPING] = answer is not None
+        if answer is None:
+            return NOT_AVAILABLE
+        self._take(answer.get("kept_until"))
+        return answer
+
+    async def follow(self) -> None:
+        """Reads the terms now and from time to time, until cancelled."""
+        while True:
+            await self.read()
+            await self._sleep(EVERY.total_seconds() * random.uniform(0.8, 1))  # noqa: S311 -- not a secret
+
+    async def read(self) -> None:
+        """Reads the terms once. Without the hub the last ones stay, and nothing can be kept from here."""
+        text = await asyncio.to_thread(self._hub.terms)
+        self._settings[KEEPING] = text is not None
+        if text is not None:
+            self._settings[TERMS_SETTING] = Terms.from_text(text)
+
+    def _take(self, kept_until: object) -> None:
+        """The page's next status must not say what was so before the keep."""
+        if isinstance(kept_until, int | float) and not isinstance(kept_until, bool):
+            until = datetime.fromtimestamp(kept_until, UTC)
+            self._settings[TERMS_SETTING] = replace(self._settings[TERMS_SETTING], keep_until=until)
+
+
+class RequestHandler(APIHandler):  # type: ignore[misc]  # publishes no types
+    """What both handlers need: a bounded body, and the hub's answer."""
+
+    auth_resource = "cloudjhub"
+
+    def sent(self) -> dict[str, Any]:
+        """The body, which is an object. Raises 400 or 413."""
+        if len(self.request.body) > LONGEST_BODY:
+            raise web.HTTPError(413, f"The body is longer than {LONGEST_BODY} bytes")
+        try:
+            body = json.loads(self.request.body or b"{}")
+        except (ValueError, RecursionError) as error:
+            raise web.HTTPError(400, "The body is not JSON") from error
+        if not isinstance(body, dict):
+            raise web.HTTPError(400, "The body is not an object")
+        return body
+
+    async def answer(self, what: str, body: dict[str, Any]) -> None:
+        """Answers what the hub does."""
+        asked: Requests | None = self.settings.get(REQUESTS)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps(NOT_AVAILABLE if asked is None else await asked.ask(what, body)))
+
+
+class KeepHandler(RequestHandler):
+    """Keeps this machine running."""
+
+    @web.authenticated
+    @authorized  # type: ignore[untyped-decorator]  # publishes no types
+    async def post(self) -> None:
+        """{"seconds"} → {"kept_until"} once that is written, or {"refused", "message"}."""
+        seconds = self.sent().get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int):
+            raise web.HTTPError(400, "seconds is not a whole number")
+        if not 0 < seconds <= LONGEST_KEEP.total_seconds():
+            raise web.HTTPError(400, f"seconds is not from 1 to {LONGEST_KEEP.total_seconds():.0f}")
+        await self.answer("keep", {"seconds": seconds})
+
+
+class StopHandler(RequestHandler):
+    """Stops this machine, as the Stop button of JupyterHub's page does."""
+
+    @web.authenticated
+    @authorized  # type: ignore[untyped-decorator]  # publishes no types
+    async def post(self) -> None:
+        """→ {"stopping": true}, or {"refused", "message"}."""
+        self.sent()
+        await self.answer("stop", {})

@@ -1,0 +1,123 @@
+"""The user's requests to keep and to stop this machine, at a real Jupyter server and a hub that answers as told."""
+
+import json
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from bootstrap.worker.keep import IN_FLIGHT, NOT_AVAILABLE, Hub, Requests
+from bootstrap.worker.presence import KEEPING
+from bootstrap.worker.settings import HubAccess
+from bootstrap.worker.terms import TERMS_SETTING, Terms
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class FakeHub:
+    """Answers each request with `status` and `answer`, and remembers what was asked."""
+
+    status: int = 200
+    answer: Any = field(default_factory=dict)
+    asked: list[tuple[str, str, str, Any]] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    fake = FakeHub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            body = json.loads(self.rfile.read(length)) if length else None
+            fake.asked.append((self.command, self.path, self.headers["Authorization"], body))
+            content = fake.answer if isinstance(fake.answer, bytes) else json.dumps(fake.answer).encode()
+            self.send_response(fake.status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815 -- the library's name
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    fake.url = f"http://127.0.0.1:{server.server_address[1]}/hub/api"
+    yield fake
+    server.shutdown()
+    server.server_close()
+
+
+def asking(url: str) -> tuple[Requests, MutableMapping[str, Any]]:
+    settings: dict[str, Any] = {TERMS_SETTING: Terms()}
+    return Requests(Hub(HubAccess(url, "secret")), settings), settings
+
+
+async def test_the_hub_is_asked_with_the_servers_own_token(hub: FakeHub) -> None:
+    hub.answer = {"kept_until": NOON.timestamp()}
+    requests, settings = asking(hub.url)
+    assert await requests.ask("keep", {"seconds": 60}) == hub.answer
+    assert hub.asked == [("POST", "/hub/api/cloudjhub/keep", "token secret", {"seconds": 60})]
+    assert settings[TERMS_SETTING].keep_until == NOON, "the next status says so"
+    assert settings[KEEPING] is True
+
+
+async def test_a_refusal_is_passed_on(hub: FakeHub) -> None:
+    hub.answer = {"refused": "too-late", "message": "Too late"}
+    requests, settings = asking(hub.url)
+    assert await requests.ask("keep", {"seconds": 60}) == hub.answer
+    assert settings[TERMS_SETTING].keep_until is None
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [(500, {}), (403, {}), (302, {}), (200, []), (200, b"<html>"), (200, b"1" * 20_000)]
+)
+async def test_without_an_answer_to_be_used_it_is_not_available(
+    hub: FakeHub, status: int, answer: Any
+) -> None:
+    hub.status, hub.answer = status, answer
+    requests, settings = asking(hub.url)
+    assert await requests.ask("stop", {}) == NOT_AVAILABLE
+    assert settings[KEEPING] is False
+
+
+async def test_without_a_hub_it_is_not_available() -> None:
+    requests, settings = asking("http://127.0.0.1:9/hub/api")
+    assert await requests.ask("keep", {"seconds": 60}) == NOT_AVAILABLE
+    assert settings[KEEPING] is False
+
+
+async def test_one_request_at_a_time() -> None:
+    found: list[Any] = []
+
+    class Slow(Hub):
+        def post(self, what: str, body: dict[str, Any]) -> dict[str, Any] | None:
+            found.append(True)
+            return {"stopping": True}
+
+    requests = Requests(Slow(HubAccess("", "")), {TERMS_SETTING: Terms()})
+    requests._is_busy = True
+    assert await requests.ask("stop", {}) == IN_FLIGHT
+    requests._is_busy = False
+    assert await requests.ask("stop", {}) == {"stopping": True}
+    assert found == [True]
+
+
+async def test_the_terms_are_the_hubs_and_stay_while_it_is_away(hub: FakeHub) -> None:
+    hub.answer = {"idle_timeout": 1800, "keep_limit": 3600, "keep_until": NOON.timestamp(), "lowest_level": 2}
+    requests, settings = asking(hub.url)
+    await requests.read()
+    terms = settings[TERMS_SETTING]
+    assert (terms, settings[KEEPING]) == (Terms.from_text(json.dumps(hub.answer)), True)
+    assert terms.keep_until == NOON
+    hub.status = 503
+    await requests.read()
+    assert (settings[TERMS_SETTING], settings[KEEPING]) == (terms, False)
