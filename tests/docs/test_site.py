@@ -75,6 +75,22 @@ def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= LONGEST_README
 
 
+def test_the_readme_says_what_the_page_of_costs_says() -> None:
+    """Whose tables are compared with the code."""
+    readme, costs = (
+        (REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "docs/costs.md")
+    )
+    for users, hours, default, gateway in re.findall(
+        r"^\| (\d+) users, (\d+) hours each \| \$(\d+), or \$(\d+) with a NAT gateway \|$",
+        readme,
+        re.MULTILINE,
+    ):
+        assert re.search(
+            rf"^\| {users} \| {hours} \| 0 \({default}\) \| \d+ \({gateway}\) \|", costs, re.MULTILINE
+        )
+    assert readme.count("with a NAT gateway |") == 2
+
+
 @pytest.mark.parametrize("page", READABLE)
 def test_a_page_for_students_is_easy_to_read(page: str) -> None:
     with warnings.catch_warnings():
