@@ -19,6 +19,7 @@ from bootstrap.cluster.steps.data import Data
 from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.steps.place import Place
 from bootstrap.cluster.steps.step import Kind, Step
+from bootstrap.cluster.templates.network import network_template
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Workers
 from bootstrap.errors import Refused, StepFailed
@@ -259,6 +260,18 @@ def test_both_families_of_addresses_leave_by_ways_of_their_own(
     assert everything(cloud) == before
 
 
+def test_a_subnet_of_an_ipv6_range_that_there_is_not_fails(cloud: CloudProcess, spring: Site) -> None:
+    """With CloudFormation's own message, and nothing is left behind."""
+    before = everything(cloud)
+    template = network_template("campus", CIDR, ["us-east-1a", "us-east-1b"], Egress.DUAL_STACK)
+    template["Resources"]["WorkerSubnet1"]["Properties"]["Ipv6CidrBlock"]["Fn::Select"][0] = 256
+    client, name = spring.aws.client("cloudformation"), names.network_stack("campus")
+    with pytest.raises(StepFailed, match=r"WorkerSubnet1: .*cannot select nonexistent value at index 256"):
+        stacks.apply(client, name, template, tags={})
+    NetworkStep().remove(site(spring.directory, "spring", Egress.DUAL_STACK), silent)
+    assert everything(cloud) == before
+
+
 @pytest.mark.parametrize(
     ("has", "wants"), [(Egress.MANAGER, Egress.DUAL_STACK), (Egress.DUAL_STACK, Egress.MANAGER)]
 )
@@ -266,7 +279,7 @@ def test_a_network_keeps_whether_it_has_ipv6(
     spring: Site, tmp_path: Path, has: Egress, wants: Egress
 ) -> None:
     NetworkStep().apply(site(tmp_path, "spring", has), silent)
-    with pytest.raises(Refused, match=rf"set `network.egress: {has}`"):
+    with pytest.raises(Refused, match=rf"set `network.egress` to {has}"):
         NetworkStep().changes(site(tmp_path, "spring", wants))
 
 

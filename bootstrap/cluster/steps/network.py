@@ -135,10 +135,10 @@ def _refuse_other_ipv6(network: str, present: Template, wanted: Template) -> Non
     has, wants = _egress_of(present), _egress_of(wanted)
     if has != wants and Egress.DUAL_STACK in (has, wants):
         others = [one for one in Egress if one not in (Egress.DUAL_STACK, has)]
-        fix = f"or to {' or '.join(others)}" if has != Egress.DUAL_STACK else "or choose another network.name"
+        fix = f"{has}, or to {' or '.join(others)}" if wants == Egress.DUAL_STACK else str(has)
         raise Refused(
-            f"the network {network} was built with egress {has}: IPv6 cannot be added to it or taken away: set "
-            f"`network.egress: {has}`, {fix}"
+            f"the network {network} was built with egress {has}, and IPv6 cannot be added to a network or taken away: "
+            f"set `network.egress` to {fix}"
         )
 
 
