@@ -64,6 +64,7 @@ OF = {
     "hub/test_browser.py": "emulator browser",
     "hub/test_audit_log.py": "emulator",
     "hub/test_fakes.py": "contract",
+    "hub/test_front.py": "emulator",
     "hub/test_ldap.py": "emulator",
     "hub/test_links.py": "emulator",
     "hub/test_logins.py": "emulator",

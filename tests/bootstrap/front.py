@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bootstrap.machines.address import hub_answers
 from bootstrap.machines.certificate import Pair, self_signed
@@ -99,10 +100,10 @@ def nginx(
     """
     assert NGINX, MISSING
     directory.mkdir(exist_ok=True)
-    pair = self_signed(host, False, datetime.now(UTC))
-    prepare(directory, pair)
     ports = port or free_port(host), free_port(host), free_port(host)
     told = config(**{"public_url": f"https://{host}:{ports[0]}", **settings})
+    pair = self_signed(urlsplit(told.public_url).hostname or "", told.subdomains, datetime.now(UTC))
+    prepare(directory, pair)
     text = adapted(nginx_conf(told), directory)
     assert all(before in text for before in changes or {})
     for before, now in (

@@ -43,6 +43,7 @@ class Emulated:
     config: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    proxy_process: subprocess.Popen[bytes] | None = None
     network: str = NETWORK
     """The first half of its addresses: tests that run at the same time need different ones."""
     proxy_at: str = ""
@@ -151,6 +152,15 @@ class Emulated:
     @contextmanager
     def proxy(self, *options: str) -> Iterator[None]:
         """The real proxy."""
+        self.start_proxy(*options)
+        try:
+            yield
+        finally:
+            self._kill_proxy()
+
+    def start_proxy(self, *options: str) -> None:
+        """Starts the real proxy with the present secrets; one that runs is killed before."""
+        self._kill_proxy()
         host, _, port = self.proxy_url.rpartition("/")[2].partition(":")
         addresses = ["--ip", host, "--port", port, "--api-ip", self.hub_address, "--api-port", "8001"]
         hub = [
@@ -162,15 +172,16 @@ class Emulated:
         environ = {**self.environ, "CONFIGPROXY_AUTH_TOKEN": self.secrets["hub/proxy-token"]}
         with (self.directory / "proxy.log").open("ab") as log:
             command = ["node", str(PROXY_SCRIPT), *addresses, *hub, *options]
-            process = subprocess.Popen(
+            self.proxy_process = subprocess.Popen(
                 command, env=environ, cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
             )
-        try:
-            until(lambda: _listens(self.hub_address, 8001))
-            yield
-        finally:
-            process.kill()
-            process.wait()
+        until(lambda: _listens(self.hub_address, 8001))
+
+    def _kill_proxy(self) -> None:
+        if self.proxy_process:
+            self.proxy_process.kill()
+            self.proxy_process.wait()
+            self.proxy_process = None
 
     def start_hub(self) -> None:
         """Starts the real hub; one that runs is killed before, as by a crash."""

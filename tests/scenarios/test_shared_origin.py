@@ -5,6 +5,7 @@ So the scenario can fail; and this is what `login.trusted_users` means.
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -64,3 +65,20 @@ def test_it_takes_a_token_of_the_administrator_and_watches_the_hub(
     assert page.evaluate("hostile.register('/')") == f"{hub.public_url}/"
     page.goto(f"{hub.public_url}/hub/home")
     assert page.evaluate("navigator.serviceWorker.controller !== null"), "it sees every page and password"
+
+
+@pytest.mark.usefixtures("mallory")
+def test_it_reads_pages_and_shadows_cookies(hub: Emulated, page: Page) -> None:
+    """What fails in `test_isolation`. A handle on a window fails here too (`Cross-Origin-Opener-Policy`)."""
+    page.goto(f"{hub.public_url}/hub/login?next=/hub/home")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill(hub.secrets["hub/admin-password"])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/hub/home")
+    page.goto(f"{hub.public_url}/user/mallory/evil")
+    assert page.evaluate("url => hostile.read(url)", f"{hub.public_url}/hub/home") == 200
+    page.evaluate(
+        "given => hostile.toss(...given)", [urlsplit(hub.public_url).hostname, list(hostile.HUB_COOKIES)]
+    )
+    found = page.context.cookies(f"{hub.public_url}/hub/api")
+    assert "jupyterhub-hub-login" in {one["name"] for one in found if one["value"] == "tossed"}
