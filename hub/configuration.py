@@ -9,6 +9,7 @@ from hub.config.announcement import Announcement
 from hub.config.origins import SHARED_ORIGIN, subdomain
 from hub.config.settings import Settings
 from hub.config.tuning import Proxy
+from hub.database.preparation import NAME as DATABASE
 from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
 from hub.login.links import own_page
 from hub.pages.machines import oversees
@@ -48,7 +49,7 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         "hub_connect_url": settings.hub_url,
         "cleanup_servers": False,
         "cleanup_proxy": False,
-        "db_url": f"sqlite:///{settings.state_dir / 'jupyterhub.sqlite'}",
+        "db_url": f"sqlite:///{settings.state_dir / DATABASE}",
         "db_kwargs": tuning.database_options(),
         "cookie_secret": secrets.cookie_secret,
         # Servers that do not answer after a restart of the hub do not delay the others.

@@ -2,6 +2,7 @@
 
 HubPartError
 ├── SettingsError           the hub's settings or secrets are missing or wrong
+├── DatabaseUnusable        JupyterHub's database, or a backup of it, cannot be read or written
 ├── StartError              a worker could not be started; the message is for its user
 │   ├── NoCapacity          AWS has no instance of an allowed type available
 │   ├── QuotaReached        the account's quota of vCPUs is used up
@@ -30,6 +31,9 @@ from lifecycle_app.printable import PrintableError
 
 CANNOT_START = "cloudJHub's hub cannot start"
 """What the hub's last line begins with, by which `up` and `doctor` find the reason in its log."""
+RESTORED = "JupyterHub's database is restored"
+NOT_RESTORED = "JupyterHub's database is not restored"
+"""What the lines begin with by which `cloudjhub restore` sees how its request ended; a backup's key follows."""
 
 
 class HubPartError(PrintableError):
@@ -38,6 +42,10 @@ class HubPartError(PrintableError):
 
 class SettingsError(HubPartError):
     """The hub's settings or secrets are missing or wrong; the message says how to fix that."""
+
+
+class DatabaseUnusable(HubPartError):
+    """JupyterHub's database, or a backup of it, cannot be read or written."""
 
 
 class StartError(HubPartError):

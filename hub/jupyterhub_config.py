@@ -10,7 +10,8 @@ from hub.audit import hooks, record
 from hub.config import own, tuning
 from hub.config.settings import OPERATORS_CONFIG, audit_socket, read
 from hub.configuration import configuration
-from hub.errors import CANNOT_START, SettingsError
+from hub.database import opening
+from hub.errors import CANNOT_START, DatabaseUnusable, SettingsError
 from hub.login import isolation
 from hub.users import bounds
 from hub.wiring import build, read_secrets
@@ -33,11 +34,12 @@ def configure(config: Any) -> None:
     for name, traits in values.items():
         config[name].update(traits)
     try:
+        opening.prepare(settings, hub.operator.restore)
         if settings.extra_config:
             own.load(settings.extra_config, config, "hub.extra_config")
         if OPERATORS.is_file():
             own.load(OPERATORS, config, "hub.config")
-    except SettingsError as error:
+    except (DatabaseUnusable, SettingsError) as error:
         sys.exit(f"{CANNOT_START}: {error}")
     tuning.hide_secrets()
     record.send_to(audit_socket())

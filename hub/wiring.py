@@ -13,6 +13,7 @@ from hub.clients.lifecycle import BadRecords, KeepRequests, Reader, StopRequests
 from hub.clients.workers import Workers
 from hub.config.authenticators import secrets_of
 from hub.config.settings import SHARED_PASSWORD, Settings
+from hub.database import opening
 from hub.errors import SettingsError
 from hub.identity import Identities
 from hub.keep.asking import Keeps
@@ -54,7 +55,12 @@ def build(settings: Settings, token_key: str) -> Hub:
     known = from_file(settings.users_file).people if settings.users_file else People()
     table = SettingsStore(settings.cluster)
     operator = OperatorSettings(
-        table.of_hub, calls, image=settings.image, known=known, every=settings.wanted_interval
+        table.of_hub,
+        calls,
+        image=settings.image,
+        known=known,
+        every=settings.wanted_interval,
+        on_restore=opening.restarting(settings),
     )
     operator.read_at_start()
     events = session.client("events", config=QUICK)

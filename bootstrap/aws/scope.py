@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bootstrap.aws import names
+from hub.database.archive import PREFIX
 from lifecycle_app.contract import CLUSTER_NAME, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
 
 
@@ -86,6 +87,10 @@ class Scope:
     def bundles(self) -> str:
         """The objects that instances set themselves up from."""
         return f"{self.bucket_arn}/bundle/*"
+
+    def backups(self) -> str:
+        """The copies of JupyterHub's database."""
+        return f"{self.bucket_arn}/{PREFIX}*"
 
     @property
     def bucket_arn(self) -> str:

@@ -186,6 +186,10 @@ class Settings:
     """How long a machine may take until its server first answers, before it is stopped and started again."""
     wanted_interval: Annotated[timedelta, _seconds("hub.wanted_interval", 1, 300)] = timedelta(minutes=1)
     """How often the operator's users and image are read."""
+    bucket: Annotated[str, _text("bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the cluster's bucket")] = ""
+    """Where backups of the database are kept; "" for nowhere."""
+    bundle: Annotated[str, _text("bundle", r"[\w./-]{1,256}", "the key of the bundle")] = ""
+    """What this hub is a part of."""
     extra_config: Annotated[Path | None, _existing("hub.extra_config", "an existing file", Path.is_file)] = (
         None
     )

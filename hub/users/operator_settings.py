@@ -1,4 +1,6 @@
-"""What the operator sets while the hub runs: who belongs to the cluster, the image of new workers, an announcement."""
+"""What the operator sets while the hub runs: who belongs to the cluster, the image of new workers, an announcement, and
+a backup of the database that is to be restored.
+"""
 
 import asyncio
 import logging
@@ -21,7 +23,7 @@ from hub.users import generations, names
 from hub.users.names import People, check_administrators
 from hub.users.sessions import end_sessions
 from hub.users.teachers import set_teachers
-from lifecycle_app.contract import ANNOUNCEMENT_SCOPE, IMAGE_ID, IMAGE_SCOPE, USERS_SCOPE
+from lifecycle_app.contract import ANNOUNCEMENT_SCOPE, IMAGE_ID, IMAGE_SCOPE, RESTORE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,8 @@ Apply = Callable[[People], Awaitable[None]]
 class OperatorSettings:
     """The users, the image and the announcement in the settings table, read when the hub starts and then every minute.
 
-    `read` returns the texts of the scopes that exist. If one cannot be read or used, its last value stays.
+    `read` returns the texts of the scopes that exist. If one cannot be read or used, its last value stays. `on_restore`
+    is called with the request to restore a backup, each time that it was read while the hub runs.
     """
 
     def __init__(
@@ -48,12 +51,14 @@ class OperatorSettings:
         known: People,
         every: timedelta = EVERY,
         clock: Callable[[], float] = time.monotonic,
+        on_restore: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._read = read
         self._calls = calls
         self._every = every
         self._fallbacks: tuple[People, str] = known, image
         self._clock = clock
+        self._on_restore = on_restore
         self._read_at = -FRESH.total_seconds()
         self._task: asyncio.Task[None] | None = None
         self._admins: frozenset[str] = frozenset()
@@ -61,6 +66,8 @@ class OperatorSettings:
         self.people = known
         self.image = image
         self.announcement: Announcement | None = None
+        self.restore = ""
+        """The request to restore a backup of the database, as it is written; "" for none."""
 
     def read_at_start(self) -> None:
         """Reads once, before there is an event loop."""
@@ -99,6 +106,7 @@ class OperatorSettings:
             await asyncio.sleep(self._every.total_seconds())
             try:
                 await self.read_again()
+                self._on_restore(self.restore)
             except StoreUnavailable as error:
                 log.warning("users and image cannot be read, going on with the last known: %s", error)
             except Exception:
@@ -111,6 +119,7 @@ class OperatorSettings:
     def _take(self, texts: Mapping[str, str]) -> None:
         self._read_at = self._clock()
         known, image = self._fallbacks
+        self.restore = texts.get(RESTORE_SCOPE, "")
         self._take_people(texts.get(USERS_SCOPE), known)
         self._take_image(texts.get(IMAGE_SCOPE), image)
         self._take_announcement(texts.get(ANNOUNCEMENT_SCOPE))

@@ -1,4 +1,6 @@
-"""What the operator sets, in DynamoDB: idle policies, users and the workers' image. Each is a text by its scope."""
+"""What the operator sets, in DynamoDB: idle policies, users, the workers' image, a request to restore a backup. Each is
+a text by its scope.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Iterable
 from pynamodb.exceptions import DoesNotExist
 
 from lifecycle_app.adapters.tables import SettingRecord, available, bound
-from lifecycle_app.contract import ANNOUNCEMENT_SCOPE, CLUSTER_SCOPE, IMAGE_SCOPE, USERS_SCOPE
+from lifecycle_app.contract import ANNOUNCEMENT_SCOPE, CLUSTER_SCOPE, IMAGE_SCOPE, RESTORE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import BadRecord
 
 
@@ -46,11 +48,11 @@ class SettingsStore:
             record.save(condition=self._model.scope.does_not_exist())
 
     def of_hub(self) -> dict[str, str]:
-        """The texts of the scopes that the hub follows, of those that exist: `users` and `announcement`, both JSON, and
-        `image`; eventually consistent.
+        """The texts of the scopes that the hub follows, of those that exist: `users`, `announcement` and `restore`, all
+        JSON, and `image`; eventually consistent.
         """
         with available("users and image"):
-            scopes = [USERS_SCOPE, IMAGE_SCOPE, ANNOUNCEMENT_SCOPE]
+            scopes = [USERS_SCOPE, IMAGE_SCOPE, ANNOUNCEMENT_SCOPE, RESTORE_SCOPE]
             found = {one.scope: one for one in self._model.batch_get(scopes)}
             texts = {scope: getattr(record, scope) for scope, record in found.items()}
             return {scope: text for scope, text in texts.items() if text}
@@ -93,6 +95,16 @@ class SettingsStore:
                 self._model(ANNOUNCEMENT_SCOPE).delete()
             else:
                 self._model(ANNOUNCEMENT_SCOPE, announcement=text).save()
+
+    def put_restore(self, request: str) -> None:
+        """Sets the request to restore a backup; the hub reads it within a minute, and when it starts."""
+        with available("request to restore"):
+            self._model(RESTORE_SCOPE, restore=request).save()
+
+    def end_restore(self) -> None:
+        """Takes the request back, if there is one."""
+        with available("request to restore"):
+            self._model(RESTORE_SCOPE).save()
 
     def has(self, scope: str) -> bool:
         """Is there a record of this scope, whatever is in it?"""

@@ -237,7 +237,7 @@ class HistoryRecord(Row):
 
 class SettingRecord(Row):
     """What the operator sets: the policy fields of the cluster, a group or a user; the users; the workers' image; an
-    announcement.
+    announcement; a request to restore a backup.
     """
 
     scope = UnicodeAttribute(hash_key=True)
@@ -245,6 +245,7 @@ class SettingRecord(Row):
     users = SettingAttribute(null=True)
     image = SettingAttribute(null=True)
     announcement = SettingAttribute(null=True)
+    restore = SettingAttribute(null=True)
     version = NumberAttribute(null=True)
 
 

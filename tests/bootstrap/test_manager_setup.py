@@ -199,12 +199,12 @@ def test_files_are_written_whole_and_only_when_they_differ(tmp_path: Path) -> No
     ("https", "nat", "wanted"),
     [
         (Https.NONE, "", {"cloudjhub-hub.service", "cloudjhub-proxy.service", "cloudjhub-journal.service",
-                          "cloudjhub-freshness.timer"}),
+                          "cloudjhub-freshness.timer", "cloudjhub-backup.timer"}),
         (
             Https.OWN, "10.0.0.0/16",
             {"cloudjhub-hub.service", "cloudjhub-proxy.service", "cloudjhub-journal.service",
              "cloudjhub-nginx.service", "cloudjhub-nginx-update.path", "cloudjhub-freshness.timer",
-             "cloudjhub-certificate.timer", "cloudjhub-nat.service"},
+             "cloudjhub-backup.timer", "cloudjhub-certificate.timer", "cloudjhub-nat.service"},
         ),
     ],
 )  # fmt: skip

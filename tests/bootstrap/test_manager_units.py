@@ -21,7 +21,16 @@ EVERYTHING = config(
     https=Https.OWN, nat_range="10.77.0.0/16", subdomains=True, reboot_window="Sun 04:00-05:00 Europe/Berlin"
 )
 FRONT = {units.NGINX, units.UPDATE, units.UPDATE_PATH}
-ALWAYS = {units.MOUNT, units.HUB, units.PROXY, units.JOURNAL, units.FRESHNESS, units.FRESHNESS_TIMER}
+ALWAYS = {
+    units.MOUNT,
+    units.HUB,
+    units.PROXY,
+    units.JOURNAL,
+    units.FRESHNESS,
+    units.FRESHNESS_TIMER,
+    units.BACKUP,
+    units.BACKUP_TIMER,
+}
 SERVICES = (units.HUB, units.PROXY, units.NGINX, units.JOURNAL)
 
 

@@ -16,7 +16,7 @@ GOOD: dict[str, Any] = {
     "owner": "an owner",
     "public_url": "http://127.0.0.1:8000",
     "private_address": "127.77.0.10",
-    "bucket": "the manager's own settings do not matter",
+    "log_group": "the manager's own settings do not matter",
     "workers": {
         "image": "ami-0123456789abcdef0",
         "types": ["t3.medium", "t3.large"],

@@ -249,6 +249,8 @@ def _logs() -> dict[str, Request]:
 
 OBJECTS = {
     "bundle": f"cloudjhub-dev-{ACCOUNT}-{REGION}/bundle/1.tar.gz",
+    "backup": f"cloudjhub-dev-{ACCOUNT}-{REGION}/backup/1.sqlite.gz",
+    "other cluster's backup": f"cloudjhub-other-{ACCOUNT}-{REGION}/backup/1.sqlite.gz",
     "other object": f"cloudjhub-dev-{ACCOUNT}-{REGION}/secret",
     "other cluster's bundle": f"cloudjhub-other-{ACCOUNT}-{REGION}/bundle/1.tar.gz",
     "stranger's bundle": f"cloudjhub-dev-999999999999-{REGION}/bundle/1.tar.gz",
@@ -263,6 +265,7 @@ def _objects() -> dict[str, Request]:
             for action in ("GetObject", "PutObject", "DeleteObject")
             for name, key in OBJECTS.items()
         },
+        "DeleteObjectVersion, backup": _one("s3:DeleteObjectVersion", f"arn:aws:s3:::{OBJECTS['backup']}"),
         "ListBucket": _one("s3:ListBucket", bucket),
         "PutBucketPolicy": _one("s3:PutBucketPolicy", bucket),
     }

@@ -38,6 +38,7 @@ CHANGES: dict[str, set[str]] = {
         "logs:CreateLogStream",
         "logs:PutLogEvents",
         "route53:ChangeResourceRecordSets",
+        "s3:PutObject",
         "ssm:UpdateInstanceInformation",
         *(f"ssmmessages:{name}" for name in CHANNELS),
         *(f"ec2messages:{name}" for name in MESSAGES if not name.startswith("Get")),

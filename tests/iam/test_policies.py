@@ -41,6 +41,8 @@ MANAGER = {
     "Query, index day",
     *(f"{action}, {table}" for action in READING for table in OURS),
     "GetObject, bundle",
+    "GetObject, backup",
+    "PutObject, backup",
     *(
         f"{action}, manager, {group}"
         for action in ("CreateLogStream", "PutLogEvents", "DescribeLogStreams")

@@ -1,16 +1,20 @@
 """The operator's commands build, change and remove clusters in an account, by the code that does it on AWS."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from bootstrap.aws import names
 from tests.scenarios.account import Account, Cluster
-from tests.scenarios.cloud import control
+from tests.scenarios.cloud import REPOSITORY, control
 from tests.scenarios.everything import everything
 from tests.shared.addresses import free_port
 
@@ -183,6 +187,38 @@ def test_the_report_divides_what_it_cost_among_the_users_who_worked(course: Clus
     assert "shared by all" in course.ok("report")
 
 
+def test_a_lost_state_disk_is_made_up_for_by_a_backup(course: Cluster) -> None:
+    """The backup is made while the hub runs, as its unit does; users' tokens are valid again."""
+    ann = course.person("ann")
+    assert ann.hub("GET", "user").ok
+    ec2, [manager] = course.account.client("ec2"), _managers(course)
+    root, state = (one["Ebs"]["VolumeId"] for one in manager["BlockDeviceMappings"])
+    disks = course.account.state_dir / "volumes"
+    subprocess.run(
+        [sys.executable, "-m", "hub.database"],
+        cwd=disks / state / "hub",
+        env={
+            **os.environ,
+            **course.account.told["environment"],
+            "PYTHONPATH": str(REPOSITORY),
+            "CLOUDJHUB_CONFIG": str(disks / root / "etc/cloudjhub/manager.json"),
+        },
+        check=True,
+    )
+    ec2.terminate_instances(InstanceIds=[manager["InstanceId"]])
+    course.account.await_true("the manager is gone", lambda: not _managers(course))
+    ec2.delete_volume(VolumeId=state)
+
+    assert "cloudjhub restore --at latest" in course.ok("plan")
+    course.up()
+    assert ann.hub("GET", "user").status_code == 403, "the new disk is empty"
+    listed = json.loads(course.ok("restore", "--json"))
+    assert listed[0]["why"] == "daily"
+    course.ok("restore", "--at", "latest", "--yes")
+    assert ann.hub("GET", "user").ok
+    assert "database.restore" in course.ok("logs", "audit")
+
+
 def test_a_second_cluster_shares_the_network_and_goes_alone(account: Account, course: Cluster) -> None:
     """What a cluster created is gone after `down`; the network and the other cluster stay as they are."""
     before = lasting(account)
@@ -214,6 +250,17 @@ def test_down_leaves_nothing_but_home_disks(tmp_path: Path) -> None:
         assert everything(account) == empty
     finally:
         account.down()
+
+
+def _managers(cluster: Cluster) -> list[dict[str, Any]]:
+    found = cluster.account.client("ec2").describe_instances(
+        Filters=[
+            {"Name": "tag:cloudjhub:role", "Values": ["manager"]},
+            {"Name": "tag:cloudjhub:cluster", "Values": [cluster.name]},
+            {"Name": "instance-state-name", "Values": ["pending", "running", "shutting-down"]},
+        ]
+    )
+    return [one for group in found["Reservations"] for one in group["Instances"]]
 
 
 def _state(cluster: Cluster, user: str) -> str:

@@ -21,6 +21,8 @@ UNHEARD = {
     "AskForStops",
     "ForwardFailures",
     "WriteOwnLog",
+    # A cluster that has just been built is not updated, nor a day old.
+    "KeepBackups",
     # Session Manager's agent runs on real machines only.
     "BeKnownToSessionManager",
     "TalkToSessionManager",

@@ -99,6 +99,7 @@ def _kept(scope: Scope) -> Mapping[str, object]:
         "bucket": [scope.bucket_arn],
         "bucket_objects": [f"{scope.bucket_arn}/*"],
         "bundles": scope.bundles(),
+        "backups": scope.backups(),
         "parameters": [scope.parameter("*")],
         "secrets": [scope.parameter("hub/*"), scope.parameter("lifecycle-token")],
         "hub_token": scope.parameter("lifecycle-token"),

@@ -14,6 +14,7 @@ from bootstrap.errors import NotBuilt, StepFailed
 from bootstrap.machines import bundle, hub_log, state_volume, tls
 from bootstrap.machines.address import hub_answers, public_url
 from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
+from bootstrap.machines.hub_backups import backups
 from bootstrap.machines.launch import TAG_CONTENT
 from bootstrap.machines.manager.config import ManagerConfig
 from bootstrap.machines.manager.secrets import TLS_KEY
@@ -60,9 +61,7 @@ class ManagerMachine:
         kind = site.settings.manager.type
         volume = state_volume.find(site.aws, site.cluster)
         found = _existing(site)
-        changes = (
-            [] if volume else [Change(Kind.CREATE, "state disk", f"{site.settings.manager.state_disk} GB")]
-        )
+        changes = [] if volume else [_new_disk(site)]
         if not found:
             return [*changes, Change(Kind.CREATE, "manager", kind)]
         if volume is None or not _is_as_wanted(site, found, volume["VolumeId"]):
@@ -136,6 +135,13 @@ def _refuse_to_wait_in_vain(site: Site, began: datetime) -> None:
     said = hub_log.refusals(site.aws, site.cluster, began)
     if len(said) >= TRIES:
         raise StepFailed(f"the hub does not start: {said[-1]}: fix this, then run `cloudjhub up` again")
+
+
+def _new_disk(site: Site) -> Change:
+    """A new one is empty: where there are backups, the database of a lost one can be brought back."""
+    size = f"{site.settings.manager.state_disk} GB"
+    lost = "; then `cloudjhub restore --at latest` brings back the database" if backups(site) else ""
+    return Change(Kind.CREATE, "state disk", size + lost)
 
 
 def _silence(site: Site) -> str:

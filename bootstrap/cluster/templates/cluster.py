@@ -20,13 +20,17 @@ from bootstrap.cluster.templates.parts import (
     resource,
     template,
 )
+from hub.database.archive import KEPT, PREFIX
 
 
 def data_template(cluster: str, bucket: str, audit_days: int) -> Template:
     """The template of what a cluster keeps, `bucket` being its bucket's name. Outputs: Bucket, LogGroup."""
     tables = {name: names.table(cluster, name) for name in names.TABLES}
     groups = {"log_group": names.log_group(cluster), "audit_log_group": names.audit_log_group(cluster)}
-    return constant_parts("data", cluster=cluster, bucket=bucket, audit_days=audit_days, **groups, **tables)
+    backups = {"backup_prefix": PREFIX, "backup_days": KEPT.days}
+    return constant_parts(
+        "data", cluster=cluster, bucket=bucket, audit_days=audit_days, **backups, **groups, **tables
+    )
 
 
 def access_template(scope: Scope) -> Template:

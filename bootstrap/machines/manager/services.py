@@ -42,6 +42,7 @@ MOUNT = "var-lib-cloudjhub.mount"
 UPDATE, UPDATE_PATH = "cloudjhub-nginx-update.service", "cloudjhub-nginx-update.path"
 CERTIFICATE_UNIT, CERTIFICATE_TIMER = "cloudjhub-certificate.service", "cloudjhub-certificate.timer"
 FRESHNESS, FRESHNESS_TIMER = "cloudjhub-freshness.service", "cloudjhub-freshness.timer"
+BACKUP, BACKUP_TIMER = "cloudjhub-backup.service", "cloudjhub-backup.timer"
 REBOOT, REBOOT_TIMER = "cloudjhub-reboot.service", "cloudjhub-reboot.timer"
 FETCH, INSTALL_PACKAGES = SETTINGS / "fetch.py", SETTINGS / "install_packages.py"
 FETCH_REQUIREMENTS = SETTINGS / "fetch-requirements.txt"
@@ -130,7 +131,7 @@ def proxy_address(config: ManagerConfig) -> tuple[str, int]:
 
 def units(config: ManagerConfig) -> dict[str, str]:
     """Every unit's text by its name, except for the set-up's own, which user data brings."""
-    names = [MOUNT, PROXY, HUB, JOURNAL, FRESHNESS, FRESHNESS_TIMER]
+    names = [MOUNT, PROXY, HUB, JOURNAL, FRESHNESS, FRESHNESS_TIMER, BACKUP, BACKUP_TIMER]
     if config.https is not Https.NONE:
         names += [NGINX, UPDATE, UPDATE_PATH]
     if config.https in (Https.OWN, Https.LETS_ENCRYPT):

@@ -32,6 +32,7 @@ from bootstrap.machines.manager.config import (
     ManagerConfig,
 )
 from bootstrap.machines.manager.services import (
+    BACKUP,
     CERTIFICATE_UNIT,
     FRESHNESS,
     MOUNT,
@@ -127,7 +128,7 @@ def install_programs(run: Run) -> None:
 
 def start_services(config: ManagerConfig, run: Run) -> None:
     """Start the services without waiting for them: they start after this program, which is a unit too."""
-    triggered = (CERTIFICATE_UNIT, UPDATE, MOUNT, FRESHNESS, REBOOT)
+    triggered = (CERTIFICATE_UNIT, UPDATE, MOUNT, FRESHNESS, BACKUP, REBOOT)
     wanted = [name for name in units(config) if name not in triggered]
     if config.https is not Https.NONE:
         run(["systemctl", "disable", "--now", PACKAGED_NGINX])

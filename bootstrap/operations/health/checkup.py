@@ -17,6 +17,7 @@ from bootstrap.cluster.monitoring.alarms import silence
 from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError
 from bootstrap.machines import hub_log, state_volume
+from bootstrap.machines.hub_backups import backups
 from bootstrap.machines.image.images import current
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations.health import facts, findings
@@ -97,6 +98,14 @@ def _updates(site: Site, now: datetime) -> list[str]:
         return []  # another check reports a missing manager
     window = site.settings.manager.reboot_window
     return findings.freshness(facts.freshness(site, now), window, max(launched), now)
+
+
+def _backups(site: Site, now: datetime) -> list[str]:
+    launched = [one["LaunchTime"] for one in found_by_tags(site.aws, site.cluster, ROLE_MANAGER)]
+    if not launched:
+        return []
+    found = backups(site)
+    return findings.backups(found[0].at if found else None, max(launched), now)
 
 
 def _image(site: Site, now: datetime) -> list[str]:
@@ -183,6 +192,7 @@ CHECKS: Mapping[str, Check] = {
     "certificate": _certificate,
     "manager": _manager,
     "manager's updates": _updates,
+    "backups": _backups,
     "worker image": _image,
     "functions": _functions,
     "dead-letter queue": _dead_letters,

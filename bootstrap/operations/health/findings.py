@@ -22,6 +22,8 @@ BUILDING_TAKES = timedelta(hours=1)
 IMAGE_AGES = timedelta(days=30)
 SILENT_FOR = timedelta(days=3)
 """The manager counts its security updates each day, after it has installed them."""
+BACKED_UP_WITHIN = timedelta(days=2)
+"""The database is backed up each night."""
 SUPPORT_ENDS = timedelta(days=180)
 
 
@@ -153,7 +155,8 @@ def state_disk(volumes: Sequence[Mapping[str, Any]], managers: Collection[str]) 
     """`volumes` tagged as the cluster's state, as DescribeVolumes gives them."""
     if not volumes:
         return [
-            "the manager's state disk is missing: run `cloudjhub up`, which makes an empty one: users sign up again"
+            "the manager's state disk is missing: run `cloudjhub up`, which makes an empty one, then"
+            " `cloudjhub restore --at latest`, which brings accounts and sessions back"
         ]
     if len(volumes) > 1:
         ids = ", ".join(sorted(str(one["VolumeId"]) for one in volumes))
@@ -162,6 +165,14 @@ def state_disk(volumes: Sequence[Mapping[str, Any]], managers: Collection[str]) 
     if attached & set(managers):
         return []
     return [f"the state disk {volumes[0]['VolumeId']} is not attached to the manager: run `cloudjhub up`"]
+
+
+def backups(newest: datetime | None, launched: datetime, now: datetime) -> list[str]:
+    """`newest`: when JupyterHub's database was last backed up; `launched`: when the manager was."""
+    if now - max(newest or launched, launched) <= BACKED_UP_WITHIN:
+        return []
+    last = f"for {(now - newest).days} days" if newest else "yet"
+    return [f"JupyterHub's database was not backed up {last}: see `cloudjhub logs manager`"]
 
 
 def image(image_id: str, state: str, made: datetime | None, now: datetime) -> list[str]:

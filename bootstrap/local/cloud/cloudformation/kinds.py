@@ -178,10 +178,7 @@ def _set_up_bucket(s3: Any, name: str, _: Properties, after: Properties) -> None
         ]
         s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
     if wanted := after.get("LifecycleConfiguration"):
-        rules = [
-            {"Filter": {"Prefix": ""}, **{"ID" if k == "Id" else k: v for k, v in rule.items()}}
-            for rule in wanted["Rules"]
-        ]
+        rules = [_lifecycle_rule(**rule) for rule in wanted["Rules"]]
         s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
     for part, put in (
         ("PublicAccessBlockConfiguration", s3.put_public_access_block),
@@ -190,6 +187,12 @@ def _set_up_bucket(s3: Any, name: str, _: Properties, after: Properties) -> None
     ):
         if part in after:
             put(Bucket=name, **{part: after[part]})
+
+
+def _lifecycle_rule(*, Id: str, Prefix: str = "", ExpirationInDays: int = 0, **same: Any) -> dict[str, Any]:  # noqa: N803 -- CloudFormation's
+    """A rule as S3 has it."""
+    expiration = {"Expiration": {"Days": ExpirationInDays}} if ExpirationInDays else {}
+    return {"ID": Id, "Filter": {"Prefix": Prefix}, **expiration, **same}
 
 
 def _set_up_bucket_policy(s3: Any, bucket: str, before: Properties, after: Properties) -> None:
