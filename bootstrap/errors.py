@@ -7,6 +7,7 @@ BootstrapError
 ├── AlreadyRunning    a local cloud runs with this state directory
 ├── NotRunning        the local cloud does not run
 ├── StepFailed        a step or part failed; names its log if there is one
+│   └── Held          something foreign keeps a part from being removed
 ├── NotBuilt          the cluster or a part of it does not exist
 ├── Refused           the request cannot be fulfilled: nothing was changed
 ├── LeftOver          resources are left that should be deleted
@@ -47,6 +48,12 @@ class NotRunning(BootstrapError):
 
 class StepFailed(BootstrapError):
     """A step or part failed; names its log if there is one."""
+
+
+class Held(StepFailed):
+    """Something foreign keeps a part from being removed; the message names it. All else can be removed."""
+
+    exit_code = 5
 
 
 class NotBuilt(BootstrapError):

@@ -138,6 +138,18 @@ def outputs(client: "CloudFormationClient", name: str) -> dict[str, str]:
     return _outputs(stack)
 
 
+def physical_ids(client: "CloudFormationClient", name: str, kind: str) -> list[str]:
+    """The ids of the stack's resources of a type, also of a stack whose removal has failed; [] where there is none."""
+    found = if_exists(lambda: client.describe_stack_resources(StackName=name))
+    return [
+        one["PhysicalResourceId"]
+        for one in (found["StackResources"] if found else [])
+        if one.get("ResourceType") == kind
+        and "PhysicalResourceId" in one
+        and one["ResourceStatus"] != "DELETE_COMPLETE"
+    ]
+
+
 def current(client: "CloudFormationClient", name: str) -> "StackTypeDef | None":
     """The stack of this name, or deleted ones too by id; None where there is none."""
     found = if_exists(lambda: client.describe_stacks(StackName=name))

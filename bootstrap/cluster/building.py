@@ -15,6 +15,7 @@ from bootstrap.cluster.steps.manager import ManagerMachine
 from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.steps.place import Place
 from bootstrap.cluster.steps.step import Change, Step
+from bootstrap.errors import Held
 
 Wave = Sequence[Step]
 WAVES: Sequence[Wave] = (
@@ -75,9 +76,17 @@ def build(site: Site, reporter: Reporter) -> bool:
 
 
 def remove(site: Site, reporter: Reporter) -> None:
-    """Remove what the steps built, the last part first."""
+    """Remove what the steps built, the last part first. What something foreign holds is left for the next time, when
+    all else is removed: then Held is raised.
+    """
+    held: Held | None = None
     for wave in reversed(WAVES):
-        together(wave, lambda step, report: step.remove(site, report), reporter)
+        try:
+            together(wave, lambda step, report: step.remove(site, report), reporter)
+        except Held as error:
+            held = held or error
+    if held:
+        raise held
 
 
 def together(wave: Wave, do: Callable[[Step, Report], None], reporter: Reporter) -> None:

@@ -153,6 +153,7 @@ def test_every_file_is_exactly_as_expected() -> None:
         **{name: text for name, text in pages().items() if name == "unavailable.html"},
         "nat.nft": units.nat_rules(EVERYTHING),
         "upgrades.conf": units.upgrades(),
+        "journald.conf": units.journal_limits(),
     }
     expected = {path.name: path.read_text() for path in RENDERED.iterdir()}
     assert texts == expected
@@ -167,8 +168,25 @@ def test_every_template_is_used() -> None:
         "nat.nft",
         "hardening.conf",
         "upgrades.conf",
+        "journald.conf",
     }
     assert {path.name for path in units.TEMPLATES.iterdir()} == names | {"upgrades.conf"}
+
+
+def test_no_log_fills_the_disk() -> None:
+    """The journal has a limit and leaves room; nothing else writes what is logged: nginx writes no log, and rsyslog,
+    which would write files without a limit, gets nothing.
+    """
+    journal = parsed(units.journal_limits())["Journal"]
+    assert journal["SystemMaxUse"] == "500M"
+    assert journal["SystemKeepFree"] == "1G"
+    assert journal["ForwardToSyslog"] == "no"
+    nginx = nginx_conf(EVERYTHING)
+    assert "access_log off;" in nginx
+    assert "error_log stderr crit;" in nginx
+    for name in SERVICES:
+        service = parsed(units.units(EVERYTHING)[name])["Service"]
+        assert not {"StandardOutput", "StandardError"} & set(service)
 
 
 def test_only_what_workers_begin_is_forwarded() -> None:

@@ -7,7 +7,7 @@ from bootstrap.aws.errors import if_exists
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.steps.step import Change, Kind
-from bootstrap.machines import bundle
+from bootstrap.machines import bundle, previous_manager
 from bootstrap.machines.base_images import (
     architecture_of,
     described_image,
@@ -113,7 +113,8 @@ class BundleUpload:
             site.aws.client("s3").put_object(
                 Bucket=names.bucket(site.cluster, site.aws), Key=packed.key, Body=packed.content
             )
-        older = [key for key in _newest_first(site) if key != packed.key]
+        needed = {packed.key, *previous_manager.bundles_in_use(site)}
+        older = [key for key in _newest_first(site) if key not in needed]
         _delete(site, older[KEPT - 1 :])
 
     def removals(self, site: Site) -> list[Change]:

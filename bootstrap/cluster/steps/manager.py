@@ -10,8 +10,8 @@ from bootstrap.aws.waiting import Report, polls, sparing
 from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.choices import Https
-from bootstrap.errors import NotBuilt, StepFailed
-from bootstrap.machines import bundle, hub_log, state_volume, tls
+from bootstrap.errors import BootstrapError, NotBuilt, Refused, StepFailed
+from bootstrap.machines import bundle, hub_log, previous_manager, state_volume, tls
 from bootstrap.machines.address import hub_answers, public_url
 from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
 from bootstrap.machines.hub_backups import backups
@@ -24,6 +24,7 @@ from bootstrap.machines.manager_request import (
     launch_request,
     manager_config,
 )
+from bootstrap.machines.previous_manager import Previous
 from hub.config.authenticators import secrets_of
 
 if TYPE_CHECKING:
@@ -76,10 +77,41 @@ class ManagerMachine:
         zone = _zone(site)
         volume = state_volume.ensure(site.aws, site.settings, zone, site.place()["ManagerInterface"])
         plan = _plan(site, volume, zone)
-        instance = self._machine(site, plan, report)
+        _keep_replaced(site, plan.content)
+        try:
+            instance = self._machine(site, plan, report)
+            self._bring_up(site, plan.config, instance, report)
+        except (StepFailed, Refused) as error:
+            previous = previous_manager.kept(site)
+            if previous is None or previous.content == plan.content:
+                raise
+            self._roll_back(site, plan, previous, error, report)
+        previous_manager.forget(site)
+
+    def _bring_up(self, site: Site, config: ManagerConfig, instance: str, report: Report) -> None:
+        """Return when the instance's hub answers. Raises StepFailed."""
         _await_running(site, instance, report)
-        state_volume.attach(site.aws, volume, instance)
-        self._await_hub(site, plan.config, instance, report)
+        state_volume.attach(site.aws, config.state_volume, instance)
+        self._await_hub(site, config, instance, report)
+
+    def _roll_back(
+        self, site: Site, plan: Plan, previous: Previous, error: BootstrapError, report: Report
+    ) -> None:
+        """Launch the previous manager again. Raises StepFailed in every case: the update was not made."""
+        report(f"the new manager failed: {error}")
+        report("going back to the previous manager")
+        failed = [one["InstanceId"] for one in _existing(site)]
+        if failed:
+            instances.terminate(site.aws, failed, site.cluster, report)
+        request = previous_manager.request(site, previous, plan.interface, plan.zone)
+        try:
+            self._bring_up(site, previous.config, instances.launch(site.aws, request), report)
+        except (StepFailed, Refused) as second:
+            raise StepFailed(f"{error}; and the previous manager does not answer either: {second}") from error
+        previous_manager.forget(site)
+        raise StepFailed(
+            f"rolled back: the previous manager runs again, and its hub answers. The update failed: {error}"
+        ) from error
 
     def removals(self, site: Site) -> list[Change]:
         machines = [Change(Kind.REMOVE, f"manager {one['InstanceId']}") for one in _existing(site)]
@@ -119,7 +151,7 @@ class ManagerMachine:
         progress, why, records = sparing(report, REPORT_EVERY), "", _records_needed(site)
         began, next_read = datetime.now(UTC), REPORT_EVERY
         for waited in polls(self._within.total_seconds()):
-            why = _silence(site)
+            why = _silence(site, config.public_url)
             if not why:
                 return
             if waited >= next_read:
@@ -144,11 +176,20 @@ def _new_disk(site: Site) -> Change:
     return Change(Kind.CREATE, "state disk", size + lost)
 
 
-def _silence(site: Site) -> str:
-    """Why the hub does not answer at its public URL; "" if it does."""
+def _keep_replaced(site: Site, content: str) -> None:
+    """Keep what the manager was launched with that is about to be replaced, if its hub answers."""
+    found = _existing(site)
+    if not found or content in [instances.tags_of(one).get(TAG_CONTENT) for one in found]:
+        return
+    if not _silence(site):
+        previous_manager.keep(site, found[0])
+
+
+def _silence(site: Site, url: str = "") -> str:
+    """Why the hub does not answer at its public URL, or at this one; "" if it does."""
     _, pair = tls.wanted(site, datetime.now(UTC))
     place = site.place()
-    return hub_answers(public_url(site.settings, place), pair, place.get("PublicAddress", ""))
+    return hub_answers(url or public_url(site.settings, place), pair, place.get("PublicAddress", ""))
 
 
 def _existing(site: Site) -> "list[InstanceTypeDef]":

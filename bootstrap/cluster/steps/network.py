@@ -7,6 +7,7 @@ from bootstrap.aws.instances import LIVE, matching, tags_of
 from bootstrap.aws.site import Site
 from bootstrap.aws.tags import tags_of_cluster
 from bootstrap.aws.waiting import Report
+from bootstrap.cluster import holders
 from bootstrap.cluster.steps.step import Change, StackStep
 from bootstrap.cluster.templates.network import network_template
 from bootstrap.cluster.templates.parts import TAG_NETWORK, Template
@@ -33,6 +34,11 @@ class NetworkStep(StackStep):
         has = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])} if stack else {}
         own = has if has and _users(site) else site.settings.tags
         return {**own, TAG_NETWORK: site.settings.network.name}
+
+    def holders(self, site: Site) -> list[str]:
+        """What others have put into the VPC."""
+        found = stacks.physical_ids(site.aws.client("cloudformation"), _stack(site), "AWS::EC2::VPC")
+        return [line for vpc in found for line in holders.in_vpc(site.aws, vpc)]
 
     def template(self, site: Site) -> Template:
         """Raises Refused where another cluster in the network needs what the settings would change."""

@@ -1,7 +1,8 @@
 """Step: the cluster's security groups, the addresses that its manager keeps, and their DNS records."""
 
-from bootstrap.aws import names
+from bootstrap.aws import names, stacks
 from bootstrap.aws.site import Site
+from bootstrap.cluster import holders
 from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.steps.network import other_clusters
 from bootstrap.cluster.steps.step import StackStep
@@ -20,6 +21,12 @@ class Place(StackStep):
     name = "place"
     created = "3 security groups, the manager's addresses"
     removed = "the manager's public address is released"
+
+    def holders(self, site: Site) -> list[str]:
+        """What others have put into the security groups. The VPC may be the institution's, full of other things."""
+        client = site.aws.client("cloudformation")
+        groups = stacks.physical_ids(client, self.stack(site), "AWS::EC2::SecurityGroup")
+        return holders.of_groups(site.aws, groups)
 
     def template(self, site: Site) -> Template:
         """Raises NotBuilt before there is a network, and Refused where the network cannot serve one cluster more, or

@@ -15,7 +15,7 @@ from bootstrap.aws.stacks import Next
 from bootstrap.aws.tags import tags_of_cluster
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.templates.parts import Template, tagged
-from bootstrap.errors import NotBuilt
+from bootstrap.errors import Held, NotBuilt, StepFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -114,8 +114,20 @@ class StackStep:
         return [Change(Kind.REMOVE, f"stack {self.stack(site)}", self.removed)] if found else []
 
     def remove(self, site: Site, report: Report) -> None:
-        """See `Step`."""
-        stacks.remove(site.aws.client("cloudformation"), self.stack(site), report)
+        """See `Step`. Raises Held where something foreign keeps the stack from being removed."""
+        try:
+            stacks.remove(site.aws.client("cloudformation"), self.stack(site), report)
+        except StepFailed as error:
+            if found := self.holders(site):
+                raise Held(
+                    f"the stack {self.stack(site)} is held by {', '.join(found)}, which cloudJHub has not made: delete "
+                    f"that, or have its owner delete it, then run `cloudjhub down` again. CloudFormation says: {error}"
+                ) from error
+            raise
+
+    def holders(self, site: Site) -> list[str]:  # noqa: ARG002 -- a subclass's
+        """What is not ours and keeps the stack from being removed."""
+        return []
 
     def _tagged(self, site: Site) -> Template:
         return tagged(self.template(site), self.tags(site))

@@ -88,6 +88,7 @@ WEBROOT = RUN / "acme"
 """Where nginx finds the answers to Let's Encrypt's challenges."""
 UNITS = Path("/etc/systemd/system")
 UPGRADES = Path("/etc/apt/apt.conf.d/90cloudjhub")
+JOURNAL_LIMITS = Path("/etc/systemd/journald.conf.d/90-cloudjhub.conf")
 
 HUB_USER, PROXY_USER, NGINX_USER = "cloudjhub-hub", "cloudjhub-proxy", "cloudjhub-nginx"
 LABEL = "cloudjhub-state"

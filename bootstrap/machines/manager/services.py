@@ -163,6 +163,11 @@ def upgrades() -> str:
     return render("upgrades.conf", {})
 
 
+def journal_limits() -> str:
+    """journald's configuration: how much of the disk the journal may take."""
+    return render("journald.conf", {})
+
+
 def nat_rules(config: ManagerConfig) -> str:
     """nftables' rules."""
     return render("nat.nft", {"network": config.nat_range})

@@ -19,6 +19,7 @@ from bootstrap.machines.manager.config import (
     CONFIG_PATH,
     HUB_STATE,
     HUB_USER,
+    JOURNAL_LIMITS,
     NAT_RULES,
     NGINX_CONF,
     NODE_LINK,
@@ -40,6 +41,7 @@ from bootstrap.machines.manager.services import (
     PACKAGED_NGINX,
     REBOOT,
     UPDATE,
+    journal_limits,
     nat_rules,
     units,
     upgrades,
@@ -54,6 +56,7 @@ def steps(config: ManagerConfig, run: Run) -> list[Step]:
     """The steps in their order, each with its name."""
     return [
         ("configuration files", lambda: write_files(config)),
+        ("journal", lambda: limit_journal(run)),
         ("forwarding", lambda: begin_forwarding(config, run)),
         ("users", lambda: system.ensure_users(run)),
         ("state disk", lambda: mount_state(config, run)),
@@ -74,6 +77,12 @@ def write_files(config: ManagerConfig) -> None:
             system.write_file(PAGES / name, text)
     if config.nat_range:
         system.write_file(NAT_RULES, nat_rules(config))
+
+
+def limit_journal(run: Run) -> None:
+    """Keep the journal from filling the disk."""
+    if system.write_file(JOURNAL_LIMITS, journal_limits()):
+        run(["systemctl", "try-restart", "systemd-journald.service"])
 
 
 def begin_forwarding(config: ManagerConfig, run: Run) -> None:
