@@ -24,8 +24,8 @@ UNHEARD = {
     # A cluster that has just been built is not updated, nor a day old.
     "KeepBackups",
     # Session Manager's agent runs on real machines only.
-    "BeKnownToSessionManager",
-    "TalkToSessionManager",
+    "BeManaged",
+    "HaveSessions",
 }
 # Keys of IAM's whose values are sets.
 MANY = ("aws:TagKeys", "cloudwatch:AlarmActions")
