@@ -34,7 +34,10 @@ COMMANDS = {
     "workers": ("bootstrap.cli.workers:workers", "The users' machines: list, prepare, explain, stop, keep."),
     "image": ("bootstrap.cli.image:image", "The workers' image: build, list."),
     "logs": ("bootstrap.cli.status:logs", "Show the logs of manager, functions and workers."),
-    "restore": ("bootstrap.cli.restore:restore", "List backups of JupyterHub's database, or restore one."),
+    "restore": (
+        "bootstrap.cli.restore:restore",
+        "List the backups of JupyterHub's database, or restore one.",
+    ),
     "down": ("bootstrap.cli.cluster:down", "Remove the cluster and list what is left."),
     "local": ("bootstrap.local.cli:local", "The whole system on this machine."),
     "completion": ("bootstrap.cli.completion:completion", "Print the completion script for a shell."),
