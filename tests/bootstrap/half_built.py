@@ -25,7 +25,11 @@ def unbuilt(directory: Path) -> Iterator[Site]:
     """A cluster.yaml, which the commands find by CLOUDJHUB_FILE, in an account without anything."""
     (directory / "users").write_text("alice admin\n")
     file = directory / "cluster.yaml"
-    file.write_text("cluster: spring\nregion: us-east-1\nowner: Prof. Sky\nlogin: {trusted_users: true}\n")
+    file.write_text(
+        "cluster: spring\nregion: us-east-1\nowner: Prof. Sky\nlogin: {trusted_users: true}\n"
+        # moto knows no IPv6 addresses of a VPC.
+        "network: {egress: nat-gateway}\n"
+    )
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
