@@ -25,7 +25,7 @@ from lifecycle_app.contract import (
 )
 from lifecycle_app.errors import BadRecord, EventRefused, NotNow
 from lifecycle_app.model import events
-from lifecycle_app.settings import triggers
+from lifecycle_app.settings import settings, triggers
 from lifecycle_app.wiring import wired
 
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # where the platform has not done so
@@ -128,6 +128,14 @@ def reconcile(event: CloudWatchEvent) -> object:
     return handled(lambda now: use_cases.reconcile(wired(), now, lambda: is_time_left(event)))
 
 
+@app.schedule(deployed.removal_schedule)
+def remove_stopped(event: CloudWatchEvent) -> object:
+    """Terminates the instances of workers that have been stopped for long; their home disks stay."""
+    return handled(
+        lambda _: use_cases.remove_stopped(wired(), settings().root_kept, lambda: is_time_left(event))
+    )
+
+
 def accepted(event: CloudWatchEvent, now: datetime) -> Mapping[str, Any]:
     """The event's payload, if it is of this account and region and recent. Raises EventRefused."""
     return events.accepted(event.to_dict(), event.context.invoked_function_arn, now)
@@ -167,5 +175,14 @@ def is_time_left(event: CloudWatchEvent) -> bool:
     return bool(event.context.get_remaining_time_in_millis() > ONE_WORKER_TAKES)
 
 
-for handler in (record_state, idle_alarm, stop_requested, keep_requested, record_activity, sweep, reconcile):
+for handler in (
+    record_state,
+    idle_alarm,
+    stop_requested,
+    keep_requested,
+    record_activity,
+    sweep,
+    reconcile,
+    remove_stopped,
+):
     handler.event_class = Event

@@ -38,6 +38,8 @@ WORKER_CONFIG = "/etc/cloudjhub/worker.json"
 """The launch file on a worker, written by the hub's user data and read by the boot client."""
 HOME_FIELD = "home"
 """The launch file's field with a `HomeDisk`."""
+NEVER = "never"
+"""For how long a stopped worker keeps its instance, where it is never removed."""
 REPORT_PERIOD = timedelta(seconds=30)
 """How often workers report, unless a cluster's settings say otherwise. An alarm on shorter periods never fires."""
 HUB_SOURCE = "cloudjhub.hub"

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lifecycle_app.adapters.hub_session import is_certificate
-from lifecycle_app.contract import CLUSTER_NAME, REPORT_PERIOD
+from lifecycle_app.contract import CLUSTER_NAME, NEVER, REPORT_PERIOD
 from lifecycle_app.errors import SettingsError
 
 RECORD_SCHEDULE = "rate(1 minute)"
 SWEEP_SCHEDULE = "rate(5 minutes)"
 RECONCILE_SCHEDULE = "rate(15 minutes)"
+REMOVAL_SCHEDULE = "rate(30 minutes)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Settings:
     hub_token_parameter: str
     report_period: timedelta
     history_kept: timedelta
+    root_kept: timedelta | None = None
+    """How long a stopped worker keeps its instance and root disk; None: it always does."""
     function: str = ""
     """The Lambda function that runs; "" elsewhere."""
     hub_certificate: str | None = None
@@ -39,6 +42,7 @@ class Triggers:
     record_schedule: str
     sweep_schedule: str
     reconcile_schedule: str
+    removal_schedule: str
 
 
 def settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -49,6 +53,7 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
         hub_token_parameter=_required(environment, "CLOUDJHUB_HUB_TOKEN_PARAMETER"),
         report_period=timedelta(seconds=_report_period(environment)),
         history_kept=timedelta(days=_number(environment, "CLOUDJHUB_HISTORY_DAYS", 90, 1, 3653)),
+        root_kept=_root_kept(environment),
         hub_certificate=_certificate(environment),
         function=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
     )
@@ -61,6 +66,7 @@ def triggers(environment: Mapping[str, str] = os.environ) -> Triggers:
         record_schedule=environment.get("CLOUDJHUB_RECORD_SCHEDULE") or RECORD_SCHEDULE,
         sweep_schedule=environment.get("CLOUDJHUB_SWEEP_SCHEDULE") or SWEEP_SCHEDULE,
         reconcile_schedule=environment.get("CLOUDJHUB_RECONCILE_SCHEDULE") or RECONCILE_SCHEDULE,
+        removal_schedule=environment.get("CLOUDJHUB_REMOVAL_SCHEDULE") or REMOVAL_SCHEDULE,
     )
 
 
@@ -106,6 +112,12 @@ def _report_period(environment: Mapping[str, str]) -> int:
             f"CLOUDJHUB_REPORT_PERIOD must be 1, 5, 10, 20, 30 or whole minutes in seconds, not {seconds}"
         )
     return seconds
+
+
+def _root_kept(environment: Mapping[str, str]) -> timedelta | None:
+    if environment.get("CLOUDJHUB_ROOT_KEPT", NEVER) in ("", NEVER):
+        return None
+    return timedelta(seconds=_number(environment, "CLOUDJHUB_ROOT_KEPT", 0, 0, 366 * 86400))
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -28,6 +28,7 @@ from bootstrap.operations.workers.listing import chosen, listed_workers
 from bootstrap.preflight import permissions
 from bootstrap.preflight.login import origin_problems
 from hub.audit.event import from_line, readable
+from lifecycle_app.model.worker import State
 
 
 @click.command()
@@ -48,7 +49,10 @@ def status(file: Path, as_json: bool) -> None:
 def _table(found: Overview) -> Table:
     hub = found.hub
     ready = sum(found.functions.values())
-    workers = ", ".join(f"{count} {state}" for state, count in sorted(found.workers.items()))
+    words = {State.TERMINATED.value: "without a machine"}
+    workers = ", ".join(
+        f"{count} {words.get(state, state)}" for state, count in sorted(found.workers.items())
+    )
     policy = ", ".join(f"{name} {value}" for name, value in found.policy.items())
     stacks = ", ".join(f"{name} {state or 'missing'}" for name, state in found.stacks.items())
     table = Table(box=None, pad_edge=False, show_header=False)

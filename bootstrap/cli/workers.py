@@ -256,7 +256,7 @@ def _table(found: Sequence[ListedWorker], now: datetime) -> Table:
         notes = [f"kept until {local_time(one.keep_until)}{by}"] if kept and one.keep_until else []
         table.add_row(
             one.key,
-            one.state,
+            one.condition,
             "" if idle is None else length(max(idle, timedelta(0))),
             text(one.message, _in_local_time),
             one.instance_type,

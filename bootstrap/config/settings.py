@@ -50,8 +50,10 @@ from bootstrap.config.values import (
     Zone,
     at_most,
     free,
+    kept_for,
     one_of,
     reboots,
+    root_lasts,
 )
 from hub.config.origins import is_name
 from lifecycle_app.contract import REPORT_PERIOD
@@ -121,9 +123,11 @@ class Workers:
     types: Annotated[tuple[InstanceType, ...], *Listed, SHOWN] = ("t4g.medium", "t4g.large")
     """users choose among these, the first is the default; all arm64 or all x86_64"""
     disk: Annotated[Disk, SHOWN] = 16
-    """root disk in GB; deleted with the machine"""
+    """root disk in GB; deleted with the machine: what root installed too"""
     home_disk: Annotated[Whole, _between(0, LARGEST_DISK), SHOWN] = 5
     """home disk in GB; kept when the machine is deleted; 0: home on the root disk"""
+    root_kept: Annotated[str, AfterValidator(kept_for), SHOWN] = "never"
+    """a machine that is stopped for so long goes with its root disk: 12h, 3d or never"""
     base: BaseSystem = Base.UBUNTU
     """what the image is built from: ubuntu-24.04, al2023 or an AMI's id"""
     image: Annotated[Image, _example("ami-0123456789abcdef0")] = ""
@@ -138,6 +142,12 @@ class Workers:
     """burstable types without CPU credits: standard (slow) or unlimited ($0.04 a vCPU-hour)"""
     named_servers: Annotated[Whole, _between(0, 100)] = 3
     """how many more machines a user may have"""
+
+    @property
+    def root_lasts(self) -> timedelta | None:
+        """How long a stopped machine and its root disk are kept; None: for ever, as where the home is on the root
+        disk."""
+        return root_lasts(self.root_kept) if self.home_disk else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -222,6 +232,7 @@ class Timing:
     record_schedule: Schedule = "rate(1 minute)"
     sweep_schedule: Schedule = "rate(5 minutes)"
     reconcile_schedule: Schedule = "rate(15 minutes)"
+    removal_schedule: Schedule = "rate(30 minutes)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -18,9 +18,10 @@ from pydantic_core import PydanticCustomError
 from bootstrap.config.choices import Base
 from bootstrap.config.document import Plain, quoted, suggestion
 from bootstrap.config.reboot_window import reboot_window
-from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, TAG_NAME
+from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, NEVER, TAG_NAME
 
 LARGEST_DISK = 16384
+LONGEST_ROOT_KEPT = timedelta(days=366)
 LONGEST_TAG, LONGEST_TAG_KEY = 256, 128
 MOST_TAGS = 20
 """AWS allows 50 on a resource. Those of ours on an image, and what AWS and its tools add, are the others."""
@@ -132,6 +133,27 @@ def one_of(kind: type[StrEnum]) -> AfterValidator:
 def reboots(text: str) -> str:
     """A text that is a reboot window."""
     reboot_window(text)
+    return text
+
+
+def root_lasts(text: str) -> timedelta | None:
+    """How long a root disk is kept after the stop; None where it always is. Raises ValueError."""
+    if text == NEVER:
+        return None
+    try:
+        kept = duration(text)
+    except ValueError:
+        raise ValueError(
+            f"{quoted(text)} is not usable: set it to a duration like 12h or 3d, or {NEVER}"
+        ) from None
+    if kept > LONGEST_ROOT_KEPT:
+        raise ValueError(f"{quoted(text)} is longer than a year: set it to {NEVER}")
+    return kept
+
+
+def kept_for(text: str) -> str:
+    """A text that says how long a root disk is kept."""
+    root_lasts(text)
     return text
 
 

@@ -17,8 +17,8 @@ EGRESS_ITEMS = (
 """The items of the ways to the internet."""
 IMAGES_KEPT = 2
 """The one in use and the one before."""
-CALLS_AN_HOUR = 60 + 12 + 4
-"""Each minute the activity, each 5 minutes the sweep, each 15 minutes the reconciliation."""
+CALLS_AN_HOUR = 60 + 12 + 4 + 2
+"""Each minute the activity, each 5 minutes the sweep, each 15 minutes the reconciliation, each 30 the removal."""
 CALLS_A_RUN = 5
 """Four changes of state and an alarm."""
 READS_A_CALL = 2

@@ -40,6 +40,7 @@ def cluster_settings(settings: LocalSettings) -> ClusterSettings:
             record_schedule=EVERY_MINUTE,
             sweep_schedule=EVERY_MINUTE,
             reconcile_schedule=EVERY_MINUTE,
+            removal_schedule=EVERY_MINUTE,
         ),
         policy=settings.policy_document(),
     )

@@ -15,7 +15,7 @@ from hub.spawn.spawner import WorkerSpawner
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordError
 from lifecycle_app.model.history import Entry, Kind, sentence
-from lifecycle_app.model.messages import FOR_ADMINISTRATORS, Part, Time, parts
+from lifecycle_app.model.messages import FOR_ADMINISTRATORS, REMOVED, Part, Time, parts
 from lifecycle_app.model.worker import State, Worker, worker_key
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ def summary(
         return Summary(worker=key)
     is_down = worker.state in (State.STOPPING, State.STOPPED, State.TERMINATED)
     # If the lifecycle app did not stop it, its last message is not why.
-    is_known = bool(worker.stop_reason) or not is_down
+    is_known = bool(worker.stop_reason) or not is_down or worker.message.code == REMOVED
     shown = [entry for entry in entries if for_administrators or _is_for_users(entry)]
     return Summary(
         worker=key,
@@ -237,6 +237,8 @@ def _machine(worker: Worker, *, for_administrators: bool) -> str:
 
 def _headline(worker: Worker) -> list[Part]:
     match worker.state:
+        case State.STOPPING if worker.removing:
+            return ["Stopped ", Time(worker.state_at), ", about to be removed"]
         case State.STOPPING if worker.claimed_until:
             return ["About to be stopped, unless it is used (since ", Time(worker.state_at, True), ")"]
         case State.STOPPING:
@@ -244,7 +246,8 @@ def _headline(worker: Worker) -> list[Part]:
         case State.STOPPED:
             return ["Stopped ", Time(worker.state_at)]
         case State.TERMINATED:
-            return ["The machine was removed ", Time(worker.state_at)]
+            kept = ", the home directory is kept" if worker.home_volume else ""
+            return ["No machine: it was removed ", Time(worker.state_at), *([kept] if kept else [])]
         case State.PENDING:
             return ["Starting since ", Time(worker.state_at, True)]
         case State.RUNNING:

@@ -28,6 +28,7 @@ CHECK_EVERY = 15
 """Waits after which EC2 itself is asked, since an event may have been lost."""
 RECORD_TRIES = 5
 BEING_STOPPED = "Your machine is being stopped. It starts again as soon as it has stopped"
+BEING_REMOVED = "Your old machine is being removed. A new one with your home directory starts in a moment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class StartProtocol:
         """Waits for the stop of the instance to end; what EC2 says of it, if it had to be asked."""
         described = await self.describe(request.key, known.instance_id) if must_check else None
         if described is None or step_after_check(worker, described, self._now()) is Step.WAIT:
-            request.say(BEING_STOPPED)
+            request.say(BEING_REMOVED if worker and worker.removing else BEING_STOPPED)
             await self._calls.pause(WAIT)
         return described
 
@@ -198,9 +199,7 @@ class StartProtocol:
             home_volume=old.home_volume if old else None,
             home_zone=old.zone if old else "",
         )
-        request.say(
-            "Your old machine no longer exists. Requesting a new one" if old else "Requesting a new machine"
-        )
+        request.say(_requesting(old))
         self._begun.setdefault(request.key, _Begun(image=image.id, at=self._now()))
         new = await self._launcher.launch(
             request.key,
@@ -260,6 +259,14 @@ class StartProtocol:
         raise RecordsUnavailable(
             "The hub cannot read the state of your machine, so it does not touch it. Try again in a minute."
         )
+
+
+def _requesting(old: Worker | None) -> str:
+    if old is None:
+        return "Requesting a new machine"
+    if old.home_volume is None:
+        return "Your old machine no longer exists. Requesting a new one"
+    return "Requesting a new machine for your home directory"
 
 
 def _known(worker: Worker | None) -> Known | None:

@@ -18,6 +18,8 @@ Value = str | float | datetime | timedelta | bool
 
 TEXT = "text"
 """The code of a message that has no values, only a text; all that an older version wrote is one."""
+REMOVED = "removed"
+"""The code of what is said of a machine that was removed because it had been stopped for long."""
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
     TEXT: ("{text}",),
     # Why a worker is kept or stopped: the codes of `decision.Reason`.
@@ -59,7 +61,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "rejected": ("EC2 refused to stop it: {detail}",),
     "forced": ("stopped by force, {state} since {since:clock}",),
     "terminated": ("its machine is terminated by the operator",),
-    "removed": ("removed after {ran} without a login; the home directory is kept",),
+    REMOVED: ("removed after {ran} without a login; the home directory is kept",),
     "renewed": ("its machine is replaced, because there is a newer image",),
     # What the administrator should know.
     "run": ("ran for {ran}, cost about {cost}", "ran for {ran}"),

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from lifecycle_app.contract import Drain, Level
 from lifecycle_app.errors import BadRecord, CloudError, HubError, RecordConflict, TerminationRejected
 from lifecycle_app.model.history import Kind
-from lifecycle_app.model.messages import message
+from lifecycle_app.model.messages import REMOVED, message
 from lifecycle_app.model.removal import is_due, obstacle
 from lifecycle_app.model.transitions import with_removal, with_removal_released, with_removed
 from lifecycle_app.model.worker import Worker
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 MOST_A_RUN = 200
 """One after the other: below EC2's rates for TerminateInstances and DescribeInstances. The rest follows next time."""
-
-REASON = "removed"
 
 
 def remove_stopped(
@@ -69,8 +67,8 @@ def remove(service: Service, key: str, root_kept: timedelta, now: datetime) -> s
         return "not-due"
     if why := _obstacle(service, before):
         return _report(service, before, why)
-    said = message(REASON, ran=now - before.state_at)
-    claimed = service.store.put(with_removal(before, REASON, said, now), service.clock())
+    said = message(REMOVED, ran=now - before.state_at)
+    claimed = service.store.put(with_removal(before, REMOVED, said, now), service.clock())
     log.info("worker %s (%s): claimed for its removal", key, claimed.instance_id)
     if _is_refused_by_hub(service, claimed, before.state_at):
         _release(service, claimed, before)
@@ -104,8 +102,8 @@ def _terminate(service: Service, claimed: Worker, before: Worker, now: datetime)
         lambda current: with_removed(current, now) if _is_ours(current, claimed) else current,
     )
     facts = {"home_volume": claimed.home_volume, "stopped_at": before.state_at.timestamp()}
-    add_entry(service, claimed, Kind.REMOVAL, REASON, claimed.message, now, facts)
-    return REASON
+    add_entry(service, claimed, Kind.REMOVAL, REMOVED, claimed.message, now, facts)
+    return REMOVED
 
 
 def _obstacle(service: Service, worker: Worker) -> str:

@@ -44,7 +44,15 @@ def pages(store: Any) -> tuple[Pages, Reader]:
             {"state": State.STOPPING, "claimed_until": NOON},
             "About to be stopped, unless it is used (since 2026-11-23 12:00:00 UTC)",
         ),
-        ({"state": State.TERMINATED}, "The machine was removed at 2026-11-23 12:00:00 UTC"),
+        (
+            {"state": State.STOPPING, "claimed_until": NOON, "removing": True},
+            "Stopped at 2026-11-23 12:00:00 UTC, about to be removed",
+        ),
+        ({"state": State.TERMINATED}, "No machine: it was removed at 2026-11-23 12:00:00 UTC"),
+        (
+            {"state": State.TERMINATED, "home_volume": "vol-1"},
+            "No machine: it was removed at 2026-11-23 12:00:00 UTC, the home directory is kept",
+        ),
         ({"state": State.PENDING}, "Starting since 2026-11-23 12:00:00 UTC"),
         (
             {"state": State.RUNNING, "started_at": NOON - timedelta(hours=1)},

@@ -19,6 +19,8 @@ from tests.iam.asking import (
 from tests.iam.launches import launches
 from tests.iam.simulator import ACCOUNT
 
+SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-0123456789abcdef0"
+
 
 def _on_instances() -> dict[str, Request]:
     actions = ("Start", "Stop", "Terminate", "Reboot")
@@ -51,6 +53,13 @@ def _attaching() -> dict[str, Request]:
         ),
         "DetachVolume, own": Request("ec2:DetachVolume", (Asked(INSTANCE, own), Asked(VOLUME, own))),
         "DeleteVolume, own": Request("ec2:DeleteVolume", (Asked(VOLUME, own),)),
+        "ModifyVolume, own": Request("ec2:ModifyVolume", (Asked(VOLUME, own),)),
+        "CreateVolume, from a snapshot": Request(
+            "ec2:CreateVolume", (Asked(VOLUME, OUR_TAGS), Asked(SNAPSHOT, own))
+        ),
+        "CreateSnapshot, of an own home": Request(
+            "ec2:CreateSnapshot", (Asked(VOLUME, own), Asked(SNAPSHOT, OUR_TAGS))
+        ),
         "ModifyInstanceAttribute, own": Request("ec2:ModifyInstanceAttribute", (Asked(INSTANCE, own),)),
         "ModifyInstanceMetadataOptions, own": Request(
             "ec2:ModifyInstanceMetadataOptions", (Asked(INSTANCE, own),)

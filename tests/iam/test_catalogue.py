@@ -51,6 +51,7 @@ CHANGES: dict[str, set[str]] = {
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
         "ec2:StopInstances",
+        "ec2:TerminateInstances",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
         "sqs:SendMessage",

@@ -75,8 +75,8 @@ def _concerned(changed: Statement) -> dict[str, Request]:
     }
 
 
-# The seven functions are made of the same statements: reconcile has all of them.
-@pytest.mark.parametrize("role", ["manager", "worker", "builder", "reconcile"])
+# The functions are made of the same statements: reconcile has all of them but the one for terminating.
+@pytest.mark.parametrize("role", ["manager", "worker", "builder", "reconcile", "remove_stopped"])
 def test_every_part_of_a_policy_is_held_by_a_case(role: str) -> None:
     """A grant is judged without the denials, a denial beside full access: where nothing else refuses."""
     bearers: dict[str, tuple[str, ...]] = {}

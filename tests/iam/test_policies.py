@@ -78,6 +78,13 @@ BY_FUNCTION: dict[str, set[str]] = {
     | JUDGE
     | ALARMS
     | {"DescribeInstances", "DescribeAlarms", "ListMetrics"},
+    "remove_stopped": CHANGE
+    | {
+        "Query, index changed",
+        "DescribeInstances",
+        "GetParameter, lifecycle token",
+        "TerminateInstances, own worker",
+    },
 }
 GRANTED: dict[str, set[str]] = {
     "manager": MANAGER,
@@ -208,6 +215,33 @@ def test_only_the_functions_that_decide_can_stop_and_only_this_clusters_workers(
     }
     deciding = ("idle_alarm", "sweep", "stop_requested", "reconcile")
     assert can_stop == dict.fromkeys(deciding, "StopInstances, own worker")
+
+
+def test_only_one_function_can_terminate_and_only_this_clusters_workers(decisions: Decisions) -> None:
+    can_terminate = {
+        (role, name)
+        for role in POLICIES
+        for name in _of("ec2:Terminate") & _names(decisions[role], "Allowed")
+    }
+    assert can_terminate == {("remove_stopped", "TerminateInstances, own worker")}
+
+
+DISK_POWERS = (
+    "ec2:CreateSnapshot",
+    "ec2:CreateVolume",
+    "ec2:AttachVolume",
+    "ec2:DetachVolume",
+    "ec2:DeleteVolume",
+    "ec2:ModifyVolume",
+)
+
+
+def test_the_hub_alone_can_do_something_to_disks_and_only_attach(decisions: Decisions) -> None:
+    """The table in docs/security.md: `who may do what to disks and machines`."""
+    can = {
+        (role, name) for role in POLICIES for name in _of(*DISK_POWERS) & _names(decisions[role], "Allowed")
+    }
+    assert can == {("manager", "AttachVolume, volume own worker")}
 
 
 def test_a_worker_can_only_report_in_its_own_namespace(

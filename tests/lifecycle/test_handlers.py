@@ -25,6 +25,7 @@ from tests.lifecycle.payloads import payload
 PROJECT = Path(handlers.__file__).parent
 NAMES = {
     "record_state", "idle_alarm", "stop_requested", "keep_requested", "record_activity", "sweep", "reconcile",
+    "remove_stopped",
 }  # fmt: skip
 CONFIG = json.loads((PROJECT / ".chalice/config.json").read_text())
 FUNCTIONS = CONFIG["stages"]["dev"]["lambda_functions"]
@@ -104,6 +105,7 @@ def test_with_no_worker_there_nothing_is_done() -> None:
         wiring.wired().hub.active_users()
     assert type(error.value) is HubAnswerOdd
     assert call("reconcile", payload("schedule")) == {}
+    assert call("remove_stopped", payload("schedule")) == {}
 
 
 @pytest.mark.usefixtures("aws")
@@ -218,6 +220,8 @@ def test_policies_name_what_they_allow(name: str) -> None:
 def test_only_functions_that_decide_may_stop_and_none_may_start() -> None:
     can_stop = {name for name in NAMES if "ec2:StopInstances" in allowed(name)}
     assert can_stop == {"idle_alarm", "stop_requested", "sweep", "reconcile"}
+    assert {name for name in NAMES if "ec2:TerminateInstances" in allowed(name)} == {"remove_stopped"}
     for name in NAMES:
         verbs = {action for action in allowed(name) if action.startswith("ec2:")}
-        assert verbs <= {"ec2:StopInstances", "ec2:DescribeInstances"}
+        assert verbs <= {"ec2:StopInstances", "ec2:TerminateInstances", "ec2:DescribeInstances"}
+        assert not verbs >= {"ec2:StopInstances", "ec2:TerminateInstances"}

@@ -46,6 +46,8 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("CLOUDJHUB_REPORT_PERIOD", "90"),
         ("CLOUDJHUB_REPORT_PERIOD", "soon"),
         ("CLOUDJHUB_HISTORY_DAYS", "-1"),
+        ("CLOUDJHUB_ROOT_KEPT", "12h"),
+        ("CLOUDJHUB_ROOT_KEPT", "-1"),
         ("CLOUDJHUB_HUB_CERTIFICATE", "nonsense"),
         ("CLOUDJHUB_HUB_CERTIFICATE", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"),
     ],
@@ -64,6 +66,15 @@ def test_report_periods(seconds: int) -> None:
     assert settings(WHOLE | {"CLOUDJHUB_REPORT_PERIOD": str(seconds)}).report_period == timedelta(
         seconds=seconds
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("", None), ("never", None), ("0", timedelta(0)), ("43200", timedelta(hours=12))],
+)
+def test_root_disks_are_kept_for_ever_unless_it_is_said_otherwise(value: str, kept: timedelta | None) -> None:
+    assert settings(WHOLE).root_kept is None
+    assert settings(WHOLE | {"CLOUDJHUB_ROOT_KEPT": value}).root_kept == kept
 
 
 def test_triggers_need_nothing_to_be_set() -> None:

@@ -42,6 +42,7 @@ PATIENCE: Mapping[str, Patience] = {
     "record_activity": Patience(0, timedelta(minutes=1)),
     "sweep": Patience(2, timedelta(minutes=5)),
     "reconcile": Patience(2, timedelta(minutes=15)),
+    "remove_stopped": Patience(0, timedelta(minutes=15)),
 }
 
 

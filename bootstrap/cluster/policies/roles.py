@@ -1,8 +1,9 @@
 """The policies of a cluster's roles, and their trust policies.
 
 The manager's hub launches and starts this cluster's workers; it stops, changes and writes nothing. Workers report,
-builders fetch. Of the lifecycle app's functions each records, and those that decide may stop; none starts anything. The
-explicit denials hold beside any other policy: the manager's role has the one for Session Manager too.
+builders fetch. Of the lifecycle app's functions each records, those that decide may stop, and one of its own may
+terminate; none starts anything. The explicit denials hold beside any other policy: the manager's role has the one for
+Session Manager too.
 
 No aws:SourceAccount in a trust policy: neither EC2 nor Lambda is documented to send it when it hands out a role's
 credentials, and a role can be given to an instance or a function only by iam:PassRole in the role's own account.
@@ -35,6 +36,7 @@ POWERS: Mapping[str, tuple[str, ...]] = {
         "list_metrics",
         *_ALARMS,
     ),
+    "remove_stopped": (*_CHANGE, "find_by_changed", "see_instances", "ask_hub", "terminate_workers"),
 }
 """The statements of `lifecycle.yaml` that each handler's function has, beside those that all have."""
 

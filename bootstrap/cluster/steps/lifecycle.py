@@ -15,6 +15,7 @@ from bootstrap.errors import NotBuilt
 from bootstrap.machines.address import public_url
 from bootstrap.machines.tls import certificate_to_pin
 from hub.config.origins import program_url
+from lifecycle_app.contract import NEVER
 
 MANY = 3
 
@@ -94,7 +95,7 @@ def history_days(settings: ClusterSettings) -> int:
 
 def variables(settings: ClusterSettings, url: str, certificate: str) -> dict[str, str]:
     """The functions' environment: the hub at `url`, and the certificate that it must show, "" for any trusted one."""
-    timing = settings.timing
+    timing, root_kept = settings.timing, settings.workers.root_lasts
     found = {
         "CLOUDJHUB_CLUSTER": settings.cluster,
         "CLOUDJHUB_HUB_API": f"{program_url(url)}/hub/api",
@@ -104,6 +105,8 @@ def variables(settings: ClusterSettings, url: str, certificate: str) -> dict[str
         "CLOUDJHUB_RECORD_SCHEDULE": timing.record_schedule,
         "CLOUDJHUB_SWEEP_SCHEDULE": timing.sweep_schedule,
         "CLOUDJHUB_RECONCILE_SCHEDULE": timing.reconcile_schedule,
+        "CLOUDJHUB_REMOVAL_SCHEDULE": timing.removal_schedule,
+        "CLOUDJHUB_ROOT_KEPT": NEVER if root_kept is None else str(int(root_kept.total_seconds())),
     }
     return found | ({"CLOUDJHUB_HUB_CERTIFICATE": certificate} if certificate else {})
 

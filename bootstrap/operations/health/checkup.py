@@ -120,6 +120,7 @@ def _functions(site: Site, now: datetime) -> list[str]:
         "record_activity": silence(schedules.record_schedule),
         "sweep": silence(schedules.sweep_schedule),
         "reconcile": silence(schedules.reconcile_schedule),
+        "remove_stopped": silence(schedules.removal_schedule),
     }
     runs = {handler: facts.last_run(site, names.function(site.cluster, handler)) for handler in limits}
     times = {

@@ -55,6 +55,13 @@ class ListedWorker:
         """Has it an instance or a home disk, which cost money and hold files?"""
         return self.home_volume is not None or bool(self.instance_id and self.state != State.TERMINATED)
 
+    @property
+    def condition(self) -> str:
+        """Its state for people."""
+        if self.state != State.TERMINATED:
+            return self.state
+        return "no machine, home kept" if self.home_volume else "no machine"
+
     def idle(self, now: datetime) -> timedelta | None:
         """Since the last activity, or its start; None unless it runs."""
         seen = max((at for at in (self.since, self.last_activity) if at is not None), default=None)
