@@ -122,11 +122,11 @@ class Workers:
 
     types: Annotated[tuple[InstanceType, ...], *Listed, SHOWN] = ("t4g.medium", "t4g.large")
     """users choose among these, the first is the default; all arm64 or all x86_64"""
-    disk: Annotated[Disk, SHOWN] = 16
+    disk: Annotated[Disk, SHOWN] = 8
     """root disk in GB; deleted with the machine: what root installed too"""
     home_disk: Annotated[Whole, _between(0, LARGEST_DISK), SHOWN] = 5
     """home disk in GB; kept when the machine is deleted; 0: home on the root disk"""
-    root_kept: Annotated[str, AfterValidator(kept_for), SHOWN] = "never"
+    root_kept: Annotated[str, AfterValidator(kept_for), SHOWN] = "12h"
     """a machine that is stopped for so long goes with its root disk: 12h, 3d or never"""
     base: BaseSystem = Base.UBUNTU
     """what the image is built from: ubuntu-24.04, al2023 or an AMI's id"""
@@ -145,7 +145,7 @@ class Workers:
 
     @property
     def root_lasts(self) -> timedelta | None:
-        """How long a stopped machine and its root disk are kept; None: for ever, as where the home is on the root
+        """How long a stopped machine and its root disk are kept; None: always, as where the home is on the root
         disk."""
         return root_lasts(self.root_kept) if self.home_disk else None
 

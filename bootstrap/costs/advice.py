@@ -6,13 +6,15 @@ from datetime import timedelta
 
 from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ClusterSettings
-from bootstrap.config.values import architecture
+from bootstrap.config.values import architecture, duration_text
 from bootstrap.costs.model import EGRESS_ITEMS, Item, Load, expected, monthly, total
 from bootstrap.costs.prices import Assumptions, Prices
 from lifecycle_app.model.policy import Policy
 
 SMALLEST_ROOT_DISK = 8
 """GB: the size of the base images."""
+ROOT_KEPT = timedelta(hours=12)
+"""For how long a root disk is advised to be kept: overnight it goes."""
 SHORTEST_TIMEOUT = timedelta(minutes=15)
 """With a shorter one, a break in a lesson stops the machines."""
 ALIKE = (("t3", "t3a", "t4g"), ("m7i", "m7g"))
@@ -113,6 +115,16 @@ def _disks(settings: ClusterSettings, load: Load) -> Iterator[Alternative]:
             instead_of=str(workers.disk),
             note="if the image fits; machines get it when they are launched anew",
             settings=replace(settings, workers=replace(workers, disk=disk)),
+            load=load,
+        )
+    if home and (workers.root_lasts is None or workers.root_lasts > ROOT_KEPT):
+        yield Alternative(
+            topic="root disks",
+            items=("workers' root disks", "worker images"),
+            setting=f"workers.root_kept: {duration_text(ROOT_KEPT)}",
+            instead_of=workers.root_kept,
+            note="what users installed as root goes with it; their next login takes a launch",
+            settings=replace(settings, workers=replace(workers, root_kept=duration_text(ROOT_KEPT))),
             load=load,
         )
     if home:

@@ -13,10 +13,10 @@ NOW = ClusterSettings(cluster="sample", region="us-east-1", owner="", network=Ne
 BEFORE = replace(
     NOW,
     network=Network(name="sample", egress=Egress.NAT_GATEWAY),
-    workers=Workers(types=("t3.medium", "t3.large"), disk=16, home_disk=5),
+    workers=Workers(types=("t3.medium", "t3.large"), disk=16, home_disk=5, root_kept="never"),
     manager=Manager(type="t3.small"),
 )
-"""The defaults of November 2026, before arm64 and IPv6."""
+"""The defaults of November 2026, before arm64, IPv6 and temporary root disks."""
 
 Bill = Callable[[ClusterSettings], float]
 
@@ -31,7 +31,9 @@ def _without_work(settings: ClusterSettings) -> float:
 
 
 def _stays_away(settings: ClusterSettings) -> float:
-    return (settings.workers.disk + settings.workers.home_disk) * Prices().disk_month
+    workers = settings.workers
+    root = workers.disk if workers.root_lasts is None else 0
+    return (root + workers.home_disk) * Prices().disk_month
 
 
 ROWS: tuple[tuple[str, Bill, str], ...] = (

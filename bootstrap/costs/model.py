@@ -172,14 +172,16 @@ def _credits(case: Case) -> list[Item]:
 
 
 def _disks(case: Case) -> list[Item]:
-    """Disks of stopped machines cost what those of running ones do."""
+    """Disks of stopped machines cost what those of running ones do, until they are removed."""
     workers, users, prices, months = case.settings.workers, case.load.users, case.prices, case.load.months
     disk, snapshot = _price(prices.disk_month), _price(prices.snapshot_month)
+    share = rooted_share(workers.root_lasts, case.load)
+    kept = "stopped ones too" if share == 1 else f"{share:.0%} of the time: removed after {workers.root_kept}"
     items = [
         Item(
             "workers' root disks",
-            case.of_month(f"{case.users} × {workers.disk} GB × {disk}/GB, stopped ones too"),
-            users * workers.disk * prices.disk_month * months,
+            case.of_month(f"{case.users} × {workers.disk} GB × {disk}/GB, {kept}"),
+            users * workers.disk * prices.disk_month * months * share,
             is_metered=True,
         )
     ]
@@ -210,6 +212,15 @@ def _disks(case: Case) -> list[Item]:
             )
         )
     return items
+
+
+def rooted_share(root_lasts: timedelta | None, load: Load) -> float:
+    """The part of the time in which a user's root disk exists, at most: while the machine runs, and for the time that
+    it is kept after each stop. Less where the next start comes earlier."""
+    there = load.users * load.hours
+    if root_lasts is None or not there:
+        return 1.0
+    return min(1.0, (load.worked + load.runs * (root_lasts / HOUR)) / there)
 
 
 def _egress(case: Case) -> list[Item]:

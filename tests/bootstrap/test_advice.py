@@ -14,8 +14,8 @@ from bootstrap.costs.advice import timeout_of
 from bootstrap.costs.tables import SAMPLE
 
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
-CLASS = replace(SAMPLE, users=200, hours=20, workers=Workers())
-"""200 users with the default disks of 16 and 5 GB."""
+CLASS = replace(SAMPLE, users=200, hours=20, workers=Workers(disk=16, root_kept="never"))
+"""200 users with disks of 16 and 5 GB, and machines that are never removed."""
 GATEWAY = Network(name="n", egress=Egress.NAT_GATEWAY)
 CHEAPEST = Network(name="n", egress=Egress.MANAGER)
 HOUR = timedelta(hours=1)
@@ -31,12 +31,19 @@ def bill(settings: ClusterSettings) -> float:
 
 def test_the_root_disks_of_a_class_are_named_first() -> None:
     first = expected_advice(CLASS)[0]
+    shorter = replace(CLASS, workers=replace(CLASS.workers, root_kept="12h"))
+    assert first.saves == pytest.approx(bill(CLASS) - bill(shorter))
     assert first.line == (
-        "root disks $257.60: `workers.disk: 8` instead of 16 saves $128.80 "
-        "(if the image fits; machines get it when they are launched anew)"
+        f"root disks $257.60: `workers.root_kept: 12h` instead of never saves ${first.saves:.2f} "
+        "(what users installed as root goes with it; their next login takes a launch)"
     )
-    smaller = replace(CLASS, workers=replace(CLASS.workers, disk=8))
-    assert first.saves == pytest.approx(bill(CLASS) - bill(smaller))
+
+
+def test_where_root_disks_go_soon_a_smaller_one_is_still_advised_if_it_is_worth_it() -> None:
+    soon = replace(CLASS, workers=replace(CLASS.workers, root_kept="12h"))
+    smaller = replace(soon, workers=replace(soon.workers, disk=8))
+    assert found(soon)["root disks"].setting == "workers.disk: 8"
+    assert found(soon)["root disks"].saves == pytest.approx(bill(soon) - bill(smaller))
 
 
 @pytest.mark.parametrize(

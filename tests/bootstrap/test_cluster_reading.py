@@ -100,6 +100,26 @@ def test_durations(written: str, seconds: int) -> None:
     assert read(f"policy: {{idle_timeout: {written}}}").policy["idle_timeout"] == seconds
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("never", None),
+        ("0s", timedelta(0)),
+        ("12h", timedelta(hours=12)),
+        ("366d", timedelta(days=366)),
+    ],
+)
+def test_root_disks_are_kept_for_a_time_or_always(written: str, kept: timedelta | None) -> None:
+    assert read(f"workers: {{root_kept: {written}}}").workers.root_lasts == kept
+    assert read(f"workers: {{root_kept: {written}, home_disk: 0}}").workers.root_lasts is None
+    assert read("").workers.root_lasts == timedelta(hours=12)
+
+
+@pytest.mark.parametrize("written", ["no", "367d", "-1h", "soon", "12 h", "1.5d"])
+def test_what_is_no_time_for_a_root_disk(written: str) -> None:
+    assert "workers.root_kept" in refusal(f"workers: {{root_kept: {written}}}")
+
+
 def test_periods_are_durations_too() -> None:
     assert read("timing: {report_period: 2m}").timing.report_period == timedelta(minutes=2)
 

@@ -24,7 +24,7 @@ DESIGN = replace(
     EACH_MINUTE,
     network=GATEWAY,
     manager=Manager(type="t3.small"),
-    workers=Workers(types=("t3.medium",), disk=8, home_disk=3),
+    workers=Workers(types=("t3.medium",), disk=8, home_disk=3, root_kept="never"),
 )
 """What the design calculated with."""
 EXISTING = Network(
@@ -160,13 +160,13 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
 
 
 def test_the_table_shows_the_sum() -> None:
-    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "62.17"]
-    assert as_json(monthly(SAMPLE))["dollars"] == 62.17
+    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "53.05"]
+    assert as_json(monthly(SAMPLE))["dollars"] == 53.05
 
 
 def test_in_a_region_without_known_prices_the_cost_is_unknown() -> None:
     assert render(monthly(SAMPLE), "eu-central-1") == (
-        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $62.17"
+        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $53.05"
     )
     assert as_json(monthly(SAMPLE), "eu-central-1") == {
         "items": [],
@@ -184,6 +184,19 @@ def test_the_question_before_a_change_names_the_price() -> None:
     assert render_total(strange, "us-east-1").startswith("at least $")
 
 
+@pytest.mark.parametrize(
+    ("root_kept", "hours_there"),
+    [("never", 730), ("0s", 30), ("1h", 30 + 15), ("12h", 30 + 15 * 12), ("2d", 730), ("366d", 730)],
+)
+def test_a_root_disk_costs_while_it_is_there(root_kept: str, hours_there: float) -> None:
+    """Each of 15 runs a month, of 2 hours each, and for the time after it that the disk is kept."""
+    settings = replace(SAMPLE, workers=replace(SAMPLE.workers, root_kept=root_kept))
+    paid = dollars(monthly(settings), "workers' root disks")
+    assert paid == pytest.approx(20 * 8 * 0.08 * min(1.0, hours_there / 730))
+    on_root = replace(settings, workers=replace(settings.workers, home_disk=0))
+    assert dollars(monthly(on_root), "workers' root disks") == pytest.approx(20 * 8 * 0.08)
+
+
 def test_each_price_has_a_date_and_a_source() -> None:
     assert {*SOURCES} == {field.name for field in fields(Prices)}
     for source in SOURCES.values():
@@ -193,7 +206,7 @@ def test_each_price_has_a_date_and_a_source() -> None:
 
 def test_a_class_of_one_who_never_comes_costs_the_manager_the_gateway_and_its_disks() -> None:
     settings: ClusterSettings = replace(SAMPLE, users=1, hours=0, network=GATEWAY)
-    disks, gateway = 0.64 + 0.24, 36.5 + 0.225
+    disks, gateway = 0.64 * 15 * 12 / 730 + 0.24, 36.5 + 0.225
     assert total(monthly(settings)) == pytest.approx(
         12.26 + 3.65 + 1.12 + gateway + 0.8 + 0.7 + disks, abs=0.1
     )
@@ -309,7 +322,7 @@ def test_the_documents_table_and_sample_are_the_commands() -> None:
 def test_plan_compares_the_ways_to_the_internet() -> None:
     """The chosen one first, then the cheapest; in an existing VPC there is no choice."""
     line = compared_egress(replace(SAMPLE, network=GATEWAY))
-    assert line.startswith("the same with each network.egress: nat-gateway $103.17, dual-stack $")
+    assert line.startswith("the same with each network.egress: nat-gateway $94.05, dual-stack $")
     assert [line.count(f"{one.value} $") for one in Egress] == [1] * 4
     assert compared_egress(replace(SAMPLE, network=EXISTING)) == ""
 

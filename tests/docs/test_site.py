@@ -64,7 +64,7 @@ def test_the_reference_has_every_command_setting_and_reason() -> None:
         "| a machine that is not used for this long is stopped |  | `1h` |" in pages["reference-settings.md"]
     )
     assert (
-        "| `workers.disk` | root disk in GB; deleted with the machine | whole number | `16` |"
+        "| `workers.disk` | root disk in GB; deleted with the machine: what root installed too | whole number | `8` |"
         in pages["reference-settings.md"]
     )
     assert all(f"| `{code}` |" in pages["reference-reasons.md"] for code in TEMPLATES if code != "text")

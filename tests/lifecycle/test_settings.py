@@ -72,7 +72,7 @@ def test_report_periods(seconds: int) -> None:
     ("value", "kept"),
     [("", None), ("never", None), ("0", timedelta(0)), ("43200", timedelta(hours=12))],
 )
-def test_root_disks_are_kept_for_ever_unless_it_is_said_otherwise(value: str, kept: timedelta | None) -> None:
+def test_root_disks_are_always_kept_unless_it_is_said_otherwise(value: str, kept: timedelta | None) -> None:
     assert settings(WHOLE).root_kept is None
     assert settings(WHOLE | {"CLOUDJHUB_ROOT_KEPT": value}).root_kept == kept
 

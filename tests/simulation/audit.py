@@ -36,6 +36,8 @@ class Audit:
     policy: Policy
     violations: list[Violation] = field(default_factory=list)
     stops: dict[str, int] = field(default_factory=dict)
+    removed: int = 0
+    """Machines that were removed because they had been stopped for long."""
     late: list[timedelta] = field(default_factory=list)
     """How long after the idle timeout each idle worker was stopped."""
 
@@ -51,6 +53,15 @@ class Audit:
         for words in (*self._logins(machine), *self._life(machine, reason)):
             self._found("I1", f"{machine.worker} ({instance_id}) is stopped ({reason}): {words}")
 
+    def on_termination(self, instance_id: str) -> None:
+        """TerminateInstances lands: on a machine that no login uses, and whose home EC2 keeps."""
+        machine = self.world.ec2.by_id[instance_id]
+        self.removed += 1
+        if machine.state != State.STOPPED:
+            self._found("I10", f"{machine.worker} ({instance_id}) is removed while it is {machine.state}")
+        for words in self._logins(machine):
+            self._found("I10", f"{machine.worker} ({instance_id}) is removed: {words}")
+
     def at_rest(self) -> None:
         """After the faults are over and two passes of each schedule went by: machines and records agree."""
         alive = self.world.ec2.alive()
@@ -63,6 +74,12 @@ class Audit:
         for record in self.world.store.workers.values():
             if record.state in (State.PENDING, State.RUNNING) and record.key not in alive:
                 self._found("I3", f"{record.key}: the record says {record.state}, and no instance is")
+        for key, volumes in self.world.ec2.homes().items():
+            record = self.world.store.workers.get(key)
+            if len(volumes) > 1:
+                self._found("I10", f"{key} has {len(volumes)} homes")
+            elif record is not None and record.home_volume not in volumes:
+                self._found("I10", f"{key}: the record has {record.home_volume}, the home is {volumes}")
         for key, since in self.world.pending_since().items():
             if self.world.now() - since > timedelta(minutes=20):
                 self._found("I7", f"{key} is pending since {since}")

@@ -86,6 +86,13 @@ class LeanEC2:
     volumes: dict[str, str | None] = field(default_factory=dict)
     """Home disks, and the instance that each is attached to."""
 
+    born_homes: dict[str, list[str]] = field(default_factory=dict)
+    """Home disks that launches made, by worker; none is ever deleted."""
+
+    def homes(self) -> dict[str, list[str]]:
+        """The home disks that there are, by worker."""
+        return self.born_homes
+
     # What boto3's client has.
 
     def run_instances(self, **request: Any) -> dict[str, Any]:
@@ -195,6 +202,7 @@ class LeanEC2:
         )
         if len(request["BlockDeviceMappings"]) > 1:
             machine.home = f"vol-{number:017x}"
+            self.born_homes.setdefault(machine.worker, []).append(machine.home)
             self.volumes[machine.home] = machine.instance_id
         self.add(machine)
         self._enter(machine, State.PENDING)
@@ -297,11 +305,16 @@ def _passes(machine: Machine, state: State, wanted: Mapping[str, Any]) -> bool:
     return value is not None and any(fnmatch.fnmatchcase(value, pattern) for pattern in values)
 
 
+def _disk(device: str, volume: str, *, goes_with_instance: bool) -> dict[str, Any]:
+    ebs = {"VolumeId": volume, "Status": "attached", "DeleteOnTermination": goes_with_instance}
+    return {"DeviceName": device, "Ebs": ebs}
+
+
 def _described(machine: Machine, state: State) -> dict[str, Any]:
     is_there = state not in (State.SHUTTING_DOWN, State.TERMINATED)
-    disks = [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeId": "vol-root", "Status": "attached"}}]
+    disks = [_disk("/dev/sda1", "vol-root", goes_with_instance=True)]
     if machine.home:
-        disks.append({"DeviceName": "/dev/sdf", "Ebs": {"VolumeId": machine.home, "Status": "attached"}})
+        disks.append(_disk("/dev/sdf", machine.home, goes_with_instance=False))
     return {
         "InstanceId": machine.instance_id,
         "InstanceType": machine.instance_type,

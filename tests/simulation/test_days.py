@@ -16,9 +16,9 @@ FAULTS = 0.05
 SWEEPS = timedelta(minutes=10)
 
 
-def a_class(seed: object) -> World:
+def a_class(seed: object, root_kept: timedelta | None = None) -> World:
     """Three people who come and go."""
-    world = World(seed)
+    world = World(seed, root_kept=root_kept)
     for name in ("alice", "bob", "carol"):
         world.loop.call_soon(_live, world, name)
     return world
@@ -42,6 +42,25 @@ def test_a_day_with_faults_harms_no_user_and_leaves_nothing_running(day: int) ->
             world.audit.in_time()
         world.audit.at_rest()
         assert not world.audit.violations, "\n".join(map(str, world.audit.violations))
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("day", range(DAYS))
+def test_days_on_which_stopped_machines_are_removed_lose_no_home_and_give_no_user_two_machines(
+    day: int,
+) -> None:
+    """Kept for an hour, so that many logins find the machine gone, or about to go."""
+    world = a_class(f"removal {day}", timedelta(hours=1))
+    try:
+        with world.failing(FAULTS):
+            for _ in range(10):
+                world.run(timedelta(hours=2))
+                world.kill_hub(timedelta(minutes=world.random.choice((0, 5, 90))))
+        world.run(timedelta(hours=5))
+        world.audit.at_rest()
+        assert not world.audit.violations, "\n".join(map(str, world.audit.violations))
+        assert world.audit.removed
     finally:
         world.close()
 

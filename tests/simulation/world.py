@@ -33,7 +33,7 @@ from tests.simulation.workers import PERIOD, Process, Workers
 
 CLUSTER = SETTINGS.cluster
 MINUTE = timedelta(minutes=1)
-SCHEDULES = {"record_activity": 1, "sweep": 5, "reconcile": 15}
+SCHEDULES = {"record_activity": 1, "sweep": 5, "reconcile": 15, "remove_stopped": 30}
 """Minutes."""
 CPU_EVERY = 5
 EC2_REFUSALS = (lambda: refusal("RequestLimitExceeded"), lambda: refusal("InternalError"))
@@ -44,11 +44,14 @@ HUB_SETTINGS = replace(SETTINGS, read_interval=timedelta(seconds=30), home_disk=
 class World:
     """One cluster. `faults` is the probability with which each thing that can fail does."""
 
-    def __init__(self, seed: object, *, policy: Policy | None = None) -> None:
+    def __init__(
+        self, seed: object, *, policy: Policy | None = None, root_kept: timedelta | None = None
+    ) -> None:
         self.random = random.Random(str(seed))  # noqa: S311 -- not a secret
         random.seed(str(seed))  # the hub's own pauses between tries
         self.loop = VirtualLoop()
         self.policy = policy or Policy()
+        self.root_kept = root_kept
         self.faults = 0.0
         self.faults_ended = self.loop.now()
         self.hub_down: list[tuple[datetime, datetime | None]] = []
@@ -167,8 +170,11 @@ class World:
             "record_activity": lambda now: use_cases.record_activity(self.service, now),
             "sweep": lambda _: use_cases.sweep(self.service, self._is_time_left),
             "reconcile": lambda now: use_cases.reconcile(self.service, now, self._is_time_left),
+            "remove_stopped": lambda _: use_cases.remove_stopped(
+                self.service, self.root_kept, self._is_time_left
+            ),
         }
-        self.invoke(name, acts[name], retried=name != "record_activity")
+        self.invoke(name, acts[name], retried=name not in ("record_activity", "remove_stopped"))
 
     def _handle(self, event: dict[str, Any]) -> None:
         acts: dict[str, Callable[[datetime], object]] = {
@@ -336,6 +342,11 @@ class _Stopper:
         for one in InstanceIds:
             self._audit.on_stop(one)
         return self._ec2.stop_instances(InstanceIds=InstanceIds, Force=Force)
+
+    def terminate_instances(self, InstanceIds: list[str]) -> Any:  # noqa: N803 -- boto3's own name
+        for one in InstanceIds:
+            self._audit.on_termination(one)
+        return self._ec2.terminate_instances(InstanceIds=InstanceIds)
 
 
 class HubClient:
