@@ -3,6 +3,7 @@
 import http.client
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,12 @@ from hypothesis import settings as limits
 
 from bootstrap.config.choices import Https
 from bootstrap.config.settings import Manager
+from bootstrap.machines import tls
 from bootstrap.machines.address import hub_answers, public_url
-from bootstrap.machines.certificate import self_signed
+from bootstrap.machines.certificate import Pair, self_signed
 from bootstrap.machines.manager.config import CERTIFICATE, KEY, ManagerConfig
 from bootstrap.machines.manager.web.nginx import nginx_conf
+from tests.bootstrap.aws_in_process import emulated_aws, site_in
 from tests.bootstrap.cluster_settings import managers
 from tests.bootstrap.front import MISSING, NGINX, STATIC, Front, adapted, command, nginx, prepare, wait_for
 from tests.bootstrap.manager_examples import config, settings
@@ -719,3 +723,32 @@ def test_the_hub_is_known_by_its_certificate_alone(served: Front) -> None:
     assert "not trusted" in hub_answers(served.url, None)
     assert hub_answers(f"https://{HOST}:{served.https}", served.pair, address=HOST) == ""
     assert "nothing listens" in hub_answers(f"https://{HOST}:{free_port(HOST)}", served.pair)
+
+
+def test_a_rotated_certificate_ends_the_old_one(tmp_path: Path) -> None:
+    """`secrets rotate tls`, as nginx shows the pair and as the functions and the operator's commands trust it."""
+    with emulated_aws():
+        site = site_in(tmp_path, "manager: {domain: hub.example.org, https: self-signed}\n")
+        tls.rotate(site, datetime.now(UTC))
+        old = tls.stored(site)
+        tls.rotate(site, datetime.now(UTC))
+        new = tls.stored(site)
+    assert old is not None
+    assert new is not None
+    port, directory = free_port(HOST), tmp_path / "nginx"
+    url = f"https://hub.example.org:{port}"
+    with upstream(HOST) as behind, nginx(directory, HOST, behind, port, public_url=url) as front:
+        until(lambda: not hub_answers(url, front.pair, HOST), "nginx")
+        for shown, other in ((old, new), (new, old)):
+            prepare(directory, shown)
+            front.process.send_signal(signal.SIGHUP)
+            until(partial(is_known_by, shown, url), "the certificate that it shows now")
+            until(partial(is_refused_by, other, url), "the end of the other one")
+
+
+def is_known_by(pair: Pair, url: str) -> bool:
+    return hub_answers(url, pair, HOST) == ""
+
+
+def is_refused_by(pair: Pair, url: str) -> bool:
+    return "certificate" in hub_answers(url, pair, HOST)
