@@ -152,7 +152,8 @@ class Problem(StrEnum):
 
 TERMS = "CLOUDJHUB_TERMS"
 """The variable of a server's environment with its user's policy, as far as it says when the machine is stopped, as a
-JSON object: fields of `Policy`, in seconds; `lowest_level` as a number, `keep_until` in epoch seconds."""
+JSON object: fields of `Policy`, in seconds; `lowest_level` as a number, `keep_until` in epoch seconds; `step`, to whose
+multiples reported activity is rounded up."""
 
 
 class StopRequested(TypedDict):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from tornado import web
 
 from .facts import Observation
 from .interactions import SETTING, Interactions
-from .reporter import REPORTER, SETTINGS, Reporter
+from .reporter import REPORTER, SETTINGS, Reporter, counts_from
 from .settings import ReporterSettings
 from .standing import Standing, standing
 from .terms import TERMS_SETTING, Terms
@@ -37,12 +38,22 @@ class PageHandler(APIHandler):  # type: ignore[misc]  # publishes no types
             raise web.HTTPError(503, "The activity reporter has not started")
         seen, terms = await reporter.observe_now(), self.settings[TERMS_SETTING]
         started = started_at(reporter.root)
-        expected = standing(seen, terms, started, reporter.last_load)
+        expected = standing(as_counted(seen, reporting, terms), terms, started, reporter.last_load)
         sessions = await ensure_async(self.settings["session_manager"].list_sessions())
         shown = status(seen, terms, expected, started, kernel_names(sessions))
         shown["can_keep"] = bool(self.settings.get(KEEPING)) and shown["keep_limit"] > 0
         self.set_header("Cache-Control", "no-store")
         self.finish(json.dumps(shown))
+
+
+def as_counted(seen: Observation, reporting: ReporterSettings, terms: Terms) -> Observation:
+    """The observation with the times from which a timeout counts, by its reports."""
+
+    def counted(at: datetime | None) -> datetime | None:
+        period, instance_id = reporting.report_period, reporting.instance_id
+        return None if at is None else counts_from(at, period, instance_id, terms.step)
+
+    return replace(seen, last_interaction=counted(seen.last_interaction), last_work=counted(seen.last_work))
 
 
 class StatusHandler(PageHandler):

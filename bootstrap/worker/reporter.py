@@ -136,6 +136,15 @@ def next_report(now: datetime, period: timedelta, instance_id: str) -> datetime:
     return first + (passed + 1) * period
 
 
+def counts_from(at: datetime, period: timedelta, instance_id: str, step: timedelta) -> datetime:
+    """From when on a timeout counts after activity at ``at``: the end of the step in which it is reported.
+
+    What happens between two reports is known by the next one; the lifecycle app reads reports by periods of ``step``.
+    """
+    reported = next_report(at - timedelta.resolution, period, instance_id)
+    return EPOCH + ((reported - EPOCH) // step + 1) * step if step else reported
+
+
 def phase(instance_id: str) -> float:
     """A worker's own moment within a period, as a fraction of it, always the same for the same worker."""
     digest = hashlib.sha256(instance_id.encode()).digest()

@@ -30,6 +30,8 @@ class Terms:
     start_grace: timedelta = timedelta(0)
     keep_limit: timedelta = timedelta(0)
     keep_until: datetime | None = None
+    step: timedelta = timedelta(0)
+    """To its multiples reported activity is rounded up; 0 if that is not known."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:

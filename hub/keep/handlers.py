@@ -82,7 +82,7 @@ class TermsHandler(_OwnMachine):
             policy = await self.policies.of(spawner.user.name, worker.groups if worker else ())
         except RecordError as error:
             raise web.HTTPError(503, "The settings cannot be read at the moment.") from error
-        self.write(json.dumps(terms(policy, worker, self.parts.now())))
+        self.write(json.dumps(terms(policy, worker, self.parts.settings.report_period, self.parts.now())))
 
     def _record_activity(self, obj: Any, timestamp: Any = None) -> bool:  # noqa: ARG002 -- JupyterHub's
         """A machine asks by itself: that is not activity of its user."""

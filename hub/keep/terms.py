@@ -6,6 +6,7 @@ from typing import Any
 
 from hub.clients.calls import Calls
 from lifecycle_app.model.policy import Policy, policy_for, scopes
+from lifecycle_app.model.resolution import looked_back, query_period
 from lifecycle_app.model.worker import Worker
 
 DURATIONS = ("idle_timeout", "busy_allowance", "app_allowance", "max_lifetime", "start_grace")
@@ -31,9 +32,12 @@ def longest_keep(policy: Policy, worker: Worker | None, now: datetime) -> timede
     return policy.longest_keep(worker.started_at or worker.state_at, now)
 
 
-def terms(policy: Policy, worker: Worker | None, now: datetime) -> Mapping[str, Any]:
+def terms(
+    policy: Policy, worker: Worker | None, report_period: timedelta, now: datetime
+) -> Mapping[str, Any]:
     """What `contract.TERMS` says of a machine; without what has no end."""
-    found: dict[str, Any] = {}
+    step = query_period(report_period, looked_back(policy, report_period))
+    found: dict[str, Any] = {"step": step.total_seconds()}
     for name in DURATIONS:
         value = getattr(policy, name)
         if value is not None:

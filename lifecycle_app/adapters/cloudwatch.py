@@ -24,6 +24,11 @@ from lifecycle_app.contract import (
 from lifecycle_app.errors import CloudError
 from lifecycle_app.model.evidence import REPORTS_MISSED, AppTraffic, Evidence, Report
 from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.resolution import (
+    MINUTE,
+    looked_back,
+    query_period,
+)
 from lifecycle_app.model.worker import EPOCH
 
 log = logging.getLogger(__name__)
@@ -32,19 +37,9 @@ METRICS_A_CALL = 500
 ALARMS_A_CALL = 100
 SHORT_ALARM_PERIODS = (10, 20, 30)
 """Seconds; other periods of alarms are whole minutes."""
-SHORT_ALARMS_EVERY = timedelta(seconds=10)
-"""CloudWatch evaluates alarms with periods below a minute so often, over periods that end then; others each minute.
-
-Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
-"""
 LONGEST_BY_MINUTES = timedelta(days=1)
 """An alarm may look back so far, unless its period is an hour or more."""
 LONGEST_BY_HOURS = timedelta(days=7)
-SHORT_PERIODS_KEPT = timedelta(hours=3)
-"""CloudWatch keeps datapoints of less than a minute for so long."""
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""AWS accepts requests from clocks that differ by so much."""
-MINUTE = timedelta(minutes=1)
 AHEAD = timedelta(minutes=10)
 """Reports of the time to come are read too: this function's clock may be slow, or a worker's fast. Activity in them
 counts; and if they are far ahead, a clock is wrong."""
@@ -235,21 +230,6 @@ def alarm_period(report_period: timedelta) -> timedelta:
     seconds = report_period.total_seconds()
     short = [allowed for allowed in SHORT_ALARM_PERIODS if allowed >= seconds]
     return timedelta(seconds=short[0] if short else ceil(seconds / 60) * 60)
-
-
-def looked_back(policy: Policy, report_period: timedelta) -> timedelta:
-    """How far back a decision by this policy reads reports."""
-    return max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * report_period
-
-
-def query_period(report_period: timedelta, back: timedelta) -> timedelta:
-    """The period to query: at most the time between two evaluations of the alarm, if CloudWatch keeps such datapoints.
-
-    An alarm's periods end when it is evaluated, not with the clock's periods. With datapoints of the clock's periods,
-    it would fire before the last one with activity has been over for the whole timeout, and the worker would be kept.
-    """
-    is_kept = back <= SHORT_PERIODS_KEPT - CLOCKS_DIFFER
-    return min(report_period, SHORT_ALARMS_EVERY) if report_period < MINUTE and is_kept else MINUTE
 
 
 def alarm_request(cluster: str, instance_id: str, alarm: IdleAlarm) -> dict[str, Any]:

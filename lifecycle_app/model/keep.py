@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from lifecycle_app.contract import KeepRefusal
 from lifecycle_app.model.events import KeepRequest
+from lifecycle_app.model.messages import message
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import State, Worker
 
@@ -38,7 +39,8 @@ def answered(worker: Worker, request: KeepRequest, policy: Policy) -> Worker:
     kept = replace(worker, keep_request=request.id, keep_refusal="")
     if worker.keep_until is not None and worker.keep_until >= until:
         return kept
-    return replace(kept, keep_until=until, keep_by=request.by)
+    why = message("kept", until=until, by=request.by)
+    return replace(kept, keep_until=until, keep_by=request.by, message=why)
 
 
 def refusal(worker: Worker, request: KeepRequest, policy: Policy) -> KeepRefusal | None:

@@ -275,7 +275,8 @@ async def test_policies_are_read_as_they_are_now() -> None:
 @pytest.mark.parametrize(
     ("policy", "record", "found"),
     [
-        (Policy(), worker(started_at=NOON), {"keep_limit": 14400}),
+        (Policy(), worker(started_at=NOON), {"keep_limit": 14400, "step": 10}),
+        (Policy(idle_timeout=3 * HOUR), worker(), {"idle_timeout": 10800, "step": 60}),
         (Policy(keep_limit=timedelta(0)), worker(), {"keep_limit": 0}),
         (Policy(), None, {"keep_limit": 0}),
         (Policy(), worker(keep_until=NOON + HOUR), {"keep_until": (NOON + HOUR).timestamp()}),
@@ -290,6 +291,6 @@ async def test_policies_are_read_as_they_are_now() -> None:
     ],
 )
 def test_a_machine_is_told_its_terms(policy: Policy, record: Worker | None, found: dict[str, Any]) -> None:
-    told = terms(policy, record, NOON)
+    told = terms(policy, record, timedelta(seconds=30), NOON)
     assert {name: told.get(name) for name in found} == found
     assert json.loads(json.dumps(told)) == told

@@ -99,6 +99,9 @@ def test_who_asked_is_in_the_history_once(world: World) -> None:
     assert keep_requested(world.service, ASKED, NOON + SECOND) == "void"
     record = world.record()
     assert (record.keep_until, record.keep_by, record.keep_request) == (NOON + HOUR, "alice", ASKED.id)
+    assert text(record.message) == "kept until 2026-11-23 13:00:00 UTC by alice", (
+        "the home page shows it at once"
+    )
     (entry,) = world.store.history("alice")
     assert (entry.kind, entry.reason, entry.at) == (Kind.DECISION, "keep-requested", NOON)
     assert text(entry.message) == "kept until 2026-11-23 13:00:00 UTC: alice asked for it"
