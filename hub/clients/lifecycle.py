@@ -201,7 +201,7 @@ class KeepRequests:
         entry = keep_entry(self._cluster, worker, instance_id, request, seconds, requested_by, now)
         problem = f"{worker}: it could not be requested to keep {instance_id}"
         await _put(self._events, self._calls, entry, KeepNotSent, problem)
-        log.info("%s: %s asks to keep %s for %s s", worker, requested_by, instance_id, seconds)
+        log.info("%s: %s asks to keep %s for %s s (%s)", worker, requested_by, instance_id, seconds, request)
 
 
 class StopRequests:

@@ -395,6 +395,60 @@ def test_stop_asks_by_an_event_and_stops_nothing_itself(
     assert not browser.server().get("ready")
 
 
+def request(machine: Machine | str, what: str, body: Any) -> requests.Response:
+    """What a machine's own server requests of the hub, or another holder of a token."""
+    token = machine if isinstance(machine, str) else machine.environment["JUPYTERHUB_API_TOKEN"]
+    headers = {"Authorization": f"token {token}"}
+    return requests.post(f"{API}/cloudjhub/{what}", json=body, headers=headers, timeout=PATIENCE)
+
+
+def test_a_machine_is_kept_by_its_own_token_once_the_record_says_so(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    browser, machine = spawned(hub, "kept", machines)
+    store.put(record(machine, "kept", State.RUNNING), now())
+    until_then = now() + timedelta(hours=1)
+
+    def answered() -> bool:
+        asked = re.search(
+            rf"kept: kept asks to keep {machine.instance_id} for 3600 s \((\w+)\)", hub.log("hub")
+        )
+        if asked is None:
+            return False
+        # A drain is refused meanwhile, and the server stays.
+        assert not drain(hub, "kept", machine, "idle", now())["drained"]
+        known = store.get("kept")
+        assert known is not None
+        store.put(replace(known, keep_request=asked[1], keep_until=until_then), now())
+        return True
+
+    with ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(request, machine, "keep", {"seconds": 3600})
+        until(answered)
+        answer = sent.result().json()
+    assert answer.keys() == {"kept_until"}
+    assert abs(answer["kept_until"] - until_then.timestamp()) < 1
+    token = browser.api("POST", "/users/kept/tokens", json={}).json()["token"]
+    assert request(token, "keep", {"seconds": 60}).status_code == 403, "of the user, but of no server"
+    assert request(machine, "keep", {"seconds": "60"}).status_code == 400
+    assert request(machine, "keep", {"seconds": 60, "more": "x" * 1000}).status_code == 413
+    claimed = store.get("kept")
+    assert claimed is not None
+    store.put(replace(claimed, state=State.STOPPING, claimed_until=now() + timedelta(minutes=5)), now())
+    assert request(machine, "keep", {"seconds": 60}).json()["refused"] == "too-late"
+    assert browser.server()["ready"], "the claim is for the lifecycle app to end"
+
+
+def test_a_machine_is_stopped_by_its_own_token_in_the_hubs_own_way(
+    hub: Emulated, machines: list[Machine]
+) -> None:
+    browser, machine = spawned(hub, "halt", machines)
+    assert request(machine, "stop", {}).json() == {"stopping": True}
+    until(lambda: f"halt: stop of {machine.instance_id} requested by halt" in hub.log("hub"))
+    assert not browser.server().get("ready")
+    assert request(machine, "keep", {"seconds": 60}).status_code == 403, "its token has ended with its server"
+
+
 def test_stop_while_the_machine_boots_asks_for_the_stop_of_that_machine(hub: Emulated) -> None:
     browser = Browser(hub.public_url)
     browser.log_in("mona")
