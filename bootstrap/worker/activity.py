@@ -117,7 +117,6 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
     load_other_extensions = True
 
     _reporting: asyncio.Task[None] | None = None
-    _following: asyncio.Task[None] | None = None
 
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
         """Called before kernels and terminals are set up: replace their classes by observed ones."""
@@ -172,17 +171,13 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
 
     def _ask_hub(self, settings: dict[str, Any]) -> None:
         try:
-            requests = Requests(Hub(HubAccess.from_environment()), settings)
+            settings[REQUESTS] = Requests(Hub(HubAccess.from_environment()), settings)
         except ConfigError as error:
             self.log.info("The hub is not asked: %s", error)
-            return
-        settings[REQUESTS] = requests
-        self._following = asyncio.create_task(requests.follow())
 
     async def stop_extension(self) -> None:
-        for task in (self._reporting, self._following):
-            if task is not None:
-                task.cancel()
+        if self._reporting is not None:
+            self._reporting.cancel()
 
 
 def share_log(server_log: logging.Logger) -> None:

@@ -6,8 +6,8 @@ The hub passes on what it is asked, and answers what was really done. The server
 import asyncio
 import json
 import logging
-import random
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,6 @@ from tornado import web
 
 from lifecycle_app.contract import LONGEST_KEEP, KeepRefusal
 
-from .presence import KEEPING
 from .settings import HubAccess
 from .terms import TERMS_SETTING, Terms
 
@@ -27,13 +26,15 @@ log = logging.getLogger(__name__)
 
 REQUESTS = "cloudjhub_requests"
 """Where handlers find the `Requests` of their server among the web application's settings."""
+KEEPING = "cloudjhub_keeping"
+"""Where it is among the web application's settings whether users can keep this machine running from here."""
 LONGEST_BODY = 1000
 CONNECT_WITHIN, ANSWER_WITHIN = 3.0, 15.0
 """Seconds. The hub waits 8 s for the lifecycle app's answer, and 4 s for a server's stop."""
 LONGEST_ANSWER = 10_000
 """Characters."""
-EVERY = timedelta(minutes=5)
-"""How often the terms are read, up to a fifth earlier, so that not all machines ask at once."""
+EVERY, WAITS = timedelta(minutes=5), timedelta(seconds=2)
+"""How often the terms are read while pages ask for the status, and how long these wait for that."""
 NOT_AVAILABLE = {
     "refused": KeepRefusal.UNAVAILABLE.value,
     "message": "This is not available at the moment, because JupyterHub cannot be reached. Try again in a minute.",
@@ -90,12 +91,14 @@ class Requests:
         self,
         hub: Hub,
         settings: MutableMapping[str, Any],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hub = hub
         self._settings = settings
-        self._sleep = sleep
+        self._clock = clock
         self._is_busy = False
+        self._read_at: float | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     async def ask(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
         """The hub's answer, or why there is none, for the page that asks."""
@@ -112,11 +115,16 @@ class Requests:
         self._take(answer.get("kept_until"))
         return answer
 
-    async def follow(self) -> None:
-        """Reads the terms now and from time to time, until cancelled."""
-        while True:
-            await self.read()
-            await self._sleep(EVERY.total_seconds() * random.uniform(0.8, 1))  # noqa: S311 -- not a secret
+    async def refresh(self) -> None:
+        """Reads the terms if they are old, for a page that asks for the status: a machine without a page asks nothing.
+
+        Returns before they are there if that takes long.
+        """
+        is_old = self._read_at is None or self._clock() - self._read_at >= EVERY.total_seconds()
+        if is_old and (self._reading is None or self._reading.done()):
+            self._reading = asyncio.create_task(self.read())
+        if self._reading is not None:
+            await asyncio.wait([self._reading], timeout=WAITS.total_seconds())
 
     async def read(self) -> None:
         """Reads the terms once. Without the hub the last ones stay, and nothing can be kept from here."""
@@ -124,6 +132,7 @@ class Requests:
         self._settings[KEEPING] = text is not None
         if text is not None:
             self._settings[TERMS_SETTING] = Terms.from_text(text)
+            self._read_at = self._clock()
 
     def _take(self, kept_until: object) -> None:
         """The page's next status must not say what was so before the keep."""

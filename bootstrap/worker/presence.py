@@ -14,13 +14,12 @@ from tornado import web
 
 from .facts import Observation
 from .interactions import SETTING, Interactions
+from .keep import KEEPING, REQUESTS, Requests
 from .reporter import REPORTER, SETTINGS, Reporter, counts_from
 from .settings import ReporterSettings
 from .standing import Standing, standing
 from .terms import TERMS_SETTING, Terms
 
-KEEPING = "cloudjhub_keeping"
-"""Where it is among the web application's settings whether users can keep this machine running from here."""
 LONGEST_BODY = 1000
 """Bytes of a reported gesture, which is an empty object."""
 
@@ -36,6 +35,9 @@ class PageHandler(APIHandler):  # type: ignore[misc]  # publishes no types
         reporting: ReporterSettings | None = self.settings.get(SETTINGS)
         if reporter is None or reporting is None:
             raise web.HTTPError(503, "The activity reporter has not started")
+        asked: Requests | None = self.settings.get(REQUESTS)
+        if asked is not None:
+            await asked.refresh()
         seen, terms = await reporter.observe_now(), self.settings[TERMS_SETTING]
         started = started_at(reporter.root)
         expected = standing(as_counted(seen, reporting, terms), terms, started, reporter.last_load)

@@ -1,5 +1,6 @@
 """The user's requests to keep and to stop this machine, at a real Jupyter server and a hub that answers as told."""
 
+import asyncio
 import json
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
@@ -10,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.worker.keep import IN_FLIGHT, NOT_AVAILABLE, Hub, Requests
-from bootstrap.worker.presence import KEEPING
+from bootstrap.worker.keep import EVERY, IN_FLIGHT, KEEPING, NOT_AVAILABLE, Hub, Requests
 from bootstrap.worker.settings import HubAccess
 from bootstrap.worker.terms import TERMS_SETTING, Terms
 
@@ -121,3 +121,20 @@ async def test_the_terms_are_the_hubs_and_stay_while_it_is_away(hub: FakeHub) ->
     hub.status = 503
     await requests.read()
     assert (settings[TERMS_SETTING], settings[KEEPING]) == (terms, False)
+
+
+async def test_terms_are_read_while_pages_ask_and_not_more_often_than_that(hub: FakeHub) -> None:
+    """Of pages that ask at once only the first does; without an answer the next one asks again."""
+    clock = [0.0]
+    settings: dict[str, Any] = {TERMS_SETTING: Terms()}
+    requests = Requests(Hub(HubAccess(hub.url, "secret")), settings, clock=lambda: clock[0])
+    hub.status = 503
+    await requests.refresh()
+    hub.status, hub.answer = 200, {"keep_limit": 60}
+    await asyncio.gather(requests.refresh(), requests.refresh())
+    await requests.refresh()
+    assert len(hub.asked) == 2
+    assert settings[TERMS_SETTING].keep_limit.total_seconds() == 60
+    clock[0] = EVERY.total_seconds()
+    await requests.refresh()
+    assert len(hub.asked) == 3
