@@ -33,6 +33,24 @@ async def idle(connection: WebSocketClientConnection) -> None:
             return
 
 
+async def test_a_new_server_is_quiet_and_says_so(jupyter: Jupyter, cloudwatch: CloudWatch) -> None:
+    seen = await jupyter.quiet()
+    assert seen | {"observed_at": 0, "cpu_percent": 0} == {
+        "instance_id": "i-reporter",
+        "observed_at": 0,
+        "last_interaction": None,
+        "last_work": None,
+        "last_app": None,
+        "app": 0,
+        "busy_kernels": 0,
+        "busy_terminals": 0,
+        "cpu_percent": 0,
+        "level": 0,
+        "details": [],
+    }
+    await until(lambda: activity(cloudwatch), lambda levels: levels[-1:] == [0])
+
+
 async def test_a_request_without_token_is_refused(jupyter: Jupyter) -> None:
     with pytest.raises(HTTPClientError) as refused:
         await AsyncHTTPClient().fetch(jupyter.url + "cloudjhub/activity")
@@ -110,24 +128,6 @@ async def test_widgets_of_a_page_that_reports_gestures_show_no_person(jupyter: J
     reporting.close()
     other.close()
     await jupyter.call("DELETE", f"api/kernels/{kernel}")
-
-
-async def test_a_new_server_is_quiet_and_says_so(jupyter: Jupyter, cloudwatch: CloudWatch) -> None:
-    seen = await jupyter.quiet()
-    assert seen | {"observed_at": 0, "cpu_percent": 0} == {
-        "instance_id": "i-reporter",
-        "observed_at": 0,
-        "last_interaction": None,
-        "last_work": None,
-        "last_app": None,
-        "app": 0,
-        "busy_kernels": 0,
-        "busy_terminals": 0,
-        "cpu_percent": 0,
-        "level": 0,
-        "details": [],
-    }
-    await until(lambda: activity(cloudwatch), lambda levels: levels[-1:] == [0])
 
 
 async def activity(cloudwatch: CloudWatch, name: str = "Activity") -> list[float]:
