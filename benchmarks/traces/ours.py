@@ -17,16 +17,14 @@ from bootstrap.config.settings import Timing
 from bootstrap.local.cloud.cloudwatch.alarms import AlarmState
 from hub.drain import verdict
 from lifecycle_app.adapters.cloudwatch import (
-    SHORT_ALARMS_EVERY,
     CloudWatch,
     idle_alarm,
-    looked_back,
-    query_period,
 )
 from lifecycle_app.contract import Drain, Level, idle_alarm_name, metric_namespace
 from lifecycle_app.model.decision import Action, Decision, decide, next_check
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.resolution import SHORT_ALARMS_EVERY, looked_back, query_period
 from lifecycle_app.model.transitions import with_life
 from lifecycle_app.model.worker import State, Worker
 from tests.simulation.cloudwatch import LeanCloudWatch

@@ -20,8 +20,8 @@ from benchmarks.traces.figures import (
 )
 from benchmarks.traces.ours import REPORT_PERIOD
 from benchmarks.traces.trace import HOUR, MINUTE, Delays
-from lifecycle_app.adapters.cloudwatch import SHORT_ALARMS_EVERY
 from lifecycle_app.model.history import LEAST_SECONDS_BILLED, PER_HOUR
+from lifecycle_app.model.resolution import SHORT_ALARMS_EVERY
 
 SOON = 90.0
 TWO_SWEEPS = 2 * ours.SWEEP

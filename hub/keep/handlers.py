@@ -65,9 +65,10 @@ class _OwnMachine(APIHandler):  # type: ignore[misc]  # JupyterHub publishes no 
         return found
 
     async def known(self, spawner: WorkerSpawner) -> Worker | None:
-        """The machine's record, as last read."""
-        await self.parts.reader.loaded()
-        worker = self.parts.reader.get(spawner.key)
+        """The machine's record, read now: the hub's copy may be older than a keep that was just confirmed. Raises
+        RecordError.
+        """
+        worker = await self.parts.calls.read(lambda: self.parts.store.get(spawner.key))
         return worker if worker and worker.instance_id == spawner.instance.id else None
 
 
@@ -77,8 +78,8 @@ class TermsHandler(_OwnMachine):
     async def get(self) -> None:
         """Answers as `contract.TERMS` says, or 503 while the policy cannot be read."""
         spawner = self.spawner()
-        worker = await self.known(spawner)
         try:
+            worker = await self.known(spawner)
             policy = await self.policies.of(spawner.user.name, worker.groups if worker else ())
         except RecordError as error:
             raise web.HTTPError(503, "The settings cannot be read at the moment.") from error
@@ -108,8 +109,8 @@ class KeepHandler(_OwnMachine):
 
     async def _longest(self, spawner: WorkerSpawner) -> timedelta:
         """How long the user may keep it; 0 if that cannot be read."""
-        worker = await self.known(spawner)
         try:
+            worker = await self.known(spawner)
             policy = await self.policies.of(spawner.user.name, worker.groups if worker else ())
         except RecordError:
             return timedelta(0)

@@ -428,6 +428,9 @@ def test_a_machine_is_kept_by_its_own_token_once_the_record_says_so(
         answer = sent.result().json()
     assert answer.keys() == {"kept_until"}
     assert abs(answer["kept_until"] - until_then.timestamp()) < 1
+    headers = {"Authorization": f"token {machine.environment['JUPYTERHUB_API_TOKEN']}"}
+    told = requests.get(f"{API}/cloudjhub/terms", headers=headers, timeout=PATIENCE).json()
+    assert (told["keep_until"], told["keep_limit"]) == (answer["kept_until"], 14400)
     token = browser.api("POST", "/users/kept/tokens", json={}).json()["token"]
     assert request(token, "keep", {"seconds": 60}).status_code == 403, "of the user, but of no server"
     assert request(machine, "keep", {"seconds": "60"}).status_code == 400

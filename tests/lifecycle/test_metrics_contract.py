@@ -13,11 +13,11 @@ from lifecycle_app.adapters.cloudwatch import (
     alarm_period,
     alarm_request,
     idle_alarm,
-    query_period,
 )
 from lifecycle_app.contract import METRIC_UNITS, Level
 from lifecycle_app.model.evidence import AppTraffic, Report
 from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.resolution import query_period
 from tests.lifecycle.emulated import emulated_aws
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND
 from tests.lifecycle.fakes import MemoryMetrics

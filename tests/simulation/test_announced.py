@@ -1,6 +1,6 @@
 """What a machine says beforehand about its stop, against the real decision: 500 machines that are left alone.
 
-A page asks its machine once a minute and shows a notice ten minutes before the stop that it was last told of.
+A page asks its machine once a minute and shows a notice ten minutes before the stop that the last status names.
 """
 
 import random
