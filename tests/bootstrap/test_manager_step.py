@@ -75,7 +75,7 @@ def _settings() -> ClusterSettings:
         ),
         workers=Workers(image=BASE, types=("t3.medium",)),
         manager=Manager(
-            base=BASE, domain="127.0.0.1", port=free_port("127.0.0.1"), https=Https.NONE,
+            type="t3.small", base=BASE, domain="127.0.0.1", port=free_port("127.0.0.1"), https=Https.NONE,
             private_address=f"{NETWORK}.0.10",
         ),
         login=Login(authenticator="shared-password", allow_all=True),

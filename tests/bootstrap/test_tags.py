@@ -14,7 +14,7 @@ from bootstrap.aws import names
 from bootstrap.aws.site import BuiltNetwork, Site
 from bootstrap.cluster.steps.network import NetworkStep
 from bootstrap.cluster.templates.parts import Template, tagged
-from bootstrap.config.choices import Base
+from bootstrap.config.choices import Base, Egress
 from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.config.values import MOST_TAGS, TAG_KEY_ROOM, TAG_ROOM
 from bootstrap.local.cloud.cloudformation.change_sets import schema_of
@@ -33,7 +33,11 @@ from tests.hub.fakes import SETTINGS as HUB
 
 TAGS = {"CostCenter": "48-1123", "DataClass": "internal"}
 SETTINGS = ClusterSettings(
-    cluster="spring", region="us-east-1", owner="Ada", network=Network(name="spring"), tags=TAGS
+    cluster="spring",
+    region="us-east-1",
+    owner="Ada",
+    network=Network(name="spring", egress=Egress.NAT_GATEWAY),  # moto's CloudFormation knows no IPv6
+    tags=TAGS,
 )
 BASE = BaseImage(
     image="ami-1", system=Base.UBUNTU, architecture="x86_64", root_device="/dev/sda1", root_size=8
