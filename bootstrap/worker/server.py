@@ -26,6 +26,8 @@ from .work import is_connection_file
 
 JUPYTER_CONFIG = Path(__file__).parent / "jupyter"
 REPORTER_EXTENSION = "bootstrap.worker.activity"
+LAB_EXTENSIONS = Path(__file__).parent / "labextensions"
+"""Ours, of JupyterLab and Notebook 7; built of bootstrap/labextension by `make setup`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def server_arguments(python: str, *, as_root: bool) -> Sequence[str]:
         "-m",
         "jupyterhub.singleuser",
         f"--ServerApp.jpserver_extensions={REPORTER_EXTENSION}=True",
+        f"--LabServerApp.extra_labextensions_path={LAB_EXTENSIONS}",
         # A worker needs no internet.
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",

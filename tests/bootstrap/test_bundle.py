@@ -82,6 +82,14 @@ def test_no_owner_and_no_time_is_told(repository: Path) -> None:
     assert {one.name for one in members if one.mode & 0o111} == {"bootstrap/worker/program"}
 
 
+def test_the_extension_of_jupyterlab_is_in_it_as_it_was_built() -> None:
+    with tarfile.open(fileobj=io.BytesIO(bundle.current().content)) as archive:
+        names = archive.getnames()
+    own = {name for name in names if "labextension" in name}
+    assert "bootstrap/worker/labextensions/cloudjhub/package.json" in own, "run `make setup`"
+    assert all(name.startswith("bootstrap/worker/labextensions/cloudjhub/") for name in own)
+
+
 @pytest.mark.parametrize("module", ["hub.spawn.spawner", "bootstrap.worker.boot"])
 def test_what_machines_run_is_whole(module: str, tmp_path: Path) -> None:
     """Imported from the unpacked bundle alone: nothing that it needs was left out."""

@@ -29,18 +29,20 @@ def test_a_user_works_is_stopped_when_idle_and_finds_the_file_again(
         first = cloud.recorded("alice")["instance"]
 
         write_a_file_and_run_a_cell(page)
+        expect(page.locator(".cloudjhub-status")).to_contain_text("Stops in")
         shoot(page, screenshots / "3-work.png")
-        page.goto("about:blank")
 
         stopped = cloud.await_state("alice", "stopped")
         assert stopped["stop_reason"] == "idle"
         assert cloud.stopped_by("alice") == {"alarm"}
 
-    page.goto(f"{cloud.url}/user/alice/lab")
-    expect(page.locator("#worker-headline")).to_contain_text("Stopped")
-    expect(page.locator("#worker-reason")).to_contain_text("Not used for")
-    shoot(page, screenshots / "4-stopped-says-why.png")
-    page.get_by_role("button", name="Start your machine").click()
+    the_hub_says_why(page.context.new_page(), cloud, screenshots)
+    page.bring_to_front()  # a hidden page asks nothing
+    told = page.get_by_role("dialog")
+    expect(told).to_contain_text("Your machine was stopped")
+    expect(told).to_contain_text("Saved files are kept. Variables and running programs are gone.")
+    shoot(page, screenshots / "4-lab-says-why.png")
+    told.get_by_role("button", name="Start again").click()
     await_lab(page, screenshots, "5-progress-again.png")
 
     again = cloud.worker("alice")
@@ -49,6 +51,15 @@ def test_a_user_works_is_stopped_when_idle_and_finds_the_file_again(
     content = page.evaluate(READ_FILE)
     assert content == "41 + 1 = 42"
     shoot(page, screenshots / "6-file-is-there.png")
+
+
+def the_hub_says_why(page: Page, cloud: LocalCloud, screenshots: Path) -> None:
+    """The hub's page in place of a server that does not run."""
+    page.goto(f"{cloud.url}/user/alice/lab")
+    expect(page.locator("#worker-headline")).to_contain_text("Stopped")
+    expect(page.locator("#worker-reason")).to_contain_text("Not used for")
+    shoot(page, screenshots / "4-stopped-says-why.png")
+    page.close()
 
 
 def write_a_file_and_run_a_cell(page: Page) -> None:

@@ -15,7 +15,12 @@ from typing import Any
 from tests.supply.locks import LOCKS, REPOSITORY
 
 PIP_AUDIT = REPOSITORY / ".venv-supply/bin/pip-audit"
-NODE_LOCKS = ("hub/package-lock.json", "tests/iam/package-lock.json", "tests/store/package-lock.json")
+NODE_LOCKS = (
+    "hub/package-lock.json",
+    "bootstrap/labextension/package-lock.json",
+    "tests/iam/package-lock.json",
+    "tests/store/package-lock.json",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,9 +70,8 @@ def test_the_exit_code_says_whether_all_is_known_to_be_well(results: Any, code: 
 
 
 def test_every_lock_of_node_is_audited() -> None:
-    locks = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("*/package-lock.json")}
-    locks |= {
-        path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("tests/*/package-lock.json")
-    }
+    folders = ("*", "bootstrap/*", "tests/*")
+    found = (path for folder in folders for path in REPOSITORY.glob(f"{folder}/package-lock.json"))
+    locks = {path.relative_to(REPOSITORY).as_posix() for path in found}
     assert locks == set(NODE_LOCKS)
     assert all(Path(REPOSITORY, one).exists() for one in NODE_LOCKS)

@@ -14,7 +14,7 @@ from tests.supply.locks import REPOSITORY
 
 PARTS = ("bootstrap", "hub", "lifecycle_app")
 PROJECT = ("app.py", "requirements.txt", ".chalice/config.json")
-NOT_OURS = ("__pycache__", "node_modules")
+NOT_OURS = ("__pycache__", "node_modules", "labextension")
 
 
 @pytest.fixture(scope="module")
