@@ -26,7 +26,7 @@ from lifecycle_app.contract import (
 from lifecycle_app.errors import BadRecord, EventRefused, NotNow
 from lifecycle_app.model import events
 from lifecycle_app.settings import settings, triggers
-from lifecycle_app.wiring import wired
+from lifecycle_app.wiring import home_disks, wired
 
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # where the platform has not done so
 logging.getLogger("lifecycle_app").setLevel(logging.INFO)
@@ -136,6 +136,12 @@ def remove_stopped(event: CloudWatchEvent) -> object:
     )
 
 
+@app.schedule(deployed.growth_schedule)
+def grow_homes(_: CloudWatchEvent) -> object:
+    """Grows the home disks that are filling. The only function that may change a volume."""
+    return handled(lambda now: use_cases.grow_homes(wired(), home_disks(), settings().home_limit, now))
+
+
 def accepted(event: CloudWatchEvent, now: datetime) -> Mapping[str, Any]:
     """The event's payload, if it is of this account and region and recent. Raises EventRefused."""
     return events.accepted(event.to_dict(), event.context.invoked_function_arn, now)
@@ -184,5 +190,6 @@ for handler in (
     sweep,
     reconcile,
     remove_stopped,
+    grow_homes,
 ):
     handler.event_class = Event

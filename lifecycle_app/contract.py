@@ -64,6 +64,8 @@ METRIC_LEVEL = "Activity"
 METRIC_APP = "App"
 """Reported while a web app behind the server has traffic that may be a person's or a page's own: the app's number,
 from which `app_name` makes the name. A number, because a metric has no room for a text."""
+METRIC_HOME_SIZE, METRIC_HOME_FREE = "HomeSize", "HomeFree"
+"""Of the home's file system, in GiB, reported while the home `is_filling`: then the home disk is grown."""
 METRIC_UNITS = {
     METRIC_LEVEL: "None",
     "Interaction": "Count",
@@ -71,6 +73,8 @@ METRIC_UNITS = {
     "BusyTerminals": "Count",
     "CPU": "Percent",
     METRIC_APP: "None",
+    METRIC_HOME_SIZE: "Gigabytes",
+    METRIC_HOME_FREE: "Gigabytes",
 }
 """CloudWatch's unit of each metric that a worker reports. Whoever reads a metric names the unit: without it CloudWatch
 mixes all units, and a worker could hide another's activity behind datapoints of a unit of its own."""
@@ -78,6 +82,8 @@ METRIC_DETAILS = ("Interaction", "BusyKernels", "BusyTerminals", "CPU")
 """Reported for the explanation of a decision; only the level and METRIC_APP decide."""
 
 
+FULL_ENOUGH, LEAST_FREE = 0.85, 1.0
+"""A share of the home, and GiB: see `is_filling`."""
 APPS = (
     "another web app",
     "a notebook's widgets",
@@ -230,6 +236,11 @@ class DrainResponse(TypedDict):
 def utc_now() -> datetime:
     """The present time: aware, in UTC."""
     return datetime.now(UTC)
+
+
+def is_filling(size: float, free: float) -> bool:
+    """Is a home of that size with so much left, in GiB, full enough to grow: at 85 %, or with less than 1 GiB?"""
+    return free < LEAST_FREE or free <= (1 - FULL_ENOUGH) * size
 
 
 def app_name(number: float) -> str:

@@ -15,6 +15,9 @@ RECORD_SCHEDULE = "rate(1 minute)"
 SWEEP_SCHEDULE = "rate(5 minutes)"
 RECONCILE_SCHEDULE = "rate(15 minutes)"
 REMOVAL_SCHEDULE = "rate(30 minutes)"
+GROWTH_SCHEDULE = "rate(5 minutes)"
+LARGEST_HOME = 16384
+"""GiB: gp3's most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Settings:
     history_kept: timedelta
     root_kept: timedelta | None = None
     """How long a stopped worker keeps its instance and root disk; None: it always does."""
+    home_limit: int = 0
+    """GiB, up to which home disks grow; 0: they do not."""
     function: str = ""
     """The Lambda function that runs; "" elsewhere."""
     hub_certificate: str | None = None
@@ -43,6 +48,7 @@ class Triggers:
     sweep_schedule: str
     reconcile_schedule: str
     removal_schedule: str
+    growth_schedule: str
 
 
 def settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -55,6 +61,7 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
         history_kept=timedelta(days=_number(environment, "CLOUDJHUB_HISTORY_DAYS", 90, 1, 3653)),
         root_kept=_root_kept(environment),
         hub_certificate=_certificate(environment),
+        home_limit=_number(environment, "CLOUDJHUB_HOME_LIMIT", 0, 0, LARGEST_HOME),
         function=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
     )
 
@@ -67,6 +74,7 @@ def triggers(environment: Mapping[str, str] = os.environ) -> Triggers:
         sweep_schedule=environment.get("CLOUDJHUB_SWEEP_SCHEDULE") or SWEEP_SCHEDULE,
         reconcile_schedule=environment.get("CLOUDJHUB_RECONCILE_SCHEDULE") or RECONCILE_SCHEDULE,
         removal_schedule=environment.get("CLOUDJHUB_REMOVAL_SCHEDULE") or REMOVAL_SCHEDULE,
+        growth_schedule=environment.get("CLOUDJHUB_GROWTH_SCHEDULE") or GROWTH_SCHEDULE,
     )
 
 

@@ -17,6 +17,7 @@ from lifecycle_app.adapters.hub_client import HubClient
 from lifecycle_app.adapters.hub_session import session
 from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
+from lifecycle_app.adapters.volumes import Volumes
 from lifecycle_app.concurrency import in_threads
 from lifecycle_app.contract import utc_now
 from lifecycle_app.errors import CloudError, HubAnswerOdd
@@ -57,6 +58,14 @@ def build(chosen: Settings) -> Service:
         map_all=in_threads,
         function=chosen.function,
     )
+
+
+@cache
+def home_disks() -> Volumes:
+    """The cluster's home disks on AWS. Raises SettingsError."""
+    client = get_session().create_client
+    reader = AtFirstUse(lambda: client("ec2", config=PATIENT))
+    return Volumes(reader, AtFirstUse(lambda: client("ec2", config=ONCE)), settings().cluster)
 
 
 class AtFirstUse:

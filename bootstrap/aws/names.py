@@ -13,7 +13,7 @@ MACHINE_ROLES = ("manager", "worker", "builder")
 """The roles of instances, each with an instance profile."""
 WATCHED = ("record_state", "idle_alarm", "record_activity", "sweep", "stop_requested", "reconcile")
 """The functions with alarms of their own, and on the dashboard."""
-HANDLERS = (*WATCHED, "keep_requested", "remove_stopped")
+HANDLERS = (*WATCHED, "keep_requested", "remove_stopped", "grow_homes")
 """The functions in app.py, each with a role. What is not watched by itself is not retried: a failure goes to the
 dead-letter queue at once, whose alarm costs nothing more."""
 ROLE_SUFFIX = "-role"

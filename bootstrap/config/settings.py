@@ -124,8 +124,10 @@ class Workers:
     """users choose among these, the first is the default; all arm64 or all x86_64"""
     disk: Annotated[Disk, SHOWN] = 8
     """root disk in GB; deleted with the machine: what root installed too"""
-    home_disk: Annotated[Whole, _between(0, LARGEST_DISK), SHOWN] = 5
-    """home disk in GB; kept when the machine is deleted; 0: home on the root disk"""
+    home_disk: Annotated[Whole, _between(0, LARGEST_DISK), SHOWN] = 2
+    """home disk in GB at first; kept when the machine is deleted; 0: home on the root disk"""
+    home_limit: Annotated[Whole, _between(0, LARGEST_DISK), SHOWN] = 20
+    """GB up to which homes grow by themselves, doubled when they are full; 0: never"""
     root_kept: Annotated[str, AfterValidator(kept_for), SHOWN] = "12h"
     """a machine that is stopped for so long goes with its root disk: 12h, 3d or never"""
     base: BaseSystem = Base.UBUNTU

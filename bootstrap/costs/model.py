@@ -17,8 +17,9 @@ EGRESS_ITEMS = (
 """The items of the ways to the internet."""
 IMAGES_KEPT = 2
 """The one in use and the one before."""
-CALLS_AN_HOUR = 60 + 12 + 4 + 2
-"""Each minute the activity, each 5 minutes the sweep, each 15 minutes the reconciliation, each 30 the removal."""
+CALLS_AN_HOUR = 60 + 12 + 12 + 4 + 2
+"""Each minute the activity, each 5 minutes the sweep and the growth of homes, each 15 minutes the reconciliation, each
+30 the removal."""
 CALLS_A_RUN = 5
 """Four changes of state and an alarm."""
 READS_A_CALL = 2
@@ -186,10 +187,11 @@ def _disks(case: Case) -> list[Item]:
         )
     ]
     if workers.home_disk:
+        grows = f", each up to {workers.home_limit} GB when full" * (workers.home_limit > workers.home_disk)
         items.append(
             Item(
                 "home disks",
-                case.of_month(f"{case.users} × {workers.home_disk} GB × {disk}/GB"),
+                case.of_month(f"{case.users} × {workers.home_disk} GB × {disk}/GB{grows}"),
                 users * workers.home_disk * prices.disk_month * months,
                 is_metered=True,
             )

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -20,7 +21,7 @@ from traitlets.config import Config
 
 from lifecycle_app.contract import utc_now
 
-from .facts import AppUse, Interaction, Observation, read_tree
+from .facts import AppUse, HomeSpace, Interaction, Observation, read_tree
 from .interactions import (
     SETTING,
     Interactions,
@@ -32,6 +33,7 @@ from .presence import GestureHandler, StatusHandler
 from .prompts import PROMPTS, PromptingConnection, Prompts, kept_messages, process_of
 from .reporter import REPORTER, SETTINGS, Publisher, Reporter, cloudwatch
 from .settings import ConfigError, HubAccess, ReporterSettings
+from .space import home_space
 from .terms import TERMS_SETTING, Terms
 from .traffic import Traffic
 from .waits import read_waits
@@ -71,6 +73,10 @@ class JupyterServer:
     def last_app(self) -> AppUse | None:
         """The newest traffic of a web app."""
         return self._interactions.apps.last
+
+    def home(self) -> HomeSpace | None:
+        """The space of the user's home."""
+        return home_space(Path.home())
 
 
 class ActivityHandler(APIHandler):  # type: ignore[misc]  # publishes no types

@@ -38,6 +38,14 @@ class Awaited(Enum):
     OTHER = "anything else: time, network, disks, or unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class HomeSpace:
+    """The size of the home's file system and what its user can still write, in GiB."""
+
+    size: float
+    free: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that was observed at one moment.
@@ -58,6 +66,7 @@ class Facts:
     last_app: AppUse | None = None
     cpu_time: timedelta = timedelta(0)
     waits: Mapping[int, frozenset[Awaited]] = field(default_factory=dict)
+    home: HomeSpace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +89,7 @@ class Observation:
     """Did an app have any in the period?"""
     doing: str = ""
     """The first of the details that is not a person's."""
+    home: HomeSpace | None = None
 
 
 @dataclass(frozen=True, slots=True)

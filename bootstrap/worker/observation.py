@@ -38,6 +38,7 @@ def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observat
         app=facts.last_app.number if facts.last_app else 0,
         has_app_traffic=_has_app_traffic(facts, before),
         doing=plain(doing[0]) if doing else "",
+        home=facts.home,
     )
 
 

@@ -14,9 +14,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from lifecycle_app.contract import METRIC_APP, METRIC_LEVEL, METRIC_UNITS, Level, metric_namespace
+from lifecycle_app.contract import (
+    METRIC_APP,
+    METRIC_HOME_FREE,
+    METRIC_HOME_SIZE,
+    METRIC_LEVEL,
+    METRIC_UNITS,
+    Level,
+    is_filling,
+    metric_namespace,
+)
 
-from .facts import AppUse, Awaited, Facts, Interaction, Observation, ProcessTree
+from .facts import AppUse, Awaited, Facts, HomeSpace, Interaction, Observation, ProcessTree
 from .observation import observe
 from .proc import Process
 from .work import candidates, waits_of
@@ -53,6 +62,7 @@ def metric_data(observation: Observation, instance_id: str, report_period: timed
         ("BusyTerminals", float(observation.busy_terminals)),
         ("CPU", observation.cpu_percent),
         (METRIC_APP, float(observation.app if observation.has_app_traffic else 0)),
+        *_home_values(observation.home),
     ]
     return [
         {
@@ -64,8 +74,15 @@ def metric_data(observation: Observation, instance_id: str, report_period: timed
             "StorageResolution": 1 if report_period < HIGH_RESOLUTION_BELOW else 60,
         }
         for name, value in values
-        if value or name == METRIC_LEVEL
+        if value or name in (METRIC_LEVEL, METRIC_HOME_FREE)
     ]
+
+
+def _home_values(home: HomeSpace | None) -> list[tuple[str, float]]:
+    """A home is reported while it fills: each metric costs money in the hours that have data."""
+    if home is None or not is_filling(home.size, home.free):
+        return []
+    return [(METRIC_HOME_SIZE, home.size), (METRIC_HOME_FREE, home.free)]
 
 
 class Publisher:
@@ -165,6 +182,9 @@ class Server(Protocol):
 
     def last_app(self) -> AppUse | None:
         """The newest traffic of a web app, None before any."""
+
+    def home(self) -> HomeSpace | None:
+        """The space of the user's home, None if it cannot be asked."""
 
 
 class Reporter:
@@ -270,6 +290,7 @@ class Reporter:
             busy_kernels=tuple(sorted(self._ran | self._server.busy_kernels())),
             last_interaction=self._server.last_interaction(),
             last_app=self._server.last_app(),
+            home=self._server.home(),
         )
         asleep = candidates(facts)
         waits = await asyncio.to_thread(self._read_waits, facts.processes, asleep) if asleep else {}

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from .facts import HomeSpace
+
 LEAST_BYTES = 16 * 1024 * 1024
 LEAST_FILES = 200
 """With less space, or fewer files that can still be made, a home counts as full."""
+
+
+GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,15 @@ def is_full(home: Path) -> bool:
     return found.f_bavail * found.f_frsize < LEAST_BYTES or (
         found.f_files > 0 and found.f_favail < LEAST_FILES
     )
+
+
+def home_space(home: Path) -> HomeSpace | None:
+    """The space of the home's file system; None if it cannot be asked."""
+    try:
+        found = os.statvfs(home)
+    except OSError:
+        return None
+    return HomeSpace(found.f_blocks * found.f_frsize / GIB, found.f_bavail * found.f_frsize / GIB)
 
 
 def extra_for(home: Path, runtime: Path, *, full: bool) -> Extra:

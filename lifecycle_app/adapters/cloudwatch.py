@@ -14,6 +14,8 @@ from lifecycle_app.adapters.aws import aws_errors
 from lifecycle_app.contract import (
     METRIC_APP,
     METRIC_DETAILS,
+    METRIC_HOME_FREE,
+    METRIC_HOME_SIZE,
     METRIC_LEVEL,
     METRIC_UNITS,
     Level,
@@ -23,6 +25,7 @@ from lifecycle_app.contract import (
 )
 from lifecycle_app.errors import CloudError
 from lifecycle_app.model.evidence import REPORTS_MISSED, AppTraffic, Evidence, Report
+from lifecycle_app.model.growth import HomeReport
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.resolution import (
     MINUTE,
@@ -124,6 +127,24 @@ class CloudWatch:
         return {
             instance_id: self._reported(series, step)
             for instance_id, series in zip(instance_ids, answers, strict=True)
+        }
+
+    def homes(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, HomeReport]:
+        """The newest report of each worker about its home, if it has one since then: only homes that fill are reported.
+
+        The size is asked for where there is a report of the free space. What cannot be is left out.
+        """
+        step = MINUTE
+        queries = [self._query(METRIC_HOME_FREE, one, step) for one in instance_ids]
+        free = dict(zip(instance_ids, self._data(queries, since, now, step), strict=True))
+        filling = [one for one, series in free.items() if series.is_whole and series.points]
+        queries = [self._query(METRIC_HOME_SIZE, one, step) for one in filling]
+        sizes = zip(filling, self._data(queries, since, now, step), strict=True)
+        return {
+            one: HomeReport(at + step, dict(series.points)[at], left)
+            for one, series in sizes
+            for at, left in free[one].points[-1:]
+            if series.is_whole and at in dict(series.points) and at <= now
         }
 
     def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     """A run has ended; with its seconds and cost."""
     REMOVAL = "removal"
     """A stopped instance was terminated; the home disk is kept."""
+    GROWTH = "growth"
+    """The home disk was grown."""
     REPAIR = "repair"
     """The record was corrected."""
     REPORT = "report"

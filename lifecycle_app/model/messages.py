@@ -65,6 +65,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "renewed": ("its machine is replaced, because there is a newer image",),
     # What the administrator should know.
     "run": ("ran for {ran}, cost about {cost}", "ran for {ran}"),
+    "grown": ("its home disk was filling and grows from {was} to {size} GB",),
     "stop-unknown": ("EC2 did not answer, so that it may or may not stop: {detail}",),
     "no-reports": ("no activity reports and no CPU use, but JupyterHub can reach it: {detail}",),
     "bad-policy": ("{detail}: a setting that cannot be used counts at least as generously as its default",),
@@ -100,7 +101,7 @@ TIMES = {
     "until", "started", "last_used", "last_busy", "last_traffic", "last_activity", "last_heard", "since", "launched",
 }  # fmt: skip
 DURATIONS = {"timeout", "limit", "ran", "allowance"}
-NUMBERS = {"cpu", "cost"}
+NUMBERS = {"cpu", "cost", "was", "size"}
 LONGEST = 1000
 """Characters of a text value."""
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))

@@ -2,6 +2,7 @@
 
 from lifecycle_app.use_cases.activity import record_activity
 from lifecycle_app.use_cases.keeps import keep_requested
+from lifecycle_app.use_cases.growth import grow_homes
 from lifecycle_app.use_cases.ports import Service
 from lifecycle_app.use_cases.reconcile import reconcile
 from lifecycle_app.use_cases.removal import remove_stopped
@@ -10,6 +11,7 @@ from lifecycle_app.use_cases.triggers import idle_alarm, stop_requested, sweep
 
 __all__ = [
     "Service",
+    "grow_homes",
     "idle_alarm",
     "keep_requested",
     "reconcile",

@@ -12,6 +12,7 @@ from lifecycle_app.adapters.hub_client import DrainAnswer, HubUser
 from lifecycle_app.concurrency import MapAll, one_by_one
 from lifecycle_app.contract import Drain, Level
 from lifecycle_app.model.evidence import Evidence
+from lifecycle_app.model.growth import HomeReport, HomeVolume
 from lifecycle_app.model.history import Entry
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.removal import Described
@@ -96,8 +97,21 @@ class Metrics(Protocol):
     def strange_metrics(self, instance_ids: Collection[str], most: int) -> int:
         """How many metrics in the namespace are none of these instances' reports; counted until more than `most`."""
 
+    def homes(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, HomeReport]:
+        """What workers whose homes are filling have last reported of them, by instance."""
+
     def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
         """Is this the alarm for this policy?"""
+
+
+class Volumes(Protocol):
+    """See volumes.Volumes."""
+
+    def described(self, volume_ids: Sequence[str]) -> dict[str, HomeVolume]:
+        """Those of the volumes that EC2 lists, by id. Raises CloudError."""
+
+    def grow(self, volume_id: str, size: int) -> None:
+        """Asks EC2 to grow the volume to so many GiB. Raises CloudError."""
 
 
 class Hub(Protocol):

@@ -52,6 +52,16 @@ def _attaching() -> dict[str, Request]:
             "ec2:AttachVolume", (Asked(INSTANCE, OWNERS["own manager"]), Asked(VOLUME, own))
         ),
         "DetachVolume, own": Request("ec2:DetachVolume", (Asked(INSTANCE, own), Asked(VOLUME, own))),
+        **{
+            f"ModifyVolume, {owner}": Request("ec2:ModifyVolume", (Asked(VOLUME, context),))
+            for owner, context in OWNERS.items()
+        },
+        "ModifyVolume, own worker's root disk": Request(
+            "ec2:ModifyVolume", (Asked(VOLUME, {**own, "ec2:ParentSnapshot": arn("ec2", "snapshot/snap-1")}),)
+        ),
+        "ModifyVolume, in another region": Request("ec2:ModifyVolume", (elsewhere(Asked(VOLUME, own)),)),
+        "DescribeVolumes": _one("ec2:DescribeVolumes", "*"),
+        "DescribeVolumesModifications": _one("ec2:DescribeVolumesModifications", "*"),
         "DeleteVolume, own": Request("ec2:DeleteVolume", (Asked(VOLUME, own),)),
         "ModifyVolume, own": Request("ec2:ModifyVolume", (Asked(VOLUME, own),)),
         "CreateVolume, from a snapshot": Request(

@@ -84,6 +84,13 @@ BY_FUNCTION: dict[str, set[str]] = {
         "DescribeInstances",
         "GetParameter, lifecycle token",
         "TerminateInstances, own worker",
+    "grow_homes": {
+        "Query, index due",
+        "PutItem, history",
+        "GetMetricData",
+        "DescribeVolumes",
+        "DescribeVolumesModifications",
+        "ModifyVolume, own worker",
     },
 }
 GRANTED: dict[str, set[str]] = {

@@ -17,6 +17,7 @@ from lifecycle_app.errors import (
     TerminationRejected,
 )
 from lifecycle_app.model.evidence import AppTraffic, Evidence, Report
+from lifecycle_app.model.growth import HomeReport
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.removal import Attached, Described
@@ -175,6 +176,7 @@ class MemoryMetrics:
     alarms: dict[str, IdleAlarm] = field(default_factory=dict)
     strange: int = 0
     """Metrics of no worker."""
+    home_reports: dict[str, HomeReport] = field(default_factory=dict)
 
     def put_idle_alarm(self, instance_id: str, policy: Policy) -> None:
         self.alarms[instance_id] = idle_alarm(policy, self.period)
@@ -188,6 +190,10 @@ class MemoryMetrics:
 
     def strange_metrics(self, instance_ids: Collection[str], most: int) -> int:
         return min(most + 1, 5 * len(set(self.reports) - set(instance_ids)) + self.strange)
+
+    def homes(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, HomeReport]:
+        found = {one: self.home_reports[one] for one in instance_ids if one in self.home_reports}
+        return {one: report for one, report in found.items() if since <= report.at <= now}
 
     def suits(self, alarm: IdleAlarm, policy: Policy) -> bool:
         return alarm == idle_alarm(policy, self.period)

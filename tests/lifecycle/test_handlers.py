@@ -26,6 +26,7 @@ PROJECT = Path(handlers.__file__).parent
 NAMES = {
     "record_state", "idle_alarm", "stop_requested", "keep_requested", "record_activity", "sweep", "reconcile",
     "remove_stopped",
+    "grow_homes",
 }  # fmt: skip
 CONFIG = json.loads((PROJECT / ".chalice/config.json").read_text())
 FUNCTIONS = CONFIG["stages"]["dev"]["lambda_functions"]
@@ -214,7 +215,7 @@ def test_policies_name_what_they_allow(name: str) -> None:
         if not action.startswith(
             ("ec2:Describe", "cloudwatch:Get", "cloudwatch:Describe", "cloudwatch:List")
         ):
-            assert all("/dev" in r or "-dev-" in r or ":instance/" in r for r in resources)
+            assert all("/dev" in r or "-dev-" in r or ":instance/" in r or ":volume/" in r for r in resources)
 
 
 def test_only_functions_that_decide_may_stop_and_none_may_start() -> None:
@@ -223,5 +224,8 @@ def test_only_functions_that_decide_may_stop_and_none_may_start() -> None:
     assert {name for name in NAMES if "ec2:TerminateInstances" in allowed(name)} == {"remove_stopped"}
     for name in NAMES:
         verbs = {action for action in allowed(name) if action.startswith("ec2:")}
+        if name == "grow_homes":
+            assert verbs == {"ec2:DescribeVolumes", "ec2:DescribeVolumesModifications", "ec2:ModifyVolume"}
+            continue
         assert verbs <= {"ec2:StopInstances", "ec2:TerminateInstances", "ec2:DescribeInstances"}
         assert not verbs >= {"ec2:StopInstances", "ec2:TerminateInstances"}

@@ -16,6 +16,7 @@ from lifecycle_app.adapters.cloudwatch import (
 )
 from lifecycle_app.contract import METRIC_UNITS, Level
 from lifecycle_app.model.evidence import AppTraffic, Report
+from lifecycle_app.model.growth import HomeReport
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.resolution import query_period
 from tests.lifecycle.emulated import emulated_aws
@@ -347,3 +348,19 @@ def test_life_that_is_known_by_the_minute_ends_with_its_minute() -> None:
     assert evidence.last_life(Level.INTERACTION) == NOON - 4 * HOUR + MINUTE
     assert evidence.last_report == NOON + MINUTE
     assert newest.last_report == NOON + MINUTE
+
+
+def test_a_home_that_fills_is_read_with_its_size_and_what_does_not_fit_is_left_out() -> None:
+    """A value that no worker reports, or one report without the other, says nothing."""
+    with emulated_aws(with_tables=False):
+        client = boto3.client("cloudwatch")
+        cloudwatch = CloudWatch(client, "test", MINUTE)
+        since = NOON - 10 * MINUTE
+        assert cloudwatch.homes([ALICE, BOB], since, NOON) == {}
+        publish(client, "cloudjhub/test", "HomeFree", (0.5, NOON - 5 * MINUTE), (0.25, NOON - 2 * MINUTE))
+        assert cloudwatch.homes([ALICE, BOB], since, NOON) == {}
+        publish(client, "cloudjhub/test", "HomeSize", (1.9, NOON - 2 * MINUTE))
+        found = cloudwatch.homes([ALICE, BOB], since, NOON)
+        assert found == {ALICE: HomeReport(NOON - MINUTE, 1.9, 0.25)}
+        publish(client, "cloudjhub/test", "HomeSize", (-1, NOON - 4 * MINUTE))
+        assert cloudwatch.homes([ALICE], since, NOON) == {}

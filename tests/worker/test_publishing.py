@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.worker.facts import Observation
+from bootstrap.worker.facts import HomeSpace, Observation
 from bootstrap.worker.reporter import KEPT, Publisher, metric_data
 from lifecycle_app.contract import Level
 
@@ -17,6 +17,22 @@ MINUTE = timedelta(minutes=1)
 def observation(at: datetime = AT, level: Level = Level.QUIET, **more: Any) -> Observation:
     fields = {"busy_kernels": 0, "busy_terminals": 0, "cpu_percent": 0.0} | more
     return Observation(at=at, level=level, last_interaction=None, last_work=None, details=(), **fields)
+
+
+@pytest.mark.parametrize(
+    ("home", "reported"),
+    [
+        (None, {}),
+        (HomeSpace(1.9, 1.0), {}),
+        (HomeSpace(1.9, 0.99), {"HomeSize": 1.9, "HomeFree": 0.99}),
+        (HomeSpace(1.9, 0.0), {"HomeSize": 1.9, "HomeFree": 0.0}),
+    ],
+)
+def test_a_home_is_reported_while_it_fills(home: HomeSpace | None, reported: dict[str, float]) -> None:
+    """Each metric costs money in the hours that have data."""
+    found = metric_data(observation(home=home), "i-1", MINUTE)
+    assert {one["MetricName"]: one["Value"] for one in found} == {"Activity": 0.0} | reported
+    assert {one["Unit"] for one in found if one["MetricName"] in reported} <= {"Gigabytes"}
 
 
 class Sink:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bootstrap.worker.facts import AppUse, Interaction, ProcessTree
+from bootstrap.worker.facts import AppUse, HomeSpace, Interaction, ProcessTree
 from bootstrap.worker.reporter import Publisher, Reporter, next_report
 from lifecycle_app.contract import Level
 
@@ -26,6 +26,7 @@ class Server:
         self.fails = 0
         self.interaction: Interaction | None = None
         self.app: AppUse | None = None
+        self.space: HomeSpace | None = None
 
     def busy_kernels(self) -> frozenset[str]:
         """Fails so many times more."""
@@ -42,6 +43,9 @@ class Server:
 
     def last_app(self) -> AppUse | None:
         return self.app
+
+    def home(self) -> HomeSpace | None:
+        return self.space
 
 
 class Machine:

@@ -37,6 +37,7 @@ POWERS: Mapping[str, tuple[str, ...]] = {
         *_ALARMS,
     ),
     "remove_stopped": (*_CHANGE, "find_by_changed", "see_instances", "ask_hub", "terminate_workers"),
+    "grow_homes": ("find_by_due", "write_history", "read_metrics", "see_volumes", "grow_homes"),
 }
 """The statements of `lifecycle.yaml` that each handler's function has, beside those that all have."""
 

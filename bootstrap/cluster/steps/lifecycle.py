@@ -107,6 +107,7 @@ def variables(settings: ClusterSettings, url: str, certificate: str) -> dict[str
         "CLOUDJHUB_RECONCILE_SCHEDULE": timing.reconcile_schedule,
         "CLOUDJHUB_REMOVAL_SCHEDULE": timing.removal_schedule,
         "CLOUDJHUB_ROOT_KEPT": NEVER if root_kept is None else str(int(root_kept.total_seconds())),
+        "CLOUDJHUB_HOME_LIMIT": str(settings.workers.home_limit if settings.workers.home_disk else 0),
     }
     return found | ({"CLOUDJHUB_HUB_CERTIFICATE": certificate} if certificate else {})
 

@@ -22,6 +22,7 @@ from bootstrap.local.cloud.ec2.images import Images, publish
 from bootstrap.local.cloud.ec2.instances import Machine, Machines, boot_plan
 from bootstrap.local.cloud.ec2.launching import Launching
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle, Statuses
+from bootstrap.local.cloud.ec2.modifications import Modifications
 from bootstrap.local.cloud.ec2.rules import ClientTokens, State
 from bootstrap.local.cloud.emulator import Emulator, read_snapshot, take_snapshot, write_snapshot
 from bootstrap.local.cloud.events import EventBridge, Events, instance_event
@@ -69,6 +70,7 @@ class Cloud:
         self.machines = Machines(self.emulator, time.time, self._announce)
         self.metrics = MetricStore()
         self.tokens = ClientTokens()
+        self.modifications = Modifications(self.emulator, time.time)
         self.identities = Identities(self.emulator, settings.operator_secret, self.faults)
         self._formation = Engine(self.emulator, clients(settings), lambda: datetime.now(UTC), self._dirty.set)
         self._resume()
@@ -163,8 +165,9 @@ class Cloud:
         ec2 = Ec2(
             emulator, machines, self._lifecycle, launching, self.hypervisor, statuses, settings.describe_lag
         )
+        volumes = Volumes(emulator, machines, self.hypervisor, self.modifications)
         services: Mapping[str, Sequence[Any]] = {
-            "ec2": (ec2, images, Volumes(emulator, machines, self.hypervisor)),
+            "ec2": (ec2, images, volumes, self.modifications),
             "cloudwatch": (cloudwatch,),
             "route53": (Records(emulator, time.time),),
             "cloudformation": (Formation(emulator, self._formation),),
@@ -199,6 +202,7 @@ class Cloud:
         self.machines.by_id.update((machine.instance_id, machine) for machine in machines)
         self.metrics = self._resumed.get("metrics", self.metrics)
         self.tokens = self._resumed.get("tokens", self.tokens)
+        self.modifications.changes.update(self._resumed.get("changes", {}))
         self._formation.resume(self._resumed.get("stacks", {}))
         self.hypervisor.images.update(self._resumed.get("images", {}))
         for event in self._resumed.get("events", []):
@@ -225,6 +229,7 @@ class Cloud:
                 "machines": list(self.machines),
                 "metrics": self.metrics,
                 "tokens": self.tokens,
+                "changes": self.modifications.changes,
                 "stacks": self._formation.stacks,
                 "images": self.hypervisor.images,
                 "events": self.events.pending(),

@@ -52,11 +52,13 @@ USER_ID = 1100
 UNITS = (
     "cloudjhub-home.service",
     "cloudjhub-home-failed.service",
+    "cloudjhub-home-growth.service",
+    "cloudjhub-home-growth.timer",
     "cloudjhub-worker.service",
     "home-jovyan.mount",
 )
-STARTED = ("cloudjhub-worker.service",)
-"""What boot starts of these; it needs the mount, and that the disk."""
+STARTED = ("cloudjhub-worker.service", "cloudjhub-home-growth.timer")
+"""What boot starts of these; the worker needs the mount, and that the disk."""
 
 # Units that would start at or soon after boot, each with the reason why no worker needs it. Users wait for the boot.
 UNNEEDED = {

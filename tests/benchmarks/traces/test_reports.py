@@ -56,6 +56,9 @@ class Machine:
     def last_app(self) -> None:
         return None
 
+    def home(self) -> None:
+        return None
+
     def read_tree(self, root: int) -> ProcessTree:
         used = sum(
             max(0.0, min(one.end, self.now) - one.begin) * one.cpu / 100 for one in self.life.works(self.now)

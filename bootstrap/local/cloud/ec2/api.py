@@ -14,6 +14,7 @@ from bootstrap.local.cloud.ec2 import rules
 from bootstrap.local.cloud.ec2.instances import Machine, Machines, home_volume, root_volume
 from bootstrap.local.cloud.ec2.launching import Launching
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle, Statuses
+from bootstrap.local.cloud.ec2.modifications import Modifications
 from bootstrap.local.cloud.ec2.rules import CODES, State
 from bootstrap.local.cloud.emulator import Emulator, with_form
 from bootstrap.local.cloud.errors import AwsError
@@ -177,6 +178,7 @@ class Volumes:
     emulator: Emulator
     machines: Machines
     hypervisor: Hypervisor
+    modifications: Modifications
 
     def handlers(self) -> Mapping[str, Callable[[Call], Response]]:
         """What answers each call, by action."""
@@ -191,6 +193,7 @@ class Volumes:
         [machine] = self.machines.require([parameters.get("InstanceId", "")])
         volume = self.emulator.backend("ec2").volumes.get(parameters.get("VolumeId"))
         if volume is not None:
+            self.modifications.check_attachable(volume.id)
             _check_attachment(
                 machine, volume.id, volume.status, volume.availability_zone, parameters.get("Device", "")
             )
@@ -220,6 +223,7 @@ class Volumes:
         response = self.emulator.forward(call.service, call.request)
         if response.status_code < 400:
             self.hypervisor.disks.delete_volume(volume_id)
+            self.modifications.changes.pop(volume_id, None)
         return response
 
     def _remount(self, machine: Machine, response: Response) -> None:

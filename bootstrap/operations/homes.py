@@ -1,0 +1,69 @@
+"""Home disks: which there are, and larger ones. The operator's only module that changes a volume."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bootstrap.aws.errors import code_of
+from bootstrap.aws.instances import volumes_by_tags
+from bootstrap.aws.site import Site
+from bootstrap.config.values import LARGEST_DISK
+from bootstrap.errors import Refused, SettingsError
+from bootstrap.operations.workers.listing import ListedWorker
+from lifecycle_app.contract import ROLE_WORKER
+
+NOT_NOW = {
+    "IncorrectModificationState": "its last change is not complete: try again in some hours",
+    "VolumeModificationRateExceeded": "EC2 allows four changes in 24 hours, which it has had: try again later",
+    "VolumeModificationSizeLimitExceeded": "the account's quota of storage being changed is used up: try again later",
+}
+"""Why EC2 changes no volume just now, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A worker's home disk; `size` in GB, `state` is EC2's."""
+
+    key: str
+    volume: str
+    size: int
+    state: str
+
+
+def homes(site: Site, workers: Sequence[ListedWorker]) -> list[Home]:
+    """The home disks of these workers, by name. What EC2 does not list by the cluster's tags is left out."""
+    found = {one["VolumeId"]: one for one in volumes_by_tags(site.aws, site.cluster, ROLE_WORKER)}
+    return [
+        _home(one.key, found[one.home_volume])
+        for one in sorted(workers, key=lambda one: one.key)
+        if one.home_volume in found
+    ]
+
+
+def home_of(site: Site, workers: Sequence[ListedWorker], name: str) -> Home:
+    """The home disk of the worker of that name. Raises SettingsError if there is none."""
+    found = homes(site, [one for one in workers if one.key == name])
+    if not found:
+        raise SettingsError(f"{name} has no home disk: `cloudjhub homes list` shows all")
+    return found[0]
+
+
+def grow(site: Site, home: Home, size: int) -> None:
+    """Grow a home disk to so many GB. Raises SettingsError for a size that it cannot have, Refused if not now."""
+    if not home.size < size <= LARGEST_DISK:
+        raise SettingsError(
+            f"the home of {home.key} has {home.size} GB: give a size from {home.size + 1} to {LARGEST_DISK}."
+            " A disk cannot become smaller"
+        )
+    try:
+        site.aws.client("ec2").modify_volume(VolumeId=home.volume, Size=size)
+    except ClientError as error:
+        if (why := NOT_NOW.get(code_of(error))) is None:
+            raise
+        raise Refused(f"the home of {home.key} ({home.volume}) cannot grow now: {why}") from error
+
+
+def _home(key: str, volume: Mapping[str, Any]) -> Home:
+    return Home(key, volume["VolumeId"], int(volume["Size"]), str(volume["State"]))
