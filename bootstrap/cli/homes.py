@@ -8,8 +8,10 @@ import click
 from rich.table import Table
 
 from bootstrap.cli.audit import audit
-from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
+from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.cli.progress import reporting
 from bootstrap.cli.terminal import echo, show
+from bootstrap.operations import home_move
 from bootstrap.operations import homes as operations
 from bootstrap.operations.audit import Act
 from bootstrap.operations.workers.listing import listed_workers
@@ -18,7 +20,7 @@ from lifecycle_app.contract import utc_now
 
 @click.group()
 def homes() -> None:
-    """The users' home disks: list, grow."""
+    """The users' home disks: list, grow, move to another name."""
 
 
 @homes.command("list")
@@ -59,3 +61,28 @@ def grow(name: str, size: int, file: Path, dry_run: bool, as_json: bool) -> None
             f"{'dry run: ' if dry_run else ''}the home of {name} grows from {home.size} to {size} GB;"
             " a running machine can use it within two minutes, another one at its next start"
         )
+
+
+@homes.command()
+@click.argument("old")
+@click.argument("new")
+@file_option
+@dry_run_option
+@yes_option
+def move(old: str, new: str, file: Path, dry_run: bool, yes: bool) -> None:
+    """Give the home of OLD, whose login name has changed, to NEW. OLD's machine must be stopped; it is terminated."""
+    site = site_of(file)
+    planned = home_move.plan(site, old, new, utc_now())
+    machine = f", and terminates its machine {planned.old.instance_id}" if planned.old.instance_id else ""
+    echo(f"{'dry run: ' if dry_run else ''}gives the home of {old} ({planned.volume}) to {new}{machine}")
+    if dry_run:
+        return
+    if not yes:
+        click.confirm("Continue?", abort=True)
+    with reporting() as reporter:
+        home_move.carry_out(site, planned, utc_now, reporter.report_for("homes"))
+        reporter.done("homes")
+    audit(site, Act("home.move", old, f"{planned.volume} to {new}"))
+    echo(
+        f"{new} finds these files at the next login; if {new} is not a user yet: `cloudjhub users add {new}`"
+    )

@@ -176,7 +176,8 @@ class UserHandler(WithParts, UserAPIHandler):  # type: ignore[misc]  # JupyterHu
             raise web.HTTPError(
                 409,
                 f"{user.name} cannot be renamed: the user's machine and files are found by this name."
-                " Create a new user instead.",
+                " Create a new user instead; the operator gives the files to it with"
+                f" `cloudjhub homes move {user.name} NEW`.",
             )
 
     async def _has_machine(self, user: Any) -> bool:

@@ -111,10 +111,11 @@ def mark_terminated(store: WorkerStore, machine: ListedWorker, clock: Clock) -> 
             return worker
         return with_state(worker, State.TERMINATED, now, now)
 
-    _change(store, machine.key, step, now)
+    change_record(store, machine.key, step, now)
 
 
-def _change(store: WorkerStore, key: str, step: Step, now: datetime) -> None:
+def change_record(store: WorkerStore, key: str, step: Step, now: datetime) -> None:
+    """Change a record, as it is then, unless `step` leaves it as it is. Raises StepFailed if it keeps changing."""
     for _ in range(TRIES):
         worker = store.get(key)
         if worker is None or (changed := step(worker)) == worker:
@@ -175,4 +176,4 @@ def _delete_home(site: Site, machine: ListedWorker, clock: Clock, report: Report
             return worker
         return replace(worker, home_volume=None, home_attached=True)
 
-    _change(store_of(site), machine.key, forget, clock())
+    change_record(store_of(site), machine.key, forget, clock())
