@@ -101,7 +101,9 @@ TIMES = {
     "until", "started", "last_used", "last_busy", "last_traffic", "last_activity", "last_heard", "since", "launched",
 }  # fmt: skip
 DURATIONS = {"timeout", "limit", "ran", "allowance"}
-NUMBERS = {"cpu", "cost", "was", "size"}
+SIZES = {"was", "size"}
+"""Whole numbers of GB."""
+NUMBERS = {"cpu", "cost", *SIZES}
 LONGEST = 1000
 """Characters of a text value."""
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -241,6 +243,8 @@ def _shown(name: str, value: Value) -> str:
         return duration(value)
     if name == "cost":
         return money(float(value))  # type: ignore[arg-type]  # NUMBERS are
+    if name in SIZES:
+        return f"{value:g}"
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 

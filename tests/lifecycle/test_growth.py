@@ -12,7 +12,7 @@ from lifecycle_app.contract import is_filling
 from lifecycle_app.errors import CloudError
 from lifecycle_app.model.growth import Growth, HomeReport, HomeVolume, Why, decide
 from lifecycle_app.model.history import Kind
-from lifecycle_app.model.messages import text
+from lifecycle_app.model.messages import read, stored, text
 from lifecycle_app.use_cases import grow_homes
 from tests.lifecycle.examples import ALICE, MINUTE, NOON, a_worker
 from tests.lifecycle.fakes import World
@@ -144,7 +144,7 @@ def test_a_filling_home_is_doubled_up_to_the_limit_and_that_is_said(course: Cour
     assert sizes == [4, 8, 16, 20, 20, 20]
     assert course.world.store.told("alice", Kind.GROWTH) == ["grown"] * 4
     newest = course.world.store.history("alice")[0]
-    assert text(newest.message) == "its home disk was filling and grows from 16 to 20 GB"
+    assert text(read(stored(newest.message))) == "its home disk was filling and grows from 16 to 20 GB"
 
 
 def test_each_change_waits_for_the_one_before(course: Course) -> None:
