@@ -139,12 +139,12 @@ class Assumptions:
     """Write units of a record: itself, and its indexes, of which one whose key changes takes two."""
     cpu: float = 0.1
     """How much of its vCPUs a machine uses on average in an hour of work."""
-    dashboard_metrics: int = 15
+    dashboard_metrics: int = 13
     """Metrics of the dashboard, besides those of each worker."""
     dashboard_metrics_a_worker: int = 3
     metrics: int = 3
     """Custom metrics with data in an hour, of the five that a worker has: those that are 0 are not sent."""
-    own_alarms: int = 16
+    own_alarms: int = 14
     """Alarms that watch the cluster's own parts (`bootstrap/cluster/monitoring/alarms.py`)."""
     log_gb_hour: float = 0.0005
     """Logs of the functions in an hour, independent of users."""

@@ -1,8 +1,8 @@
 """What the lifecycle app does, one module for each trigger: read, decide, act. What needs no I/O belongs in `model`."""
 
 from lifecycle_app.use_cases.activity import record_activity
-from lifecycle_app.use_cases.keeps import keep_requested
 from lifecycle_app.use_cases.growth import grow_homes
+from lifecycle_app.use_cases.keeps import keep_requested
 from lifecycle_app.use_cases.ports import Service
 from lifecycle_app.use_cases.reconcile import reconcile
 from lifecycle_app.use_cases.removal import remove_stopped

@@ -84,6 +84,7 @@ BY_FUNCTION: dict[str, set[str]] = {
         "DescribeInstances",
         "GetParameter, lifecycle token",
         "TerminateInstances, own worker",
+    },
     "grow_homes": {
         "Query, index due",
         "PutItem, history",

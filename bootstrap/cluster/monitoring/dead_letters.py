@@ -43,6 +43,7 @@ PATIENCE: Mapping[str, Patience] = {
     "sweep": Patience(2, timedelta(minutes=5)),
     "reconcile": Patience(2, timedelta(minutes=15)),
     "remove_stopped": Patience(0, timedelta(minutes=15)),
+    # As record_activity: the next run looks at all homes again.
     "grow_homes": Patience(0, timedelta(minutes=5)),
 }
 
