@@ -63,7 +63,6 @@ def _attaching() -> dict[str, Request]:
         "DescribeVolumes": _one("ec2:DescribeVolumes", "*"),
         "DescribeVolumesModifications": _one("ec2:DescribeVolumesModifications", "*"),
         "DeleteVolume, own": Request("ec2:DeleteVolume", (Asked(VOLUME, own),)),
-        "ModifyVolume, own": Request("ec2:ModifyVolume", (Asked(VOLUME, own),)),
         "CreateVolume, from a snapshot": Request(
             "ec2:CreateVolume", (Asked(VOLUME, OUR_TAGS), Asked(SNAPSHOT, own))
         ),

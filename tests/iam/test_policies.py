@@ -244,12 +244,12 @@ DISK_POWERS = (
 )
 
 
-def test_the_hub_alone_can_do_something_to_disks_and_only_attach(decisions: Decisions) -> None:
+def test_the_hub_can_only_attach_disks_and_one_function_grow_homes(decisions: Decisions) -> None:
     """The table in docs/security.md: `who may do what to disks and machines`."""
     can = {
         (role, name) for role in POLICIES for name in _of(*DISK_POWERS) & _names(decisions[role], "Allowed")
     }
-    assert can == {("manager", "AttachVolume, volume own worker")}
+    assert can == {("manager", "AttachVolume, volume own worker"), ("grow_homes", "ModifyVolume, own worker")}
 
 
 def test_a_worker_can_only_report_in_its_own_namespace(
