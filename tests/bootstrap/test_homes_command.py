@@ -115,7 +115,7 @@ def test_an_interrupted_move_is_completed_by_the_same_command(
         (("alt", "..."), SettingsError, "only of dots"),
         (("alt", "bob"), Refused, "bob has a machine or home already"),
         (("runs", "neu"), Refused, "runs is running: `cloudjhub workers stop runs` first"),
-        (("nobody", "neu"), SettingsError, "nobody has no home disk"),
+        (("stranger", "neu"), SettingsError, "stranger has no home disk"),
     ],
 )
 def test_what_cannot_be_moved_is_refused_before_anything_is_done(

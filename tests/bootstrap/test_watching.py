@@ -194,7 +194,7 @@ def test_a_silent_sweep_rings_and_a_new_cluster_does_not() -> None:
 
 def test_alarms_are_within_cloudwatchs_limits_and_are_no_idle_alarms() -> None:
     found = alarms(SETTINGS, "arn:topic")
-    assert len({alarm["AlarmName"] for alarm in found}) == 2 + 2 * len(HANDLERS)
+    assert len({alarm["AlarmName"] for alarm in found}) == 2 + 2 * len(WATCHED)
     for alarm in found:
         assert alarm["Period"] % 60 == 0
         assert alarm["Period"] * alarm["EvaluationPeriods"] <= 86400
