@@ -246,7 +246,11 @@ def _headline(worker: Worker) -> list[Part]:
         case State.STOPPED:
             return ["Stopped ", Time(worker.state_at)]
         case State.TERMINATED:
-            kept = ", the home directory is kept" if worker.home_volume else ""
+            kept = (
+                ", files in the home directory are kept, programs installed with sudo are not"
+                if worker.home_volume
+                else ""
+            )
             return ["No machine: it was removed ", Time(worker.state_at), *([kept] if kept else [])]
         case State.PENDING:
             return ["Starting since ", Time(worker.state_at, True)]

@@ -51,7 +51,8 @@ def pages(store: Any) -> tuple[Pages, Reader]:
         ({"state": State.TERMINATED}, "No machine: it was removed at 2026-11-23 12:00:00 UTC"),
         (
             {"state": State.TERMINATED, "home_volume": "vol-1"},
-            "No machine: it was removed at 2026-11-23 12:00:00 UTC, the home directory is kept",
+            "No machine: it was removed at 2026-11-23 12:00:00 UTC, files in the home directory are kept, "
+            "programs installed with sudo are not",
         ),
         ({"state": State.PENDING}, "Starting since 2026-11-23 12:00:00 UTC"),
         (
