@@ -81,6 +81,11 @@ def prepare(
             dry_run=dry_run,
             as_json=as_json,
         )
+        if site.settings.workers.root_lasts and not as_json:
+            echo(
+                f"note: a stopped machine is removed after {site.settings.workers.root_kept}, prepared ones too: "
+                "prepare them within that time before the first login"
+            )
         if not dry_run:
             if not yes:
                 click.confirm(f"Prepare {counted(len(wanted), 'machine')}?", abort=True, err=as_json)

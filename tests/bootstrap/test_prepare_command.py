@@ -150,6 +150,7 @@ def test_a_dry_run_says_who_would_get_one_and_what_that_costs(course: Course) ->
     assert "would prepare cleo" in said
     assert "bob" in said
     assert "has an instance: it is stopped" in said
+    assert "a stopped machine is removed after 12h, prepared ones too" in said
     assert "an unknown price a month for their disks" in said, "no prices are known for this region"
     rows = json.loads(course.run(workers, "prepare", "--all", "--dry-run", "--json").stdout)
     assert [(one["worker"], one["outcome"]) for one in rows] == [
