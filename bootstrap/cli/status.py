@@ -56,6 +56,8 @@ def _table(found: Overview) -> Table:
     policy = ", ".join(f"{name} {value}" for name, value in found.policy.items())
     stacks = ", ".join(f"{name} {state or 'missing'}" for name, state in found.stacks.items())
     table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in (
         ("cluster", found.cluster),
         ("hub", f"{hub.url} {hub.trouble or f'answers, JupyterHub {hub.version}'}"),

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
-from hub.spawn.machine_types import machine_type, money
+from hub.spawn.machine_types import machine_type
 from hub.spawn.options import INSTANCE_TYPE, has_machine
 from hub.spawn.spawner import WorkerSpawner
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordError
 from lifecycle_app.model.history import Entry, Kind, sentence
-from lifecycle_app.model.messages import FOR_ADMINISTRATORS, REMOVED, Part, Time, parts
+from lifecycle_app.model.messages import FOR_ADMINISTRATORS, REMOVED, Part, Time, money, parts
 from lifecycle_app.model.worker import State, Worker, worker_key
 
 log = logging.getLogger(__name__)

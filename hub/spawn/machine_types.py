@@ -54,13 +54,8 @@ def machine_type(name: str) -> MachineType:
 
 def an_hour(dollars: float) -> str:
     """A price like 4.2 ¢ an hour, or $1.24 an hour."""
-    return f"{money(dollars)} an hour"
-
-
-def money(dollars: float) -> str:
-    """An amount like 4.2 ¢, or $1.24."""
     cents = round(dollars * 100, 1)
-    return f"{cents:g} ¢" if cents < 100 else f"${dollars:,.2f}"
+    return f"{cents:g} ¢ an hour" if cents < 100 else f"${dollars:,.2f} an hour"
 
 
 def total_an_hour(types: Iterable[str]) -> str:

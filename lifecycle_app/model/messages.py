@@ -64,7 +64,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     REMOVED: ("removed after {ran} without a login; the home directory is kept",),
     "renewed": ("its machine is replaced, because there is a newer image",),
     # What the administrator should know.
-    "run": ("ran for {ran}, cost about {cost}", "ran for {ran}"),
+    "run": ("ran for {ran}, cost {cost}", "ran for {ran}"),
     "grown": ("its home disk was filling and grows from {was} to {size} GB",),
     "stop-unknown": ("EC2 did not answer, so that it may or may not stop: {detail}",),
     "no-reports": ("no activity reports and no CPU use, but JupyterHub can reach it: {detail}",),
@@ -242,7 +242,8 @@ def _shown(name: str, value: Value) -> str:
     if isinstance(value, timedelta):
         return duration(value)
     if name == "cost":
-        return money(float(value))  # type: ignore[arg-type]  # NUMBERS are
+        amount = money(float(value))  # type: ignore[arg-type]  # NUMBERS are
+        return amount if amount.startswith("less") else f"about {amount}"
     if name in SIZES:
         return f"{value:g}"
     return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -71,6 +71,10 @@ def test_the_months_cost(dollars: float | None, shown: str) -> None:
     Console(file=output, width=200).print(_table(replace(WELL, dollars=dollars)))
     assert shown in output.getvalue()
     assert WELL.dashboard in output.getvalue()
+    output = io.StringIO()
+    long = "https://example.org/" + "x" * 100
+    Console(file=output, width=80).print(_table(replace(WELL, dashboard=long)))
+    assert long in "".join(line.strip() for line in output.getvalue().splitlines()), "folded, never cut"
 
 
 def test_the_months_cost_is_that_of_all_its_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def test_each_text_is_made_of_its_values_and_survives_being_stored(code: str, te
         (message("hung", since=NOON, cpu=2.94, limit=HOUR),
          "no activity reports since 2026-11-23 12:00:00 UTC, and at most 2.9 % CPU in 1 hour"),
         (message("run", ran=HOUR, cost=0.0416), "ran for 1 hour, cost about 4 ¢"),
+        (message("run", ran=HOUR, cost=0.001), "ran for 1 hour, cost less than 1 ¢"),
         (message("refused", detail="{by} {"), "{by} {"),
         (NOTHING, ""),
         (Message("idle"), ""),
