@@ -77,8 +77,8 @@ def test_every_setting_of_the_hub_arrives_there() -> None:
         cluster,
         place=place,
         network=network,
-        bucket="b",
-        bundle="k",
+        bucket="cloudjhub-spring",
+        bundle="bundle/1",
         state_volume="vol-1",
         secret_versions={},
         challenge=Challenge("Z1", "_acme-challenge.hub.example"),
@@ -112,6 +112,8 @@ def test_every_setting_of_the_hub_arrives_there() -> None:
         report_period=timedelta(seconds=90),
         read_interval=timedelta(seconds=7),
         answer_limit=timedelta(seconds=300),
+        bucket="cloudjhub-spring",
+        bundle="bundle/1",
     )
 
 
