@@ -23,6 +23,10 @@ UNHEARD = {
     "WriteOwnLog",
     # A cluster that has just been built is not updated, nor a day old.
     "KeepBackups",
+    # No machine is stopped for so long that it is removed, and no home fills.
+    "TerminateWorkers",
+    "SeeVolumes",
+    "GrowHomes",
     # Session Manager's agent runs on real machines only.
     "BeManaged",
     "HaveSessions",
@@ -46,6 +50,9 @@ def asked(cloud: LocalCloud) -> list[dict[str, Any]]:
         person.start()
         cloud.await_state("wendy", "stopped")
         assert "alarm" in cloud.stopped_by("wendy")
+    assert person.lab("POST", "cloudjhub/keep", {"seconds": 60}).json()["kept_until"]
+    for function in ("remove_stopped", "grow_homes"):
+        cloud.invoke(function, {})
     # A whole pass: the scheduled one may be half-way when every part has asked for something.
     cloud.invoke("reconcile", {})
     cloud.await_true(
