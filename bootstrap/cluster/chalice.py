@@ -178,6 +178,9 @@ def _compiled(source: Path, shipped: Path) -> bytes:
     with tempfile.TemporaryDirectory(prefix="cloudjhub-byte-code-") as folder:
         target = Path(folder) / "compiled"
         checked = py_compile.PycInvalidationMode.CHECKED_HASH
-        # The name in it is the package's: the same on every operator's machine.
-        py_compile.compile(str(source), str(target), str(shipped), doraise=True, invalidation_mode=checked)
+        # The name in it is the package's: the same on every operator's machine. Without docstrings, which no function
+        # reads and which are a twentieth of the package; that leaves out assert statements too.
+        py_compile.compile(
+            str(source), str(target), str(shipped), doraise=True, optimize=2, invalidation_mode=checked
+        )
         return target.read_bytes()
