@@ -89,6 +89,9 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
     monkeypatch.chdir(tmp_path)
     shell, keyboard = pty.fork()
     if shell == 0:
+        # Where the tests run in the background of a shell, these are ignored, and programs inherit that.
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         os.environ.update(
             {"TERM": "xterm", "PS1": "$ ", "HOME": str(tmp_path), "HISTFILE": "", "LESS": "", "PAGER": "less"}
         )
