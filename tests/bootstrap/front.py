@@ -90,19 +90,22 @@ def nginx(
     port: int = 0,
     *,
     hub: str = "",
+    is_named: bool = False,
     changes: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> Iterator[Front]:
     """Before what listens at `backend` (address:port), until the end of the block; does not wait for its answer.
 
-    `hub` (address:port) is asked for the proxy's error pages; `changes` of the text shorten waits; `settings` are the
+    `hub` (address:port) is asked for the proxy's error pages; with `is_named` its certificate is for
+    the name in its URL, instead of its address; `changes` of the text shorten waits; `settings` are the
     manager's.
     """
     assert NGINX, MISSING
     directory.mkdir(exist_ok=True)
     ports = port or free_port(host), free_port(host), free_port(host)
     told = config(**{"public_url": f"https://{host}:{ports[0]}", **settings})
-    pair = self_signed(urlsplit(told.public_url).hostname or "", told.subdomains, datetime.now(UTC))
+    name = urlsplit(told.public_url).hostname if is_named else host
+    pair = self_signed(name or host, is_named and told.subdomains, datetime.now(UTC))
     prepare(directory, pair)
     text = adapted(nginx_conf(told), directory)
     assert all(before in text for before in changes or {})

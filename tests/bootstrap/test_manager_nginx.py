@@ -737,7 +737,10 @@ def test_a_rotated_certificate_ends_the_old_one(tmp_path: Path) -> None:
     assert new is not None
     port, directory = free_port(HOST), tmp_path / "nginx"
     url = f"https://hub.example.org:{port}"
-    with upstream(HOST) as behind, nginx(directory, HOST, behind, port, public_url=url) as front:
+    with (
+        upstream(HOST) as behind,
+        nginx(directory, HOST, behind, port, is_named=True, public_url=url) as front,
+    ):
         until(lambda: not hub_answers(url, front.pair, HOST), "nginx")
         for shown, other in ((old, new), (new, old)):
             prepare(directory, shown)

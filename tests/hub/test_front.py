@@ -71,6 +71,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             f"{host}:{behind}",
             port,
             hub=f"{hub.hub_address}:8081",
+            is_named=True,
             https=Https.OWN,
             **told,
         ) as front:
