@@ -29,7 +29,8 @@ class Volumes:
         for start in range(0, len(volume_ids), IDS_IN_A_FILTER):
             some = volume_ids[start : start + IDS_IN_A_FILTER]
             changes = {one["VolumeId"]: one for one in self._changes(some)}
-            for one in self._pages("describe_volumes", "DescribeVolumes", "Volumes", some):
+            listed = self._reader.get_paginator("describe_volumes")
+            for one in self._pages(listed, "DescribeVolumes", "Volumes", some):
                 found[one["VolumeId"]] = self._volume(one, changes.get(one["VolumeId"], {}))
         return found
 
@@ -40,21 +41,17 @@ class Volumes:
 
     def _changes(self, volume_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         """The latest change of each volume that had one, oldest first: EC2 may list one of long ago, too."""
-        listed = self._pages(
-            "describe_volumes_modifications",
-            "DescribeVolumesModifications",
-            "VolumesModifications",
-            volume_ids,
-        )
-        yield from sorted(listed, key=lambda one: one["StartTime"])
+        listed = self._reader.get_paginator("describe_volumes_modifications")
+        changes = self._pages(listed, "DescribeVolumesModifications", "VolumesModifications", volume_ids)
+        yield from sorted(changes, key=lambda one: one["StartTime"])
 
     def _pages(
-        self, method: str, action: str, field: str, volume_ids: Sequence[str]
+        self, paginator: Any, action: str, field: str, volume_ids: Sequence[str]
     ) -> Iterator[Mapping[str, Any]]:
         # By a filter: EC2 refuses the whole request for one id that is not there.
         filters = [{"Name": "volume-id", "Values": list(volume_ids)}]
         with aws_errors(action):
-            for page in self._reader.get_paginator(method).paginate(Filters=filters):
+            for page in paginator.paginate(Filters=filters):
                 yield from page.get(field, ())
 
     def _volume(self, described: Mapping[str, Any], change: Mapping[str, Any]) -> HomeVolume:

@@ -50,6 +50,7 @@ CHANGES: dict[str, set[str]] = {
         "cloudwatch:PutMetricAlarm",
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
+        "ec2:ModifyVolume",
         "ec2:StopInstances",
         "ec2:TerminateInstances",
         "logs:CreateLogStream",
