@@ -139,10 +139,10 @@ class Patient:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
 
-        def ask(**parameters: Any) -> Any:
+        def ask(*given: Any, **parameters: Any) -> Any:
             while True:
                 try:
-                    return method(**parameters)
+                    return method(*given, **parameters)
                 except ClientError as error:
                     if error.response["Error"]["Code"] not in ("RequestLimitExceeded", "Throttling"):
                         raise

@@ -84,7 +84,11 @@ def site(cloud: CloudProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     cluster = f"class{next(NUMBERS)}"
     settings = ClusterSettings(
-        cluster=cluster, region=REGION, owner="Ada", network=network, workers=Workers(disk=9)
+        cluster=cluster,
+        region=REGION,
+        owner="Ada",
+        network=network,
+        workers=Workers(types=("t3.medium",), disk=9),
     )
     vpc = aws.client("ec2").describe_subnets(SubnetIds=[cloud.subnets["a"]])["Subnets"][0]["VpcId"]
     group = aws.client("ec2").create_security_group(GroupName=cluster, Description="workers", VpcId=vpc)

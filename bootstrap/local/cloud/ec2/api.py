@@ -198,6 +198,8 @@ class Volumes:
                 machine, volume.id, volume.status, volume.availability_zone, parameters.get("Device", "")
             )
         response = self.emulator.forward(call.service, call.request)
+        if volume is not None and volume.attachment is not None:
+            volume.attachment.delete_on_termination = False
         self._remount(machine, response)
         return response
 

@@ -158,7 +158,7 @@ class Launching:
         return wire.answer(call, self.emulator.backend("ec2").reservations[reservation_id], TRANSFORMERS)
 
     def _complete(self, instance: Any, parameters: Mapping[str, Any]) -> None:
-        """What moto leaves out: termination protection, the root disk's fate, the profiles of all, the tags of new
+        """What moto leaves out: termination protection, the disks' fate, the profiles of all, the tags of new
         network interfaces.
         """
         ec2 = self.emulator.backend("ec2")
@@ -173,6 +173,11 @@ class Launching:
             disk = mapping.get("Ebs", {})
             if mapping.get("DeviceName") == root and "DeleteOnTermination" not in disk:
                 instance.block_device_mapping[root].delete_on_termination = True
+        for mapped in instance.block_device_mapping.values():
+            # DescribeVolumes says it too, of attachments.
+            ec2.volumes[mapped.volume_id].attachment.delete_on_termination = bool(
+                mapped.delete_on_termination
+            )
         profile = parameters.get("IamInstanceProfile")
         if profile and instance.id not in ec2.iam_instance_profile_associations:
             ec2.associate_iam_instance_profile(
