@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from bootstrap.aws import names
+from bootstrap.config.choices import Egress
 from tests.scenarios.account import Account, Cluster
 from tests.scenarios.cloud import REPOSITORY, control
 from tests.scenarios.everything import everything
@@ -46,6 +47,8 @@ def course(account: Account) -> Cluster:
     cluster = account.cluster("course", port=free_port(), private_address=f"127.{account.network}.0.20")
     bound = replace(
         cluster.settings,
+        # Whose network another cluster can share.
+        network=replace(cluster.settings.network, egress=Egress.NAT_GATEWAY),
         tags={"CostCenter": "48-1123"},
         permissions_boundary="arn:aws:iam::123456789012:policy/OrgBoundary",
         role_path="/project/",
@@ -230,6 +233,8 @@ def test_a_second_cluster_shares_the_network_and_goes_alone(account: Account, co
     """What a cluster created is gone after `down`; the network and the other cluster stay as they are."""
     before = lasting(account)
     second = account.cluster("seminar", port=free_port(), private_address=f"127.{account.network}.0.21")
+    shared = replace(second.settings.network, egress=Egress.NAT_GATEWAY)
+    second.write(replace(second.settings, network=shared))
     assert "network" not in second.up()["changed"]
     assert second.hub_answers()
     assert second.person("ann").hub("GET", "user").ok
