@@ -156,12 +156,6 @@ class Problem(StrEnum):
     """Its home disk cannot be mounted."""
 
 
-TERMS = "CLOUDJHUB_TERMS"
-"""The variable of a server's environment with its user's policy, as far as it says when the machine is stopped, as a
-JSON object: fields of `Policy`, in seconds; `lowest_level` as a number, `keep_until` in epoch seconds; `step`, to whose
-multiples reported activity is rounded up."""
-
-
 class StopRequested(TypedDict):
     """The detail of the event by which the hub or the operator asks the lifecycle app to stop a worker."""
 

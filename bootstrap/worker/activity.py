@@ -148,7 +148,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
     def initialize_settings(self) -> None:
         interactions = Interactions(utc_now)
         self.settings[SETTING] = interactions
-        self.settings[TERMS_SETTING] = Terms.from_environment()
+        self.settings[TERMS_SETTING] = Terms()
         self.settings[PROMPTS] = Prompts(process_of(self.serverapp.kernel_manager))
         saves = ObservedSaves(interactions)
         self.serverapp.contents_manager.register_pre_save_hook(saves.before_save)

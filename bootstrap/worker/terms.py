@@ -1,13 +1,12 @@
-"""For how long this machine may run, as the hub has said in its server's environment."""
+"""For how long this machine may run, as the hub says when it is asked (`keep.Hub.terms`)."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from lifecycle_app.contract import TERMS, Level
+from lifecycle_app.contract import Level
 
 TERMS_SETTING = "cloudjhub_terms"
 """Where handlers find the terms among the web application's settings; whoever learns newer ones replaces them there."""
@@ -32,11 +31,6 @@ class Terms:
     keep_until: datetime | None = None
     step: timedelta = timedelta(0)
     """To its multiples reported activity is rounded up; 0 if that is not known."""
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """What the hub said, without what cannot be used of it."""
-        return cls.from_text(environ.get(TERMS, ""))
 
     @classmethod
     def from_text(cls, text: str) -> Self:

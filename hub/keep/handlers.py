@@ -76,7 +76,7 @@ class TermsHandler(_OwnMachine):
     """For how long a machine may run, for its own server, which shows it."""
 
     async def get(self) -> None:
-        """Answers as `contract.TERMS` says, or 503 while the policy cannot be read."""
+        """Answers as `terms` says, or 503 while the policy cannot be read."""
         spawner = self.spawner()
         try:
             worker = await self.known(spawner)

@@ -35,7 +35,9 @@ def longest_keep(policy: Policy, worker: Worker | None, now: datetime) -> timede
 def terms(
     policy: Policy, worker: Worker | None, report_period: timedelta, now: datetime
 ) -> Mapping[str, Any]:
-    """What `contract.TERMS` says of a machine; without what has no end."""
+    """What the machine is told: the policy's fields in seconds, without what has no end; `lowest_level` as a number,
+    `keep_until` in epoch seconds; and `step`, to whose multiples reported activity is rounded up.
+    """
     step = query_period(report_period, looked_back(policy, report_period))
     found: dict[str, Any] = {"step": step.total_seconds()}
     for name in DURATIONS:

@@ -14,13 +14,13 @@ from playwright.sync_api import Page, Request, expect
 
 from bootstrap.local.programs import node
 from bootstrap.worker.server import LAB_EXTENSIONS
-from lifecycle_app.contract import TERMS
 from tests.scenarios.conftest import browser, context, page, screenshots
 from tests.scenarios.lab import shoot
 from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE, until
 
 from .conftest import CloudWatch, jupyter_at, jupyter_command, jupyter_environment, running
+from .hub_api import answering
 from .places import JUPYTER_ADDRESS, Jupyter
 
 __all__ = ["browser", "context", "page", "screenshots"]
@@ -42,10 +42,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cloudwatch: CloudWatch) -> Ite
         "--LabApp.expose_app_in_browser=True",
     ]
     kept_until = time.time() + KEPT_FOR.total_seconds()
-    terms = f'{{"idle_timeout": 60, "keep_limit": 14400, "keep_until": {kept_until}}}'
-    environment = jupyter_environment(server, cloudwatch) | {TERMS: terms}
-    with running(server, [*jupyter_command(server, port), *own], environment):
-        yield server
+    with answering() as hub:
+        hub.answer = {"idle_timeout": 60, "keep_limit": 14400, "keep_until": kept_until}
+        access = {"JUPYTERHUB_API_URL": hub.url, "JUPYTERHUB_API_TOKEN": "secret"}
+        environment = jupyter_environment(server, cloudwatch) | access
+        with running(server, [*jupyter_command(server, port), *own], environment):
+            yield server
 
 
 def seen(lab: Jupyter) -> dict[str, Any]:

@@ -3,10 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,45 +12,15 @@ from bootstrap.worker.keep import EVERY, IN_FLIGHT, KEEPING, NOT_AVAILABLE, Hub,
 from bootstrap.worker.settings import HubAccess
 from bootstrap.worker.terms import TERMS_SETTING, Terms
 
+from .hub_api import HubApi, answering
+
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-@dataclass
-class FakeHub:
-    """Answers each request with `status` and `answer`, and remembers what was asked."""
-
-    status: int = 200
-    answer: Any = field(default_factory=dict)
-    asked: list[tuple[str, str, str, Any]] = field(default_factory=list)
-    url: str = ""
-
-
 @pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    fake = FakeHub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            body = json.loads(self.rfile.read(length)) if length else None
-            fake.asked.append((self.command, self.path, self.headers["Authorization"], body))
-            content = fake.answer if isinstance(fake.answer, bytes) else json.dumps(fake.answer).encode()
-            self.send_response(fake.status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_GET  # noqa: N815 -- the library's name
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}/hub/api"
-    yield fake
-    server.shutdown()
-    server.server_close()
+def hub() -> Iterator[HubApi]:
+    with answering() as found:
+        yield found
 
 
 def asking(url: str) -> tuple[Requests, MutableMapping[str, Any]]:
@@ -61,7 +28,7 @@ def asking(url: str) -> tuple[Requests, MutableMapping[str, Any]]:
     return Requests(Hub(HubAccess(url, "secret")), settings), settings
 
 
-async def test_the_hub_is_asked_with_the_servers_own_token(hub: FakeHub) -> None:
+async def test_the_hub_is_asked_with_the_servers_own_token(hub: HubApi) -> None:
     hub.answer = {"kept_until": NOON.timestamp()}
     requests, settings = asking(hub.url)
     assert await requests.ask("keep", {"seconds": 60}) == hub.answer
@@ -70,7 +37,7 @@ async def test_the_hub_is_asked_with_the_servers_own_token(hub: FakeHub) -> None
     assert settings[KEEPING] is True
 
 
-async def test_a_refusal_is_passed_on(hub: FakeHub) -> None:
+async def test_a_refusal_is_passed_on(hub: HubApi) -> None:
     hub.answer = {"refused": "too-late", "message": "Too late"}
     requests, settings = asking(hub.url)
     assert await requests.ask("keep", {"seconds": 60}) == hub.answer
@@ -81,7 +48,7 @@ async def test_a_refusal_is_passed_on(hub: FakeHub) -> None:
     ("status", "answer"), [(500, {}), (403, {}), (302, {}), (200, []), (200, b"<html>"), (200, b"1" * 20_000)]
 )
 async def test_without_an_answer_to_be_used_it_is_not_available(
-    hub: FakeHub, status: int, answer: Any
+    hub: HubApi, status: int, answer: Any
 ) -> None:
     hub.status, hub.answer = status, answer
     requests, settings = asking(hub.url)
@@ -111,7 +78,7 @@ async def test_one_request_at_a_time() -> None:
     assert found == [True]
 
 
-async def test_the_terms_are_the_hubs_and_stay_while_it_is_away(hub: FakeHub) -> None:
+async def test_the_terms_are_the_hubs_and_stay_while_it_is_away(hub: HubApi) -> None:
     hub.answer = {"idle_timeout": 1800, "keep_limit": 3600, "keep_until": NOON.timestamp(), "lowest_level": 2}
     requests, settings = asking(hub.url)
     await requests.read()
@@ -123,7 +90,7 @@ async def test_the_terms_are_the_hubs_and_stay_while_it_is_away(hub: FakeHub) ->
     assert (settings[TERMS_SETTING], settings[KEEPING]) == (terms, False)
 
 
-async def test_terms_are_read_while_pages_ask_and_not_more_often_than_that(hub: FakeHub) -> None:
+async def test_terms_are_read_while_pages_ask_and_not_more_often_than_that(hub: HubApi) -> None:
     """Of pages that ask at once only the first does; without an answer the next one asks again."""
     clock = [0.0]
     settings: dict[str, Any] = {TERMS_SETTING: Terms()}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bootstrap.worker.terms import LONGEST_TEXT, Terms
-from lifecycle_app.contract import TERMS, Level
+from lifecycle_app.contract import Level
 
 GIVEN = {
     "idle_timeout": 3600,
@@ -23,7 +23,7 @@ GIVEN = {
 
 
 def test_every_field_is_read() -> None:
-    assert Terms.from_environment({TERMS: json.dumps(GIVEN)}) == Terms(
+    assert Terms.from_text(json.dumps(GIVEN)) == Terms(
         idle_timeout=timedelta(hours=1),
         lowest_level=Level.WORK,
         busy_allowance=None,
@@ -39,7 +39,7 @@ def test_every_field_is_read() -> None:
     "text", ["", "{", "null", "[]", "7", "[" * LONGEST_TEXT, json.dumps(GIVEN) + " " * LONGEST_TEXT]
 )
 def test_what_is_not_terms_says_nothing(text: str) -> None:
-    assert Terms.from_text(text) == Terms.from_environment({}) == Terms()
+    assert Terms.from_text(text) == Terms()
 
 
 @pytest.mark.parametrize(
