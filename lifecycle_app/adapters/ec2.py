@@ -1,17 +1,17 @@
-"""Workers' instances in EC2: describes and stops them. The only module that stops instances."""
+"""Workers' instances in EC2: describes, stops and terminates them. The only module that does the last two."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import UTC
 from threading import Lock
 from time import sleep
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
 from lifecycle_app.adapters.aws import aws_errors, code_of, split_refused
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
@@ -73,13 +73,8 @@ class Ec2:
 
         Raises StopRejected if EC2 refuses, and any other CloudError if it is unknown what EC2 did.
         """
-        try:
+        with _changing("StopInstances", StopRejected):
             self._stopper.stop_instances(InstanceIds=[instance_id], Force=force)
-        except ClientError as error:
-            kind = CloudError if _may_have_been_done(error) else StopRejected
-            raise kind("StopInstances", code_of(error), error.response["Error"]["Message"]) from error
-        except (BotoCoreError, ResponseParserError) as error:
-            raise CloudError("StopInstances", "NoAnswer", str(error)) from error
 
     def described(self, instance_id: str) -> Described | None:
         """A worker's instance with its disks, as EC2 describes them now; None if EC2 lists no worker of that id."""
@@ -93,13 +88,8 @@ class Ec2:
 
         Raises TerminationRejected if EC2 refuses, and any other CloudError if it is unknown what EC2 did.
         """
-        try:
+        with _changing("TerminateInstances", TerminationRejected):
             self._stopper.terminate_instances(InstanceIds=[instance_id])
-        except ClientError as error:
-            kind = CloudError if _may_have_been_done(error) else TerminationRejected
-            raise kind("TerminateInstances", code_of(error), error.response["Error"]["Message"]) from error
-        except (BotoCoreError, ResponseParserError) as error:
-            raise CloudError("TerminateInstances", "NoAnswer", str(error)) from error
 
     def _described(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
         return filter(None, map(worker_instance, self._pages(filters)))
@@ -166,13 +156,25 @@ class StopBatches:
         return None
 
 
+@contextmanager
+def _changing(operation: str, rejected: type[CloudError]) -> Iterator[None]:
+    """Turns botocore's errors into `rejected` if EC2 refused, and into another CloudError if it may have acted."""
+    with aws_errors(operation):
+        try:
+            yield
+        except ClientError as error:
+            if _may_have_been_done(error):
+                raise
+            raise rejected(operation, code_of(error), error.response["Error"]["Message"]) from error
+
+
 def _is_about_one(error: ClientError) -> bool:
     """Is it refused because of one instance, so that the others can be tried again?"""
     return not _may_have_been_done(error) and code_of(error) not in THROTTLED
 
 
 def _may_have_been_done(error: ClientError) -> bool:
-    """May EC2 have stopped the instance? Also after a gateway's error."""
+    """May EC2 have done what was asked? Also after a gateway's error."""
     code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return code in UNKNOWN_RESULT or (status >= 500 and code not in THROTTLED)

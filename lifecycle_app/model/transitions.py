@@ -122,6 +122,11 @@ def with_claim(worker: Worker, reason: str, message: Message, now: datetime) -> 
     )
 
 
+def has_claim_of(current: Worker, claimed: Worker) -> bool:
+    """Is the record still claimed by whoever wrote `claimed`?"""
+    return current.instance_id == claimed.instance_id and current.claimed_until == claimed.claimed_until
+
+
 def with_removal(worker: Worker, reason: str, message: Message, now: datetime) -> Worker:
     """The stopped worker claimed, for its instance to be terminated: a login waits."""
     return replace(with_claim(worker, reason, message, now), removing=True)

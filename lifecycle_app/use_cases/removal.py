@@ -18,7 +18,7 @@ from lifecycle_app.errors import BadRecord, CloudError, HubError, RecordConflict
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import REMOVED, message
 from lifecycle_app.model.removal import is_due, obstacle
-from lifecycle_app.model.transitions import with_removal, with_removal_released, with_removed
+from lifecycle_app.model.transitions import has_claim_of, with_removal, with_removal_released, with_removed
 from lifecycle_app.model.worker import Worker
 from lifecycle_app.use_cases.ports import Service
 from lifecycle_app.use_cases.records import add_entry, change
@@ -99,7 +99,7 @@ def _terminate(service: Service, claimed: Worker, before: Worker, now: datetime)
     change(
         service,
         claimed.key,
-        lambda current: with_removed(current, now) if _is_ours(current, claimed) else current,
+        lambda current: with_removed(current, now) if has_claim_of(current, claimed) else current,
     )
     facts = {"home_volume": claimed.home_volume, "stopped_at": before.state_at.timestamp()}
     add_entry(service, claimed, Kind.REMOVAL, REMOVED, claimed.message, now, facts)
@@ -124,15 +124,11 @@ def _is_refused_by_hub(service: Service, claimed: Worker, stopped_at: datetime) 
 
 def _release(service: Service, claimed: Worker, before: Worker) -> None:
     def step(current: Worker) -> Worker:
-        if not _is_ours(current, claimed):
+        if not has_claim_of(current, claimed):
             return current
         return with_removal_released(current, before, service.clock())
 
     change(service, claimed.key, step)
-
-
-def _is_ours(current: Worker, claimed: Worker) -> bool:
-    return current.instance_id == claimed.instance_id and current.claimed_until == claimed.claimed_until
 
 
 def _report(service: Service, worker: Worker, why: str) -> str:

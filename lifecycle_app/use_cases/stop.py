@@ -18,6 +18,7 @@ from lifecycle_app.model.decision import Decision, Insist, Reason
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import Message, message, text
 from lifecycle_app.model.transitions import (
+    has_claim_of,
     hub_odd_since,
     with_claim,
     with_life,
@@ -149,14 +150,14 @@ def _stopped_by(service: Service) -> dict[str, str]:
 
 def _unclaim(service: Service, claimed: Worker, before: Worker) -> None:
     def step(current: Worker) -> Worker:
-        return replace(before, version=current.version) if _is_ours(current, claimed) else current
+        return replace(before, version=current.version) if has_claim_of(current, claimed) else current
 
     change(service, claimed.key, step)
 
 
 def _accepted(current: Worker, claimed: Worker, now: datetime) -> Worker:
     """The record with the stop confirmed, unless EC2's own event was faster."""
-    return with_stop_accepted(current, now) if _is_ours(current, claimed) else current
+    return with_stop_accepted(current, now) if has_claim_of(current, claimed) else current
 
 
 def _release(
@@ -173,7 +174,7 @@ def _release(
     odd_since = hub_odd_since(claimed, now) if why.code == "hub-odd" else None
 
     def step(current: Worker) -> Worker:
-        if not _is_ours(current, claimed):
+        if not has_claim_of(current, claimed):
             return current
         alive = with_life(current, activity, interaction)
         return with_release(alive, decided, why, now, odd_since)
@@ -184,10 +185,6 @@ def _release(
         facts = {**decision.evidence, "why": why.code, "worker": dict(answer.evidence) if answer else {}}
         add_entry(service, claimed, Kind.RELEASE, decision.reason, why, now, facts)
     return why.code
-
-
-def _is_ours(current: Worker, claimed: Worker) -> bool:
-    return current.instance_id == claimed.instance_id and current.claimed_until == claimed.claimed_until
 
 
 def _seen(
