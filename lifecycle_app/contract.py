@@ -7,6 +7,7 @@ perhaps of another version: add to it, and do not change it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any, NotRequired, TypedDict
@@ -195,6 +196,18 @@ class KeepRefusal(StrEnum):
     """No answer came in time: it may be kept, or not."""
     UNAVAILABLE = "unavailable"
     """The hub cannot be reached, or cannot ask."""
+
+
+def keep_seconds(sent: object) -> int:
+    """How long the body of a user's request asks for, at the machine's server and at the hub alike. Raises ValueError
+    that says what is wrong.
+    """
+    seconds = sent.get("seconds") if isinstance(sent, Mapping) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise ValueError("seconds is not a whole number")  # noqa: TRY004 -- a wrong request, not a wrong program
+    if not 0 < seconds <= LONGEST_KEEP.total_seconds():
+        raise ValueError(f"seconds is not from 1 to {LONGEST_KEEP.total_seconds():.0f}")
+    return seconds
 
 
 PENDING_KEEP = "keep"

@@ -17,7 +17,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from lifecycle_app.contract import LONGEST_KEEP, KeepRefusal
+from lifecycle_app.contract import KeepRefusal, keep_seconds
 
 from .settings import HubAccess
 from .terms import TERMS_SETTING, Terms
@@ -172,11 +172,10 @@ class KeepHandler(RequestHandler):
     @authorized  # type: ignore[untyped-decorator]  # publishes no types
     async def post(self) -> None:
         """{"seconds"} → {"kept_until"} once that is written, or {"refused", "message"}."""
-        seconds = self.sent().get("seconds")
-        if isinstance(seconds, bool) or not isinstance(seconds, int):
-            raise web.HTTPError(400, "seconds is not a whole number")
-        if not 0 < seconds <= LONGEST_KEEP.total_seconds():
-            raise web.HTTPError(400, f"seconds is not from 1 to {LONGEST_KEEP.total_seconds():.0f}")
+        try:
+            seconds = keep_seconds(self.sent())
+        except ValueError as error:
+            raise web.HTTPError(400, str(error)) from error
         await self.answer("keep", {"seconds": seconds})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lifecycle_app.contract import LONGEST_KEEP, KeepRefusal
+from lifecycle_app.contract import KeepRefusal
 from lifecycle_app.model.messages import duration
 from lifecycle_app.model.worker import State, Worker
 
@@ -54,16 +54,6 @@ def later_answer(record: Worker | None, instance_id: str, request: str) -> Answe
         return Answer(kept_until=record.keep_until)
     is_up = record.state is State.RUNNING or record.claimed_until is not None
     return None if is_up else TOO_LATE
-
-
-def seconds_in(sent: object) -> int:
-    """How long a request's body asks for. Raises ValueError that says what is wrong."""
-    seconds = sent.get("seconds") if isinstance(sent, Mapping) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise ValueError("seconds is not a whole number")  # noqa: TRY004 -- a wrong request, not a wrong program
-    if not 0 < seconds <= LONGEST_KEEP.total_seconds():
-        raise ValueError(f"seconds is not from 1 to {LONGEST_KEEP.total_seconds():.0f}")
-    return seconds
 
 
 def as_json(answer: Answer, longest: timedelta) -> dict[str, object]:

@@ -12,12 +12,14 @@ from tornado import web
 
 from hub.audit.event import Outcome
 from hub.audit.record import record
-from hub.keep.answer import TOO_LATE, as_json, seconds_in
+from hub.keep.answer import TOO_LATE, as_json
 from hub.keep.asking import Keeps
 from hub.keep.terms import Policies, longest_keep, terms
 from hub.spawn.parts import Parts
 from hub.spawn.spawner import WorkerSpawner
+from lifecycle_app.contract import keep_seconds
 from lifecycle_app.errors import RecordError
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -64,12 +66,13 @@ class _OwnMachine(APIHandler):  # type: ignore[misc]  # JupyterHub publishes no 
         found: WorkerSpawner = spawner
         return found
 
-    async def known(self, spawner: WorkerSpawner) -> Worker | None:
-        """The machine's record, read now: the hub's copy may be older than a keep that was just confirmed. Raises
-        RecordError.
+    async def known(self, spawner: WorkerSpawner) -> tuple[Policy, Worker | None]:
+        """The user's policy, and the machine's record, read now: the hub's copy may be older than a keep that was just
+        confirmed. Raises RecordError.
         """
-        worker = await self.parts.calls.read(lambda: self.parts.store.get(spawner.key))
-        return worker if worker and worker.instance_id == spawner.instance.id else None
+        found = await self.parts.calls.read(lambda: self.parts.store.get(spawner.key))
+        worker = found if found and found.instance_id == spawner.instance.id else None
+        return await self.policies.of(spawner.user.name, worker.groups if worker else ()), worker
 
 
 class TermsHandler(_OwnMachine):
@@ -79,8 +82,7 @@ class TermsHandler(_OwnMachine):
         """Answers as `terms` says, or 503 while the policy cannot be read."""
         spawner = self.spawner()
         try:
-            worker = await self.known(spawner)
-            policy = await self.policies.of(spawner.user.name, worker.groups if worker else ())
+            policy, worker = await self.known(spawner)
         except RecordError as error:
             raise web.HTTPError(503, "The settings cannot be read at the moment.") from error
         self.write(json.dumps(terms(policy, worker, self.parts.settings.report_period, self.parts.now())))
@@ -97,7 +99,7 @@ class KeepHandler(_OwnMachine):
         """Answers {"kept_until"} once the record says so, or {"refused", "message"}."""
         spawner = self.spawner()
         try:
-            seconds = seconds_in(self.get_json_body())
+            seconds = keep_seconds(self.get_json_body())
         except ValueError as error:
             raise web.HTTPError(400, str(error)) from error
         user = spawner.user.name
@@ -105,13 +107,13 @@ class KeepHandler(_OwnMachine):
         outcome = Outcome.REFUSED if answer.refused else Outcome.OK
         detail = answer.refused.value if answer.refused else f"until {answer.kept_until}"
         record("server.keep", spawner.key, outcome, f"{spawner.instance.id}, {seconds} s: {detail}")
-        self.write(json.dumps(as_json(answer, await self._longest(spawner))))
+        longest = await self._longest(spawner) if answer.refused else timedelta(0)
+        self.write(json.dumps(as_json(answer, longest)))
 
     async def _longest(self, spawner: WorkerSpawner) -> timedelta:
         """How long the user may keep it; 0 if that cannot be read."""
         try:
-            worker = await self.known(spawner)
-            policy = await self.policies.of(spawner.user.name, worker.groups if worker else ())
+            policy, worker = await self.known(spawner)
         except RecordError:
             return timedelta(0)
         return longest_keep(policy, worker, self.parts.now())

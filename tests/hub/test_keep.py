@@ -11,11 +11,11 @@ import pytest
 
 from hub.clients.lifecycle import KeepRequests, keep_entry
 from hub.errors import KeepNotSent
-from hub.keep.answer import MESSAGES, Answer, as_json, first_answer, later_answer, seconds_in
+from hub.keep.answer import MESSAGES, Answer, as_json, first_answer, later_answer
 from hub.keep.asking import ANSWERED_WITHIN, MOST, WITHIN, Keeps
 from hub.keep.terms import Policies, terms
 from hub.spawn.parts import PendingKeep, ServerInstance
-from lifecycle_app.contract import KeepRefusal, Level
+from lifecycle_app.contract import KeepRefusal, Level, keep_seconds
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import State, Worker
@@ -67,14 +67,14 @@ def test_only_the_record_confirms(record: Worker | None, answer: Answer | None) 
 @pytest.mark.parametrize("sent", [None, [], {}, {"seconds": "60"}, {"seconds": True}, {"seconds": 1.5}])
 def test_a_body_without_seconds_is_refused(sent: object) -> None:
     with pytest.raises(ValueError, match="whole number"):
-        seconds_in(sent)
+        keep_seconds(sent)
 
 
 def test_seconds_are_bounded() -> None:
-    assert (seconds_in({"seconds": 1}), seconds_in({"seconds": 31622400})) == (1, 31622400)
+    assert (keep_seconds({"seconds": 1}), keep_seconds({"seconds": 31622400})) == (1, 31622400)
     for seconds in (0, -1, 31622401):
         with pytest.raises(ValueError, match="from 1 to 31622400"):
-            seconds_in({"seconds": seconds})
+            keep_seconds({"seconds": seconds})
 
 
 def test_what_a_page_is_told() -> None:
