@@ -8,8 +8,7 @@ import click
 from bootstrap.aws.errors import built
 from bootstrap.cli.audit import audit
 from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of
-from bootstrap.cli.terminal import echo
-from bootstrap.cli.workers import local_time
+from bootstrap.cli.terminal import echo, local_time
 from bootstrap.errors import SettingsError
 from bootstrap.operations.audit import Act
 from bootstrap.operations.workers.stopping import moment

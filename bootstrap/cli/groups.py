@@ -3,7 +3,7 @@ or an administrator's on JupyterHub's own page of groups.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def rows(people: People, workers: Iterable[Worker]) -> list[dict[str, Any]]:
     return [
         {
             "name": group,
-            "teachers": sorted(name for name, groups in people.teaches.items() if group in groups),
+            "teachers": sorted(_teachers(people, group)),
             "machines": count,
         }
         for group, count in sorted(machines.items())
@@ -96,11 +96,7 @@ def _change(
     site: Site, group: str, names: tuple[str, ...], *, is_teacher: bool, dry_run: bool, as_json: bool
 ) -> None:
     change = kept.teaching(group, names, is_teacher=is_teacher, is_open=is_open(site))
-    if dry_run:
-        before = kept.read_people(site)
-        after = kept.changed(before, change)
-    else:
-        before, after = kept.change_people(site, change)
+    before, after = kept.change_people(site, change, dry_run=dry_run)
     changed = sorted(_teachers(before, group) ^ _teachers(after, group))
     if changed and not dry_run:
         action = "teacher.add" if is_teacher else "teacher.remove"
@@ -116,5 +112,4 @@ def _change(
 
 
 def _teachers(people: People, group: str) -> frozenset[str]:
-    of: Mapping[str, frozenset[str]] = people.teaches
-    return frozenset(name for name, groups in of.items() if group in groups)
+    return frozenset(name for name, groups in people.teaches.items() if group in groups)

@@ -5,6 +5,7 @@ The colours are ours: rich and click make them of styles, apart from the text.
 
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import click
@@ -18,6 +19,11 @@ def echo(text: str, *, err: bool = False, **style: Any) -> None:
     """Print a line or more, in click's style if one is given. NO_COLOR in the environment means none (no-color.org)."""
     shown = printable(text)
     click.echo(click.style(shown, **style) if style and not os.environ.get("NO_COLOR") else shown, err=err)
+
+
+def local_time(when: datetime) -> str:
+    """A time in the operator's time zone."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def show(table: RenderableType) -> None:

@@ -239,11 +239,8 @@ def _change(
     site: Site, change: Callable[[People], People], *, dry_run: bool, as_json: bool
 ) -> tuple[People, People]:
     """The people before and after the change, which is shown."""
-    if dry_run:
-        before = kept.read_people(site)
-        after = kept.changed(before, change)
-    else:
-        before, after = kept.change_people(site, change)
+    before, after = kept.change_people(site, change, dry_run=dry_run)
+    if not dry_run:
         made = changes(before, after)
         audit(site, *(Act(ACTIONS[kind], name) for kind, names in made.items() for name in names))
     _show_changes(before, after, dry_run=dry_run, as_json=as_json)

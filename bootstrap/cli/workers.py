@@ -15,7 +15,7 @@ from bootstrap.cli.history import history
 from bootstrap.cli.options import counted, dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
-from bootstrap.cli.terminal import echo, show
+from bootstrap.cli.terminal import echo, local_time, show
 from bootstrap.cluster.users import removed_users
 from bootstrap.errors import Refused
 from bootstrap.operations.audit import Act
@@ -151,11 +151,6 @@ def renew(file: Path, as_json: bool, dry_run: bool) -> None:
         echo(json.dumps(rows, indent=2))
     else:
         echo(renewal.summary(done) or "every worker has the current image")
-
-
-def local_time(when: datetime) -> str:
-    """In the operator's time zone."""
-    return when.astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def _in_local_time(time: Time) -> str:

@@ -152,11 +152,17 @@ def changed(people: People, change: Callable[[People], People]) -> People:
     return after
 
 
-def change_people(site: Site, change: Callable[[People], People]) -> tuple[People, People]:
-    """The people before and after `change`, which is repeated if another operator wrote in between.
+def change_people(
+    site: Site, change: Callable[[People], People], *, dry_run: bool = False
+) -> tuple[People, People]:
+    """The people before and after `change`, which is repeated if another operator wrote in between; with `dry_run` as
+    they would be.
 
     Raises NotBuilt, Refused, SettingsError.
     """
+    if dry_run:
+        before = read_people(site)
+        return before, changed(before, change)
     for _ in range(TRIES):
         found, version = _read(site)
         before = found or first_people(site.settings)
