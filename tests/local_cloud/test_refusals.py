@@ -1,7 +1,6 @@
 """No endpoint of the local cloud answers a stranger: neither another user of this machine nor a web page."""
 
 import http.client
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,9 +16,9 @@ from botocore.credentials import Credentials
 from bootstrap.local import environment
 from bootstrap.local.cloud.emulator import write_snapshot
 from tests.local_cloud.cloud_process import KEY, REGION, SECRET, CloudProcess, ministack
+from tests.shared.another_user import as_another_user
 from tests.shared.waiting import PATIENCE
 
-UNPRIVILEGED = 65534
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 REFUSED = (401, 403)
 
@@ -152,20 +151,7 @@ def test_another_user_of_this_machine_can_do_nothing(bases: tuple[str, str], tmp
     tmp_path.chmod(0o755)  # readable files would be found whatever the directory's mode
     for directory in tmp_path.parents[:3]:
         directory.chmod(directory.stat().st_mode | 0o011)
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setgid(UNPRIVILEGED)
-            os.setuid(UNPRIVILEGED)
-            os.write(writing, json.dumps(what_a_stranger_gets(bases, tmp_path)).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as answer:
-        got = json.loads(answer.read())
-    os.waitpid(child, 0)
+    got = as_another_user(lambda: what_a_stranger_gets(bases, tmp_path))
     assert set(got.pop("files").values()) == {"PermissionError"}
     assert got.pop("processes") == [], "no command line and no readable environment has the secret"
     assert any(SECRET.encode() in text for text in process_texts("environ")), "its owner finds it there"

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import pytest
 import requests
 
 from tests.scenarios.cloud import LocalCloud
+from tests.shared.another_user import as_another_user
 from tests.shared.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.cloud,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user"),
 ]
-UNPRIVILEGED = 65534
 PATHS = (
     "/",
     "/api/routes",
@@ -31,25 +31,6 @@ PATHS = (
     "/_ministack/health",
     "/latest/meta-data/",
 )
-
-
-def as_another_user(what: Callable[[], Any]) -> Any:
-    """What this gives a process of an unprivileged user; as JSON."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setgid(UNPRIVILEGED)
-            os.setuid(UNPRIVILEGED)
-            os.write(writing, json.dumps(what()).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as answer:
-        got = json.loads(answer.read())
-    os.waitpid(child, 0)
-    return got
 
 
 @contextmanager
