@@ -16,6 +16,7 @@ from bootstrap.operations.health.facts import asked_hub
 from hub.database.archive import AHEAD, Backup, Request
 from hub.errors import NOT_RESTORED, RESTORED
 from lifecycle_app.adapters.settings_store import SettingsStore
+from lifecycle_app.model.messages import duration
 
 LATEST = "latest"
 NONE_YET = "there are no backups yet: the first is made in the night, or by the next update"
@@ -106,14 +107,9 @@ def _await_outcome(site: Site, request: Request, report: Report, within: timedel
     if is_done:
         raise StepFailed("the backup is restored, but the hub does not answer: see `cloudjhub logs manager`")
     raise StepFailed(
-        f"the hub has not restored {key} within {length_of(within)}, and the request is taken back: see "
+        f"the hub has not restored {key} within {duration(within)}, and the request is taken back: see "
         "`cloudjhub logs manager`; a manager of an earlier version of cloudJHub restores none, run `cloudjhub up`"
     )
-
-
-def length_of(within: timedelta) -> str:
-    """In minutes."""
-    return f"{within.total_seconds() / 60:.0f} minutes"
 
 
 def _is_restored(site: Site, request: Request) -> bool:

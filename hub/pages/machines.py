@@ -11,7 +11,7 @@ from jupyterhub.scopes import Scope
 from tornado import web
 
 from hub.pages.overview import Row, choice, rows, view
-from hub.pages.texts import Pages
+from hub.pages.texts import Pages, Summary, summary
 from hub.spawn.machine_types import machine_type
 from hub.spawn.parts import Parts
 from lifecycle_app.model.history import PER_HOUR
@@ -88,8 +88,8 @@ class MachinesPage(_Overseer):
         )
         self.finish(page)
 
-    def _about(self, row: Row) -> Any:
-        return self.pages.brief(row.key, row.worker, is_up=row.is_active, for_administrators=self.sees_all)
+    def _about(self, row: Row) -> Summary:
+        return summary(row.key, row.worker, [], is_up=row.is_active, for_administrators=self.sees_all)
 
     def _may_act(self) -> bool:
         return oversees(self.parsed_scopes.get("servers"), self.current_user.name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from lifecycle_app.model.worker import EPOCH, State, Worker, split, worker_key
+from lifecycle_app.model.worker import EPOCH, State, Worker, worker_key
 
 ROWS = 40
 """Of a page."""
@@ -139,7 +139,7 @@ def _last_used(row: Row) -> float:
 
 _ORDERS: Mapping[Sort, Callable[[Row], Any]] = {
     Sort.STATE: lambda row: STATES.index(row.state),
-    Sort.NAME: lambda row: split(row.key),
+    Sort.NAME: lambda row: (row.user, row.server),
     Sort.USED: _last_used,
     Sort.TYPE: lambda row: row.worker.instance_type if row.worker else "~",
 }

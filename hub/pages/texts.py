@@ -115,10 +115,6 @@ class Pages:
         """Why the latest start of a server failed, and how to go on."""
         return failure(spawner, error, self._reader.get(spawner.key))
 
-    def brief(self, key: str, worker: Worker | None, *, is_up: bool, for_administrators: bool) -> Summary:
-        """What a table shows of a worker: without its history."""
-        return summary(key, worker, [], is_up=is_up, for_administrators=for_administrators)
-
     async def past(self, user: str, server: str, now: datetime, *, for_administrators: bool) -> Past | None:
         """What happened to a user's server; None if that cannot be read just now."""
         key = worker_key(user, server)

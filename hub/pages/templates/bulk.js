@@ -2,7 +2,6 @@
 // The buttons are known by their ids, classes or labels, whichever a version of JupyterHub has.
 (function () {
   const BUTTONS = { start: ["start-all", "Start All"], stop: ["stop-all", "Stop All"], shutdown: ["shutdown-button", "Shutdown Hub"] };
-  const AT_ONCE = 6;
   const dialog = document.getElementById("bulk");
   const [title, text, failures, cancel, confirm] = ["title", "text", "failures", "cancel", "confirm"].map((part) =>
     document.getElementById("bulk-" + part),
@@ -86,15 +85,9 @@
   };
 
   async function onEach(all, doing, done, act) {
-    const left = [...all];
-    const failed = [];
-    const next = async () => {
-      for (let one; (one = left.shift()); ) {
-        await act(one).catch((error) => failed.push(one.filter(Boolean).join("/") + ": " + error.message));
-        text.textContent = `${doing}: ${all.length - left.length} of ${all.length}`;
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, next));
+    const failed = await forEach(all, (one) => one.filter(Boolean).join("/"), act, (left) => {
+      text.textContent = `${doing}: ${all.length - left} of ${all.length}`;
+    });
     if (!failed.length) return location.reload();
     show(`${all.length - failed.length} of ${servers(all.length)} ${done}`, "Not " + done + ":", failed);
     dialog.addEventListener("close", () => location.reload(), { once: true });

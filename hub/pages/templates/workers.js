@@ -1,6 +1,6 @@
 // The Machines page: shows what was chosen without a reload, keeps the table as it is in the hub, and acts on machines.
 (function () {
-  const [EVERY, AT_ONCE] = [10000, 6];
+  const EVERY = 10000;
   const form = document.getElementById("machines-choice");
   const table = document.getElementById("machines-table");
   const problem = document.getElementById("machines-problem");
@@ -120,22 +120,13 @@
 
   async function act(action, some) {
     if (!some.length || !(await ask(action, some))) return;
-    const left = [...some];
-    const failed = [];
-    const next = async () => {
-      for (let row; (row = left.shift()); ) {
-        const [user, server] = keyOf(row).split("/");
-        const path = "users/" + encodeURIComponent(user) + (server ? "/servers/" + encodeURIComponent(server) : "/server");
-        try {
-          const answer = await fetch(hubApi(path), { method: action === "start" ? "POST" : "DELETE" });
-          if (!answer.ok) failed.push(keyOf(row) + ": " + ((await answer.json().catch(() => ({}))).message || answer.statusText));
-          else chosen.delete(keyOf(row));
-        } catch (error) {
-          failed.push(keyOf(row) + ": " + error.message);
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, next));
+    const failed = await forEach(some, keyOf, async (row) => {
+      const [user, server] = keyOf(row).split("/");
+      const path = "users/" + encodeURIComponent(user) + (server ? "/servers/" + encodeURIComponent(server) : "/server");
+      const answer = await fetch(hubApi(path), { method: action === "start" ? "POST" : "DELETE" });
+      if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).message || answer.statusText);
+      chosen.delete(keyOf(row));
+    });
     await refresh();
     if (failed.length) say("Not done: " + failed.join("; "));
   }
