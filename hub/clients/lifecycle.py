@@ -103,7 +103,7 @@ class Reader:
         # A record with a time in the future must not hide all changes until then.
         since = min(newest, self._now()) - OVERLAP if newest else EPOCH
         for worker in await self._calls.read(lambda: self._changed_since(since)):
-            self._take(worker)
+            self.take(worker)
         self._forget_surplus()
         self._first.set()
 
@@ -123,8 +123,11 @@ class Reader:
                 log.exception("the workers' records cannot be read, going on with the last copy")
             await asyncio.sleep(self._interval.total_seconds())
 
-    def _take(self, worker: Worker) -> None:
-        """An index may still return an older version. A record created again counts from 1, but has a later time."""
+    def take(self, worker: Worker) -> None:
+        """Takes over a record that was read, from here or by itself, unless a newer one is known.
+
+        An index may still return an older version. A record created again counts from 1, but has a later time.
+        """
         old = self._workers.get(worker.key)
         if old and worker.version < old.version and worker.changed_at <= old.changed_at:
             return

@@ -100,6 +100,9 @@ class Pages:
         key = worker_key(user, server)
         try:
             worker = await self._calls.read(lambda: self._store.get(key))
+            if worker:
+                # Or `live`, which looks at the copy, could find nothing to wait for in what this page shows.
+                self._reader.take(worker)
             entries = await self._calls.read(lambda: self._store.history(key, READ))
         except RecordError as error:
             log.warning("%s: its record and history cannot be read: %s", key, error)

@@ -209,7 +209,7 @@ def store(hub: Emulated) -> WorkerStore:
 
 
 def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
-    hub: Emulated, page: Page, store: WorkerStore
+    hub: Emulated, page: Page, store: WorkerStore, request: pytest.FixtureRequest
 ) -> None:
     page.clock.install()
     asked = list[str]()
@@ -217,6 +217,7 @@ def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
     log_in(page, hub, "frida", "/hub/spawn", at="/hub/spawn-pending/frida")
     instance = until(lambda: hub.instances_of("frida"))[0]
     machine = Machine(hub, instance["InstanceId"], instance["PrivateIpAddress"])
+    request.addfinalizer(machine.close)
 
     def record(state: State, version: int, **more: Any) -> None:
         now = datetime.now(UTC)
@@ -241,7 +242,6 @@ def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
     expect(card).to_contain_text("Stopped by frida")
     shoot(page, "home-stopped")
     assert page.evaluate("window.isSame")
-    machine.close()
 
     seen = len(asked)
     page.clock.fast_forward(120_000)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -115,6 +116,15 @@ def test_users_are_shown_as_many_lines_however_many_are_not_for_them() -> None:
 
 def test_there_are_no_codes_for_administrators_that_no_message_has() -> None:
     assert MESSAGES.keys() >= FOR_ADMINISTRATORS
+
+
+async def test_what_a_page_shows_is_what_the_page_then_waits_for() -> None:
+    """A start and a stop between two reads: the copy of the records has nothing of the machine that is shown."""
+    shown, reader = pages(Store(worker(state=State.RUNNING)))
+    assert (await shown.about("ada", is_up=False)).headline == ["Stopping"]
+    of_user = SimpleNamespace(name="ada", spawners={"": SimpleNamespace(pending=None, active=False)})
+    assert reader.get("ada")
+    assert shown.live(of_user).is_changing
 
 
 async def test_user_without_a_machine_is_shown_nothing() -> None:
