@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from bootstrap.config.choices import Base
 from bootstrap.config.document import Plain, quoted, suggestion
+from bootstrap.config.partitions import supported
 from bootstrap.config.reboot_window import reboot_window
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, NEVER, TAG_NAME
 
@@ -355,7 +356,11 @@ ClusterName = Annotated[
     str,
     _like(CLUSTER_NAME.pattern, "a letter and up to 31 lower-case letters, digits and hyphens"),
 ]
-Region = Annotated[str, _like(r"[a-z]{2}(-[a-z]+)+-[0-9]", "a region of AWS, like us-east-1")]
+Region = Annotated[
+    str,
+    AfterValidator(supported),
+    _like(r"[a-z]{2}(-[a-z]+)+-[0-9]", "a region of AWS, like us-east-1"),
+]
 Zone = Annotated[
     str,
     _like(r"[a-z]{2}(-[a-z]+)+-[0-9]([a-z]|(-[a-z]+)+-[0-9][a-z])", "a zone of the region, like us-east-1a"),

@@ -18,6 +18,7 @@ from bootstrap.aws.errors import UNKNOWN, code_of, message_of, refused_credentia
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.cluster.dns.records import served
+from bootstrap.config.partitions import SUPPORTED
 from bootstrap.preflight.problem import Problem, warning
 
 CANNOT_ASK = ("AccessDenied", "AccessDeniedException", "NoSuchEntity")
@@ -182,14 +183,23 @@ def credential_problems(site: Site) -> list[Problem]:
     try:
         if region not in regions and not _resolves(site.aws.client("sts").meta.endpoint_url):
             return [no_region(region, regions)]
-        _ = site.aws.caller
+        partition = site.aws.partition
     except ClientError as error:
         code = code_of(error)
         is_known = code in UNKNOWN and region != ELSEWHERE and _answers(Aws(ELSEWHERE))
         return [Problem(refused_credentials(code, message_of(error), region, is_known_elsewhere=is_known))]
     except BotoCoreError as error:
         return [Problem(unreachable(error, region))]
-    return []
+    return list(judge_partition(partition))
+
+
+def judge_partition(partition: str) -> Iterator[Problem]:
+    """A partition by the ARN of the credentials: one that the region's name does not show. Pure."""
+    if partition != SUPPORTED:
+        yield Problem(
+            f"your credentials are of AWS's partition {partition}, which cloudJHub does not support: use an account of "
+            f"the partition {SUPPORTED}"
+        )
 
 
 def no_region(region: str, regions: list[str]) -> Problem:

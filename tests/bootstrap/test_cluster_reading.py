@@ -6,12 +6,14 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
+from botocore.session import get_session
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from bootstrap.config.choices import Https
 from bootstrap.config.document import parse
+from bootstrap.config.partitions import SUPPORTED
 from bootstrap.config.reading import read_settings, settings_in
 from bootstrap.config.settings import ClusterSettings, Network
 from bootstrap.config.values import architecture, free
@@ -379,6 +381,24 @@ def test_what_is_wrong_is_told_with_its_fix(more: str, said: str | None) -> None
         read(more)
         return
     assert re.search(said, refusal(more))
+
+
+SDK = get_session()
+REGIONS = [
+    (partition, region)
+    for partition in SDK.get_available_partitions()
+    for region in SDK.get_available_regions("ec2", partition)
+]
+
+
+@pytest.mark.parametrize(("partition", "region"), REGIONS)
+def test_regions_of_other_partitions_are_refused(partition: str, region: str) -> None:
+    """Of all regions that botocore knows; a region of a partition that AWS adds must be named in `partitions`."""
+    top = f"cluster: physics\nregion: {region}\nowner: Ada\n"
+    if partition == SUPPORTED:
+        assert read("", top).region == region
+    else:
+        assert re.search(rf"line 2: region: {region} is in .* does not support: set it to", refusal("", top))
 
 
 @pytest.mark.parametrize("missing", ["cluster", "region", "owner"])

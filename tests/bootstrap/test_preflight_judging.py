@@ -244,3 +244,11 @@ def test_users_machines_that_would_get_another_processor() -> None:
         "users' machines are x86_64, and `workers.types` (t4g.medium, t4g.large) are arm64"
     )
     assert not found.refuses
+
+
+@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov", "aws-eusc"])
+def test_credentials_of_another_partition_are_refused(partition: str) -> None:
+    (found,) = permissions.judge_partition(partition)
+    assert found.refuses
+    assert partition in found.line
+    assert not list(permissions.judge_partition("aws"))
