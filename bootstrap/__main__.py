@@ -21,6 +21,10 @@ COMMANDS = {
     "doctor": ("bootstrap.cli.status:doctor", "Check the whole cluster and say how to fix each problem."),
     "open": ("bootstrap.cli.status:open_", "Open the hub in the browser."),
     "users": ("bootstrap.cli.users:users", "The users: add, remove, list, sign-up codes."),
+    "import": (
+        "bootstrap.cli.importing.command:import_",
+        "Take over users from TLJH, z2jh or another JupyterHub.",
+    ),
     "groups": ("bootstrap.cli.groups:groups", "The groups of users, and their teachers."),
     "announce": (
         "bootstrap.cli.announce:announce",

@@ -69,13 +69,26 @@ def add(
     ]
     changes.append(kept.adding(names, admin))
 
+    wanted = frozenset({*listed.users, *map(kept.accepted, names)})
+    add_people(site_of(file), changes, wanted, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+def add_people(
+    site: Site,
+    changes: Sequence[Callable[[People], People]],
+    wanted: frozenset[str],
+    *,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Make the changes that add the wanted names, and print them. Asks about names whose former machine is kept."""
+
     def change(people: People) -> People:
         for one in changes:
             people = one(people)
         return people
 
-    site = site_of(file)
-    wanted = frozenset({*listed.users, *map(kept.accepted, names)})
     inherited = _inherited(site, wanted)
     for line in inherited:
         echo(line, err=True)
