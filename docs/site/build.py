@@ -51,6 +51,12 @@ def sources() -> Mapping[str, str]:
     return found
 
 
+def files() -> list[Path]:
+    """What the pages link to and is not a page, by its path in the site: pictures, a dashboard for Grafana."""
+    found = [*DOCS.glob("*.json"), *DOCS.glob("pictures/*")]
+    return sorted(path.relative_to(DOCS) for path in found if path.is_file())
+
+
 def build(target: Path) -> int:
     """Write the site; Sphinx's exit code."""
     from sphinx.cmd.build import main as sphinx  # takes a second, and the tests read `sources` only
@@ -60,7 +66,9 @@ def build(target: Path) -> int:
     for name, text in sources().items():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(text, encoding="utf-8")
-    shutil.copytree(DOCS / "pictures", copy / "pictures")
+    for file in files():
+        (copy / file).parent.mkdir(exist_ok=True)
+        shutil.copyfile(DOCS / file, copy / file)
     options = ["-q", "-W", "--keep-going", "-j", "2", "-b", "html", "-c", str(DOCS / "site")]
     code: int = sphinx([*options, str(copy), str(target)])
     return code

@@ -1,6 +1,6 @@
 """Pages of the reference, in Markdown, that are made of the code: commands, settings, reasons, permissions. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -11,19 +11,20 @@ from pydantic_core import PydanticUndefined
 
 from bootstrap.__main__ import cli
 from bootstrap.aws.scope import Scope
-from bootstrap.cluster.policies import lifecycle_policies
+from bootstrap.cluster.policies import builder_policy, lifecycle_policies, manager_policy, worker_policy
 from bootstrap.cluster.policies.operator import operator_policies
 from bootstrap.config.policy import IdlePolicy
 from bootstrap.config.settings import ClusterSettings, fields_of
 from bootstrap.config.values import duration_text
 from bootstrap.errors import BootstrapError
+from docs.site import failures, monitoring
+from docs.site.tables import MADE, escaped, table
 from hub.errors import StartError
 from hub.spawn.launcher import ENDED, MESSAGES
 from lifecycle_app.model.messages import FOR_ADMINISTRATORS, TEMPLATES
 from lifecycle_app.model.policy import Policy
 
 SCOPE = Scope(cluster="mine", account="123456789012", region="us-east-1")
-MADE = "This page is made of the code when the site is built.\n"
 
 
 def pages() -> Mapping[str, str]:
@@ -32,6 +33,8 @@ def pages() -> Mapping[str, str]:
         "reference-commands.md": commands(),
         "reference-settings.md": settings(),
         "reference-reasons.md": reasons(),
+        "reference-messages.md": failures.page(),
+        "reference-monitoring.md": monitoring.page(),
         "reference-permissions.md": permissions(),
     }
 
@@ -65,7 +68,7 @@ def settings() -> str:
         if fields:
             parts.append(f"## {f'`{section}:`' if section else 'The cluster'}\n")
             head = ("setting", "what it is", "type", "default, or an example")
-            parts.append(_table(head, _rows(section, fields)))
+            parts.append(table(head, _rows(section, fields)))
     return "\n".join(parts)
 
 
@@ -131,7 +134,7 @@ def reasons() -> str:
         (
             f"`{code}`",
             "administrators" if code in FOR_ADMINISTRATORS else "users",
-            "<br>".join(map(_escaped, texts)),
+            "<br>".join(map(escaped, texts)),
         )
         for code, texts in TEMPLATES.items()
         if code != "text"
@@ -151,12 +154,12 @@ def reasons() -> str:
             MADE,
             "## Why a machine was kept or stopped\n",
             "The codes in records and in the history. Of several texts the first is shown whose values are known.\n",
-            _table(("code", "shown to", "text"), codes),
+            table(("code", "shown to", "text"), codes),
             "## Why a start failed\n",
             "By EC2's code; the text is on the page of the start.\n",
-            _table(("code of EC2", "label", "tries again after", "text"), starts),
+            table(("code of EC2", "label", "tries again after", "text"), starts),
             "## Exit codes of `cloudjhub`\n",
-            _table(("code", "errors"), exits),
+            table(("code", "errors"), exits),
         ]
     )
 
@@ -171,14 +174,20 @@ def _retry(kind: type[StartError]) -> str:
 
 
 def permissions() -> str:
-    """The IAM actions that each function and the operator may use."""
+    """The IAM actions that each function, each machine and the operator may use."""
     parts = ["# Permissions\n", MADE, "Conditions and resources are in `bootstrap/cluster/policies/`.\n"]
+    machines = {
+        "manager": manager_policy(SCOPE),
+        "worker": worker_policy(SCOPE),
+        "builder": builder_policy(SCOPE),
+    }
     for title, policies in (
         ("The functions", lifecycle_policies(SCOPE)),
+        ("The machines", machines),
         ("The operator", operator_policies(SCOPE)),
     ):
         parts.append(f"## {title}\n")
-        parts.append(_table(("policy", "allowed", "denied"), _actions(policies)))
+        parts.append(table(("policy", "allowed", "denied"), _actions(policies)))
     return "\n".join(parts)
 
 
@@ -192,17 +201,3 @@ def _actions(policies: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             f"`{name}`",
             *(", ".join(f"`{one}`" for one in sorted(found[effect])) for effect in ("Allow", "Deny")),
         )
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    names = list(head)
-    lines = [names, ["---"] * len(names), *([_cell(one) for one in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def _escaped(text: str) -> str:
-    return text.replace("<", "&lt;")

@@ -15,7 +15,8 @@ ROLES: Mapping[str, tuple[str, str, Sequence[str]]] = {
     )),
     "operators": ("Operators", "You build and run a cluster with the command line.", (
         "guide", "cluster-yaml", "when-something-fails", "scaling", "moving", "moving-from-cloudjhub", "local-cloud",
-        "reference-commands", "reference-settings", "reference-reasons", "reference-permissions", "unverified",
+        "reference-commands", "reference-settings", "reference-reasons", "reference-messages", "reference-monitoring",
+        "reference-permissions", "unverified",
     )),
     "developers": ("Developers", "You change cloudJHub.", (
         "architecture", "contributing", "reference", "login-path", "benchmarks", "storm", "traces", "peers", "mutants",

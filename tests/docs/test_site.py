@@ -10,7 +10,7 @@ import pytest
 from bootstrap.__main__ import cli
 from bootstrap.config.settings import ClusterSettings, fields_of
 from docs.site import generated
-from docs.site.build import DOCS, REPOSITORY, moved, place_of, sources
+from docs.site.build import DOCS, LINK, REPOSITORY, files, moved, place_of, sources
 from docs.site.navigation import ROLES
 from lifecycle_app.model.messages import TEMPLATES
 
@@ -41,6 +41,19 @@ def test_links_keep_their_anchors_and_what_the_site_lacks_becomes_text() -> None
     text = "![x](docs/a.png) [b](docs/b.md#c-d) [e](LICENSE) [f](#g) [h](https://h.example/i)"
     said = "![x](/a.png) [b](/b.md#c-d) e [f](#g) [h](https://h.example/i)"
     assert moved("README.md", text) == said
+
+
+def test_every_link_in_the_site_leads_to_a_page_or_a_file_of_it() -> None:
+    """Sphinx warns too, and a warning ends `make docs`; this takes no build."""
+    pages = sources()
+    there = {*pages, *(path.as_posix() for path in files())}
+    lost = [
+        f"{page}: {target}"
+        for page, text in pages.items()
+        for _, target, _ in LINK.findall(text)
+        if target.startswith("/") and target.removeprefix("/") not in there
+    ]
+    assert lost == []
 
 
 def test_every_page_is_in_a_menu_and_every_menu_entry_is_a_page() -> None:
