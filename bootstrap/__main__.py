@@ -43,6 +43,10 @@ COMMANDS = {
         "bootstrap.cli.restore:restore",
         "List the backups of JupyterHub's database, or restore one.",
     ),
+    "verify": (
+        "bootstrap.cli.verify:verify",
+        "Observe what cloudJHub assumes about AWS, and write a report.",
+    ),
     "down": ("bootstrap.cli.cluster:down", "Remove the cluster and list what is left."),
     "local": ("bootstrap.local.cli:local", "The whole system on this machine."),
     "completion": ("bootstrap.cli.completion:completion", "Print the completion script for a shell."),

@@ -12,6 +12,7 @@ BootstrapError
 ├── Refused           the request cannot be fulfilled: nothing was changed
 ├── LeftOver          resources are left that should be deleted
 ├── Unhealthy         a cluster does not work, or not completely
+├── Refuted           AWS does not behave as the code assumes
 └── Interrupted       the operator pressed Ctrl-C
 """
 
@@ -78,6 +79,12 @@ class Unhealthy(BootstrapError):
     """A cluster does not work, or not completely."""
 
     exit_code = 5
+
+
+class Refuted(BootstrapError):
+    """AWS does not behave as the code assumes."""
+
+    exit_code = 6
 
 
 class Interrupted(BootstrapError):

@@ -54,6 +54,7 @@ OF = {
     "bootstrap/test_status.py": "emulator",
     "bootstrap/test_templates.py": "emulator",
     "bootstrap/test_users_command.py": "emulator",
+    "bootstrap/test_verify_command.py": "emulator",
     "bootstrap/test_watching.py": "emulator",
     "bootstrap/test_workers_command.py": "emulator",
     "contracts": "contract",
