@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
 from bootstrap.config.choices import Authenticator, Base, Credits, Egress, Https
+from bootstrap.config.outgoing import IndexUrl, MirrorUrl, ProxyUrl, Together, Unproxied
 from bootstrap.config.policy import IdlePolicy
 from bootstrap.config.values import (
     LARGEST_DISK,
@@ -109,6 +110,21 @@ class Network:
         tuple[SourceRange, ...], *Listed, at_most(50), _example("[192.0.2.0/24, 198.51.100.7/32]")
     ] = ()
     """public addresses that browsers may come from; without this line all"""
+    http_proxy: Annotated[ProxyUrl, _example("http://proxy.example.org:3128")] = ""
+    """by which machines reach the internet; AWS itself they reach without it"""
+    https_proxy: Annotated[ProxyUrl, _example("http://proxy.example.org:3128")] = ""
+    """if another one is for https"""
+    no_proxy: Annotated[
+        tuple[Unproxied, ...],
+        *Listed,
+        Together,
+        _example("[mirror.example.org, .intranet.example.org, 10.0.0.0/8]"),
+    ] = ()
+    """what they reach without the proxy"""
+    pip_index: Annotated[IndexUrl, _example("https://mirror.example.org/pypi/simple")] = ""
+    """where pip finds packages, instead of pypi.org"""
+    apt_mirror: Annotated[MirrorUrl, _example("http://mirror.example.org/ubuntu")] = ""
+    """where apt finds packages, instead of the distribution's archive"""
 
     @property
     def is_ours(self) -> bool:

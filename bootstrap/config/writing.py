@@ -39,7 +39,8 @@ HEADING = """\
 _PLAIN = re.compile(r"[A-Za-z0-9/._][\w/.@+ ()=<>~-]*\Z", re.ASCII)
 _RESOLVER = yaml.resolver.Resolver()
 _TEXT_TAG = "tag:yaml.org,2002:str"
-_EXISTING = ("name", "vpc", "manager_subnet", "worker_subnets", "allowed_networks")
+_OWN_NETWORKS = ("egress", "cidr", "zones")
+"""What an existing VPC has already."""
 _SECTIONS = {
     "network": Network, "workers": Workers, "manager": Manager, "hub": Hub, "login": Login, "policy": IdlePolicy,
     "timing": Timing,
@@ -69,7 +70,7 @@ def text(settings: ClusterSettings, directory: Path) -> str:
             lines = [
                 _line(name, field, getattr(given, name), directory, "  ")
                 for name, field in fields.items()
-                if section != "network" or settings.network.is_ours or name in _EXISTING
+                if section != "network" or settings.network.is_ours or name not in _OWN_NETWORKS
             ]
         written.append(f"{section}:\n{_aligned(lines)}")
     return "\n".join(written)

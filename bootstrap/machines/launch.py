@@ -9,6 +9,7 @@ from typing import Any
 from bootstrap.aws.tags import listed, tags_of_cluster
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.machines.base_images import BaseImage
+from bootstrap.machines.outgoing import NEVER_PROXIED, Outgoing
 from hub.spawn.launch_request import UNLIMITED_CREDITS, instance_request
 from hub.spawn.launch_request import disk as root_disk
 from lifecycle_app.contract import CREATOR, TAG_CREATOR, TAG_OWNER, TAG_ROLE
@@ -41,6 +42,19 @@ def fetch_requirements(path: Path | str) -> dict[str, str]:
     lines = Path(__file__).with_name("fetch-requirements.txt").read_text(encoding="utf-8").splitlines()
     locked = [line.strip() for line in lines if not line.lstrip().startswith("#")]
     return file(path, "\n".join(locked).replace("\\\n", "") + "\n")
+
+
+def outgoing(settings: ClusterSettings) -> Outgoing:
+    """The institution's proxy and mirrors. Machines of our own network reach each other without the proxy."""
+    network = settings.network
+    own = (str(network.cidr),) if network.is_ours else ()
+    return Outgoing(
+        http_proxy=network.http_proxy,
+        https_proxy=network.https_proxy or network.http_proxy,
+        no_proxy=tuple(dict.fromkeys((*NEVER_PROXIED, *own, *network.no_proxy))),
+        pip_index=network.pip_index,
+        apt_mirror=network.apt_mirror,
+    )
 
 
 def tags(settings: ClusterSettings, role: str, more: Mapping[str, str]) -> list[dict[str, str]]:

@@ -28,6 +28,7 @@ from bootstrap.machines.manager.services import (
     packages,
     unit,
 )
+from bootstrap.machines.outgoing import Outgoing
 from hub.config.settings import PATHS
 from lifecycle_app.contract import TAG_NAME
 
@@ -80,7 +81,15 @@ def manager_config(
         login=hub_settings("login", settings.login),
         timing=hub_settings("timing", settings.timing),
         secret_versions=secret_versions,
+        outgoing=outgoing_document(settings),
     )
+
+
+def outgoing_document(settings: ClusterSettings) -> dict[str, Any]:
+    """Proxy and mirrors for the manager's file; {} where there are none."""
+    found = launch.outgoing(settings)
+    is_set = found.variables or found.pip_index or found.apt_mirror
+    return {name: _as_json(value) for name, value in asdict(found).items()} if is_set else {}
 
 
 def hub_settings(section: str, settings: object) -> dict[str, Any]:
@@ -152,10 +161,13 @@ def user_data(config: ManagerConfig) -> str:
 
     Raises ValueError where it is more than EC2 accepts.
     """
+    outgoing = Outgoing(**config.outgoing)
     document = {
+        **outgoing.archive(),
         "package_update": True,
         "packages": packages(config),
         "write_files": [
+            *outgoing.files(is_worker=False),
             launch.file(CONFIG_PATH, config.to_json()),
             launch.program(FETCH, fetch),
             launch.fetch_requirements(FETCH_REQUIREMENTS),

@@ -44,8 +44,17 @@ def lists(element: st.SearchStrategy[str], least: int = 0) -> st.SearchStrategy[
 sources = st.lists(
     st.integers(0, 2**24 - 1).map(lambda n: IPv4Network((n << 8, 24))), max_size=50, unique=True
 ).map(tuple)
+urls = st.from_regex(r"https://[a-z]{1,9}\.(no|org)(:3128)?", fullmatch=True)
+outgoing: Mapping[str, Any] = {
+    "http_proxy": urls,
+    "https_proxy": st.sampled_from(["", "http://10.0.0.7:80"]),
+    "no_proxy": lists(st.from_regex(r"\.?[a-z]{1,9}\.no", fullmatch=True)),
+    "pip_index": st.just("") | urls.map(lambda url: f"{url}/simple"),
+    "apt_mirror": st.just("") | urls.map(lambda url: f"{url}/ubuntu"),
+}
 own_networks = st.builds(
     Network,
+    **outgoing,
     name=names,
     cidr=st.integers(0, 255).map(lambda n: IPv4Network(f"10.{n}.0.0/16")),
     zones=st.sampled_from(

@@ -289,6 +289,17 @@ def test_a_key_of_129_characters_is_no_key_of_a_tag() -> None:
             "50 is the most",
         ),
         (
+            "network: {http_proxy: 'http://ada:pw@proxy.example.org'}",
+            "network.http_proxy: has a user or password in it",
+        ),
+        ("network: {https_proxy: 'http://proxy.example.org:3128', no_proxy: [10.0.0.0/8]}", None),
+        (
+            f"network: {{http_proxy: 'http://p', no_proxy: [{'a' * 60}, {', '.join(c * 60 for c in 'bcdefg')}]}}",
+            "and 300 is the most",
+        ),
+        ("network: {pip_index: 'http://mirror.example.org/simple'}", "an address like https://mirror"),
+        ("network: {apt_mirror: mirror.example.org}", "an address like http://mirror"),
+        (
             "network: {allowed_networks: 192.0.2.0/24}\nmanager: {domain: localhost, https: none}",
             "network.allowed_networks: is held by nginx, which `https: none` does without: remove it",
         ),

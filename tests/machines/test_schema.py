@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from bootstrap.config.choices import Base, Https
 from bootstrap.machines.image.request import ImageConfig
 from bootstrap.machines.image.request import user_data as builders
 from bootstrap.machines.manager_request import user_data as managers
+from bootstrap.machines.outgoing import Outgoing
 from hub.spawn.launch_request import user_data as workers
 from lifecycle_app.contract import HomeDisk
 from tests.bootstrap.manager_examples import CONFIG
@@ -22,7 +23,15 @@ from tests.machines.base import base_root
 IMAGE = ImageConfig(
     region="eu-central-1", bucket="a-bucket", bundle="bundle/0.tar.gz", packages="bundle/1.packages.json"
 )
+OUTGOING = Outgoing(
+    http_proxy="http://proxy.example.org:3128",
+    no_proxy=("localhost", ".example.org"),
+    pip_index="https://mirror.example.org/simple",
+    apt_mirror="http://mirror.example.org/ubuntu",
+)
 EXAMPLES = {
+    "builder behind a proxy": builders(IMAGE, Base.UBUNTU, OUTGOING),
+    "manager behind a proxy": managers(replace(CONFIG, outgoing=asdict(OUTGOING))),
     "worker": workers(SETTINGS, HomeDisk.NEW),
     "builder on Ubuntu": builders(IMAGE, Base.UBUNTU),
     "builder on Amazon Linux": builders(replace(IMAGE, packages=""), Base.AMAZON_LINUX),

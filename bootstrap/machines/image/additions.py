@@ -3,8 +3,9 @@
 Standard library only, as `setup`, which calls this.
 """
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bootstrap.machines.image.start import VENV, Run, SetupFailed, at
@@ -13,6 +14,7 @@ APT = ("-qq", "-o", "DPkg::Lock::Timeout=300")
 QUIETLY = ("env", "DEBIAN_FRONTEND=noninteractive")
 SCRIPT = "/opt/cloudjhub/setup-script"
 LONGEST_LINE = 300
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 
 def install_apt(root: Path, packages: Sequence[str], run: Run) -> None:
@@ -30,6 +32,17 @@ def install_apt(root: Path, packages: Sequence[str], run: Run) -> None:
         run(*QUIETLY, "apt-get", *APT, "--yes", "--no-install-recommends", "install", *packages)
 
 
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The script's environment: the image's Python first in the path, and the build's proxy."""
+    return {
+        "PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "DEBIAN_FRONTEND": "noninteractive",
+        **{name: value for name, value in environ.items() if name.lower() in PROXIES},
+    }
+
+
 def run_script(root: Path, text: str) -> None:
     """Run the script of `workers.setup` with the image's Python first in its path, and print what it prints.
 
@@ -41,15 +54,9 @@ def run_script(root: Path, text: str) -> None:
     script.write_text(text)
     script.chmod(0o700)
     print("+ workers.setup", flush=True)
-    environment = {
-        "PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": "/root",
-        "LANG": "C.UTF-8",
-        "DEBIAN_FRONTEND": "noninteractive",
-    }
     with subprocess.Popen(
         [str(script)],
-        env=environment,
+        env=environment(os.environ),
         cwd=root,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

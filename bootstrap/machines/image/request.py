@@ -20,6 +20,7 @@ from bootstrap.machines.image import start
 from bootstrap.machines.image.setup import SHARED
 from bootstrap.machines.launch import TAG_CONTENT
 from bootstrap.machines.operator_files import script_of
+from bootstrap.machines.outgoing import Outgoing
 from lifecycle_app.contract import TAG_NAME
 
 ROLE_BUILDER, ROLE_IMAGE = "builder", "image"
@@ -38,6 +39,7 @@ PACKAGES = {
     Base.UBUNTU: ("python3-venv", "e2fsprogs", "sudo", "git"),
     Base.AMAZON_LINUX: ("python3.11", "e2fsprogs", "sudo", "git", "shadow-utils"),
 }
+NONE = Outgoing()
 PYTHON = {Base.UBUNTU: "python3", Base.AMAZON_LINUX: "python3.11"}
 
 
@@ -62,21 +64,24 @@ def packages_object(workers: Workers) -> tuple[str, bytes]:
     return f"{PREFIX}{hashlib.sha256(content).hexdigest()}.packages.json", content
 
 
-def user_data(config: ImageConfig, system: Base) -> str:
+def user_data(config: ImageConfig, system: Base, outgoing: Outgoing = NONE) -> str:
     """The builder's cloud-config. Values reach programs through a file, never through a shell."""
+    variables = [f"{name}={value}" for name, value in outgoing.variables.items()]
     return launch.cloud_config(
         {
+            **(outgoing.archive() if system is Base.UBUNTU else {}),
             # Workers do not update themselves at boot: the image has all updates.
             "package_update": True,
             "package_upgrade": True,
             "packages": list(PACKAGES[system]),
             "write_files": [
+                *outgoing.files(is_worker=True),
                 launch.file(start.CONFIG, json.dumps(asdict(config))),
                 launch.program(start.FETCH, fetch),
                 launch.fetch_requirements(start.FETCH_REQUIREMENTS),
                 launch.program(start.START, start),
             ],
-            "runcmd": [[PYTHON[system], start.START]],
+            "runcmd": [[*(["env", *variables] if variables else []), PYTHON[system], start.START]],
         }
     )
 
@@ -88,6 +93,7 @@ class Recipe:
     base: BaseImage
     disk: int
     config: ImageConfig
+    outgoing: Outgoing
     content: str
 
 
@@ -95,15 +101,16 @@ def recipe(settings: ClusterSettings, base: BaseImage, bundle: Bundle, bucket: s
     """The recipe of the cluster's worker image. Raises SettingsError for a script that cannot be used."""
     packages, _ = packages_object(settings.workers)
     config = ImageConfig(region=settings.region, bucket=bucket, bundle=bundle.key, packages=packages)
+    outgoing = launch.outgoing(settings)
     lasting = ImageConfig(region="", bucket="", bundle="", packages=packages)
     decides = {
         "base": asdict(base),
         "disk": settings.workers.disk,
-        "set-up": user_data(lasting, base.system),
+        "set-up": user_data(lasting, base.system, outgoing),
         "baked": baked(bundle),
     }
     content = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-    return Recipe(base=base, disk=settings.workers.disk, config=config, content=content)
+    return Recipe(base=base, disk=settings.workers.disk, config=config, outgoing=outgoing, content=content)
 
 
 def baked(bundle: Bundle) -> dict[str, str]:
@@ -129,7 +136,7 @@ def launch_request(
         profile=names.role(settings.cluster, "builder", settings.role_prefix),
         disk=made_of.disk,
         tags=launch.tags(settings, ROLE_BUILDER, more),
-        user_data=user_data(made_of.config, made_of.base.system),
+        user_data=user_data(made_of.config, made_of.base.system, made_of.outgoing),
     )
 
 

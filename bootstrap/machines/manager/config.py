@@ -46,6 +46,8 @@ class ManagerConfig:
     """What the hub reads of this section of `cluster.yaml`, with the workers' subnets, group and role."""
     login: Mapping[str, Any]
     timing: Mapping[str, Any]
+    outgoing: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of `Outgoing` that are set: proxy and mirrors."""
     secret_versions: Mapping[str, int] = field(default_factory=dict)
     """The version of each secret of the authenticator, and of each that was rotated: the hub reads secrets only when it
     starts, so a changed one replaces the manager."""

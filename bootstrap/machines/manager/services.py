@@ -31,6 +31,7 @@ from bootstrap.machines.manager.config import (
     VENV,
     ManagerConfig,
 )
+from bootstrap.machines.outgoing import VARIABLES_FILE, Outgoing
 from hub.config.origins import program_url
 from hub.config.settings import AUDIT_VARIABLE, CONFIG_VARIABLE, HUB_PORT, PROXY_API_PORT
 
@@ -149,6 +150,7 @@ def unit(name: str, config: ManagerConfig) -> str:
     window = reboot_window(config.reboot_window)
     values = {
         "hub_command": command_line(hub_command(PYTHON, SOURCES)),
+        "outgoing": VARIABLES_FILE if Outgoing(**config.outgoing).variables else None,
         "packages": command_line(packages(config)),
         "proxy_command": command_line(proxy),
         "reboot_calendar": window.calendar if window else None,
