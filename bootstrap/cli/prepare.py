@@ -137,14 +137,14 @@ def _show_plan(
 
 def _document(wanted: Sequence[Wanted], done: Sequence[Prepared]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [
-        {"worker": one.key, "instance_id": None, "outcome": "to prepare", "words": ""} for one in wanted
+        {"worker": one.key, "instance_id": None, "outcome": "to prepare", "message": ""} for one in wanted
     ]
     return rows + [
         {
             "worker": one.key,
             "instance_id": one.instance_id or None,
             "outcome": one.outcome.name.lower().replace("_", " "),
-            "words": one.message,
+            "message": one.message,
         }
         for one in done
     ]

@@ -175,7 +175,7 @@ def decision_row(entry: Entry) -> dict[str, Any]:
         "at": _iso(entry.at),
         "kind": str(entry.kind),
         "reason": entry.reason,
-        "words": joined(sentence(entry)),
+        "message": joined(sentence(entry)),
     }
 
 

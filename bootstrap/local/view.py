@@ -88,7 +88,7 @@ def _decisions(rows: list[dict[str, Any]], now: datetime) -> Table:
     for heading in ("ago", "worker", "what", "why"):
         table.add_column(heading, overflow="fold", ratio=4 if heading == "why" else None)
     for row in rows:
-        table.add_row(since(row["at"], now), row["worker"], row["kind"], row["words"])
+        table.add_row(since(row["at"], now), row["worker"], row["kind"], row["message"])
     return table
 
 

@@ -1,6 +1,7 @@
 """The hub's pages in a browser, served by the real hub and proxy."""
 
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -61,11 +62,26 @@ AGO = re.compile(r"just now|\d+ (s|min) ago")
 """However long the browser takes."""
 
 
+PICTURES = {"starting": "progress", "home-stopped": "stopped"}
+"""The screenshots that the documentation shows, with its names: PICTURES=1 makes them anew."""
+
+
 def shoot(page: Page, name: str) -> None:
     """Keeps what the browser shows."""
+    if os.environ.get("PICTURES") and name in PICTURES:
+        path = REPOSITORY / "docs" / "pictures" / f"{PICTURES[name]}.png"
+        page.screenshot(
+            path=path, full_page=True, clip={"x": 0, "y": 0, "width": 1280, "height": ends_at(page)}
+        )
     folder = REPOSITORY / "build" / "screenshots" / "hub"
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+def ends_at(page: Page) -> float:
+    """Where what a page shows ends, with a margin, in pixels from its top."""
+    bottoms = "[...document.querySelectorAll('main *')].map(one => one.getBoundingClientRect().bottom)"
+    return float(page.evaluate(f"Math.max(...{bottoms})")) + 24
 
 
 def log_in(page: Page, hub: Emulated, name: str, then: str, at: str = "") -> None:
@@ -197,6 +213,7 @@ def test_a_failed_start_says_why_and_tries_again_by_itself(
     expect(page.get_by_role("status").first).to_have_text("Your machine is booting")
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "40")
     expect(page).to_have_title("40 % - Starting - JupyterHub")
+    page.get_by_text("What happened so far").click()
     shoot(page, "starting")
     page.get_by_role("button", name="Stop").click()
     page.wait_for_url("**/hub/home")
