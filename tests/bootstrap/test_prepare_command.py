@@ -210,7 +210,9 @@ def test_a_user_who_logged_in_is_no_failure(course: Course) -> None:
     said = course.run(workers, "prepare", "ada", "--yes").output
     assert "ada (i-ada): left running: its user has logged in: pending spawn" in said
     rows = json.loads(course.run(workers, "prepare", "ada", "--yes", "--json").stdout)
-    assert rows == [{"worker": "ada", "instance_id": "i-ada", "outcome": "in use", "words": "pending spawn"}]
+    assert rows == [
+        {"worker": "ada", "instance_id": "i-ada", "outcome": "in use", "message": "pending spawn"}
+    ]
 
 
 def test_the_quota_says_how_many_boot_at_the_same_time(course: Course) -> None:
