@@ -150,7 +150,7 @@ def _spawner(settings: Settings) -> dict[str, Any]:
         # poll() reads memory.
         "poll_interval": max(1, int(settings.read_interval.total_seconds())),
         "consecutive_failure_limit": 0,
-        "options_form": options_form if len(settings.types) > 1 else "",
+        "options_form": options_form if len(settings.choices) > 1 else "",
         "apply_user_options": apply_options,
         "default_url": "/lab",
     }

@@ -87,7 +87,7 @@ class _Class:
             request = run_request(
                 Order(
                     worker=_name(number),
-                    instance_type="t3.medium",
+                    profile=SETTINGS.choices[0],
                     image=Image(id="ami-1", root_device="/dev/sda1"),
                 ),
                 SETTINGS,

@@ -21,7 +21,7 @@ from bootstrap.cli.progress import reporting
 from bootstrap.cli.terminal import echo
 from bootstrap.cluster import users as kept
 from bootstrap.costs import prices_in
-from bootstrap.errors import Interrupted, SettingsError, StepFailed
+from bootstrap.errors import Interrupted, StepFailed
 from bootstrap.operations.workers import candidates
 from bootstrap.operations.workers.candidates import Cost
 from bootstrap.operations.workers.hub_launches import HubApi, prepare_all
@@ -39,6 +39,7 @@ FAILED = (Outcome.RUNNING, Outcome.NOT_LAUNCHED)
 @column_option
 @click.option("--all", "all_users", is_flag=True, help="All users in `cloudjhub users list`.")
 @click.option("--instance-type", help="One of the cluster's types.  [default: its first]")
+@click.option("--profile", help="One of the cluster's profiles, if it has such.  [default: its first]")
 @click.option(
     "--at-once",
     type=click.IntRange(1, 500),
@@ -52,7 +53,7 @@ FAILED = (Outcome.RUNNING, Outcome.NOT_LAUNCHED)
 @json_option
 def prepare(
     names: tuple[str, ...], source: BinaryIO | None, column: str, all_users: bool, instance_type: str | None,
-    at_once: int, file: Path, dry_run: bool, yes: bool, as_json: bool,
+    profile: str | None, at_once: int, file: Path, dry_run: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Create users' machines before their first login. Each boots once and is stopped; users who have one keep it."""
     site = site_of(file)
@@ -63,21 +64,17 @@ def prepare(
     users = candidates.chosen(given, kept.read_people(site), site.settings.login, all_users=all_users)
     hub = HubApi(site)
     settings = hub.settings()
-    kind = instance_type or settings.types[0]
-    if kind not in settings.types:
-        raise SettingsError(
-            f"--instance-type {kind} is not a type of this cluster: use one of {', '.join(settings.types)}"
-        )
+    choice = candidates.choice(settings, instance_type, profile)
     wanted, left = candidates.sorted_out(users, listed_workers(site, utc_now()))
     done = left
     if wanted:
         candidates.refuse_without_addresses(site, settings, wanted)
-        together = candidates.at_once(site, kind, at_once)
+        together = candidates.at_once(site, choice.type, at_once)
         _show_plan(
             wanted,
             left,
-            kind,
-            candidates.cost(settings, kind, wanted, prices_in(site.aws.region)),
+            choice.type,
+            candidates.cost(settings, choice, wanted, prices_in(site.aws.region)),
             dry_run=dry_run,
             as_json=as_json,
         )
@@ -91,7 +88,7 @@ def prepare(
                 click.confirm(f"Prepare {counted(len(wanted), 'machine')}?", abort=True, err=as_json)
             with reporting() as reporter:
                 report = reporter.report_for("workers")
-                done = left + prepare_all(site, hub, kind, wanted, together, utc_now, report)
+                done = left + prepare_all(site, hub, choice.options, wanted, together, utc_now, report)
                 reporter.done("workers")
     elif not as_json:
         echo("nothing to do: all of them have a machine" if left else "nothing to do: there are no users")

@@ -1,6 +1,8 @@
 """Settings that are right alone but contradict each other."""
 
+import json
 from collections.abc import Collection, Iterator
+from dataclasses import asdict
 from ipaddress import IPv4Address
 
 from bootstrap.config.choices import Authenticator, Base, Https
@@ -18,6 +20,8 @@ ROLE_ROOM = 64
 """Characters of a role's name, for IAM."""
 LONGEST_ROLE = "cloudjhub-{cluster}-record_activity-role"
 """The longest name of a cluster's roles."""
+PROFILES_ROOM = 3500
+"""Characters of all profiles, as JSON in JSON: the manager's user data holds them, and EC2 accepts 16 KB."""
 SHORT_PERIODS = (1, 5, 10, 20, 30)
 """Seconds: the periods below a minute that CloudWatch knows."""
 
@@ -85,14 +89,8 @@ def _existing_network(network: Network, given: Collection[KeyPath]) -> Iterator[
 
 
 def _workers(workers: Workers, given: Collection[KeyPath]) -> Iterator[Contradiction]:
-    if not workers.types:
-        yield ("workers", "types"), "must name a type, like t4g.medium"
-    kinds: dict[str, str] = {}
-    for one in workers.types:
-        kinds.setdefault(architecture(one), one)
-    if len(kinds) > 1:
-        both = " and ".join(f"{one} is {kind}" for kind, one in kinds.items())
-        yield ("workers", "types"), f"one image cannot run on all of them ({both}): keep to one architecture"
+    yield from _types(workers, given)
+    yield from _profiles(workers)
     if workers.image and ("workers", "base") in given:
         yield ("workers", "image"), "is used as it is, without a base: remove workers.base or workers.image"
     for name in ("packages", "apt_packages", "setup"):
@@ -102,6 +100,38 @@ def _workers(workers: Workers, given: Collection[KeyPath]) -> Iterator[Contradic
         yield (
             ("workers", "apt_packages"),
             f"{workers.base} has no apt: remove this, or set base to {Base.UBUNTU}",
+        )
+
+
+def _types(workers: Workers, given: Collection[KeyPath]) -> Iterator[Contradiction]:
+    key = "profiles" if workers.profiles else "types"
+    if workers.profiles and ("workers", "types") in given:
+        yield ("workers", "types"), "profiles name their own types: remove this line, or workers.profiles"
+    if not workers.all_types:
+        yield ("workers", "types"), "must name a type, like t4g.medium"
+    kinds: dict[str, str] = {}
+    for one in workers.all_types:
+        kinds.setdefault(architecture(one), one)
+    if len(kinds) > 1:
+        both = " and ".join(f"{one} is {kind}" for kind, one in kinds.items())
+        yield ("workers", key), f"one image cannot run on all of them ({both}): keep to one architecture"
+
+
+def _profiles(workers: Workers) -> Iterator[Contradiction]:
+    seen: dict[str, str] = {}
+    for index, profile in enumerate(workers.profiles):
+        where = ("workers", "profiles", index)
+        if other := seen.get(profile.name.casefold()):
+            yield (*where, "name"), f"there is a profile {other} already: give each another name"
+        seen[profile.name.casefold()] = profile.name
+        if 0 < profile.disk < workers.disk:
+            yield (*where, "disk"), f"the image needs {workers.disk} GB, as workers.disk says: set it to more"
+    room = sum(len(json.dumps(json.dumps(asdict(profile)))) for profile in workers.profiles)
+    if room > PROFILES_ROOM:
+        yield (
+            ("workers", "profiles"),
+            f"have {room} characters together, and the manager's user data has room for {PROFILES_ROOM}: "
+            "shorten descriptions, or remove types or groups",
         )
 
 

@@ -81,7 +81,8 @@ def _first(error: ValidationError, document: Document) -> WrongSetting:
     path, first = min(errors, key=lambda one: (document.line(one[0]), one[1]["type"] not in UNKNOWN))
     if first["type"] == "missing":
         return document.wrong(
-            (), f"{path[-1]} is missing: add a line `{path[-1]}: ...`, or write a file with `cloudjhub init`"
+            path[:-1],
+            f"{path[-1]} is missing: add a line `{path[-1]}: ...`, or write a file with `cloudjhub init`",
         )
     return document.wrong(path, _message(path, first))
 
@@ -98,7 +99,7 @@ def _message(path: KeyPath, error: ErrorDetails) -> str:
         return f"there is no such setting: {_meant(path)}"
     if kind == "value_error":
         return str(error["ctx"]["error"])
-    if given is None:
+    if given is None or kind in ("too_short", "string_too_short"):
         return "is empty: give it a value or remove the line"
     if kind in ("dataclass_type", "dict_type", "mapping_type"):
         return f"must hold indented lines below it{_with_keys(path)}"
@@ -137,6 +138,7 @@ def _meant(path: KeyPath) -> str:
         other for other, field in fields_of(ClusterSettings).items()
         if is_dataclass(field.annotation) and name in fields_of(field.annotation)
     ]  # fmt: skip
-    if elsewhere:
+    is_in_list = bool(above) and isinstance(above[-1], int)
+    if elsewhere and not is_in_list:
         return f"{name} belongs below {' or '.join(f'`{other}:`' for other in elsewhere)}"
     return suggestion(str(name), list(fields_of(section.annotation if section else ClusterSettings)))

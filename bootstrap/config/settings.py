@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetPydanticSchema
 from pydantic.dataclasses import dataclass
@@ -31,14 +31,18 @@ from bootstrap.config.values import (
     Email,
     File,
     Flag,
+    GroupName,
     HostedZone,
     Image,
     InstanceType,
     Listed,
+    ListedTables,
     Number,
     OwnTags,
     Package,
     PolicyArn,
+    ProfileName,
+    ProfileText,
     Region,
     RolePath,
     RolePrefix,
@@ -57,6 +61,7 @@ from bootstrap.config.values import (
     root_lasts,
 )
 from hub.config.origins import is_name
+from hub.config.profiles import MOST_GROUPS, MOST_PROFILES, MOST_TYPES
 from lifecycle_app.contract import REPORT_PERIOD
 
 ZONES_BY_DEFAULT = 2
@@ -133,11 +138,34 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Profile:
+    """A kind of machine that users choose by its name."""
+
+    name: ProfileName
+    """what users read"""
+    types: Annotated[tuple[InstanceType, ...], *Listed, Field(min_length=1), at_most(MOST_TYPES)]
+    """in order of preference: a later one is used where AWS has none of those before it"""
+    description: ProfileText = ""
+    """a line about it"""
+    groups: Annotated[tuple[GroupName, ...], *Listed, at_most(MOST_GROUPS)] = ()
+    """whose members may have it; without this line all users"""
+    disk: Annotated[Whole, _between(0, LARGEST_DISK)] = 0
+    """root disk in GB, at least workers.disk; without this line that"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Workers:
     """The users' machines; disks in GB."""
 
     types: Annotated[tuple[InstanceType, ...], *Listed, SHOWN] = ("t4g.medium", "t4g.large")
     """users choose among these, the first is the default; all arm64 or all x86_64"""
+    profiles: Annotated[
+        tuple[Profile, ...],
+        ListedTables,
+        at_most(MOST_PROFILES),
+        _example("[{name: Big, types: [t4g.xlarge, m7g.xlarge]}]"),
+    ] = ()
+    """instead of types: kinds of machine with names, for groups"""
     disk: Annotated[Disk, SHOWN] = 8
     """root disk in GB; deleted with the machine: what root installed too"""
     home_disk: Annotated[Whole, _between(0, LARGEST_DISK), SHOWN] = 2
@@ -160,6 +188,17 @@ class Workers:
     """burstable types without CPU credits: standard (slow) or unlimited ($0.04 a vCPU-hour)"""
     named_servers: Annotated[Whole, _between(0, 100)] = 3
     """how many more machines a user may have"""
+
+    @property
+    def all_types(self) -> tuple[str, ...]:
+        """The types of all profiles, where there are such; the first is the default."""
+        found = [kind for profile in self.profiles for kind in profile.types]
+        return tuple(dict.fromkeys(found)) or self.types
+
+    @property
+    def types_setting(self) -> str:
+        """The setting that names the types."""
+        return "workers.profiles" if self.profiles else "workers.types"
 
     @property
     def root_lasts(self) -> timedelta | None:
@@ -290,7 +329,11 @@ class ClusterSettings:
 
 
 def fields_of(kind: Any) -> dict[str, FieldInfo]:
-    """The declared settings of a section by name, in the order of the file; none for what is not a section."""
+    """The declared settings of a section, or of each in a list of them, by name, in the order of the file; none for
+    what is not a section.
+    """
+    if get_origin(kind) is tuple:
+        kind = get_args(kind)[0]
     if kind in (IdlePolicy, Mapping[str, Any]):
         hints = get_type_hints(IdlePolicy, include_extras=True)
         return {name: FieldInfo.from_annotation(hint) for name, hint in hints.items()}
@@ -298,11 +341,15 @@ def fields_of(kind: Any) -> dict[str, FieldInfo]:
 
 
 def field_at(path: Iterable[str | int]) -> FieldInfo | None:
-    """The declaration of the setting at a key path like ("workers", "disk"), if there is one."""
+    """The declaration of the setting at a key path like ("workers", "disk"), if there is one; of an entry of a list,
+    that of the list.
+    """
     kind: Any = ClusterSettings
     field = None
     for part in path:
-        field = fields_of(kind).get(str(part))
+        if isinstance(part, int):
+            continue
+        field = fields_of(kind).get(part)
         if field is None:
             return None
         kind = field.annotation

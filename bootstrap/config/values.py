@@ -19,6 +19,7 @@ from bootstrap.config.choices import Base
 from bootstrap.config.document import Plain, quoted, suggestion
 from bootstrap.config.partitions import supported
 from bootstrap.config.reboot_window import reboot_window
+from hub.config.profiles import LONGEST_DESCRIPTION, LONGEST_GROUP, LONGEST_NAME
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, NEVER, TAG_NAME
 
 LARGEST_DISK = 16384
@@ -114,6 +115,17 @@ def _like(pattern: str, what: str) -> AfterValidator:
     def check(text: str) -> str:
         if text and not compiled.match(text):
             raise ValueError(f"{quoted(text)} is not usable: set it to {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _line(longest: int) -> AfterValidator:
+    """A text of so many characters at most."""
+
+    def check(text: str) -> str:
+        if len(text) > longest:
+            raise ValueError(f"has {len(text)} characters: {longest} is the most")
         return text
 
     return AfterValidator(check)
@@ -351,7 +363,8 @@ OwnTags = Annotated[
     Mapping[Annotated[str, _read(_own_tag_key)], Annotated[str, _read(_own_tag_value)]],
     AfterValidator(_together),
 ]
-Listed = (BeforeValidator(_listed), AfterValidator(_distinct))
+ListedTables = BeforeValidator(_listed)
+Listed = (ListedTables, AfterValidator(_distinct))
 ClusterName = Annotated[
     str,
     _like(CLUSTER_NAME.pattern, "a letter and up to 31 lower-case letters, digits and hyphens"),
@@ -365,6 +378,9 @@ Zone = Annotated[
     str,
     _like(r"[a-z]{2}(-[a-z]+)+-[0-9]([a-z]|(-[a-z]+)+-[0-9][a-z])", "a zone of the region, like us-east-1a"),
 ]
+ProfileName = Annotated[str, Field(min_length=1), _line(LONGEST_NAME)]
+ProfileText = Annotated[str, _line(LONGEST_DESCRIPTION)]
+GroupName = Annotated[str, Field(min_length=1), _line(LONGEST_GROUP)]
 Email = Annotated[str, _like(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")]
 PolicyArn = Annotated[
     str,

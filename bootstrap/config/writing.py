@@ -6,7 +6,7 @@ What has its default value is a comment, unless it is among the first things tha
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -71,6 +71,7 @@ def text(settings: ClusterSettings, directory: Path) -> str:
                 _line(name, field, getattr(given, name), directory, "  ")
                 for name, field in fields.items()
                 if section != "network" or settings.network.is_ours or name not in _OWN_NETWORKS
+                if name != "types" or not settings.workers.profiles
             ]
         written.append(f"{section}:\n{_aligned(lines)}")
     return "\n".join(written)
@@ -121,12 +122,19 @@ def _value(value: Any, directory: Path) -> str:
             return duration_text(value)
         case Path():
             return _text(_relative(value, directory))
+        case (first, *_) if is_dataclass(first):
+            return "".join(f"\n    - {_flow(_given(one))}" for one in value)
         case Mapping():
             return "".join(f"\n    {_text(name)}: {_flow(entry)}" for name, entry in value.items())
         case list() | tuple():
             return f"[{', '.join(_text(one) if isinstance(one, str) else _flow(one) for one in value)}]"
         case _:
             return _text(str(value))
+
+
+def _given(value: Any) -> dict[str, Any]:
+    """The fields of an entry that are not empty."""
+    return {name: one for name, one in asdict(value).items() if one}
 
 
 def _relative(path: Path, directory: Path) -> str:

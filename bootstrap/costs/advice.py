@@ -141,6 +141,8 @@ def _disks(settings: ClusterSettings, load: Load) -> Iterator[Alternative]:
 
 def _types(settings: ClusterSettings, load: Load) -> Iterator[Alternative]:
     """Of the first type, which most users have."""
+    if settings.workers.profiles:
+        return  # a profile says what its users need
     first, *others = settings.workers.types
     family, _, size = first.partition(".")
     for other in next((families for families in ALIKE if family in families), ()):

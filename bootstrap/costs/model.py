@@ -143,7 +143,7 @@ def _manager(case: Case) -> list[Item]:
 
 
 def _compute(case: Case) -> Item:
-    kind = case.settings.workers.types[0]
+    kind = case.settings.workers.all_types[0]
     price = case.prices.instance_hour.get(kind)
     return Item(
         "workers",
@@ -156,7 +156,7 @@ def _compute(case: Case) -> Item:
 def _credits(case: Case) -> list[Item]:
     """With standard credits a burstable machine slows down instead."""
     workers, worked = case.settings.workers, case.load.worked
-    family, _, size = workers.types[0].partition(".")
+    family, _, size = workers.all_types[0].partition(".")
     price, baseline = case.prices.credit_hour.get(family), BASELINES.get(size)
     if price is None or baseline is None or workers.credits is Credits.STANDARD:
         return []

@@ -6,7 +6,7 @@ No secret is in its user data: whoever may describe the instance can read that.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -74,6 +74,7 @@ def manager_config(
         nat_range=str(ours.cidr) if ours.is_ours and ours.egress.manager_forwards else "",
         workers={
             **hub_settings("workers", settings.workers),
+            "types": list(settings.workers.all_types),
             "subnets": list(network.worker_subnets),
             "group": place["WorkerGroup"],
             "role": names.role(settings.cluster, "worker", settings.role_prefix),
@@ -101,7 +102,9 @@ def hub_settings(section: str, settings: object) -> dict[str, Any]:
 def _as_json(value: Any) -> Any:
     if isinstance(value, timedelta):
         return int(value.total_seconds())
-    return list(value) if isinstance(value, tuple) else value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _as_json(one) for name, one in asdict(value).items() if one}
+    return [_as_json(one) for one in value] if isinstance(value, tuple) else value
 
 
 def content(settings: ClusterSettings, config: ManagerConfig) -> str:

@@ -10,7 +10,7 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.instances import found_by_tags
 from bootstrap.aws.site import Site
-from bootstrap.config.settings import ZONES_BY_DEFAULT
+from bootstrap.config.settings import ZONES_BY_DEFAULT, Workers
 from bootstrap.config.values import architecture
 from bootstrap.errors import Refused, SettingsError
 from bootstrap.machines.base_images import base_image, judge_disk
@@ -26,10 +26,11 @@ def type_problems(site: Site) -> Iterator[Problem]:
     """Instance types or zones that do not exist."""
     settings = site.settings
     manager_zone, worker_zones = zones(site)
-    offered = offers(site, [*settings.workers.types, settings.manager.type])
+    offered = offers(site, [*settings.workers.all_types, settings.manager.type])
     yield from judge_zones(site, [manager_zone, *worker_zones])
-    for kind in settings.workers.types:
-        yield from judge_type(kind, worker_zones, offered, "workers.types", site.aws.region)
+    workers = settings.workers
+    for kind in workers.all_types:
+        yield from judge_type(kind, worker_zones, offered, workers.types_setting, site.aws.region)
     yield from judge_type(settings.manager.type, [manager_zone], offered, "manager.type", site.aws.region)
     for setting, kind, found in _described_settings(site):
         yield from judge_hypervisor(kind, found, setting)
@@ -103,7 +104,7 @@ def kept_problems(site: Site) -> Iterator[Problem]:
         for found in site.aws.client("ec2").describe_images(
             Filters=[{"Name": "image-id", "Values": [image]}]
         )["Images"]:
-            yield from judge_workers_processor(found["Architecture"], settings.workers.types)
+            yield from judge_workers_processor(found["Architecture"], settings.workers)
 
 
 def judge_managers_processor(had: str, wanted: str) -> Iterator[Problem]:
@@ -115,14 +116,15 @@ def judge_managers_processor(had: str, wanted: str) -> Iterator[Problem]:
         )
 
 
-def judge_workers_processor(had: str, wanted: Sequence[str]) -> Iterator[Problem]:
+def judge_workers_processor(had: str, workers: Workers) -> Iterator[Problem]:
     """The architecture of the image in use, and the types of the settings. Pure."""
+    wanted, setting = workers.all_types, workers.types_setting
     kind = architecture(wanted[0])
     if had != kind:
         yield warning(
-            f"users' machines are {had}, and `workers.types` ({', '.join(wanted)}) are {kind}: an image for them would "
+            f"users' machines are {had}, and `{setting}` ({', '.join(wanted)}) are {kind}: an image for them would "
             "be built, and what users have compiled or installed with pip or conda in their homes does not run there. "
-            f"To keep {had}, set `workers.types` to the types that your users have"
+            f"To keep {had}, set `{setting}` to the types that your users have"
         )
 
 
@@ -148,7 +150,8 @@ def judge_free(kind: str, found: Mapping[str, Any], setting: str) -> Iterator[Pr
 
 def _described_settings(site: Site) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Setting, type, and its description; unknown types are reported by `judge_type`."""
-    wanted = [("workers.types", kind) for kind in site.settings.workers.types]
+    workers = site.settings.workers
+    wanted = [(workers.types_setting, kind) for kind in workers.all_types]
     wanted.append(("manager.type", site.settings.manager.type))
     known = described(site, [kind for _, kind in wanted])
     for setting, kind in wanted:
@@ -253,7 +256,7 @@ def wanted_images(site: Site) -> list[Wanted]:
     return [
         Wanted(
             base=workers.image or workers.base,
-            instance_type=workers.types[0],
+            instance_type=workers.all_types[0],
             disk=workers.disk,
             setting="workers.image" if workers.image else "workers.base",
             disk_setting="workers.disk",

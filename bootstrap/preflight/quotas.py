@@ -107,10 +107,13 @@ def quota_of(instance_type: str) -> str:
 
 def _vcpus(site: Site) -> Iterator[Vcpus]:
     settings = site.settings
-    worker = settings.workers.types[0]
+    worker = settings.workers.all_types[0]
     machines = {"manager": settings.manager.type, "a worker": worker}
     if not settings.workers.image:
         machines["the image's builder"] = worker
+    for profile in settings.workers.profiles:
+        if quota_of(profile.types[0]) != quota_of(worker):
+            machines[f"a machine of the profile {profile.name}"] = profile.types[0]
     running = _running(site)
     sizes = _sizes(site, {*machines.values(), *running})
     if not set(machines.values()) <= set(sizes):

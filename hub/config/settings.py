@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from hub.config.authenticators import checked
 from hub.config.origins import is_loopback, is_name
+from hub.config.profiles import INSTANCE_TYPE, MOST_PROFILES, Profile, by_type, profiles_in
 from hub.errors import SettingsError
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, REPORT_PERIOD
 
@@ -148,9 +149,18 @@ class Settings:
     """What workers are launched from until the settings table names an image; "" for none."""
     types: Annotated[
         tuple[str, ...],
-        _list("workers.types", r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "instance types, the default one first"),
+        _list("workers.types", INSTANCE_TYPE, "instance types, the default one first"),
     ]
-    """Allowed instance types; the first is the default."""
+    """Allowed instance types, those of all profiles; the first is the default."""
+    profiles: Annotated[
+        tuple[Profile, ...],
+        Key(
+            "workers.profiles",
+            f"a list of at most {MOST_PROFILES} profiles, each with a name of its own and its types",
+            profiles_in,
+        ),
+    ] = ()
+    """What users choose among; without them, `types`."""
     subnets: Annotated[
         tuple[str, ...],
         _list("workers.subnets", r"subnet-[0-9a-f]{8,17}", "ids like subnet-0123456789abcdef0"),
@@ -194,6 +204,11 @@ class Settings:
         None
     )
     """JupyterHub configuration loaded last, for instance an OAuth authenticator's."""
+
+    @property
+    def choices(self) -> tuple[Profile, ...]:
+        """What users choose among, the default one first: the profiles, or each type with the others behind it."""
+        return self.profiles or by_type(self.types)
 
     @property
     def hub_url(self) -> str:

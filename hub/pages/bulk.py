@@ -9,7 +9,7 @@ from jupyterhub.scopes import needs_scope
 from tornado import web
 
 from hub.spawn.machine_types import total_an_hour
-from hub.spawn.options import has_machine
+from hub.spawn.options import groups_of, has_machine, offered
 from hub.spawn.parts import WithParts
 from lifecycle_app.model.worker import worker_key
 
@@ -44,9 +44,18 @@ class BulkHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub pu
         return [self.find_user(name) for name in names if isinstance(name, str)]
 
     def _offer(self, servers: Sequence[Server]) -> dict[str, Any]:
-        return {"servers": servers, "price": total_an_hour(map(self._type_of, servers))}
+        return {
+            "servers": servers,
+            "price": total_an_hour(map(self._type_of, servers), self.parts.settings.region),
+        }
 
     def _type_of(self, server: Server) -> str:
         """The type of its machine, or the default one where it has none."""
         worker = self.parts.reader.get(worker_key(*server))
-        return worker.instance_type if worker and has_machine(worker) else self.parts.settings.types[0]
+        if worker and has_machine(worker):
+            return worker.instance_type
+        settings = self.parts.settings
+        if settings.choices[0].is_for(()):
+            return settings.choices[0].types[0]
+        allowed = offered(settings, groups_of(self.find_user(server[0])))
+        return allowed[0].types[0] if allowed else ""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
 from hub.spawn.machine_types import machine_type
-from hub.spawn.options import INSTANCE_TYPE, has_machine
+from hub.spawn.options import choice_option, groups_of, has_machine, offered
 from hub.spawn.spawner import WorkerSpawner
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordError
@@ -78,7 +78,7 @@ class Failure:
     options: str = ""
     """The query of the URL that tries again with what was chosen."""
     has_choice: bool = False
-    """May another machine type be chosen?"""
+    """May another machine be chosen?"""
     is_profile_suspected: bool = False
     """Did the machine boot, but not its server? Then the user's own settings may be the cause."""
 
@@ -149,13 +149,14 @@ UNEXPECTED = "Something went wrong in the hub. Try again; if that does not help,
 
 def failure(spawner: WorkerSpawner, error: Exception, worker: Worker | None) -> Failure:
     """What the page of a failed start shows."""
-    has_choice = len(spawner.parts.settings.types) > 1 and not has_machine(worker)
+    settings = spawner.parts.settings
+    has_choice = len(offered(settings, groups_of(spawner.user))) > 1 and not has_machine(worker)
     retry_in: timedelta | None = getattr(error, "retry_in", None)
     return Failure(
         cause=getattr(error, "jupyterhub_message", "") or UNEXPECTED,
         tried=spawner.latest_start.progress.messages if spawner.latest_start else (),
         retry_in=int(retry_in.total_seconds()) if retry_in else 0,
-        options=f"?opt-{INSTANCE_TYPE}={quote(spawner.chosen_type)}" if has_choice else "",
+        options=f"?opt-{choice_option(settings)}={quote(spawner.chosen.name, safe='')}" if has_choice else "",
         has_choice=has_choice,
         is_profile_suspected=spawner.latest_start is not None and spawner.latest_start.is_fetched,
     )

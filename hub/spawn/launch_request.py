@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hub.config.profiles import Profile
 from hub.config.settings import WORKER_PORT, Settings
 from lifecycle_app.contract import (
     CREATOR,
@@ -49,7 +50,7 @@ class Order:
     """A worker to launch."""
 
     worker: str
-    instance_type: str
+    profile: Profile
     image: Image
     previous: str | None = None
     """The instance that it had before, which no longer exists."""
@@ -61,16 +62,15 @@ class Order:
 def requests_for(
     order: Order, settings: Settings, places: Sequence[Place], generation: int = 0
 ) -> list[dict[str, Any]]:
-    """RunInstances requests in the order in which to try them: the chosen type in every zone, then the other types.
+    """RunInstances requests in the order in which to try them: the first type in every zone, then the next one.
 
     Workers are spread over the zones by their names. A home disk binds its worker to the disk's zone.
     """
     usable = [place for place in places if not order.home_volume or place.zone == order.home_zone]
     turn = int(client_token({"worker": order.worker}, None, 0), 16) % max(len(usable), 1)
-    types = dict.fromkeys([order.instance_type, *settings.types])
     return [
         run_request(order, settings, place, kind, generation)
-        for kind in types
+        for kind in order.profile.types
         for place in usable[turn:] + usable[:turn]
     ]
 
@@ -86,7 +86,7 @@ def run_request(
             image=order.image.id,
             instance_type=instance_type,
             role=settings.role,
-            disks=_disks(settings, order.image.root_device, with_home=home is HomeDisk.NEW),
+            disks=_disks(order, settings, with_home=home is HomeDisk.NEW),
             tags=tags,
             user_data=user_data(settings, home),
             credits=settings.credits,
@@ -187,8 +187,8 @@ def user_data(settings: Settings, home: HomeDisk) -> str:
     return "#cloud-config\n" + json.dumps({"write_files": [file]}) + "\n"
 
 
-def _disks(settings: Settings, root_device: str, *, with_home: bool) -> list[dict[str, Any]]:
-    disks = [disk(root_device, settings.worker_disk)]
+def _disks(order: Order, settings: Settings, *, with_home: bool) -> list[dict[str, Any]]:
+    disks = [disk(order.image.root_device, order.profile.disk or settings.worker_disk)]
     if with_home:
         disks.append(disk(HOME_DEVICE, settings.home_disk, goes_with_instance=False))
     return disks

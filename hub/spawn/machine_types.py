@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lifecycle_app.model.history import PER_HOUR
+from lifecycle_app.model.history import PER_HOUR, REGION
 
 SIZES = {
     "t2.micro": (1, 1),
@@ -22,13 +22,26 @@ SIZES = {
     "t4g.medium": (2, 4),
     "t4g.large": (2, 8),
     "t4g.xlarge": (4, 16),
+    "t3.2xlarge": (8, 32),
+    "t4g.2xlarge": (8, 32),
     "m7i.large": (2, 8),
     "m7i.xlarge": (4, 16),
     "m7g.medium": (1, 4),
     "m7g.large": (2, 8),
     "m7g.xlarge": (4, 16),
+    "m7i.2xlarge": (8, 32),
+    "m7g.2xlarge": (8, 32),
+    "g4dn.xlarge": (4, 16),
+    "g4dn.2xlarge": (8, 32),
+    "g5.xlarge": (4, 16),
+    "g5.2xlarge": (8, 32),
+    "g6.xlarge": (4, 16),
+    "g6.2xlarge": (8, 32),
+    "g5g.xlarge": (4, 8),
 }
 """vCPUs and GiB of memory (AWS: Amazon EC2 instance types)."""
+GPUS = {"g4dn": "NVIDIA T4", "g5": "NVIDIA A10G", "g6": "NVIDIA L4", "g5g": "NVIDIA T4G"}
+"""The GPU of a family's types; those of `SIZES` have one (AWS: accelerated computing instances)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +51,18 @@ class MachineType:
     name: str
     processors: str = ""
     memory: str = ""
+    gpu: str = ""
     price: str = ""
 
 
-def machine_type(name: str) -> MachineType:
-    """The type of that name."""
-    size, price = SIZES.get(name), PER_HOUR.get(name)
+def machine_type(name: str, region: str = "") -> MachineType:
+    """The type of that name, with its price in a region of AWS."""
+    size, price, gpu = SIZES.get(name), _price(name, region), GPUS.get(name.partition(".")[0])
     return MachineType(
         name=name,
         processors=_processors(size[0]) if size else "",
         memory=f"{size[1]} GB memory" if size else "",
+        gpu=f"1 GPU, {gpu}" if size and gpu else "",
         price="" if price is None else an_hour(price),
     )
 
@@ -58,13 +73,18 @@ def an_hour(dollars: float) -> str:
     return f"{cents:g} ¢ an hour" if cents < 100 else f"${dollars:,.2f} an hour"
 
 
-def total_an_hour(types: Iterable[str]) -> str:
+def total_an_hour(types: Iterable[str], region: str) -> str:
     """What machines of these types cost together; "" if no price is known, or if there are none."""
-    prices = [PER_HOUR.get(name) for name in types]
+    prices = [_price(name, region) for name in types]
     known = [price for price in prices if price is not None]
     if not known:
         return ""
     return f"{'about' if len(known) == len(prices) else 'more than'} {an_hour(sum(known))}"
+
+
+def _price(name: str, region: str) -> float | None:
+    """US dollars an hour; None where it is not known."""
+    return PER_HOUR.get(name) if region == REGION else None
 
 
 def _processors(count: int) -> str:

@@ -1,18 +1,23 @@
-"""What a user chooses at a start: the type of a new machine, and whether to start with a clean profile."""
+"""What a user chooses at a start: the profile of a new machine, and whether to start with a clean profile of settings.
 
-from collections.abc import Mapping, Sequence
+A cluster without profiles offers its instance types, each as a profile of its own.
+"""
+
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from hub.config.profiles import Profile
+from hub.config.settings import Settings
 from hub.spawn.machine_types import machine_type
 from lifecycle_app.model.worker import State, Worker
 
-INSTANCE_TYPE = "instance_type"
+PROFILE, INSTANCE_TYPE = "profile", "instance_type"
+"""The option that chooses a machine: a profile's name, or the type where the cluster has no profiles."""
 CLEAN_PROFILE = "clean_profile"
 """An option with this name and any value but "" sets the user's own settings aside, at this start alone."""
-OPTIONS = (INSTANCE_TYPE, CLEAN_PROFILE)
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
 
 
@@ -21,12 +26,15 @@ async def options_form(spawner: Any) -> str:
     await spawner.parts.reader.loaded()
     if has_machine(spawner.parts.reader.get(spawner.key)):
         return ""
-    allowed = spawner.parts.settings.types
+    settings, groups = spawner.parts.settings, groups_of(spawner.user)
+    allowed = offered(settings, groups)
+    if len(allowed) < 2:
+        return ""
     try:
-        chosen = instance_type_in(spawner.orm_spawner.user_options or {}, allowed)
+        chosen = chosen_in(spawner.orm_spawner.user_options or {}, settings, groups)
     except ValueError:
         chosen = allowed[0]
-    return form(allowed, chosen)
+    return form(settings, allowed, chosen)
 
 
 def has_machine(worker: Worker | None) -> bool:
@@ -34,25 +42,62 @@ def has_machine(worker: Worker | None) -> bool:
     return worker is not None and worker.state is not State.TERMINATED
 
 
-def form(allowed: Sequence[str], chosen: str) -> str:
-    """The form's HTML; "" where there is nothing to choose, so that the server starts without asking."""
-    if len(allowed) < 2:
-        return ""
-    types = [machine_type(name) for name in allowed]
-    return _TEMPLATES.get_template("options.html").render(name=INSTANCE_TYPE, types=types, chosen=chosen)
+def groups_of(user: Any) -> frozenset[str]:
+    """The names of the groups that one of JupyterHub's users is in; none for None."""
+    return frozenset(group.name for group in user.groups) if user else frozenset()
 
 
-def instance_type_in(options: Mapping[str, Any], allowed: Sequence[str]) -> str:
-    """The chosen type, or the default one. Raises ValueError with a message for the user."""
-    unknown = sorted(str(name) for name in options if name not in OPTIONS)
+def choice_option(settings: Settings) -> str:
+    """The name of the option that chooses a machine. Pure, as what follows."""
+    return PROFILE if settings.profiles else INSTANCE_TYPE
+
+
+def offered(settings: Settings, groups: Collection[str]) -> tuple[Profile, ...]:
+    """What a member of these groups may choose, the default one first."""
+    return tuple(profile for profile in settings.choices if profile.is_for(groups))
+
+
+def chosen_in(options: Mapping[str, Any], settings: Settings, groups: Collection[str]) -> Profile:
+    """What a member of these groups has chosen, or the default one. Raises ValueError with a message for the user."""
+    option = choice_option(settings)
+    unknown = sorted(str(name) for name in options if name not in (option, CLEAN_PROFILE))
     if unknown:
-        raise ValueError(f"Unknown option {_shortened(unknown[0])}. The options are {' and '.join(OPTIONS)}.")
-    chosen = options.get(INSTANCE_TYPE, allowed[0])
+        raise ValueError(
+            f"Unknown option {_shortened(unknown[0])}. The options are {option} and {CLEAN_PROFILE}."
+        )
+    allowed = offered(settings, groups)
+    if not allowed:
+        raise ValueError(
+            "Each kind of machine here is for members of certain groups. Ask your administrator to add you to one."
+        )
+    names = ", ".join(one.name for one in allowed)
+    chosen = options.get(option, allowed[0].name)
     if isinstance(chosen, list) and len(chosen) == 1:  # as forms send it
         chosen = chosen[0]
-    if not isinstance(chosen, str) or chosen not in allowed:
-        raise ValueError(f"Unknown machine type {_shortened(chosen)}. Choose one of {', '.join(allowed)}.")
-    return chosen
+    known = {one.name: one for one in settings.choices}
+    if not isinstance(chosen, str) or chosen not in known:
+        kind = "profile" if settings.profiles else "machine type"
+        raise ValueError(f"Unknown {kind} {_shortened(chosen)}. Choose one of {names}.")
+    profile = known[chosen]
+    if profile not in allowed:
+        members = " or ".join(profile.groups)
+        raise ValueError(f"The profile {chosen} is only for members of {members}. Choose one of {names}.")
+    return profile
+
+
+def form(settings: Settings, allowed: Collection[Profile], chosen: Profile) -> str:
+    """The form's HTML: a card for each profile."""
+    option = choice_option(settings)
+    cards = [
+        {
+            "name": one.name,
+            "description": one.description,
+            "kind": machine_type(one.types[0], settings.region),
+            "types": one.types if option == PROFILE else (),
+        }
+        for one in allowed
+    ]
+    return _TEMPLATES.get_template("options.html").render(option=option, cards=cards, chosen=chosen.name)
 
 
 def is_clean(options: Mapping[str, Any]) -> bool:
@@ -63,6 +108,12 @@ def is_clean(options: Mapping[str, Any]) -> bool:
 def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that also hold for later starts."""
     return {name: value for name, value in options.items() if name != CLEAN_PROFILE}
+
+
+def current(options: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """The options without a choice that was kept from when the cluster had no profiles, or had them."""
+    outdated = {PROFILE, INSTANCE_TYPE} - {choice_option(settings)}
+    return {name: value for name, value in options.items() if name not in outdated}
 
 
 def _shortened(value: object) -> str:

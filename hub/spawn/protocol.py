@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hub.clients.calls import Calls, Say
+from hub.config.profiles import Profile
 from hub.config.settings import Settings
 from hub.errors import InstanceGone, NotStartable, RecordsUnavailable, RecordUnusable, StartError
 from hub.spawn.instances import Homes, Instances
@@ -36,7 +37,7 @@ class _Request:
     """What one caller wants: `say` and `note` get each message, and the instance as soon as its id is known."""
 
     key: str
-    instance_type: str
+    profile: Profile
     say: Say
     note: Note
 
@@ -74,14 +75,14 @@ class StartProtocol:
         self._begun: dict[str, _Begun] = {}
 
     async def bring_up(
-        self, key: str, instance_type: str, say: Say, note: Note, described: Known | None = None
+        self, key: str, profile: Profile, say: Say, note: Note, described: Known | None = None
     ) -> Known:
         """The worker's instance, pending or running. `note` gets it as soon as its id is known.
 
         `described` is what EC2 said of it, if the record is not to be trusted. Has no time limit: the caller sets one.
         Raises StartError.
         """
-        request = _Request(key, instance_type, say, note)
+        request = _Request(key, profile, say, note)
         for waits in itertools.count(1):
             worker = await self._record(key)
             known, step = self._decide(worker, described)
@@ -104,14 +105,14 @@ class StartProtocol:
                     described = await self._wait(request, worker, known, must_check=must_check)
         raise AssertionError("itertools.count never ends")
 
-    async def launch_if_none(self, key: str, instance_type: str, say: Say) -> Known | None:
+    async def launch_if_none(self, key: str, profile: Profile, say: Say) -> Known | None:
         """A new instance of a worker that has none, by the very request that its login would make, so that EC2 launches
         one for both; None, with nothing done, for a worker that has one by its record or its tags. Raises StartError.
         """
         worker = await self._record(key)
         if next_step(worker, self._now()) is not Step.LAUNCH or await self._instances.find(key):
             return None
-        return await self._launch(_Request(key, instance_type, say, lambda _: None), worker)
+        return await self._launch(_Request(key, profile, say, lambda _: None), worker)
 
     async def owns_resources(self, key: str) -> bool:
         """Has the worker an instance or a home disk, by its record, read consistently, or by EC2? Raises StartError."""
@@ -193,7 +194,7 @@ class StartProtocol:
         image = await self._instances.image(await self._image_of(request.key))
         order = Order(
             worker=request.key,
-            instance_type=request.instance_type,
+            profile=request.profile,
             image=image,
             previous=old.instance_id if old else None,
             home_volume=old.home_volume if old else None,

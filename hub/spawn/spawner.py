@@ -13,11 +13,12 @@ from sqlalchemy import inspect
 from tornado import web
 
 from hub.audit.record import record
+from hub.config.profiles import Profile
 from hub.config.settings import WORKER_PORT
 from hub.errors import StartError
 from hub.identity import worker_token
 from hub.spawn import tokens
-from hub.spawn.options import instance_type_in, is_clean, lasting
+from hub.spawn.options import chosen_in, current, groups_of, is_clean, lasting
 from hub.spawn.parts import Parts, PendingKeep, ServerInstance
 from hub.spawn.planning import Step, is_doubtful, is_gone, step_for
 from hub.spawn.start import FETCHED, Start, StartFailed
@@ -35,8 +36,8 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     # `run_post_stop_hook` removes token and OAuth client; JupyterHub would not know which tokens were revoked before.
     will_resume = True
 
-    instance_type = ""
-    """What the user chose; "" for the default."""
+    profile: Profile | None = None
+    """What the user chose; None for the default."""
     set_aside = ""
     """The directory into which the worker moves its user's settings at this start; "" for none."""
     instance = ServerInstance()
@@ -56,9 +57,9 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         return worker_key(self.user.name, self.name)
 
     @property
-    def chosen_type(self) -> str:
-        """The instance type of a new instance."""
-        return self.instance_type or self.parts.settings.types[0]
+    def chosen(self) -> Profile:
+        """The profile of a new instance. Raises ValueError where there is none for the user."""
+        return self.profile or chosen_in({}, self.parts.settings, groups_of(self.user))
 
     @property
     def is_starting(self) -> bool:
@@ -287,7 +288,8 @@ def apply_options(spawner: WorkerSpawner, options: dict[str, Any]) -> None:
     if spawner.set_aside:
         spawner.orm_spawner.user_options = lasting(options)
     try:
-        spawner.instance_type = instance_type_in(options, spawner.parts.settings.types)
+        settings = spawner.parts.settings
+        spawner.profile = chosen_in(current(options, settings), settings, groups_of(spawner.user))
     except ValueError as error:
         spawner.orm_spawner.user_options, spawner.set_aside = {}, ""
         raise StartFailed(str(error), reason="options", status_code=400) from error

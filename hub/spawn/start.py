@@ -13,6 +13,7 @@ from jupyterhub.spawner import SpawnException
 
 from hub import metrics
 from hub.clients.workers import server_url
+from hub.config.profiles import Profile
 from hub.config.settings import WORKER_PORT
 from hub.errors import HomeUnusable, NoCapacity, StartError, StopNotSent
 from hub.spawn.launcher import end_error
@@ -124,8 +125,8 @@ class Startable(Protocol):
         ...
 
     @property
-    def chosen_type(self) -> str:
-        """The instance type of a new instance."""
+    def chosen(self) -> Profile:
+        """The profile of a new instance."""
         ...
 
     def use(self, instance_id: str, address: str, alive_at: datetime) -> None:
@@ -238,7 +239,7 @@ class Start:
         """The instance, booting and with its home disk; its server's token is valid from here on."""
         spawner = self._spawner
         known = await self._parts.protocol.bring_up(
-            spawner.key, spawner.chosen_type, self.say, self.note, described
+            spawner.key, spawner.chosen, self.say, self.note, described
         )
         self.note(known)
         self._has_new_token = spawner.use_token(is_fresh=known.is_fresh) or (

@@ -1,7 +1,7 @@
 """Bounds of what users can have JupyterHub keep in its database: SQLite ignores the lengths that its columns name."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jupyterhub import orm
@@ -9,8 +9,9 @@ from jupyterhub.apihandlers.users import UserTokenListAPIHandler
 from sqlalchemy import String, event
 from tornado import web
 
+from hub.config.settings import Settings
 from hub.spawn import tokens
-from hub.spawn.options import instance_type_in
+from hub.spawn.options import chosen_in
 
 LONGEST_TEXT = 255
 """Characters of a token's note, and of the name under which a server is shown."""
@@ -48,15 +49,17 @@ def token_problem(wanted: Mapping[str, Any]) -> str | None:
     return None
 
 
-def server_problem(sent: Mapping[str, Any], types: Sequence[str]) -> str | None:
-    """Why a server's options or its name for people are refused, for its user; None if they are accepted. Pure."""
+def server_problem(sent: Mapping[str, Any], settings: Settings, groups: Collection[str]) -> str | None:
+    """Why a server's options or its name for people are refused, for its user, who is in these groups; None if they are
+    accepted. Pure.
+    """
     shown, options = sent.get("display_name"), sent.get("user_options") or {}
     if shown is not None and (problem := text_problem("display_name", shown)):
         return problem
     if not isinstance(options, dict):
         return "user_options is not an object."
     try:
-        instance_type_in(options, types)
+        chosen_in(options, settings, groups)
     except ValueError as error:
         return str(error)
     return None

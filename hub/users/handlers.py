@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
@@ -16,9 +17,10 @@ from tornado import web
 
 from hub.audit.event import Outcome
 from hub.audit.record import record
+from hub.config.profiles import Profile
 from hub.config.settings import Settings
 from hub.errors import StartError
-from hub.spawn.options import INSTANCE_TYPE, instance_type_in
+from hub.spawn.options import INSTANCE_TYPE, PROFILE, chosen_in, groups_of
 from hub.spawn.parts import WithParts
 from hub.spawn.planning import YOUNG
 from hub.users.administrators import ensure_another_administrator
@@ -68,19 +70,20 @@ class ServerHandler(_NamedServers, UserServerAPIHandler):  # type: ignore[misc] 
 
     def get_server_json_body(self) -> Any:
         """What a start or a new server was asked for with: options, and a name for people."""
-        return self._checked(super().get_server_json_body())
+        return self._checked(super().get_server_json_body(), self.path_args[0])
 
     @needs_scope("start:servers")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
     async def patch(self, user_name: str, server_name: str = "") -> None:
         """Changes options, or the name for people."""
-        self._checked(self.get_json_body())
+        self._checked(self.get_json_body(), user_name)
         await super().patch(user_name, server_name)
 
-    def _checked(self, body: Any) -> Any:
+    def _checked(self, body: Any, user_name: str) -> Any:
         """JupyterHub keeps whatever is sent."""
-        problem = server_problem(body, self.parts.settings.types) if isinstance(body, dict) else None
-        if problem:
-            raise web.HTTPError(400, problem)
+        if isinstance(body, dict):
+            groups = groups_of(self.find_user(user_name))
+            if problem := server_problem(body, self.parts.settings, groups):
+                raise web.HTTPError(400, problem)
         return body
 
     @needs_scope("delete:servers")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
@@ -206,7 +209,7 @@ def server_name_problem(name: str) -> str | None:
 log = logging.getLogger(__name__)
 
 LONGEST_BODY = 4096
-"""Bytes: a name and an instance type."""
+"""Bytes: a name, and an instance type or a profile."""
 
 
 class LaunchHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
@@ -221,7 +224,7 @@ class LaunchHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub 
             raise web.HTTPError(413, f"The body is longer than {LONGEST_BODY} bytes.")
 
     async def get(self) -> None:
-        """Answers with what instances are launched with: {"types", "subnets", "disk", "home_disk"}; disks in GB."""
+        """Answers {"types", "profiles", "subnets", "disk", "home_disk"}, what it launches with; disks in GB."""
         self.write(json.dumps(launch_settings(self.parts.settings)))
 
     async def post(self) -> None:
@@ -231,11 +234,12 @@ class LaunchHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub 
         409 with {"label", "message", "code"} if there was no launch: the error's label, its message, and AWS's code.
         """
         try:
-            name, instance_type = wanted(self.get_json_body(), self.parts.settings)
+            name, options = wanted(self.get_json_body())
+            profile = chosen_in(options, self.parts.settings, groups_of(self.find_user(name)))
         except ValueError as error:
             raise web.HTTPError(400, str(error)) from error
         try:
-            instance_id = None if self._is_in_use(name) else await self._launch(name, instance_type)
+            instance_id = None if self._is_in_use(name) else await self._launch(name, profile)
         except StartError as error:
             log.warning("%s: not prepared: %s", name, error)
             record("worker.launch", name, Outcome.FAILED, error.label)
@@ -252,9 +256,9 @@ class LaunchHandler(WithParts, APIHandler):  # type: ignore[misc]  # JupyterHub 
             one.active or one.pending for one in user.spawners.values() if not one.name
         )
 
-    async def _launch(self, name: str, instance_type: str) -> str | None:
+    async def _launch(self, name: str, profile: Profile) -> str | None:
         """The new instance's id. Raises StartError."""
-        known = await self.parts.protocol.launch_if_none(name, instance_type, lambda _: None)
+        known = await self.parts.protocol.launch_if_none(name, profile, lambda _: None)
         return known.instance_id if known else None
 
     async def _home_problem(self, instance_id: str | None) -> str:
@@ -271,22 +275,22 @@ def launch_settings(settings: Settings) -> dict[str, Any]:
     """The settings that decide what a new instance costs and where it may be. Pure."""
     return {
         "types": list(settings.types),
+        "profiles": [asdict(profile) for profile in settings.profiles],
         "subnets": list(settings.subnets),
         "disk": settings.worker_disk,
         "home_disk": settings.home_disk,
     }
 
 
-def wanted(sent: Any, settings: Settings) -> tuple[str, str]:
-    """The user's name and the instance type in a request. Raises ValueError that says what is wrong. Pure."""
+def wanted(sent: Any) -> tuple[str, dict[str, Any]]:
+    """The user's name in a request, and the options of the launch. Raises ValueError that says what is wrong. Pure."""
     given = sent if isinstance(sent, Mapping) else {}
     name = given.get("user")
     user = normalised(name) if isinstance(name, str) else ""
     problem = name_problem(user)
     if problem:
         raise ValueError(problem)
-    options = {INSTANCE_TYPE: given[INSTANCE_TYPE]} if INSTANCE_TYPE in given else {}
-    return user, instance_type_in(options, settings.types)
+    return user, {option: given[option] for option in (PROFILE, INSTANCE_TYPE) if option in given}
 
 
 def refusal(error: StartError) -> dict[str, str]:

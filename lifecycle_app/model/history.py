@@ -91,11 +91,22 @@ PER_HOUR = {
     "t4g.medium": 0.0336,
     "t4g.large": 0.0672,
     "t4g.xlarge": 0.1344,
+    "t3.2xlarge": 0.3328,
+    "t4g.2xlarge": 0.2688,
     "m7i.large": 0.1008,
     "m7i.xlarge": 0.2016,
     "m7g.medium": 0.0408,
     "m7g.large": 0.0816,
     "m7g.xlarge": 0.1632,
+    "m7i.2xlarge": 0.4032,
+    "m7g.2xlarge": 0.3264,
+    "g4dn.xlarge": 0.526,
+    "g4dn.2xlarge": 0.752,
+    "g5.xlarge": 1.006,
+    "g5.2xlarge": 1.212,
+    "g6.xlarge": 0.8048,
+    "g6.2xlarge": 0.9776,
+    "g5g.xlarge": 0.42,
 }
 """US dollars an hour, Linux on demand, in REGION; date and source are in `bootstrap.costs.prices`."""
 REGION = "us-east-1"

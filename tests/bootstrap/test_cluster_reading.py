@@ -15,7 +15,7 @@ from bootstrap.config.choices import Https
 from bootstrap.config.document import parse
 from bootstrap.config.partitions import SUPPORTED
 from bootstrap.config.reading import read_settings, settings_in
-from bootstrap.config.settings import ClusterSettings, Network
+from bootstrap.config.settings import ClusterSettings, Network, Profile
 from bootstrap.config.values import architecture, free
 from bootstrap.config.writing import text
 from bootstrap.errors import SettingsError
@@ -115,6 +115,68 @@ def test_root_disks_are_kept_for_a_time_or_always(written: str, kept: timedelta 
     assert read(f"workers: {{root_kept: {written}}}").workers.root_lasts == kept
     assert read(f"workers: {{root_kept: {written}, home_disk: 0}}").workers.root_lasts is None
     assert read("").workers.root_lasts == timedelta(hours=12)
+
+
+LONG = "ü" * 160
+STANDARD = "{name: Standard, types: [t4g.medium, t4g.small]}"
+
+
+def test_profiles_take_the_place_of_types() -> None:
+    found = read(
+        f"workers:\n  profiles:\n    - {STANDARD}\n    - name: Big data\n      description: For the project\n"
+        "      types: m7g.xlarge\n      groups: [physics, data science]\n      disk: 30\n"
+    ).workers
+    assert found.profiles == (
+        Profile(name="Standard", types=("t4g.medium", "t4g.small")),
+        Profile(
+            name="Big data",
+            description="For the project",
+            types=("m7g.xlarge",),
+            groups=("physics", "data science"),
+            disk=30,
+        ),
+    )
+    assert found.all_types == ("t4g.medium", "t4g.small", "m7g.xlarge")
+    assert read("workers: {types: [t3.small]}").workers.all_types == ("t3.small",)
+
+
+def test_profiles_are_written_as_they_are_read() -> None:
+    found = read(
+        f"workers: {{profiles: [{STANDARD}, {{name: 'A: b', types: [t4g.large], groups: [x], disk: 9}}]}}"
+    )
+    assert settings_in(text(found, DIRECTORY).encode(), FILE) == found
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (f"types: [t4g.small], profiles: [{STANDARD}]", "workers.types: profiles name their own types"),
+        (f"profiles: [{STANDARD}, {{name: standard, types: [t4g.large]}}]", "workers.profiles.2.name"),
+        ("profiles: [{name: A, types: [t3.small, t4g.small]}]", "workers.profiles: one image cannot run on all"),
+        ("profiles: [{name: A, types: [t3.small], disk: 7}]", "workers.profiles.1.disk: the image needs 8 GB"),
+        ("profiles: [{name: A, types: []}]", "workers.profiles.1.types: is empty: give it a value"),
+        ("profiles: [{types: [t3.small]}]", "workers.profiles.1: name is missing"),
+        ("profiles: [{name: A, types: [t3.small], group: b}]", "there is no such setting: did you mean groups?"),
+        ("profiles: [{name: A, types: [t3.small], type: b}]", "there is no such setting: did you mean types?"),
+        ("profiles: [{name: A, types: [big]}]", "set it to an instance type like t3.medium"),
+        ("profiles: [A]", "workers.profiles.1: must hold indented lines below it, with name, types"),
+        ("profiles: {name: A, types: [t3.small]}", "workers.profiles: must be a list"),
+        (f"profiles: [{{name: {'A' * 41}, types: [t3.small]}}]", "has 41 characters: 40 is the most"),
+        (f"profiles: [{{name: A, description: {'b' * 161}, types: [t3.small]}}]", "161 characters: 160 is the most"),
+        ("profiles: [{name: A, types: [t3.small], disk: big}]", "set it to a whole number from 0 to 16384"),
+        (
+            f"profiles: [{', '.join(f'{{name: p{n}, types: [t3.small]}}' for n in range(13))}]",
+            "has 13 entries: 12 is the most",
+        ),
+        (
+            f"profiles: [{', '.join(f'{{name: p{n}, description: {LONG}, types: [t3.small]}}' for n in range(4))}]",
+            "the manager's user data has room for 3500",
+        ),
+    ],
+    ids=range(16),
+)  # fmt: skip
+def test_profiles_that_cannot_be(written: str, message: str) -> None:
+    assert message in refusal(f"workers: {{{written}}}")
 
 
 @pytest.mark.parametrize("written", ["no", "367d", "-1h", "soon", "12 h", "1.5d"])

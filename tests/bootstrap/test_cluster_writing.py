@@ -65,6 +65,7 @@ def test_every_line_can_be_switched_on() -> None:
         "subdomains",
         "hosted_zone",
         "acme_zone",
+        "profiles",
     }
     for n in commented:
         key = written[n].split()[1].rstrip(":")

@@ -15,8 +15,8 @@ from botocore.stub import Stubber
 from bootstrap.aws.errors import refused_credentials, unreachable
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
-from bootstrap.config.settings import ClusterSettings, Network
-from bootstrap.preflight import login, machines, names_taken, permissions, quotas, subnets
+from bootstrap.config.settings import ClusterSettings, Network, Profile, Workers
+from bootstrap.preflight import login, machines, names_taken, permissions, profiles, quotas, subnets
 from bootstrap.preflight.problem import Problem
 from bootstrap.preflight.subnets import Subnet
 
@@ -230,6 +230,35 @@ def test_a_type_has_the_processor_that_its_name_says(kind: str, supported: list[
     assert [one.refuses for one in problems] == [True] * refused
 
 
+def a_profile(name: str, *groups: str) -> Profile:
+    return Profile(name=name, types=("t4g.medium",), groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        ([], None),
+        ([a_profile("Standard"), a_profile("Big", "physics")], None),
+        (
+            [a_profile("Small", "ds"), a_profile("Big", "physics", "ds")],
+            "in none of ds, physics gets no machine",
+        ),
+    ],
+)
+def test_users_for_whom_there_is_no_profile(given: list[Profile], warned: str | None) -> None:
+    found = list(profiles.judge_open(given))
+    assert [(one.refuses, bool(warned and warned in one.line)) for one in found] == [(False, True)] * bool(
+        warned
+    )
+
+
+def test_a_group_that_is_not_known_may_be_misspelt() -> None:
+    given = [a_profile("Standard"), a_profile("Big", "physics", "phsics"), a_profile("GPU", "ml")]
+    [found] = profiles.judge_groups(given, {"physics", "ml"})
+    assert found.line.startswith("the profile Big is for phsics, of which")
+    assert not found.refuses
+
+
 def test_a_manager_that_would_get_another_processor_is_told_how_to_stay() -> None:
     assert list(machines.judge_managers_processor("t3.small", "t3a.medium")) == []
     [found] = machines.judge_managers_processor("t3.small", "t4g.small")
@@ -238,8 +267,8 @@ def test_a_manager_that_would_get_another_processor_is_told_how_to_stay() -> Non
 
 
 def test_users_machines_that_would_get_another_processor() -> None:
-    assert list(machines.judge_workers_processor("arm64", ["m7g.large", "t4g.medium"])) == []
-    [found] = machines.judge_workers_processor("x86_64", ["t4g.medium", "t4g.large"])
+    assert list(machines.judge_workers_processor("arm64", Workers(types=("m7g.large", "t4g.medium")))) == []
+    [found] = machines.judge_workers_processor("x86_64", Workers())
     assert found.line.startswith(
         "users' machines are x86_64, and `workers.types` (t4g.medium, t4g.large) are arm64"
     )

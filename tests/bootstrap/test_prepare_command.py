@@ -26,7 +26,7 @@ from bootstrap.errors import Interrupted, NotBuilt, Refused, SettingsError, Step
 from bootstrap.machines.image import images
 from bootstrap.operations.workers import candidates, hub_launches
 from bootstrap.operations.workers.boots import Boot, boot_in, boots
-from bootstrap.operations.workers.hub_launches import HubApi, HubLaunches, LaunchSettings
+from bootstrap.operations.workers.hub_launches import HubApi, HubLaunches, LaunchProfile, LaunchSettings
 from bootstrap.operations.workers.listing import ListedWorker
 from bootstrap.operations.workers.preparation import (
     INTERRUPTED,
@@ -134,11 +134,12 @@ def test_what_preparing_costs() -> None:
     """An existing home is paid already."""
     launches = LaunchSettings(types=("t3.medium",), subnets=(), disk=DISK, home_disk=HOME)
     wanted = [Wanted(key="ada", home_volume=None), Wanted(key="bob", home_volume="vol-1")]
-    cost = candidates.cost(launches, "t3.medium", wanted, Prices())
+    cost = candidates.cost(launches, candidates.choice(launches, None, None), wanted, Prices())
     assert cost.boots == pytest.approx(2 * candidates.BOOT_HOURS * 0.0416)
     assert cost.disks == pytest.approx((2 * DISK + HOME) * 0.08)
-    assert candidates.cost(launches, "x9.huge", wanted, Prices()).boots is None
-    assert candidates.cost(launches, "t3.medium", wanted, None) == candidates.Cost(boots=None, disks=None)
+    unknown = candidates.Choice(options={}, type="x9.huge", disk=DISK)
+    assert candidates.cost(launches, unknown, wanted, Prices()).boots is None
+    assert candidates.cost(launches, unknown, wanted, None) == candidates.Cost(boots=None, disks=None)
 
 
 def test_a_dry_run_says_who_would_get_one_and_what_that_costs(course: Course) -> None:
@@ -259,6 +260,49 @@ def test_only_the_clusters_types_are_taken(course: Course) -> None:
     ).output  # fmt: skip
 
 
+BY_PROFILE = LaunchSettings(
+    types=("t3.medium", "t3.large", "m7i.xlarge"),
+    profiles=(
+        LaunchProfile(name="Standard", type="t3.medium", disk=0),
+        LaunchProfile(name="Big data", type="m7i.xlarge", disk=30),
+    ),
+    subnets=(),
+    disk=DISK,
+    home_disk=HOME,
+)
+
+
+@pytest.mark.parametrize(
+    ("profile", "options", "kind", "disk"),
+    [
+        (None, {"profile": "Standard"}, "t3.medium", DISK),
+        ("Big data", {"profile": "Big data"}, "m7i.xlarge", 30),
+    ],
+)
+def test_a_profile_is_chosen_by_its_name(
+    profile: str | None, options: dict[str, str], kind: str, disk: int
+) -> None:
+    """Its groups are the hub's to know."""
+    assert candidates.choice(BY_PROFILE, None, profile) == candidates.Choice(
+        options=options, type=kind, disk=disk
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "profile", "why"),
+    [
+        (BY_PROFILE, "t3.large", None, "use --profile with one of Standard, Big data"),
+        (BY_PROFILE, None, "big data", "not a profile of this cluster: use one of Standard, Big data"),
+        (replace(BY_PROFILE, profiles=()), None, "Standard", "has no profiles: use --instance-type"),
+    ],
+)
+def test_what_the_hub_does_not_offer_is_refused(
+    settings: LaunchSettings, kind: str | None, profile: str | None, why: str
+) -> None:
+    with pytest.raises(SettingsError, match=why):
+        candidates.choice(settings, kind, profile)
+
+
 PEOPLE = People(frozenset({"ada", "bob"}), frozenset(), frozenset({"eve"}))
 
 
@@ -373,7 +417,7 @@ def test_a_hub_that_is_down_is_refused(course: Course) -> None:
     with pytest.raises(Refused, match=r"nothing listens there .*: run `cloudjhub doctor`"):
         hub.settings()
     with pytest.raises(NotLaunched, match="run the command again"):
-        hub.launch("ada", "t3.medium")
+        hub.launch("ada", {"instance_type": "t3.medium"})
 
 
 def test_a_cluster_without_a_token_has_no_hub_to_ask(course: Course) -> None:
@@ -398,7 +442,7 @@ def test_the_hub_launches_or_says_that_there_is_one(
     course: Course, sent: Any, expected: tuple[str | None, str]
 ) -> None:
     with hub_that_says(course, 200, sent) as (hub, seen):
-        assert hub.launch("ada", "t3.medium") == expected
+        assert hub.launch("ada", {"instance_type": "t3.medium"}) == expected
     asked = {"user": "ada", "instance_type": "t3.medium"}
     assert seen.asked == [("POST", LAUNCH_PATH, "token secret", asked)]
 
@@ -407,7 +451,7 @@ def test_the_hub_launches_or_says_that_there_is_one(
     ("status", "sent", "expected"),
     [
         (409, {"label": "quota", "message": "full", "code": "Vcpu"}, ("full", "quota", "Vcpu")),
-        (400, {"status": 400, "message": "no such type"}, ("no such type", "", "")),
+        (400, {"status": 400, "message": "no such type"}, ("no such type", "choice", "")),
         (502, b"<html>", ("JupyterHub gave no usable answer: run `cloudjhub doctor`", "", "")),
         (503, {}, ("JupyterHub answers 503: run `cloudjhub doctor`", "", "")),
         (409, {"message": "x" * 5000}, ("x" * 500, "", "")),
@@ -417,13 +461,13 @@ def test_why_there_is_no_launch(
     course: Course, status: int, sent: Any, expected: tuple[str, str, str]
 ) -> None:
     with hub_that_says(course, status, sent) as (hub, _), pytest.raises(NotLaunched) as refused:
-        hub.launch("ada", "t3.medium")
+        hub.launch("ada", {"instance_type": "t3.medium"})
     assert (str(refused.value), refused.value.label, refused.value.code) == expected
 
 
 def test_a_home_disk_that_is_not_attached_is_that_machines_problem(course: Course) -> None:
     async def prepared(hub: HubApi) -> None:
-        cloud = HubLaunches(course.site, hub, "t3.medium", lambda: NOW)
+        cloud = HubLaunches(course.site, hub, {"instance_type": "t3.medium"}, lambda: NOW)
         try:
             assert await cloud.launch("ada") == "i-1"
             await cloud.home("i-2")
@@ -447,7 +491,7 @@ def test_a_recorded_one_is_asked_to_stop_unless_it_is_used(course: Course) -> No
     one = course.worker("ada", minutes=-3)
 
     async def stop() -> None:
-        cloud = HubLaunches(course.site, cast(Any, course), "t3.medium", lambda: NOW)
+        cloud = HubLaunches(course.site, cast(Any, course), {}, lambda: NOW)
         await cloud.ask_to_stop(one)
         cloud.close()
 

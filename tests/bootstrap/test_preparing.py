@@ -31,7 +31,7 @@ from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import plain
 from lifecycle_app.model.worker import State, Worker
-from tests.hub.fakes import NOON, SETTINGS, Clock, FakeEC2, FakeStore, calls, refusal, worker
+from tests.hub.fakes import MEDIUM, NOON, SETTINGS, Clock, FakeEC2, FakeStore, calls, refusal, worker
 
 RUNS_AFTER, PASSES_AFTER, STOPS_AFTER = 10.0, 60.0, 5.0
 
@@ -385,12 +385,10 @@ class Side:
         return SETTINGS.image
 
     async def log_in(self, key: str) -> str:
-        return (
-            await self.startup.bring_up(key, SETTINGS.types[0], lambda _: None, lambda _: None)
-        ).instance_id
+        return (await self.startup.bring_up(key, MEDIUM, lambda _: None, lambda _: None)).instance_id
 
     async def launch(self, key: str) -> str | None:
-        known = await self.startup.launch_if_none(key, SETTINGS.types[0], lambda _: None)
+        known = await self.startup.launch_if_none(key, MEDIUM, lambda _: None)
         return known.instance_id if known else None
 
 

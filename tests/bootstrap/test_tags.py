@@ -28,7 +28,7 @@ from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 from tests.bootstrap.manager_examples import CONFIG
 from tests.bootstrap.templates import variants
 from tests.bootstrap.test_templates import BODY_LIMIT
-from tests.hub.fakes import IMAGE
+from tests.hub.fakes import IMAGE, MEDIUM
 from tests.hub.fakes import SETTINGS as HUB
 
 TAGS = {"CostCenter": "48-1123", "DataClass": "internal"}
@@ -127,7 +127,7 @@ def test_a_network_that_another_cluster_uses_keeps_its_tags(site: Site) -> None:
 def requests() -> dict[str, dict[str, Any]]:
     """The calls that create something in EC2, the hub's among them."""
     made_of = image.recipe(SETTINGS, BASE, build(), "a-bucket")
-    order = Order(worker="ada", instance_type="t3.medium", image=IMAGE)
+    order = Order(worker="ada", profile=MEDIUM, image=IMAGE)
     place = Place(subnet="subnet-0000000a", zone="us-east-1a")
     return {
         "manager": manager_request.launch_request(SETTINGS, CONFIG, BASE, "eni-1", "us-east-1a"),
@@ -158,7 +158,7 @@ def test_whatever_a_call_creates_in_ec2_is_created_with_them() -> None:
 
 
 def test_the_institution_may_say_who_the_owner_is() -> None:
-    order = Order(worker="ada", instance_type="t3.medium", image=IMAGE)
+    order = Order(worker="ada", profile=MEDIUM, image=IMAGE)
     place = Place(subnet="subnet-0000000a", zone="us-east-1a")
     request = run_request(order, replace(HUB, tags={TAG_OWNER: "physics@example.org"}), place, "t3.medium", 0)
     for one in request["TagSpecifications"]:

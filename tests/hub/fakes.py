@@ -46,6 +46,7 @@ SETTINGS = Settings(
 
 MISSING_IMAGE = "ami-00000000000000bad"
 IMAGE = Image(id=SETTINGS.image, root_device="/dev/sda1")
+MEDIUM, LARGE = SETTINGS.choices
 
 
 def worker(key: str = "ada", state: State = State.RUNNING, **more: Any) -> Worker:

@@ -342,22 +342,33 @@ def test_the_machines_of_a_class_are_searched_filtered_and_stopped(
 
 @pytest.fixture
 def choosing(hub: Emulated) -> Iterator[Emulated]:
-    """The hub with several machine types."""
-    types = hub.config["workers"]["types"]
-    hub.config["workers"]["types"] = ["t3.medium", "t3.large", "x9.huge"]
+    """The hub with several profiles of machines."""
+    hub.config["workers"]["profiles"] = [
+        {"name": "Standard", "description": "For lectures", "types": ["t3.medium", "x9.huge"]},
+        {"name": "Large", "description": "For the data project", "types": ["t3.large"]},
+        {"name": "GPU", "types": ["g4dn.xlarge"], "groups": ["ml"]},
+    ]
     hub.start_hub()
     yield hub
-    hub.config["workers"]["types"] = types
+    del hub.config["workers"]["profiles"]
     hub.start_hub()
 
 
-def test_a_type_is_chosen_with_the_keyboard(choosing: Emulated, page: Page) -> None:
+def test_a_profile_is_chosen_with_the_keyboard_and_one_of_another_group_by_no_means(
+    choosing: Emulated, page: Page
+) -> None:
     log_in(page, choosing, "gerda", "/hub/spawn")
     expect(page.get_by_role("heading", level=1)).to_have_text("Choose your machine")
-    expect(page.get_by_role("radio", name="t3.medium 2 CPUs, 4 GB memory 4.2 ¢ an hour")).to_be_checked()
-    page.get_by_role("radio", name="t3.medium").focus()
+    assert page.get_by_role("radio").count() == 2
+    page.goto(f"{choosing.public_url}/hub/spawn/gerda?opt-profile=GPU")
+    expect(
+        page.get_by_text("The profile GPU is only for members of ml. Choose one of Standard, Large.")
+    ).to_be_visible()
+    standard = page.get_by_role("radio", name="Standard For lectures 2 CPUs, 4 GB memory 4.2 ¢ an hour")
+    expect(standard).to_be_checked()
+    standard.focus()
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_role("radio", name="t3.large 2 CPUs, 8 GB memory 8.3 ¢ an hour")).to_be_checked()
+    expect(page.get_by_role("radio", name="Large For the data project 2 CPUs, 8 GB")).to_be_checked()
     shoot(page, "choice")
     page.keyboard.press("Enter")
     page.wait_for_url("**/spawn-pending/gerda?*")

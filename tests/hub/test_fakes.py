@@ -10,7 +10,7 @@ from moto import mock_aws
 from hub.spawn.launch_request import Order, Place, run_request
 from hub.spawn.planning import known_from
 from lifecycle_app.contract import TAG_CLUSTER, TAG_USER
-from tests.hub.fakes import IMAGE, SETTINGS, FakeEC2
+from tests.hub.fakes import IMAGE, MEDIUM, SETTINGS, FakeEC2
 
 
 @pytest.fixture(params=["fake", "moto"])
@@ -29,9 +29,7 @@ def ec2(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 def launch(ec2: Any, user: str) -> dict[str, Any]:
     """Launches with the hub's own request; moto gives other ids for image, subnet and group."""
     place = Place(subnet="subnet-0000000a", zone="us-east-1a")
-    request = run_request(
-        Order(worker=user, instance_type="t3.medium", image=IMAGE), SETTINGS, place, "t3.medium", 0
-    )
+    request = run_request(Order(worker=user, profile=MEDIUM, image=IMAGE), SETTINGS, place, "t3.medium", 0)
     if not isinstance(ec2, FakeEC2):
         request["ImageId"] = ec2.register_image(Name=user, RootDeviceName="/dev/sda1")["ImageId"]
         request["SubnetId"] = ec2.describe_subnets(

@@ -10,15 +10,13 @@ from hub.errors import CloudRefused, InstanceGone, StartError
 from hub.spawn.instances import ATTACH_TRIES, Instances
 from hub.spawn.launch_request import Image, Order, Place, run_request
 from lifecycle_app.model.worker import State
-from tests.hub.fakes import IMAGE, NOON, SETTINGS, Clock, FakeEC2, calls, refusal
+from tests.hub.fakes import IMAGE, MEDIUM, NOON, SETTINGS, Clock, FakeEC2, calls, refusal
 
 PLACE = Place(subnet="subnet-0000000a", zone="us-east-1a")
 
 
 def launch(ec2: FakeEC2, worker: str, state: str = "running") -> str:
-    request = run_request(
-        Order(worker=worker, instance_type="t3.medium", image=IMAGE), SETTINGS, PLACE, "t3.medium", 0
-    )
+    request = run_request(Order(worker=worker, profile=MEDIUM, image=IMAGE), SETTINGS, PLACE, "t3.medium", 0)
     found: str = ec2.run_instances(**request)["Instances"][0]["InstanceId"]
     ec2.put(found, state)
     ec2.asked.clear()

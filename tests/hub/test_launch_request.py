@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hub.config.profiles import Profile
 from hub.spawn.launch_request import (
     Order,
     Place,
@@ -15,11 +16,11 @@ from hub.spawn.launch_request import (
     worker_tags,
 )
 from lifecycle_app.contract import WORKER_CONFIG, HomeDisk
-from tests.hub.fakes import IMAGE, SETTINGS
+from tests.hub.fakes import IMAGE, LARGE, MEDIUM, SETTINGS
 
 A = Place(subnet="subnet-0000000a", zone="us-east-1a")
 B = Place(subnet="subnet-0000000b", zone="us-east-1b")
-ORDER = Order(worker="ada/gpu", instance_type="t3.medium", image=IMAGE)
+ORDER = Order(worker="ada/gpu", profile=MEDIUM, image=IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +122,7 @@ def test_disk_is_called_new_only_by_the_request_that_makes_it(
     home_disk: int, home_volume: str | None, said: str
 ) -> None:
     """A worker formats no other."""
-    order = Order(
-        worker="ada", instance_type="t3.medium", image=IMAGE, home_volume=home_volume, home_zone=A.zone
-    )
+    order = Order(worker="ada", profile=MEDIUM, image=IMAGE, home_volume=home_volume, home_zone=A.zone)
     request = run_request(order, replace(SETTINGS, home_disk=home_disk), A, "t3.medium", 0)
     (file,) = json.loads(request["UserData"].partition("\n")[2])["write_files"]
     assert json.loads(file["content"])["home"] == said
@@ -142,22 +141,27 @@ def tried(order: Order, **settings: Any) -> list[tuple[str, str]]:
 
 
 def test_wished_type_is_tried_in_every_zone_before_another_type() -> None:
-    found = tried(Order(worker="ada", instance_type="t3.large", image=IMAGE))
+    found = tried(Order(worker="ada", profile=LARGE, image=IMAGE))
     assert [kind for kind, _ in found] == ["t3.large", "t3.large", "t3.medium", "t3.medium"]
     assert {zone for _, zone in found[:2]} == {"a", "b"}
 
 
+def test_a_profile_is_launched_with_its_own_types_in_order_and_its_disk() -> None:
+    profile = Profile(name="Big", types=("m7i.xlarge", "m7i.large"), disk=30)
+    requests = requests_for(Order(worker="ada", profile=profile, image=IMAGE), SETTINGS, [A, B])
+    assert [one["InstanceType"] for one in requests] == ["m7i.xlarge"] * 2 + ["m7i.large"] * 2
+    assert {one["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] for one in requests} == {30}
+
+
 def test_workers_spread_over_the_zones() -> None:
-    first = [
-        tried(Order(worker=f"user{n}", instance_type="t3.medium", image=IMAGE))[0][1] for n in range(100)
-    ]
+    first = [tried(Order(worker=f"user{n}", profile=MEDIUM, image=IMAGE))[0][1] for n in range(100)]
     assert 25 < first.count("a") < 75
 
 
 def test_old_home_disk_binds_to_its_zone_and_no_new_one_is_made() -> None:
     order = Order(
         worker="ada",
-        instance_type="t3.medium",
+        profile=MEDIUM,
         image=IMAGE,
         previous="i-1",
         home_volume="vol-1",

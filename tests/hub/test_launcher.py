@@ -18,7 +18,7 @@ from hub.errors import (
 )
 from hub.spawn.launch_request import Order, Place, requests_for
 from hub.spawn.launcher import Launcher
-from tests.hub.fakes import IMAGE, SETTINGS, Clock, FakeEC2, calls, refusal
+from tests.hub.fakes import IMAGE, MEDIUM, SETTINGS, Clock, FakeEC2, calls, refusal
 from tests.simulation.virtual_time import VirtualLoop
 
 PLACES = [Place(subnet=f"subnet-0000000{zone}", zone=f"us-east-1{zone}") for zone in "ab"]
@@ -29,7 +29,7 @@ def starter(ec2: Any, clock: Clock | None = None) -> Launcher:
 
 
 def requests(worker: str = "ada") -> Callable[[int], Sequence[Mapping[str, Any]]]:
-    order = Order(worker=worker, instance_type="t3.medium", image=IMAGE)
+    order = Order(worker=worker, profile=MEDIUM, image=IMAGE)
     return lambda generation: requests_for(order, SETTINGS, PLACES, generation)
 
 

@@ -13,6 +13,7 @@ from jupyterhub.objects import Server as JupyterServer
 from jupyterhub.user import User
 from tornado.web import HTTPError
 
+from hub.config.profiles import Profile
 from hub.drain.verdict import Request, Server, verdict
 from hub.errors import CloudRefused, NoCapacity, StartError, StopNotSent
 from hub.identity import worker_token
@@ -48,12 +49,12 @@ class FakeProtocol:
         self.outcomes = list(outcomes)
         self.looks: list[Known | Exception | None] = []
         self.looked: list[Known | None] = []
-        self.types: list[str] = []
+        self.profiles: list[Profile] = []
 
     async def bring_up(
-        self, key: str, kind: str, say: Callable[[str], None], note: Any, looked: Known | None
+        self, key: str, profile: Profile, say: Callable[[str], None], note: Any, looked: Known | None
     ) -> Known:
-        self.types.append(kind)
+        self.profiles.append(profile)
         self.looked.append(looked)
         say("Requesting a new machine")
         outcome = self.outcomes.pop(0)
@@ -514,7 +515,31 @@ async def test_chosen_type_is_asked_for(cases: Cases) -> None:
     case = cases(FRESH)
     apply_options(case.spawner, {"instance_type": "t3.large"})
     await case.spawner.start()
-    assert case.protocol.types == ["t3.large"]
+    assert case.protocol.profiles[0].types == ("t3.large", "t3.medium")
+
+
+async def test_the_groups_of_a_user_decide_at_each_start_what_may_be_chosen(cases: Cases) -> None:
+    """Whatever a form or a kept choice says."""
+    case = cases(FRESH)
+    case.parts.settings = replace(
+        SETTINGS,
+        profiles=(
+            Profile(name="Standard", types=("t3.medium",)),
+            Profile(name="GPU", types=("g4dn.xlarge",), groups=("ml",)),
+        ),
+    )
+    with pytest.raises(StartFailed, match="only for members of ml"):
+        apply_options(case.spawner, {"profile": "GPU"})
+    assert case.spawner.chosen.name == "Standard"
+    assert await options_form(case.spawner) == "", "there is one to choose"
+    case.spawner.user.orm_user.groups = [orm.Group(name="ml")]
+    apply_options(case.spawner, {"profile": ["GPU"]})
+    assert "GPU" in await options_form(case.spawner)
+    await case.spawner.start()
+    assert case.protocol.profiles[0].types == ("g4dn.xlarge",)
+    case.spawner.user.orm_user.groups = []
+    with pytest.raises(StartFailed, match="Choose one of Standard"):
+        apply_options(case.spawner, {"profile": ["GPU"]})
 
 
 async def test_wrong_choice_is_refused_once_and_forgotten(cases: Cases) -> None:
@@ -898,7 +923,7 @@ async def test_a_homes_disk_is_waited_for(cases: Cases) -> None:
 async def test_a_machine_without_a_choice_is_of_the_first_type(cases: Cases) -> None:
     case = cases(FRESH)
     await case.spawner.start()
-    assert case.protocol.types == ["t3.medium"]
+    assert case.protocol.profiles[0].types[0] == "t3.medium"
     assert case.protocol.looked == [None]
 
 

@@ -18,6 +18,7 @@ from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import (
     IMAGE,
+    MEDIUM,
     MISSING_IMAGE,
     NOON,
     SETTINGS,
@@ -58,9 +59,7 @@ class Case:
 
     def launched(self, state: str, key: str = "ada") -> str:
         """An instance that exists already."""
-        request = run_request(
-            Order(worker=key, instance_type="t3.medium", image=IMAGE), SETTINGS, PLACE, "t3.medium", 0
-        )
+        request = run_request(Order(worker=key, profile=MEDIUM, image=IMAGE), SETTINGS, PLACE, "t3.medium", 0)
         found: str = self.ec2.run_instances(**request)["Instances"][0]["InstanceId"]
         self.ec2.put(found, state)
         self.ec2.asked.clear()
@@ -69,7 +68,7 @@ class Case:
     async def bring_up(self, key: str = "ada", looked: Known | None = None) -> Known:
         async with asyncio.timeout(10):
             return await self.startup.bring_up(
-                key, "t3.medium", self.said.append, lambda known: self.noted.append(known.instance_id), looked
+                key, MEDIUM, self.said.append, lambda known: self.noted.append(known.instance_id), looked
             )
 
     def launches(self) -> list[dict[str, Any]]:
@@ -224,7 +223,7 @@ async def test_hub_that_crashed_before_it_attached_the_home_attaches_it_at_the_n
         missing.append(case.homes.is_missing(mine))
 
     async with asyncio.timeout(10):
-        await case.startup.bring_up("ada", "t3.medium", case.said.append, note)
+        await case.startup.bring_up("ada", MEDIUM, case.said.append, note)
     assert missing[0], "the machine could fetch its environment before its home is on its way"
     case.ec2.put(mine, "running")
     await case.homes.wait_for(mine)

@@ -1,13 +1,29 @@
 """Options: what is not offered cannot be chosen."""
 
 import re
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hub.spawn.options import form, instance_type_in, is_clean, lasting
+from hub.config.profiles import Profile
+from hub.spawn.options import chosen_in, current, form, is_clean, lasting, offered
+from hub.users.bounds import server_problem
+from tests.hub.fakes import SETTINGS
 
-ALLOWED = ("t3.medium", "t3.large")
+PROFILES = replace(
+    SETTINGS,
+    profiles=(
+        Profile(name="Standard", types=("t3.medium", "t3a.medium"), description="For the <lectures>"),
+        Profile(name="Big data", types=("m7i.xlarge",), groups=("physics", "ds"), disk=30),
+        Profile(name="GPU", types=("g4dn.xlarge", "x9.huge"), groups=("ml",)),
+    ),
+)
+
+
+def chosen_type(options: dict[str, Any]) -> str:
+    return chosen_in(options, SETTINGS, ()).types[0]
 
 
 @pytest.mark.parametrize(
@@ -19,7 +35,7 @@ ALLOWED = ("t3.medium", "t3.large")
     ],
 )
 def test_choice(options: dict[str, Any], chosen: str) -> None:
-    assert instance_type_in(options, ALLOWED) == chosen
+    assert chosen_type(options) == chosen
 
 
 @pytest.mark.parametrize(
@@ -36,7 +52,7 @@ def test_choice(options: dict[str, Any], chosen: str) -> None:
 )
 def test_what_is_not_offered_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Unknown"):
-        instance_type_in(options, ALLOWED)
+        chosen_type(options)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +62,7 @@ def test_what_is_not_offered_is_refused(options: dict[str, Any]) -> None:
 def test_a_clean_profile_is_chosen_by_any_value(value: Any, clean: bool) -> None:
     options = {"clean_profile": value}
     assert is_clean(options) is clean
-    assert instance_type_in(options, ALLOWED) == "t3.medium"
+    assert chosen_type(options) == "t3.medium"
     assert lasting(options | {"instance_type": "t3.large"}) == {"instance_type": "t3.large"}
     assert not is_clean({})
 
@@ -77,17 +93,90 @@ for _ in range(2000):
 )
 def test_hostile_options_are_refused_in_one_short_line(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Unknown") as refused:
-        instance_type_in(options, ALLOWED)
+        chosen_type(options)
     words = str(refused.value)
     assert (len(words) < 200, "\n" in words) == (True, False)
 
 
-def test_form_offers_the_allowed_types_and_is_not_shown_for_one() -> None:
-    html = " ".join(form(ALLOWED, "t3.large").split())
-    assert re.findall(r'value="([^"]+)" required (checked)?', html) == [
-        ("t3.medium", ""),
-        ("t3.large", "checked"),
+def test_form_offers_the_types() -> None:
+    html = " ".join(form(SETTINGS, SETTINGS.choices, SETTINGS.choices[1]).split())
+    assert re.findall(r'name="(\w+)" id="[^"]+" value="([^"]+)" required (checked)?', html) == [
+        ("instance_type", "t3.medium", ""),
+        ("instance_type", "t3.large", "checked"),
     ]
     assert "2 CPUs, 4 GB memory" in html
     assert "4.2 ¢ an hour while it runs" in html
-    assert form(("t3.medium",), "t3.medium") == ""
+    assert "where AWS has none" not in html
+
+
+def test_a_card_shows_what_a_profile_is_and_escapes_its_text() -> None:
+    html = " ".join(form(PROFILES, PROFILES.choices, PROFILES.choices[0]).split())
+    assert re.findall(r'name="(\w+)" id="[^"]+" value="([^"]+)" required (checked)?', html) == [
+        ("profile", "Standard", "checked"),
+        ("profile", "Big data", ""),
+        ("profile", "GPU", ""),
+    ]
+    for shown in (
+        "For the &lt;lectures&gt;",
+        "t3.medium; where AWS has none: t3a.medium",
+        "1 GPU, NVIDIA T4",
+        "52.6 ¢ an hour while it runs",
+    ):
+        assert shown in html
+    assert "<lectures>" not in html
+
+
+@pytest.mark.parametrize(
+    ("groups", "names"),
+    [
+        ((), ["Standard"]),
+        (("chemistry",), ["Standard"]),
+        (("ds",), ["Standard", "Big data"]),
+        (("ml", "physics"), ["Standard", "Big data", "GPU"]),
+    ],
+)
+def test_what_is_offered_depends_on_the_groups(groups: Collection[str], names: list[str]) -> None:
+    assert [one.name for one in offered(PROFILES, groups)] == names
+    for name in names:
+        assert chosen_in({"profile": [name]}, PROFILES, groups).name == name
+    assert chosen_in({}, PROFILES, groups).name == "Standard"
+
+
+@pytest.mark.parametrize(
+    ("options", "groups", "message"),
+    [
+        (
+            {"profile": "Big data"},
+            ("ml",),
+            "The profile Big data is only for members of physics or ds. Choose one of Standard, GPU.",
+        ),
+        ({"profile": "GPU"}, (), "The profile GPU is only for members of ml. Choose one of Standard."),
+        ({"profile": "gpu"}, (), "Unknown profile 'gpu'. Choose one of Standard."),
+        ({"profile": ["Standard", "GPU"]}, (), "Unknown profile (a list). Choose one of Standard."),
+        (
+            {"instance_type": "g4dn.xlarge"},
+            ("ml",),
+            "Unknown option 'instance_type'. The options are profile and clean_profile.",
+        ),
+    ],
+)
+def test_a_forged_choice_is_refused_in_one_sentence(
+    options: dict[str, Any], groups: Collection[str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=r"Unknown|only for") as refused:
+        chosen_in(options, PROFILES, groups)
+    assert str(refused.value) == message
+    assert server_problem({"user_options": options}, PROFILES, groups) == message
+
+
+def test_who_is_in_no_group_of_any_profile_gets_no_machine() -> None:
+    closed = replace(PROFILES, profiles=PROFILES.profiles[1:])
+    with pytest.raises(ValueError, match="Ask your administrator to add you"):
+        chosen_in({}, closed, ("chemistry",))
+    assert chosen_in({}, closed, ("ml",)).name == "GPU", "the first one that its groups allow"
+
+
+def test_a_choice_from_the_other_kind_of_settings_is_left_out() -> None:
+    kept = {"instance_type": "t3.large", "profile": "GPU", "clean_profile": "yes"}
+    assert current(kept, PROFILES) == {"profile": "GPU", "clean_profile": "yes"}
+    assert current(kept, SETTINGS) == {"instance_type": "t3.large", "clean_profile": "yes"}

@@ -99,7 +99,7 @@ def _as_ec2_asks(request: Mapping[str, Any]) -> dict[str, Request]:
 def test_the_hubs_own_launch_is_granted(worker: str, home_volume: str | None) -> None:
     order = Order(
         worker=worker,
-        instance_type="t3.medium",
+        profile=SETTINGS.choices[0],
         image=Image(id=SETTINGS.image, root_device="/dev/sda1"),
         home_volume=home_volume,
     )

@@ -260,7 +260,7 @@ class Hub:
         if key not in self.spawners:
             user, server = split(key)
             spawner = self._kind(
-                user=SimpleNamespace(name=user),
+                user=SimpleNamespace(name=user, groups=()),
                 authenticator=SimpleNamespace(blocked_users=set()),
                 start_timeout=START_TIMEOUT,
             )

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from hub.spawn.launch_request import Image, Order, Place, run_request
 from lifecycle_app.adapters.ec2 import worker_instance
-from tests.hub.fakes import SETTINGS
+from tests.hub.fakes import MEDIUM, SETTINGS
 from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
 from tests.shared.waiting import until
@@ -68,7 +68,7 @@ def scene(request: pytest.FixtureRequest) -> Scene:
 
 
 def launch(scene: Scene, user: str, **changes: Any) -> dict[str, Any]:
-    order = Order(worker=user, instance_type="t3.medium", image=Image(id=IMAGE, root_device="/dev/sda1"))
+    order = Order(worker=user, profile=MEDIUM, image=Image(id=IMAGE, root_device="/dev/sda1"))
     request = run_request(order, SETTINGS, Place(subnet=scene.subnet, zone="us-east-1a"), "t3.medium", 0)
     for one in ("SecurityGroupIds", "IamInstanceProfile"):
         del request[one]

@@ -38,7 +38,7 @@ def _workers(settings: ClusterSettings) -> list[list[Any]]:
         [{"expression": _search(settings.cluster, "Activity", "SampleCount"), "id": "r", "visible": False}],
         [{"expression": f"SUM(r) / {reports}", "id": "n", "label": "workers that report"}],
     ]
-    kind = settings.workers.types[0]
+    kind = settings.workers.all_types[0]
     if kind in PER_HOUR:
         label = f"US dollars an hour, were all {kind} in us-east-1"
         metrics.append([{"expression": f"n * {PER_HOUR[kind]}", "id": "c", "label": label, "yAxis": "right"}])

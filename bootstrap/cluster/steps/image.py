@@ -74,7 +74,7 @@ def own_image(site: Site) -> str:
     """The AMI that the settings name. Raises Refused if the workers cannot be launched of it."""
     workers = site.settings.workers
     found = described_image(site.aws, workers.image)
-    judge_architecture(workers.image, found["Architecture"], architecture_of(site.aws, workers.types))
+    judge_architecture(workers.image, found["Architecture"], architecture_of(site.aws, workers.all_types))
     judge_disk(workers.image, root_size(found), workers.disk, "workers.disk")
     return workers.image
 

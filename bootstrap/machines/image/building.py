@@ -34,7 +34,7 @@ CONSOLE_WITHIN = 300.0
 def wanted(site: Site) -> Recipe:
     """The recipe of the image by the settings and this checkout. Raises SettingsError or Refused."""
     workers = site.settings.workers
-    base = base_image(site.aws, workers.base, architecture_of(site.aws, workers.types))
+    base = base_image(site.aws, workers.base, architecture_of(site.aws, workers.all_types))
     judge_disk(base.image, base.root_size, workers.disk, "workers.disk")
     return recipe(site.settings, base, bundle.of(site.settings), names.bucket(site.cluster, site.aws))
 

@@ -131,7 +131,7 @@ def launch_request(
     more = {TAG_CONTENT: made_of.content, TAG_NAME: f"{names.image(settings.cluster)}-builder"}
     return launch.request(
         made_of.base,
-        instance_type=settings.workers.types[0],
+        instance_type=settings.workers.all_types[0],
         interface=_interface(settings, network, group),
         profile=names.role(settings.cluster, "builder", settings.role_prefix),
         disk=made_of.disk,

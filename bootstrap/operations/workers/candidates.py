@@ -1,6 +1,6 @@
 """The users whose instances `workers prepare` launches, whether there is room for them, and what they cost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -72,15 +72,42 @@ def sorted_out(names: Sequence[str], machines: Iterable[ListedWorker]) -> tuple[
     return wanted, left
 
 
-def cost(
-    settings: LaunchSettings, instance_type: str, wanted: Sequence[Wanted], prices: Prices | None
-) -> Cost:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What machines are prepared: by which options of the hub, of which type, and with a root disk of how many GB."""
+
+    options: Mapping[str, str]
+    type: str
+    disk: int
+
+
+def choice(settings: LaunchSettings, instance_type: str | None, profile: str | None) -> Choice:
+    """What the operator has named, or else what the hub launches by default. Raises SettingsError. Pure."""
+    if not settings.profiles:
+        if profile:
+            raise SettingsError("--profile: this cluster has no profiles: use --instance-type")
+        kind = instance_type or settings.types[0]
+        if kind not in settings.types:
+            raise SettingsError(
+                f"--instance-type {kind} is not a type of this cluster: use one of {', '.join(settings.types)}"
+            )
+        return Choice(options={"instance_type": kind}, type=kind, disk=settings.disk)
+    names = ", ".join(one.name for one in settings.profiles)
+    if instance_type:
+        raise SettingsError(f"--instance-type: this cluster has profiles: use --profile with one of {names}")
+    found = [one for one in settings.profiles if profile in (None, one.name)]
+    if not found:
+        raise SettingsError(f"--profile {profile} is not a profile of this cluster: use one of {names}")
+    return Choice(options={"profile": found[0].name}, type=found[0].type, disk=found[0].disk or settings.disk)
+
+
+def cost(settings: LaunchSettings, choice: Choice, wanted: Sequence[Wanted], prices: Prices | None) -> Cost:
     """What these instances cost with the prices of their region, None if those are not known. Pure."""
     if prices is None:
         return Cost(boots=None, disks=None)
-    price = prices.instance_hour.get(instance_type)
+    price = prices.instance_hour.get(choice.type)
     new_homes = sum(one.home_volume is None for one in wanted)
-    size = len(wanted) * settings.disk + new_homes * settings.home_disk
+    size = len(wanted) * choice.disk + new_homes * settings.home_disk
     boots = None if price is None else len(wanted) * BOOT_HOURS * price
     return Cost(boots=boots, disks=size * prices.disk_month)
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from bootstrap.machines.tls import pair_of
 from bootstrap.operations.workers.boots import Boot, boots
 from bootstrap.operations.workers.listing import ListedWorker, store_of
 from bootstrap.operations.workers.preparation import (
+    CHOICE,
     NEVER_USED,
     NotLaunched,
     Preparation,
@@ -43,11 +44,23 @@ LONGEST_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchProfile:
+    """A profile of the hub; its disk in GB, 0 for that of the settings."""
+
+    name: str
+    type: str
+    """The first that it is launched by."""
+    disk: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSettings:
     """What the hub launches with, which may be older than cluster.yaml; disks in GB."""
 
     types: tuple[str, ...]
     """The first is the default."""
+    profiles: tuple[LaunchProfile, ...] = ()
+    """What users choose among instead, if the cluster has profiles."""
     subnets: tuple[str, ...]
     disk: int
     home_disk: int
@@ -74,6 +87,7 @@ class HubApi:
             if status == HTTPStatus.OK:
                 return LaunchSettings(
                     types=tuple(map(str, sent["types"])),
+                    profiles=tuple(map(_profile, sent.get("profiles", []))),
                     subnets=tuple(map(str, sent["subnets"])),
                     disk=int(sent["disk"]),
                     home_disk=int(sent["home_disk"]),
@@ -84,13 +98,13 @@ class HubApi:
             raise Refused(f"{_no_launches(self._url)}: run `cloudjhub up` first") from error
         raise Refused(f"{_no_launches(self._url)} (it answers {status}): run `cloudjhub up` first")
 
-    def launch(self, user: str, instance_type: str) -> tuple[str | None, str]:
+    def launch(self, user: str, options: Mapping[str, str]) -> tuple[str | None, str]:
         """The new instance's id, None for a user who has one; and why its old home disk is not attached, or "".
 
         Raises NotLaunched.
         """
         try:
-            status, body = self._ask({"user": user, "instance_type": instance_type})
+            status, body = self._ask({"user": user, **options})
             sent = _object(body)
         except HubSilent as error:
             raise NotLaunched(
@@ -102,7 +116,8 @@ class HubApi:
             found = sent["instance_id"]
             return (str(found) if found else None), _text(sent, "problem")
         message = _text(sent, "message") or f"JupyterHub answers {status}: run `cloudjhub doctor`"
-        raise NotLaunched(message, label=_text(sent, "label"), code=_text(sent, "code"))
+        label = CHOICE if status == HTTPStatus.BAD_REQUEST else _text(sent, "label")
+        raise NotLaunched(message, label=label, code=_text(sent, "code"))
 
     def _ask(self, sent: Any) -> tuple[int, bytes]:
         question = Question(path=LAUNCH_PATH, token=self._token, sent=sent, timeout=LAUNCHES_WITHIN)
@@ -111,6 +126,11 @@ class HubApi:
 
 def _no_launches(url: str) -> str:
     return f"nothing was launched: the hub at {url} does not say what it launches"
+
+
+def _profile(sent: Any) -> LaunchProfile:
+    """Raises ValueError, TypeError or KeyError."""
+    return LaunchProfile(name=str(sent["name"]), type=str(sent["types"][0]), disk=int(sent["disk"]))
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -127,10 +147,12 @@ def _text(sent: dict[str, Any], key: str) -> str:
 class HubLaunches:
     """The cloud as a preparation needs it. Used in one event loop; `close` when that is over."""
 
-    def __init__(self, site: Site, hub: HubApi, instance_type: str, utc_now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, site: Site, hub: HubApi, options: Mapping[str, str], utc_now: Callable[[], datetime]
+    ) -> None:
         self._site = site
         self._hub = hub
-        self._instance_type = instance_type
+        self._options = options
         self._utc_now = utc_now
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
         self._calls = Calls(self._threads)
@@ -154,7 +176,7 @@ class HubLaunches:
 
     async def launch(self, key: str) -> str | None:
         loop = asyncio.get_running_loop()
-        found, problem = await loop.run_in_executor(self._threads, self._hub.launch, key, self._instance_type)
+        found, problem = await loop.run_in_executor(self._threads, self._hub.launch, key, self._options)
         if found and problem:
             self._home_problems[found] = problem
         return found
@@ -205,16 +227,16 @@ def last_release(entries: Sequence[Entry], instance_id: str) -> Entry | None:
 def prepare_all(
     site: Site,
     hub: HubApi,
-    instance_type: str,
+    options: Mapping[str, str],
     wanted: Sequence[Wanted],
     at_once: int,
     utc_now: Callable[[], datetime],
     report: Report,
 ) -> list[Prepared]:
-    """What became of each. The first Ctrl-C stops what was launched; at the second, raises Interrupted that names what
-    is left to run.
+    """What became of each, launched with these options. The first Ctrl-C stops what was launched; at the second, raises
+    Interrupted that names what is left to run.
     """
-    cloud = HubLaunches(site, hub, instance_type, utc_now)
+    cloud = HubLaunches(site, hub, options, utc_now)
     preparation = Preparation(cloud, at_once, report, turn=cloud.turn, pause=cloud.pause, clock=cloud.clock)
     try:
         return asyncio.run(preparation.run(wanted))

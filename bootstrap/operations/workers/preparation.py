@@ -42,7 +42,9 @@ class NotLaunched(BootstrapError):
         self.code = code
 
 
-ITS_OWN = {"throttled", "record"}
+CHOICE = "choice"
+"""The label where the user may not have what was chosen."""
+ITS_OWN = {"throttled", "record", CHOICE}
 """Labels of what refuses one launch and need not refuse the next (`hub.errors`)."""
 ITS_PLACE = {"capacity", "addresses"}
 """The same, where an old home disk binds the machine to its zone."""
