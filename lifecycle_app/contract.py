@@ -65,6 +65,8 @@ METRIC_LEVEL = "Activity"
 METRIC_APP = "App"
 """Reported while a web app behind the server has traffic that may be a person's or a page's own: the app's number,
 from which `app_name` makes the name. A number, because a metric has no room for a text."""
+METRIC_SOURCE = "Source"
+"""Reported for a period in which something else than a person kept the machine busy: what, as `source_number` says."""
 METRIC_HOME_SIZE, METRIC_HOME_FREE = "HomeSize", "HomeFree"
 """Of the home's file system, in GiB, reported while the home `is_filling`: then the home disk is grown."""
 METRIC_UNITS = {
@@ -74,6 +76,7 @@ METRIC_UNITS = {
     "BusyTerminals": "Count",
     "CPU": "Percent",
     METRIC_APP: "None",
+    METRIC_SOURCE: "None",
     METRIC_HOME_SIZE: "Gigabytes",
     METRIC_HOME_FREE: "Gigabytes",
 }
@@ -106,6 +109,25 @@ APPS = (
     "app /openrefine",
 )
 """The names of web apps by their number, from 1. Add to the end: workers of another version send the number."""
+SOURCES = (
+    "a running cell",
+    "{program} in a terminal",
+    "{program} started by a kernel",
+    "{program} in the background",
+    "a notebook that runs without a browser",
+    "CPU {n:.0f} % of a core{within}",
+)
+"""What keeps a machine busy, by its number from 1. Add to the end: workers of another version send the number."""
+PROGRAMS = (
+    "rsync", "wget", "curl", "scp", "sftp", "ssh", "aria2c", "rclone", "aws", "s5cmd", "git", "git-lfs", "pip",
+    "uv", "conda", "mamba", "apt-get", "dpkg", "docker", "dockerd", "containerd", "podman", "python", "R",
+    "Rscript", "julia", "node", "java", "octave", "matlab", "gcc", "cc1", "cc1plus", "g++", "clang", "make",
+    "cmake", "ninja", "cargo", "rustc", "go", "ffmpeg", "tar", "gzip", "xz", "zstd", "unzip", "zip", "cp", "mv",
+    "dd", "sort", "bash", "sh", "sqlite3", "psql", "snakemake", "nextflow", "samtools", "bwa", "blastn",
+    "stress-ng", "sleep",
+)  # fmt: skip
+"""Programs whose names the history can say, by their number from 1. Add to the end. Others are "a program"."""
+LARGEST_AMOUNT, TENTHS = 99_999.0, 1_000_000
 APP_PORTS = range(1024, 65536)
 """A number in here is the port of an app below /proxy/."""
 
@@ -117,6 +139,26 @@ class Level(IntEnum):
     LOAD = 1
     WORK = 2
     INTERACTION = 3
+
+
+class Signal(StrEnum):
+    """A source of activity, which a policy can have ignored. What a person certainly does in JupyterLab itself (running
+    cells, typing into terminals, saving, opening a page) is none of them: it always counts."""
+
+    GESTURES = "gestures"
+    """Keys, clicks and scrolling in a visible page, as our extension reports them."""
+    APPS = "apps"
+    """Use and traffic of web apps behind the server, and of widgets."""
+    KERNELS = "kernels"
+    """Cells that run."""
+    TERMINALS = "terminals"
+    """Programs that run in a terminal."""
+    PROCESSES = "processes"
+    """Programs that a kernel started, or that were detached from their terminal."""
+    NOTEBOOKS = "notebooks"
+    """Notebooks that run without a browser."""
+    CPU = "cpu"
+    """The CPU that the server and everything below it uses."""
 
 
 class Drain(StrEnum):
@@ -255,6 +297,28 @@ def app_name(number: float) -> str:
     if int(number) in APP_PORTS:
         return f"app /proxy/{int(number)}"
     return APPS[int(number) - 1] if int(number) in range(1, len(APPS) + 1) else APPS[0]
+
+
+def source_number(source: str, program: str = "", amount: float = 0.0) -> float:
+    """What keeps a machine busy as one number, because a metric has no room for a text: one of `SOURCES`, the program
+    if it is one of `PROGRAMS`, whatever its version, and an amount of 0 to 99,999 in tenths.
+    """
+    fitting = (name for name in (program, program.rstrip("0123456789.")) if name in PROGRAMS)
+    known = PROGRAMS.index(name) + 1 if (name := next(fitting, None)) else 0
+    tenths = round(min(max(amount, 0.0), LARGEST_AMOUNT) * 10)
+    return float(((SOURCES.index(source) + 1) * 1000 + known) * TENTHS + tenths)
+
+
+def source_name(number: float) -> str:
+    """What `source_number` made this number of, as a text; "" for a number that it does not make."""
+    rest, tenths = divmod(int(number), TENTHS)
+    source, program = divmod(rest, 1000)
+    if source not in range(1, len(SOURCES) + 1):
+        return ""
+    name = PROGRAMS[program - 1] if program in range(1, len(PROGRAMS) + 1) else ""
+    return SOURCES[source - 1].format(
+        program=name or "a program", within=f" in {name}" if name else "", n=tenths / 10
+    )
 
 
 def set_aside_name(now: datetime) -> str:

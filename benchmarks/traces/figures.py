@@ -34,7 +34,7 @@ MACHINE = "t3.medium"
 DISKS = (8 + 3) * 0.08
 """$ a month for a person's root disk (8 GB) and home disk (3 GB), gp3; the same under every rule."""
 HOURS_A_MONTH = 730
-METRICS = 5
+METRICS = 6
 """A worker has no more."""
 
 

@@ -20,7 +20,7 @@ from bootstrap.config.values import duration, free
 from bootstrap.errors import SettingsError
 from lifecycle_app.model.policy import read
 
-NEVER = "never"
+NEVER, NONE = "never", "none"
 
 
 def _seconds(value: Any) -> Any:
@@ -33,7 +33,7 @@ def _limit(value: Any) -> Any:
 
 def _signals(value: Any) -> Any:
     if not isinstance(value, list | tuple):
-        raise ValueError("must be a list like [interaction, work, load]")  # noqa: TRY004 -- pydantic takes ValueErrors
+        raise ValueError("must be a list like [work, load]")  # noqa: TRY004 -- pydantic takes ValueErrors
     return list(map(free, value))
 
 
@@ -84,12 +84,20 @@ class IdlePolicy(TypedDict, total=False):
     keep_limit: Annotated[
         Seconds, Field(description="how long ahead users may keep their own machine running; 0s: not at all")
     ]
+    ignored_signals: Annotated[
+        Any,
+        BeforeValidator(_signals),
+        AfterValidator(_checked),
+        Field(description="sources of activity that do not count: docs/idleness.md lists them"),
+    ]
 
 
 DURATIONS = (
     *("idle_timeout", "busy_allowance", "app_allowance", "max_lifetime", "start_grace", "hung_after"),
     "keep_limit",
 )
+
+LISTS = ("signals", "ignored_signals")
 
 _policy = TypeAdapter(IdlePolicy)
 
@@ -101,8 +109,14 @@ def field(name: str, text: str) -> Any:
     """
     if name in DURATIONS and text.isdigit():
         raise SettingsError(f"{name}={text}: give a unit: {name}={text}s, {text}m or {text}h")
-    given = [word.strip() for word in text.strip("[]").split(",")] if name == "signals" else Plain(text)
+    given = _words(text) if name in LISTS else Plain(text)
     try:
         return _policy.validate_python({name: given})[name]  # type: ignore[literal-required]
     except ValidationError as error:
         raise SettingsError(f"{name}: {error.errors()[0]['ctx']['error']}") from error
+
+
+def _words(text: str) -> list[str]:
+    """The words of a list; none for `none`, which takes back what a wider scope sets."""
+    words = [word.strip() for word in text.strip("[]").split(",")]
+    return [word for word in words if word and words != [NONE]]

@@ -100,7 +100,7 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, timedelta):
         return int(value.total_seconds())
     if isinstance(value, frozenset):
-        return [Level(level).name.lower() for level in sorted(value)]
+        return [one.name.lower() if isinstance(one, Level) else str(one) for one in sorted(value)]
     return value
 
 

@@ -143,7 +143,7 @@ class Assumptions:
     """Metrics of the dashboard, besides those of each worker."""
     dashboard_metrics_a_worker: int = 3
     metrics: int = 3
-    """Custom metrics with data in an hour, of the five that a worker has: those that are 0 are not sent."""
+    """Custom metrics with data in an hour, of the six that a worker has: those that are 0 are not sent."""
     own_alarms: int = 14
     """Alarms that watch the cluster's own parts (`bootstrap/cluster/monitoring/alarms.py`)."""
     log_gb_hour: float = 0.0005

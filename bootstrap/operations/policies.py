@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.aws.errors import built
 from bootstrap.aws.site import Site
-from bootstrap.config.policy import NEVER, field
+from bootstrap.config.policy import NEVER, NONE, field
 from bootstrap.errors import SettingsError, StepFailed
 from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.contract import CLUSTER_SCOPE
@@ -124,8 +124,8 @@ def readable(name: str, value: Any) -> str:
         return NEVER
     if isinstance(value, timedelta):
         return length(value)
-    if name == "signals":
-        return ",".join(word for word, level in SIGNALS.items() if level in value)
+    if isinstance(value, frozenset):
+        return ",".join(plain(name, value)) or NONE
     return str(value)
 
 
@@ -135,6 +135,8 @@ def plain(name: str, value: Any) -> Any:
         return value.total_seconds()
     if name == "signals":
         return [word for word, level in SIGNALS.items() if level in value]
+    if isinstance(value, frozenset):
+        return sorted(value)
     return value
 
 

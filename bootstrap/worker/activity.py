@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from jupyter_server.log import log_request
 from tornado import web
 from traitlets.config import Config
 
-from lifecycle_app.contract import utc_now
+from lifecycle_app.contract import Signal, utc_now
 
 from .facts import AppUse, HomeSpace, Interaction, Observation, read_tree
 from .interactions import (
@@ -28,10 +28,10 @@ from .interactions import (
     ObservedSaves,
     ObservedTerminalManager,
 )
-from .keep import REQUESTS, Hub, KeepHandler, Requests, StopHandler
+from .keep import EVERY_ALONE, REQUESTS, Hub, KeepHandler, Requests, StopHandler
 from .presence import GestureHandler, StatusHandler
 from .prompts import PROMPTS, PromptingConnection, Prompts, kept_messages, process_of
-from .reporter import REPORTER, SETTINGS, Publisher, Reporter, cloudwatch
+from .reporter import REPORTER, SETTINGS, Publisher, Reporter, cloudwatch, phase
 from .settings import ConfigError, HubAccess, ReporterSettings
 from .space import home_space
 from .terms import TERMS_SETTING, Terms
@@ -66,9 +66,9 @@ class JupyterServer:
         terminals = manager.terminals if manager else {}
         return {name: terminal.ptyproc.pid for name, terminal in terminals.items()}
 
-    def last_interaction(self) -> Interaction | None:
+    def last_interaction(self, ignored: Collection[Signal] = ()) -> Interaction | None:
         """The newest thing that the user did."""
-        return self._interactions.last
+        return self._interactions.newest(ignored)
 
     def last_app(self) -> AppUse | None:
         """The newest traffic of a web app."""
@@ -122,7 +122,9 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
     name = "cloudjhub_activity"
     load_other_extensions = True
 
-    _reporting: asyncio.Task[None] | None = None
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self._tasks: list[asyncio.Task[None]] = []
 
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
         """Called before kernels and terminals are set up: replace their classes by observed ones."""
@@ -167,10 +169,14 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
         except ConfigError as error:
             self.log.error("Activity is not reported: %s", error)
             return
-        reporter = build_reporter(JupyterServer(serverapp, interactions, settings[PROMPTS]), reporting)
+        server = JupyterServer(serverapp, interactions, settings[PROMPTS])
+        reporter = build_reporter(server, reporting, lambda: settings[TERMS_SETTING].ignored_signals)
         await reporter.start()
         settings.update({REPORTER: reporter, SETTINGS: reporting})
-        self._reporting = asyncio.create_task(reporter.run())
+        self._tasks.append(asyncio.create_task(reporter.run()))
+        if REQUESTS in settings:
+            first = phase(reporting.instance_id) * EVERY_ALONE
+            self._tasks.append(asyncio.create_task(settings[REQUESTS].follow(first)))
         self.log.info(
             "Worker %s reports its activity every %s", reporting.instance_id, reporting.report_period
         )
@@ -182,8 +188,8 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
             self.log.info("The hub is not asked: %s", error)
 
     async def stop_extension(self) -> None:
-        if self._reporting is not None:
-            self._reporting.cancel()
+        for task in self._tasks:
+            task.cancel()
 
 
 def share_log(server_log: logging.Logger) -> None:
@@ -194,7 +200,9 @@ def share_log(server_log: logging.Logger) -> None:
     package_log.propagate = False
 
 
-def build_reporter(server: JupyterServer, reporting: ReporterSettings) -> Reporter:
+def build_reporter(
+    server: JupyterServer, reporting: ReporterSettings, ignored: Callable[[], frozenset[Signal]]
+) -> Reporter:
     """The reporter of this process. It observes everything below the boot client, if that started this process."""
     started_by_boot = reporting.boot_pid is not None and reporting.boot_pid == os.getppid()
     publisher = Publisher(
@@ -208,6 +216,7 @@ def build_reporter(server: JupyterServer, reporting: ReporterSettings) -> Report
         publisher,
         read_tree=read_tree,
         read_waits=read_waits,
+        ignored=ignored,
         clock=utc_now,
         root=os.getppid() if started_by_boot else os.getpid(),
         pid=os.getpid(),

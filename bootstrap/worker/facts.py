@@ -89,6 +89,8 @@ class Observation:
     """Did an app have any in the period?"""
     doing: str = ""
     """The first of the details that is not a person's."""
+    source: float = 0.0
+    """What that is, by `contract.source_number`; 0 for nothing."""
     home: HomeSpace | None = None
 
 

@@ -8,8 +8,9 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from jupyter_server.services.kernels.connection.base import (
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server_terminals.terminalmanager import TerminalManager
 from terminado.management import PtyWithClients
+
+from lifecycle_app.contract import Signal
 
 from .apps import WIDGETS, App, Apps, frame_kind
 from .facts import Interaction
@@ -51,18 +54,27 @@ PERSONAL_AREAS = {
 
 
 class Interactions:
-    """The newest thing a person did. Terminals note it from a thread: it is a single assignment."""
+    """The newest thing a person did, by its signal; None for what always counts.
+
+    Terminals note it from a thread: it is a single assignment.
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self.last: Interaction | None = None
-        self.apps = Apps(clock, self.note)
+        self._newest: Mapping[Signal | None, Interaction] = {}
+        self.apps = Apps(clock, partial(self.note, signal=Signal.APPS))
         self.gestures = Gestures(clock)
 
-    def note(self, what: str | None) -> None:
+    def note(self, what: str | None, signal: Signal | None = None) -> None:
         """Keep it as the newest, unless it is None."""
         if what is not None:
-            self.last = Interaction(at=self._clock(), what=what)
+            others = {one: known for one, known in self._newest.items() if one != signal}
+            self._newest = {**others, signal: Interaction(at=self._clock(), what=what)}
+
+    def newest(self, ignored: Collection[Signal] = ()) -> Interaction | None:
+        """The newest thing a person did that is not of an ignored signal."""
+        heeded = [one for signal, one in self._newest.items() if signal not in ignored]
+        return heeded[-1] if heeded else None
 
 
 def in_kernel_message(header: Mapping[str, Any], content: Mapping[str, Any]) -> str | None:

@@ -35,6 +35,8 @@ LONGEST_ANSWER = 10_000
 """Characters."""
 EVERY, WAITS = timedelta(minutes=5), timedelta(seconds=2)
 """How often the terms are read while pages ask for the status, and how long these wait for that."""
+EVERY_ALONE = timedelta(minutes=15)
+"""How often they are read in any case: the reports leave out the signals that they ignore."""
 NOT_AVAILABLE = {
     "refused": KeepRefusal.UNAVAILABLE.value,
     "message": "This is not available at the moment, because JupyterHub cannot be reached. Try again in a minute.",
@@ -116,7 +118,7 @@ class Requests:
         return answer
 
     async def refresh(self) -> None:
-        """Reads the terms if they are old, for a page that asks for the status: a machine without a page asks nothing.
+        """Reads the terms if they are old, for a page that asks for the status.
 
         Returns before they are there if that takes long.
         """
@@ -125,6 +127,15 @@ class Requests:
             self._reading = asyncio.create_task(self.read())
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=WAITS.total_seconds())
+
+    async def follow(self, first: timedelta) -> None:
+        """Reads the terms now and then, until cancelled, also without a page; the first time after so long: machines
+        that start together must not ask together.
+        """
+        await asyncio.sleep(first.total_seconds())
+        while True:
+            await self.refresh()
+            await asyncio.sleep(EVERY_ALONE.total_seconds())
 
     async def read(self) -> None:
         """Reads the terms once. Without the hub the last ones stay, and nothing can be kept from here."""

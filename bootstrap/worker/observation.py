@@ -1,63 +1,86 @@
 """Turns facts into an observation. Pure: each rule is a row of a table in the tests."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
-from lifecycle_app.contract import Level, app_name
+from lifecycle_app.contract import Level, Signal, app_name, source_number
 
 from .facts import Facts, Observation
-from .work import jobs, percent_of_core, plain
+from .work import Job, Place, jobs, percent_of_core, plain
 
 # Percent of one core. An open JupyterLab tab costs the server less than 1, a loop that computes 100.
 LOAD_PERCENT = 20.0
 
 MAX_DETAILS = 20
 
+SIGNALS = {
+    Place.TERMINAL: Signal.TERMINALS,
+    Place.KERNEL: Signal.PROCESSES,
+    Place.NOTEBOOK: Signal.NOTEBOOKS,
+    Place.DETACHED: Signal.PROCESSES,
+}
+SOURCES = {
+    Place.TERMINAL: "{program} in a terminal",
+    Place.KERNEL: "{program} started by a kernel",
+    Place.NOTEBOOK: "a notebook that runs without a browser",
+    Place.DETACHED: "{program} in the background",
+}
 
-def observe(facts: Facts, before: Facts, last_work: datetime | None) -> Observation:
-    """What happened from ``before`` until ``facts``, and which level that is.
 
-    ``last_work``: when an earlier observation last saw work.
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something besides a person that keeps the machine busy.
+
+    ``level``: how active that is. ``source``: by `contract.source_number`. ``text``: for people.
     """
-    running = jobs(facts, before)
+
+    signal: Signal
+    level: Level
+    source: float
+    text: str
+
+
+def observe(
+    facts: Facts, before: Facts, last_work: datetime | None, ignored: Collection[Signal] = ()
+) -> Observation:
+    """What happened from ``before`` until ``facts``, and which level that is, without signals that are ignored.
+
+    ``last_work``: when an earlier observation last saw work. The facts' last interaction is of no ignored signal.
+    """
+    running = _heeded(jobs(facts, before), ignored)
     # What has ended since the last observation worked until some moment after it.
-    worked = [str(job) for job in running] or [f"until just now {job}" for job in jobs(before, before)]
-    works = bool(facts.busy_kernels or worked)
+    ended = [] if running else _heeded(jobs(before, before), ignored)
     cpu_percent = percent_of_core(facts.cpu_time - before.cpu_time, facts.at - before.at)
-    level = _level(facts, before, working=works, cpu_percent=cpu_percent)
-    doing = _doing(facts, before, worked, cpu_percent)
+    worked = [_job(job, str(job)) for job in running] + [_job(job, f"until just now {job}") for job in ended]
+    found = [*_kernels(facts), *worked, *_cpu(cpu_percent)]
+    causes = [cause for cause in found if cause.signal not in ignored]
+    works = any(cause.level is Level.WORK for cause in causes)
+    used, app = _interacted(facts, before), None if Signal.APPS in ignored else facts.last_app
+    has_traffic = app is not None and app.at > before.at
+    doing = [cause.text for cause in causes]
+    if app is not None and has_traffic:
+        doing.append(f"{app_name(app.number)} has traffic")
     return Observation(
         at=facts.at,
-        level=level,
+        level=max([Level.INTERACTION if used else Level.QUIET, *(cause.level for cause in causes)]),
         last_interaction=facts.last_interaction.at if facts.last_interaction else None,
         last_work=facts.at if works else last_work,
-        busy_kernels=len(facts.busy_kernels),
+        busy_kernels=0 if Signal.KERNELS in ignored else len(facts.busy_kernels),
         busy_terminals=len(running),
         cpu_percent=cpu_percent,
         details=tuple(map(plain, [*_person(facts, before), *doing][:MAX_DETAILS])),
-        last_app=facts.last_app.at if facts.last_app else None,
-        app=facts.last_app.number if facts.last_app else 0,
-        has_app_traffic=_has_app_traffic(facts, before),
+        last_app=app.at if app else None,
+        app=app.number if app else 0,
+        has_app_traffic=has_traffic,
         doing=plain(doing[0]) if doing else "",
+        source=causes[0].source if causes else 0.0,
         home=facts.home,
     )
 
 
-def _level(facts: Facts, before: Facts, *, working: bool, cpu_percent: float) -> Level:
-    if _interacted(facts, before):
-        return Level.INTERACTION
-    if working:
-        return Level.WORK
-    if cpu_percent >= LOAD_PERCENT:
-        return Level.LOAD
-    return Level.QUIET
-
-
 def _interacted(facts: Facts, before: Facts) -> bool:
     return facts.last_interaction is not None and facts.last_interaction.at > before.at
-
-
-def _has_app_traffic(facts: Facts, before: Facts) -> bool:
-    return facts.last_app is not None and facts.last_app.at > before.at
 
 
 def _person(facts: Facts, before: Facts) -> list[str]:
@@ -67,10 +90,21 @@ def _person(facts: Facts, before: Facts) -> list[str]:
     return [f"{facts.last_interaction.what} {ago:.0f} s ago"]
 
 
-def _doing(facts: Facts, before: Facts, worked: list[str], cpu_percent: float) -> list[str]:
-    found = [f"{kernel} is busy" for kernel in facts.busy_kernels] + worked
-    if cpu_percent >= LOAD_PERCENT:
-        found.append(f"CPU {cpu_percent:.0f} % of a core")
-    if facts.last_app and _has_app_traffic(facts, before):
-        found.append(f"{app_name(facts.last_app.number)} has traffic")
-    return found
+def _kernels(facts: Facts) -> list[Cause]:
+    source = source_number("a running cell")
+    return [Cause(Signal.KERNELS, Level.WORK, source, f"{kernel} is busy") for kernel in facts.busy_kernels]
+
+
+def _heeded(found: list[Job], ignored: Collection[Signal]) -> list[Job]:
+    return [job for job in found if SIGNALS[job.place] not in ignored]
+
+
+def _job(job: Job, text: str) -> Cause:
+    return Cause(SIGNALS[job.place], Level.WORK, source_number(SOURCES[job.place], job.programs[0]), text)
+
+
+def _cpu(percent: float) -> list[Cause]:
+    if percent < LOAD_PERCENT:
+        return []
+    source = source_number("CPU {n:.0f} % of a core{within}", amount=percent)
+    return [Cause(Signal.CPU, Level.LOAD, source, f"CPU {percent:.0f} % of a core")]

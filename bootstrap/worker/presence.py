@@ -12,6 +12,8 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import ensure_async
 from tornado import web
 
+from lifecycle_app.contract import Signal
+
 from .facts import Observation
 from .interactions import SETTING, Interactions
 from .keep import KEEPING, REQUESTS, Requests
@@ -83,7 +85,7 @@ class GestureHandler(PageHandler):
         if len(self.request.body) > LONGEST_BODY:
             raise web.HTTPError(413, "A gesture is reported without details")
         interactions: Interactions = self.settings[SETTING]
-        interactions.note(interactions.gestures.made())
+        interactions.note(interactions.gestures.made(), Signal.GESTURES)
         await self.answer()
 
 

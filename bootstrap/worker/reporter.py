@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -19,8 +19,10 @@ from lifecycle_app.contract import (
     METRIC_HOME_FREE,
     METRIC_HOME_SIZE,
     METRIC_LEVEL,
+    METRIC_SOURCE,
     METRIC_UNITS,
     Level,
+    Signal,
     is_filling,
     metric_namespace,
 )
@@ -38,6 +40,9 @@ REPORTER, SETTINGS = "cloudjhub_reporter", "cloudjhub_reporter_settings"
 # How often kernels are checked between two reports. It costs nothing: the server has their states in memory.
 KERNEL_SAMPLING = timedelta(seconds=5)
 
+
+# For how long after a person's last act it is not reported what else keeps the machine busy.
+NAMED_AFTER = timedelta(minutes=2)
 
 # CloudWatch accepts much older datapoints; but a decision about a machine does not wait longer than this for a report.
 KEPT = timedelta(minutes=10)
@@ -62,6 +67,7 @@ def metric_data(observation: Observation, instance_id: str, report_period: timed
         ("BusyTerminals", float(observation.busy_terminals)),
         ("CPU", observation.cpu_percent),
         (METRIC_APP, float(observation.app if observation.has_app_traffic else 0)),
+        (METRIC_SOURCE, 0.0 if _has_person(observation) else observation.source),
         *_home_values(observation.home),
     ]
     return [
@@ -76,6 +82,12 @@ def metric_data(observation: Observation, instance_id: str, report_period: timed
         for name, value in values
         if value or name in (METRIC_LEVEL, METRIC_HOME_FREE)
     ]
+
+
+def _has_person(observation: Observation) -> bool:
+    """Was a person there just now? Then nothing else has to be named, and each metric costs money."""
+    used = observation.last_interaction
+    return used is not None and observation.at - used < NAMED_AFTER
 
 
 def _home_values(home: HomeSpace | None) -> list[tuple[str, float]]:
@@ -177,8 +189,8 @@ class Server(Protocol):
     def terminals(self) -> Mapping[str, int]:
         """The process id of each terminal's shell, by the terminal's name."""
 
-    def last_interaction(self) -> Interaction | None:
-        """What a user last did, None before anything."""
+    def last_interaction(self, ignored: Collection[Signal] = ()) -> Interaction | None:
+        """What a user last did that is not of an ignored signal, None before anything."""
 
     def last_app(self) -> AppUse | None:
         """The newest traffic of a web app, None before any."""
@@ -188,7 +200,10 @@ class Server(Protocol):
 
 
 class Reporter:
-    """Observes one server and publishes the observations. ``read_tree`` and ``read_waits`` run in a thread."""
+    """Observes one server and publishes the observations. ``read_tree`` and ``read_waits`` run in a thread.
+
+    ``ignored``: the signals that do not count now.
+    """
 
     def __init__(
         self,
@@ -199,6 +214,7 @@ class Reporter:
         read_waits: Callable[[Sequence[Process], Sequence[int]], Mapping[int, frozenset[Awaited]]],
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        ignored: Callable[[], frozenset[Signal]] = frozenset,
         root: int,
         pid: int,
         instance_id: str,
@@ -210,6 +226,7 @@ class Reporter:
         self._read_waits = read_waits
         self._clock = clock
         self._sleep = sleep
+        self._ignored = ignored
         self.root = root
         self._pid = pid
         self._instance_id = instance_id
@@ -249,7 +266,7 @@ class Reporter:
         """Close the period at ``at``, and publish it in the background."""
         facts = await self._facts(at)
         _, last = self._reports()
-        observation = observe(facts, last, self._last_work)
+        observation = observe(facts, last, self._last_work, self._ignored())
         self._before = (last, facts)
         self._remember(observation)
         self._ran = frozenset()
@@ -264,7 +281,7 @@ class Reporter:
         facts = await self._facts(self._clock())
         last_but_one, last = self._reports()
         before = last if facts.at - last.at >= self._period / 2 else last_but_one
-        observation = observe(facts, before, self._last_work)
+        observation = observe(facts, before, self._last_work, self._ignored())
         self._remember(observation)
         return observation
 
@@ -288,7 +305,7 @@ class Reporter:
             cpu_time=tree.cpu_time,
             terminals=self._server.terminals(),
             busy_kernels=tuple(sorted(self._ran | self._server.busy_kernels())),
-            last_interaction=self._server.last_interaction(),
+            last_interaction=self._server.last_interaction(self._ignored()),
             last_app=self._server.last_app(),
             home=self._server.home(),
         )

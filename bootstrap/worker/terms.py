@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from lifecycle_app.contract import Level
+from lifecycle_app.contract import Level, Signal
 
 TERMS_SETTING = "cloudjhub_terms"
 """Where handlers find the terms among the web application's settings; whoever learns newer ones replaces them there."""
@@ -29,6 +29,8 @@ class Terms:
     start_grace: timedelta = timedelta(0)
     keep_limit: timedelta = timedelta(0)
     keep_until: datetime | None = None
+    ignored_signals: frozenset[Signal] = frozenset()
+    """Sources of activity that do not count. Nothing is ignored that the hub has not said."""
     step: timedelta = timedelta(0)
     """To its multiples reported activity is rounded up; 0 if that is not known."""
 
@@ -48,9 +50,16 @@ class Terms:
 
 def _read(name: str, value: Any) -> Any:
     """The value of a field; None if it cannot be one."""
+    if name == "ignored_signals":
+        return _signals(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return READERS.get(name, _duration)(value)
+
+
+def _signals(value: Any) -> frozenset[Signal]:
+    """Those that this worker knows: a newer hub may have others."""
+    return frozenset(one for one in Signal if isinstance(value, list) and one in value)
 
 
 def _duration(value: float) -> timedelta | None:

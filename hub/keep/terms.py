@@ -36,7 +36,8 @@ def terms(
     policy: Policy, worker: Worker | None, report_period: timedelta, now: datetime
 ) -> Mapping[str, Any]:
     """What the machine is told: the policy's fields in seconds, without what has no end; `lowest_level` as a number,
-    `keep_until` in epoch seconds; and `step`, to whose multiples reported activity is rounded up.
+    `keep_until` in epoch seconds; `ignored_signals` if there are any; `step`, to whose multiples reported activity is
+    rounded up.
     """
     step = query_period(report_period, looked_back(policy, report_period))
     found: dict[str, Any] = {"step": step.total_seconds()}
@@ -47,5 +48,7 @@ def terms(
     kept = worker.keep_until if worker is not None else None
     if kept is not None and kept > now:
         found["keep_until"] = kept.timestamp()
+    if policy.ignored_signals:
+        found["ignored_signals"] = sorted(policy.ignored_signals)
     limit = longest_keep(policy, worker, now).total_seconds()
     return {**found, "lowest_level": int(policy.lowest_level), "keep_limit": limit}

@@ -17,6 +17,7 @@ from lifecycle_app.contract import (
     METRIC_HOME_FREE,
     METRIC_HOME_SIZE,
     METRIC_LEVEL,
+    METRIC_SOURCE,
     METRIC_UNITS,
     Level,
     idle_alarm_name,
@@ -24,7 +25,7 @@ from lifecycle_app.contract import (
     metric_namespace,
 )
 from lifecycle_app.errors import CloudError
-from lifecycle_app.model.evidence import REPORTS_MISSED, AppTraffic, Evidence, Report
+from lifecycle_app.model.evidence import REPORTS_MISSED, AppTraffic, Evidence, Report, Source
 from lifecycle_app.model.growth import HomeReport
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.resolution import (
@@ -167,7 +168,10 @@ class CloudWatch:
     def _evidence(
         self, instance_ids: Sequence[str], back: timedelta, hung_after: timedelta, now: datetime
     ) -> dict[str, Evidence]:
-        names, step = (METRIC_LEVEL, METRIC_APP, *METRIC_DETAILS), query_period(self._period, back)
+        names, step = (
+            (METRIC_LEVEL, METRIC_APP, METRIC_SOURCE, *METRIC_DETAILS),
+            query_period(self._period, back),
+        )
         queries = [self._query(name, one, step) for one in instance_ids for name in names]
         reported = list(_chunks(self._data(queries, now - back, now, step), len(names)))
         measures = [_query("AWS/EC2", "CPUUtilization", one, MINUTE, "Percent") for one in instance_ids]
@@ -180,7 +184,7 @@ class CloudWatch:
     def _combined(
         self, instance_id: str, series: Sequence[_Series], step: timedelta, cpu: tuple[float, ...]
     ) -> Evidence:
-        activity, app, *details = series
+        activity, app, source, *details = series
         is_whole = activity.is_whole and app.is_whole
         if not is_whole:
             log.warning("%s: CloudWatch has returned only a part of its reports", instance_id)
@@ -191,8 +195,9 @@ class CloudWatch:
         }
         traffic = [AppTraffic(begin + step, number) for begin, number in app.points if number > 0]
         newest = traffic[-1] if traffic else None
+        named = [Source(begin + step, number) for begin, number in source.points if number > 0]
         known = replace(self._reported(activity, step), is_whole=is_whole)
-        return replace(known, cpu=cpu, details=highest, app=newest)
+        return replace(known, cpu=cpu, details=highest, app=newest, source=named[-1] if named else None)
 
     def _reported(self, activity: _Series, step: timedelta) -> Evidence:
         """The reports, from datapoints of `step` each: what a datapoint is about ends with its step, not before.

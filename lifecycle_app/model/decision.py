@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from lifecycle_app.contract import Drain, Level, app_name
+from lifecycle_app.contract import Drain, Level, app_name, source_name
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, Value, message
 from lifecycle_app.model.policy import Policy
@@ -126,6 +126,14 @@ class _Case:
         return app is not None and self.now < app.at + self.policy.idle_timeout
 
     @property
+    def named_source(self) -> dict[str, Value]:
+        """What kept it busy when it was last busy, as a message's value, if it has said that."""
+        source, life = self.evidence.source, self.life
+        is_newest = source is not None and abs(life - source.at) <= self.evidence.longest_gap
+        name = source_name(source.number) if source is not None and is_newest else ""
+        return {"source": name} if name else {}
+
+    @property
     def last_used(self) -> dict[str, Value]:
         """When a user was last seen, or else when it started, as a message's value."""
         return {"last_used": self.person} if self.person > self.started else {"started": self.started}
@@ -230,7 +238,7 @@ def _in_use(case: _Case) -> Decision | None:
     if not case.is_in_use or case.is_unattended:
         return None
     if case.life > case.person:
-        return _keep(case, Reason.BUSY, last_busy=case.life)
+        return _keep(case, Reason.BUSY, last_busy=case.life, **case.named_source)
     return _keep(case, Reason.ACTIVE, **case.last_used)
 
 
@@ -331,6 +339,7 @@ def _stop(
 
 def _facts(case: _Case) -> dict[str, object]:
     last_report, app = case.evidence.last_report, case.evidence.app
+    source = case.evidence.source
     return {
         "started_at": case.started.isoformat(),
         "last_life": case.life.isoformat() if case.lived else None,
@@ -340,6 +349,7 @@ def _facts(case: _Case) -> dict[str, object]:
         "cpu": list(case.evidence.cpu),
         "hub_server": case.evidence.hub_server,
         **({"app": app_name(app.number), "last_app": app.at.isoformat()} if app else {}),
+        **({"source": source_name(source.number), "last_source": source.at.isoformat()} if source else {}),
         **case.evidence.details,
     }
 

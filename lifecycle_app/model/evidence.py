@@ -31,6 +31,16 @@ class AppTraffic:
     """See `contract.app_name`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A worker's report of what kept it busy, besides a person."""
+
+    at: datetime
+    """The end of the newest period that names one."""
+    number: float
+    """See `contract.source_name`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """A worker's reports, oldest first, and what else is known. What is missing is unknown, not quiet."""
@@ -44,6 +54,7 @@ class Evidence:
     details: Mapping[str, float] = field(default_factory=dict)
     """The highest value of each detail that the worker reported, for the explanation."""
     app: AppTraffic | None = None
+    source: Source | None = None
     hub_server: bool | None = None
     """Does the hub believe that the server runs or starts? None if the hub was not asked."""
 

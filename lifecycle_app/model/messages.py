@@ -29,7 +29,11 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "starting": ("started {started}, too recently to be stopped",),
     "active": ("last used {last_used}", "started {started}, not used yet"),
     "app": ("kept on by {app} (last traffic {last_traffic}), until {until:clock} unless you use it",),
-    "busy": ("last {activity} {last_busy}", "last busy {last_busy}"),
+    "busy": (
+        "kept on by {source} (last {last_busy})",
+        "last {activity} {last_busy}",
+        "last busy {last_busy}",
+    ),
     "idle": (
         "not used for {allowance} (last used {last_used}): {app} had traffic, which an open page causes too",
         "not used for {allowance} (started {started}): {app} had traffic, which an open page causes too",

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from lifecycle_app.contract import CLUSTER_SCOPE, Level, group_scope, user_scope
+from lifecycle_app.contract import CLUSTER_SCOPE, Level, Signal, group_scope, user_scope
 
 LONGEST = timedelta(days=366)
 
@@ -42,6 +43,9 @@ class Policy:
     """Percent of CPU below which an instance counts as doing nothing."""
     keep_limit: timedelta = timedelta(hours=4)
     """How far in the future users may have their own worker kept running until; 0: not at all."""
+
+    ignored_signals: frozenset[Signal] = frozenset()
+    """Sources of activity that do not count. The worker leaves them out of its reports, once it knows."""
 
     @property
     def lowest_level(self) -> Level:
@@ -137,6 +141,18 @@ def _signals(value: Any) -> frozenset[Level]:
     return frozenset({SIGNALS[name] for name in value} | {Level.INTERACTION})
 
 
+def _ignored(value: Any) -> frozenset[Signal]:
+    known = list(Signal)
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"must be a list out of {', '.join(known)}, not {value!r}")
+    for name in value:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"unknown signal {name!r}; {hint}")
+    return frozenset(map(Signal, value))
+
+
 def _percent(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
         raise ValueError(f"must be a percentage from 0 to 100, not {value!r}")
@@ -153,6 +169,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "hung_after": partial(_duration, least=1),
     "hung_cpu": _percent,
     "keep_limit": _duration,
+    "ignored_signals": _ignored,
 }
 
 
@@ -170,6 +187,8 @@ def _most_generous(levels: Sequence[Fields]) -> dict[str, Any]:
 def _widest(name: str, values: list[Any]) -> Any:
     if name == "signals":
         return frozenset().union(*values)
+    if name == "ignored_signals":
+        return frozenset.intersection(*values)
     if name == "hung_cpu":
         return min(values)
     return None if None in values else max(values)

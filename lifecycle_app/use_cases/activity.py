@@ -49,12 +49,21 @@ def _observed(worker: Worker, evidence: Evidence, texts: Mapping[str, str], now:
     if worker.decided == Reason.APP and worker.due_at is not None:
         # This pass does not read apps' traffic: the decision did, and another one follows when that is over.
         due_at = max(due_at, worker.due_at)
+    if worker.decided != Reason.BUSY and alive.last_interaction != alive.last_activity:
+        due_at = min(due_at, _explained_at(alive, policy))
     # Once it is due, every pass would find another time in the past: it stays due since when it was.
     overdue = due_at <= now and worker.due_at is not None and worker.due_at <= now
     due = alive if overdue else with_due(alive, due_at)
     if due.last_activity is None or due.last_activity == worker.last_activity:
         return due
     return replace(due, message=_last_seen(due.last_activity, due, policy))
+
+
+def _explained_at(worker: Worker, policy: Policy) -> datetime:
+    """When only work begins to keep it running: a decision then writes into the history what does."""
+    started = worker.started_at or worker.state_at
+    left_at = max(started, worker.last_interaction or started) + policy.idle_timeout
+    return max(left_at, started + policy.start_grace, worker.keep_until or started)
 
 
 def _groups(service: Service) -> dict[str, tuple[str, ...]]:

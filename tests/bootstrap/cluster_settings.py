@@ -13,6 +13,7 @@ from bootstrap.config.choices import Base, Egress, Https
 from bootstrap.config.contradictions import TAKEN_PORTS
 from bootstrap.config.settings import ClusterSettings, Hub, Login, Manager, Network, Timing, Workers
 from bootstrap.config.values import RETENTIONS
+from lifecycle_app.contract import Signal
 
 DIRECTORY = Path("/etc/clusters")
 FILE = DIRECTORY / "cluster.yaml"
@@ -154,6 +155,7 @@ policies = st.fixed_dictionaries(
         "keep_limit": st.integers(0, 10**7),
         "hung_after": st.integers(1, 10**7),
         "hung_cpu": st.one_of(st.integers(0, 100), st.integers(0, 1000).map(lambda tenths: tenths / 10)),
+        "ignored_signals": st.lists(st.sampled_from(list(map(str, Signal))), unique=True),
         "signals": st.lists(st.sampled_from(["load", "work", "interaction"]), unique=True),
     },
 )

@@ -40,6 +40,8 @@ def changed(before: str | None, *arguments: str, unset: tuple[str, ...] = ()) ->
         ("hung_cpu=2.5", {"hung_cpu": 2.5}),
         ("signals=work,interaction", {"signals": ["work", "interaction"]}),
         ("signals=[load]", {"signals": ["load"]}),
+        ("ignored_signals=apps, cpu", {"ignored_signals": ["apps", "cpu"]}),
+        ("ignored_signals=none", {"ignored_signals": []}),
     ],
 )
 def test_a_value_is_written_as_people_write_it(argument: str, document: dict[str, object]) -> None:

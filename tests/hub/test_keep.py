@@ -15,7 +15,7 @@ from hub.keep.answer import MESSAGES, Answer, as_json, first_answer, later_answe
 from hub.keep.asking import ANSWERED_WITHIN, MOST, WITHIN, Keeps
 from hub.keep.terms import Policies, terms
 from hub.spawn.parts import PendingKeep, ServerInstance
-from lifecycle_app.contract import KeepRefusal, Level, keep_seconds
+from lifecycle_app.contract import KeepRefusal, Level, Signal, keep_seconds
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import State, Worker
@@ -287,7 +287,16 @@ async def test_policies_are_read_as_they_are_now() -> None:
             worker(started_at=NOON - 2 * HOUR),
             {"max_lifetime": 10800, "keep_limit": 3600},
         ),
-        (Policy(signals=frozenset({Level.INTERACTION})), worker(), {"lowest_level": 3}),
+        (
+            Policy(signals=frozenset({Level.INTERACTION})),
+            worker(),
+            {"lowest_level": 3, "ignored_signals": None},
+        ),
+        (
+            Policy(ignored_signals=frozenset({Signal.CPU, Signal.APPS})),
+            worker(),
+            {"ignored_signals": ["apps", "cpu"]},
+        ),
     ],
 )
 def test_a_machine_is_told_its_terms(policy: Policy, record: Worker | None, found: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from lifecycle_app.errors import (
     StopRejected,
     TerminationRejected,
 )
-from lifecycle_app.model.evidence import AppTraffic, Evidence, Report
+from lifecycle_app.model.evidence import AppTraffic, Evidence, Report, Source
 from lifecycle_app.model.growth import HomeReport
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.policy import Policy
@@ -173,6 +173,7 @@ class MemoryMetrics:
     reports: dict[str, tuple[Report, ...]] = field(default_factory=dict)
     cpu: dict[str, tuple[float, ...]] = field(default_factory=dict)
     apps: dict[str, AppTraffic] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
     alarms: dict[str, IdleAlarm] = field(default_factory=dict)
     strange: int = 0
     """Metrics of no worker."""
@@ -204,8 +205,13 @@ class MemoryMetrics:
     def evidence(self, instance_id: str, policy: Policy, now: datetime) -> Evidence:
         back = max(policy.idle_timeout, policy.start_grace, policy.hung_after) + 4 * self.period
         seen = self._between(instance_id, now - back, now)
-        cpu, app = self.cpu.get(instance_id, ()), self.apps.get(instance_id)
-        return Evidence(period=self.period, reports=seen, cpu=cpu, app=app)
+        return Evidence(
+            period=self.period,
+            reports=seen,
+            cpu=self.cpu.get(instance_id, ()),
+            app=self.apps.get(instance_id),
+            source=self.sources.get(instance_id),
+        )
 
     def evidence_of_all(self, policies: Mapping[str, Policy], now: datetime) -> dict[str, Evidence]:
         return {

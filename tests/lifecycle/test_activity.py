@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from lifecycle_app.adapters.hub_client import HubUser
-from lifecycle_app.contract import Level
+from lifecycle_app.contract import Level, source_number
 from lifecycle_app.errors import BadRecord, RecordConflict
-from lifecycle_app.model.evidence import Report
+from lifecycle_app.model.evidence import Report, Source
 from lifecycle_app.model.messages import plain, text
 from lifecycle_app.model.worker import State, Worker
-from lifecycle_app.use_cases import record_activity
+from lifecycle_app.use_cases import record_activity, sweep
 from lifecycle_app.use_cases.activity import LOOK_BACK
 from tests.lifecycle.examples import ALICE, BOB, HOUR, MINUTE, NOON, SECOND, a_worker, reports
 from tests.lifecycle.fakes import World
@@ -39,6 +39,22 @@ def test_work_is_no_interaction(world: World) -> None:
     worker = world.record()
     assert (worker.last_activity, worker.last_interaction) == (NOON - MINUTE, NOON - HOUR)
     assert text(worker.message) == "last work or load at 2026-11-23 11:59:00 UTC"
+
+
+def test_when_only_work_keeps_it_a_decision_says_once_in_the_history_what(world: World) -> None:
+    """The passes of each minute read levels only."""
+    world.metrics.reports[ALICE] = reports(Level.WORK, NOON - HOUR, NOON + HOUR)
+    world.metrics.sources[ALICE] = Source(NOON, source_number("{program} in a terminal", "rsync"))
+    world.now = NOON
+    record_activity(world.service, NOON - MINUTE)
+    assert world.record().due_at == NOON, "an hour after the user"
+    record_activity(world.service, NOON)
+    assert sweep(world.service, lambda: True) == {"kept": 1}
+    entry = world.store.history("alice")[0]
+    assert text(entry.message) == "kept on by rsync in a terminal (last at 2026-11-23 12:00:00 UTC)"
+    assert entry.evidence["source"] == "rsync in a terminal"
+    record_activity(world.service, NOON + MINUTE)
+    assert world.record().due_at == NOON + MINUTE + HOUR, "not asked again while it works"
 
 
 def test_a_period_that_has_not_ended_is_known_up_to_now(world: World) -> None:

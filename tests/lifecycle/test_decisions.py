@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.contract import APPS, Drain, Level, app_name
+from lifecycle_app.contract import APPS, Drain, Level, app_name, source_number
 from lifecycle_app.model.decision import (
     MUTE_AFTER,
     Action,
@@ -17,7 +17,7 @@ from lifecycle_app.model.decision import (
     next_check,
     requested,
 )
-from lifecycle_app.model.evidence import AppTraffic, Evidence, Report
+from lifecycle_app.model.evidence import AppTraffic, Evidence, Report, Source
 from lifecycle_app.model.messages import message, text
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import State, Worker
@@ -602,6 +602,35 @@ def test_who_was_heard_of_and_is_silent_may_just_be_cut_off(
     assert (decision.alone, decision.even_silent) == (told, told or not heard)
     left = decide(worker, replace(evidence, hub_server=False), Policy(), NOON)
     assert (left.reason, left.alone, left.even_silent) == (Reason.NO_SERVER, told, told)
+
+
+@pytest.mark.parametrize(
+    ("number", "ago", "shown"),
+    [
+        (
+            source_number("{program} started by a kernel", "python3.12"),
+            0 * SECOND,
+            "python started by a kernel",
+        ),
+        (
+            source_number("{program} started by a kernel", "secret"),
+            0 * SECOND,
+            "a program started by a kernel",
+        ),
+        (source_number("CPU {n:.0f} % of a core{within}", amount=150.2), 3 * MINUTE, "CPU 150 % of a core"),
+        (source_number("a running cell"), 3 * MINUTE + SECOND, None),
+        (99e9, 0 * SECOND, None),
+        (5, 0 * SECOND, None),
+    ],
+)
+def test_what_keeps_it_busy_is_named_if_the_newest_report_says_it(
+    number: float, ago: timedelta, shown: str | None
+) -> None:
+    worker = a_worker(last_activity=NOON - MINUTE, last_interaction=NOON - 90 * MINUTE)
+    evidence = replace(quiet(), source=Source(NOON - MINUTE - ago, number))
+    decision = decide(worker, evidence, Policy(), NOON)
+    found = f"kept on by {shown} (last " if shown else "last busy "
+    assert text(decision.message) == f"{found}at 2026-11-23 11:59:00 UTC{')' if shown else ''}"
 
 
 def with_app(ago: timedelta, number: float = 8501) -> Evidence:

@@ -14,8 +14,8 @@ from lifecycle_app.adapters.cloudwatch import (
     alarm_request,
     idle_alarm,
 )
-from lifecycle_app.contract import METRIC_UNITS, Level
-from lifecycle_app.model.evidence import AppTraffic, Report
+from lifecycle_app.contract import METRIC_UNITS, Level, source_number
+from lifecycle_app.model.evidence import AppTraffic, Report, Source
 from lifecycle_app.model.growth import HomeReport
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.resolution import query_period
@@ -26,6 +26,7 @@ from tests.lifecycle.fakes import MemoryMetrics
 Metrics = CloudWatch | MemoryMetrics
 SEEN = tuple(Report(NOON + n * MINUTE - HOUR, Level(n % 3)) for n in range(60))
 DAY = timedelta(days=1)
+RSYNC = source_number("{program} in a terminal", "rsync")
 
 
 @pytest.fixture(params=["memory", "cloudwatch"])
@@ -36,6 +37,7 @@ def metrics(request: pytest.FixtureRequest) -> Iterator[Metrics]:
         memory.reports[ALICE] = SEEN
         memory.cpu[ALICE] = (1.5, 0.5)
         memory.apps[ALICE] = AppTraffic(NOON - 2 * MINUTE, 4)
+        memory.sources[ALICE] = Source(NOON - MINUTE, RSYNC)
         yield memory
         return
     with emulated_aws(with_tables=False):
@@ -44,6 +46,9 @@ def metrics(request: pytest.FixtureRequest) -> Iterator[Metrics]:
         publish(client, "AWS/EC2", "CPUUtilization", (1.5, NOON - 20 * MINUTE), (0.5, NOON - 10 * MINUTE))
         publish(client, "cloudjhub/test", "BusyKernels", (2, NOON - 5 * MINUTE))
         publish(client, "cloudjhub/test", "App", (8501, NOON - 9 * MINUTE), (4, NOON - 3 * MINUTE))
+        publish(
+            client, "cloudjhub/test", "Source", (RSYNC + 1, NOON - 9 * MINUTE), (RSYNC, NOON - 2 * MINUTE)
+        )
         yield CloudWatch(client, "test", MINUTE)
 
 
@@ -98,6 +103,7 @@ def test_all_that_is_known_of_one(metrics: Metrics) -> None:
     assert evidence.reports == SEEN[-34:]
     assert evidence.cpu == (1.5, 0.5)
     assert evidence.app == AppTraffic(NOON - 2 * MINUTE, 4)
+    assert evidence.source == Source(NOON - MINUTE, RSYNC)
     assert evidence.covers(NOON - 30 * MINUTE, NOON)
     assert evidence.last_life(Level.WORK) == NOON
     nothing = metrics.evidence(BOB, policy, NOON)

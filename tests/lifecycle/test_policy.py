@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle_app.contract import Level
+from lifecycle_app.contract import Level, Signal
 from lifecycle_app.model.evidence import REPORTS_MISSED, Evidence, Report
 from lifecycle_app.model.messages import clock, length
 from lifecycle_app.model.policy import (
@@ -41,6 +41,7 @@ def test_every_field_can_be_set() -> None:
         "hung_after": 90.5,
         "hung_cpu": 1,
         "keep_limit": 0,
+        "ignored_signals": ["apps", "cpu"],
     }
     assert policy_for("alice", [], {"cluster": json.dumps(given)}) == Policy(
         idle_timeout=timedelta(minutes=30),
@@ -52,6 +53,7 @@ def test_every_field_can_be_set() -> None:
         hung_after=timedelta(seconds=90.5),
         hung_cpu=1.0,
         keep_limit=timedelta(0),
+        ignored_signals=frozenset({Signal.APPS, Signal.CPU}),
     )
 
 
@@ -75,7 +77,7 @@ def test_every_field_can_be_set() -> None:
             "idle_timout",
             5,
             "idle_timout: no such field; there are idle_timeout, signals, busy_allowance, app_allowance, "
-            "max_lifetime, start_grace, hung_after, hung_cpu, keep_limit",
+            "max_lifetime, start_grace, hung_after, hung_cpu, keep_limit, ignored_signals",
         ),
     ],
 )
@@ -196,6 +198,8 @@ def said(field: str, value: object) -> tuple[Any, str]:
         ("hung_cpu", 100, 100.0),
         ("hung_cpu", 0.5, 0.5),
         ("signals", [], frozenset({Level.INTERACTION})),
+        ("ignored_signals", [], frozenset()),
+        ("ignored_signals", list(Signal), frozenset(Signal)),
     ],
 )
 def test_the_last_value_that_is_taken(field: str, value: object, taken: object) -> None:
@@ -221,6 +225,10 @@ def test_the_last_value_that_is_taken(field: str, value: object, taken: object) 
         ("hung_cpu", None, f"{PERCENTAGE} None"),
         ("signals", {"work": 1}, "must be a list out of load, work, interaction, not {'work': 1}"),
         ("signals", ["work", 1], "must be a list out of load, work, interaction, not ['work', 1]"),
+        ("ignored_signals", "apps", f"must be a list out of {', '.join(Signal)}, not 'apps'"),
+        ("ignored_signals", [None], f"must be a list out of {', '.join(Signal)}, not [None]"),
+        ("ignored_signals", ["cpu", "app"], "unknown signal 'app'; did you mean apps?"),
+        ("ignored_signals", ["xyz"], f"unknown signal 'xyz'; there are {', '.join(Signal)}"),
         ("signals", ["work", "b", "a"], "unknown signal 'b'; there are load, work, interaction"),
     ],
 )
@@ -245,6 +253,22 @@ def test_of_an_unknown_name_everything_is_unclear() -> None:
     assert read('{"idle_timout": 5}').unclear == set(READERS)
     assert read('{"idle_timeout": 5}').unclear == frozenset()
     assert read('{"idle_timeout": 0, "hung_cpu": "x"}').unclear == {"idle_timeout", "hung_cpu"}
+
+
+@pytest.mark.parametrize(
+    ("texts", "ignored"),
+    [
+        ({"cluster": ["apps"]}, {"apps"}),
+        ({"cluster": ["apps"], "group/a": ["cpu"]}, {"cpu"}),
+        ({"group/a": ["cpu", "apps"], "group/b": ["cpu"]}, {"cpu"}),
+        ({"group/a": ["cpu", "apps"], "user/alice": []}, set()),
+        ({"cluster": ["apps", "cpuu"]}, set()),
+    ],
+)
+def test_of_groups_what_all_ignore_is_ignored(texts: dict[str, list[str]], ignored: set[str]) -> None:
+    """And nothing, where it is not clear what."""
+    written = {scope: json.dumps({"ignored_signals": value}) for scope, value in texts.items()}
+    assert policy_for("alice", ["a", "b"], written).ignored_signals == ignored
 
 
 def test_signals_of_several_groups_are_put_together() -> None:
@@ -292,6 +316,7 @@ def test_the_defaults_of_a_policy() -> None:
         hung_after=timedelta(seconds=1800),
         hung_cpu=3.0,
         keep_limit=timedelta(hours=4),
+        ignored_signals=frozenset(),
     )
 
 

@@ -63,7 +63,7 @@ class Machine:
             at=self.now,
             root=1,
             server=2,
-            last_interaction=self.interactions.last,
+            last_interaction=self.interactions.newest(),
             last_app=self.interactions.apps.last,
         )
 

@@ -14,6 +14,7 @@ from bootstrap.worker.interactions import (
     in_terminal_input,
     is_widget_message,
 )
+from lifecycle_app.contract import Signal
 
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
@@ -151,7 +152,24 @@ def test_the_newest_interaction_is_remembered_and_nothing_is_none() -> None:
     at = datetime(2026, 11, 23, tzinfo=UTC)
     interactions = Interactions(lambda: at)
     interactions.note(None)
-    assert interactions.last is None
+    assert interactions.newest() is None
     interactions.note("typed")
     interactions.note(None)
-    assert interactions.last == Interaction(at=at, what="typed")
+    assert interactions.newest() == Interaction(at=at, what="typed")
+
+
+def test_what_a_person_did_last_is_known_without_signals_that_are_ignored() -> None:
+    interactions = Interactions(lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    interactions.note("ran code")
+    interactions.note("scrolled", Signal.GESTURES)
+    interactions.apps.used_by_person(interactions.apps.app("proxy/8501", 8501))
+
+    def newest(*ignored: Signal) -> str:
+        found = interactions.newest(ignored)
+        return found.what if found else ""
+
+    assert newest() == newest(Signal.GESTURES) == "used app /proxy/8501"
+    assert newest(Signal.APPS) == "scrolled"
+    assert newest(*Signal) == "ran code", "what is certain always counts"
+    interactions.note("ran code")
+    assert newest() == "ran code"

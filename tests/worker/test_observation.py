@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bootstrap.worker.facts import Facts, Interaction
+from bootstrap.worker.facts import AppUse, Facts, Interaction
 from bootstrap.worker.observation import MAX_DETAILS, observe
 from bootstrap.worker.proc import Process
 from bootstrap.worker.work import LONGEST_DETAIL, percent_of_core
-from lifecycle_app.contract import Level
+from lifecycle_app.contract import Level, Signal, source_name
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PERIOD = timedelta(seconds=60)
@@ -57,6 +57,44 @@ def cpu(percent: float) -> timedelta:
 def test_level_and_details(facts: Facts, level: Level, details: tuple[str, ...]) -> None:
     seen = observe(facts, BEFORE, None)
     assert (seen.level, seen.details) == (level, details)
+
+
+KERNEL = Process(pid=5, parent=2, name="python3", arguments=("python3", "-f", "kernel-0123456789.json"))
+SERVER = Process(pid=2, parent=1, name="server")
+CHILD = replace(QUIET, processes=(SERVER, KERNEL, Process(pid=6, parent=5, name="wget")))
+DETACHED = replace(QUIET, processes=(SERVER, Process(pid=7, parent=1, name="rsync")))
+PAPERMILL = Process(pid=8, parent=2, name="papermill", arguments=("python", "/usr/bin/papermill", "a.ipynb"))
+NOTEBOOK = replace(QUIET, processes=(SERVER, PAPERMILL))
+
+
+@pytest.mark.parametrize(
+    ("facts", "signal", "source"),
+    [
+        (replace(QUIET, busy_kernels=("kernel a",)), Signal.KERNELS, "a running cell"),
+        (TERMINAL, Signal.TERMINALS, "sleep in a terminal"),
+        (CHILD, Signal.PROCESSES, "wget started by a kernel"),
+        (DETACHED, Signal.PROCESSES, "rsync in the background"),
+        (NOTEBOOK, Signal.NOTEBOOKS, "a notebook that runs without a browser"),
+        (replace(QUIET, cpu_time=cpu(45)), Signal.CPU, "CPU 45 % of a core"),
+    ],
+)
+def test_each_source_has_a_name_and_a_signal_by_which_it_is_ignored(
+    facts: Facts, signal: Signal, source: str
+) -> None:
+    """Ignoring all others changes nothing."""
+    seen = observe(facts, BEFORE, None)
+    assert source_name(seen.source) == source
+    assert observe(facts, BEFORE, None, set(Signal) - {signal}) == seen
+    ignored = observe(facts, BEFORE, EARLIER, {signal})
+    assert (ignored.level, ignored.source, ignored.last_work) == (Level.QUIET, 0, EARLIER)
+    assert (ignored.busy_kernels, ignored.busy_terminals, ignored.details, ignored.doing) == (0, 0, (), "")
+
+
+def test_an_ignored_app_has_no_traffic() -> None:
+    facts = replace(QUIET, last_app=AppUse(at=NOW, number=8501))
+    assert observe(facts, BEFORE, None).has_app_traffic
+    seen = observe(facts, BEFORE, None, {Signal.APPS})
+    assert (seen.has_app_traffic, seen.app, seen.last_app, seen.doing) == (False, 0, None, "")
 
 
 def test_a_job_that_ended_since_the_last_look_worked_after_it() -> None:

@@ -15,8 +15,9 @@ MINUTE = timedelta(minutes=1)
 
 
 def observation(at: datetime = AT, level: Level = Level.QUIET, **more: Any) -> Observation:
-    fields = {"busy_kernels": 0, "busy_terminals": 0, "cpu_percent": 0.0} | more
-    return Observation(at=at, level=level, last_interaction=None, last_work=None, details=(), **fields)
+    fields: dict[str, Any] = {"busy_kernels": 0, "busy_terminals": 0, "cpu_percent": 0.0}
+    fields |= {"last_interaction": None} | more
+    return Observation(at=at, level=level, last_work=None, details=(), **fields)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,16 @@ def test_a_quiet_report_is_one_datapoint() -> None:
         (observation(level=Level.WORK, busy_kernels=2), {"Activity": 2, "BusyKernels": 2}),
         (observation(level=Level.WORK, busy_terminals=1), {"Activity": 2, "BusyTerminals": 1}),
         (observation(level=Level.INTERACTION), {"Activity": 3, "Interaction": 1}),
+        (observation(level=Level.LOAD, source=7.0), {"Activity": 1, "Source": 7}),
+        (observation(level=Level.WORK, source=7.0), {"Activity": 2, "Source": 7}),
+        (
+            observation(level=Level.WORK, source=7.0, last_interaction=AT - 2 * MINUTE),
+            {"Activity": 2, "Source": 7},
+        ),
+        (
+            observation(level=Level.WORK, source=7.0, last_interaction=AT - MINUTE - timedelta(seconds=59)),
+            {"Activity": 2},
+        ),
     ],
 )
 def test_what_explains_the_level_is_sent_only_where_there_is_any(

@@ -1,14 +1,14 @@
 """What happens between two reports counts in the period it happens in."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bootstrap.worker.facts import AppUse, HomeSpace, Interaction, ProcessTree
 from bootstrap.worker.reporter import Publisher, Reporter, next_report
-from lifecycle_app.contract import Level
+from lifecycle_app.contract import Level, Signal, source_number
 
 from .test_publishing import Sink
 
@@ -38,7 +38,7 @@ class Server:
     def terminals(self) -> Mapping[str, int]:
         return {}
 
-    def last_interaction(self) -> Interaction | None:
+    def last_interaction(self, ignored: Collection[Signal] = ()) -> Interaction | None:
         return self.interaction
 
     def last_app(self) -> AppUse | None:
@@ -59,6 +59,7 @@ class Machine:
         self.looks = 0
         self.overslept = timedelta(0)
         self.busy_at: dict[datetime, str] = {}
+        self.ignored: frozenset[Signal] = frozenset()
         self.reporter = Reporter(
             self.server,
             Publisher(lambda: self.sink, cluster="test", instance_id="i-1", report_period=PERIOD),
@@ -66,6 +67,7 @@ class Machine:
             read_waits=lambda _processes, _asleep: {},
             clock=lambda: self.now,
             sleep=self.sleep,
+            ignored=lambda: self.ignored,
             root=1,
             pid=2,
             instance_id="i-1",
@@ -100,6 +102,16 @@ async def test_an_interaction_counts_in_its_own_period_only(machine: Machine) ->
     assert (await machine.reporter.report(second(60))).level is Level.INTERACTION
     seen = await machine.reporter.report(second(120))
     assert (seen.level, seen.last_interaction) == (Level.QUIET, second(1))
+
+
+async def test_a_signal_is_ignored_from_when_the_machine_knows(machine: Machine) -> None:
+    """Not before, as by a machine that the hub does not tell, or whose image does not know the signal."""
+    machine.server.busy = frozenset({"kernel a"})
+    assert (await machine.reporter.report(second(60))).level is Level.WORK
+    machine.ignored = frozenset({Signal.KERNELS})
+    assert (await machine.reporter.report(second(120))).level is Level.QUIET
+    machine.now = second(180)
+    assert (await machine.reporter.observe_now()).level is Level.QUIET
 
 
 async def test_a_look_between_takes_nothing_from_the_next_report(machine: Machine) -> None:
@@ -190,8 +202,9 @@ async def test_a_kernel_that_was_busy_for_a_while_between_reports_counts(machine
     machine.busy_at = {due - timedelta(seconds=20): "kernel a", due - timedelta(seconds=15): "kernel a"}
     machine.now = due - timedelta(seconds=25)
     await run_until(machine, 4)
-    values = [(datum["MetricName"], datum["Value"]) for datum in machine.sink.received[:3]]
-    assert values == [("Activity", 2), ("BusyKernels", 1), ("Activity", 0)]
+    values = [(datum["MetricName"], datum["Value"]) for datum in machine.sink.received[:4]]
+    source = ("Source", source_number("a running cell"))
+    assert values == [("Activity", 2), ("BusyKernels", 1), source, ("Activity", 0)]
 
 
 async def test_a_kernel_that_answers_a_question_in_between_does_not_count(machine: Machine) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bootstrap.worker.terms import LONGEST_TEXT, Terms
-from lifecycle_app.contract import Level
+from lifecycle_app.contract import Level, Signal
 
 GIVEN = {
     "idle_timeout": 3600,
@@ -18,6 +18,7 @@ GIVEN = {
     "start_grace": 600,
     "keep_limit": 14400,
     "keep_until": 1_800_000_000,
+    "ignored_signals": ["cpu", "of_a_newer_hub", "apps"],
     "of_a_newer_hub": "anything",
 }
 
@@ -32,6 +33,7 @@ def test_every_field_is_read() -> None:
         start_grace=timedelta(minutes=10),
         keep_limit=timedelta(hours=4),
         keep_until=datetime.fromtimestamp(1_800_000_000, UTC),
+        ignored_signals=frozenset({Signal.CPU, Signal.APPS}),
     )
 
 
@@ -58,6 +60,9 @@ def test_what_is_not_terms_says_nothing(text: str) -> None:
         ("keep_until", -1),
         ("keep_until", 1e300),
         ("keep_limit", []),
+        ("ignored_signals", "apps"),
+        ("ignored_signals", {"apps": True}),
+        ("ignored_signals", [["apps"], None]),
     ],
 )
 def test_a_field_that_cannot_be_used_is_as_if_it_were_not_there(field: str, value: Any) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,6 +13,7 @@ from bootstrap.worker.facts import Interaction, ProcessTree
 from bootstrap.worker.proc import Process
 from bootstrap.worker.reporter import Publisher, next_report
 from bootstrap.worker.reporter import Reporter as RealReporter
+from lifecycle_app.contract import Signal
 from tests.worker.test_publishing import Sink
 
 READY = 8 * HOUR
@@ -50,7 +51,7 @@ class Machine:
     def terminals(self) -> Mapping[str, int]:
         return {"1": SHELL}
 
-    def last_interaction(self) -> Interaction | None:
+    def last_interaction(self, ignored: Collection[Signal] = ()) -> Interaction | None:
         return Interaction(at=moment(self.life.last_interaction(self.now)), what="ran code")
 
     def last_app(self) -> None:
