@@ -33,6 +33,7 @@ OF = {
     "bootstrap/test_freshness.py": "emulator",
     "bootstrap/test_down_command.py": "emulator",
     "bootstrap/test_image_command.py": "emulator",
+    "bootstrap/test_importing.py": "emulator",
     "bootstrap/test_image_setup.py": "emulator",
     "bootstrap/test_manager_setup.py": "emulator",
     "bootstrap/test_manager_units.py": "emulator",

@@ -14,25 +14,18 @@ from types import FrameType
 import boto3
 import click
 
-from bootstrap.aws.waiting import polls
 from bootstrap.cli.options import Command, Duration, NameValue, json_option
 from bootstrap.cli.terminal import SafeConsole, echo
-from bootstrap.config.values import duration_text
-from bootstrap.errors import NotRunning, SettingsError, StepFailed
-from bootstrap.local import environment, processes, programs, status, view
+from bootstrap.errors import NotRunning, SettingsError
+from bootstrap.local import browser, detached, environment, processes, programs, status, view
 from bootstrap.local.settings import REPORT_PERIOD, LocalSettings, free_network, saved_addresses
 from bootstrap.local.status import FUNCTIONS, files, function_log_lines
 from bootstrap.local.supervisor import (
-    ENDS_WITHIN,
     Supervisor,
-    refuse_second,
-    running_file,
-    running_supervisor,
 )
 
 DEFAULT_STATE_DIR = Path(".local")
 DEFAULT_PORT = 8000
-READY_WITHIN = 180.0
 
 state_dir_option = click.option(
     "--state-dir",
@@ -74,11 +67,12 @@ def local() -> None:
     is_flag=True,
     help="An AWS account without a cluster, in which to try `cloudjhub init`, `plan` and `up`.",
 )
+@click.option("--no-browser", is_flag=True, help="Do not open the hub in the browser.")
 @click.option("--detach", is_flag=True, help="Return when it is ready; stop it with `down`.")
 @json_option
 def up(
     state_dir: Path, port: int | None, idle_timeout: timedelta, policy: tuple[tuple[str, str], ...],
-    boot_time: timedelta, stop_time: timedelta, empty: bool, detach: bool, as_json: bool,
+    boot_time: timedelta, stop_time: timedelta, empty: bool, no_browser: bool, detach: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Start it and show its workers: start, idle time, last decision."""
     programs.check()
@@ -99,10 +93,11 @@ def up(
     settings.policy_document()
     environment.adopt(settings)
     if detach:
-        _start_detached(settings)
+        detached.start(settings)
         echo(status.ready_text(settings, as_json=as_json))
     else:
-        _run(settings, as_json=as_json)
+        is_seen = sys.stdout.isatty() and not (no_browser or as_json or empty)
+        _run(settings, as_json=as_json, with_browser=is_seen and browser.may_open(os.environ))
 
 
 def _whole_periods(idle_timeout: timedelta) -> timedelta:
@@ -114,7 +109,7 @@ def _whole_periods(idle_timeout: timedelta) -> timedelta:
     return idle_timeout
 
 
-def _run(settings: LocalSettings, *, as_json: bool) -> None:
+def _run(settings: LocalSettings, *, as_json: bool, with_browser: bool) -> None:
     """Run in the foreground until Ctrl-C or SIGTERM, then end cleanly."""
     logging.basicConfig(filename=settings.state_dir / "supervisor.log", level=logging.INFO)
     quiet = as_json or not sys.stdout.isatty()
@@ -132,6 +127,8 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
     try:
         supervisor.up()
         echo(status.ready_text(settings, as_json=as_json))
+        if with_browser:
+            browser.show(settings.public_url)
         if quiet:
             supervisor.watch(ended)
         else:
@@ -144,56 +141,25 @@ def _run(settings: LocalSettings, *, as_json: bool) -> None:
         supervisor.down()
 
 
-def _start_detached(settings: LocalSettings) -> None:
-    refuse_second(settings.state_dir)
-    options = ["--state-dir", str(settings.state_dir), "--port", str(settings.port)]
-    options += ["--idle-timeout", duration_text(settings.idle_timeout)]
-    options += ["--boot-time", duration_text(settings.boot_time)]
-    options += ["--stop-time", duration_text(settings.stop_time)]
-    options += [] if settings.with_cluster else ["--empty"]
-    for name, value in settings.policy:
-        options += ["--policy", f"{name}={value}"]
-    log = settings.state_dir / "up.log"
-    log.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "bootstrap", "local", "up", *options]
-    started = processes.start("supervisor", command, os.environ, log, settings.state_dir)
-    try:
-        _await_ready(settings.state_dir, started, log)
-    except BaseException:  # Ctrl-C too: whoever stops waiting does not want it to keep starting
-        started.end(grace=ENDS_WITHIN)
-        raise
-
-
-def _await_ready(state_dir: Path, started: processes.Part, log: Path) -> None:
-    for _ in polls(READY_WITHIN, every=0.1):
-        if status.is_ready(state_dir):
-            return
-        if not started.is_running:
-            raise StepFailed(
-                processes.tail(log).rpartition("cloudjhub: ")[2] or f"it did not start, see {log}"
-            )
-    raise StepFailed(f"it was not ready within {READY_WITHIN:.0f} s, see {log}")
-
-
 @local.command()
 @state_dir_option
 def down(state_dir: Path) -> None:
     """Stop it, or clean up after a crash. The users' files are kept."""
-    state_dir = state_dir.resolve()
-    supervisor = running_supervisor(state_dir)
-    in_order = supervisor is not None and processes.end_within(supervisor, ENDS_WITHIN)
-    left = processes.end_leftovers(state_dir)
-    running_file(state_dir).unlink(missing_ok=True)
-    if supervisor is not None and not in_order:
-        echo(
-            f"the local cloud in {state_dir} did not stop within {ENDS_WITHIN:.0f} s and was killed; its files are kept"
-        )
-    elif supervisor is not None:
-        echo(f"the local cloud in {state_dir} has stopped; its files are kept")
-    elif left:
-        echo(f"ended {left} processes left by a crash")
-    else:
-        echo(f"no local cloud runs in {state_dir}")
+    echo(detached.end(state_dir.resolve()))
+
+
+@local.command()
+@state_dir_option
+def tour(state_dir: Path) -> None:
+    """A guided tour of five minutes; leaves nothing.
+
+    A login, a cell that works in silence, an idle stop, a killed hub, no capacity: each is explained while it happens,
+    in the local cloud that runs in the directory, or in one of its own.
+    """
+    programs.check()
+    from bootstrap.local.tour.command import run  # needs packages that are checked first
+
+    run(state_dir)
 
 
 @local.command("status")

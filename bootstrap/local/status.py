@@ -110,6 +110,8 @@ The local cloud is ready:  {given["url"]}
     (any other name may log in with the first password)
 
   what to try
+    {program} local tour {where}
+        five minutes in which all of the following happens and is explained
     log in as alice and watch an instance being made; run a cell; close the tab
     after {idle} without work the machine stops, and its page says why; log in again: the files are there
     {program} local fault capacity on {where}

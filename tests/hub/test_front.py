@@ -12,11 +12,12 @@ import requests
 from bootstrap.aws import secrets as rotated
 from bootstrap.aws.secrets import MAKERS
 from bootstrap.config.choices import Https
+from bootstrap.local import localhost
 from tests.bootstrap.front import MISSING, NGINX, Front, nginx
 from tests.hub.accounts import PASSWORD, code, set_users, with_authenticators
 from tests.hub.emulated import CLUSTER, Emulated
 from tests.hub.machine import Machine, boot
-from tests.shared import hostile, localhost
+from tests.shared import hostile
 from tests.shared.addresses import free_port
 from tests.shared.waiting import PATIENCE, until
 
