@@ -99,7 +99,7 @@ def test_a_browser_in_the_terminal_is_not_opened(
     assert urls == ["http://hub.localhost:8000"] * opened
 
 
-def test_a_machine_without_a_browser_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_browser_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     def none() -> None:
         raise webbrowser.Error("could not locate runnable browser")
 
