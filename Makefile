@@ -17,7 +17,7 @@ LONGER := CLOUDJHUB_DAYS=60 CLOUDJHUB_STEPS=10000 CLOUDJHUB_SEEDS=150 RACES=3000
 SHORTENED := $(addprefix tests/,simulation/test_days.py simulation/test_machine.py simulation/test_kills.py \
 	store/test_races.py store/test_bad_records.py scenarios/test_restarts.py)
 
-.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak hostile storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test audit docs lock package lambda-package release policies clean
+.PHONY: help local local-down test test-deep nightly interruptions races bad-records restarts soak hostile storm machines check check-style check-types check-tests format mutants bench bench-full peers traces setup setup-test audit docs links lock package lambda-package release policies clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z][a-z-]*):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -111,6 +111,9 @@ package: setup  ## the wheel and the sdist, in build/dist
 
 docs: setup  ## the documentation as a site in build/site; a warning is an error
 	$(RUN) -m docs.site.build build/site
+
+links: setup  ## checks the pages' external links; without the internet one line says so
+	@$(RUN) -m docs.site.links
 
 release: setup  ## checks that this is a release and that `make check` passes, then builds it; publishes nothing
 	$(RUN) -m tests.supply.release $(TAG)

@@ -93,7 +93,12 @@ def test_a_browser_in_the_terminal_is_not_opened(
 ) -> None:
     """It would take the terminal from the live view."""
     urls: list[str] = []
-    monkeypatch.setattr(kind, "open", lambda _self, url: bool(urls.append(url)) or True)
+
+    def opened_in_it(_self: webbrowser.GenericBrowser, url: str) -> bool:
+        urls.append(url)
+        return True
+
+    monkeypatch.setattr(kind, "open", opened_in_it)
     monkeypatch.setattr(webbrowser, "get", lambda: kind("it"))
     browser.show("http://hub.localhost:8000")
     assert urls == ["http://hub.localhost:8000"] * opened
