@@ -38,11 +38,12 @@ def test_the_pages_have_external_links() -> None:
 
 
 def test_only_a_page_that_does_not_exist_is_broken() -> None:
-    lines, code = report([Answer("https://b.net", 403), Answer("https://a.net/x", 404)], LINKED)
+    found = [Answer("https://b.net", 403), Answer("https://a.net/x", 404), Answer("https://c.net", 200)]
+    lines, code = report(found, LINKED)
     assert lines == [
         "broken: https://a.net/x (404) in guide.md, costs.md",
         "not checked: https://b.net (403)",
-        "2 external links: 0 lead to a page, 1 are broken",
+        "3 external links: 1 lead to a page, 1 are broken",
     ]
     assert code == 1
     lines, code = report([Answer("https://b.net", None, "Timeout"), Answer("https://a.net/x", 200)], LINKED)
@@ -53,9 +54,13 @@ def test_only_a_page_that_does_not_exist_is_broken() -> None:
     assert code == 0
 
 
-def test_without_the_internet_one_line_says_so() -> None:
-    lines, code = report([Answer(url, None, "ConnectionError") for url in LINKED], LINKED)
+@pytest.mark.parametrize("status", [None, 404])
+def test_without_the_internet_one_line_says_so(status: int | None) -> None:
+    """A mirror of PyPI's packages answers for pypi.org, and has none of its pages."""
+    lines, code = report(
+        [Answer("https://b.net", None, "Timeout"), Answer("https://a.net/x", status)], LINKED
+    )
     assert lines == [
-        "no link was checked: none of 2 servers answers, this machine has no way to the internet"
+        "no link was checked: none of 2 leads to a page, so there is no way to the internet here"
     ]
     assert code == 0
