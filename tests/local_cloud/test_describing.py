@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local_cloud.cloud_process import CloudProcess, EventSink
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 LAG = 1.0
 
@@ -40,10 +40,12 @@ def test_a_state_is_shown_late_but_obeyed_at_once(late_cloud: CloudProcess) -> N
     ec2 = late_cloud.client("ec2")
     instance_id = late_cloud.run()["InstanceId"]
     until(lambda: shown(late_cloud, instance_id) == "running", "running to be shown")
+    late_cloud.fault("slow-stop", True, seconds=PATIENCE)
     ec2.stop_instances(InstanceIds=[instance_id])
     assert shown(late_cloud, instance_id) == "running"
     with pytest.raises(ClientError, match="IncorrectInstanceState"):
         ec2.start_instances(InstanceIds=[instance_id])
+    late_cloud.fault("slow-stop", False)
     until(lambda: shown(late_cloud, instance_id) == "stopped", "stopped to be shown")
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from bootstrap.local.cloud.hypervisor.guest import POWER_OFF
 from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink
 from tests.local_cloud.conftest import QUICK
-from tests.shared.waiting import until
+from tests.shared.waiting import PATIENCE, until
 
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{}/hvm/ebs-gp3/ami-id"
 AMAZON = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
@@ -101,9 +101,11 @@ def test_an_image_runs_on_its_architecture_only(cloud: CloudProcess) -> None:
 
 
 def test_no_image_of_an_instance_that_is_on_its_way(cloud: CloudProcess) -> None:
+    cloud.fault("slow-boot", True, seconds=PATIENCE)
     pending = cloud.run()["InstanceId"]
     create = cloud.client("ec2").create_image
     assert refused(create, InstanceId=pending, Name="too-soon") == "IncorrectInstanceState"
+    cloud.fault("slow-boot", False)
     cloud.await_state(pending, "running")
     cloud.client("ec2").terminate_instances(InstanceIds=[pending])
     cloud.await_state(pending, "terminated")

@@ -55,20 +55,23 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(cloud: LocalCloud) -> Scene:
-    """Mallory, who is root on her machine, serves it herself."""
+def scene(cloud: LocalCloud) -> Iterator[Scene]:
+    """Mallory, who is root on her machine, serves it herself. It goes at the end: other tests share the cloud."""
     carol, mallory = cloud.person("carol", admin=True), cloud.person("mallory")
     for person in (carol, mallory):
         person.request_start()
     for person in (carol, mallory):
         person.await_ready()
     mallory.write("hostile.py", Path(hostile.__file__).read_text(encoding="utf-8"))
-    address = cloud.instances("mallory")[0]["PrivateIpAddress"]
+    machine = cloud.instances("mallory")[0]
+    address = machine["PrivateIpAddress"]
     domain = str(urlsplit(cloud.url).hostname)
     mallory.run_cell(mallory.open_kernel(), SERVE.format(address=address, domain=domain), wait=False)
     found = Scene(cloud, carol, carol.open_kernel())
     cloud.await_true("mallory serves her own page", lambda: _is_served(found.evil))
-    return found
+    yield found
+    cloud.client("ec2").terminate_instances(InstanceIds=[machine["InstanceId"]])
+    cloud.await_state("mallory", "terminated")
 
 
 def _is_served(url: str) -> bool:

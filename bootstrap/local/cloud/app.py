@@ -43,6 +43,7 @@ from bootstrap.local.cloud.wire import Call
 log = logging.getLogger(__name__)
 
 SNAPSHOT_INTERVAL = 3.0
+WAKES_EVERY = 0.5
 
 
 class Cloud:
@@ -104,7 +105,9 @@ class Cloud:
         with self.emulator.lock:
             self._boot_resumed()
         log.info("cloud at %s, state in %s", self._settings.endpoint, self._settings.state_dir)
-        self._ended.wait()
+        # The kernel may give a signal to any thread, and Python handles it in this one once it runs: it has to wake up.
+        while not self._ended.wait(WAKES_EVERY):
+            pass
         server.shutdown()
         server.server_close()
         self.hypervisor.close()
