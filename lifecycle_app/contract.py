@@ -116,6 +116,11 @@ SOURCES = (
     "{program} in the background",
     "a notebook that runs without a browser",
     "CPU {n:.0f} % of a core{within}",
+    "CPU {n:.0f} % of a core beside JupyterLab{within}",
+    "GPU {n:.0f} %",
+    "download {n:g} MB/s{within}",
+    "upload {n:g} MB/s{within}",
+    "disk {n:g} MB/s{within}",
 )
 """What keeps a machine busy, by its number from 1. Add to the end: workers of another version send the number."""
 PROGRAMS = (
@@ -159,6 +164,16 @@ class Signal(StrEnum):
     """Notebooks that run without a browser."""
     CPU = "cpu"
     """The CPU that the server and everything below it uses."""
+    MACHINE = "machine"
+    """The CPU of all other programs of the machine, above what they always use."""
+    GPU = "gpu"
+    """The use of GPUs."""
+    NETWORK = "network"
+    """Downloads and uploads that last, without the server's own connections."""
+    DISK = "disk"
+    """Reading and writing of disks that lasts."""
+    SESSIONS = "sessions"
+    """Keys in terminals beside the server's own: SSH, Session Manager."""
 
 
 class Drain(StrEnum):

@@ -103,6 +103,7 @@ OF = {
     "worker/test_activity.py": "emulator",
     "worker/test_apps_served.py": "emulator",
     "worker/test_boot.py": "emulator",
+    "worker/test_connections.py": "emulator",
     "worker/test_programs.py": "emulator",
     "worker/test_full_home.py": "emulator",
     "worker/test_profile.py": "emulator",

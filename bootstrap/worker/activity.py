@@ -29,7 +29,9 @@ from .interactions import (
     ObservedTerminalManager,
 )
 from .keep import EVERY_ALONE, REQUESTS, Hub, KeepHandler, Requests, StopHandler
+from .machine import Watch
 from .presence import GestureHandler, StatusHandler
+from .proc import Proc
 from .prompts import PROMPTS, PromptingConnection, Prompts, kept_messages, process_of
 from .reporter import REPORTER, SETTINGS, Publisher, Reporter, cloudwatch, phase
 from .settings import ConfigError, HubAccess, ReporterSettings
@@ -170,7 +172,9 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
             self.log.error("Activity is not reported: %s", error)
             return
         server = JupyterServer(serverapp, interactions, settings[PROMPTS])
-        reporter = build_reporter(server, reporting, lambda: settings[TERMS_SETTING].ignored_signals)
+        reporter = build_reporter(
+            server, reporting, lambda: settings[TERMS_SETTING].ignored_signals, serverapp.port
+        )
         await reporter.start()
         settings.update({REPORTER: reporter, SETTINGS: reporting})
         self._tasks.append(asyncio.create_task(reporter.run()))
@@ -201,9 +205,11 @@ def share_log(server_log: logging.Logger) -> None:
 
 
 def build_reporter(
-    server: JupyterServer, reporting: ReporterSettings, ignored: Callable[[], frozenset[Signal]]
+    server: JupyterServer, reporting: ReporterSettings, ignored: Callable[[], frozenset[Signal]], port: int
 ) -> Reporter:
-    """The reporter of this process. It observes everything below the boot client, if that started this process."""
+    """The reporter of this process. It observes everything below the boot client, if that started this process; and the
+    whole machine, if the machine's init started the boot client: in the local cloud several machines share one kernel.
+    """
     started_by_boot = reporting.boot_pid is not None and reporting.boot_pid == os.getppid()
     publisher = Publisher(
         cloudwatch,
@@ -217,6 +223,7 @@ def build_reporter(
         read_tree=read_tree,
         read_waits=read_waits,
         ignored=ignored,
+        watch=Watch(port) if started_by_boot and Proc().stat(os.getppid()).parent == 1 else None,
         clock=utc_now,
         root=os.getppid() if started_by_boot else os.getpid(),
         pid=os.getpid(),

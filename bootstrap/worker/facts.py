@@ -47,6 +47,24 @@ class HomeSpace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineUse:
+    """What lasts on the machine beside the server's own tree: percent of a core above the baseline, bytes a second, the
+    use of the busiest GPU in percent; which program of others uses most CPU; when a session's user last pressed a key.
+    """
+
+    cpu_percent: float = 0.0
+    received: float = 0.0
+    sent: float = 0.0
+    disk: float = 0.0
+    gpu_percent: float = 0.0
+    program: str = ""
+    typed: datetime | None = None
+
+
+NOTHING_BESIDE = MachineUse()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that was observed at one moment.
 
@@ -66,6 +84,7 @@ class Facts:
     last_app: AppUse | None = None
     cpu_time: timedelta = timedelta(0)
     waits: Mapping[int, frozenset[Awaited]] = field(default_factory=dict)
+    machine: MachineUse = NOTHING_BESIDE
     home: HomeSpace | None = None
 
 
@@ -96,10 +115,13 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class ProcessTree:
-    """A process and everything below it, with the CPU time all of it has used."""
+    """A process and everything below it, with the CPU time all of it has used. `others`: the machine's other processes,
+    without their arguments.
+    """
 
     processes: tuple[Process, ...]
     cpu_time: timedelta
+    others: tuple[Process, ...] = ()
 
 
 def read_tree(root: int, proc: Proc | None = None) -> ProcessTree:
@@ -109,9 +131,12 @@ def read_tree(root: int, proc: Proc | None = None) -> ProcessTree:
     reaped by another one of the tree.
     """
     proc = proc or Proc()
-    found = Tree(_all(proc)).whole(root)
+    tree = Tree(_all(proc))
+    found = tree.whole(root)
+    inside = {one.pid for one in found}
+    others = tuple(one for one in tree.processes.values() if one.pid not in inside)
     running = tuple(replace(one, arguments=_arguments(one.pid, proc)) for one in found if not one.has_ended)
-    return ProcessTree(running, sum((one.cpu + one.children_cpu for one in found), timedelta(0)))
+    return ProcessTree(running, sum((one.cpu + one.children_cpu for one in found), timedelta(0)), others)
 
 
 def _all(proc: Proc) -> Iterator[Process]:

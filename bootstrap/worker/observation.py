@@ -6,11 +6,15 @@ from datetime import datetime
 
 from lifecycle_app.contract import Level, Signal, app_name, source_number
 
-from .facts import Facts, Observation
+from .facts import Facts, MachineUse, Observation
 from .work import Job, Place, jobs, percent_of_core, plain
 
 # Percent of one core. An open JupyterLab tab costs the server less than 1, a loop that computes 100.
 LOAD_PERCENT = 20.0
+GPU_PERCENT = 5.0
+# Bytes a second. Reports, polls and the system's own agents need a hundredth of it.
+NETWORK_FLOOR, DISK_FLOOR = 100_000, 1_000_000
+MB = 1_000_000
 
 MAX_DETAILS = 20
 
@@ -53,8 +57,8 @@ def observe(
     ended = [] if running else _heeded(jobs(before, before), ignored)
     cpu_percent = percent_of_core(facts.cpu_time - before.cpu_time, facts.at - before.at)
     worked = [_job(job, str(job)) for job in running] + [_job(job, f"until just now {job}") for job in ended]
-    found = [*_kernels(facts), *worked, *_cpu(cpu_percent)]
-    causes = [cause for cause in found if cause.signal not in ignored]
+    found = [*_kernels(facts), *worked, *_gpu(facts.machine), *_cpu(cpu_percent), *_machine(facts.machine)]
+    causes = sorted((one for one in found if one.signal not in ignored), key=lambda one: -one.level)
     works = any(cause.level is Level.WORK for cause in causes)
     used, app = _interacted(facts, before), None if Signal.APPS in ignored else facts.last_app
     has_traffic = app is not None and app.at > before.at
@@ -108,3 +112,37 @@ def _cpu(percent: float) -> list[Cause]:
         return []
     source = source_number("CPU {n:.0f} % of a core{within}", amount=percent)
     return [Cause(Signal.CPU, Level.LOAD, source, f"CPU {percent:.0f} % of a core")]
+
+
+def _gpu(use: MachineUse) -> list[Cause]:
+    if use.gpu_percent < GPU_PERCENT:
+        return []
+    source = source_number("GPU {n:.0f} %", amount=use.gpu_percent)
+    return [Cause(Signal.GPU, Level.WORK, source, f"GPU {use.gpu_percent:.0f} %")]
+
+
+def _machine(use: MachineUse) -> list[Cause]:
+    """What lasts beside the server. Traffic says more than the CPU that it needs."""
+    within = f" in {use.program}" if use.program else ""
+    kinds = [
+        (Signal.NETWORK, use.received, NETWORK_FLOOR, "download"),
+        (Signal.NETWORK, use.sent, NETWORK_FLOOR, "upload"),
+        (Signal.DISK, use.disk, DISK_FLOOR, "disk"),
+    ]
+    found = [
+        Cause(
+            signal,
+            Level.LOAD,
+            source_number(f"{what} {{n:g}} MB/s{{within}}", use.program, rate / MB),
+            f"{what} {rate / MB:.1f} MB/s{within}",
+        )
+        for signal, rate, floor, what in kinds
+        if rate >= floor
+    ]
+    if use.cpu_percent >= LOAD_PERCENT:
+        source = source_number(
+            "CPU {n:.0f} % of a core beside JupyterLab{within}", use.program, use.cpu_percent
+        )
+        text = f"CPU {use.cpu_percent:.0f} % of a core beside JupyterLab{within}"
+        found.append(Cause(Signal.MACHINE, Level.LOAD, source, text))
+    return found

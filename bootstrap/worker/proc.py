@@ -226,7 +226,7 @@ def unix_peers() -> Mapping[int, int]:
                     return peers
                 inode, peer = _unix_socket(messages[HEADER.size : length])
                 peers[inode] = peer
-                messages = messages[_aligned(length) :]
+                messages = messages[aligned(length) :]
 
 
 def _unix_socket(message: bytes) -> tuple[int, int]:
@@ -237,11 +237,12 @@ def _unix_socket(message: bytes) -> tuple[int, int]:
         length, kind = ATTRIBUTE.unpack_from(attributes)
         if kind == UNIX_DIAG_PEER:
             return inode, int.from_bytes(attributes[ATTRIBUTE.size : length], "little")
-        attributes = attributes[max(_aligned(length), ATTRIBUTE.size) :]
+        attributes = attributes[max(aligned(length), ATTRIBUTE.size) :]
     return inode, 0
 
 
-def _aligned(length: int) -> int:
+def aligned(length: int) -> int:
+    """The length with netlink's padding."""
     return (length + 3) & ~3
 
 

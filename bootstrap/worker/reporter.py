@@ -27,7 +27,8 @@ from lifecycle_app.contract import (
     metric_namespace,
 )
 
-from .facts import AppUse, Awaited, Facts, HomeSpace, Interaction, Observation, ProcessTree
+from .facts import AppUse, Awaited, Facts, HomeSpace, Interaction, MachineUse, Observation, ProcessTree
+from .machine import Watch
 from .observation import observe
 from .proc import Process
 from .work import candidates, waits_of
@@ -202,7 +203,7 @@ class Server(Protocol):
 class Reporter:
     """Observes one server and publishes the observations. ``read_tree`` and ``read_waits`` run in a thread.
 
-    ``ignored``: the signals that do not count now.
+    ``ignored``: the signals that do not count now. ``watch``: watches a machine that is the server's alone.
     """
 
     def __init__(
@@ -215,6 +216,7 @@ class Reporter:
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         ignored: Callable[[], frozenset[Signal]] = frozenset,
+        watch: Watch | None = None,
         root: int,
         pid: int,
         instance_id: str,
@@ -227,6 +229,7 @@ class Reporter:
         self._clock = clock
         self._sleep = sleep
         self._ignored = ignored
+        self._watch = watch
         self.root = root
         self._pid = pid
         self._instance_id = instance_id
@@ -264,7 +267,7 @@ class Reporter:
 
     async def report(self, at: datetime) -> Observation:
         """Close the period at ``at``, and publish it in the background."""
-        facts = await self._facts(at)
+        facts = await self._facts(at, is_report=True)
         _, last = self._reports()
         observation = observe(facts, last, self._last_work, self._ignored())
         self._before = (last, facts)
@@ -295,8 +298,9 @@ class Reporter:
             raise RuntimeError("the reporter has not been started")
         return self._before
 
-    async def _facts(self, at: datetime) -> Facts:
+    async def _facts(self, at: datetime, *, is_report: bool = False) -> Facts:
         tree = await asyncio.to_thread(self._read_tree, self.root)
+        machine = await asyncio.to_thread(self._machine, at, tree.others, is_report)
         facts = Facts(
             at=at,
             root=self.root,
@@ -305,7 +309,8 @@ class Reporter:
             cpu_time=tree.cpu_time,
             terminals=self._server.terminals(),
             busy_kernels=tuple(sorted(self._ran | self._server.busy_kernels())),
-            last_interaction=self._server.last_interaction(self._ignored()),
+            last_interaction=self._last_interaction(machine),
+            machine=machine,
             last_app=self._server.last_app(),
             home=self._server.home(),
         )
@@ -313,6 +318,23 @@ class Reporter:
         waits = await asyncio.to_thread(self._read_waits, facts.processes, asleep) if asleep else {}
         before = self._before[1] if self._before else None
         return replace(facts, waits=waits_of(facts.processes, waits, before))
+
+    def _machine(self, at: datetime, others: Sequence[Process], is_report: bool) -> MachineUse:
+        """What goes on beside the server. What of that cannot be read must not keep the rest from being reported."""
+        try:
+            return self._watch.look(at, others, is_report=is_report) if self._watch else MachineUse()
+        except Exception:
+            log.exception("Worker %s: cannot observe the whole machine", self._instance_id)
+            return MachineUse()
+
+    def _last_interaction(self, machine: MachineUse) -> Interaction | None:
+        """The newest of what the user did in the server and in sessions beside it."""
+        ignored = self._ignored()
+        seen = self._server.last_interaction(ignored)
+        typed = None if Signal.SESSIONS in ignored else machine.typed
+        if typed is None or (seen is not None and seen.at >= typed):
+            return seen
+        return Interaction(at=typed, what="typed in a session beside JupyterLab")
 
     async def _sample_kernels_until(self, due: datetime) -> None:
         """Note kernels that are busy at two checks in a row: work that may be over at the report."""

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from bootstrap.worker.facts import AppUse, Facts, Interaction
+from bootstrap.worker.facts import AppUse, Facts, Interaction, MachineUse
 from bootstrap.worker.observation import MAX_DETAILS, observe
 from bootstrap.worker.proc import Process
 from bootstrap.worker.work import LONGEST_DETAIL, percent_of_core
@@ -19,6 +20,10 @@ EARLIER = START - timedelta(hours=1)
 BEFORE = Facts(at=START, root=1, server=2, cpu_time=timedelta(seconds=100))
 QUIET = replace(BEFORE, at=NOW)
 TERMINAL = replace(QUIET, terminals={"1": 3}, processes=(Process(pid=4, parent=3, name="sleep"),))
+
+
+def beside(**use: Any) -> Facts:
+    return replace(QUIET, machine=MachineUse(**use))
 
 
 def interaction(seconds: float) -> Interaction:
@@ -42,6 +47,21 @@ def cpu(percent: float) -> timedelta:
             replace(TERMINAL, busy_kernels=("kernel a",), cpu_time=cpu(150)),
             Level.WORK,
             ("kernel a is busy", "terminal 1 runs sleep", "CPU 150 % of a core"),
+        ),
+        (
+            beside(cpu_percent=19.9, gpu_percent=4.9, received=99_999, sent=99_999, disk=999_999),
+            Level.QUIET,
+            (),
+        ),
+        (beside(gpu_percent=99), Level.WORK, ("GPU 99 %",)),
+        (
+            beside(cpu_percent=30, received=12e6, disk=5e6, program="rsync"),
+            Level.LOAD,
+            (
+                "download 12.0 MB/s in rsync",
+                "disk 5.0 MB/s in rsync",
+                "CPU 30 % of a core beside JupyterLab in rsync",
+            ),
         ),
         (replace(QUIET, last_interaction=interaction(-1)), Level.QUIET, ()),
         (replace(QUIET, last_interaction=interaction(0)), Level.QUIET, ()),
@@ -76,6 +96,15 @@ NOTEBOOK = replace(QUIET, processes=(SERVER, PAPERMILL))
         (DETACHED, Signal.PROCESSES, "rsync in the background"),
         (NOTEBOOK, Signal.NOTEBOOKS, "a notebook that runs without a browser"),
         (replace(QUIET, cpu_time=cpu(45)), Signal.CPU, "CPU 45 % of a core"),
+        (
+            beside(cpu_percent=20, program="dockerd"),
+            Signal.MACHINE,
+            "CPU 20 % of a core beside JupyterLab in dockerd",
+        ),
+        (beside(gpu_percent=5), Signal.GPU, "GPU 5 %"),
+        (beside(received=12e6, program="rsync"), Signal.NETWORK, "download 12 MB/s in rsync"),
+        (beside(sent=1e5, program="mine"), Signal.NETWORK, "upload 0.1 MB/s"),
+        (beside(disk=1e6), Signal.DISK, "disk 1 MB/s"),
     ],
 )
 def test_each_source_has_a_name_and_a_signal_by_which_it_is_ignored(

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from bootstrap.worker.facts import AppUse, HomeSpace, Interaction, ProcessTree
+from bootstrap.worker.facts import AppUse, HomeSpace, Interaction, MachineUse, ProcessTree
+from bootstrap.worker.machine import Watch
 from bootstrap.worker.reporter import Publisher, Reporter, next_report
 from lifecycle_app.contract import Level, Signal, source_number
 
@@ -112,6 +114,27 @@ async def test_a_signal_is_ignored_from_when_the_machine_knows(machine: Machine)
     assert (await machine.reporter.report(second(120))).level is Level.QUIET
     machine.now = second(180)
     assert (await machine.reporter.observe_now()).level is Level.QUIET
+
+
+async def test_a_key_in_a_session_beside_the_server_is_a_persons(machine: Machine) -> None:
+    """Unless that is ignored; and no failure there hides what the server sees."""
+    typed, fails = second(30), [True]
+
+    class Sessions(Watch):
+        def look(self, *_: Any, **__: Any) -> MachineUse:
+            if fails:
+                raise OSError(fails.pop())
+            return MachineUse(typed=typed)
+
+    machine.server.interaction = Interaction(at=second(10), what="ran code")
+    machine.reporter._watch = Sessions(8888)
+    assert (await machine.reporter.report(second(60))).last_interaction == second(10)
+    machine.ignored = frozenset({Signal.SESSIONS})
+    assert (await machine.reporter.report(second(120))).last_interaction == second(10)
+    machine.ignored = frozenset()
+    assert (await machine.reporter.report(second(180))).last_interaction == typed
+    machine.server.interaction = Interaction(at=second(31), what="ran code")
+    assert (await machine.reporter.report(second(240))).last_interaction == second(31)
 
 
 async def test_a_look_between_takes_nothing_from_the_next_report(machine: Machine) -> None:
