@@ -10,7 +10,7 @@ from hub.config.origins import SHARED_ORIGIN, subdomain
 from hub.config.settings import Settings
 from hub.config.tuning import Proxy
 from hub.database.preparation import NAME as DATABASE
-from hub.login.authenticator import authenticator_class, authenticator_traits, same_site
+from hub.login.authenticator import authenticator_class, authenticator_traits, days_logged_in, same_site
 from hub.login.links import own_page
 from hub.pages.machines import oversees
 from hub.spawn.options import options_form
@@ -52,6 +52,7 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         "db_url": f"sqlite:///{settings.state_dir / DATABASE}",
         "db_kwargs": tuning.database_options(),
         "cookie_secret": secrets.cookie_secret,
+        "cookie_max_age_days": days_logged_in(settings),
         # Servers that do not answer after a restart of the hub do not delay the others.
         "init_spawners_timeout": 1,
         # 0 means no limit to JupyterHub.

@@ -216,6 +216,16 @@ def authenticator_traits(settings: Settings, secrets: Secrets, people: People) -
     return {"Authenticator": names, choice.section: _own(settings, secrets)}
 
 
+DAYS_LOGGED_IN = 14
+
+
+def days_logged_in(settings: Settings) -> int:
+    """For how long a login lasts, on the hub's pages and on users' servers: whether a user is still a member of a group
+    that admits them, the provider says at a login only.
+    """
+    return 1 if lets_others_in(settings.authenticator, settings.authenticator_options) else DAYS_LOGGED_IN
+
+
 def same_site(settings: Settings) -> str:
     """The SameSite attribute of the hub's cookies.
 

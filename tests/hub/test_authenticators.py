@@ -1,11 +1,14 @@
 """What each authenticator may be told, and what must not be forgotten."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hub.config.authenticators import CHOICES, checked, lets_others_in
 from hub.errors import SettingsError
+from hub.login.authenticator import days_logged_in
+from tests.hub.fakes import SETTINGS
 
 GOOD: dict[str, dict[str, Any]] = {
     "native": {},
@@ -93,6 +96,8 @@ def test_ldap_needs_a_way_to_find_users() -> None:
 @pytest.mark.parametrize(("name", "outcome"), [("github", True), ("google", False), ("native", False)])
 def test_members_of_a_group_have_to_stay_members(name: str, outcome: bool) -> None:
     assert lets_others_in(name, GOOD[name]) is outcome
+    settings = replace(SETTINGS, authenticator=name, authenticator_options=GOOD[name])
+    assert days_logged_in(settings) == (1 if outcome else 14), "the provider is asked again at the next login"
 
 
 @pytest.mark.parametrize(
