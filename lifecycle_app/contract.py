@@ -44,6 +44,8 @@ NEVER = "never"
 REPORT_PERIOD = timedelta(seconds=30)
 """How often workers report, unless a cluster's settings say otherwise. An alarm on shorter periods never fires."""
 HUB_SOURCE = "cloudjhub.hub"
+STOPPED_FOR_HOME = "the hub, because its home disk cannot be mounted"
+"""Who requested the stop of a worker that starts no server for that reason."""
 STOP_REQUESTED = "Stop Requested"
 """The event's detail-type; its detail is a `StopRequested`."""
 KEEP_REQUESTED = "Keep Requested"

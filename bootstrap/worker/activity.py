@@ -22,6 +22,7 @@ from traitlets.config import Config
 from lifecycle_app.contract import Signal, utc_now
 
 from .facts import AppUse, HomeSpace, Interaction, Observation, read_tree
+from .fullness import FULLNESS, Fullness
 from .interactions import (
     SETTING,
     Interactions,
@@ -153,6 +154,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
         interactions = Interactions(utc_now)
         self.settings[SETTING] = interactions
         self.settings[TERMS_SETTING] = Terms()
+        self.settings[FULLNESS] = Fullness(Path.home())
         self.settings[PROMPTS] = Prompts(process_of(self.serverapp.kernel_manager))
         saves = ObservedSaves(interactions)
         self.serverapp.contents_manager.register_pre_save_hook(saves.before_save)

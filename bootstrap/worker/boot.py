@@ -17,7 +17,7 @@ from pathlib import Path
 from lifecycle_app.contract import Problem
 
 from .environment import HubClient, Identity, ServerEnvironment, wait
-from .profile import extra_without, is_suspected, note_start, set_aside
+from .profile import extra_without, furnish, is_suspected, note_start, set_aside
 from .server import Signals, Supervisor, become_subreaper, server_command
 from .settings import (
     ConfigError,
@@ -81,6 +81,7 @@ class BootClient:
     def _run_server(self, environment: ServerEnvironment, without_settings: bool) -> int | None:
         machine = machine_environment()
         home = Path(machine["HOME"])
+        furnish(home)
         if environment.set_aside and not set_aside(home, environment.set_aside):
             without_settings = True
         if full := is_full(home):

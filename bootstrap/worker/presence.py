@@ -15,6 +15,7 @@ from tornado import web
 from lifecycle_app.contract import Signal
 
 from .facts import Observation
+from .fullness import FULLNESS, Fullness
 from .interactions import SETTING, Interactions
 from .keep import KEEPING, REQUESTS, Requests
 from .reporter import REPORTER, SETTINGS, Reporter, counts_from
@@ -45,6 +46,8 @@ class PageHandler(APIHandler):  # type: ignore[misc]  # publishes no types
         expected = standing(as_counted(seen, reporting, terms), terms, started, reporter.last_load)
         sessions = await ensure_async(self.settings["session_manager"].list_sessions())
         shown = status(seen, terms, expected, started, kernel_names(sessions))
+        fullness: Fullness | None = self.settings.get(FULLNESS)
+        shown["home"] = fullness.told() if fullness else None
         shown["can_keep"] = bool(self.settings.get(KEEPING)) and shown["keep_limit"] > 0
         self.set_header("Cache-Control", "no-store")
         self.finish(json.dumps(shown))

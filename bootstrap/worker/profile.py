@@ -6,6 +6,7 @@ renamed into a directory of the home, from where their user takes back what work
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,7 @@ PARTS = (
     *("jupyter_*config.py", "jupyter_*config.json"),
 )
 """What is set aside, as patterns below the home."""
+SKELETON, FILE_SYSTEMS_OWN = Path("/etc/skel"), "lost+found"
 README = "README.txt"
 EXPLANATION = """\
 These are your settings of Jupyter, IPython, Python's packages and the shell. They were moved here, because you chose
@@ -47,6 +49,18 @@ server and start it again. This file goes away at the next start with your setti
 """
 
 log = logging.getLogger(__name__)
+
+
+def furnish(home: Path, skeleton: Path = SKELETON) -> None:
+    """Copies into the home on a disk that was just made what a new user's home has, such as `.bashrc`.
+
+    Such a home is empty but for its file system's own directory. It is not worth a failed start.
+    """
+    try:
+        if {one.name for one in home.iterdir()} == {FILE_SYSTEMS_OWN} and skeleton.is_dir():
+            shutil.copytree(skeleton, home, dirs_exist_ok=True, symlinks=True)
+    except (OSError, shutil.Error) as error:
+        log.warning("The home does not get the files of %s: %s", skeleton, error)
 
 
 def is_suspected(crashes: int) -> bool:

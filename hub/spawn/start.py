@@ -19,7 +19,7 @@ from hub.errors import HomeUnusable, NoCapacity, StartError, StopNotSent
 from hub.spawn.launcher import end_error
 from hub.spawn.parts import Parts, ServerInstance
 from hub.spawn.planning import Known, Step, is_gone, step_for
-from lifecycle_app.contract import Problem
+from lifecycle_app.contract import STOPPED_FOR_HOME, Problem
 
 # The progress bar after each real step, in percent; it does not move in between.
 REQUESTED = 5
@@ -36,7 +36,6 @@ CHECK_EVERY = timedelta(seconds=2)
 MOST_ATTEMPTS = 5
 MOST_SILENCES = 2
 STOPPED_FOR_SILENCE = "the hub, because it did not answer"
-STOPPED_FOR_HOME = "the hub, because its home disk cannot be mounted"
 STOPPED_FOR_TOKEN = "the hub, because the token of its server is not valid"  # noqa: S105 -- a reason
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from bootstrap.cli.status import doctor
 from bootstrap.errors import NotBuilt, Unhealthy
 from bootstrap.operations.health import checkup, facts, findings
 from bootstrap.operations.workers.listing import DUPLICATE, NO_RECORD, ListedWorker
+from lifecycle_app.contract import STOPPED_FOR_HOME
+from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 
@@ -142,6 +145,19 @@ def test_records_against_ec2(state: str, recorded: State, is_wrong: bool) -> Non
     found = findings.workers([machine(state)], [worker(recorded)], NOW)
     assert bool(found) is is_wrong
     assert findings.workers([machine(state)], [worker(recorded, NOW - findings.SETTLES_IN)], NOW) == []
+
+
+def test_a_home_that_cannot_be_mounted_is_named_with_the_next_step() -> None:
+    stopped = replace(
+        worker(State.STOPPED), message=message("stop-requested", by=STOPPED_FOR_HOME), home_volume="vol-1"
+    )
+    (line,) = findings.unusable_homes([stopped])
+    assert line.startswith("the home disk vol-1 of alice cannot be mounted")
+    assert "`cloudjhub logs worker alice`" in line
+    assert "e2fsck" in line
+    assert findings.unusable_homes([replace(stopped, state=State.PENDING)]) == []
+    assert findings.unusable_homes([replace(stopped, message=message("stop-requested", by="alice"))]) == []
+    assert findings.unusable_homes([worker(State.STOPPED)]) == []
 
 
 def test_instances_without_a_record() -> None:

@@ -22,6 +22,7 @@ const status = changes => ({
   keepUntil: null,
   keepLimit: 4 * HOUR,
   canKeep: true,
+  home: null,
   ...changes
 });
 const plain = text => text.replace(/\s/gu, ' ').replace('2:42 PM', '14:42').replace('6:00 PM', '18:00');
@@ -44,6 +45,22 @@ test('an answer is read, and what cannot be used of it is left out', () => {
   const poor = statusIn({ now: NOW, stops_at: 'x', kept_by: { code: 1 }, can_keep: 'yes', keep_limit: -1 });
   assert.deepEqual([poor.stopsAt, poor.keptBy, poor.canKeep, poor.keepLimit], [null, null, false, 0]);
   assert.equal(statusIn({ now: NOW, kept_by: { code: 'busy', values: { what: 'x'.repeat(999) } } }).keptBy.what.length, 200);
+});
+
+test('a home that fills is read and said, with what is large', () => {
+  const large = [{ name: 'data', bytes: 1.26e9 }, { name: '.cache', bytes: 340.9e6 }];
+  const home = { share: 0.917, free: 180e6, large };
+  assert.deepEqual(statusIn({ now: NOW, home }).home, home);
+  const said = 'Your home directory is 91 % full, 180 MB left. Delete what you do not need.';
+  assert.deepEqual(texts.filling(home), [said, 'Largest: data (1.2 GB), .cache (340 MB).']);
+  assert.equal(texts.filling({ share: 1, free: 0, large: [] })[0].slice(0, 54), 'Your home directory is 100 % full, less than 1 MB left');
+  assert.equal(texts.label(status({ home }), NOW), 'Stops in 42 min · home 91 % full');
+  for (const odd of [null, 7, [], {}, { share: 'x' }, { share: -1 }]) {
+    assert.equal(statusIn({ now: NOW, home: odd }).home, null);
+  }
+  const poor = statusIn({ now: NOW, home: { share: 7, large: [{}, { name: 'a' }, { name: 'x'.repeat(999), bytes: 1 }, null] } }).home;
+  assert.deepEqual([poor.share, poor.free, poor.large.length, poor.large[0].name.length], [1, 0, 1, 200]);
+  assert.deepEqual(statusIn({ now: NOW, home: { share: 0.9, large: 'x' } }).home.large, []);
 });
 
 test('a duration is never said to be longer than it is', () => {

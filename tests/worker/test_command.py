@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from jupyter_server.services.contents.manager import ContentsManager
 
 from bootstrap.worker.environment import Instance, ServerEnvironment
 from bootstrap.worker.server import JUPYTER_CONFIG, server_arguments, server_command
@@ -90,3 +91,9 @@ def test_the_hub_may_choose_the_root_directory() -> None:
         extra=Extra(),
     )
     assert command.environment["JUPYTERHUB_ROOT_DIR"] == "/home/jovyan/work"
+
+
+def test_the_file_browser_hides_what_a_disk_has_of_its_own_beside_what_jupyter_hides() -> None:
+    settings = json.loads((JUPYTER_CONFIG / "jupyter_server_config.json").read_text())
+    usual = ContentsManager.class_traits()["hide_globs"].default()
+    assert settings == {"ContentsManager": {"hide_globs": [*usual, "lost+found"]}}

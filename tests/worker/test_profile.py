@@ -12,6 +12,7 @@ from bootstrap.worker.profile import (
     NOTE,
     README,
     extra_without,
+    furnish,
     is_suspected,
     note_start,
     set_aside,
@@ -60,6 +61,24 @@ def written(home: Path, files: Mapping[str, str]) -> None:
 
 def left(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_home_on_a_new_disk_gets_what_a_new_users_home_has(tmp_path: Path) -> None:
+    """And no other: what its user deleted does not come back."""
+    skeleton, home = tmp_path / "skel", tmp_path / "home"
+    written(skeleton, {".bashrc": "alias ll='ls -l'", ".config/x": "1"})
+    (home / "lost+found").mkdir(parents=True)
+    furnish(home, skeleton)
+    assert (home / ".bashrc").read_text() == "alias ll='ls -l'"
+    assert (home / ".config/x").read_text() == "1"
+    (home / ".bashrc").unlink()
+    furnish(home, skeleton)
+    assert not (home / ".bashrc").exists()
+    on_root_disk = tmp_path / "other"
+    on_root_disk.mkdir()
+    for one in (on_root_disk, tmp_path / "gone"):
+        furnish(one, skeleton)
+    assert list(on_root_disk.iterdir()) == []
 
 
 @pytest.mark.timeout(PATIENCE)

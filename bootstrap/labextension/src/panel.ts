@@ -1,6 +1,6 @@
 /** The panel that opens from the status item: why, since when, keep running, stop now. */
 
-import { choices, explanation, span, untilTime } from './texts.js';
+import { choices, explanation, filling, span, untilTime } from './texts.js';
 import type { Machine } from './machine.js';
 import { keep, stop } from './actions.js';
 
@@ -39,6 +39,7 @@ export class Panel {
     node.tabIndex = -1;
     node.append(element('h2', '', 'Your machine'));
     node.append(...explanation(status, now).map(text => element('p', '', text)));
+    node.append(...(status.home ? filling(status.home) : []).map(text => element('p', 'cloudjhub-full', text)));
     if (status.canKeep && status.keepLimit > 0) {
       node.append(this._keeping(status.keepLimit));
     }

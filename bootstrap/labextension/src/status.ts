@@ -12,9 +12,21 @@ export interface Status {
   /** For how many seconds from now it may be kept running. */
   keepLimit: number;
   canKeep: boolean;
+  /** The home directory, once it is filling; null before. */
+  home: Home | null;
+}
+
+export interface Home {
+  /** How much of it is used, from 0 to 1. */
+  share: number;
+  /** Bytes that are left. */
+  free: number;
+  /** What takes most space, largest first. */
+  large: { name: string; bytes: number }[];
 }
 
 const LONGEST_TEXT = 200;
+const MOST_LARGE = 5;
 
 /** The status in an answer; null if it is none. */
 export function statusIn(answer: unknown): Status | null {
@@ -31,7 +43,8 @@ export function statusIn(answer: unknown): Status | null {
     keptBy: reason(given.kept_by),
     keepUntil: time(given.keep_until),
     keepLimit: time(given.keep_limit) ?? 0,
-    canKeep: given.can_keep === true
+    canKeep: given.can_keep === true,
+    home: home(given.home)
   };
 }
 
@@ -41,6 +54,21 @@ function record(value: unknown): Record<string, unknown> | null {
 
 function time(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null;
+}
+
+function home(value: unknown): Home | null {
+  const given = record(value);
+  const share = time(given?.share);
+  if (!given || share === null) {
+    return null;
+  }
+  const listed = Array.isArray(given.large) ? given.large.slice(0, MOST_LARGE) : [];
+  const large = listed.flatMap(one => {
+    const { name, bytes } = record(one) ?? {};
+    const size = time(bytes);
+    return typeof name === 'string' && size !== null ? [{ name: name.slice(0, LONGEST_TEXT), bytes: size }] : [];
+  });
+  return { share: Math.min(1, share), free: time(given.free) ?? 0, large };
 }
 
 function reason(value: unknown): Status['keptBy'] {

@@ -1,6 +1,6 @@
 /** What a user reads. Pure: the time is an argument, in seconds since the epoch; times are shown in the browser's zone. */
 
-import type { Status } from './status.js';
+import type { Home, Status } from './status.js';
 
 export const GONE = 'Saved files are kept. Variables and running programs are gone.';
 
@@ -43,8 +43,31 @@ export function ago(at: number, now: number): string {
   return now - at < 60 ? 'just now' : `${span(now - at)} ago`;
 }
 
+/** An amount of space: "less than 1 MB", "340 MB", "1.2 GB". */
+export function size(bytes: number): string {
+  if (bytes < 1e6) {
+    return 'less than 1 MB';
+  }
+  return bytes < 1e9 ? `${Math.floor(bytes / 1e6)} MB` : `${(Math.floor(bytes / 1e8) / 10).toFixed(1)} GB`;
+}
+
+/** What is said of a home that fills, as sentences. */
+export function filling(home: Home): string[] {
+  const percent = Math.floor(home.share * 100);
+  const found = [`Your home directory is ${percent} % full, ${size(home.free)} left. Delete what you do not need.`];
+  if (home.large.length) {
+    found.push(`Largest: ${home.large.map(one => `${one.name} (${size(one.bytes)})`).join(', ')}.`);
+  }
+  return found;
+}
+
 /** The status item's text. */
 export function label(status: Status, now: number): string {
+  const state = machineLabel(status, now);
+  return status.home ? `${state} · home ${Math.floor(status.home.share * 100)} % full` : state;
+}
+
+function machineLabel(status: Status, now: number): string {
   const kept = status.keptBy;
   if (kept?.code === 'kept' && status.keepUntil !== null) {
     return `Kept until ${clock(status.keepUntil, now)}`;

@@ -147,7 +147,8 @@ def _alarms(site: Site, _: datetime) -> list[str]:
 def _workers(site: Site, now: datetime) -> list[str]:
     scan = store_of(site).scan()
     wrong = findings.workers(listed_workers(site, now), scan.workers, now)
-    return [*findings.bad_records(scan.bad, names.table(site.cluster, "workers")), *wrong]
+    bad = findings.bad_records(scan.bad, names.table(site.cluster, "workers"))
+    return [*bad, *findings.unusable_homes(scan.workers), *wrong]
 
 
 def _orphans(site: Site, now: datetime) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from bootstrap.config.reboot_window import OFF
 from bootstrap.machines.manager.freshness import Freshness
 from bootstrap.operations.workers.listing import BAD_RECORD, DUPLICATE, UNKNOWN, ListedWorker
+from lifecycle_app.contract import STOPPED_FOR_HOME
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.worker import State, Worker
@@ -263,6 +264,18 @@ def workers(machines: Sequence[ListedWorker], records: Sequence[Worker], now: da
             "`cloudjhub logs reconcile`"
         )
     return found
+
+
+def unusable_homes(records: Sequence[Worker]) -> list[str]:
+    """Workers that were stopped because their home disk could not be mounted, and were not started since."""
+    return [
+        f"the home disk {one.home_volume or ''} of {one.key} cannot be mounted, so that no server starts: see "
+        f"`cloudjhub logs worker {one.key}`; then take a snapshot of the disk and repair it with e2fsck on another "
+        "instance (docs/guide.md, A home disk that cannot be used)"
+        for one in records
+        if one.state in (State.STOPPING, State.STOPPED, State.TERMINATED)
+        and one.message.values.get("by") == STOPPED_FOR_HOME
+    ]
 
 
 def bad_records(bad: Sequence[BadRecord], table: str) -> list[str]:
