@@ -85,7 +85,7 @@ def _sizes(first: "os.DirEntry[str]", device: int, left: Iterator[int], most: in
 
 
 class Fullness:
-    """What a page is told of a home that fills. The look for what is large runs beside the requests."""
+    """What a page shows of a home that fills. The look for what is large runs beside the requests."""
 
     def __init__(self, home: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._home = home

@@ -31,6 +31,7 @@ REPORTED: Mapping[str, str] = {
     "BusyTerminals": "terminals in which a program works, if any",
     "CPU": "percent of one core, of all the user's processes",
     "App": "the number of a web app that had traffic",
+    "Source": "what besides a person kept the machine busy, as a number, once no person is there",
     "HomeSize": "size of the home's file system, while it is filling",
     "HomeFree": "free space in the home, while it is filling",
 }
