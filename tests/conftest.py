@@ -1,6 +1,7 @@
 """The tier of each test, what a unit test may not do, and what spares every test time."""
 
 import functools
+import gc
 import os
 import re
 import sys
@@ -25,13 +26,19 @@ OF = {
     "benchmarks/storm/test_parts.py": "emulator",
     "benchmarks/storm/test_storms.py": "emulator",
     "bootstrap": "unit",
+    "bootstrap/test_audit_command.py": "emulator",
+    "bootstrap/test_backups.py": "emulator",
     "bootstrap/test_bundle.py": "emulator",
     "bootstrap/test_byte_code.py": "emulator",
     "bootstrap/test_checkov.py": "emulator",
     "bootstrap/test_completion.py": "emulator",
     "bootstrap/test_doctor.py": "emulator",
+    "bootstrap/test_dns_records.py": "emulator",
     "bootstrap/test_freshness.py": "emulator",
     "bootstrap/test_down_command.py": "emulator",
+    "bootstrap/test_holders.py": "emulator",
+    "bootstrap/test_homes_command.py": "emulator",
+    "bootstrap/test_hub_log.py": "emulator",
     "bootstrap/test_image_command.py": "emulator",
     "bootstrap/test_importing.py": "emulator",
     "bootstrap/test_image_setup.py": "emulator",
@@ -50,6 +57,7 @@ OF = {
     "bootstrap/test_preflight.py": "emulator",
     "bootstrap/test_preflight_lasting.py": "emulator",
     "bootstrap/test_prepare_command.py": "emulator",
+    "bootstrap/test_rotation.py": "emulator",
     "bootstrap/test_settings_command.py": "emulator",
     "bootstrap/test_stacks.py": "emulator",
     "bootstrap/test_status.py": "emulator",
@@ -164,6 +172,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = re.findall(rf"(?<!not )\b({'|'.join(TIERS)})\b", session.config.option.markexpr)
     if empty := [name for name in wanted if not any(item.get_closest_marker(name) for item in session.items)]:
         raise pytest.UsageError(f"no test is selected of: {', '.join(empty)}")
+
+
+def pytest_runtestloop() -> None:
+    """What was collected stays to the end: the garbage collector need not search its objects again and again."""
+    gc.freeze()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -97,9 +98,12 @@ def build(repository: Path = REPOSITORY, own: Mapping[str, bytes] = NOTHING) -> 
 
 def _sources(repository: Path) -> Iterator[Path]:
     for package in PACKAGES:
-        for path in (repository / package).rglob("*"):
-            if path.is_file() and _is_for_machines(path.relative_to(repository)):
-                yield path
+        for folder, folders, names in os.walk(repository / package):
+            # Tens of thousands of files that are not looked at.
+            folders[:] = [name for name in folders if name not in DEBRIS]
+            for path in (Path(folder, name) for name in names):
+                if path.is_file() and _is_for_machines(path.relative_to(repository)):
+                    yield path
 
 
 def _is_for_machines(path: Path) -> bool:

@@ -17,7 +17,7 @@ from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.errors import SettingsError
 from bootstrap.machines import launch
 from bootstrap.machines.base_images import BaseImage
-from bootstrap.machines.bundle import REPOSITORY, build
+from bootstrap.machines.bundle import REPOSITORY, build, current
 from bootstrap.machines.image import start
 from bootstrap.machines.image.request import (
     ImageConfig,
@@ -46,7 +46,7 @@ NOW = datetime(2026, 11, 23, 9, 5, 0, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def made_of() -> Recipe:
-    return recipe(SETTINGS, BASE, build(), "a-bucket")
+    return recipe(SETTINGS, BASE, current(), "a-bucket")
 
 
 def test_the_builder(made_of: Recipe) -> None:
@@ -167,7 +167,7 @@ def test_only_what_is_baked_in_asks_for_a_new_image(
     tmp_path: Path, made_of: Recipe, file: str, is_another: bool
 ) -> None:
     bundle = build(changed(tmp_path, file))
-    assert bundle.key != build().key
+    assert bundle.key != current().key
     assert (recipe(SETTINGS, BASE, bundle, "a-bucket").content != made_of.content) == is_another
 
 
@@ -185,7 +185,7 @@ def test_only_what_is_baked_in_asks_for_a_new_image(
 def test_what_else_asks_for_a_new_image(
     made_of: Recipe, base: BaseImage, workers: Workers, bucket: str, is_another: bool
 ) -> None:
-    other = recipe(replace(SETTINGS, workers=workers), base, build(), bucket)
+    other = recipe(replace(SETTINGS, workers=workers), base, current(), bucket)
     assert (other.content != made_of.content) == is_another
 
 
@@ -228,7 +228,7 @@ def test_user_data_fits_whatever_the_settings(system: Base) -> None:
     settings = replace(
         SETTINGS, cluster="c" * 32, workers=Workers(disk=12, packages=packages, apt_packages=APT)
     )
-    made_of = recipe(settings, replace(BASE, system=system), build(), "b" * 63)
+    made_of = recipe(settings, replace(BASE, system=system), current(), "b" * 63)
     request = launch_request(settings, made_of, BUILT, "sg-workers")
     assert len(request["UserData"].encode()) < 16_384 * 2 / 3
     _, content = packages_object(settings.workers)
@@ -243,7 +243,7 @@ def test_another_script_makes_another_image_and_is_in_the_bucket_only(
     contents = {made_of.content}
     for text in ("#!/bin/sh\necho blackboard\n", "#!/bin/sh\necho chalk\n"):
         script.write_text(text)
-        other = recipe(settings, BASE, build(), "a-bucket")
+        other = recipe(settings, BASE, current(), "a-bucket")
         assert text.split()[-1] not in user_data(other.config, Base.UBUNTU)
         assert json.loads(packages_object(settings.workers)[1])["setup"] == text
         contents.add(other.content)

@@ -474,6 +474,7 @@ def create_stack(region: str = "us-east-1") -> None:
     )
 
 
+@pytest.mark.emulator
 def test_the_command_reports_this_month(cluster: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another cluster's disks are not counted."""
     create_stack()
@@ -509,6 +510,7 @@ def test_the_command_reports_this_month(cluster: Built, monkeypatch: pytest.Monk
     assert cluster.run(report, "--csv").output.splitlines()[0].startswith("owner,name,hours,")
 
 
+@pytest.mark.emulator
 def test_a_region_without_prices_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with built(monkeypatch, tmp_path) as made:
         create_stack("eu-west-1")
@@ -518,6 +520,7 @@ def test_a_region_without_prices_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert "$" not in output
 
 
+@pytest.mark.emulator
 def test_there_is_no_report_of_no_cluster(cluster: Built) -> None:
     with pytest.raises(NotBuilt, match="there is no cluster spring in us-east-1"):
         cluster.run(report)

@@ -20,7 +20,7 @@ from bootstrap.config.values import MOST_TAGS, TAG_KEY_ROOM, TAG_ROOM
 from bootstrap.local.cloud.cloudformation.change_sets import schema_of
 from bootstrap.machines import manager_request
 from bootstrap.machines.base_images import BaseImage
-from bootstrap.machines.bundle import build
+from bootstrap.machines.bundle import current
 from bootstrap.machines.image import request as image
 from hub.spawn.launch_request import Order, Place, run_request
 from lifecycle_app.contract import TAG_CLUSTER, TAG_OWNER
@@ -85,6 +85,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield replace(found, settings=replace(found.settings, tags=TAGS))
 
 
+@pytest.mark.emulator
 @pytest.mark.filterwarnings(MOTO_WARNS)
 def test_every_stack_is_built_with_them(site: Site) -> None:
     build_half(site)
@@ -96,6 +97,7 @@ def test_every_stack_is_built_with_them(site: Site) -> None:
         assert untagged(client.get_template(StackName=stack)["TemplateBody"]) == [], stack
 
 
+@pytest.mark.emulator
 @pytest.mark.filterwarnings(MOTO_WARNS)
 def test_every_secret_is_made_with_them(site: Site) -> None:
     build_half(site)
@@ -107,6 +109,7 @@ def test_every_secret_is_made_with_them(site: Site) -> None:
         assert without(answer["TagList"]) == set(), name
 
 
+@pytest.mark.emulator
 @pytest.mark.filterwarnings(MOTO_WARNS)
 def test_a_network_that_another_cluster_uses_keeps_its_tags(site: Site) -> None:
     """Two clusters with other tags would change it in turn."""
@@ -126,7 +129,7 @@ def test_a_network_that_another_cluster_uses_keeps_its_tags(site: Site) -> None:
 
 def requests() -> dict[str, dict[str, Any]]:
     """The calls that create something in EC2, the hub's among them."""
-    made_of = image.recipe(SETTINGS, BASE, build(), "a-bucket")
+    made_of = image.recipe(SETTINGS, BASE, current(), "a-bucket")
     order = Order(worker="ada", profile=MEDIUM, image=IMAGE)
     place = Place(subnet="subnet-0000000a", zone="us-east-1a")
     return {

@@ -1,8 +1,10 @@
 """The documentation names only what exists: paths, modules, functions, links and their anchors."""
 
 import ast
+import os
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -23,6 +25,7 @@ NAME_IN = re.compile(r"`(\w+)` in `([\w/]+\.py)`")
 FUNCTION = re.compile(r"^\| (`[^|]+`) \| `(\w+)` \|", re.MULTILINE)
 
 
+@cache
 def is_module(name: str) -> bool:
     """Is there such a module, or a module with such a name in it?"""
     *folders, last = name.split(".")
@@ -32,6 +35,7 @@ def is_module(name: str) -> bool:
     return place.with_suffix(".py").is_file() and last in names_in(place.with_suffix(".py"))
 
 
+@cache
 def names_in(path: Path) -> set[str]:
     """What a module defines: functions, methods, classes and constants."""
     names: set[str] = set()
@@ -43,6 +47,7 @@ def names_in(path: Path) -> set[str]:
     return names
 
 
+@cache
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
@@ -63,17 +68,21 @@ def missing_modules(_: Path, text: str) -> Iterator[str]:
         yield from (name for name in MODULE.findall(code) if not name.endswith(".py") and not is_module(name))
 
 
+@cache
+def python_files() -> set[str]:
+    """The names of our Python files."""
+    names = {path.name for path in REPOSITORY.glob("*.py")}
+    for part in PARTS:
+        for _, folders, files in os.walk(REPOSITORY / part):
+            folders[:] = set(folders) - {"node_modules"}
+            names |= {name for name in files if name.endswith(".py")}
+    return names
+
+
 def missing_files(_: Path, text: str) -> Iterator[str]:
     """Names of Python files, without a folder, that no folder has."""
-    known = {
-        path.name
-        for part in PARTS
-        for path in (REPOSITORY / part).rglob("*.py")
-        if "node_modules" not in path.parts
-    }
-    known |= {path.name for path in REPOSITORY.glob("*.py")} | FOREIGN
     for code in CODE.findall(text):
-        if FILE.fullmatch(code) and code not in known:
+        if FILE.fullmatch(code) and code not in python_files() | FOREIGN:
             yield code
 
 

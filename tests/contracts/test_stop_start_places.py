@@ -3,6 +3,7 @@ launched and terminated for the operator in exactly one of bootstrap, whatever t
 
 import ast
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,13 +70,18 @@ def _takes_a_method_name(function: ast.expr) -> bool:
     }
 
 
+@cache
+def calls() -> dict[str, set[str]]:
+    """Of each file of the product, by its path, the names that it could call."""
+    return {
+        path.relative_to(REPOSITORY).as_posix(): calls_in(path.read_text(encoding="utf-8"))
+        for path in _sources()
+    }
+
+
 def places(of: Iterable[str]) -> set[str]:
     wanted = set(of)
-    return {
-        path.relative_to(REPOSITORY).as_posix()
-        for path in _sources()
-        if calls_in(path.read_text(encoding="utf-8")) & wanted
-    }
+    return {place for place, names in calls().items() if names & wanted}
 
 
 def test_instances_are_stopped_in_one_file_of_the_lifecycle_app() -> None:

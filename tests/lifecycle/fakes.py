@@ -47,7 +47,8 @@ class MemoryStore:
         return self.workers.get(key)
 
     def by_instance(self, instance_id: str) -> Worker | None:
-        found = next((w for w in self._usable() if w.instance_id == instance_id), None)
+        held = (w for w in self.workers.values() if w.instance_id == instance_id)
+        found = next((w for w in held if w.key not in self.bad), None)
         bad = next((b for b in self.bad.values() if b.instance_id == instance_id), None)
         if bad and not found:
             raise bad

@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.people import Person
 from tests.simulation.world import World
 
-DAYS = int(os.environ.get("CLOUDJHUB_DAYS", "6"))
+DAYS = int(os.environ.get("CLOUDJHUB_DAYS", "2"))
 FAULTS = 0.05
 SWEEPS = timedelta(minutes=10)
 

@@ -110,10 +110,9 @@ def histories(chosen: random.Random, users: int) -> tuple[list[StateChange], lis
             state = CYCLE[step % len(CYCLE)]
             told.append(StateChange(instance_id(number), state, at))
             at += chosen.randrange(1, 4000) * SECOND
-        launched = max(one.at for one in told if one.instance_id == instance_id(number))
         ends.append(
             an_instance(
-                key=f"user{number}", instance_id=instance_id(number), state=state, launched_at=launched
+                key=f"user{number}", instance_id=instance_id(number), state=state, launched_at=told[-1].at
             )
         )
     return told, ends

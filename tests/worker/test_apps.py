@@ -6,6 +6,7 @@ The worker's own code watches what pages send, and the decision is the lifecycle
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -104,7 +105,7 @@ class Machine:
 
     def begin(self, event: Event, shape: Shape) -> HTTPServerRequest | None:
         """What happens at once; the request if it is one that is answered later."""
-        handler = handler_of(shape)
+        handler = handler_of(shape.belongs_to)
         match event.how:
             case "open":
                 request = self.request("GET", event.path, Upgrade="websocket")
@@ -163,14 +164,12 @@ class Machine:
                 return self.now
 
 
-def handler_of(shape: Shape) -> type[RequestHandler]:
-    """A handler of the form that jupyter-server-proxy's have: both HTTP and sockets."""
-    handler = HANDLERS.setdefault(shape.belongs_to, type("Handler", (WebSocketHandler,), {}))
-    handler.__module__ = shape.belongs_to
-    return handler
+@cache
+def handler_of(module: str) -> type[RequestHandler]:
+    """A handler of the form that jupyter-server-proxy's have, both HTTP and sockets, defined in that module."""
+    return type("Handler", (WebSocketHandler,), {"__module__": module})
 
 
-HANDLERS: dict[str, type[RequestHandler]] = {}
 SEEDS = range(2)
 
 
