@@ -11,6 +11,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # The tests' tiers: tests/conftest.py.
 PYTEST := $(RUN) -m pytest -q
 QUICK := (unit or contract) and not emulator and not deep
+# Without what `make check` has run: TESTED="(emulator or cloud or browser) and not deep".
+TESTED := not deep
 TOGETHER := $(MAKE) --no-print-directory --jobs --output-sync=target
 # What `make test` runs in a short form; `make nightly` runs it for hours.
 LONGER := CLOUDJHUB_DAYS=60 CLOUDJHUB_STEPS=10000 CLOUDJHUB_SEEDS=150 RACES=3000 RECORDS=2000 KILLS=10
@@ -43,7 +45,7 @@ check-tests:
 	$(PYTEST) -m "$(QUICK)" --numprocesses 2 --dist loadfile
 
 test: setup setup-test  ## everything that a change must pass, browser included. ARGS="tests/hub -x" for a part
-	$(PYTEST) -m "not deep" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PYTEST) -m "$(TESTED)" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-deep: setup setup-test  ## what takes longer: booted machines, interruptions, restarts, soak, simulations, the protocol
 	$(PYTEST) -m deep --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -144,12 +144,18 @@ def tiers_of(path: str) -> list[str]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even import the files of tiers that are not selected: most of them import half of AWS."""
-    if not collection_path.name.startswith("test_") or not config.option.markexpr:
+    """Do not even import what is not selected, folders' conftest.py either: most of it imports half of AWS."""
+    path = collection_path.relative_to(TESTS).as_posix()
+    if not config.option.markexpr or path == ".":
         return None
-    tiers = set(tiers_of(str(collection_path.relative_to(TESTS))))
-    possible = [tiers, *(tiers | {more} for more in ADDED_BY_TESTS)]
-    return None if any(_selects(config.option.markexpr, given) for given in possible) else True
+    if collection_path.is_dir():
+        around = [entry for entry in OF if f"{entry}/".startswith(f"{path}/") or path.startswith(f"{entry}/")]
+        given = [OF[entry].split() for entry in around]
+    else:
+        given = [tiers_of(path)] if collection_path.name.startswith("test_") else []
+    possible = [{*tiers, *more} for tiers in given for more in ((), *((one,) for one in ADDED_BY_TESTS))]
+    is_none_selected = possible and not any(_selects(config.option.markexpr, one) for one in possible)
+    return True if is_none_selected else None  # pytest's own rules are asked only after None
 
 
 def _selects(expression: str, tiers: set[str]) -> bool:

@@ -14,6 +14,8 @@ from bootstrap.cluster.templates import (
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.config.choices import Egress
 
+BODY_LIMIT = 51_200
+"""Bytes of a template that is not in a bucket."""
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]
 NETWORK = IPv4Network("10.0.0.0/16")

@@ -26,8 +26,7 @@ from hub.spawn.launch_request import Order, Place, run_request
 from lifecycle_app.contract import TAG_CLUSTER, TAG_OWNER
 from tests.bootstrap.half_built import MOTO_WARNS, build_half, unbuilt
 from tests.bootstrap.manager_examples import CONFIG
-from tests.bootstrap.templates import variants
-from tests.bootstrap.test_templates import BODY_LIMIT
+from tests.bootstrap.templates import BODY_LIMIT, variants
 from tests.hub.fakes import IMAGE, MEDIUM
 from tests.hub.fakes import SETTINGS as HUB
 

@@ -13,11 +13,10 @@ from bootstrap.cluster.templates.network import Ranges, subnet_ranges
 from bootstrap.cluster.templates.place import without_forwarding
 from bootstrap.config.choices import Egress
 from lifecycle_app.adapters.tables import HistoryRecord, SettingRecord, WorkerRecord, bound
-from tests.bootstrap.templates import BUCKET, NETWORK, ROUTES, ZONES, position, variants
+from tests.bootstrap.templates import BODY_LIMIT, BUCKET, NETWORK, ROUTES, ZONES, position, variants
 
 TEMPLATES = variants()
 EC2_DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
-BODY_LIMIT = 51_200  # bytes of a template that is not in a bucket
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
