@@ -102,6 +102,7 @@ OF = {
     "scenarios/test_installed.py": "cloud deep",
     "scenarios/test_interruptions.py": "cloud deep",
     "scenarios/test_soak.py": "cloud deep",
+    "scenarios/test_verify.py": "cloud deep",
     "simulation": "unit",
     "simulation/test_ec2_contract.py": "emulator",
     "store": "emulator",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from click.testing import CliRunner
 
 from bootstrap.aws.site import Site
 from bootstrap.cli import verify as command
-from bootstrap.errors import NotBuilt, Refuted, SettingsError
+from bootstrap.cluster.steps.data import Data
+from bootstrap.errors import NotBuilt, Refused, Refuted, SettingsError
+from bootstrap.operations.verify import throwaway
 from bootstrap.operations.verify.checks import CHECKS, observe
 from bootstrap.operations.verify.scene import Scene
 from bootstrap.operations.verify.verdict import Verdict
@@ -34,6 +37,7 @@ def half_built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def run(*words: str) -> Any:
+    """The later of two options counts."""
     return CliRunner().invoke(command.verify, ["--cluster", "spring", *words])
 
 
@@ -42,7 +46,6 @@ def test_nothing_is_built(site: Site) -> None:
 
 
 def test_another_clusters_name_is_refused(site: Site) -> None:
-    """The later --cluster counts."""
     assert isinstance(run("--cluster", "summer").exception, SettingsError)
 
 
@@ -69,3 +72,23 @@ def test_a_check_that_fails_is_reported_as_refuted(half_built: Site, tmp_path: P
     assert rows["rules-kept"]["evidence"]["cloudjhub-spring-sweep"] == {"state": "", "targets": []}
     assert half_built.aws.account not in text + report_file.read_text() + result.output
     assert "| refuted | Each function has one rule" in report_file.read_text()
+
+
+def test_a_cluster_to_look_at_or_a_region_to_build_one_in(site: Site) -> None:
+    assert isinstance(run("--region", "us-east-1").exception, SettingsError)
+
+
+def test_what_an_earlier_run_left_is_found(site: Site, tmp_path: Path) -> None:
+    """By its name, and only where all of it has the mark: nothing of another cluster's."""
+    own = throwaway.site_in(tmp_path, "us-east-1", None)
+    Data().apply(site, lambda _: None)
+    assert throwaway.leftover(own) == []
+    Data().apply(own, lambda _: None)
+    assert "data: stack cloudjhub-verify-throwaway-data" in throwaway.leftover(own)
+
+
+def test_a_cluster_of_that_name_that_is_not_ours_is_left_alone(site: Site, tmp_path: Path) -> None:
+    own = throwaway.site_in(tmp_path, "us-east-1", None)
+    Data().apply(replace(own, settings=replace(own.settings, tags={})), lambda _: None)
+    with pytest.raises(Refused, match="without the tag cloudjhub-verify"):
+        throwaway.leftover(own)

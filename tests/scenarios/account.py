@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,18 +94,44 @@ class Cluster:
 
     def run(self, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         """`cloudjhub ... --file ...`, in a process group of its own."""
-        command = [sys.executable, "-m", "bootstrap", *words, "--file", str(self.file)]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return subprocess.run(
-            command,
+            self._command(words),
             cwd=REPOSITORY,
-            env={**kept, **self.account.told["environment"], **variables},
+            env={**self._environment(), **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
             start_new_session=True,
         )
+
+    def interrupted(self, said: str, *words: str) -> "subprocess.CompletedProcess[str]":
+        """The same, with Ctrl-C as soon as it has said this on standard error."""
+        command, lines = self._command(words), []
+        with subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as running:
+            assert running.stderr is not None
+            for line in running.stderr:
+                lines.append(line)
+                if said and said in line:
+                    os.killpg(running.pid, signal.SIGINT)
+                    said = ""
+        return subprocess.CompletedProcess(command, running.returncode, "", "".join(lines))
+
+    def _command(self, words: Sequence[str]) -> list[str]:
+        return [sys.executable, "-m", "bootstrap", *words, "--file", str(self.file)]
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return {**kept, **self.account.told["environment"]}
 
     def ok(self, *words: str) -> str:
         """What it prints; an error with what it said if it fails."""

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from bootstrap.operations.verify.assumptions import page, sections
 from bootstrap.operations.verify.checks import CHECKS
+from bootstrap.operations.verify.stages import WALKED
 
 PAGE = Path(__file__).parents[3] / "docs" / "unverified.md"
 
 
 def observed_by(assumption: str) -> str:
     """What of `cloudjhub verify` observes it; "" for nothing."""
-    return "reads" if assumption in CHECKS else ""
+    found = [name for name, ids in (("reads", CHECKS), ("walk", WALKED)) if assumption in ids]
+    return ", ".join(found)
 
 
 def text() -> str:

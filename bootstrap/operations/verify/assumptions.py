@@ -13,7 +13,7 @@ PAGE_BEGINS = """\
 Nothing here has run on an AWS account. Each row is something that the code relies on and the local cloud cannot prove:
 what follows where it is wrong, and a way to check it on AWS. `cloudjhub verify` observes the rows with an entry in the
 last column and writes a report of them: *reads* by calls that change nothing, of any cluster; *walk* by building and
-using one of its own. The others are checked by hand.
+using one of its own. It has been run against the local cloud only. The other rows are checked by hand.
 
 This page is made of `bootstrap/operations/verify/assumptions.yaml`: `python -m bootstrap.operations.verify`.
 """

@@ -36,7 +36,10 @@ def _without_differences(evidence: Mapping[str, Any]) -> Judged:
 
 CHECKS: Mapping[str, Check] = {
     "up-again-changes-nothing": Check(reading.changes, judging.changes),
-    "idle-alarm-kept": Check(reading.idle_alarms, partial(judging.as_asked, none=judging.NO_WORKER)),
+    "idle-alarm-kept": Check(
+        reading.idle_alarms,
+        partial(judging.as_asked, none=judging.NO_ALARM),
+    ),
     "rules-kept": Check(reading.rules, judging.rules),
     "functions-kept": Check(reading.functions, partial(judging.as_asked, none="there is no function")),
     "async-kept": Check(reading.async_settings, _without_differences),

@@ -12,6 +12,7 @@ NEAR_LIMIT = 0.9
 EXPIRE_WITHIN = timedelta(days=16)
 """Backups expire after 14 days; S3 removes what has expired within a day or two."""
 QUIET, BUSY_CPU = 0, 3.0
+NO_ALARM = "there is no idle alarm: start a server, then verify again"
 NO_WORKER = "no worker runs: start a server, then verify again"
 
 
@@ -48,7 +49,7 @@ def rules(evidence: Mapping[str, Mapping[str, Any]]) -> Judged:
         for function, one in evidence.items()
         if one["state"] != "ENABLED" or [target.rpartition(":")[2] for target in one["targets"]] != [function]
     ]
-    return refuted(_listed(wrong)) if wrong else confirmed(f"all of {len(evidence)} rules are")
+    return refuted(_listed(wrong)) if wrong else confirmed(f"all of {len(evidence)} rules are as asked for")
 
 
 def disks(evidence: Mapping[str, Sequence[Mapping[str, Any]]]) -> Judged:
@@ -106,7 +107,9 @@ def sample_counts(evidence: Mapping[str, Sequence[float]]) -> Judged:
     """{instance: reports in each whole period of the last hour}."""
     counts = [count for of_it in evidence.values() for count in of_it]
     if len(counts) < 10:
-        return not_observed(f"only {len(counts)} periods of running workers: wait some minutes")
+        return not_observed(
+            f"only {len(counts)} periods of workers: verify again when one has run for some minutes"
+        )
     wrong = sum(count != 1 for count in counts)
     if wrong > len(counts) * 0.02:
         return refuted(f"{wrong} of {len(counts)} periods have no report, or more than one")

@@ -136,8 +136,8 @@ def stops(scene: Scene) -> Mapping[str, int]:
 
 
 def sample_counts(scene: Scene) -> dict[str, Any]:
-    """See `Scene.sample_counts`, of each running worker."""
-    return {one: scene.sample_counts(one) for one in scene.running[:5]}
+    """See `Scene.sample_counts`, of some workers."""
+    return {one["InstanceId"]: scene.sample_counts(one["InstanceId"]) for one in scene.workers[:5]}
 
 
 def idle_cpu(scene: Scene) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from bootstrap.operations.verify.redaction import redacted, shareable
 from bootstrap.operations.verify.verdict import Observation, Verdict, not_observed
 
 BY_HAND = not_observed("only by hand")
-EMULATED = "**This was an emulator, not AWS.** What is confirmed here says that the checks run, and nothing about AWS."
+WEIGHT = {Verdict.NOT_OBSERVED: 0, Verdict.CONFIRMED: 1, Verdict.REFUTED: 2}
+EMULATED = "**This was an emulator, not AWS.** It confirms nothing; the rows say what it did."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Run:
 
 def document(run: Run) -> dict[str, Any]:
     """The report for programs."""
-    seen = {one.id: one for one in run.observed}
+    seen = strongest(run.observed)
     rows = []
     for one in assumptions():
         found = seen.get(one.id, Observation(one.id, BY_HAND))
@@ -59,6 +60,16 @@ def document(run: Run) -> dict[str, Any]:
         "seconds": [{"step": step, "seconds": round(seconds, 1)} for step, seconds in run.steps],
         "assumptions": rows,
     }
+
+
+def strongest(observed: Sequence[Observation]) -> dict[str, Observation]:
+    """One observation of each assumption, by its id, where several looks saw it: what was refuted once is."""
+    found: dict[str, Observation] = {}
+    for one in observed:
+        before = found.get(one.id)
+        if before is None or WEIGHT[one.judged.verdict] >= WEIGHT[before.judged.verdict]:
+            found[one.id] = one
+    return found
 
 
 def markdown(report: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from bootstrap.operations.verify.judging import runs_in
 from bootstrap.operations.workers.listing import store_of
 from lifecycle_app.adapters.cloudwatch import CloudWatch
 from lifecycle_app.contract import METRIC_LEVEL, METRIC_UNITS, ROLE_WORKER, metric_namespace
-from lifecycle_app.model.evidence import Evidence
+from lifecycle_app.model.evidence import REPORTS_MISSED, Evidence
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.policy import Policy
 
@@ -126,7 +126,7 @@ class Scene:
         return app.evidence_of_all(policies, self.now) if policies else {}
 
     def sample_counts(self, instance_id: str) -> list[float]:
-        """How many reports CloudWatch has of each period of the last hour, without the first and the newest ones."""
+        """How many reports CloudWatch has of each period of its newest run in the last hour, but for its ends."""
         period = int(self.site.settings.timing.report_period.total_seconds())
         metric = {
             "Namespace": metric_namespace(self.site.cluster),
@@ -147,8 +147,18 @@ class Scene:
         )
         points = answer["MetricDataResults"][0]
         found = dict(zip(points["Timestamps"], points["Values"], strict=True))
-        times = sorted(found)[1:]
+        step = timedelta(seconds=period)
+        times = newest_run(sorted(found), step)[1:]
         if not times:
             return []
-        steps = int((times[-1] - times[0]).total_seconds()) // period
-        return [found.get(times[0] + timedelta(seconds=step * period), 0.0) for step in range(steps + 1)]
+        return [
+            found.get(times[0] + number * step, 0.0) for number in range((times[-1] - times[0]) // step + 1)
+        ]
+
+
+def newest_run(times: Sequence[datetime], step: timedelta) -> Sequence[datetime]:
+    """The newest of these sorted times without a gap of several steps: a stopped machine reports nothing."""
+    for number in range(len(times) - 1, 0, -1):
+        if times[number] - times[number - 1] > REPORTS_MISSED * step:
+            return times[number:]
+    return times
