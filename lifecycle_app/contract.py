@@ -185,6 +185,8 @@ class Drain(StrEnum):
     """Any activity since a given time."""
     UNATTENDED = "unattended"
     """A user's activity; work may go on."""
+    WITHOUT_WORK = "without-work"
+    """Work that runs at this moment, whatever its user does."""
     REGARDLESS = "regardless"
     """Nothing that the worker does, only a login that is under way."""
 
@@ -245,11 +247,12 @@ class KeepRequested(TypedDict):
 
 
 class KeepRefusal(StrEnum):
-    """Why a worker is not kept running. The first three are the lifecycle app's, or follow from its record."""
+    """Why a worker is not kept running. The first four are the lifecycle app's, or follow from its record."""
 
     NOT_ALLOWED = "not-allowed"
     TOO_LONG = "too-long"
     TOO_LATE = "too-late"
+    OVER_BUDGET = "over-budget"
     TOO_OFTEN = "too-often"
     UNCONFIRMED = "unconfirmed"
     """No answer came in time: it may be kept, or not."""

@@ -20,7 +20,8 @@ from bootstrap.config.values import duration, free
 from bootstrap.errors import SettingsError
 from lifecycle_app.model.policy import read
 
-NEVER, NONE = "never", "none"
+NEVER, NONE, UNLIMITED = "never", "none", "unlimited"
+BUDGETS = ("budget_hours", "budget_dollars")
 
 
 def _seconds(value: Any) -> Any:
@@ -44,8 +45,13 @@ def _checked(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def _amount(value: Any) -> Any:
+    return None if value in (None, UNLIMITED) else free(value)
+
+
 Seconds = Annotated[Any, BeforeValidator(_seconds), AfterValidator(_checked)]
 Limit = Annotated[Any, BeforeValidator(_limit), AfterValidator(_checked)]
+Amount = Annotated[Any, BeforeValidator(_amount), AfterValidator(_checked)]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -90,11 +96,30 @@ class IdlePolicy(TypedDict, total=False):
         AfterValidator(_checked),
         Field(description="sources of activity that do not count: docs/idleness.md lists them"),
     ]
+    budget_hours: Annotated[
+        Amount,
+        Field(description="hours a month that a user's machines may run, together; unlimited: no budget"),
+    ]
+    budget_dollars: Annotated[
+        Amount,
+        Field(description="US dollars a month that a user's running machines may cost; unlimited: no budget"),
+    ]
+    budget_grace: Annotated[
+        Seconds,
+        Field(description="a machine that runs when the budget is used up is stopped after this long"),
+    ]
+    budget_stops_work: Annotated[
+        Any,
+        BeforeValidator(free),
+        AfterValidator(_checked),
+        Field(description="whether that stops a machine on which a program runs, too"),
+    ]
 
 
 DURATIONS = (
     *("idle_timeout", "busy_allowance", "app_allowance", "max_lifetime", "start_grace", "hung_after"),
     "keep_limit",
+    "budget_grace",
 )
 
 LISTS = ("signals", "ignored_signals")

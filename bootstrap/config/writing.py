@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
-from bootstrap.config.policy import DURATIONS, NEVER, IdlePolicy
+from bootstrap.config.policy import BUDGETS, DURATIONS, NEVER, UNLIMITED, IdlePolicy
 from bootstrap.config.settings import (
     ClusterSettings,
     Hub,
@@ -90,6 +90,8 @@ def _policy_line(name: str, field: FieldInfo, given: Mapping[str, Any]) -> _Line
     value = given[name] if name in given else _as_json(getattr(Policy(), name))
     if name in DURATIONS:
         shown = NEVER if value is None else duration_text(timedelta(seconds=value))
+    elif name in BUDGETS and value is None:
+        shown = UNLIMITED
     else:
         shown = _value(value, Path())
     return _Line(f"  {mark}{name}: {shown}", field.description or "")

@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap.aws.errors import built
 from bootstrap.aws.site import Site
-from bootstrap.config.policy import NEVER, NONE, field
+from bootstrap.config.policy import BUDGETS, NEVER, NONE, UNLIMITED, field
 from bootstrap.errors import SettingsError, StepFailed
 from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.contract import CLUSTER_SCOPE
@@ -121,7 +121,9 @@ def stopping_now(
 def readable(name: str, value: Any) -> str:
     """A value as `settings set` takes it, and for people."""
     if value is None:
-        return NEVER
+        return UNLIMITED if name in BUDGETS else NEVER
+    if name in (*BUDGETS, "budget_stops_work"):
+        return str(plain(name, value)).lower().removesuffix(".0")
     if isinstance(value, timedelta):
         return length(value)
     if isinstance(value, frozenset):
@@ -131,6 +133,8 @@ def readable(name: str, value: Any) -> str:
 
 def plain(name: str, value: Any) -> Any:
     """A value as the settings table has it: for scripts."""
+    if name == "budget_hours" and value is not None:
+        return value / timedelta(hours=1)
     if isinstance(value, timedelta):
         return value.total_seconds()
     if name == "signals":

@@ -12,6 +12,12 @@ from lifecycle_app.printable import printable
 FIGURES = ("busy_kernels", "busy_terminals", "cpu_percent", "level", "app")
 LARGEST_FIGURE = 1e12
 MOST_DETAILS, LONGEST_DETAIL = 5, 200
+RELEASED = {
+    Drain.IDLE: "no activity since",
+    Drain.UNATTENDED: "the user has done nothing since",
+    Drain.WITHOUT_WORK: "no work since",
+    Drain.REGARDLESS: "released without asking the worker",
+}
 MOST_SKEW = timedelta(minutes=2)
 """If the clock of a worker or of the lifecycle app is further off, its times prove nothing."""
 
@@ -144,7 +150,7 @@ def refusal_before_asking(request: Request, server: Server | None) -> Verdict | 
         return _refused("the user's server is on another instance", {"instance_id": server.instance_id})
     if server.started and server.started > request.since:
         return _refused("the user's server was started since", {"started": server.started.isoformat()})
-    if server.is_keep_pending and request.mode is not Drain.REGARDLESS:
+    if server.is_keep_pending and request.mode in (Drain.IDLE, Drain.UNATTENDED):
         return _refused("the user asks to keep the machine running", {"pending": PENDING_KEEP})
     return None
 
@@ -166,7 +172,7 @@ def verdict(
     if refused:
         return refused
     if request.mode is Drain.REGARDLESS:
-        return Verdict(drained=True, reason="released without asking the worker")
+        return Verdict(drained=True, reason=RELEASED[request.mode])
     if observation is None:
         return _unobserved(server, problem, {"answers": answers})
     activity = _activity_since(request, observation)
@@ -178,8 +184,7 @@ def verdict(
         return _unobserved(
             server, f"the worker's clock is off by {_seconds(observation.skew)}", {"answers": True}
         )
-    reason = "no activity since" if request.mode is Drain.IDLE else "the user has done nothing since"
-    return Verdict(drained=True, reason=reason, evidence=evidence)
+    return Verdict(drained=True, reason=RELEASED[request.mode], evidence=evidence)
 
 
 def _unobserved(server: Server | None, problem: str, evidence: Mapping[str, bool]) -> Verdict:
@@ -195,7 +200,9 @@ def _unobserved(server: Server | None, problem: str, evidence: Mapping[str, bool
 
 
 def _activity_since(request: Request, observation: Observation) -> str | None:
-    used, worked = observation.last_interaction, observation.last_work
+    used = observation.last_interaction
+    if request.mode is Drain.WITHOUT_WORK:
+        return _work_since(request, observation)
     if used and used > request.since:
         return f"used at {used:%H:%M:%S}"
     if observation.level >= Level.INTERACTION:
@@ -204,11 +211,18 @@ def _activity_since(request: Request, observation: Observation) -> str | None:
         return None
     if observation.level >= request.counts:
         return f"{Level(observation.level).name.lower()} on it now"
-    if request.counts <= Level.WORK and worked and worked > request.since:
-        return f"work ran at {worked:%H:%M:%S}"
+    if request.counts <= Level.WORK and (work := _work_since(request, observation)):
+        return work
     if request.apps and observation.last_app and observation.last_app > request.since:
         return f"{_app(observation)} had traffic at {observation.last_app:%H:%M:%S}"
     return None
+
+
+def _work_since(request: Request, observation: Observation) -> str | None:
+    if observation.level == Level.WORK:
+        return "work on it now"
+    worked = observation.last_work
+    return f"work ran at {worked:%H:%M:%S}" if worked and worked > request.since else None
 
 
 def _app(observation: Observation) -> str:

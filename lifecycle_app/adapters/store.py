@@ -185,6 +185,10 @@ class WorkerStore:
             "keep_request": worker.keep_request or None,
             "keep_refusal": worker.keep_refusal or None,
             "seconds_run": worker.seconds_run,
+            "month": worker.month or None,
+            "month_seconds": worker.month_seconds,
+            "month_dollars": worker.month_dollars,
+            "over_budget_since": worker.over_budget_since,
             "groups": list(worker.groups),
         }
         known = self._workers.get_attributes()
@@ -236,6 +240,10 @@ def _worker(record: WorkerRecord) -> Worker:
         keep_request=record.keep_request or "",
         keep_refusal=record.keep_refusal or "",
         seconds_run=record.seconds_run,
+        month=record.month or "",
+        month_seconds=record.month_seconds,
+        month_dollars=record.month_dollars,
+        over_budget_since=record.over_budget_since,
         groups=tuple(record.groups or ()),
     )
 

@@ -79,6 +79,22 @@ class CountAttribute(Attribute[int]):
         return int(count)
 
 
+class DollarsAttribute(Attribute[float]):
+    """An amount in US dollars, not negative."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: float) -> str:
+        return f"{value:.6f}"
+
+    def deserialize(self, value: str) -> float:
+        """The amount. Raises ValueError for a negative one, one above HIGHEST, and what is not a number."""
+        amount = float(value)
+        if not 0 <= amount <= HIGHEST:
+            raise ValueError(f"{value[:40]} is not an amount")
+        return amount
+
+
 class VersionAttribute(CountAttribute):
     """How often a record was written: at least once."""
 
@@ -208,6 +224,10 @@ class WorkerRecord(Row):
     keep_request = UnicodeAttribute(null=True)
     keep_refusal = UnicodeAttribute(null=True)
     seconds_run = CountAttribute(default=0)
+    month = UnicodeAttribute(null=True)
+    month_seconds = CountAttribute(default=0)
+    month_dollars = DollarsAttribute(default=0.0)
+    over_budget_since = InstantAttribute(null=True)
     groups = GroupsAttribute(default=list)
     due = _index("due", costs=UnicodeAttribute(hash_key=True), due_at=InstantAttribute(range_key=True))
     """Only workers that cost money, in the order in which they are due."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lifecycle_app.contract import Drain, Level, app_name, source_name
+from lifecycle_app.model.budget import is_kept_by_another, next_month, stops_at
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, Value, message
 from lifecycle_app.model.policy import Policy
@@ -34,6 +35,7 @@ class Reason(StrEnum):
     NEVER_CONNECTED = "never-connected"
     NO_SERVER = "no-server"
     BUSY_TOO_LONG = "busy-too-long"
+    BUDGET = "budget"
     MAX_LIFETIME = "max-lifetime"
     MUTE = "mute"
     HUNG = "hung"
@@ -74,6 +76,8 @@ class Decision:
     even_silent: bool = True
 
 
+WORK_PAUSES = timedelta(minutes=2)
+"""Between two cells or two steps of a script: work that was seen so lately still runs."""
 MUTE_AFTER = timedelta(hours=24)
 """A worker that does not report at all may run for so long, where the policy sets no end to work."""
 
@@ -154,7 +158,9 @@ def decide(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) ->
         return Decision(action=Action.KEEP, reason=Reason.NOT_RUNNING, message=why, due_at=worker.due_at)
     case = _case(worker, evidence, policy, now)
     return (
-        _held(case)
+        _held_by_another(case)
+        or _over_budget(case)
+        or _held(case)
         or _outlived(case)
         or _left_by_hub(case)
         or _in_use(case)
@@ -201,14 +207,41 @@ def _next_check(case: _Case) -> datetime:
         stops.append(case.person + policy.busy_allowance)
     if policy.max_lifetime is not None:
         stops.append(case.started + policy.max_lifetime)
-    return max(min(stops), case.started + policy.start_grace, case.worker.keep_until or case.started)
+    kept_until = case.worker.keep_until or case.started
+    usual = max(min(stops), case.started + policy.start_grace, kept_until)
+    by_budget = stops_at(case.worker, policy, case.now)
+    if by_budget is None:
+        return usual
+    return min(usual, max(by_budget, kept_until) if is_kept_by_another(case.worker, case.now) else by_budget)
+
+
+def _held_by_another(case: _Case) -> Decision | None:
+    return _kept(case) if is_kept_by_another(case.worker, case.now) else None
+
+
+def _over_budget(case: _Case) -> Decision | None:
+    """A budget ends what its user does, and asks for; work only if the policy says so, or once it ran too long."""
+    ends, policy = stops_at(case.worker, case.policy, case.now), case.policy
+    if ends is None or case.now < ends:
+        return None
+    ran_long = policy.busy_allowance is not None and case.now >= ends + policy.busy_allowance
+    is_final = policy.budget_stops_work or ran_long or policy.lowest_level > Level.WORK
+    why = message(Reason.BUDGET, since=case.worker.over_budget_since, resets=next_month(case.now))
+    # Only what works there now is a reason to refuse, not a server that was started since.
+    since = case.now if is_final else case.now - WORK_PAUSES
+    drain = Drain.REGARDLESS if is_final else Drain.WITHOUT_WORK
+    return _stop(case, Reason.BUDGET, why, since, drain=drain, insist=Insist.IF_MUTE, alone=is_final)
+
+
+def _kept(case: _Case) -> Decision:
+    by: dict[str, Value] = {"by": case.worker.keep_by} if case.worker.keep_by else {}
+    return _keep(case, Reason.KEPT, until=case.worker.keep_until or case.now, **by)
 
 
 def _held(case: _Case) -> Decision | None:
     keep_until = case.worker.keep_until
     if keep_until is not None and case.now < keep_until:
-        by: dict[str, Value] = {"by": case.worker.keep_by} if case.worker.keep_by else {}
-        return _keep(case, Reason.KEPT, until=keep_until, **by)
+        return _kept(case)
     if case.now < case.started + case.policy.start_grace:
         return _keep(case, Reason.STARTING, started=case.started)
     return None

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from lifecycle_app.contract import KeepRefusal
+from lifecycle_app.model.budget import is_kept_by_another, is_over
 from lifecycle_app.model.events import KeepRequest
 from lifecycle_app.model.messages import message
 from lifecycle_app.model.policy import Policy
@@ -39,12 +40,16 @@ def answered(worker: Worker, request: KeepRequest, policy: Policy) -> Worker:
     kept = replace(worker, keep_request=request.id, keep_refusal="")
     if worker.keep_until is not None and worker.keep_until >= until:
         return kept
+    if policy.has_budget and is_kept_by_another(worker, request.at):
+        return kept  # that one outranks the budget, and the user's own would not
     why = message("kept", until=until, by=request.by)
     return replace(kept, keep_until=until, keep_by=request.by, message=why)
 
 
 def refusal(worker: Worker, request: KeepRequest, policy: Policy) -> KeepRefusal | None:
     """Why the policy does not allow it; None if it does."""
+    if is_over(worker, policy, request.at):
+        return KeepRefusal.OVER_BUDGET
     longest = policy.longest_keep(worker.started_at or worker.state_at, request.at)
     if not longest:
         return KeepRefusal.NOT_ALLOWED

@@ -51,6 +51,9 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
         "not used for more than {limit} (last used {last_used})",
         "not used for more than {limit} (started {started})",
     ),
+    "budget": (
+        "the budget of the month is used up (since {since:clock}); it is available again on {resets:clock}",
+    ),
     "max-lifetime": ("ran for {ran}, the limit is {limit}",),
     "mute": ("no activity reports for {limit} (last heard of {last_heard})",),
     "hung": ("no activity reports since {since:clock}, and at most {cpu} % CPU in {limit}",),
@@ -103,6 +106,7 @@ GAPS = "; its activity reports do not cover all of that time"
 """Follows where a message has the value `gaps`."""
 TIMES = {
     "until", "started", "last_used", "last_busy", "last_traffic", "last_activity", "last_heard", "since", "launched",
+    "resets",
 }  # fmt: skip
 DURATIONS = {"timeout", "limit", "ran", "allowance"}
 SIZES = {"was", "size"}

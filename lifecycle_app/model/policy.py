@@ -13,6 +13,8 @@ from typing import Any
 from lifecycle_app.contract import CLUSTER_SCOPE, Level, Signal, group_scope, user_scope
 
 LONGEST = timedelta(days=366)
+MOST_HOURS, MOST_DOLLARS = 100_000, 1_000_000
+"""Of a budget: more is a typing error."""
 
 Fields = Mapping[str, Any]
 
@@ -43,9 +45,21 @@ class Policy:
     """Percent of CPU below which an instance counts as doing nothing."""
     keep_limit: timedelta = timedelta(hours=4)
     """How far in the future users may have their own worker kept running until; 0: not at all."""
-
     ignored_signals: frozenset[Signal] = frozenset()
     """Sources of activity that do not count. The worker leaves them out of its reports, once it knows."""
+    budget_hours: timedelta | None = None
+    """How long a user's workers may run in a month, together; None: without limit."""
+    budget_dollars: float | None = None
+    """What a user's running workers may cost in a month, together, in US dollars; None: without limit."""
+    budget_grace: timedelta = timedelta(minutes=30)
+    """A worker that runs when the budget is used up is stopped after so long."""
+    budget_stops_work: bool = False
+    """Is it stopped then even if work runs on it?"""
+
+    @property
+    def has_budget(self) -> bool:
+        """Is the user's use of a month limited?"""
+        return self.budget_hours is not None or self.budget_dollars is not None
 
     @property
     def lowest_level(self) -> Level:
@@ -159,6 +173,26 @@ def _percent(value: Any) -> float:
     return float(value)
 
 
+def _hours_or_none(value: Any) -> timedelta | None:
+    return None if value is None else timedelta(hours=_amount(value, MOST_HOURS, "hours"))
+
+
+def _dollars_or_none(value: Any) -> float | None:
+    return None if value is None else _amount(value, MOST_DOLLARS, "US dollars")
+
+
+def _amount(value: Any, most: float, unit: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError(f"must be {unit} a month from 0 to {most}, not {value!r}")
+    return float(value)
+
+
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"must be true or false, not {value!r}")
+    return value
+
+
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "idle_timeout": partial(_duration, least=1),
     "signals": _signals,
@@ -170,6 +204,10 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "hung_cpu": _percent,
     "keep_limit": _duration,
     "ignored_signals": _ignored,
+    "budget_hours": _hours_or_none,
+    "budget_dollars": _dollars_or_none,
+    "budget_grace": _duration,
+    "budget_stops_work": _yes_or_no,
 }
 
 
@@ -189,6 +227,6 @@ def _widest(name: str, values: list[Any]) -> Any:
         return frozenset().union(*values)
     if name == "ignored_signals":
         return frozenset.intersection(*values)
-    if name == "hung_cpu":
+    if name in ("hung_cpu", "budget_stops_work"):
         return min(values)
     return None if None in values else max(values)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from lifecycle_app.model.budget import with_run
 from lifecycle_app.model.messages import NOTHING, Message
 from lifecycle_app.model.worker import Instance, State, Worker
 
@@ -40,6 +41,7 @@ def created(instance: Instance, at: datetime) -> Worker:
 
 def moved(worker: Worker, instance: Instance, at: datetime) -> Worker:
     """The record of a worker that has a new instance, after its old one is gone."""
+    ended = with_run(worker, at)
     kept = replace(
         created(instance, at),
         version=worker.version,
@@ -48,7 +50,10 @@ def moved(worker: Worker, instance: Instance, at: datetime) -> Worker:
         last_interaction=worker.last_interaction,
         keep_until=worker.keep_until,
         keep_by=worker.keep_by,
-        seconds_run=worker.seconds_run,
+        seconds_run=worker.seconds_run + (run_seconds(worker, State.TERMINATED, at) or 0),
+        month=ended.month,
+        month_seconds=ended.month_seconds,
+        month_dollars=ended.month_dollars,
         groups=worker.groups,
     )
     return with_facts(kept, instance)
@@ -76,9 +81,10 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
     keeps = worker.removing and state is not State.TERMINATED
     if worker.is_claimed(now) and (keeps or state in (State.PENDING, State.RUNNING)):
         return replace(worker, state_at=at)
-    seconds = run_seconds(worker, state, at) or 0
+    seconds = run_seconds(worker, state, at)
+    counted = worker if seconds is None else with_run(worker, at)
     return replace(
-        worker,
+        counted,
         state=state,
         state_at=at,
         claimed_until=None,
@@ -89,7 +95,8 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
         due_at=_due(state, at),
         # A message about an earlier run says nothing about the one that begins.
         message=NOTHING if state is State.PENDING else worker.message,
-        seconds_run=worker.seconds_run + seconds,
+        seconds_run=worker.seconds_run + (seconds or 0),
+        over_budget_since=worker.over_budget_since if state is State.RUNNING else None,
     )
 
 

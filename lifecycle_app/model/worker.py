@@ -101,6 +101,14 @@ class Worker:
     """Why that request was refused: a `KeepRefusal`; "" if it was granted."""
     seconds_run: int = 0
     """Seconds of all finished runs."""
+    month: str = ""
+    """The month (UTC, like 2026-11) in which its last run ended; "" before the first one that was counted."""
+    month_seconds: int = 0
+    """Seconds that its finished runs ran in that month."""
+    month_dollars: float = 0.0
+    """What they cost in that month, in US dollars, as far as their prices are known."""
+    over_budget_since: datetime | None = None
+    """Since when its user's budget is used up; None while it is not, or the worker does not run."""
     groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

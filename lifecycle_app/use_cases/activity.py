@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,6 +11,7 @@ from functools import partial
 from lifecycle_app.concurrency import batches
 from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, HubError, RecordConflict
+from lifecycle_app.model.budget import month_begin, with_budget
 from lifecycle_app.model.decision import Reason, next_check
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, message
@@ -27,7 +28,7 @@ LOOK_BACK = timedelta(minutes=15)
 
 
 def record_activity(service: Service, now: datetime) -> dict[str, int]:
-    """Writes what has changed of the running workers' activity, groups and due times, and counts it."""
+    """Writes what has changed of the running workers' activity, groups, budgets and due times, and counts it."""
     running = [worker for worker in service.store.costing() if worker.state is State.RUNNING]
     if not running:
         return {"running": 0, "written": 0}
@@ -35,10 +36,27 @@ def record_activity(service: Service, now: datetime) -> dict[str, int]:
     groups = _groups(service)
     grouped = [replace(w, groups=groups.get(w.user, w.groups)) for w in running]
     texts = policy_texts(service, grouped)
-    observed = [_observed(worker, evidence[worker.instance_id], texts, now) for worker in grouped]
+    standings = _with_budgets(service, grouped, texts, now)
+    observed = [_observed(worker, evidence[worker.instance_id], texts, now) for worker in standings]
     changed = [new for old, new in zip(running, observed, strict=True) if new != old]
     written = sum(sum(service.map_all(partial(_write, service), some)) for some in batches(changed))
     return {"running": len(running), "written": written}
+
+
+def _with_budgets(
+    service: Service, running: Sequence[Worker], texts: Mapping[str, str], now: datetime
+) -> list[Worker]:
+    """The running workers, each with the time since which its user's budget is used up. The month's other workers are
+    read only if anyone who runs one has a budget.
+    """
+    policies = {one.key: policy_for(one.user, one.groups, texts) for one in running}
+    if not any(policy.has_budget for policy in policies.values()):
+        return [replace(one, over_budget_since=None) for one in running]
+    known = {one.key: one for one in service.store.changed_since(month_begin(now))}
+    theirs: dict[str, list[Worker]] = {}
+    for one in {**known, **{one.key: one for one in running}}.values():
+        theirs.setdefault(one.user, []).append(one)
+    return [with_budget(one, policies[one.key], theirs[one.user], now) for one in running]
 
 
 def _observed(worker: Worker, evidence: Evidence, texts: Mapping[str, str], now: datetime) -> Worker:

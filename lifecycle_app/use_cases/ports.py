@@ -31,6 +31,9 @@ class Store(Protocol):
     def scan(self) -> Scan:
         """All workers, and the records that cannot be used."""
 
+    def changed_since(self, at: datetime) -> list[Worker]:
+        """Workers written then or later; eventually consistent."""
+
     def due(self, now: datetime) -> list[Worker]:
         """Workers that cost money and are due for a check, longest due first."""
 

@@ -20,7 +20,7 @@ from lifecycle_app.contract import Drain
 from tests.hub.fakes import NOON
 
 SECOND = timedelta(seconds=1)
-IDLE, UNATTENDED, REGARDLESS = Drain
+IDLE, UNATTENDED, WITHOUT_WORK, REGARDLESS = Drain
 RUNNING = Server(pending=None, active=True, started=NOON - timedelta(hours=2), instance_id="i-1")
 
 
@@ -84,25 +84,28 @@ def test_quiet_worker_is_released(server: Server | None, mode: Drain) -> None:
 
 
 @pytest.mark.parametrize(
-    ("life", "idle", "unattended", "regardless"),
+    ("life", "idle", "unattended", "without_work", "regardless"),
     [
-        ({"last_interaction": NOON - SECOND}, True, True, True),
-        ({"last_interaction": NOON}, True, True, True),
-        ({"last_interaction": NOON + SECOND}, False, False, True),
-        ({"last_work": NOON}, True, True, True),
-        ({"last_work": NOON + SECOND}, False, True, True),
-        ({"level": 1}, False, True, True),
-        ({"level": 2}, False, True, True),
-        ({"level": 3}, False, False, True),
+        ({"last_interaction": NOON - SECOND}, True, True, True, True),
+        ({"last_interaction": NOON}, True, True, True, True),
+        ({"last_interaction": NOON + SECOND}, False, False, True, True),
+        ({"last_work": NOON}, True, True, True, True),
+        ({"last_work": NOON + SECOND}, False, True, False, True),
+        ({"level": 1}, False, True, True, True),
+        ({"level": 2}, False, True, False, True),
+        ({"level": 3}, False, False, True, True),
+        ({"level": 3, "last_work": NOON + SECOND}, False, False, False, True),
     ],
 )
-def test_life_on_the_worker(life: dict[str, Any], idle: bool, unattended: bool, regardless: bool) -> None:
+def test_life_on_the_worker(
+    life: dict[str, Any], idle: bool, unattended: bool, without_work: bool, regardless: bool
+) -> None:
     found = [verdict(request(mode), RUNNING, seen(**life)).drained for mode in Drain]
-    assert found == [idle, unattended, regardless]
+    assert found == [idle, unattended, without_work, regardless]
 
 
 @pytest.mark.parametrize(("server", "drained"), [(RUNNING, False), (None, True)])
-@pytest.mark.parametrize("mode", [IDLE, UNATTENDED])
+@pytest.mark.parametrize("mode", [IDLE, UNATTENDED, WITHOUT_WORK])
 def test_silent_worker_is_released_only_if_the_hub_has_no_server_there(
     server: Server | None, drained: bool, mode: Drain
 ) -> None:
@@ -111,7 +114,7 @@ def test_silent_worker_is_released_only_if_the_hub_has_no_server_there(
 
 
 @pytest.mark.parametrize("server", [RUNNING, None])
-@pytest.mark.parametrize("mode", [IDLE, UNATTENDED])
+@pytest.mark.parametrize("mode", [IDLE, UNATTENDED, WITHOUT_WORK])
 def test_worker_that_answers_but_cannot_tell_is_not_released(server: Server | None, mode: Drain) -> None:
     """Its reporter may be dead, or the hub's database be lost: its user may still be there."""
     said = verdict(request(mode), server, None, "HTTP 403: Forbidden", answers=True)
@@ -161,6 +164,7 @@ GOOD = {
         (IDLE, True, None, True),
         (IDLE, False, NOON + SECOND, True),
         (UNATTENDED, True, NOON + SECOND, True),
+        (WITHOUT_WORK, True, NOON + SECOND, True),
     ],
 )
 def test_an_apps_traffic_keeps_a_machine_if_it_counts(

@@ -67,7 +67,7 @@ BY_FUNCTION: dict[str, set[str]] = {
     | ALARMS
     | {"BatchGetItem, settings", "DescribeInstances"},
     "idle_alarm": STOP | {"Query, index instance"} | JUDGE,
-    "record_activity": {"Query, index due"}
+    "record_activity": {"Query, index due", "Query, index changed"}
     | JUDGE
     | {"UpdateItem, workers", "GetParameter, lifecycle token"},
     "sweep": STOP | {"Query, index due"} | JUDGE,

@@ -32,7 +32,7 @@ from tests.lifecycle.examples import HOUR, MINUTE, NOON, SECOND
 IDLE = message("idle", timeout=3 * MINUTE, last_used=NOON)
 VALUES: dict[str, Any] = {
     "until": NOON, "started": NOON, "last_used": NOON, "last_busy": NOON, "last_activity": NOON, "last_heard": NOON,
-    "since": NOON, "launched": NOON, "timeout": HOUR, "limit": HOUR, "ran": HOUR, "allowance": HOUR,
+    "since": NOON, "launched": NOON, "resets": NOON, "timeout": HOUR, "limit": HOUR, "ran": HOUR, "allowance": HOUR,
     "last_traffic": NOON, "cpu": 2.5, "cost": 0.5, "was": 2.0, "size": 4.0,
 }  # fmt: skip
 

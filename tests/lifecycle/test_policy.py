@@ -42,6 +42,10 @@ def test_every_field_can_be_set() -> None:
         "hung_cpu": 1,
         "keep_limit": 0,
         "ignored_signals": ["apps", "cpu"],
+        "budget_hours": 40,
+        "budget_dollars": 2.5,
+        "budget_grace": 600,
+        "budget_stops_work": True,
     }
     assert policy_for("alice", [], {"cluster": json.dumps(given)}) == Policy(
         idle_timeout=timedelta(minutes=30),
@@ -54,6 +58,10 @@ def test_every_field_can_be_set() -> None:
         hung_cpu=1.0,
         keep_limit=timedelta(0),
         ignored_signals=frozenset({Signal.APPS, Signal.CPU}),
+        budget_hours=timedelta(hours=40),
+        budget_dollars=2.5,
+        budget_grace=timedelta(minutes=10),
+        budget_stops_work=True,
     )
 
 
@@ -77,7 +85,8 @@ def test_every_field_can_be_set() -> None:
             "idle_timout",
             5,
             "idle_timout: no such field; there are idle_timeout, signals, busy_allowance, app_allowance, "
-            "max_lifetime, start_grace, hung_after, hung_cpu, keep_limit, ignored_signals",
+            "max_lifetime, start_grace, hung_after, hung_cpu, keep_limit, ignored_signals, budget_hours, "
+            "budget_dollars, budget_grace, budget_stops_work",
         ),
     ],
 )
@@ -194,6 +203,13 @@ def said(field: str, value: object) -> tuple[Any, str]:
         ("start_grace", YEAR, LONGEST),
         ("keep_limit", 0, timedelta(0)),
         ("keep_limit", YEAR, LONGEST),
+        ("budget_hours", 0, timedelta(0)),
+        ("budget_hours", 100_000, timedelta(hours=100_000)),
+        ("budget_hours", 0.5, timedelta(minutes=30)),
+        ("budget_dollars", 0, 0.0),
+        ("budget_dollars", 1_000_000, 1e6),
+        ("budget_grace", 0, timedelta(0)),
+        ("budget_stops_work", True, True),
         ("hung_cpu", 0, 0.0),
         ("hung_cpu", 100, 100.0),
         ("hung_cpu", 0.5, 0.5),
@@ -217,6 +233,13 @@ def test_the_last_value_that_is_taken(field: str, value: object, taken: object) 
         ("start_grace", None, f"{NUMBER} None"),
         ("keep_limit", -1, "must be from 0 to 31622400 seconds, not -1"),
         ("keep_limit", None, f"{NUMBER} None"),
+        ("budget_hours", -0.1, "must be hours a month from 0 to 100000, not -0.1"),
+        ("budget_hours", 100_001, "must be hours a month from 0 to 100000, not 100001"),
+        ("budget_hours", True, "must be hours a month from 0 to 100000, not True"),
+        ("budget_dollars", 1_000_001, "must be US dollars a month from 0 to 1000000, not 1000001"),
+        ("budget_dollars", "5", "must be US dollars a month from 0 to 1000000, not '5'"),
+        ("budget_grace", None, f"{NUMBER} None"),
+        ("budget_stops_work", 1, "must be true or false, not 1"),
         ("start_grace", False, f"{NUMBER} False"),
         ("hung_cpu", -0.1, f"{PERCENTAGE} -0.1"),
         ("hung_cpu", 100.1, f"{PERCENTAGE} 100.1"),
@@ -317,7 +340,26 @@ def test_the_defaults_of_a_policy() -> None:
         hung_cpu=3.0,
         keep_limit=timedelta(hours=4),
         ignored_signals=frozenset(),
+        budget_hours=None,
+        budget_dollars=None,
+        budget_grace=timedelta(minutes=30),
+        budget_stops_work=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other", "taken"),
+    [
+        ("budget_hours", 10, 40, timedelta(hours=40)),
+        ("budget_hours", 10, None, None),
+        ("budget_dollars", 5, 2, 5.0),
+        ("budget_stops_work", True, False, False),
+    ],
+)
+def test_of_two_groups_the_larger_budget_holds(field: str, one: object, other: object, taken: object) -> None:
+    texts = {"group/a": json.dumps({field: one}), "group/b": json.dumps({field: other})}
+    assert getattr(policy_for("alice", ["a", "b"], texts), field) == taken
+    assert getattr(policy_for("alice", ["b", "a"], texts), field) == taken
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,10 @@ WHOLE = Worker(
     keep_request="1f2e",
     keep_refusal="too-long",
     seconds_run=12345,
+    month="2026-11",
+    month_seconds=2345,
+    month_dollars=0.027101,
+    over_budget_since=NOON - 3 * MINUTE,
     groups=("a", "b"),
 )
 BARE = Worker(key="bob", instance_id=BOB, state=State.STOPPED, state_at=NOON, version=0, changed_at=NOON)

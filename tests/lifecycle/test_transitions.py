@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -190,6 +191,8 @@ RAN = a_worker(
     seconds_run=5,
 )
 LATER = NOON + MINUTE
+HOURS_OF_RAN: dict[str, Any] = {"month": "2026-11", "month_seconds": 7260, "month_dollars": 0.083893}
+"""A t3.medium's two hours and a minute."""
 
 
 def changed(worker: Worker, state: State) -> Worker:
@@ -225,6 +228,7 @@ def test_each_state_of_ec2_makes_one_record(
         due_at=due_at,
         message=plain(said),
         seconds_run=seconds,
+        **(HOURS_OF_RAN if seconds > RAN.seconds_run else {}),
     )
 
 

@@ -23,7 +23,7 @@ _ALL = ("forward_failures", "never_start", "write_own_log")
 POWERS: Mapping[str, tuple[str, ...]] = {
     "record_state": (*_CHANGE, "find_by_instance", "read_settings", "see_instances", *_ALARMS),
     "idle_alarm": (*_STOP, "find_by_instance", *_EVIDENCE),
-    "record_activity": ("find_by_due", "write_workers", *_EVIDENCE, "ask_hub"),
+    "record_activity": ("find_by_due_and_changed", "write_workers", *_EVIDENCE, "ask_hub"),
     "sweep": (*_STOP, "find_by_due", *_EVIDENCE),
     "stop_requested": _STOP,
     "keep_requested": (*_CHANGE, "read_settings"),
