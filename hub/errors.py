@@ -13,7 +13,8 @@ HubPartError
 │   ├── CloudRefused        EC2 refused for another reason, or cannot be reached
 │   ├── RecordsUnavailable  the workers' records cannot be read
 │   ├── RecordUnusable      the worker's record is damaged
-│   └── HomeUnusable        its home disk cannot be mounted
+│   ├── HomeUnusable        its home disk cannot be mounted
+│   └── OverBudget          its user's budget of the month is used up
 ├── IdentityError           why a worker does not get its environment
 │   ├── NotProven           it did not prove which instance it is
 │   ├── NotOurWorker        it is an instance, but not a worker of this cluster
@@ -52,6 +53,8 @@ class StartError(HubPartError):
     """A worker could not be started; the message is for its user."""
 
     label = "start"
+    status = 503
+    """Of HTTP, where a program asked for the start."""
     retry_in: timedelta | None = None
     """After how long another try may well succeed; None if that takes a person."""
 
@@ -119,6 +122,13 @@ class HomeUnusable(StartError):
     """The worker's home disk cannot be mounted, so that it starts no server."""
 
     label = "home"
+
+
+class OverBudget(StartError):
+    """The budget of the worker's user is used up for this month."""
+
+    label = "budget"
+    status = 403
 
 
 class IdentityError(HubPartError):

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from hub.clients.calls import QUICK, Calls
 from hub.clients.lifecycle import BadRecords, KeepRequests, Reader, StopRequests
+from hub.clients.policies import Budgets, Policies
 from hub.clients.workers import Workers
 from hub.config.authenticators import secrets_of
 from hub.config.settings import SHARED_PASSWORD, Settings
@@ -17,7 +18,6 @@ from hub.database import opening
 from hub.errors import SettingsError
 from hub.identity import Identities
 from hub.keep.asking import Keeps
-from hub.keep.terms import Policies
 from hub.pages.texts import Pages
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
@@ -68,6 +68,8 @@ def build(settings: Settings, token_key: str) -> Hub:
     instances = Instances(ec2, calls, settings)
     homes = Homes(instances)
     reader = Reader(store.changed_since, calls, interval=settings.read_interval)
+    policies = Policies(table.policies, calls)
+    budgets = Budgets(policies, reader, store.get, calls, utc_now)
     return Hub(
         settings=settings,
         token_key=token_key,
@@ -80,12 +82,13 @@ def build(settings: Settings, token_key: str) -> Hub:
         ),
         homes=homes,
         reader=reader,
+        budgets=budgets,
         stops=StopRequests(events, calls, settings.cluster),
         workers=Workers(),
         identities=Identities(session.client("sts", config=QUICK), calls, settings.hub_name, settings.role),
-        pages=Pages(store, reader, calls),
+        pages=Pages(store, reader, calls, budgets),
         keeps=Keeps(store.get, KeepRequests(events, calls, settings.cluster), calls, utc_now),
-        policies=Policies(table.policies, calls),
+        policies=policies,
         now=utc_now,
     )
 

@@ -12,6 +12,7 @@ from bootstrap.cli.options import file_option, json_option, site_of
 from bootstrap.cli.terminal import SafeConsole, echo
 from bootstrap.costs import render_advice
 from bootstrap.errors import SettingsError
+from bootstrap.operations import budgets
 from bootstrap.operations.report.period import month_named, month_of
 from bootstrap.operations.report.reading import statement
 from bootstrap.operations.report.statement import By, Statement, as_document
@@ -71,6 +72,8 @@ def text(found: Statement) -> str:
     lines = [f"{found.cluster}, {period.month.name}{since}{until}, by {found.by}", "", *_table(found)]
     if found.shared:
         lines += ["", *_shared(found)]
+    if found.budgets:
+        lines += ["", *_budgets(found)]
     if found.advice:
         lines += ["", render_advice(found.advice, found.whole)]
     return "\n".join([*lines, *([""] if found.notes else []), *found.notes])
@@ -93,6 +96,16 @@ def _shared(found: Statement) -> list[str]:
     table.add_column("$", justify="right")
     for item in found.shared:
         table.add_row(item.name, "?" if item.dollars is None else f"{item.dollars:.2f}")
+    return _lines(table)
+
+
+def _budgets(found: Statement) -> list[str]:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("budgets of users, of running machines", overflow="fold")
+    table.add_column("used")
+    table.add_column("share", justify="right")
+    for user, one in sorted(found.budgets.items(), key=lambda pair: (-pair[1].share, pair[0])):
+        table.add_row(*budgets.line(user, one))
     return _lines(table)
 
 

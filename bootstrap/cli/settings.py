@@ -20,8 +20,10 @@ from bootstrap.cluster import building
 from bootstrap.cluster.steps.manager import REPLACED
 from bootstrap.cluster.users import accepted
 from bootstrap.config.document import suggestion
+from bootstrap.config.policy import UNLIMITED
+from bootstrap.costs import prices_in
 from bootstrap.errors import NotBuilt, SettingsError
-from bootstrap.operations import policies, rotation
+from bootstrap.operations import budgets, policies, rotation
 from bootstrap.operations.audit import Act
 from bootstrap.operations.workers.listing import store_of
 from bootstrap.operations.workers.stopping import keep, moment, operator_of
@@ -106,6 +108,10 @@ def _change(
     site: Site, scope: str, fields: Sequence[tuple[str, str]], unset: Sequence[str], *, dry_run: bool, as_json: bool
 ) -> None:  # fmt: skip
     before = policies.texts(site)
+    if prices_in(site.aws.region) is None and any(
+        name == "budget_dollars" and text != UNLIMITED for name, text in fields
+    ):
+        raise SettingsError(f"no prices are known for {site.aws.region}: give budget_hours instead")
     document = policies.changed(before.get(scope), fields, unset)
     after = {**before, scope: json.dumps(document)}
     _warn(site, before, after)
@@ -122,7 +128,10 @@ def _change(
 
 
 def _warn(site: Site, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    stopping = policies.stopping_now(store_of(site).all_workers(), before, after, utc_now())
+    now, workers = utc_now(), store_of(site).all_workers()
+    for problem in budgets.warnings(*(budgets.standings(workers, texts, now) for texts in (before, after))):
+        echo(f"warning: {problem}", err=True)
+    stopping = policies.stopping_now(workers, before, after, now)
     for key, idle in stopping:
         echo(
             f"warning: {key} has been idle for {length(idle)} and will be stopped at the next sweep", err=True

@@ -67,6 +67,7 @@ def _table(found: Overview) -> Table:
         ("dead-letter queue", f"{found.dead_letters} events"),
         ("workers", workers or "no user has logged in yet"),
         ("this month", _cost(found.dollars)),
+        ("budgets", found.budgets or "none"),
         ("idle policy", policy),
         ("stacks", stacks),
         ("dashboard", found.dashboard),

@@ -1,7 +1,7 @@
 """`cloudjhub workers`: the users' machines."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from bootstrap.cli.progress import reporting
 from bootstrap.cli.terminal import echo, local_time, show
 from bootstrap.cluster.users import removed_users
 from bootstrap.errors import Refused
+from bootstrap.operations import budgets
 from bootstrap.operations.audit import Act
 from bootstrap.operations.workers import renewal
 from bootstrap.operations.workers.listing import ListedWorker, chosen, listed_workers, store_of
@@ -26,6 +27,7 @@ from bootstrap.operations.workers.stopping import keep as keep_worker
 from bootstrap.operations.workers.stopping import stop as stop_machines
 from bootstrap.operations.workers.termination import terminate as terminate_machines
 from lifecycle_app.contract import utc_now
+from lifecycle_app.model.budget import Standing
 from lifecycle_app.model.messages import Time, length, text
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
@@ -49,7 +51,8 @@ def list_(file: Path, as_json: bool) -> None:
     """List the workers: state, idle time, evidence, cost. The cost is this month's."""
     now = utc_now()
     site = site_of(file)
-    found = orphans_noted(listed_workers(site, now, with_costs=True), removed_users(site))
+    listed = orphans_noted(listed_workers(site, now, with_costs=True), removed_users(site))
+    found = budgets_noted(listed, budgets.read(site, now))
     if as_json:
         echo(json.dumps([as_document(one, now) for one in found], indent=2))
     elif not found:
@@ -213,6 +216,12 @@ def orphans_noted(found: Sequence[ListedWorker], removed: Collection[str]) -> li
         else one
         for one in found
     ]
+
+
+def budgets_noted(found: Sequence[ListedWorker], standings: Mapping[str, Standing]) -> list[ListedWorker]:
+    """With a note at those whose user has used most of the month's budget. Pure."""
+    notes = {user: budgets.note(one) for user, one in standings.items()}
+    return [replace(one, note="; ".join(filter(None, [one.note, notes.get(one.user, "")]))) for one in found]
 
 
 def as_document(machine: ListedWorker, now: datetime) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from tornado import web
 
 from hub.audit.event import Outcome
 from hub.audit.record import record
+from hub.clients.policies import Policies
 from hub.keep.answer import TOO_LATE, as_json
 from hub.keep.asking import Keeps
-from hub.keep.terms import Policies, longest_keep, terms
+from hub.keep.terms import longest_keep, terms
 from hub.spawn.parts import Parts
 from hub.spawn.spawner import WorkerSpawner
 from lifecycle_app.contract import keep_seconds

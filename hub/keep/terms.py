@@ -1,28 +1,14 @@
 """A user's idle policy as far as the own machine has to know it: it says beforehand when it is stopped."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from hub.clients.calls import Calls
-from lifecycle_app.model.policy import Policy, policy_for, scopes
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.resolution import looked_back, query_period
 from lifecycle_app.model.worker import Worker
 
 DURATIONS = ("idle_timeout", "busy_allowance", "app_allowance", "max_lifetime", "start_grace")
-
-
-class Policies:
-    """Reads users' policies. `read` gives the JSON of those scopes that have one, as SettingsStore's."""
-
-    def __init__(self, read: Callable[[Iterable[str]], dict[str, str]], calls: Calls) -> None:
-        self._read = read
-        self._calls = calls
-
-    async def of(self, user: str, groups: Iterable[str]) -> Policy:
-        """The user's policy as it is now; what cannot be used of it is left out. Raises StoreUnavailable."""
-        named = tuple(groups)
-        return policy_for(user, named, await self._calls.read(lambda: self._read(scopes(user, named))))
 
 
 def longest_keep(policy: Policy, worker: Worker | None, now: datetime) -> timedelta:

@@ -9,11 +9,11 @@ from jupyterhub.user import User
 from tornado import web
 
 from hub.audit.record import record
+from hub.clients.policies import Policies
 from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
 from hub.keep.asking import Keeps
 from hub.keep.handlers import KeepHandler, StopHandler, TermsHandler
-from hub.keep.terms import Policies
 from hub.pages.bulk import BulkHandler
 from hub.pages.machines import MachineHistory, MachinesPage, MachinesPart, MachinesSheet
 from hub.pages.texts import Pages

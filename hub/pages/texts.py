@@ -9,11 +9,13 @@ from urllib.parse import quote
 
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
+from hub.clients.policies import Budget, Budgets
 from hub.spawn.machine_types import machine_type
 from hub.spawn.options import choice_option, groups_of, has_machine, offered
 from hub.spawn.spawner import WorkerSpawner
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordError
+from lifecycle_app.model.budget import near_message, used_up_message
 from lifecycle_app.model.history import Entry, Kind, sentence
 from lifecycle_app.model.messages import FOR_ADMINISTRATORS, REMOVED, Part, Time, money, parts
 from lifecycle_app.model.worker import State, Worker, worker_key
@@ -83,13 +85,28 @@ class Failure:
     """Did the machine boot, but not its server? Then the user's own settings may be the cause."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a page says about a budget that comes to its end."""
+
+    parts: Sequence[Part]
+    is_over: bool
+    """Is it used up, so that machines are not started?"""
+
+
 class Pages:
     """Reads what pages show. A page is shown even if there is nothing to read."""
 
-    def __init__(self, store: WorkerStore, reader: Reader, calls: Calls) -> None:
+    def __init__(self, store: WorkerStore, reader: Reader, calls: Calls, budgets: Budgets) -> None:
         self._store = store
         self._reader = reader
         self._calls = calls
+        self._budgets = budgets
+
+    async def budget(self, user: Any) -> Notice | None:
+        """What one of JupyterHub's users should know of the month's budget; None while there is nothing to say."""
+        found = await self._budgets.of(user.name, groups_of(user))
+        return notice(found) if found else None
 
     async def about(
         self, user: str, server: str = "", *, is_up: bool = True, for_administrators: bool = False
@@ -140,8 +157,21 @@ def live(servers: Mapping[str, tuple[str | None, bool]], workers: Sequence[Worke
         is_changing |= bool(pending) or state in (State.PENDING, State.STOPPING)
         is_changing |= state is State.RUNNING and not is_active
         claim = worker.claimed_until is not None if worker else False
-        lines.append(f"{name}:{pending}:{is_active}:{state}:{claim}")
+        over = worker.over_budget_since is not None if worker else False
+        lines.append(f"{name}:{pending}:{is_active}:{state}:{claim}:{over}")
     return Live(version=" ".join(lines), is_changing=is_changing)
+
+
+def notice(found: Budget) -> Notice | None:
+    """What to say about a user's budget; None while most of it is left."""
+    standing = found.standing
+    if not standing.is_near:
+        return None
+    if not standing.is_over:
+        return Notice(parts=[near_message(standing)], is_over=False)
+    ends = found.stops_at
+    stop: list[Part] = ["Save your work: your machine stops at ", Time(ends, True), ". "] if ends else []
+    return Notice(parts=[*stop, used_up_message(standing)], is_over=True)
 
 
 UNEXPECTED = "Something went wrong in the hub. Try again; if that does not help, tell your administrator."

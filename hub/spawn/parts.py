@@ -6,6 +6,7 @@ from datetime import datetime
 
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader, StopRequests
+from hub.clients.policies import Budgets
 from hub.clients.workers import Workers
 from hub.config.settings import Settings
 from hub.identity import Identities
@@ -28,6 +29,7 @@ class Parts:
     protocol: StartProtocol
     homes: Homes
     reader: Reader
+    budgets: Budgets
     stops: StopRequests
     workers: Workers
     identities: Identities

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -55,6 +55,11 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
     def key(self) -> str:
         """The worker's key."""
         return worker_key(self.user.name, self.name)
+
+    @property
+    def groups(self) -> Collection[str]:
+        """The groups of the user, in JupyterHub."""
+        return groups_of(self.user)
 
     @property
     def chosen(self) -> Profile:

@@ -1,7 +1,7 @@
 """One start of a server: from the login to JupyterLab's first answer, and what its user reads meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -124,6 +124,11 @@ class Startable(Protocol):
         ...
 
     @property
+    def groups(self) -> Collection[str]:
+        """The groups of the user, in JupyterHub."""
+        ...
+
+    @property
     def chosen(self) -> Profile:
         """The profile of a new instance."""
         ...
@@ -179,7 +184,9 @@ class Start:
             raise StartFailed(self._too_late(), reason="timeout", retry_in=retry_in) from error
         except StartError as error:
             metrics.starts.labels(error.label).inc()
-            raise StartFailed(str(error), reason=error.label, retry_in=error.retry_in) from error
+            raise StartFailed(
+                str(error), reason=error.label, status_code=error.status, retry_in=error.retry_in
+            ) from error
         finally:
             self.is_pending, self.given_up = False, ""
             self.progress.end()
@@ -212,6 +219,7 @@ class Start:
 
     async def _run(self) -> str:
         await self._parts.reader.loaded()
+        await self._parts.budgets.check(self._spawner.key, self._spawner.groups)
         described: Known | None = None
         for _ in range(MOST_ATTEMPTS):
             known = await self._bring_up(described)

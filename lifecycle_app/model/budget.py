@@ -13,6 +13,7 @@ from lifecycle_app.model.history import cost
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import Worker
 
+HOUR = timedelta(hours=1)
 NEAR = 0.8
 """From this share of the budget on its user is warned."""
 NOTICED_WITHIN = timedelta(minutes=10)
@@ -45,7 +46,7 @@ class Standing:
         shares = [
             used / limit if limit else 1.0
             for used, limit in (
-                (self.used.time / timedelta(hours=1), _hours(self.time_limit)),
+                (self.used.time / HOUR, None if self.time_limit is None else self.time_limit / HOUR),
                 (self.used.dollars, self.dollar_limit),
             )
             if limit is not None
@@ -61,6 +62,37 @@ class Standing:
     def is_near(self) -> bool:
         """Is it time to say that it comes to its end?"""
         return self.share >= NEAR
+
+
+def used_up_message(found: Standing) -> str:
+    """For the user whose budget is used up: what happened, until when that is so, what to do."""
+    return (
+        f"Your budget of this month is used up: {used_text(found)}. Machines can be started again from"
+        f" {day_text(found.resets_at)} on. If you need one before, ask your administrator."
+    )
+
+
+def near_message(found: Standing) -> str:
+    """For the user whose budget comes to its end."""
+    return (
+        f"You have used {used_text(found)} of this month's budget. When it is used up, your machine is stopped; a new"
+        f" budget begins on {day_text(found.resets_at)}. If you need more, ask your administrator."
+    )
+
+
+def used_text(found: Standing) -> str:
+    """What is used of each limit, like `33.5 of 40 hours, $1.20 of $5.00`; "" without a budget."""
+    texts = []
+    if found.time_limit is not None:
+        texts.append(f"{found.used.time / HOUR:.1f} of {found.time_limit / HOUR:g} hours")
+    if found.dollar_limit is not None:
+        texts.append(f"${found.used.dollars:.2f} of ${found.dollar_limit:.2f}")
+    return ", ".join(texts)
+
+
+def day_text(at: datetime) -> str:
+    """A day in UTC, like 1 December."""
+    return f"{at.day} {at:%B} (UTC)"
 
 
 def month_begin(at: datetime) -> datetime:
@@ -170,7 +202,3 @@ def _used_up_at(policy: Policy, workers: Collection[Worker], now: datetime) -> d
     if policy.budget_dollars is not None and per_second:
         excess.append(timedelta(seconds=(total.dollars - policy.budget_dollars) / per_second))
     return max(began, month_begin(now), now - max(excess))
-
-
-def _hours(limit: timedelta | None) -> float | None:
-    return None if limit is None else limit / timedelta(hours=1)

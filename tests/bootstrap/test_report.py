@@ -360,7 +360,7 @@ def test_however_it_is_divided_the_sum_is_the_same(
         assert total.gb_months == pytest.approx(10 + 20 * 18 / 30)
 
 
-def a_statement(*found: Row, prices: str = "us-east-1", by: By = By.USER) -> Statement:
+def a_statement(*found: Row, prices: str = "us-east-1", by: By = By.USER, **more: Any) -> Statement:
     return Statement(
         cluster="spring",
         region=prices or "eu-west-1",
@@ -370,6 +370,7 @@ def a_statement(*found: Row, prices: str = "us-east-1", by: By = By.USER) -> Sta
         shared=[Item("manager", "t3.small", 15.184)] if prices else [],
         prices=prices,
         notes=["One thing to know."],
+        **more,
     )
 
 

@@ -36,6 +36,7 @@ WELL = Overview(
     workers={"running": 2},
     dollars=1.5,
     policy={"idle_timeout": "1 h"},
+    budgets="",
     dashboard="https://example.org/dashboard",
 )
 

@@ -1,7 +1,7 @@
 """Small fakes. FakeEC2 is held to the same contract as moto's in test_fakes.py."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from bootstrap.local.cloud.ec2.rules import State as Ec2State
 from hub.clients.calls import Calls
+from hub.clients.lifecycle import Reader
+from hub.clients.policies import Budgets, Policies
 from hub.config.settings import Settings
 from hub.spawn.launch_request import Image
 from lifecycle_app.model.worker import State, Worker
@@ -91,6 +93,26 @@ class _Inline(ThreadPoolExecutor):
         except BaseException as error:
             future.set_exception(error)
         return future
+
+
+def unlimited() -> Budgets:
+    """No user has a budget."""
+    return budgets(lambda _: {})
+
+
+def budgets(read: Callable[[Iterable[str]], dict[str, str]], *workers: Worker) -> Budgets:
+    """Budgets by these policies, of users with these records."""
+    store = FakeStore(*workers)
+    return Budgets(Policies(read, calls()), read_by(store), store.get, calls(), lambda: NOON)
+
+
+def read_by(store: "FakeStore") -> Reader:
+    """A reader whose copy is what the store has."""
+    reader = Reader(store.changed_since, calls(), interval=timedelta(seconds=5), now=lambda: NOON)
+    for one in store.workers.values():
+        reader.take(one)
+    reader._first.set()
+    return reader
 
 
 @dataclass(kw_only=True)

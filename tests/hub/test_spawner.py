@@ -93,6 +93,13 @@ class FakeWorkers:
         self.fetch()
 
 
+class NoBudgets:
+    """No user has one."""
+
+    async def check(self, key: str, groups: object) -> None:
+        """Does not even wait."""
+
+
 class FakeReader:
     """The shared reader."""
 
@@ -144,6 +151,7 @@ class Case:
             homes=FakeHomes(),
             workers=self.workers,
             reader=self.reader,
+            budgets=NoBudgets(),
             launcher=self.launcher,
             stops=self.stops,
             now=lambda: self.time,

@@ -17,6 +17,7 @@ from typing import Any
 
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
+from hub.clients.policies import Budgets, Policies
 from hub.clients.workers import base_url, server_url
 from hub.config.settings import Settings
 from hub.drain.handler import WorkerAnswer, parse_answer, released
@@ -291,6 +292,7 @@ class Hub:
             homes=homes,
             workers=workers,
             reader=reader,
+            budgets=Budgets(Policies(lambda _: {}, calls), reader, store.get, calls, self._loop.now),
             launcher=launcher,
             stops=SimpleNamespace(send=_sender(settings, calls, send)),
             now=self._loop.now,

@@ -13,7 +13,7 @@ from bootstrap.costs import prices_in
 from bootstrap.errors import NotBuilt
 from bootstrap.machines.image.images import current
 from bootstrap.machines.manager_request import ROLE_MANAGER
-from bootstrap.operations import policies
+from bootstrap.operations import budgets, policies
 from bootstrap.operations.health.facts import Hub, asked_hub, waiting
 from bootstrap.operations.workers.listing import ListedWorker, listed_workers
 
@@ -44,6 +44,8 @@ class Overview:
     """None where the prices of the region are not known."""
     policy: Mapping[str, str]
     """The policy that is effective for all users, for people."""
+    budgets: str
+    """How much of the month's budgets users have used; "" where no user has one."""
     dashboard: str
     """The address of the cluster's dashboard in CloudWatch."""
 
@@ -89,6 +91,7 @@ def overview(site: Site, now: datetime) -> Overview:
         workers=Counter(one.state for one in workers),
         dollars=round(sum(one.cost or 0.0 for one in workers), 2) if prices_in(site.aws.region) else None,
         policy=_policy(site),
+        budgets=_budgets(site, now),
         dashboard=DASHBOARD.format(region=site.aws.region, name=names.dashboard(site.cluster)),
     )
 
@@ -119,6 +122,13 @@ def workers_of(site: Site, now: datetime) -> Sequence[ListedWorker]:
     if not site.outputs(names.stack(site.cluster, "data")):
         return []
     return listed_workers(site, now, with_costs=True)
+
+
+def _budgets(site: Site, now: datetime) -> str:
+    try:
+        return budgets.summary(budgets.read(site, now))
+    except NotBuilt:
+        return ""
 
 
 def _policy(site: Site) -> dict[str, str]:

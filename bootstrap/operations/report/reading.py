@@ -10,6 +10,7 @@ from bootstrap.cluster.steps.lifecycle import history_days
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.operations import policies
+from bootstrap.operations.budgets import standings
 from bootstrap.operations.report.period import Month, Period, period_of
 from bootstrap.operations.report.statement import By, Statement, groups_of, notes, rows, summed
 from bootstrap.operations.report.usage import Amount, Tariff, found
@@ -38,7 +39,8 @@ def statement(site: Site, month: Month, by: By, now: datetime) -> Statement:
     users = {user for (user, _), amount in used.cells.items() if amount.hours}
     load = load_of(period, total, len(users))
     shared = shared_items(settings, prices, load)
-    timeout = policy_for("", (), policies.texts(site)).idle_timeout
+    texts = policies.texts(site)
+    timeout = policy_for("", (), texts).idle_timeout
     kept_since = now - timedelta(days=history_days(settings))
     return Statement(
         cluster=site.cluster,
@@ -50,6 +52,7 @@ def statement(site: Site, month: Month, by: By, now: datetime) -> Statement:
         prices=site.aws.region if prices else "",
         whole=costs.total(costs.monthly(settings, prices, load=load)) if prices else 0.0,
         advice=costs.advice(settings, load, total.idle_stops, timeout, prices) if prices else (),
+        budgets=standings(scan.workers, texts, now) if period.end == now else {},
         notes=notes(period, kept_since, used.gone, total, shared, "" if prices else site.aws.region),
     )
 

@@ -1,7 +1,7 @@
 """A month's statement: rows by user, group or day, what all share, and what the reader has to know of it. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import reduce
@@ -9,8 +9,10 @@ from typing import Any, assert_never
 
 from bootstrap.costs import Advice, Item
 from bootstrap.costs.tables import advice_as_json
+from bootstrap.operations import budgets
 from bootstrap.operations.report.period import Period
 from bootstrap.operations.report.usage import NO_USER, NOTHING, Amount, Cells, spread
+from lifecycle_app.model.budget import Standing
 from lifecycle_app.model.worker import Worker
 
 
@@ -63,6 +65,8 @@ class Statement:
     whole: float = 0.0
     """US dollars by the formula alone, for `advice`."""
     advice: Sequence[Advice] = ()
+    budgets: Mapping[str, Standing] = field(default_factory=dict)
+    """Of users who have one, in the month that goes on."""
     notes: Sequence[str] = ()
     """What is missing or estimated, a line each."""
 
@@ -179,6 +183,7 @@ def as_document(statement: Statement) -> dict[str, Any]:
             for item in statement.shared
         ],
         "total": figures(statement.total, is_priced=is_priced),
+        "budgets": {user: budgets.as_document(one) for user, one in statement.budgets.items()},
         "advice": [advice_as_json(one) for one in statement.advice],
         "notes": list(statement.notes),
     }

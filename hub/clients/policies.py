@@ -1,0 +1,82 @@
+"""Users' policies, and how much of their budgets is used, as the hub reads them. It decides about starts alone."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from hub.clients.calls import Calls
+from hub.clients.lifecycle import Reader
+from hub.errors import OverBudget
+from lifecycle_app.errors import RecordError
+from lifecycle_app.model.budget import Standing, standing, stops_at, used_up_message
+from lifecycle_app.model.policy import Policy, policy_for, scopes
+from lifecycle_app.model.worker import State, Worker, split
+
+log = logging.getLogger(__name__)
+
+
+class Policies:
+    """Reads users' policies. `read` gives the JSON of those scopes that have one, as SettingsStore's."""
+
+    def __init__(self, read: Callable[[Iterable[str]], dict[str, str]], calls: Calls) -> None:
+        self._read = read
+        self._calls = calls
+
+    async def of(self, user: str, groups: Iterable[str]) -> Policy:
+        """The user's policy as it is now; what cannot be used of it is left out. Raises StoreUnavailable."""
+        named = tuple(groups)
+        return policy_for(user, named, await self._calls.read(lambda: self._read(scopes(user, named))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How a user who has a budget stands, and when the first of the user's machines is stopped for it."""
+
+    standing: Standing
+    stops_at: datetime | None
+
+
+class Budgets:
+    """Reads how much of their budgets users have used: from the copy of the records that the hub has in memory, and
+    the policy. `get` reads a record as last written.
+    """
+
+    def __init__(
+        self,
+        policies: Policies,
+        reader: Reader,
+        get: Callable[[str], Worker | None],
+        calls: Calls,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._policies = policies
+        self._reader = reader
+        self._get = get
+        self._calls = calls
+        self._now = now
+
+    async def of(self, user: str, groups: Collection[str]) -> Budget | None:
+        """The user's; None without a budget, and while settings or records cannot be read: the sweep enforces it."""
+        try:
+            policy = await self._policies.of(user, groups)
+        except RecordError as error:
+            log.warning("%s: the budget cannot be read: %s", user, error)
+            return None
+        if not policy.has_budget or not await self._reader.loaded():
+            return None
+        now, theirs = self._now(), self._reader.of_user(user)
+        stops = [at for worker in theirs if (at := stops_at(worker, policy, now)) is not None]
+        return Budget(standing=standing(policy, theirs, now), stops_at=min(stops, default=None))
+
+    async def check(self, key: str, groups: Collection[str]) -> None:
+        """Raises OverBudget if this worker may not be started. One that runs may be used until it is stopped."""
+        found = await self.of(split(key)[0], groups)
+        if found is None or not found.standing.is_over:
+            return
+        try:
+            worker = await self._calls.read(lambda: self._get(key))
+        except RecordError:
+            worker = None
+        if worker is None or worker.state is not State.RUNNING:
+            raise OverBudget(used_up_message(found.standing))
