@@ -19,7 +19,7 @@ from hub.audit.event import Outcome
 from hub.audit.record import record
 from hub.config.profiles import Profile
 from hub.config.settings import Settings
-from hub.errors import StartError
+from hub.errors import OverBudget, StartError
 from hub.spawn.options import INSTANCE_TYPE, PROFILE, chosen_in, groups_of
 from hub.spawn.parts import WithParts
 from hub.spawn.planning import YOUNG
@@ -61,12 +61,22 @@ class ServerHandler(_NamedServers, UserServerAPIHandler):  # type: ignore[misc] 
     server whose machine or disk exists is not deleted: its user could launch one machine after the other.
     """
 
+    @needs_scope("start:servers")  # type: ignore[untyped-decorator]  # JupyterHub publishes no types
     async def post(self, user_name: str, server_name: str = "") -> None:
-        """Starts a server, unless its user was removed."""
+        """Starts a server, unless its user was removed or the budget is used up."""
         user = self.find_user(user_name)
         if user and user.name in self.authenticator.blocked_users:
             raise web.HTTPError(403, f"{user.name} was removed from the users, and gets no machine.")
+        if user:
+            # The start checks it too, but JupyterHub answers a program before that is known.
+            await self._refuse_over_budget(user, server_name)
         await super().post(user_name, server_name)
+
+    async def _refuse_over_budget(self, user: Any, server_name: str) -> None:
+        try:
+            await self.parts.budgets.check(worker_key(user.name, server_name), groups_of(user))
+        except OverBudget as error:
+            raise web.HTTPError(error.status, str(error)) from error
 
     def get_server_json_body(self) -> Any:
         """What a start or a new server was asked for with: options, and a name for people."""

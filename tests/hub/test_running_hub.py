@@ -889,6 +889,22 @@ def test_image_that_the_operator_sets_is_launched_from_then_on(hub: Emulated) ->
     assert instance["ImageId"] == image
 
 
+def test_over_budget_pages_and_api_say_why_no_machine_is_started(hub: Emulated) -> None:
+    item = {"scope": {"S": "user/frugal"}, "policy": {"S": '{"budget_hours": 0}'}}
+    hub.client("dynamodb").put_item(TableName=f"cloudjhub-{CLUSTER}-settings", Item=item)
+    browser = Browser(hub.public_url)
+    browser.log_in("frugal")
+    answer = browser.api("POST", "/users/frugal/server")
+    assert answer.status_code == 403
+    assert answer.json()["message"].startswith("Your budget of this month is used up: 0.0 of 0 hours.")
+    home = browser.page("/hub/home").text
+    assert 'id="budget"' in home
+    assert 'id="start-' not in home
+    browser.page("/hub/spawn")
+    until(lambda: "ask your administrator" in browser.page("/hub/spawn-pending/frugal").text)
+    assert not hub.instances_of("frugal")
+
+
 @pytest.fixture(scope="module")
 def course(hub: Emulated) -> dict[str, Browser]:
     """Students and teachers of two groups, and an administrator, each logged in."""
