@@ -138,8 +138,16 @@ def remove_stopped(event: CloudWatchEvent) -> object:
 
 @app.schedule(deployed.growth_schedule)
 def grow_homes(_: CloudWatchEvent) -> object:
-    """Grows the home disks that are filling. The only function that may change a volume."""
-    return handled(lambda now: use_cases.grow_homes(wired(), home_disks(), settings().home_limit, now))
+    """Marks home disks for their daily backups, and grows those that are filling. No other function may change a
+    volume."""
+    return handled(care_for_homes)
+
+
+def care_for_homes(now: datetime) -> dict[str, int]:
+    """Each by itself: a home is grown whatever becomes of the marks."""
+    grown = use_cases.grow_homes(wired(), home_disks(), settings().home_limit, now)
+    marked = use_cases.mark_homes(wired(), home_disks()) if settings().are_homes_backed_up else {}
+    return {**grown, **marked}
 
 
 def accepted(event: CloudWatchEvent, now: datetime) -> Mapping[str, Any]:

@@ -18,6 +18,8 @@ REMOVAL_SCHEDULE = "rate(30 minutes)"
 GROWTH_SCHEDULE = "rate(5 minutes)"
 LARGEST_HOME = 16384
 """GiB: gp3's most."""
+LONGEST_BACKUPS = 365
+"""Days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Settings:
     """How long a stopped worker keeps its instance and root disk; None: it always does."""
     home_limit: int = 0
     """GiB, up to which home disks grow; 0: they do not."""
+    are_homes_backed_up: bool = False
+    """Are daily backups made of home disks?"""
     function: str = ""
     """The Lambda function that runs; "" elsewhere."""
     hub_certificate: str | None = None
@@ -62,6 +66,7 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
         root_kept=_root_kept(environment),
         hub_certificate=_certificate(environment),
         home_limit=_number(environment, "CLOUDJHUB_HOME_LIMIT", 0, 0, LARGEST_HOME),
+        are_homes_backed_up=_number(environment, "CLOUDJHUB_BACKUP_DAYS", 0, 0, LONGEST_BACKUPS) > 0,
         function=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
     )
 

@@ -19,7 +19,7 @@ from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE
 from lifecycle_app.printable import printable
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import InstanceTypeDef, VolumeTypeDef
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef, SnapshotTypeDef, VolumeTypeDef
 
 GENERATIONS = 20
 # Only Nitro instances return the newest console output.
@@ -208,6 +208,24 @@ def volumes_by_tags(aws: Aws, cluster: str, role: str) -> "list[VolumeTypeDef]":
         .paginate(Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()])
     )
     return [one for page in pages for one in page["Volumes"] if one["State"] not in ("deleting", "deleted")]
+
+
+def snapshots_by_tags(aws: Aws, cluster: str, role: str) -> "list[SnapshotTypeDef]":
+    """A cluster's snapshots of a role: with a worker's tags they are backups of homes."""
+    filters = {f"tag:{TAG_CLUSTER}": cluster, f"tag:{TAG_ROLE}": role}
+    pages = (
+        aws.client("ec2")
+        .get_paginator("describe_snapshots")
+        .paginate(
+            OwnerIds=["self"], Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()]
+        )
+    )
+    return [one for page in pages for one in page["Snapshots"]]
+
+
+def delete_snapshot(aws: Aws, snapshot: str) -> None:
+    """Delete a snapshot, if it is there."""
+    if_exists(lambda: aws.client("ec2").delete_snapshot(SnapshotId=snapshot))
 
 
 def tags_of(described: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,8 @@ STACKS = ("data", "place", "access")
 """The stacks of a cluster, in the order in which they are created; the network's stack may be shared."""
 MACHINE_ROLES = ("manager", "worker", "builder")
 """The roles of instances, each with an instance profile."""
+BACKUPS = "backups"
+"""The role of AWS's Data Lifecycle Manager."""
 WATCHED = ("record_state", "idle_alarm", "record_activity", "sweep", "stop_requested", "reconcile")
 """The functions with alarms of their own, and on the dashboard."""
 HANDLERS = (*WATCHED, "keep_requested", "remove_stopped", "grow_homes")
@@ -84,7 +86,7 @@ def audit_log_group(cluster: str) -> str:
 
 
 def role(cluster: str, part: str, prefix: str = "") -> str:
-    """Role and instance profile of one of `MACHINE_ROLES`; `prefix` is the institution's."""
+    """Role and instance profile of one of `MACHINE_ROLES`, or the role of `BACKUPS`; `prefix` is the institution's."""
     return f"{prefix}cloudjhub-{cluster}-{part}"
 
 
@@ -95,8 +97,8 @@ def function_role(cluster: str, handler: str, prefix: str = "") -> str:
 
 def roles(cluster: str, prefix: str = "") -> list[str]:
     """All roles of a cluster."""
-    machines = [role(cluster, part, prefix) for part in MACHINE_ROLES]
-    return machines + [function_role(cluster, handler, prefix) for handler in HANDLERS]
+    services = [role(cluster, part, prefix) for part in (*MACHINE_ROLES, BACKUPS)]
+    return services + [function_role(cluster, handler, prefix) for handler in HANDLERS]
 
 
 def function(cluster: str, handler: str) -> str:

@@ -1,6 +1,7 @@
 """`cloudjhub plan`, `up` and `down`: what changes a whole cluster, shown before it is done."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -161,13 +162,15 @@ def _text(built: dict[str, Any]) -> str:
 @dry_run_option
 @json_option
 @click.option(
-    "--with-homes", is_flag=True, help="Delete the users' home disks too: their files cannot be restored."
+    "--with-homes",
+    is_flag=True,
+    help="Delete the users' home disks and their backups too: the files are lost.",
 )
 @click.option(
     "--confirm", "confirmed", default="", help="The cluster's name, to answer the question in advance."
 )
 def down(file: Path, dry_run: bool, as_json: bool, with_homes: bool, confirmed: str) -> None:
-    """Remove the cluster and list what is left. Home disks are kept without --with-homes."""
+    """Remove the cluster and list what is left. Home disks and their backups are kept without --with-homes."""
     site = site_of(file)
     removals = removal.removals(site, with_homes=with_homes)
     if dry_run and as_json:
@@ -188,7 +191,11 @@ def down(file: Path, dry_run: bool, as_json: bool, with_homes: bool, confirmed: 
 
 def _confirm(site: Site, confirmed: str, *, with_homes: bool) -> None:
     """The cluster's name, typed: a habit of pressing y must not remove a class."""
-    lost = "its records and the files of all its users" if with_homes else "its records; home disks are kept"
+    lost = (
+        "its records, the files of all its users, and all backups of them"
+        if with_homes
+        else "its records; home disks and their backups are kept, and no new backups are made"
+    )
     given = confirmed or click.prompt(
         f"This removes {site.cluster}, {lost}. Type its name to continue", err=True
     )
@@ -198,14 +205,28 @@ def _confirm(site: Site, confirmed: str, *, with_homes: bool) -> None:
         )
 
 
+def _listed_backups(found: Sequence[inventory.Found]) -> str:
+    """Backups kept, by user. Pure."""
+    each = ", ".join(
+        f"{user} {count}" for user, count in sorted(Counter(one.home_of for one in found).items())
+    )
+    return (
+        f"{len(found)} backup{'s' * (len(found) > 1)} of homes ({each}): nothing deletes them any more; "
+        "`cloudjhub down --with-homes` does, with the home disks"
+    )
+
+
 def _report_rest(site: Site, *, as_json: bool, was_there: bool) -> None:
     """List what still exists, by tag and by name. Raises LeftOver where something should be gone."""
     found = inventory.of_cluster(site)
-    kept, left = inventory.homes(found), inventory.without_homes(found)
+    kept, backups, left = inventory.homes(found), inventory.backups(found), inventory.without_homes(found)
     if as_json:
-        echo(json.dumps({"kept": [str(one) for one in kept], "left": [str(one) for one in left]}, indent=2))
+        all_kept = [str(one) for one in (*kept, *backups)]
+        echo(json.dumps({"kept": all_kept, "left": [str(one) for one in left]}, indent=2))
     for one in kept if not as_json else ():
         echo(f"kept: {one}")
+    if backups and not as_json:
+        echo(f"kept: {_listed_backups(backups)}")
     if left:
         raise LeftOver(
             f"not removed: {', '.join(map(str, left))}: run `cloudjhub down` again, and delete in AWS's console what "

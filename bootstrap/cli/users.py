@@ -112,14 +112,14 @@ def add_people(
 @dry_run_option
 @json_option
 def remove(names: tuple[str, ...], file: Path, dry_run: bool, as_json: bool) -> None:
-    """Remove users: they are logged out and cannot log in again. Their machines and files are kept."""
+    """Remove users: they are logged out and cannot log in again. Their machines, files and backups are kept."""
     if not names:
         raise SettingsError("no user is named: write names after `users remove`")
     site = site_of(file)
     change = kept.removing(names, lambda name: _may_be_elsewhere(site, name))
     before, after = _change(site, change, dry_run=dry_run, as_json=as_json)
     if not dry_run and after != before:
-        echo("their machines and files are kept: see `cloudjhub workers list`", err=True)
+        echo("their machines, files and backups are kept: see `cloudjhub workers list`", err=True)
 
 
 @users.command("list")

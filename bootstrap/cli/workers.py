@@ -92,7 +92,9 @@ def stop(
 @workers.command()
 @names_argument
 @click.option("--all", "all_workers", is_flag=True, help="All workers of this cluster.")
-@click.option("--with-home", is_flag=True, help="Delete their home disks too: the users' files are lost.")
+@click.option(
+    "--with-home", is_flag=True, help="Delete their home disks and backups too: the files are lost."
+)
 @file_option
 @dry_run_option
 @yes_option
@@ -190,19 +192,22 @@ def _about_home(machine: ListedWorker, *, with_home: bool) -> str:
     if machine.home_volume is None:
         return ", with the files on its root disk" if machine.instance_id else ""
     if with_home:
-        return f", and DELETE its home disk {machine.home_volume}"
-    return f"; its home disk {machine.home_volume} is kept"
+        return f", and DELETE its home disk {machine.home_volume} with all its backups"
+    return f"; its home disk {machine.home_volume} and its backups are kept"
 
 
 def _confirm(cluster: str, *, with_home: bool, err: bool) -> None:
     """To terminate all workers, the cluster's name must be typed: `y` is too quick a habit."""
     if not cluster:
         click.confirm(
-            "Continue, and delete the home disks?" if with_home else "Continue?", abort=True, err=err
+            "Continue, and delete the home disks and their backups?" if with_home else "Continue?",
+            abort=True,
+            err=err,
         )
         return
     typed = click.prompt(
-        f"Type the cluster's name to continue{', and delete the home disks' if with_home else ''}", err=err
+        f"Type the cluster's name to continue{', and delete the home disks and their backups' if with_home else ''}",
+        err=err,
     )
     if typed != cluster:
         raise Refused(f"{typed!r} is not the cluster's name, {cluster}: nothing was changed")

@@ -1,20 +1,23 @@
 """What exists of a cluster in AWS, found by tag and by name: `down` must leave nothing of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from bootstrap.aws import names, secrets
 from bootstrap.aws.errors import if_exists
-from bootstrap.aws.instances import GONE, found_by_tags, tags_of, volumes_by_tags
+from bootstrap.aws.instances import GONE, found_by_tags, snapshots_by_tags, tags_of, volumes_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.cluster.functions import has_log_group
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_SERVER, TAG_USER, idle_alarm_prefix
 
+VOLUME, SNAPSHOT = "volume", "snapshot"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Found:
-    """One resource: AWS's term for it, its id or name, and the user whose home it holds."""
+    """One resource: AWS's term for it, its id or name, and the user whose home it holds, or a backup of it."""
 
     kind: str
     name: str
@@ -31,11 +34,16 @@ def of_cluster(site: Site) -> list[Found]:
 
 def homes(found: Sequence[Found]) -> list[Found]:
     """The home disks among what was found."""
-    return [one for one in found if one.home_of]
+    return [one for one in found if one.home_of and one.kind == VOLUME]
+
+
+def backups(found: Sequence[Found]) -> list[Found]:
+    """The backups of home disks among what was found."""
+    return [one for one in found if one.home_of and one.kind == SNAPSHOT]
 
 
 def without_homes(found: Sequence[Found]) -> list[Found]:
-    """All but the home disks."""
+    """All but the home disks and their backups."""
     return [one for one in found if not one.home_of]
 
 
@@ -49,19 +57,28 @@ def _ec2(site: Site) -> Iterator[Found]:
     ec2 = site.aws.client("ec2")
     ours = [{"Name": "key", "Values": [TAG_CLUSTER]}, {"Name": "value", "Values": [site.cluster]}]
     gone = {one["InstanceId"] for one in found_by_tags(site.aws, site.cluster, states=GONE)}
-    volumes = {volume.name: volume for volume in _home_volumes(site)}
+    kept = {one.name: one for one in (*_home_volumes(site), *_home_snapshots(site))}
     for page in ec2.get_paginator("describe_tags").paginate(Filters=ours):  # type: ignore[arg-type]
         for tag in page["Tags"]:
             if tag["ResourceId"] not in gone:
-                yield volumes.get(tag["ResourceId"], Found(tag["ResourceType"], tag["ResourceId"]))
+                yield kept.get(tag["ResourceId"], Found(tag["ResourceType"], tag["ResourceId"]))
 
 
 def _home_volumes(site: Site) -> Iterator[Found]:
     for volume in volumes_by_tags(site.aws, site.cluster, ROLE_WORKER):
-        tags = tags_of(volume)
-        server = tags.get(TAG_SERVER, "")
-        user = tags.get(TAG_USER, "") + (f"/{server}" if server else "")
-        yield Found("volume", volume["VolumeId"], home_of=user or "an unknown user")
+        yield Found(VOLUME, volume["VolumeId"], home_of=_owner(volume))
+
+
+def _home_snapshots(site: Site) -> Iterator[Found]:
+    for snapshot in snapshots_by_tags(site.aws, site.cluster, ROLE_WORKER):
+        yield Found(SNAPSHOT, snapshot["SnapshotId"], home_of=_owner(snapshot))
+
+
+def _owner(described: Mapping[str, Any]) -> str:
+    """The user in the tags, with the server's name where it has one."""
+    tags = tags_of(described)
+    server = tags.get(TAG_SERVER, "")
+    return tags.get(TAG_USER, "") + (f"/{server}" if server else "") or "an unknown user"
 
 
 def _named(site: Site) -> Iterator[Found]:

@@ -63,6 +63,7 @@ from bootstrap.config.values import (
 from hub.config.origins import is_name
 from hub.config.profiles import MOST_GROUPS, MOST_PROFILES, MOST_TYPES
 from lifecycle_app.contract import REPORT_PERIOD
+from lifecycle_app.settings import LONGEST_BACKUPS
 
 ZONES_BY_DEFAULT = 2
 HOURS_OF_A_MONTH = 744
@@ -172,6 +173,8 @@ class Workers:
     """home disk in GB at first; kept when the machine is deleted; 0: home on the root disk"""
     home_limit: Annotated[Whole, _between(0, LARGEST_DISK), SHOWN] = 20
     """GB up to which homes grow by themselves, doubled when they are full; 0: never"""
+    backup_days: Annotated[Whole, _between(0, LONGEST_BACKUPS), SHOWN] = 7
+    """days that the daily backups of homes are kept; 0: none are made"""
     root_kept: Annotated[str, AfterValidator(kept_for), SHOWN] = "12h"
     """a machine that is stopped for so long goes with its root disk: 12h, 3d or never"""
     base: BaseSystem = Base.UBUNTU
@@ -199,6 +202,11 @@ class Workers:
     def types_setting(self) -> str:
         """The setting that names the types."""
         return "workers.profiles" if self.profiles else "workers.types"
+
+    @property
+    def backups_kept(self) -> int:
+        """Days that daily backups of homes are kept; 0 where there are none, as without home disks."""
+        return self.backup_days if self.home_disk else 0
 
     @property
     def root_lasts(self) -> timedelta | None:

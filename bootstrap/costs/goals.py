@@ -1,11 +1,11 @@
 """What the defaults cost now, beside what they cost before and what they are to cost: a table of docs/costs.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Workers
-from bootstrap.costs.model import Load, expected, monthly, total
+from bootstrap.costs.model import BACKUPS, Item, Load, expected, monthly, total
 from bootstrap.costs.prices import Assumptions, Prices
 
 NOW = ClusterSettings(cluster="sample", region="us-east-1", owner="", network=Network(name="sample"))
@@ -13,7 +13,7 @@ NOW = ClusterSettings(cluster="sample", region="us-east-1", owner="", network=Ne
 BEFORE = replace(
     NOW,
     network=Network(name="sample", egress=Egress.NAT_GATEWAY),
-    workers=Workers(types=("t3.medium", "t3.large"), disk=16, home_disk=5, root_kept="never"),
+    workers=Workers(types=("t3.medium", "t3.large"), disk=16, home_disk=5, root_kept="never", backup_days=0),
     manager=Manager(type="t3.small"),
 )
 """The defaults of November 2026, before arm64, IPv6 and temporary root disks."""
@@ -22,24 +22,39 @@ Bill = Callable[[ClusterSettings], float]
 
 
 def _worked(users: int, hours: float) -> Bill:
-    return lambda settings: total(monthly(replace(settings, users=users, hours=hours)))
+    return lambda settings: _before_backups(monthly(replace(settings, users=users, hours=hours)))
+
+
+def _backups(users: int, hours: float) -> Bill:
+    return lambda settings: _of_backups(monthly(replace(settings, users=users, hours=hours)))
+
+
+def _of_backups(items: Sequence[Item]) -> float:
+    return total([one for one in items if one.name == BACKUPS])
+
+
+def _before_backups(items: Sequence[Item]) -> float:
+    return total(items) - _of_backups(items)
 
 
 def _without_work(settings: ClusterSettings) -> float:
     quiet: Load = replace(expected(settings, Assumptions()), worked=0.0, runs=0.0)
-    return total(monthly(settings, load=quiet))
+    return _before_backups(monthly(settings, load=quiet))
 
 
 def _stays_away(settings: ClusterSettings) -> float:
     workers = settings.workers
     root = workers.disk if workers.root_lasts is None else 0
-    return (root + workers.home_disk) * Prices().disk_month
+    backup = workers.home_disk * Assumptions().home_filled if workers.backups_kept else 0.0
+    return (root + workers.home_disk) * Prices().disk_month + backup * Prices().snapshot_month
 
 
 ROWS: tuple[tuple[str, Bill, str], ...] = (
     ("20 users × 30 h", _worked(20, 30), "at most 50"),
     ("200 users × 20 h", _worked(200, 20), "at most 250"),
     ("20 users, who do not work", _without_work, "at most 21"),
+    ("backups of 20 × 30 h", _backups(20, 30), "at most 10 % of the bill"),
+    ("backups of 200 × 20 h", _backups(200, 20), "at most 10 % of the bill"),
     ("a user who stays away", _stays_away, "at most 0.30, after 60 days"),
 )
 """What is calculated, how, and the goal in US dollars a month."""

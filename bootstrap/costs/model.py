@@ -23,6 +23,9 @@ CALLS_AN_HOUR = 60 + 12 + 12 + 4 + 2
 CALLS_A_RUN = 5
 """Four changes of state and an alarm."""
 READS_A_CALL = 2
+HOURS_A_DAY = 24
+BACKUPS = "backups of homes"
+"""The item of the daily backups."""
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -196,6 +199,8 @@ def _disks(case: Case) -> list[Item]:
                 is_metered=True,
             )
         )
+    if workers.backups_kept:
+        items.append(_backups(case))
     if case.assumed.snapshots_a_disk:
         each = (workers.disk + workers.home_disk) * case.assumed.snapshots_a_disk
         items.append(
@@ -214,6 +219,22 @@ def _disks(case: Case) -> list[Item]:
             )
         )
     return items
+
+
+def _backups(case: Case) -> Item:
+    """Snapshots are incremental: what a home holds is kept once, and of each day with work what has changed on it."""
+    workers, load, assumed, price = case.settings.workers, case.load, case.assumed, case.prices.snapshot_month
+    runs_a_day = load.runs / load.users / load.hours * HOURS_A_DAY if load.users and load.hours else 0.0
+    changed_days = workers.backups_kept * min(1.0, runs_a_day)
+    each = workers.home_disk * assumed.home_filled + changed_days * assumed.changed_gb
+    return Item(
+        BACKUPS,
+        case.of_month(
+            f"{case.users} × ({workers.home_disk} GB × {assumed.home_filled:.0%} + {changed_days:.1f} days × "
+            f"{assumed.changed_gb:g} GB) × {_price(price)}/GB"
+        ),
+        load.users * each * price * load.months,
+    )
 
 
 def rooted_share(root_lasts: timedelta | None, load: Load) -> float:

@@ -148,5 +148,9 @@ class Assumptions:
     """Alarms that watch the cluster's own parts (`bootstrap/cluster/monitoring/alarms.py`)."""
     log_gb_hour: float = 0.0005
     """Logs of the functions in an hour, independent of users."""
+    home_filled: float = 0.65
+    """How full a home is: it is doubled at 85 %, and is 43 % full then. A snapshot keeps what was written alone."""
+    changed_gb: float = 0.1
+    """What a day with work changes on a home, in blocks of 512 KiB as snapshots have them."""
     snapshots_a_disk: float = 0
     """Snapshots that are kept of each user's disks, as large as the disk. cloudJHub's formula counts one."""

@@ -1,4 +1,4 @@
-"""Home disks in EC2: describes and grows them. The only module of the lifecycle app that changes volumes."""
+"""Home disks in EC2: describes, marks and grows them. The only module of the lifecycle app that changes volumes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from lifecycle_app.adapters.aws import aws_errors
 from lifecycle_app.adapters.ec2 import IDS_IN_A_FILTER
-from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.contract import ROLE_WORKER, TAG_BACKUP, TAG_CLUSTER, TAG_ROLE
 from lifecycle_app.model.growth import HomeVolume
 
 TOO_MANY = "VolumeModificationRateExceeded"
@@ -39,6 +39,25 @@ class Volumes:
         with aws_errors("ModifyVolume"):
             self._changer.modify_volume(VolumeId=volume_id, Size=size)
 
+    def unmarked(self, volume_ids: Sequence[str]) -> list[str]:
+        """Those of the volumes that are homes of this cluster, and are not marked for the daily backups."""
+        found = []
+        for start in range(0, len(volume_ids), IDS_IN_A_FILTER):
+            listed = self._reader.get_paginator("describe_volumes")
+            some = volume_ids[start : start + IDS_IN_A_FILTER]
+            for one in self._pages(listed, "DescribeVolumes", "Volumes", some):
+                volume = self._volume(one, {})
+                if volume.is_workers and not volume.is_root and _tags(one).get(TAG_BACKUP) != self._cluster:
+                    found.append(volume.volume_id)
+        return found
+
+    def mark(self, volume_ids: Sequence[str]) -> None:
+        """Marks the volumes for the daily backups."""
+        tags = [{"Key": TAG_BACKUP, "Value": self._cluster}]
+        for start in range(0, len(volume_ids), IDS_IN_A_FILTER):
+            with aws_errors("CreateTags"):
+                self._changer.create_tags(Resources=volume_ids[start : start + IDS_IN_A_FILTER], Tags=tags)
+
     def _changes(self, volume_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         """The latest change of each volume that had one, oldest first: EC2 may list one of long ago, too."""
         listed = self._reader.get_paginator("describe_volumes_modifications")
@@ -55,7 +74,7 @@ class Volumes:
                 yield from page.get(field, ())
 
     def _volume(self, described: Mapping[str, Any], change: Mapping[str, Any]) -> HomeVolume:
-        tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
+        tags = _tags(described)
         attachments = [one for one in described.get("Attachments", ()) if one.get("State") == "attached"]
         began = change.get("StartTime")
         return HomeVolume(
@@ -68,3 +87,7 @@ class Volumes:
             change=change.get("ModificationState"),
             changed_at=began.astimezone(UTC) if began else None,
         )
+
+
+def _tags(described: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}

@@ -1,7 +1,7 @@
 """What the lifecycle app does, one module for each trigger: read, decide, act. What needs no I/O belongs in `model`."""
 
 from lifecycle_app.use_cases.activity import record_activity
-from lifecycle_app.use_cases.growth import grow_homes
+from lifecycle_app.use_cases.growth import grow_homes, mark_homes
 from lifecycle_app.use_cases.keeps import keep_requested
 from lifecycle_app.use_cases.ports import Service
 from lifecycle_app.use_cases.reconcile import reconcile
@@ -14,6 +14,7 @@ __all__ = [
     "grow_homes",
     "idle_alarm",
     "keep_requested",
+    "mark_homes",
     "reconcile",
     "record_activity",
     "record_state",

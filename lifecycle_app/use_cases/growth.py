@@ -42,6 +42,23 @@ def grow_homes(service: Service, volumes: Volumes, limit: int, now: datetime) ->
     return dict(decided)
 
 
+def mark_homes(service: Service, volumes: Volumes) -> dict[str, int]:
+    """Marks the homes of running workers for the daily backups; how many there were to mark.
+
+    The launch that makes a home gives it the same tags as the root disk, of which no backups are made.
+    """
+    running = [w for w in service.store.costing() if w.state is State.RUNNING and w.home_volume]
+    unmarked = volumes.unmarked([str(worker.home_volume) for worker in running])
+    if not unmarked:
+        return {}
+    try:
+        volumes.mark(unmarked)
+    except CloudError as error:
+        log.error("homes are not marked for their backups: %s: %s", ", ".join(unmarked), error)
+        return {"unmarked": len(unmarked)}
+    return {"marked": len(unmarked)}
+
+
 def _settle(
     service: Service,
     volumes: Volumes,

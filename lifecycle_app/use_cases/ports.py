@@ -116,6 +116,12 @@ class Volumes(Protocol):
     def grow(self, volume_id: str, size: int) -> None:
         """Asks EC2 to grow the volume to so many GiB. Raises CloudError."""
 
+    def unmarked(self, volume_ids: Sequence[str]) -> list[str]:
+        """Those that are homes of this cluster, and are not marked for the daily backups. Raises CloudError."""
+
+    def mark(self, volume_ids: Sequence[str]) -> None:
+        """Marks the volumes for the daily backups. Raises CloudError."""
+
 
 class Hub(Protocol):
     """See hub_client.HubClient."""

@@ -63,6 +63,6 @@ def variants() -> dict[str, Template]:
         "place-ipv6": place_template(replace(position(routes=ROUTES), has_ipv6=True)),
         "place-domain": place_template(position(names=("hub.example.org", "*.hub.example.org"))),
         "access": access_template(scope),
-        "access-narrow": access_template(narrow),
+        "access-narrow": access_template(narrow, 7),
         "access-domain": access_template(replace(narrow, challenge=CHALLENGE)),
     }

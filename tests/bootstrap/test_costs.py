@@ -11,8 +11,8 @@ from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing, Workers
 from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, render_total, total
-from bootstrap.costs.goals import ROWS, goals_table
-from bootstrap.costs.model import EGRESS_ITEMS, reports_an_hour, watched_hour
+from bootstrap.costs.goals import NOW, ROWS, goals_table
+from bootstrap.costs.model import BACKUPS, EGRESS_ITEMS, reports_an_hour, watched_hour
 from bootstrap.costs.prices import SOURCES
 from bootstrap.costs.tables import SAMPLE, compared_egress, egress_costs, egress_table, prices_table
 
@@ -24,7 +24,7 @@ DESIGN = replace(
     EACH_MINUTE,
     network=GATEWAY,
     manager=Manager(type="t3.small"),
-    workers=Workers(types=("t3.medium",), disk=8, home_disk=3, root_kept="never"),
+    workers=Workers(types=("t3.medium",), disk=8, home_disk=3, root_kept="never", backup_days=0),
 )
 """What the design calculated with."""
 EXISTING = Network(
@@ -150,6 +150,34 @@ def test_the_printed_formula_gives_the_dollars() -> None:
     assert workers.dollars == pytest.approx(20.16)
 
 
+@pytest.mark.parametrize(
+    ("days", "runs", "gb"),
+    [
+        (7, 15, 3 * 0.65 + 7 * 15 / (730 / 24) * 0.1),
+        (30, 15, 3 * 0.65 + 30 * 15 / (730 / 24) * 0.1),
+        (7, 100, 3 * 0.65 + 7 * 0.1),
+        (7, 0, 3 * 0.65),
+    ],
+)
+def test_a_backup_keeps_what_a_home_holds_once_and_what_changes(days: int, runs: float, gb: float) -> None:
+    settings = replace(SAMPLE, workers=replace(SAMPLE.workers, backup_days=days))
+    items = monthly(settings, assumed=Assumptions(runs=runs))
+    assert dollars(items, BACKUPS) == pytest.approx(20 * gb * 0.05)
+
+
+@pytest.mark.parametrize(("days", "home_disk"), [(0, 3), (7, 0)])
+def test_without_backups_there_is_no_such_line(days: int, home_disk: int) -> None:
+    workers = replace(SAMPLE.workers, backup_days=days, home_disk=home_disk)
+    items = monthly(replace(SAMPLE, workers=workers))
+    assert BACKUPS not in [item.name for item in items]
+
+
+@pytest.mark.parametrize(("users", "hours"), [(20, 30), (200, 20)])
+def test_backups_are_at_most_a_tenth_of_the_bill(users: int, hours: float) -> None:
+    items = monthly(replace(NOW, users=users, hours=hours))
+    assert 0 < dollars(items, BACKUPS) <= 0.1 * total(items)
+
+
 def test_an_unknown_type_is_told_and_left_out() -> None:
     settings = replace(SAMPLE, workers=Workers(types=("x9.huge",)))
     items = monthly(settings)
@@ -160,13 +188,13 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
 
 
 def test_the_table_shows_the_sum() -> None:
-    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "53.07"]
-    assert as_json(monthly(SAMPLE))["dollars"] == 53.07
+    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "55.37"]
+    assert as_json(monthly(SAMPLE))["dollars"] == 55.37
 
 
 def test_in_a_region_without_known_prices_the_cost_is_unknown() -> None:
     assert render(monthly(SAMPLE), "eu-central-1") == (
-        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $53.07"
+        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $55.37"
     )
     assert as_json(monthly(SAMPLE), "eu-central-1") == {
         "items": [],
@@ -206,7 +234,7 @@ def test_each_price_has_a_date_and_a_source() -> None:
 
 def test_a_class_of_one_who_never_comes_costs_the_manager_the_gateway_and_its_disks() -> None:
     settings: ClusterSettings = replace(SAMPLE, users=1, hours=0, network=GATEWAY)
-    disks, gateway = 0.64 * 15 * 12 / 730 + 0.24, 36.5 + 0.225
+    disks, gateway = 0.64 * 15 * 12 / 730 + 0.24 + 0.115, 36.5 + 0.225
     assert total(monthly(settings)) == pytest.approx(
         12.26 + 3.65 + 1.12 + gateway + 0.8 + 0.7 + disks, abs=0.1
     )
@@ -322,7 +350,7 @@ def test_the_documents_table_and_sample_are_the_commands() -> None:
 def test_plan_compares_the_ways_to_the_internet() -> None:
     """The chosen one first, then the cheapest; in an existing VPC there is no choice."""
     line = compared_egress(replace(SAMPLE, network=GATEWAY))
-    assert line.startswith("the same with each network.egress: nat-gateway $94.07, dual-stack $")
+    assert line.startswith("the same with each network.egress: nat-gateway $96.37, dual-stack $")
     assert [line.count(f"{one.value} $") for one in Egress] == [1] * 4
     assert compared_egress(replace(SAMPLE, network=EXISTING)) == ""
 
@@ -331,5 +359,6 @@ def test_before_the_goals_were_set_the_defaults_cost_what_the_figures_say() -> N
     """The goals' own figures are without cross-zone traffic, the dashboard and two of six write units."""
     rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in goals_table().splitlines()[2:]]
     assert [row[0] for row in rows] == [name for name, _, _ in ROWS]
-    assert all(float(now) < float(before) for name, before, now in rows if "stays away" not in name)
+    before_goals = ("a user who stays away", "backups")
+    assert all(float(now) < float(then) for name, then, now in rows if not name.startswith(before_goals))
     assert rows[-1][1] == "1.68"

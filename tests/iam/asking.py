@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from bootstrap.aws.scope import Challenge, Scope
 from bootstrap.cluster.policies import (
+    backup_policy,
     builder_policy,
     lifecycle_policies,
     manager_policy,
@@ -28,6 +29,7 @@ POLICIES: dict[str, Document] = {
     "manager": manager_policy(SCOPE),
     "worker": worker_policy(SCOPE),
     "builder": builder_policy(SCOPE),
+    "backups": backup_policy(SCOPE),
     **lifecycle_policies(SCOPE),
 }
 FUNCTIONS = tuple(lifecycle_policies(SCOPE))

@@ -15,10 +15,13 @@ from tests.iam.asking import (
     Request,
     arn,
     elsewhere,
+    tags,
 )
 from tests.iam.launches import launches
 from tests.iam.simulator import ACCOUNT
 
+MARKED = tags("ResourceTag", backup="dev")
+MARK: dict[str, str | list[str]] = {**tags("RequestTag", backup="dev"), "aws:TagKeys": ["cloudjhub:backup"]}
 SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-0123456789abcdef0"
 
 
@@ -69,6 +72,27 @@ def _attaching() -> dict[str, Request]:
         "CreateSnapshot, of an own home": Request(
             "ec2:CreateSnapshot", (Asked(VOLUME, own), Asked(SNAPSHOT, OUR_TAGS))
         ),
+        **{
+            f"CreateSnapshot, marked, {owner}": Request(
+                "ec2:CreateSnapshot", (Asked(VOLUME, {**context, **MARKED}), Asked(SNAPSHOT, OUR_TAGS))
+            )
+            for owner, context in OWNERS.items()
+        },
+        "CreateSnapshot, marked for the other cluster": Request(
+            "ec2:CreateSnapshot",
+            (Asked(VOLUME, {**own, **tags("ResourceTag", backup="other")}), Asked(SNAPSHOT)),
+        ),
+        "CreateSnapshot, marked, in another region": Request(
+            "ec2:CreateSnapshot", (elsewhere(Asked(VOLUME, {**own, **MARKED})), elsewhere(Asked(SNAPSHOT)))
+        ),
+        **{
+            f"DeleteSnapshot, {owner}": Request("ec2:DeleteSnapshot", (Asked(SNAPSHOT, context),))
+            for owner, context in OWNERS.items()
+        },
+        "DeleteSnapshot, in another region": Request(
+            "ec2:DeleteSnapshot", (elsewhere(Asked(SNAPSHOT, own)),)
+        ),
+        "DescribeSnapshots": _one("ec2:DescribeSnapshots", "*"),
         "ModifyInstanceAttribute, own": Request("ec2:ModifyInstanceAttribute", (Asked(INSTANCE, own),)),
         "ModifyInstanceMetadataOptions, own": Request(
             "ec2:ModifyInstanceMetadataOptions", (Asked(INSTANCE, own),)
@@ -92,6 +116,24 @@ def _tagging() -> dict[str, Request]:
             for what, resource in (("instance", INSTANCE), ("volume", VOLUME), ("interface", INTERFACE))
             for how, context in (("", at_launch), (", with a foreign tag", foreign))
         },
+        **{
+            f"CreateTags, mark, {owner}": Request("ec2:CreateTags", (Asked(VOLUME, {**context, **MARK}),))
+            for owner, context in OWNERS.items()
+        },
+        "CreateTags, mark of the other cluster": Request(
+            "ec2:CreateTags", (Asked(VOLUME, {**own, **MARK, **tags("RequestTag", backup="other")}),)
+        ),
+        "CreateTags, mark and another tag": Request(
+            "ec2:CreateTags",
+            (Asked(VOLUME, {**own, **MARK, "aws:TagKeys": ["cloudjhub:backup", "cloudjhub:user"]}),),
+        ),
+        "CreateTags, mark in another region": Request(
+            "ec2:CreateTags", (elsewhere(Asked(VOLUME, {**own, **MARK})),)
+        ),
+        "CreateTags, snapshot": Request("ec2:CreateTags", (Asked(SNAPSHOT, {"aws:TagKeys": ["Name"]}),)),
+        "CreateTags, snapshot in another region": Request(
+            "ec2:CreateTags", (elsewhere(Asked(SNAPSHOT, {"aws:TagKeys": ["Name"]})),)
+        ),
         "CreateTags, subnet": Request("ec2:CreateTags", (Asked(arn("ec2", "subnet/subnet-a"), at_launch),)),
         "CreateTags, at another creation": Request("ec2:CreateTags", (Asked(VOLUME, later),)),
         "CreateTags, there already": Request("ec2:CreateTags", (Asked(INSTANCE, {**OUR_TAGS, **own}),)),

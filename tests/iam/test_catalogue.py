@@ -45,11 +45,13 @@ CHANGES: dict[str, set[str]] = {
     },
     "worker": {"cloudwatch:PutMetricData"},
     "builder": set(),
+    "backups": {"ec2:CreateSnapshot", "ec2:CreateTags", "ec2:DeleteSnapshot"},
     "lifecycle": {
         "cloudwatch:DeleteAlarms",
         "cloudwatch:PutMetricAlarm",
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
+        "ec2:CreateTags",
         "ec2:ModifyVolume",
         "ec2:StopInstances",
         "ec2:TerminateInstances",
@@ -69,7 +71,13 @@ def actions() -> list[Action]:
 
 @pytest.mark.parametrize(
     ("part", "roles"),
-    [("manager", ("manager",)), ("worker", ("worker",)), ("builder", ("builder",)), ("lifecycle", FUNCTIONS)],
+    [
+        ("manager", ("manager",)),
+        ("worker", ("worker",)),
+        ("builder", ("builder",)),
+        ("backups", ("backups",)),
+        ("lifecycle", FUNCTIONS),
+    ],
 )
 def test_of_all_changing_actions_exactly_these_are_granted_on_anything(
     part: str, roles: tuple[str, ...], actions: list[Action]

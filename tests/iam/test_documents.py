@@ -10,7 +10,9 @@ from chalice.constants import LAMBDA_TRUST_POLICY
 from bootstrap.aws import names
 from bootstrap.aws.scope import Challenge, Scope
 from bootstrap.cluster.policies import (
+    backup_policy,
     builder_policy,
+    dlm_trust,
     ec2_trust,
     lambda_trust,
     lifecycle_policies,
@@ -42,6 +44,28 @@ def test_only_ec2_wears_the_roles_of_manager_and_worker(principal: str) -> None:
     assert (result == "Allowed") == (principal == "ec2.amazonaws.com")
 
 
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        (f"arn:aws:dlm:{SCOPE.region}:{ACCOUNT}:policy/policy-0123456789abcdef0", "Allowed"),
+        (f"arn:aws:dlm:{SCOPE.region}:210987654321:policy/policy-0123456789abcdef0", "ImplicitlyDenied"),
+        ("", "ImplicitlyDenied"),
+    ],
+)
+def test_only_a_policy_of_the_account_has_data_lifecycle_manager_wear_its_role(
+    source: str, result: str
+) -> None:
+    question = Question(
+        policies=(),
+        principal="dlm.amazonaws.com",
+        action="sts:AssumeRole",
+        resource=f"arn:aws:iam::{ACCOUNT}:role/cloudjhub-dev-backups",
+        trust=dlm_trust(SCOPE),
+        context={"aws:SourceArn": source} if source else {},
+    )
+    assert judge({}, [question]) == [result]
+
+
 def test_the_bucket_of_the_policies_is_the_bucket_that_is_made() -> None:
     aws = SimpleNamespace(account=ACCOUNT, region=SCOPE.region)
     assert SCOPE.bucket_arn == f"arn:aws:s3:::{names.bucket(SCOPE.cluster, aws)}"
@@ -51,7 +75,10 @@ def test_china_has_an_ec2_of_its_own() -> None:
     china = Scope(cluster="dev", partition="aws-cn", region="cn-north-1", account=ACCOUNT)
     assert ec2_trust(china)["Statement"][0]["Principal"] == {"Service": "ec2.amazonaws.com.cn"}
     assert '"arn:aws:' not in json.dumps(
-        [manager_policy(china), worker_policy(china), builder_policy(china), lifecycle_policies(china)]
+        [
+            policy(china)
+            for policy in (manager_policy, worker_policy, builder_policy, backup_policy, lifecycle_policies)
+        ]
     )
 
 

@@ -10,6 +10,9 @@ EXCEPTIONS = {
     ("manager", "RESOURCE_MISMATCH", "ec2:RunInstances"): (
         "A launch is granted by several statements, each for one kind of resource; Parliament looks at one at a time."
     ),
+    ("backups", "RESOURCE_MISMATCH", "ec2:CreateSnapshot"): (
+        "A snapshot is granted by two statements, for the volume that it is made of and for itself."
+    ),
     **{
         (
             "manager",

@@ -32,8 +32,8 @@ LONGEST = Scope(
     cluster="a" * 32, account=ACCOUNT, region="ap-southeast-2", partition="aws-us-gov", domain=f"{'a.' * 125}org",
     zones=("Z" * 32,), role_path=f"/{'p' * 62}/", boundary=f"arn:aws-us-gov:iam::{ACCOUNT}:policy/{'b' * 128}",
 )  # fmt: skip
-SERVICES = ("cloudformation", "cloudwatch", "dynamodb", "ec2", "events", "freetier", "iam", "lambda", "logs", "s3",
-            "route53", "service-quotas", "sns", "sqs", "ssm")  # fmt: skip
+SERVICES = ("cloudformation", "cloudwatch", "dlm", "dynamodb", "ec2", "events", "freetier", "iam", "lambda", "logs",
+            "s3", "route53", "service-quotas", "sns", "sqs", "ssm")  # fmt: skip
 # What runs on the machines themselves has their roles; boto3's words for actions that IAM knows by another name.
 ON_MACHINES = {"install_packages.py", "fetch.py", "journal.py", "parameters.py"}
 KNOWN_AS = {

@@ -92,12 +92,21 @@ BY_FUNCTION: dict[str, set[str]] = {
         "DescribeVolumes",
         "DescribeVolumesModifications",
         "ModifyVolume, own worker",
+        "CreateTags, mark, own worker",
     },
 }
 GRANTED: dict[str, set[str]] = {
     "manager": MANAGER,
     "worker": {"PutMetricData, own namespace"},
     "builder": {"GetObject, bundle"},
+    "backups": {
+        "CreateSnapshot, marked, own worker",
+        "CreateTags, snapshot",
+        "DeleteSnapshot, own worker",
+        "DescribeInstances",
+        "DescribeSnapshots",
+        "DescribeVolumes",
+    },
     **{
         function: needed
         | {"SendMessage, dead-letter queue"}
@@ -234,6 +243,7 @@ def test_only_one_function_can_terminate_and_only_this_clusters_workers(decision
     assert can_terminate == {("remove_stopped", "TerminateInstances, own worker")}
 
 
+SEEN = ("DescribeInstances", "DescribeSnapshots", "DescribeVolumes")
 DISK_POWERS = (
     "ec2:CreateSnapshot",
     "ec2:CreateVolume",
@@ -241,15 +251,32 @@ DISK_POWERS = (
     "ec2:DetachVolume",
     "ec2:DeleteVolume",
     "ec2:ModifyVolume",
+    "ec2:DeleteSnapshot",
 )
 
 
-def test_the_hub_can_only_attach_disks_and_one_function_grow_homes(decisions: Decisions) -> None:
+def test_the_hub_can_only_attach_disks_one_function_grow_homes_and_one_service_back_them_up(
+    decisions: Decisions,
+) -> None:
     """The table in docs/security.md: `who may do what to disks and machines`."""
     can = {
         (role, name) for role in POLICIES for name in _of(*DISK_POWERS) & _names(decisions[role], "Allowed")
     }
-    assert can == {("manager", "AttachVolume, volume own worker"), ("grow_homes", "ModifyVolume, own worker")}
+    assert can == {
+        ("manager", "AttachVolume, volume own worker"),
+        ("grow_homes", "ModifyVolume, own worker"),
+        ("backups", "CreateSnapshot, marked, own worker"),
+        ("backups", "DeleteSnapshot, own worker"),
+    }
+
+
+def test_data_lifecycle_manager_can_only_make_and_delete_snapshots_of_homes(
+    decisions: Decisions, beside_administrator: Decisions
+) -> None:
+    assert _names(decisions["backups"], "Allowed") == GRANTED["backups"]
+    spoken_of = {f"ec2:{one}" for one in (*SEEN, "CreateSnapshot", "CreateTags", "DeleteSnapshot")}
+    others = {name for name, request in REQUESTS.items() if request.action not in spoken_of}
+    assert _names(beside_administrator["backups"], "ExplicitlyDenied") == others
 
 
 def test_a_worker_can_only_report_in_its_own_namespace(

@@ -13,7 +13,8 @@ from lifecycle_app.errors import CloudError
 from lifecycle_app.model.growth import Growth, HomeReport, HomeVolume, Why, decide
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import read, stored, text
-from lifecycle_app.use_cases import grow_homes
+from lifecycle_app.model.worker import State
+from lifecycle_app.use_cases import grow_homes, mark_homes
 from tests.lifecycle.examples import ALICE, MINUTE, NOON, a_worker
 from tests.lifecycle.fakes import World
 
@@ -83,6 +84,7 @@ class MemoryVolumes:
     now: float = NOON.timestamp()
     sizes: dict[str, int] = field(default_factory=lambda: {"vol-1": 2})
     changes: dict[str, list[Change]] = field(default_factory=dict)
+    marked: list[str] = field(default_factory=list)
     loses_answers: bool = False
 
     def described(self, volume_ids: Sequence[str]) -> dict[str, HomeVolume]:
@@ -104,6 +106,14 @@ class MemoryVolumes:
         self.sizes[volume_id] = size
         if self.loses_answers:
             raise CloudError("ModifyVolume", "NoAnswer", "the connection was lost")
+
+    def unmarked(self, volume_ids: Sequence[str]) -> list[str]:
+        return [one for one in volume_ids if one in self.sizes and one not in self.marked]
+
+    def mark(self, volume_ids: Sequence[str]) -> None:
+        if self.loses_answers:
+            raise CloudError("CreateTags", "NoAnswer", "the connection was lost")
+        self.marked += volume_ids
 
 
 @dataclass
@@ -201,3 +211,17 @@ def test_the_local_cloud_refuses_what_ec2_refuses(
     with pytest.raises(AwsError) as refused:
         check("vol-1", size, target, changes, 0.0)
     assert refused.value.code == code
+
+
+def test_the_homes_of_running_workers_are_marked_for_their_backups_once(course: Course) -> None:
+    store, volumes = course.world.store, course.volumes
+    store.put(a_worker(key="bob", instance_id="i-bob", home_volume="vol-2"), NOON)
+    store.put(a_worker(key="eve", instance_id="i-eve", state=State.PENDING, home_volume="vol-3"), NOON)
+    store.put(a_worker(key="root", instance_id="i-root", home_volume=None), NOON)
+    volumes.sizes |= {"vol-2": 2, "vol-3": 2}
+    volumes.loses_answers = True
+    assert mark_homes(course.world.service, volumes) == {"unmarked": 2}, "said, and tried again"
+    volumes.loses_answers = False
+    assert mark_homes(course.world.service, volumes) == {"marked": 2}
+    assert sorted(volumes.marked) == ["vol-1", "vol-2"]
+    assert mark_homes(course.world.service, volumes) == {}

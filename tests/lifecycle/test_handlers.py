@@ -225,7 +225,12 @@ def test_only_functions_that_decide_may_stop_and_none_may_start() -> None:
     for name in NAMES:
         verbs = {action for action in allowed(name) if action.startswith("ec2:")}
         if name == "grow_homes":
-            assert verbs == {"ec2:DescribeVolumes", "ec2:DescribeVolumesModifications", "ec2:ModifyVolume"}
+            assert verbs == {
+                "ec2:CreateTags",
+                "ec2:DescribeVolumes",
+                "ec2:DescribeVolumesModifications",
+                "ec2:ModifyVolume",
+            }
             continue
         assert verbs <= {"ec2:StopInstances", "ec2:TerminateInstances", "ec2:DescribeInstances"}
         assert not verbs >= {"ec2:StopInstances", "ec2:TerminateInstances"}

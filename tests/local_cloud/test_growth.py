@@ -27,6 +27,11 @@ def test_a_home_grows_while_it_is_used_and_then_waits_for_the_change_to_complete
     assert before[root].is_root
     assert len(before) == 2
 
+    assert volumes.unmarked([home, root]) == [home], "the root disk has the same tags"
+    assert Volumes(ec2, ec2, "other").unmarked([home, root]) == []
+    volumes.mark([home])
+    assert volumes.unmarked([home, root]) == []
+
     volumes.grow(home, 4)
     after = volumes.described([home])[home]
     assert (after.size, after.change in ("modifying", "optimizing")) == (4, True)

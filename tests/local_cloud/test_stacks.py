@@ -103,6 +103,7 @@ def everything(cloud: CloudProcess) -> dict[str, Any]:
         "buckets": [one["Name"] for one in cloud.client("s3").list_buckets()["Buckets"]],
         "roles": [one["RoleName"] for one in iam.list_roles()["Roles"]],
         "profiles": [one["InstanceProfileName"] for one in iam.list_instance_profiles()["InstanceProfiles"]],
+        "backups": [one["PolicyId"] for one in cloud.client("dlm").get_lifecycle_policies()["Policies"]],
         "stacks": [one["StackName"] for one in cloud.client("cloudformation").describe_stacks()["Stacks"]],
     }
 
@@ -112,6 +113,16 @@ def default_route(one: Site) -> dict[str, Any]:
     table = one.outputs(names.network_stack("campus"))["WorkerRoutes"]
     routes = one.aws.client("ec2").describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
     return next((dict(route) for route in routes if route.get("DestinationCidrBlock") == "0.0.0.0/0"), {})
+
+
+def days_of_backups(one: Site) -> list[int]:
+    """How long the policies of backups keep them."""
+    dlm = one.aws.client("dlm")
+    found = [
+        dlm.get_lifecycle_policy(PolicyId=policy["PolicyId"])
+        for policy in dlm.get_lifecycle_policies()["Policies"]
+    ]
+    return [policy["Policy"]["PolicyDetails"]["Schedules"][0]["RetainRule"]["Interval"] for policy in found]
 
 
 def test_built_then_left_alone_then_removed_with_nothing_left(
@@ -190,15 +201,21 @@ def test_a_changed_setting_changes_what_it_concerns(spring: Site, tmp_path: Path
     build(spring)
     before = spring.place()
     settings = replace(
-        spring.settings, manager=Manager(port=8443), workers=Workers(image="ami-0123456789abcdef0")
+        spring.settings,
+        manager=Manager(port=8443),
+        workers=Workers(image="ami-0123456789abcdef0", backup_days=14),
     )
     other = replace(spring, settings=settings)
     assert changes(other) == {
         "place": [(Kind.REMOVE, "PublicPort443"), (Kind.CREATE, "PublicPort8443")],
-        "access": [(Kind.CHANGE, "ManagerRole")],
+        "access": [(Kind.CHANGE, "HomeBackups"), (Kind.CHANGE, "ManagerRole")],
     }
     build(other)
     assert changes(other) == {}
+    assert days_of_backups(other) == [14]
+    build(replace(other, settings=replace(settings, workers=replace(settings.workers, backup_days=0))))
+    assert days_of_backups(other) == []
+    build(other)
     (group,) = other.aws.client("ec2").describe_security_groups(GroupIds=[before["PublicGroup"]])[
         "SecurityGroups"
     ]

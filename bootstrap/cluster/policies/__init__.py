@@ -1,7 +1,9 @@
 """The IAM policies: the division of power, one policy a role. Statements are in the YAML files."""
 
 from bootstrap.cluster.policies.roles import (
+    backup_policy,
     builder_policy,
+    dlm_trust,
     ec2_trust,
     lambda_trust,
     lifecycle_policies,
@@ -10,7 +12,9 @@ from bootstrap.cluster.policies.roles import (
 )
 
 __all__ = [
+    "backup_policy",
     "builder_policy",
+    "dlm_trust",
     "ec2_trust",
     "lambda_trust",
     "lifecycle_policies",

@@ -9,6 +9,7 @@ from bootstrap.aws.scope import Scope
 from bootstrap.cluster.dns.hosted_zones import normalized
 from bootstrap.cluster.documents import filled_in
 from lifecycle_app.contract import (
+    TAG_BACKUP,
     TAG_CLUSTER,
     TAG_CREATOR,
     TAG_NAME,
@@ -19,6 +20,9 @@ from lifecycle_app.contract import (
     idle_alarm_prefix,
     metric_namespace,
 )
+
+DLM = "dlm.amazonaws.com"
+"""Data Lifecycle Manager's name as a principal."""
 
 Document = dict[str, Any]
 Statement = dict[str, Any]
@@ -58,14 +62,20 @@ def _in_ec2(scope: Scope) -> Mapping[str, object]:
         "cluster": scope.cluster,
         "tag_keys": [*TAG_KEYS, *(key for key in scope.tag_keys if key not in TAG_KEYS)],
         "worker_tags": scope.worker_tags_of_resource,
+        "marked_homes": {**scope.worker_tags_of_resource, f"aws:ResourceTag/{TAG_BACKUP}": scope.cluster},
+        "homes_to_mark": {**scope.worker_tags_of_resource, f"aws:RequestTag/{TAG_BACKUP}": scope.cluster},
     }
 
 
 def _roles(scope: Scope) -> Mapping[str, object]:
     machines = [names.role(scope.cluster, part, scope.role_prefix) for part in names.MACHINE_ROLES]
+    backups = names.role(scope.cluster, names.BACKUPS, scope.role_prefix)
     functions = [names.function_role(scope.cluster, one, scope.role_prefix) for one in names.HANDLERS]
     return {
-        "roles": [scope.role_arn(name) for name in (*machines, *functions)],
+        "roles": [scope.role_arn(name) for name in (*machines, backups, *functions)],
+        "backup_role": scope.role_arn(backups),
+        "backup_policies": scope.arn("dlm", "policy/*"),
+        "dlm": DLM,
         "machine_roles": [scope.role_arn(name) for name in machines],
         "function_roles": [scope.role_arn(name) for name in functions],
         "old_function_roles": [scope.iam_arn(f"role/{name}") for name in names.functions(scope.cluster)],

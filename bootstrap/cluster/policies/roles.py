@@ -12,13 +12,15 @@ credentials, and a role can be given to an instance or a function only by iam:Pa
 from collections.abc import Mapping
 
 from bootstrap.aws.scope import Scope
-from bootstrap.cluster.policies.resources import Document, document, statements
+from bootstrap.cluster.policies.resources import DLM, Document, Statement, document, statements
 
 _CHANGE = ("read_workers", "write_workers", "write_history")  # read a record, decide, write it and say why
 _STOP = (*_CHANGE, "ask_hub", "stop_workers")
 _EVIDENCE = ("read_settings", "read_metrics")
 _ALARMS = ("put_alarms", "delete_alarms")
-_ALL = ("forward_failures", "never_start", "write_own_log")
+_NEVER = ("never_start",)
+_NEVER_BUT_TAGS = ("make_nothing", "never_start_or_make")
+_ALL = ("forward_failures", "write_own_log")
 
 POWERS: Mapping[str, tuple[str, ...]] = {
     "record_state": (*_CHANGE, "find_by_instance", "read_settings", "see_instances", *_ALARMS),
@@ -37,7 +39,7 @@ POWERS: Mapping[str, tuple[str, ...]] = {
         *_ALARMS,
     ),
     "remove_stopped": (*_CHANGE, "find_by_changed", "see_instances", "ask_hub", "terminate_workers"),
-    "grow_homes": ("find_by_due", "write_history", "read_metrics", "see_volumes", "grow_homes"),
+    "grow_homes": ("find_by_due", "write_history", "read_metrics", "see_volumes", "grow_homes", "mark_homes"),
 }
 """The statements of `lifecycle.yaml` that each handler's function has, beside those that all have."""
 
@@ -47,7 +49,8 @@ def lifecycle_policies(scope: Scope) -> dict[str, Document]:
     found = {}
     for handler, powers in POWERS.items():
         known = statements("lifecycle", scope, handler)
-        found[handler] = document(*(known[power] for power in (*powers, *_ALL)))
+        never = _NEVER_BUT_TAGS if "mark_homes" in powers else _NEVER
+        found[handler] = document(*(known[power] for power in (*powers, *never, *_ALL)))
     return found
 
 
@@ -74,6 +77,11 @@ def builder_policy(scope: Scope) -> Document:
     return document(*statements("machines", scope)["builder"])
 
 
+def backup_policy(scope: Scope) -> Document:
+    """Data Lifecycle Manager makes snapshots of this cluster's homes, and deletes those."""
+    return document(*statements("machines", scope)["backups"])
+
+
 def ec2_trust(scope: Scope) -> Document:
     """The trust policy of manager and worker roles."""
     return _trust(scope.ec2_service)
@@ -84,5 +92,15 @@ def lambda_trust() -> Document:
     return _trust("lambda.amazonaws.com")
 
 
+def dlm_trust(scope: Scope) -> Document:
+    """The trust policy of the role for backups. The service says for which policy it asks: one of this account's."""
+    policies = {"ArnLike": {"aws:SourceArn": scope.arn("dlm", "policy/*")}}
+    return document({**_trusted(DLM), "Condition": policies})
+
+
 def _trust(service: str) -> Document:
-    return document({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+    return document(_trusted(service))
+
+
+def _trusted(service: str) -> Statement:
+    return {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}

@@ -15,11 +15,11 @@ from bootstrap.machines import tls
 
 
 class Access(StackStep):
-    """The stack of the roles and their instance profiles, narrowed to the cluster's place."""
+    """The stack of the roles and their instance profiles, narrowed to the cluster's place, and of the daily backups."""
 
     name = "access"
-    created = "the roles of manager, workers, builder and functions"
-    removed = "roles and instance profiles"
+    created = "the roles of manager, workers, builder and functions; the daily backups of homes"
+    removed = "roles and instance profiles; no more backups are made of homes"
 
     def template(self, site: Site) -> Template:
         """Raises NotBuilt before there are network and place."""
@@ -31,7 +31,7 @@ class Access(StackStep):
             images=(image,) if image else (),
             challenge=dns.challenge(site),
         )
-        return access_template(scope)
+        return access_template(scope, site.settings.workers.backups_kept)
 
 
 CERTIFICATES = {

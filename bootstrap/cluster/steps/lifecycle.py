@@ -6,7 +6,7 @@ from bootstrap.aws import names, secrets
 from bootstrap.aws.site import Site
 from bootstrap.aws.tags import tags_of_cluster
 from bootstrap.aws.waiting import Report
-from bootstrap.cluster import chalice, functions, tagging
+from bootstrap.cluster import chalice, functions, home_marks, tagging
 from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices
 from bootstrap.cluster.monitoring.dead_letters import function_arn
 from bootstrap.cluster.steps.step import Change, Kind
@@ -54,6 +54,7 @@ class Lifecycle:
         request = notices.apply(site)
         cloudwatch.apply(site)
         tagging.ensure(site)
+        home_marks.ensure(site)
         functions.mark(site.aws, [function_arn(site.scope, name) for name in names.HANDLERS], content)
         if request:
             report(request)
@@ -107,6 +108,7 @@ def variables(settings: ClusterSettings, url: str, certificate: str) -> dict[str
         "CLOUDJHUB_RECONCILE_SCHEDULE": timing.reconcile_schedule,
         "CLOUDJHUB_REMOVAL_SCHEDULE": timing.removal_schedule,
         "CLOUDJHUB_ROOT_KEPT": NEVER if root_kept is None else str(int(root_kept.total_seconds())),
+        "CLOUDJHUB_BACKUP_DAYS": str(settings.workers.backups_kept),
         "CLOUDJHUB_HOME_LIMIT": str(settings.workers.home_limit if settings.workers.home_disk else 0),
     }
     return found | ({"CLOUDJHUB_HUB_CERTIFICATE": certificate} if certificate else {})

@@ -3,7 +3,9 @@
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies import (
+    backup_policy,
     builder_policy,
+    dlm_trust,
     ec2_trust,
     lambda_trust,
     lifecycle_policies,
@@ -14,6 +16,7 @@ from bootstrap.cluster.policies.resources import Document
 from bootstrap.cluster.templates.parts import (
     Resource,
     Template,
+    attribute,
     cluster_tags,
     constant_parts,
     ref,
@@ -21,6 +24,10 @@ from bootstrap.cluster.templates.parts import (
     template,
 )
 from hub.database.archive import KEPT, PREFIX
+from lifecycle_app.contract import TAG_BACKUP
+
+BACKUPS_AT = "03:00"
+"""UTC; Data Lifecycle Manager begins within the hour after it."""
 
 
 def data_template(cluster: str, bucket: str, audit_days: int) -> Template:
@@ -33,8 +40,10 @@ def data_template(cluster: str, bucket: str, audit_days: int) -> Template:
     )
 
 
-def access_template(scope: Scope) -> Template:
-    """The template of all roles: three of machines with their instance profiles, and one of each function."""
+def access_template(scope: Scope, backup_days: int = 0) -> Template:
+    """The template of all roles: three of machines with their instance profiles, one of each function, and one for the
+    daily backups of homes, which are kept for so many days; 0: none are made.
+    """
     cluster, prefix = scope.cluster, scope.role_prefix
     machines = {
         names.role(cluster, "manager", prefix): ("Manager", manager_policy(scope)),
@@ -49,7 +58,39 @@ def access_template(scope: Scope) -> Template:
         logical = "".join(map(str.capitalize, handler.split("_")))
         name = names.function_role(cluster, handler, prefix)
         resources[f"{logical}Role"] = _role(name, scope, lambda_trust(), policy)
+    backups = names.role(cluster, names.BACKUPS, prefix)
+    resources["BackupsRole"] = _role(backups, scope, dlm_trust(scope), backup_policy(scope))
+    if backup_days:
+        resources["HomeBackups"] = _home_backups(cluster, backup_days)
     return template(f"cloudJHub {cluster}: roles", resources, {})
+
+
+def _home_backups(cluster: str, days: int) -> Resource:
+    """Daily snapshots of the disks that are marked for them, with all their tags, kept for so many days.
+
+    By age: Data Lifecycle Manager deletes old ones of a disk that is gone, too, except for its last one. A schedule
+    with another name would no longer delete the snapshots of the old one.
+    """
+    schedule = {
+        "Name": "daily",
+        "CopyTags": True,
+        "CreateRule": {"Interval": 24, "IntervalUnit": "HOURS", "Times": [BACKUPS_AT]},
+        "RetainRule": {"Interval": days, "IntervalUnit": "DAYS"},
+    }
+    return resource(
+        "DLM::LifecyclePolicy",
+        Description=f"cloudJHub {cluster} - daily backups of homes",
+        State="ENABLED",
+        ExecutionRoleArn=attribute("BackupsRole", "Arn"),
+        PolicyDetails={
+            "PolicyType": "EBS_SNAPSHOT_MANAGEMENT",
+            "ResourceTypes": ["VOLUME"],
+            # A policy takes what has one of its tags: one is all that a cluster's homes may have in common.
+            "TargetTags": [{"Key": TAG_BACKUP, "Value": cluster}],
+            "Schedules": [schedule],
+        },
+        Tags=cluster_tags(cluster),
+    )
 
 
 def _role(name: str, scope: Scope, trust: Document, policy: Document) -> Resource:

@@ -17,6 +17,7 @@ from bootstrap.local.cloud.cloudformation.provider import clients
 from bootstrap.local.cloud.cloudwatch.alarm_watch import AlarmWatch
 from bootstrap.local.cloud.cloudwatch.api import CloudWatch
 from bootstrap.local.cloud.cloudwatch.metrics import MetricStore, Monitor
+from bootstrap.local.cloud.dlm import Backups
 from bootstrap.local.cloud.ec2.api import Ec2, Volumes
 from bootstrap.local.cloud.ec2.images import Images, publish
 from bootstrap.local.cloud.ec2.instances import Machine, Machines, boot_plan
@@ -24,6 +25,7 @@ from bootstrap.local.cloud.ec2.launching import Launching
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle, Statuses
 from bootstrap.local.cloud.ec2.modifications import Modifications
 from bootstrap.local.cloud.ec2.rules import ClientTokens, State
+from bootstrap.local.cloud.ec2.snapshots import Snapshots
 from bootstrap.local.cloud.emulator import Emulator, read_snapshot, take_snapshot, write_snapshot
 from bootstrap.local.cloud.events import EventBridge, Events, instance_event
 from bootstrap.local.cloud.faults import Faults
@@ -72,6 +74,8 @@ class Cloud:
         self.metrics = MetricStore()
         self.tokens = ClientTokens()
         self.modifications = Modifications(self.emulator, time.time)
+        self._snapshots = Snapshots(self.emulator, self.disks)
+        self._backups = Backups(self.emulator, self._snapshots, time.time)
         self.identities = Identities(self.emulator, settings.operator_secret, self.faults)
         self._formation = Engine(self.emulator, clients(settings), lambda: datetime.now(UTC), self._dirty.set)
         self._resume()
@@ -94,6 +98,7 @@ class Cloud:
                 self._watch.run,
                 self._monitor.run,
                 self._formation.run,
+                self._backups.run,
                 self._save_changes,
             )
         ]
@@ -112,6 +117,7 @@ class Cloud:
         server.server_close()
         self.hypervisor.close()
         self._save()
+        self.disks.close()
         return not self._has_failed
 
     def end(self) -> None:
@@ -170,7 +176,8 @@ class Cloud:
         )
         volumes = Volumes(emulator, machines, self.hypervisor, self.modifications)
         services: Mapping[str, Sequence[Any]] = {
-            "ec2": (ec2, images, volumes, self.modifications),
+            "ec2": (ec2, images, volumes, self.modifications, self._snapshots),
+            "dlm": (self._backups,),
             "cloudwatch": (cloudwatch,),
             "route53": (Records(emulator, time.time),),
             "cloudformation": (Formation(emulator, self._formation),),
@@ -206,6 +213,7 @@ class Cloud:
         self.metrics = self._resumed.get("metrics", self.metrics)
         self.tokens = self._resumed.get("tokens", self.tokens)
         self.modifications.changes.update(self._resumed.get("changes", {}))
+        self._backups.policies.update(self._resumed.get("backup_policies", {}))
         self._formation.resume(self._resumed.get("stacks", {}))
         self.hypervisor.images.update(self._resumed.get("images", {}))
         for event in self._resumed.get("events", []):
@@ -233,6 +241,7 @@ class Cloud:
                 "metrics": self.metrics,
                 "tokens": self.tokens,
                 "changes": self.modifications.changes,
+                "backup_policies": self._backups.policies,
                 "stacks": self._formation.stacks,
                 "images": self.hypervisor.images,
                 "events": self.events.pending(),

@@ -14,6 +14,7 @@ from bootstrap.aws.errors import if_exists
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.errors import Refused, StepFailed
+from bootstrap.operations.home_backups import delete_all_of, lineage
 from bootstrap.operations.workers.listing import ListedWorker, store_of
 from bootstrap.operations.workers.stopping import stop
 from lifecycle_app.adapters.store import WorkerStore
@@ -167,9 +168,11 @@ def _delete_home(site: Site, machine: ListedWorker, clock: Clock, report: Report
     volume = machine.home_volume
     if volume is None:
         return
-    if _home_tags(site, machine) is not None:
-        report(f"deleting {volume}, the home of {machine.key}")
-        instances.delete_volume(site.aws, volume)
+    # Data Lifecycle Manager would keep the last backup of a disk that is gone, for ever.
+    for one in lineage(volume, _home_tags(site, machine) or {}):
+        report(f"deleting {one}, the home of {machine.key}, and its backups")
+        instances.delete_volume(site.aws, one)
+        delete_all_of(site, one)
 
     def forget(worker: Worker) -> Worker:
         if worker.home_volume != volume or worker.state is not State.TERMINATED:

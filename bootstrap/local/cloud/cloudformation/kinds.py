@@ -241,6 +241,12 @@ def _delete_profile(iam: Any, made: Made) -> None:
     iam.delete_instance_profile(InstanceProfileName=made.physical_id)
 
 
+def _set_up_backups(dlm: Any, policy: str, before: Properties, after: Properties) -> None:
+    if before:
+        wanted = {name: value for name, value in after.items() if name != "Tags"}
+        dlm.update_lifecycle_policy(PolicyId=policy, **wanted)
+
+
 def _record(action: str, properties: Properties) -> Properties:
     """A change of one record, as Route 53's call takes it."""
     record = {
@@ -270,6 +276,12 @@ def _delete_record(route53: Any, made: Made) -> None:
 
 
 KINDS: Mapping[str, Kind] = {
+    "AWS::DLM::LifecyclePolicy": Kind(
+        service="dlm", create_by="create_lifecycle_policy", ref="{answer[PolicyId]}",
+        set_up=_set_up_backups,
+        changeable=frozenset({"Description", "ExecutionRoleArn", "PolicyDetails", "State"}),
+        delete_by="delete_lifecycle_policy", delete_with=("PolicyId",),
+    ),
     "AWS::DynamoDB::Table": Kind(
         service="dynamodb", create_by="create_table", ref="{TableName}",
         attributes={"Arn": "{answer[TableDescription][TableArn]}"},

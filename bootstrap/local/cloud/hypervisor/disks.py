@@ -7,6 +7,7 @@ import base64
 import binascii
 import fcntl
 import shutil
+import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -39,6 +40,10 @@ class Disks:
             raise StartupError(
                 f"{self._volumes.parent} is in use by another local cloud: stop it or choose another --state-dir"
             ) from error
+
+    def close(self) -> None:
+        """Lets another cloud have the state directory."""
+        self._lock.close()
 
     def volume(self, volume_id: str) -> Path:
         """The volume's directory, made if it is not there."""
@@ -101,6 +106,11 @@ class Disks:
         (root / WRITTEN).parent.mkdir(parents=True, exist_ok=True)
         (root / WRITTEN).touch()
         return len(files)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copies what a volume or snapshot holds to a new one. One that never was in use holds nothing."""
+        if (self._volumes / source).exists():
+            subprocess.run(["cp", "-a", self._volumes / source, self._volumes / target], check=True)
 
     def delete_volume(self, volume_id: str) -> None:
         """Deletes a volume's directory."""
