@@ -36,7 +36,10 @@ COMMANDS = {
         "The idle policy of the cluster, of groups and of users.",
     ),
     "workers": ("bootstrap.cli.workers:workers", "The users' machines: list, prepare, explain, stop, keep."),
-    "homes": ("bootstrap.cli.homes:homes", "The users' home disks: list, grow, move to another name."),
+    "homes": (
+        "bootstrap.cli.homes:homes",
+        "The users' home disks: list, grow, back up, restore, move to another name.",
+    ),
     "image": ("bootstrap.cli.image:image", "The workers' image: build, list."),
     "logs": ("bootstrap.cli.status:logs", "Show the logs of manager, functions and workers."),
     "restore": (

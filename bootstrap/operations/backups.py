@@ -1,10 +1,11 @@
-"""Backups of JupyterHub's database: which one a time names, and restoring it.
+"""Which backup a time names; and restoring JupyterHub's database from one.
 
 The hub itself restores it, before it opens its database; the request is in the settings table.
 """
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Protocol, TypeVar
 
 from bootstrap.aws.instances import found_by_tags
 from bootstrap.aws.site import Site
@@ -25,7 +26,18 @@ WITHIN = timedelta(minutes=5)
 LOOK_EVERY = 5.0
 
 
-def chosen(found: Sequence[Backup], at: str) -> Backup:
+class Dated(Protocol):
+    """A backup of anything."""
+
+    @property
+    def at(self) -> datetime:
+        """When it was made."""
+
+
+B = TypeVar("B", bound=Dated)
+
+
+def chosen(found: Sequence[B], at: str) -> B:
     """The backup that `at` names: `latest`, a day (its last backup), or a time (the newest one until then).
 
     Days and times are the operator's own where they name no zone. Raises SettingsError with what there is near it.
@@ -33,7 +45,7 @@ def chosen(found: Sequence[Backup], at: str) -> Backup:
     if not found:
         raise SettingsError(NONE_YET)
     if at == LATEST:
-        return max(found)
+        return _newest(found)
     day, time = _day(at), _time(at)
     if day is None and time is None:
         raise SettingsError(
@@ -43,19 +55,23 @@ def chosen(found: Sequence[Backup], at: str) -> Backup:
         one for one in found if (one.at.astimezone().date() == day if day else time and one.at <= time)
     ]
     if fitting:
-        return max(fitting)
+        return _newest(fitting)
     raise SettingsError(f"there is no backup {'of' if day else 'until'} {at}: {_near(found, day, time)}")
 
 
-def _near(found: Sequence[Backup], day: date | None, time: datetime | None) -> str:
+def _newest(found: Sequence[B]) -> B:
+    return max(found, key=lambda one: one.at)
+
+
+def _near(found: Sequence[Dated], day: date | None, time: datetime | None) -> str:
     """The backups next to a day or time that has none."""
     before = [one for one in found if (one.at.astimezone().date() < day if day else time and one.at <= time)]
     after = [one for one in found if one not in before]
-    near = [*([max(before)] if before else []), *([min(after)] if after else [])]
+    near = [*([_newest(before)] if before else []), *([min(after, key=lambda one: one.at)] if after else [])]
     return f"the nearest {'is' if len(near) == 1 else 'are'} of {' and '.join(map(local_time, near))}"
 
 
-def local_time(backup: Backup) -> str:
+def local_time(backup: Dated) -> str:
     """When it was made, in the operator's time zone, as `--at` takes it."""
     return f"{backup.at.astimezone():%Y-%m-%dT%H:%M:%S}"
 

@@ -52,6 +52,22 @@ def of_disks(volumes: Sequence[str], found: Mapping[str, Sequence[Backup]]) -> l
     return sorted(usable, key=lambda one: one.at, reverse=True)
 
 
+def make(site: Site, volume: str) -> str:
+    """The id of a new backup of a home disk, as it is at this moment, with the disk's tags. EC2 completes it later.
+
+    Nothing deletes it but the deletion of the home: Data Lifecycle Manager deletes those that it has made.
+    """
+    ec2 = site.aws.client("ec2")
+    (disk,) = ec2.describe_volumes(VolumeIds=[volume])["Volumes"]
+    tags = [tag for tag in disk["Tags"] if not tag["Key"].startswith("aws:")]
+    made = ec2.create_snapshot(
+        VolumeId=volume,
+        Description=f"cloudJHub {site.cluster}: by `cloudjhub homes backup`",
+        TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}],
+    )
+    return made["SnapshotId"]
+
+
 def delete_all_of(site: Site, volume: str) -> None:
     """Delete all backups of a disk."""
     for one in every(site).get(volume, ()):

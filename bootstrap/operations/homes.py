@@ -7,10 +7,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bootstrap.aws.errors import code_of
-from bootstrap.aws.instances import volumes_by_tags
+from bootstrap.aws.instances import tags_of, volumes_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.config.values import LARGEST_DISK
 from bootstrap.errors import Refused, SettingsError
+from bootstrap.operations import home_backups
+from bootstrap.operations.home_backups import Backup, lineage
 from bootstrap.operations.workers.listing import ListedWorker
 from lifecycle_app.contract import ROLE_WORKER
 
@@ -24,19 +26,21 @@ NOT_NOW = {
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A worker's home disk; `size` in GB, `state` is EC2's."""
+    """A worker's home disk; `size` in GB, `state` is EC2's; `latest_backup` in ISO 8601, UTC."""
 
     key: str
     volume: str
     size: int
     state: str
+    latest_backup: str | None = None
 
 
 def homes(site: Site, workers: Sequence[ListedWorker]) -> list[Home]:
     """The home disks of these workers, by name. What EC2 does not list by the cluster's tags is left out."""
     found = {one["VolumeId"]: one for one in volumes_by_tags(site.aws, site.cluster, ROLE_WORKER)}
+    backups = home_backups.every(site)
     return [
-        _home(one.key, found[one.home_volume])
+        _home(one.key, found[one.home_volume], backups)
         for one in sorted(workers, key=lambda one: one.key)
         if one.home_volume in found
     ]
@@ -65,5 +69,7 @@ def grow(site: Site, home: Home, size: int) -> None:
         raise Refused(f"the home of {home.key} ({home.volume}) cannot grow now: {why}") from error
 
 
-def _home(key: str, volume: Mapping[str, Any]) -> Home:
-    return Home(key, volume["VolumeId"], int(volume["Size"]), str(volume["State"]))
+def _home(key: str, volume: Mapping[str, Any], backups: Mapping[str, Sequence[Backup]]) -> Home:
+    of_home = home_backups.of_disks(lineage(volume["VolumeId"], tags_of(volume)), backups)
+    latest = of_home[0].at.isoformat(timespec="minutes") if of_home else None
+    return Home(key, volume["VolumeId"], int(volume["Size"]), str(volume["State"]), latest)

@@ -36,7 +36,7 @@ def test_homes_are_listed_and_grown_and_never_become_smaller(cluster: Built) -> 
     alice = cluster.worker("alice")
     home = str(alice.home_volume)
     [row] = json.loads(cluster.run(homes, "list", "--json").output)
-    assert row == {"key": "alice", "volume": home, "size": 1, "state": "in-use"}
+    assert row == {"key": "alice", "volume": home, "size": 1, "state": "in-use", "latest_backup": None}
     assert "dry run" in cluster.run(homes, "grow", "alice", "9", "--dry-run").output
     assert volume_of(cluster, home)["Size"] == 1
     assert "grows from 1 to 9 GB" in cluster.run(homes, "grow", "alice", "9").output
