@@ -64,7 +64,7 @@ def test_a_snapshot_a_day_of_each_marked_volume_and_of_no_other(region: Region) 
     assert region.ec2.tags[newest.id].items() >= {**TAGS, "cloudjhub:backup": "spring"}.items()
 
 
-def test_they_are_kept_for_days_and_the_last_one_of_a_volume_that_is_gone_for_ever(region: Region) -> None:
+def test_they_are_kept_for_days_and_the_last_one_of_a_volume_that_is_gone_is_kept(region: Region) -> None:
     home, gone = region.volume(backup="spring"), region.volume(backup="spring")
     region.pass_days(1, 2)
     region.ec2.delete_volume(gone)

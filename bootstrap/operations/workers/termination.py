@@ -168,7 +168,7 @@ def _delete_home(site: Site, machine: ListedWorker, clock: Clock, report: Report
     volume = machine.home_volume
     if volume is None:
         return
-    # Data Lifecycle Manager would keep the last backup of a disk that is gone, for ever.
+    # Of a disk that is gone, Data Lifecycle Manager would never delete the last backup.
     for one in lineage(volume, _home_tags(site, machine) or {}):
         report(f"deleting {one}, the home of {machine.key}, and its backups")
         instances.delete_volume(site.aws, one)
