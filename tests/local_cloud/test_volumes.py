@@ -120,3 +120,23 @@ def test_tags_go_with_what_carried_them(cloud: CloudProcess) -> None:
     ec2.terminate_instances(InstanceIds=[instance])
     cloud.await_state(instance, "terminated")
     assert tagged() == {instance}, "a terminated instance keeps its tags for a while"
+
+
+def test_a_snapshot_keeps_what_the_disk_held_and_a_disk_made_of_it_has_it(cloud: CloudProcess) -> None:
+    """As `homes restore` makes it; a disk is never smaller than its snapshot."""
+    ec2 = cloud.client("ec2")
+    first = cloud.running(BlockDeviceMappings=[home_disk(kept=True)])
+    home = first["volumes"]["/dev/sdf"]
+    file = directory(cloud, home) / "notes.txt"
+    file.write_text("yesterday")
+    snapshot = ec2.create_snapshot(VolumeId=home)["SnapshotId"]
+    file.write_text("today")
+    zone = ec2.describe_volumes(VolumeIds=[home])["Volumes"][0]["AvailabilityZone"]
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        ec2.create_volume(AvailabilityZone=zone, SnapshotId=snapshot, Size=2)
+    made = ec2.create_volume(AvailabilityZone=zone, SnapshotId=snapshot, Size=4)["VolumeId"]
+    assert (directory(cloud, made) / "notes.txt").read_text() == "yesterday"
+    assert file.read_text() == "today"
+    ec2.delete_snapshot(SnapshotId=snapshot)
+    assert not directory(cloud, snapshot).exists()
+    assert directory(cloud, made).exists()
