@@ -30,7 +30,7 @@ def homes() -> None:
 @file_option
 @json_option
 def list_(file: Path, as_json: bool) -> None:
-    """List the home disks: whose, which volume, its size, its latest backup."""
+    """List the home disks, their sizes and latest backups."""
     site = site_of(file)
     found = operations.homes(site, listed_workers(site, utc_now()))
     if as_json:
