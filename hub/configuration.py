@@ -6,12 +6,15 @@ from typing import Any
 from hub.audit.hooks import request_ended
 from hub.config import tuning
 from hub.config.announcement import Announcement
+from hub.config.brand import Brand, logo_in
 from hub.config.origins import SHARED_ORIGIN, subdomain
 from hub.config.settings import Settings
 from hub.config.tuning import Proxy
 from hub.database.preparation import NAME as DATABASE
+from hub.errors import SettingsError
 from hub.login.authenticator import authenticator_class, authenticator_traits, days_logged_in, same_site
 from hub.login.links import own_page
+from hub.pages.logo import LogoPage
 from hub.pages.machines import oversees
 from hub.spawn.options import options_form
 from hub.spawn.spawner import apply_options, spawner_class
@@ -38,6 +41,7 @@ def configuration(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, d
 
 
 def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
+    brand = brand_of(settings)
     return {
         "spawner_class": spawner_class(hub),
         "authenticator_class": authenticator_class(settings.authenticator, hub),
@@ -78,17 +82,31 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         # Only the web server and the proxy on this machine are believed when they say for whom they forward.
         "trusted_downstream_ips": ["127.0.0.1", settings.private_address],
         **_subdomains(settings),
+        # Before JupyterHub's own handler of its logo.
+        "extra_handlers": [(r"/logo", LogoPage, {"logo": brand.logo})] if brand.logo else [],
         "template_paths": [str(TEMPLATES)],
         # traitlets copies values deeply, but functions are taken as they are.
         "template_vars": {
             "pages": lambda _user: hub.pages,
             "oversees": lambda _user: oversees,
+            "brand": brand,
             "announced": lambda _user: _announced(hub),
             "has_accounts": settings.authenticator == "native",
             "shared_origin": "" if settings.subdomains else SHARED_ORIGIN,
         },
         **_services(secrets),
     }
+
+
+def brand_of(settings: Settings) -> Brand:
+    """How the hub's pages look. Raises SettingsError for a logo that cannot be shown."""
+    logo = None
+    if settings.logo.is_file():
+        try:
+            logo = logo_in(settings.logo.read_bytes())
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"hub.logo: {settings.logo} {error}") from error
+    return Brand(name=settings.brand, color=settings.color, login_text=settings.login_text, logo=logo)
 
 
 def _announced(hub: Hub) -> Announcement | None:

@@ -2,13 +2,12 @@
 
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 from hub import metrics
 from hub.audit import hooks, record
 from hub.config import own, tuning
-from hub.config.settings import OPERATORS_CONFIG, audit_socket, read
+from hub.config.settings import BUNDLE, OPERATORS_CONFIG, audit_socket, read
 from hub.configuration import configuration
 from hub.database import opening
 from hub.errors import CANNOT_START, DatabaseUnusable, SettingsError
@@ -16,7 +15,7 @@ from hub.login import isolation
 from hub.users import bounds
 from hub.wiring import build, read_secrets
 
-OPERATORS = Path(tuning.__file__).parents[2] / OPERATORS_CONFIG
+OPERATORS = BUNDLE / OPERATORS_CONFIG
 
 
 def configure(config: Any) -> None:

@@ -23,8 +23,10 @@ from bootstrap.config.values import (
     AptPackage,
     AuditDays,
     BaseSystem,
+    BrandName,
     ChosenZone,
     ClusterName,
+    Color,
     Disk,
     Domain,
     Duration,
@@ -37,6 +39,7 @@ from bootstrap.config.values import (
     InstanceType,
     Listed,
     ListedTables,
+    LoginText,
     Number,
     OwnTags,
     Package,
@@ -163,6 +166,7 @@ class Workers:
     profiles: Annotated[
         tuple[Profile, ...],
         ListedTables,
+        LoginText,
         at_most(MOST_PROFILES),
         _example("[{name: Big, types: [t4g.xlarge, m7g.xlarge]}]"),
     ] = ()
@@ -263,6 +267,14 @@ class Hub:
 
     config: Annotated[File | None, _example("hub_config.py")] = None
     """your own lines of jupyterhub_config.py, loaded last; contains no secret"""
+    brand: Annotated[BrandName, _example("Physics Notebooks")] = ""
+    """the hub's name on its pages"""
+    logo: Annotated[File | None, _example("logo.svg")] = None
+    """instead of JupyterHub's: PNG or SVG of up to 48 KB"""
+    color: Annotated[Color, _example('"#1d5a8a"')] = ""
+    """of buttons and headings, dark enough for white text; in quotes"""
+    login_text: Annotated[LoginText, _example("For members of the institute. Help: it@example.org")] = ""
+    """what the login page says first"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

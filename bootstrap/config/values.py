@@ -19,6 +19,8 @@ from bootstrap.config.choices import Base
 from bootstrap.config.document import Plain, quoted, suggestion
 from bootstrap.config.partitions import supported
 from bootstrap.config.reboot_window import reboot_window
+from hub.config.brand import LONGEST_NAME as LONGEST_BRAND
+from hub.config.brand import LONGEST_TEXT, color_in
 from hub.config.profiles import LONGEST_DESCRIPTION, LONGEST_GROUP, LONGEST_NAME
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, NEVER, TAG_NAME
 
@@ -129,6 +131,10 @@ def _line(longest: int) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _color(text: str) -> str:
+    return color_in(text) if text else ""
 
 
 def one_of(kind: type[StrEnum]) -> AfterValidator:
@@ -378,6 +384,9 @@ Zone = Annotated[
     str,
     _like(r"[a-z]{2}(-[a-z]+)+-[0-9]([a-z]|(-[a-z]+)+-[0-9][a-z])", "a zone of the region, like us-east-1a"),
 ]
+BrandName = Annotated[str, _line(LONGEST_BRAND)]
+LoginText = Annotated[str, _line(LONGEST_TEXT)]
+Color = Annotated[str, AfterValidator(_color)]
 ProfileName = Annotated[str, Field(min_length=1), _line(LONGEST_NAME)]
 ProfileText = Annotated[str, _line(LONGEST_DESCRIPTION)]
 GroupName = Annotated[str, Field(min_length=1), _line(LONGEST_GROUP)]

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bootstrap.config.settings import ClusterSettings
-from bootstrap.machines.operator_files import python_of
-from hub.config.settings import OPERATORS_CONFIG
+from bootstrap.machines.operator_files import picture_of, python_of
+from hub.config.settings import OPERATORS_CONFIG, OPERATORS_LOGO
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 """The folder of our packages: a checkout, or site-packages."""
@@ -65,16 +65,18 @@ def hash_in(key: str) -> str:
 
 def of(settings: ClusterSettings) -> Bundle:
     """The bundle of a cluster: this checkout's, with the operator's own files. Raises SettingsError."""
-    return current(settings.hub.config)
+    return current(settings.hub.config, settings.hub.logo)
 
 
 @cache
-def current(hub_config: Path | None = None) -> Bundle:
-    """The bundle of this checkout, with the operator's configuration of the hub, built once in each process.
+def current(hub_config: Path | None = None, logo: Path | None = None) -> Bundle:
+    """The bundle of this checkout, with the operator's configuration of the hub and logo, built once in each process.
 
     One run of `up` uploads, bakes and launches the same bundle, even if the sources are edited meanwhile.
     """
     own = {OPERATORS_CONFIG: python_of(hub_config, "hub.config").encode()} if hub_config else {}
+    if logo:
+        own[OPERATORS_LOGO] = picture_of(logo, "hub.logo")
     return build(REPOSITORY, own)
 
 

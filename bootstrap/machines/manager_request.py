@@ -13,7 +13,7 @@ from typing import Any
 from bootstrap.aws import names
 from bootstrap.aws.scope import Challenge
 from bootstrap.aws.site import BuiltNetwork
-from bootstrap.config.settings import ClusterSettings
+from bootstrap.config.settings import ClusterSettings, Hub
 from bootstrap.machines import fetch, launch
 from bootstrap.machines.address import public_url
 from bootstrap.machines.base_images import BaseImage
@@ -79,6 +79,7 @@ def manager_config(
             "group": place["WorkerGroup"],
             "role": names.role(settings.cluster, "worker", settings.role_prefix),
         },
+        hub=look(settings.hub),
         login=hub_settings("login", settings.login),
         timing=hub_settings("timing", settings.timing),
         secret_versions=secret_versions,
@@ -91,6 +92,12 @@ def outgoing_document(settings: ClusterSettings) -> dict[str, Any]:
     found = launch.outgoing(settings)
     is_set = found.variables or found.pip_index or found.apt_mirror
     return {name: _as_json(value) for name, value in asdict(found).items()} if is_set else {}
+
+
+def look(hub: Hub) -> dict[str, str]:
+    """What the hub's pages show of the institution, under the keys of `cluster.yaml`; the logo is in the bundle."""
+    given = {"brand": hub.brand, "color": hub.color, "login_text": hub.login_text}
+    return {name: value for name, value in given.items() if value}
 
 
 def hub_settings(section: str, settings: object) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 from bootstrap.errors import SettingsError
+from hub.config.brand import logo_in
 
 LARGEST = 64 * 1024
 """Bytes."""
@@ -11,17 +12,30 @@ LARGEST = 64 * 1024
 
 def text_of(file: Path, setting: str) -> str:
     """The file's text. Raises SettingsError, with the setting that names it, if it cannot be used."""
+    content = _content_of(file, setting)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{setting}: {file} is not text in UTF-8") from error
+
+
+def picture_of(file: Path, setting: str) -> bytes:
+    """The content of a picture that the hub's pages can show. Raises SettingsError that says why they cannot."""
+    try:
+        return logo_in(_content_of(file, setting)).content
+    except ValueError as error:
+        raise SettingsError(f"{setting}: {file} {error}") from error
+
+
+def _content_of(file: Path, setting: str) -> bytes:
     try:
         with file.open("rb") as stream:
             content = stream.read(LARGEST + 1)
-        text = content.decode()
     except OSError as error:
         raise SettingsError(f"{setting}: {file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{setting}: {file} is not text in UTF-8") from error
     if len(content) > LARGEST:
         raise SettingsError(f"{setting}: {file} is larger than {LARGEST // 1024} KB")
-    return text
+    return content
 
 
 def python_of(file: Path, setting: str) -> str:

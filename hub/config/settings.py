@@ -16,14 +16,17 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
 from hub.config.authenticators import checked
+from hub.config.brand import LONGEST_NAME, LONGEST_TEXT, PRODUCT, color_in, line_in
 from hub.config.origins import is_loopback, is_name
 from hub.config.profiles import INSTANCE_TYPE, MOST_PROFILES, Profile, by_type, profiles_in
 from hub.errors import SettingsError
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, REPORT_PERIOD
 
 CONFIG_VARIABLE = "CLOUDJHUB_CONFIG"
-OPERATORS_CONFIG = "operator/hub_config.py"
-"""Where in the bundle the institution's own configuration of the hub is, if it has one."""
+OPERATORS_CONFIG, OPERATORS_LOGO = "operator/hub_config.py", "operator/logo"
+"""Where in the bundle the institution's own configuration of the hub and its logo are, if it has them."""
+BUNDLE = Path(__file__).parents[2]
+"""What this hub is a part of: its sources, with the institution's own files."""
 AUDIT_VARIABLE = "CLOUDJHUB_AUDIT_SOCKET"
 """The path of the journal's socket, for the audit log; without it, that goes into the hub's log."""
 HUB_PORT = 8081
@@ -200,6 +203,20 @@ class Settings:
     """Where backups of the database are kept; "" for nowhere."""
     bundle: Annotated[str, _text("bundle", r"[\w./-]{1,256}", "the key of the bundle")] = ""
     """What this hub is a part of."""
+    brand: Annotated[
+        str,
+        Key("hub.brand", f"up to {LONGEST_NAME} characters", lambda value: line_in(value, LONGEST_NAME)),
+    ] = PRODUCT
+    """The hub's name for people."""
+    color: Annotated[str, Key("hub.color", "a dark colour like #1d5a8a", lambda value: color_in(value))] = ""
+    """The accent colour; "" for JupyterHub's."""
+    login_text: Annotated[
+        str,
+        Key("hub.login_text", f"up to {LONGEST_TEXT} characters", lambda value: line_in(value, LONGEST_TEXT)),
+    ] = ""
+    """What the login page says first."""
+    logo: Annotated[Path, _existing("hub.logo", "an existing file", Path.is_file)] = BUNDLE / OPERATORS_LOGO
+    """A picture that is shown instead of JupyterHub's, if it exists."""
     extra_config: Annotated[Path | None, _existing("hub.extra_config", "an existing file", Path.is_file)] = (
         None
     )

@@ -110,6 +110,26 @@ def test_what_a_manager_runs_needs_no_pydantic(program: str) -> None:
     subprocess.run([sys.executable, "-c", script], check=True, cwd=bundle.REPOSITORY, timeout=PATIENCE)
 
 
+def test_a_clusters_bundle_has_its_logo_and_refuses_one_that_could_run_something(tmp_path: Path) -> None:
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    packed = bundle.current(logo=logo)
+    with tarfile.open(fileobj=io.BytesIO(packed.content)) as archive:
+        member = archive.extractfile("operator/logo")
+        assert member is not None
+        assert member.read() == logo.read_bytes()
+    assert packed.key != bundle.current().key
+    other = tmp_path / "other.svg"
+    other.write_text('<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>')
+    with pytest.raises(
+        SettingsError, match=r"hub.logo: .*other.svg has an element <script>, which can run something"
+    ):
+        bundle.current(logo=other)
+    other.write_bytes(b"GIF89a")
+    with pytest.raises(SettingsError, match=r"other.svg is neither a PNG nor an SVG"):
+        bundle.current(None, other)
+
+
 def test_a_clusters_bundle_has_its_own_configuration_of_the_hub(tmp_path: Path) -> None:
     """Beside everything else, so that the image is built of the same files; the key is another one."""
     file = tmp_path / "own.py"

@@ -15,7 +15,7 @@ from bootstrap.config.choices import Https
 from bootstrap.config.document import parse
 from bootstrap.config.partitions import SUPPORTED
 from bootstrap.config.reading import read_settings, settings_in
-from bootstrap.config.settings import ClusterSettings, Network, Profile
+from bootstrap.config.settings import ClusterSettings, Hub, Network, Profile
 from bootstrap.config.values import architecture, free
 from bootstrap.config.writing import text
 from bootstrap.errors import SettingsError
@@ -115,6 +115,32 @@ def test_root_disks_are_kept_for_a_time_or_always(written: str, kept: timedelta 
     assert read(f"workers: {{root_kept: {written}}}").workers.root_lasts == kept
     assert read(f"workers: {{root_kept: {written}, home_disk: 0}}").workers.root_lasts is None
     assert read("").workers.root_lasts == timedelta(hours=12)
+
+
+def test_how_the_hub_looks() -> None:
+    found = read(
+        "hub: {brand: Physics Notebooks, color: '#1D5A8A', logo: logo.svg, login_text: 'Help: it@example.org'}"
+    )
+    assert found.hub == Hub(
+        brand="Physics Notebooks",
+        color="#1d5a8a",
+        logo=DIRECTORY / "logo.svg",
+        login_text="Help: it@example.org",
+    )
+    assert settings_in(text(found, DIRECTORY).encode(), FILE) == found
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("color: '#f37524'", "hub.color: is too light: white text on it has a contrast of 2.84:1"),
+        ("color: orange", "hub.color: is not a colour"),
+        (f"brand: {'x' * 41}", "hub.brand: has 41 characters: 40 is the most"),
+        (f"login_text: {'x' * 501}", "hub.login_text: has 501 characters: 500 is the most"),
+    ],
+)
+def test_how_the_hub_cannot_look(written: str, message: str) -> None:
+    assert message in refusal(f"hub: {{{written}}}")
 
 
 LONG = "ü" * 160

@@ -4,9 +4,10 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import SET_ASIDE
 from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import State, Worker
-from tests.hub.accounts import set_users
+from tests.hub.accounts import PASSWORD, code, set_users
 from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, REPOSITORY, Emulated, emulated
 from tests.hub.machine import Machine, fetch, proof_of
@@ -56,6 +57,39 @@ def page(browser: Chromium) -> Iterator[Page]:
     context.set_default_timeout(PATIENCE * 1000)
     yield context.new_page()
     context.close()
+
+
+SCREENS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
+JUDGED = [(390, "dark"), (1280, "light")]
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+UPSTREAM = ("admin: button-name: button[aria-controls=",)
+"""What is wrong in parts of pages that are JupyterHub's own: the buttons that unfold a user have no name."""
+
+
+def serious(page: Page) -> set[str]:
+    """What axe-core finds that keeps people out: violations of its serious and critical rules, with their places."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return {
+        f"{one['id']}: {node['target'][0]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    }
+
+
+def faults(page: Page, name: str, judged: Sequence[tuple[int, str]] = SCREENS) -> set[str]:
+    """What keeps people out on the page that is open, on these screens; it fits each of all. Then it is as before."""
+    wrong = set[str]()
+    for width, scheme in SCREENS:
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.set_viewport_size({"width": width, "height": 800})
+        shoot(page, f"{name.replace('/', '-')}-{width}-{scheme}")
+        assert page.evaluate(OVERFLOW) == 0, (name, width)
+        if (width, scheme) in judged:
+            wrong |= {f"{name}: {one}" for one in serious(page)}
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    return {one for one in wrong if not any(known in one for known in UPSTREAM)}
 
 
 AGO = re.compile(r"just now|\d+ (s|min) ago")
@@ -206,6 +240,7 @@ def test_a_failed_start_says_why_and_tries_again_by_itself(
     expect(page.locator("#failure-countdown")).to_contain_text("Trying again in 60 s.")
     page.get_by_role("button", name="Do not try again").click()
     expect(page.locator("#failure-countdown")).to_be_empty()
+    assert faults(page, "start-failed") == set()
 
     monkeypatch.undo()
     page.get_by_role("button", name="Try again").click()
@@ -376,28 +411,10 @@ def test_a_profile_is_chosen_with_the_keyboard_and_one_of_another_group_by_no_me
     assert instance["InstanceType"] == "t3.large"
 
 
-SCREENS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 PAGES = {
     "": ("login",),
     "boss": ("home", "token", "admin", "workers", "spawn/alice", "spawn-pending/alice", "nothing-here"),
 }
-
-
-JUDGED = [(390, "dark"), (1280, "light")]
-UPSTREAM = ("admin: button-name: button[aria-controls=",)
-"""What is wrong in parts of pages that are JupyterHub's own: the buttons that unfold a user have no name."""
-
-
-def serious(page: Page) -> set[str]:
-    """What axe-core finds that keeps people out: violations of its serious and critical rules, with their places."""
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    return {
-        f"{one['id']}: {node['target'][0]}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    }
 
 
 def test_every_page_has_a_title_a_heading_and_a_main_part_and_fits_a_phone(
@@ -413,11 +430,71 @@ def test_every_page_has_a_title_a_heading_and_a_main_part_and_fits_a_phone(
             assert page.locator("main h1").count() == page.locator("h1").count() == 1, path
             assert page.title() not in titles.values(), path
             titles[path] = page.title()
-            for width, scheme in SCREENS:
-                page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-                page.set_viewport_size({"width": width, "height": 800})
-                shoot(page, f"{path.replace('/', '-')}-{width}-{scheme}")
-                assert page.evaluate(OVERFLOW) == 0, (path, width)
-                if (width, scheme) in JUDGED:
-                    wrong |= {f"{path}: {one}" for one in serious(page)}
-    assert {one for one in wrong if not one.startswith(UPSTREAM)} == set()
+            wrong |= faults(page, path, JUDGED)
+    assert wrong == set()
+
+
+NATIVE = {"authenticator": "native", "options": {"minimum_password_length": 12}, "allow_all": False}
+BRAND = {"brand": "Physics Notebooks", "color": "#1d5a8a", "login_text": "For members of <the> institute."}
+LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx="4" cy="4" r="4" fill="#1d5a8a"/></svg>'
+
+
+@pytest.fixture
+def branded(hub: Emulated, tmp_path: Path) -> Iterator[Emulated]:
+    """The hub with an institution's brand, and accounts of its own."""
+    login, own = hub.config["login"], hub.config["hub"]
+    logo = tmp_path / "logo.svg"
+    logo.write_text(LOGO)
+    hub.config |= {"login": NATIVE, "hub": {**own, **BRAND, "logo": str(logo)}}
+    name = "hub/sign-up-key"
+    hub.secrets[name] = "a key"
+    hub.client("ssm").put_parameter(Name=f"/cloudjhub/{CLUSTER}/{name}", Value="a key", Type="SecureString")
+    set_users(hub, {"users": {"rosa": {"admin": True}}})
+    hub.start_hub()
+    yield hub
+    hub.client("dynamodb").delete_item(
+        TableName=f"cloudjhub-{CLUSTER}-settings", Key={"scope": {"S": "users"}}
+    )
+    hub.config |= {"login": login, "hub": own}
+    hub.start_hub()
+
+
+def test_an_institutions_brand_and_the_pages_of_accounts(branded: Emulated, page: Page) -> None:
+    """In both themes, on a phone too, nothing keeps people out; and nothing in the logo runs."""
+    url, wrong = f"{branded.public_url}/hub", set[str]()
+    page.goto(f"{url}/login")
+    expect(page).to_have_title("Sign in - Physics Notebooks")
+    expect(page.locator("#login-text")).to_have_text("For members of <the> institute.")
+    assert page.locator(".jpy-logo").evaluate("one => one.complete && one.naturalWidth > 0")
+    logo = requests.get(f"{url}/logo", timeout=PATIENCE)
+    assert (logo.text, logo.headers["Content-Type"]) == (LOGO, "image/svg+xml")
+    assert logo.headers["Content-Security-Policy"].startswith("default-src 'none';")
+    assert logo.headers["Content-Security-Policy"].endswith("sandbox")
+    wrong |= faults(page, "branded-login")
+    page.get_by_role("link", name="Sign up").click()
+    wrong |= faults(page, "signup")
+    page.get_by_label("User name").fill("rosa")
+    page.get_by_label("Sign-up code").fill("wrong")
+    page.get_by_label("Password of at least").fill(PASSWORD)
+    page.get_by_label("again").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    wrong |= faults(page, "signup-refused")
+    page.get_by_label("Sign-up code").fill(code(branded, "rosa"))
+    page.get_by_label("Password of at least").fill(PASSWORD)
+    page.get_by_label("again").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    page.goto(f"{url}/login?next=/hub/home")
+    page.get_by_label("Username").fill("rosa")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/hub/home")
+    for path in ("home", "change-password", "authorize", "admin"):
+        page.goto(f"{url}/{path}")
+        page.wait_for_load_state("networkidle")
+        assert page.title().endswith(" - Physics Notebooks"), path
+        wrong |= {
+            one.removeprefix("branded-")
+            for one in faults(page, path if path == "admin" else f"branded-{path}")
+        }
+    assert wrong == set()

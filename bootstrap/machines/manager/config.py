@@ -44,6 +44,8 @@ class ManagerConfig:
     """When it may reboot for a security update, as in `cluster.yaml`."""
     workers: Mapping[str, Any]
     """What the hub reads of this section of `cluster.yaml`, with the workers' subnets, group and role."""
+    hub: Mapping[str, Any] = field(default_factory=dict)
+    """How the hub's pages look, as far as the institution says."""
     login: Mapping[str, Any]
     timing: Mapping[str, Any]
     outgoing: Mapping[str, Any] = field(default_factory=dict)

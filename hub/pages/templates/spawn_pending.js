@@ -14,7 +14,7 @@
     part("progress-bar").style.width = told.progress + "%";
     part("progress-message").textContent = told.message;
     part("progress-log").append(Object.assign(document.createElement("li"), { textContent: told.message }));
-    document.title = `${told.progress} % - Starting - JupyterHub`;
+    document.title = told.progress + " % - Starting - " + {{ brand.name | tojson }};
   };
 
   // The proxy keeps the progress of a hub that was killed open, and nothing ever comes on it: so the page asks itself.
