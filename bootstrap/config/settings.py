@@ -273,7 +273,7 @@ class Hub:
     """instead of JupyterHub's: PNG or SVG of up to 48 KB"""
     color: Annotated[Color, _example('"#1d5a8a"')] = ""
     """of buttons and headings, dark enough for white text; in quotes"""
-    login_text: Annotated[LoginText, _example("For members of the institute. Help: it@example.org")] = ""
+    login_text: Annotated[LoginText, _example("For members of the institute")] = ""
     """what the login page says first"""
 
 
