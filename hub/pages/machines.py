@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from jupyterhub import orm
@@ -16,7 +16,7 @@ from hub.spawn.machine_types import machine_type
 from hub.spawn.parts import Parts
 from lifecycle_app.model.history import PER_HOUR
 from lifecycle_app.model.messages import text
-from lifecycle_app.model.worker import split
+from lifecycle_app.model.worker import split, worker_key
 from lifecycle_app.printable import spreadsheet_cell
 
 LONGEST_KEY = 512
@@ -48,9 +48,12 @@ class _Overseer(BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no t
         viewer = self.current_user.name
         if not oversees(allowed, viewer):
             raise web.HTTPError(403, "This page is for administrators, and for teachers of a group.")
-        names = self.db.query(orm.User.name)
+        return self._users_in(allowed)
+
+    def _users_in(self, allowed: Any) -> set[str]:
+        """The names of the users whom this part of `parsed_scopes` allows."""
         if allowed == Scope.ALL:
-            return {name for (name,) in names}
+            return {name for (name,) in self.db.query(orm.User.name)}
         groups = self.db.query(orm.User.name).join(orm.User.groups)
         named = groups.filter(orm.Group.name.in_(allowed.get("group", ())))
         return {name for (name,) in named} | set(allowed.get("user", ()))
@@ -82,7 +85,10 @@ class MachinesPage(_Overseer):
         """Answers HTML, or 304 while it is what the browser has."""
         chosen = choice(self.asked)
         found = view(await self.all_rows(), chosen)
-        shown = [(row, self._about(row)) for row in found.rows]
+        accessible = self.parsed_scopes.get("access:servers")
+        opened_by_viewer = self._users_in(accessible) if accessible else set()
+        addresses = addresses_of(found.rows, self.users.values(), opened_by_viewer)
+        shown = [(row, self._about(row), addresses.get(row.key, "")) for row in found.rows]
         page = await self.render_template(
             self.template, view=found, chosen=chosen, shown=shown, prices=PER_HOUR, may_act=self._may_act()
         )
@@ -129,6 +135,17 @@ class MachinesSheet(_Overseer):
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", 'attachment; filename="machines.csv"')
         self.finish(output.getvalue())
+
+
+def addresses_of(found: Iterable[Row], users: Iterable[Any], allowed: Container[str]) -> dict[str, str]:
+    """The URLs, by the workers' keys, of what runs and is of users whose servers a viewer is allowed to open. Pure."""
+    active = {row.key for row in found if row.is_active and row.user in allowed}
+    return {
+        key: user.server_url(server)
+        for user in users
+        for server in user.spawners
+        if (key := worker_key(user.name, server)) in active
+    }
 
 
 def line(row: Row, *, for_administrators: bool) -> Mapping[str, str]:

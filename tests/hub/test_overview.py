@@ -4,12 +4,14 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
-from hub.pages.overview import LAST_PAGE, NO_MACHINE, ROWS, Choice, Row, Sort, choice, rows, view
+from hub.pages.machines import addresses_of
+from hub.pages.overview import LAST_PAGE, NO_MACHINE, ROWS, Choice, Row, Sort, View, choice, rows, view
 from hub.pages.texts import summary
 from lifecycle_app.model.history import PER_HOUR
 from lifecycle_app.model.messages import message
@@ -90,6 +92,42 @@ def test_a_page_has_so_many_rows_whatever_the_clusters_size() -> None:
     assert view([], Choice(page=7)).page == 1
 
 
+def drawn(found: View, addresses: Mapping[str, str]) -> str:
+    """The table, for an administrator."""
+    shown = [
+        (row, summary(row.key, row.worker, [], for_administrators=True), addresses.get(row.key, ""))
+        for row in found.rows
+    ]
+    templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    return templates.get_template("machines_table.html").render(
+        view=found, chosen=Choice(), shown=shown, prices=PER_HOUR, may_act=True, base_url="/hub/"
+    )
+
+
+def test_servers_that_run_are_opened_by_who_may() -> None:
+    users = [
+        SimpleNamespace(
+            name=name, spawners={"": 1, "gpu": 1}, server_url=lambda server, name=name: f"/{name}/{server}"
+        )
+        for name in ("ada", "bob")
+    ]
+    found = [
+        Row(user="ada", is_active=True),
+        Row(user="ada", server="gpu"),
+        Row(user="bob", is_active=True),
+        Row(user="bob", server="gpu", is_active=True),
+    ]
+    assert addresses_of(found, users, set()) == {}
+    assert addresses_of(found, users, {"ada", "eve"}) == {"ada": "/ada/"}
+    assert addresses_of(found, users, {"ada", "bob"}) == {
+        "ada": "/ada/",
+        "bob": "/bob/",
+        "bob/gpu": "/bob/gpu",
+    }
+    table = drawn(view(found, Choice()), {"ada": "/ada/"})
+    assert table.count(">Open</a>") == table.count('href="/ada/" aria-label="Open ada"') == 1
+
+
 def test_an_update_of_two_thousand_machines_is_small() -> None:
     """As nginx sends it: compressed."""
     known: Any = {
@@ -104,11 +142,8 @@ def test_an_update_of_two_thousand_machines_is_small() -> None:
         for n in range(2000)
     ]
     found = view(rows({one.user for one in machines}, machines, set()), Choice(sort=Sort.USED))
-    shown = [(row, summary(row.key, row.worker, [], for_administrators=True)) for row in found.rows]
-    templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
-    table = templates.get_template("machines_table.html").render(
-        view=found, chosen=Choice(), shown=shown, prices=PER_HOUR, may_act=True, base_url="/hub/"
-    )
+    table = drawn(found, {row.key: f"/user/{row.user}/" for row in found.rows})
+    assert table.count(">Open</a>") == ROWS
     assert table.count("<tr data-worker") == ROWS
     assert len(zlib.compress(table.encode())) < 20_000
 

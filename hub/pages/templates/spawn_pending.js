@@ -3,8 +3,11 @@
   const api = (path) => hubApi("users/" + encodeURIComponent(USER) + path);
   const part = (id) => document.getElementById(id);
 
+  // Then the page goes home, whatever the start says of its end meanwhile.
+  let stopping = false;
   const events = new EventSource(PROGRESS);
   events.onmessage = (event) => {
+    if (stopping) return;
     const told = JSON.parse(event.data);
     if (told.ready || told.failed) {
       events.close();
@@ -23,14 +26,14 @@
       const answer = await fetch(api(""), { cache: "no-store" });
       if (!answer.ok) return;
       const server = (await answer.json()).servers[SERVER];
-      if (!(server && server.pending)) location.reload();
+      if (!stopping && !(server && server.pending)) location.reload();
     } catch (error) {
       console.log("the hub does not answer", error);
     }
   }, 5000);
 
   part("stop-server-btn").onclick = async (event) => {
-    event.target.disabled = true;
+    event.target.disabled = stopping = true;
     part("stop-server-status").textContent = "Stopping…";
     const path = SERVER ? "/servers/" + encodeURIComponent(SERVER) : "/server";
     try {
@@ -39,7 +42,7 @@
       events.close();
       location.assign(jhdata.base_url + "home");
     } catch (error) {
-      event.target.disabled = false;
+      event.target.disabled = stopping = false;
       part("stop-server-status").textContent = "It could not be stopped: " + error.message;
     }
   };
