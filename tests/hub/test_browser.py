@@ -17,7 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses.instances import InstanceResponse
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from hub.users.names import parse, to_json
 from lifecycle_app.adapters.store import WorkerStore
@@ -260,6 +260,27 @@ def store(hub: Emulated) -> WorkerStore:
     return WorkerStore(CLUSTER)
 
 
+def keep_from_home(page: Page, card: Locator) -> None:
+    """The button asks what the machine's own server asks, and shows either answer."""
+    refused = "Your administrator does not allow this. Your machine stays on while you use it."
+    answers = [{"refused": "not-allowed", "message": refused}, {"kept_until": 1_800_000_000}]
+    sent = list[Any]()
+
+    def answer(route: Route) -> None:
+        sent.append((route.request.method, route.request.post_data_json))
+        route.fulfill(json=answers.pop(0))
+
+    page.route("**/hub/api/cloudjhub/keep?*", answer)
+    button = card.get_by_role("button", name="Keep on for 1 hour")
+    button.click()
+    expect(page.locator("#machines-problem")).to_have_text(refused)
+    button.click()
+    expect(page.locator("#machines-kept")).to_contain_text("Your machine stays on until")
+    expect(page.locator("#machines-problem")).to_be_hidden()
+    assert sent == [("POST", {"server": "", "seconds": 3600})] * 2
+    assert faults(page, "home-kept") == set()
+
+
 def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
     hub: Emulated, page: Page, store: WorkerStore, request: pytest.FixtureRequest
 ) -> None:
@@ -284,6 +305,7 @@ def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
     expect(card).to_contain_text("Running since")
     expect(card).to_contain_text("t3.medium, 2 CPUs, 4 GB memory")
     shoot(page, "home-running")
+    keep_from_home(page, card)
     page.evaluate("window.isSame = true")
     card.get_by_role("button", name="Stop").click()
     expect(card).to_contain_text("Stopping")

@@ -63,9 +63,33 @@
     }
   }
 
+  // Is confirmed once the machine's record says so, and refused by what the administrator allows.
+  async function keep(button) {
+    const { server } = button.parentElement.dataset;
+    const [kept, problem] = ["machines-kept", "machines-problem"].map((id) => document.getElementById(id));
+    kept.hidden = problem.hidden = button.disabled = true;
+    try {
+      const answer = await fetch(hubApi("cloudjhub/keep"), {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ server, seconds: 3600 }),
+      });
+      const said = await answer.json();
+      if (!said.kept_until) throw new Error(said.message);
+      const until = new Date(said.kept_until * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      kept.textContent = `${server || "Your machine"} stays on until ${until}, whether it is used or not.`;
+      kept.hidden = false;
+    } catch (error) {
+      problem.textContent = error.message;
+      problem.hidden = false;
+    } finally {
+      button.disabled = false;
+    }
+  }
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("#machines [data-action]");
-    if (button) act(button);
+    if (button) (button.dataset.action === "keep" ? keep : act)(button);
   });
   document.addEventListener("visibilitychange", () => document.hidden || check());
   const form = document.getElementById("add-machine");
