@@ -319,8 +319,8 @@ def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
 
     seen = len(asked)
     page.clock.fast_forward(120_000)
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    until(lambda: len(asked) > seen)
+    with page.expect_request("**/cloudjhub/live?*"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     assert len(asked) == seen + 1, "only because the page was looked at again"
 
 
