@@ -95,10 +95,12 @@ def test_a_hubs_configuration_is_read_and_never_run(tmp_path: Path) -> None:
 
 def database(file: Path) -> Path:
     """A database as JupyterHub makes it."""
-    with orm.new_session_factory(f"sqlite:///{file}")() as session:
+    sessions = orm.new_session_factory(f"sqlite:///{file}")
+    with sessions() as session:
         ada, bob = orm.User(name="ada", admin=True), orm.User(name="Bob")
         session.add_all([ada, bob, orm.User(name="a/b"), orm.Group(name="physics", users=[bob])])
         session.commit()
+        session.get_bind().engine.dispose()
     return file
 
 
