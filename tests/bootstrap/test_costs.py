@@ -333,7 +333,7 @@ def test_what_watching_costs_is_what_the_document_says() -> None:
     text = IDLENESS.read_text()
     for timing in (Timing(), EACH_MINUTE.timing):
         period = timing.report_period
-        quiet, lively = (watched_hour(period, metrics, Prices(), Assumptions()) for metrics in (2, 5))
+        quiet, lively = (watched_hour(period, metrics, Prices(), Assumptions()) for metrics in (2, 6))
         paid = lively + reports_an_hour(period) * Prices().metric_request
         figures = " | ".join(f"**${dollars:.4f}**" for dollars in (quiet, lively, paid))
         assert f"| {period.total_seconds():.0f} s | {figures} |" in text
