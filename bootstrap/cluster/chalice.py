@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -143,16 +142,32 @@ CHALICE = ("__init__.py", "app.py")
 """So much of Chalice is in the package."""
 
 
+# The name in the byte code is the package's: the same on every operator's machine. Docstrings, which no function reads,
+# are left out, and with them assert statements. So are columns (no_debug_ranges): tracebacks still name the lines.
+COMPILE = """
+import json, py_compile, sys
+for source, target, shipped in json.load(sys.stdin):
+    mode = py_compile.PycInvalidationMode.CHECKED_HASH
+    py_compile.compile(source, target, shipped, doraise=True, optimize=2, invalidation_mode=mode)
+"""
+
+
 def files(app: Path) -> dict[str, bytes]:
     """The byte code of the handlers in `app` and of most that they import, by its path in a Chalice project.
 
     Compiled by this Python, for whose version Chalice deploys, from the packages that are installed here.
     """
-    found = {}
-    for source, shipped in [(app, Path("app.py")), *_sources()]:
-        target = VENDOR / Path(cache_from_source(str(shipped)))
-        found[target.as_posix()] = _compiled(source, shipped)
-    return found
+    with tempfile.TemporaryDirectory(prefix="cloudjhub-byte-code-") as folder:
+        wanted = [
+            (str(source), str(Path(folder) / cache_from_source(str(shipped))), str(shipped))
+            for source, shipped in [(app, Path("app.py")), *_sources()]
+        ]
+        command = [sys.executable, "-X", "no_debug_ranges", "-c", COMPILE]
+        subprocess.run(command, input=json.dumps(wanted), text=True, check=True)
+        return {
+            (VENDOR / Path(target).relative_to(folder)).as_posix(): Path(target).read_bytes()
+            for _, target, _ in wanted
+        }
 
 
 def _sources() -> Iterator[tuple[Path, Path]]:
@@ -172,15 +187,3 @@ def _folder(package: str) -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent
-
-
-def _compiled(source: Path, shipped: Path) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="cloudjhub-byte-code-") as folder:
-        target = Path(folder) / "compiled"
-        checked = py_compile.PycInvalidationMode.CHECKED_HASH
-        # The name in it is the package's: the same on every operator's machine. Without docstrings, which no function
-        # reads and which are a twentieth of the package; that leaves out assert statements too.
-        py_compile.compile(
-            str(source), str(target), str(shipped), doraise=True, optimize=2, invalidation_mode=checked
-        )
-        return target.read_bytes()
