@@ -144,8 +144,8 @@ class Assumptions:
     dashboard_metrics_a_worker: int = 3
     metrics: int = 3
     """Custom metrics with data in an hour, of the six that a worker has: those that are 0 are not sent."""
-    own_alarms: int = 14
-    """Alarms that watch the cluster's own parts (`bootstrap/cluster/monitoring/alarms.py`)."""
+    own_alarms: int = 16
+    """Alarms that watch the cluster's own parts (`alarms.py` and `recovery.py` in `bootstrap/cluster/monitoring`)."""
     log_gb_hour: float = 0.0005
     """Logs of the functions in an hour, independent of users."""
     home_filled: float = 0.65

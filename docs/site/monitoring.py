@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from bootstrap.aws import names
+from bootstrap.aws.scope import Scope
+from bootstrap.cluster.monitoring import recovery
 from bootstrap.cluster.monitoring.alarms import Alarm, alarms
 from bootstrap.config.settings import ClusterSettings, Login, Network
 from docs.site.tables import MADE, escaped, table
@@ -24,6 +26,7 @@ CLUSTER = ClusterSettings(
     network=Network(name="mine"),
     login=Login(trusted_users=True),
 )
+SCOPE = Scope(cluster=CLUSTER.cluster, account="123456789012", region=CLUSTER.region)
 REPORTED: Mapping[str, str] = {
     "Activity": "how active the machine was: 0 quiet, 1 load that does not count, 2 work, 3 a person",
     "Interaction": "1 if a person did something",
@@ -59,15 +62,23 @@ def page() -> str:
             "For Prometheus, at `/hub/metrics`, beside JupyterHub's own.\n",
             table(("metric", "what", "labels"), hub_metrics()),
             "## Alarms\n",
-            "Of a cluster `mine`. They notify the address in `alerts`. Each machine has an idle alarm too, which"
-            " notifies no one: its event invokes `idle_alarm`.\n",
-            table(("alarm", "fires when", "on"), map(_alarm, alarms(CLUSTER, ""))),
+            "Of a cluster `mine`. EC2 acts on the last two. They notify the address in `alerts`. Each machine has an"
+            " idle alarm too, which notifies no one: its event invokes `idle_alarm`.\n",
+            table(
+                ("alarm", "fires when", "on"),
+                map(_alarm, [*alarms(CLUSTER, ""), *recovery.alarms(SCOPE, "i-...", "")]),
+            ),
             "## Kinds of history entries\n",
             table(("kind", "what it records"), kinds),
             "## Fields of the audit log\n",
             table(("field",), [(f"`{one}`",) for one in ("time", *_fields())]),
         ]
     )
+
+
+def all_alarms() -> list[Alarm]:
+    """The cluster's own."""
+    return [*alarms(CLUSTER, ""), *recovery.alarms(SCOPE, "i-...", "")]
 
 
 def _fields() -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.cluster.monitoring import recovery
 from bootstrap.cluster.monitoring.alarms import alarms
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.config.choices import Credits, Egress
@@ -82,7 +83,7 @@ def test_the_figures_the_design_started_from(
     users: int, hours: float, nat: int, compute: int, disks: int, together: int
 ) -> None:
     """t3.medium, 8 GB root and 3 GB home, NAT gateway, t3.small manager, reports each minute."""
-    items = monthly(replace(DESIGN, users=users, hours=hours), assumed=Assumptions(writes_a_pass=4))
+    items = monthly(replace(DESIGN, users=users, hours=hours), assumed=Assumptions(writes_a_pass=4, own_alarms=14))
     assert dollars(items, "NAT gateway") == pytest.approx(nat, abs=0.51)
     assert round(dollars(items, "workers")) == compute
     assert round(dollars(items, "workers' root disks", "home disks")) == disks
@@ -188,13 +189,13 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
 
 
 def test_the_table_shows_the_sum() -> None:
-    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "55.37"]
-    assert as_json(monthly(SAMPLE))["dollars"] == 55.37
+    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "55.57"]
+    assert as_json(monthly(SAMPLE))["dollars"] == 55.57
 
 
 def test_in_a_region_without_known_prices_the_cost_is_unknown() -> None:
     assert render(monthly(SAMPLE), "eu-central-1") == (
-        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $55.37"
+        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $55.57"
     )
     assert as_json(monthly(SAMPLE), "eu-central-1") == {
         "items": [],
@@ -236,7 +237,7 @@ def test_a_class_of_one_who_never_comes_costs_the_manager_the_gateway_and_its_di
     settings: ClusterSettings = replace(SAMPLE, users=1, hours=0, network=GATEWAY)
     disks, gateway = 0.64 * 15 * 12 / 730 + 0.24 + 0.115, 36.5 + 0.225
     assert total(monthly(settings)) == pytest.approx(
-        12.26 + 3.65 + 1.12 + gateway + 0.8 + 0.7 + disks, abs=0.1
+        12.26 + 3.65 + 1.12 + gateway + 0.8 + 0.9 + disks, abs=0.1
     )
 
 
@@ -286,9 +287,9 @@ def test_the_dashboards_own_metrics_are_counted() -> None:
 
 
 def test_every_alarm_of_the_clusters_own_is_counted() -> None:
-    assert Assumptions().own_alarms == len(alarms(SAMPLE, topic=""))
+    assert Assumptions().own_alarms == len(alarms(SAMPLE, topic="")) + len(recovery.KINDS)
     [item] = [item for item in monthly(SAMPLE) if item.name == "own alarms and logs"]
-    assert item.dollars == pytest.approx((14 - 10) * 0.10 + 730 * 0.0005 * 0.50)
+    assert item.dollars == pytest.approx((16 - 10) * 0.10 + 730 * 0.0005 * 0.50)
 
 
 @pytest.mark.parametrize(("own", "dollars_for_them"), [(9, 0.0), (10, 0.0), (11, 0.1)])
@@ -350,7 +351,7 @@ def test_the_documents_table_and_sample_are_the_commands() -> None:
 def test_plan_compares_the_ways_to_the_internet() -> None:
     """The chosen one first, then the cheapest; in an existing VPC there is no choice."""
     line = compared_egress(replace(SAMPLE, network=GATEWAY))
-    assert line.startswith("the same with each network.egress: nat-gateway $96.37, dual-stack $")
+    assert line.startswith("the same with each network.egress: nat-gateway $96.57, dual-stack $")
     assert [line.count(f"{one.value} $") for one in Egress] == [1] * 4
     assert compared_egress(replace(SAMPLE, network=EXISTING)) == ""
 

@@ -13,6 +13,7 @@ import requests
 from bootstrap.aws import instances, secrets
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
+from bootstrap.cluster.monitoring import recovery
 from bootstrap.cluster.steps.access import Access, Secrets
 from bootstrap.cluster.steps.data import Data
 from bootstrap.cluster.steps.image import BundleUpload
@@ -125,6 +126,7 @@ def test_its_hub_answers_and_keeps_its_state_on_a_disk_of_its_own(
     assert tags["Name"] == "JUPYTER_HUB_us-east-1a_spring_MANAGER"
     assert tags["cloudjhub:cluster"] == "spring"
     assert (disk(site, cloud) / "hub/jupyterhub.sqlite").exists()
+    assert recovery.is_as_wanted(site, manager)
 
 
 def test_no_secret_is_in_its_user_data(site: Site, cloud: CloudProcess, manager: str) -> None:
@@ -220,7 +222,7 @@ def test_two_state_disks_are_one_too_many(site: Site, cloud: CloudProcess, manag
 
 
 def test_removed_it_leaves_nothing(site: Site, cloud: CloudProcess, manager: str) -> None:
-    assert [change.kind for change in STEP.removals(site)] == [Kind.REMOVE, Kind.REMOVE]
+    assert [change.kind for change in STEP.removals(site)] == [Kind.REMOVE] * 4  # machine, disk, two alarms
     STEP.remove(site, quiet)
     assert (managers(site), volumes(site)) == ([], [])
     STEP.remove(site, quiet)

@@ -15,13 +15,15 @@ from bootstrap.aws.names import HANDLERS, WATCHED
 from bootstrap.aws.scope import Scope
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
-from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices
+from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices, recovery
 from bootstrap.cluster.monitoring.alarms import alarms, silence
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.cluster.monitoring.dead_letters import PATIENCE, invoke_config, queue_policy, with_patience
 from bootstrap.config.settings import ClusterSettings, Network, Timing
 from bootstrap.local.cloud.cloudwatch.alarms import AlarmState, Condition, MissingData, evaluate
 from lifecycle_app.contract import idle_alarm_prefix
+from lifecycle_app.errors import ForeignEvent
+from lifecycle_app.model import events
 
 SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")
 SETTINGS = ClusterSettings(cluster="spring", region="us-east-1", owner="me", network=Network(name="spring"))
@@ -287,3 +289,79 @@ def test_another_address_takes_the_firsts_place_and_none_ends_it(site: Site) -> 
     assert not notices.is_as_wanted(site)
     notices.apply(site)
     assert not notices.is_there(site)
+
+
+MANAGER = "i-0123456789abcdef0"
+
+
+def test_a_failed_host_is_left_and_a_hung_manager_rebooted() -> None:
+    """The host's alarm is first: a reboot on a failed host would be in vain."""
+    host, hung = recovery.alarms(SCOPE, MANAGER, "arn:topic")
+    assert host == {
+        "AlarmName": "cloudjhub-spring-watch-manager-host",
+        "AlarmDescription": "The manager's host has failed: EC2 moves the manager",
+        "ActionsEnabled": True,
+        "AlarmActions": ["arn:aws:automate:us-east-1:ec2:recover", "arn:topic"],
+        "OKActions": ["arn:topic"],
+        "InsufficientDataActions": [],
+        "Namespace": "AWS/EC2",
+        "MetricName": "StatusCheckFailed_System",
+        "Dimensions": [{"Name": "InstanceId", "Value": MANAGER}],
+        "Statistic": "Maximum",
+        "Period": 60,
+        "EvaluationPeriods": 2,
+        "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "missing",
+    }
+    assert hung["MetricName"] == "StatusCheckFailed_Instance"
+    assert hung["AlarmActions"][0] == "arn:aws:automate:us-east-1:ec2:reboot"
+    assert hung["EvaluationPeriods"] > host["EvaluationPeriods"]
+
+
+@pytest.mark.parametrize(
+    "datapoints", [[], [None] * 5, [0.0, 0.0, 0.0, None, None], [1.0, None, None, 0.0, 0.0]]
+)
+def test_a_manager_that_starts_stops_or_fails_once_is_left_alone(datapoints: list[float | None]) -> None:
+    for one in recovery.alarms(SCOPE, MANAGER, ""):
+        watched = Condition(
+            comparison=one["ComparisonOperator"], threshold=one["Threshold"],
+            evaluation_periods=one["EvaluationPeriods"],
+            datapoints_to_alarm=one["EvaluationPeriods"], missing=MissingData(one["TreatMissingData"]),
+        )  # fmt: skip
+        padded = ([None] * 5 + datapoints)[-watched.evaluation_range :]
+        assert evaluate(watched, padded, AlarmState.OK) is not AlarmState.ALARM
+        assert evaluate(watched, [1.0] * watched.evaluation_range, AlarmState.OK) is AlarmState.ALARM
+
+
+def test_the_alarms_follow_the_manager(site: Site) -> None:
+    assert not recovery.is_as_wanted(site, MANAGER)
+    recovery.apply(site, MANAGER)
+    assert recovery.is_as_wanted(site, MANAGER)
+    assert not recovery.is_as_wanted(site, "i-0123456789abcdef1")
+    recovery.apply(site, "i-0123456789abcdef1")
+    assert recovery.is_as_wanted(site, "i-0123456789abcdef1")
+    assert recovery.existing(site) == [
+        "cloudjhub-spring-watch-manager-host",
+        "cloudjhub-spring-watch-manager-hung",
+    ]
+    assert set(cloudwatch.alarm_names(site)).isdisjoint(recovery.existing(site))
+    recovery.remove(site)
+    recovery.remove(site)
+    assert recovery.existing(site) == []
+
+
+def test_the_lifecycle_app_takes_them_for_no_workers_alarm() -> None:
+    """Neither the rule, by the name's beginning, nor the function, should the rule let one through."""
+    for one in recovery.alarms(SCOPE, MANAGER, ""):
+        assert not one["AlarmName"].startswith(idle_alarm_prefix("spring"))
+        metric = {"namespace": "AWS/EC2", "name": one["MetricName"], "dimensions": {"InstanceId": MANAGER}}
+        payload = {
+            "source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "time": "2026-11-30T12:00:00Z",
+            "detail": {
+                "alarmName": one["AlarmName"], "state": {"value": "ALARM"},
+                "configuration": {"metrics": [{"metricStat": {"metric": metric}}]},
+            },
+        }  # fmt: skip
+        with pytest.raises(ForeignEvent):
+            events.idle_alarm(payload, "spring")

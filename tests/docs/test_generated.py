@@ -5,7 +5,6 @@ import re
 import pytest
 
 from bootstrap.aws.names import HANDLERS
-from bootstrap.cluster.monitoring.alarms import alarms
 from bootstrap.cluster.policies import builder_policy, lifecycle_policies, manager_policy, worker_policy
 from bootstrap.cluster.policies.operator import operator_policies
 from docs.site import failures, generated, monitoring
@@ -22,7 +21,7 @@ def watched() -> str:
 def test_all_functions_metrics_and_alarms_are_named(watched: str) -> None:
     assert {name for name, _, _ in monitoring.functions()} == {f"`{name}`" for name in HANDLERS}
     assert all(f"| `{name}` |" in watched for name in METRIC_UNITS)
-    assert all(f"| `{alarm['AlarmName']}` |" in watched for alarm in alarms(monitoring.CLUSTER, ""))
+    assert all(f"| `{alarm['AlarmName']}` |" in watched for alarm in monitoring.all_alarms())
     assert all(f"| `{kind}` |" in watched for kind in Kind)
     assert "| `cloudjhub_drains_total` | Answers" in watched
 

@@ -272,6 +272,7 @@ def iam(resource: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:{resource}"
 
 
+ALARMS_ROLE = iam("role/aws-service-role/events.amazonaws.com/AWSServiceRoleForCloudWatchEvents")
 INSTANCE = arn("ec2", "instance/i-0123456789abcdef0")
 OURS = {"aws:ResourceTag/cloudjhub:cluster": "dev"}
 OTHERS = {"aws:ResourceTag/cloudjhub:cluster": "dev-b"}
@@ -377,6 +378,13 @@ CASES: Mapping[str, tuple[bool, str, str, Context]] = {
     "other cluster's queue": (False, "sqs:DeleteQueue", arn("sqs", "cloudjhub-dev-b-dead-letters"), {}),
     "other cluster's alarm": (
         False, "cloudwatch:DeleteAlarms", arn("cloudwatch", "alarm:cloudjhub-dev-idle-b-idle-i-1"), {},
+    ),
+    "CloudWatch's role for alarms": (
+        True, "iam:CreateServiceLinkedRole", ALARMS_ROLE, {"iam:AWSServiceName": "events.amazonaws.com"},
+    ),
+    "another service's role": (
+        False, "iam:CreateServiceLinkedRole", iam("role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"),
+        {"iam:AWSServiceName": "spot.amazonaws.com"},
     ),
     "other bucket": (False, "s3:DeleteBucket", "arn:aws:s3:::payroll", {}),
 }  # fmt: skip

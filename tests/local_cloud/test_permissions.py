@@ -125,6 +125,21 @@ def test_a_launch_is_asked_about_part_by_part() -> None:
     } < set(found)
 
 
+def test_an_alarm_on_which_ec2_acts_needs_more() -> None:
+    recover = {"AlarmName": "a", "AlarmActions": ["arn:aws:automate:us-east-1:ec2:recover"]}
+    found = {one.action for one in permissions_of("cloudwatch", "PutMetricAlarm", recover, WHERE) or ()}
+    assert found == {
+        "cloudwatch:PutMetricAlarm",
+        "iam:CreateServiceLinkedRole",
+        "ec2:DescribeInstances",
+        "ec2:DescribeInstanceStatus",
+    }
+    plain = {"AlarmName": "a", "AlarmActions": ["arn:aws:sns:us-east-1:123456789012:t"]}
+    assert [one.action for one in permissions_of("cloudwatch", "PutMetricAlarm", plain, WHERE) or ()] == [
+        "cloudwatch:PutMetricAlarm"
+    ]
+
+
 def test_a_call_that_is_not_known_is_told_apart_from_one_that_asks_nothing() -> None:
     assert permissions_of("ec2", "CreateVpc", {}, WHERE) is None
 

@@ -27,6 +27,8 @@ DLM = "dlm.amazonaws.com"
 Document = dict[str, Any]
 Statement = dict[str, Any]
 
+ALARMS_ROLE = "events.amazonaws.com/AWSServiceRoleForCloudWatchEvents"
+"""By which CloudWatch has EC2 act on an instance."""
 TAG_KEYS = (TAG_NAME, TAG_OWNER, TAG_CREATOR, TAG_CLUSTER, TAG_ROLE, TAG_USER, TAG_SERVER)
 
 
@@ -82,6 +84,7 @@ def _roles(scope: Scope) -> Mapping[str, object]:
         "profiles": [scope.profile_arn(name) for name in machines],
         "worker_role": scope.role_arn(scope.worker_role),
         "worker_profile": scope.profile_arn(scope.worker_role),
+        "alarms_role": scope.iam_arn(f"role/aws-service-role/{ALARMS_ROLE}"),
         "boundary": scope.boundary,
         "ec2_service": scope.ec2_service,
     }

@@ -8,6 +8,7 @@ from bootstrap.aws import instances, names, secrets
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report, polls, sparing
 from bootstrap.cluster.dns import records as dns
+from bootstrap.cluster.monitoring import recovery
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError, NotBuilt, Refused, StepFailed
@@ -71,6 +72,8 @@ class ManagerMachine:
             return [Change(Kind.CHANGE, "manager", "it is stopped and gets started")]
         if why := _silence(site):
             return [Change(Kind.CHANGE, "manager", f"its hub does not answer: {why}; it is waited for")]
+        if not recovery.is_as_wanted(site, found[0]["InstanceId"]):
+            return [Change(Kind.CHANGE, "the manager's alarms", "they recover and reboot it")]
         return []
 
     def apply(self, site: Site, report: Report) -> None:
@@ -93,6 +96,7 @@ class ManagerMachine:
         _await_running(site, instance, report)
         state_volume.attach(site.aws, config.state_volume, instance)
         self._await_hub(site, config, instance, report)
+        recovery.apply(site, instance)
 
     def _roll_back(
         self, site: Site, plan: Plan, previous: Previous, error: BootstrapError, report: Report
@@ -119,9 +123,11 @@ class ManagerMachine:
             Change(Kind.REMOVE, f"state disk {one['VolumeId']}", "accounts and sessions of JupyterHub")
             for one in state_volume.every(site.aws, site.cluster)
         ]
-        return machines + disks
+        alarms = [Change(Kind.REMOVE, f"alarm {name}") for name in recovery.existing(site)]
+        return machines + disks + alarms
 
     def remove(self, site: Site, report: Report) -> None:
+        recovery.remove(site)
         if found := [one["InstanceId"] for one in _existing(site)]:
             report("ending the manager")
             instances.terminate(site.aws, found, site.cluster, report)

@@ -73,6 +73,9 @@ def permissions_of(
         return (Permission(name, "*"),)
     if (service, action) == ("ec2", "RunInstances"):
         return tuple(_launch(parameters, where))
+    acting = [one for one in parameters.get("AlarmActions") or () if ":automate:" in one]
+    if (service, action) == ("cloudwatch", "PutMetricAlarm") and acting:
+        return (*_on_instances(where), *(_permission(name, *one) for one in _alarm(parameters, where)))
     resources = RESOURCES.get((service, action))
     if resources is None:
         return None
@@ -110,6 +113,15 @@ def _alarm(parameters: Parameters, where: Account) -> Found:
     actions = tuple(parameters.get("AlarmActions") or ())
     context = {"cloudwatch:AlarmActions": actions} if actions else {}
     yield where.arn("cloudwatch", f"alarm:{parameters['AlarmName']}"), context
+
+
+def _on_instances(where: Account) -> Iterator[Permission]:
+    """What an alarm needs beside its own permission if EC2 acts on it: CloudWatch makes a role at the first one."""
+    role = "role/aws-service-role/events.amazonaws.com/AWSServiceRoleForCloudWatchEvents"
+    context: dict[str, Values] = {"iam:AWSServiceName": ("events.amazonaws.com",)}
+    yield _permission("iam:CreateServiceLinkedRole", f"arn:aws:iam::{where.account}:{role}", context)
+    yield _permission("ec2:DescribeInstances", "*", {})
+    yield _permission("ec2:DescribeInstanceStatus", "*", {})
 
 
 def _alarms(parameters: Parameters, where: Account) -> Found:
