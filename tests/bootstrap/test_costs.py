@@ -83,7 +83,9 @@ def test_the_figures_the_design_started_from(
     users: int, hours: float, nat: int, compute: int, disks: int, together: int
 ) -> None:
     """t3.medium, 8 GB root and 3 GB home, NAT gateway, t3.small manager, reports each minute."""
-    items = monthly(replace(DESIGN, users=users, hours=hours), assumed=Assumptions(writes_a_pass=4, own_alarms=14))
+    items = monthly(
+        replace(DESIGN, users=users, hours=hours), assumed=Assumptions(writes_a_pass=4, own_alarms=14)
+    )
     assert dollars(items, "NAT gateway") == pytest.approx(nat, abs=0.51)
     assert round(dollars(items, "workers")) == compute
     assert round(dollars(items, "workers' root disks", "home disks")) == disks

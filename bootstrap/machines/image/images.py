@@ -1,18 +1,20 @@
 """The cluster's worker images, and which one the hub launches."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from bootstrap.aws import instances
-from bootstrap.aws.errors import built, if_exists
+from bootstrap.aws.errors import built, code_of, if_exists, message_of
 from bootstrap.aws.instances import tags_of
 from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report, polls, repeated, sparing
-from bootstrap.errors import StepFailed
+from bootstrap.errors import Held, StepFailed
 from bootstrap.machines.image.request import ROLE_IMAGE, versions_in
 from bootstrap.machines.launch import TAG_CONTENT
 from lifecycle_app.adapters.settings_store import SettingsStore
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 KEPT = 2
 AVAILABLE_WITHIN = 3600.0
 RELEASED_WITHIN = 60.0
+HELD = (".InUse", "OperationNotPermitted", "SnapshotLocked", "ResourceLocked")
+"""How codes end with which EC2 refuses to remove what someone holds: another image, protection, a lock, AWS Backup."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,34 +96,46 @@ def superfluous(found: Sequence[WorkerImage], used: set[str], kept: int = KEPT) 
 
 
 def prune(aws: Aws, cluster: str, report: Report) -> None:
-    """Remove the images that are neither in use nor among the newest, with the snapshots of removed ones."""
+    """Remove the images that are neither in use nor among the newest, with the snapshots of removed ones.
+
+    What something else holds stays, and is named: the next prune finds it again.
+    """
     used = {*used_by_workers(aws, cluster)}
     if chosen := current(aws, cluster):
         used.add(chosen)
-    for one in superfluous(images(aws, cluster), used):
-        report(f"removing the old image {one.image}")
-        _deregister(aws, one.image)
-    remove_snapshots(aws, cluster)
+    for line in _removed(aws, cluster, superfluous(images(aws, cluster), used), report):
+        report(f"kept for now: {line}")
 
 
 def remove_all(aws: Aws, cluster: str, report: Report) -> None:
-    """Remove every image that the cluster built. Machines that were launched from them keep running."""
-    for one in images(aws, cluster):
-        report(f"removing the image {one.image}")
-        _deregister(aws, one.image)
-    remove_snapshots(aws, cluster)
+    """Remove every image that the cluster built. Machines that were launched from them keep running.
+
+    Raises Held, when all else is removed, that names what could not be removed and what holds it.
+    """
+    held = _removed(aws, cluster, images(aws, cluster), report)
+    if held:
+        raise Held(f"not removed: {'; '.join(held)}: free it, then run `cloudjhub down` again")
 
 
-def _deregister(aws: Aws, image: str) -> None:
-    aws.client("ec2").deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
+def _removed(aws: Aws, cluster: str, old: Sequence[WorkerImage], report: Report) -> list[str]:
+    """Remove these images, and snapshots without an image. A line for each that is held, with what holds it."""
+    held = []
+    for one in old:
+        report(f"removing the old image {one.image}")
+        held += _held(f"the image {one.image}", partial(_deregister, aws, one.image))
+    return held + remove_snapshots(aws, cluster)
 
 
-def remove_snapshots(aws: Aws, cluster: str) -> None:
-    """Delete the cluster's snapshots that no longer belong to an image."""
+def _deregister(aws: Aws, image: str) -> object:
+    return aws.client("ec2").deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
+
+
+def remove_snapshots(aws: Aws, cluster: str) -> list[str]:
+    """Delete the cluster's snapshots that no longer belong to an image. A line for each that is held."""
     ec2 = aws.client("ec2")
     found = ec2.describe_images(Owners=["self"], Filters=_filters(cluster))["Images"]
     if any(one["State"] == "pending" for one in found):
-        return  # EC2 does not say yet which snapshots it will have
+        return []  # EC2 does not say yet which snapshots it will have
     needed = {
         disk["Ebs"].get("SnapshotId")
         for one in found
@@ -127,16 +143,37 @@ def remove_snapshots(aws: Aws, cluster: str) -> None:
         if "Ebs" in disk
     }
     pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_filters(cluster))
-    for page in pages:
-        for snapshot in page["Snapshots"]:
-            if snapshot["SnapshotId"] not in needed:
-                _delete_snapshot(aws, snapshot["SnapshotId"])
+    unneeded = [one["SnapshotId"] for page in pages for one in page["Snapshots"]]
+    return [line for one in unneeded if one not in needed for line in _delete_snapshot(aws, one)]
 
 
-def _delete_snapshot(aws: Aws, snapshot: str) -> None:
-    """EC2 holds a snapshot for some seconds after its image was deregistered."""
+def _delete_snapshot(aws: Aws, snapshot: str) -> list[str]:
+    """EC2 holds a snapshot for some seconds after its image was deregistered, and while another image has it."""
     delete = partial(aws.client("ec2").delete_snapshot, SnapshotId=snapshot)
-    if_exists(lambda: repeated(delete, ("InvalidSnapshot.InUse",), RELEASED_WITHIN))
+    others = _images_with(aws, snapshot)
+    if others:
+        return [f"the snapshot {snapshot} (held by {', '.join(others)})"]
+    return _held(
+        f"the snapshot {snapshot}", lambda: repeated(delete, ("InvalidSnapshot.InUse",), RELEASED_WITHIN)
+    )
+
+
+def _images_with(aws: Aws, snapshot: str) -> list[str]:
+    """This account's images that have the snapshot on a disk, ours or others."""
+    filters: list[FilterTypeDef] = [{"Name": "block-device-mapping.snapshot-id", "Values": [snapshot]}]
+    found = aws.client("ec2").describe_images(Owners=["self"], Filters=filters)["Images"]
+    return sorted(f"the image {one['ImageId']} ({one.get('Name', 'without a name')})" for one in found)
+
+
+def _held(what: str, remove: Callable[[], object]) -> list[str]:
+    """Remove something, whether it is there or not. A line with EC2's reason if it is held."""
+    try:
+        if_exists(remove)
+    except ClientError as error:
+        if not code_of(error).endswith(HELD):
+            raise
+        return [f"{what} ({message_of(error).rstrip('.')})"]
+    return []
 
 
 def _filters(cluster: str) -> "list[FilterTypeDef]":
