@@ -30,6 +30,10 @@ IdAndAddress = tuple[str, str]
 Schedule = Callable[[timedelta, Callable[[], None]], object]
 
 
+FIRST_MINUTES = timedelta(minutes=5)
+"""Longer than events are late."""
+
+
 @dataclass(slots=True, eq=False)
 class Machine:
     """An instance."""
@@ -90,8 +94,17 @@ class LeanEC2:
     """Home disks that launches made, by worker; none is ever deleted."""
 
     def homes(self) -> dict[str, list[str]]:
-        """The home disks that there are, by worker."""
-        return self.born_homes
+        """The home disks that must not be lost, by worker: not those of instances that were terminated by hand in their
+        first minutes, when a login may not know of their record yet (docs/limits.md).
+        """
+        lasting = {
+            one.home for one in self.by_id.values() if one.is_alive or self._lived(one) >= FIRST_MINUTES
+        }
+        kept = {worker: [one for one in born if one in lasting] for worker, born in self.born_homes.items()}
+        return {worker: homes for worker, homes in kept.items() if homes}
+
+    def _lived(self, machine: Machine) -> timedelta:
+        return self.gone.get(machine.instance_id, self.now()) - machine.launched_at
 
     # What boto3's client has.
 
