@@ -1,6 +1,6 @@
 """Old worker images go with their snapshots; what something holds stays, is named, and hinders nothing else."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,16 +10,21 @@ from bootstrap.errors import Held
 from bootstrap.machines.image import images
 
 PROTECTED = ("OperationNotPermitted", "ami-1 is protected from deregistration.")
-FOREIGN = {"ImageId": "ami-foreign", "Name": "grace's", "BlockDeviceMappings": []}
+
+
+def foreign(snapshot: str) -> dict[str, Any]:
+    """Another image of the account, made of our snapshot."""
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}
+    return {"ImageId": "ami-foreign", "Name": "grace's", "BlockDeviceMappings": [disk]}
 
 
 class Ec2:
     """A cluster with three old images and their snapshots, the first the newest; `refuses`: code and message by id."""
 
     def __init__(
-        self, refuses: Mapping[str, tuple[str, str]], foreign: Mapping[str, dict[str, Any]] | None = None
+        self, refuses: Mapping[str, tuple[str, str]], foreign: Sequence[dict[str, Any]] = ()
     ) -> None:
-        self.refuses, self.foreign = refuses, foreign or {}
+        self.refuses, self.foreign = refuses, foreign
         self.images = {f"ami-{n}": self._image(n) for n in range(3)}
         self.snapshots = [f"snap-{n}" for n in range(3)]
 
@@ -33,10 +38,7 @@ class Ec2:
     def client(self, _service: str) -> "Ec2":
         return self
 
-    def describe_images(self, Filters: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803 -- boto3's
-        if Filters[0]["Name"] == "block-device-mapping.snapshot-id":
-            [snapshot] = Filters[0]["Values"]
-            return {"Images": [self.foreign[snapshot]] if snapshot in self.foreign else []}
+    def describe_images(self, **_: Any) -> dict[str, Any]:
         return {"Images": list(self.images.values())}
 
     def deregister_image(self, ImageId: str, **_: Any) -> None:  # noqa: N803 -- boto3's
@@ -51,7 +53,11 @@ class Ec2:
         return self
 
     def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
-        yield {"Snapshots": [{"SnapshotId": one} for one in self.snapshots]}
+        """Of snapshots and of all of the account's images."""
+        yield {
+            "Snapshots": [{"SnapshotId": one} for one in self.snapshots],
+            "Images": [*self.images.values(), *self.foreign],
+        }
 
     def _refuse(self, name: str, operation: str) -> None:
         if name in self.refuses:
@@ -79,7 +85,7 @@ def test_all_else_goes_when_an_image_is_protected() -> None:
 
 
 def test_another_image_that_has_our_snapshot_is_named() -> None:
-    aws: Any = Ec2({}, {"snap-0": FOREIGN})
+    aws: Any = Ec2({}, [foreign("snap-0")])
     with pytest.raises(Held, match=r"the snapshot snap-0 \(held by the image ami-foreign \(grace's\)\)"):
         images.remove_all(aws, "spring", quiet)
     assert (aws.images, aws.snapshots) == ({}, ["snap-0"])
@@ -108,7 +114,7 @@ def test_a_build_goes_on_and_says_what_it_kept(monkeypatch: pytest.MonkeyPatch) 
     """Pruning ends a build: an old image must not make it fail."""
     monkeypatch.setattr(images, "current", lambda *_: "ami-0")
     monkeypatch.setattr(images, "used_by_workers", lambda *_: {})
-    aws: Any = Ec2({"ami-2": ("OperationNotPermitted", "Protected.")}, {"snap-2": FOREIGN})
+    aws: Any = Ec2({"ami-2": ("OperationNotPermitted", "Protected.")}, [foreign("snap-2")])
     said: list[str] = []
     images.prune(aws, "spring", said.append)
     assert said == ["removing the old image ami-2", "kept for now: the image ami-2 (Protected)"]

@@ -103,7 +103,7 @@ class Ec2:
         return self
 
     def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
-        yield {"Snapshots": [{"SnapshotId": "snap-1"}]}
+        yield {"Snapshots": [{"SnapshotId": "snap-1"}], "Images": []}
 
 
 @pytest.mark.parametrize("errors", [[], [refused("VolumeInUse")] * 3, [refused("InvalidVolume.NotFound")]])

@@ -144,25 +144,30 @@ def remove_snapshots(aws: Aws, cluster: str) -> list[str]:
     }
     pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_filters(cluster))
     unneeded = [one["SnapshotId"] for page in pages for one in page["Snapshots"]]
-    return [line for one in unneeded if one not in needed for line in _delete_snapshot(aws, one)]
+    unneeded = [one for one in unneeded if one not in needed]
+    holders = _holders(aws) if unneeded else {}
+    return [line for one in unneeded for line in _delete_snapshot(aws, one, holders.get(one, []))]
 
 
-def _delete_snapshot(aws: Aws, snapshot: str) -> list[str]:
+def _delete_snapshot(aws: Aws, snapshot: str, holders: Sequence[str]) -> list[str]:
     """EC2 holds a snapshot for some seconds after its image was deregistered, and while another image has it."""
+    if holders:
+        return [f"the snapshot {snapshot} (held by {', '.join(sorted(holders))})"]
     delete = partial(aws.client("ec2").delete_snapshot, SnapshotId=snapshot)
-    others = _images_with(aws, snapshot)
-    if others:
-        return [f"the snapshot {snapshot} (held by {', '.join(others)})"]
     return _held(
         f"the snapshot {snapshot}", lambda: repeated(delete, ("InvalidSnapshot.InUse",), RELEASED_WITHIN)
     )
 
 
-def _images_with(aws: Aws, snapshot: str) -> list[str]:
-    """This account's images that have the snapshot on a disk, ours or others."""
-    filters: list[FilterTypeDef] = [{"Name": "block-device-mapping.snapshot-id", "Values": [snapshot]}]
-    found = aws.client("ec2").describe_images(Owners=["self"], Filters=filters)["Images"]
-    return sorted(f"the image {one['ImageId']} ({one.get('Name', 'without a name')})" for one in found)
+def _holders(aws: Aws) -> dict[str, list[str]]:
+    """This account's images, ours or others, by the snapshots that their disks are made of."""
+    found: dict[str, list[str]] = {}
+    for page in aws.client("ec2").get_paginator("describe_images").paginate(Owners=["self"]):
+        for one in page["Images"]:
+            for disk in one.get("BlockDeviceMappings", []):
+                name = f"the image {one['ImageId']} ({one.get('Name', 'without a name')})"
+                found.setdefault(disk.get("Ebs", {}).get("SnapshotId", ""), []).append(name)
+    return found
 
 
 def _held(what: str, remove: Callable[[], object]) -> list[str]:
