@@ -3,6 +3,7 @@
 import os
 from unittest.mock import patch
 
+import boto3
 import pytest
 
 from bootstrap.cli.options import site_of
@@ -20,7 +21,8 @@ def test_the_tours_visitor_sees_what_happens_and_leaves_nothing(cloud: LocalClou
     settings = status.running_settings(cloud.state_dir)
     assert settings is not None
     said: list[str] = []
-    with patch.dict(os.environ, cloud.told["environment"]):
+    # boto3 keeps the credentials that another test's cloud gave.
+    with patch.dict(os.environ, cloud.told["environment"]), patch.object(boto3, "DEFAULT_SESSION", None):
         site = site_of(cloud.state_dir / "cluster.yaml")
         visitor = Visitor(site, settings, said.append)
         try:

@@ -84,6 +84,7 @@ def test_a_reader_keeps_the_machine_on_and_a_widget_that_plays_does_not(
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if is_own(request) else None)
     page.clock.install()
+    began = page.evaluate("Date.now()")
     page.goto(f"{lab.url}lab?token={lab.token}")
     item = page.locator(".cloudjhub-status")
     expect(item).to_contain_text("Kept until")
@@ -101,7 +102,9 @@ def test_a_reader_keeps_the_machine_on_and_a_widget_that_plays_does_not(
     assert seen(lab)["last_interaction"] > before
     with page.expect_response("**/cloudjhub/status*"):
         page.clock.fast_forward(61_000)
-    assert len(asked) == 1 + minutes + 1
+    # Its clock goes on by itself too: on a slow machine for another minute.
+    passed = (page.evaluate("Date.now()") - began) / 60_000
+    assert 1 + minutes + 1 <= len(asked) <= 1 + passed + 1
     assert not [url for url in asked if "/hub/" in url]
 
     page.evaluate("""async () => {
