@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from threading import Lock
 from typing import Any
@@ -24,11 +24,14 @@ ANY = (
     ("ec2", "DescribeImages"),
     ("ec2", "DescribeInstances"),
     ("ec2", "DescribeSubnets"),
+    ("ec2", "DescribeVolumes"),
     ("cloudwatch", "GetMetricData"),
     ("cloudwatch", "ListMetrics"),
     ("route53", "ListHostedZones"),
 )
 """Calls without resource-level permissions."""
+TAGGED = {"i": "instance", "vol": "volume", "snap": "snapshot", "eni": "network-interface", "ami": "image"}
+"""The kind of a resource, by how its id begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,17 @@ def _attached(parameters: Parameters, where: Account) -> Found:
     yield where.own("volume", parameters["VolumeId"])
 
 
+def _volume(parameters: Parameters, where: Account) -> Found:
+    yield where.own("volume", parameters["VolumeId"])
+
+
+def _tagged(parameters: Parameters, where: Account) -> Found:
+    for resource_id in parameters["Resources"]:
+        prefix = resource_id.partition("-")[0]
+        resource, known = where.own(TAGGED.get(prefix, prefix), resource_id)
+        yield resource, {**known, **_given(parameters["Tags"])}
+
+
 def _alarm(parameters: Parameters, where: Account) -> Found:
     actions = tuple(parameters.get("AlarmActions") or ())
     context = {"cloudwatch:AlarmActions": actions} if actions else {}
@@ -178,6 +192,8 @@ RESOURCES: Mapping[tuple[str, str], Callable[[Parameters, Account], Found]] = {
     ("dynamodb", "BatchGetItem"): _tables,
     **{("ec2", f"{verb}Instances"): _instances for verb in ("Start", "Stop", "Terminate", "Reboot")},
     ("ec2", "AttachVolume"): _attached,
+    ("ec2", "ModifyVolume"): _volume,
+    ("ec2", "CreateTags"): _tagged,
     ("cloudwatch", "PutMetricAlarm"): _alarm,
     ("cloudwatch", "DeleteAlarms"): _alarms,
     ("cloudwatch", "DescribeAlarms"): _alarms,
@@ -243,8 +259,10 @@ def _request_tags(parameters: Parameters, kind: str) -> dict[str, Values]:
         if one["ResourceType"] == kind
         for tag in one["Tags"]
     ]
-    if not tags:
-        return {}
+    return _given(tags) if tags else {}
+
+
+def _given(tags: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
     by_key = {f"aws:RequestTag/{tag['Key']}": (str(tag.get("Value", "")),) for tag in tags}
     return {**by_key, "aws:TagKeys": tuple(sorted(tag["Key"] for tag in tags))}
 
