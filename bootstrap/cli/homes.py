@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from bootstrap.cli.audit import audit
-from bootstrap.cli.options import dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.cli.options import at_option, dry_run_option, file_option, json_option, site_of, yes_option
 from bootstrap.cli.progress import reporting
 from bootstrap.cli.terminal import echo, local_time, show
 from bootstrap.operations import home_backups, home_move, home_restore
@@ -91,9 +91,7 @@ def backup(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
 
 @homes.command()
 @click.argument("name")
-@click.option(
-    "--at", default="", help="latest, a day (its last backup), or a time (the newest one until then)."
-)
+@at_option
 @file_option
 @dry_run_option
 @yes_option

@@ -19,6 +19,9 @@ DEFAULT_FILE = Path("cluster.yaml")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done without doing it.")
+at_option = click.option(
+    "--at", default="", help="latest, a day (its last backup), or a time (the newest one until then)."
+)
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 from_option = click.option(
     "--from",

@@ -10,7 +10,15 @@ import click
 from rich.table import Table
 
 from bootstrap.cli.audit import audit
-from bootstrap.cli.options import counted, dry_run_option, file_option, json_option, site_of, yes_option
+from bootstrap.cli.options import (
+    at_option,
+    counted,
+    dry_run_option,
+    file_option,
+    json_option,
+    site_of,
+    yes_option,
+)
 from bootstrap.cli.progress import alone, reporting
 from bootstrap.cli.terminal import echo, show
 from bootstrap.machines import hub_backups
@@ -21,9 +29,7 @@ from lifecycle_app.contract import utc_now
 
 
 @click.command()
-@click.option(
-    "--at", default="", help="latest, a day (its last backup), or a time (the newest one until then)."
-)
+@at_option
 @file_option
 @dry_run_option
 @yes_option

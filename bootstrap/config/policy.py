@@ -52,6 +52,8 @@ def _amount(value: Any) -> Any:
 Seconds = Annotated[Any, BeforeValidator(_seconds), AfterValidator(_checked)]
 Limit = Annotated[Any, BeforeValidator(_limit), AfterValidator(_checked)]
 Amount = Annotated[Any, BeforeValidator(_amount), AfterValidator(_checked)]
+Names = Annotated[Any, BeforeValidator(_signals), AfterValidator(_checked)]
+Checked = Annotated[Any, BeforeValidator(free), AfterValidator(_checked)]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -70,9 +72,7 @@ class IdlePolicy(TypedDict, total=False):
     ]
     max_lifetime: Annotated[Limit, Field(description="a machine is stopped after this long in any case")]
     signals: Annotated[
-        Any,
-        BeforeValidator(_signals),
-        AfterValidator(_checked),
+        Names,
         Field(description="what counts as activity"),
     ]
     start_grace: Annotated[
@@ -82,18 +82,14 @@ class IdlePolicy(TypedDict, total=False):
         Seconds, Field(description="without report and CPU for this long it counts as hung")
     ]
     hung_cpu: Annotated[
-        Any,
-        BeforeValidator(free),
-        AfterValidator(_checked),
+        Checked,
         Field(description="percent of CPU below which a machine does nothing"),
     ]
     keep_limit: Annotated[
         Seconds, Field(description="how long ahead users may keep their own machine running; 0s: not at all")
     ]
     ignored_signals: Annotated[
-        Any,
-        BeforeValidator(_signals),
-        AfterValidator(_checked),
+        Names,
         Field(description="sources of activity that do not count: docs/idleness.md lists them"),
     ]
     budget_hours: Annotated[
@@ -109,9 +105,7 @@ class IdlePolicy(TypedDict, total=False):
         Field(description="a machine that runs when the budget is used up is stopped after this long"),
     ]
     budget_stops_work: Annotated[
-        Any,
-        BeforeValidator(free),
-        AfterValidator(_checked),
+        Checked,
         Field(description="whether that stops a machine on which a program runs, too"),
     ]
 

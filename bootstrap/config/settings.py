@@ -17,7 +17,6 @@ from bootstrap.config.choices import Authenticator, Base, Credits, Egress, Https
 from bootstrap.config.outgoing import IndexUrl, MirrorUrl, ProxyUrl, Together, Unproxied
 from bootstrap.config.policy import IdlePolicy
 from bootstrap.config.values import (
-    LARGEST_DISK,
     Address,
     AddressRange,
     AptPackage,
@@ -64,7 +63,7 @@ from bootstrap.config.values import (
     root_lasts,
 )
 from hub.config.origins import is_name
-from hub.config.profiles import MOST_GROUPS, MOST_PROFILES, MOST_TYPES
+from hub.config.profiles import LARGEST_DISK, MOST_GROUPS, MOST_PROFILES, MOST_TYPES
 from lifecycle_app.contract import REPORT_PERIOD
 from lifecycle_app.settings import LONGEST_BACKUPS
 

@@ -21,10 +21,9 @@ from bootstrap.config.partitions import supported
 from bootstrap.config.reboot_window import reboot_window
 from hub.config.brand import LONGEST_NAME as LONGEST_BRAND
 from hub.config.brand import LONGEST_TEXT, color_in
-from hub.config.profiles import LONGEST_DESCRIPTION, LONGEST_GROUP, LONGEST_NAME
+from hub.config.profiles import LARGEST_DISK, LONGEST_DESCRIPTION, LONGEST_GROUP, LONGEST_NAME
 from lifecycle_app.contract import CLUSTER_NAME, IMAGE_ID, NEVER, TAG_NAME
 
-LARGEST_DISK = 16384
 LONGEST_ROOT_KEPT = timedelta(days=366)
 LONGEST_TAG, LONGEST_TAG_KEY = 256, 128
 MOST_TAGS = 20

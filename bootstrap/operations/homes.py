@@ -9,11 +9,11 @@ from botocore.exceptions import ClientError
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.instances import tags_of, volumes_by_tags
 from bootstrap.aws.site import Site
-from bootstrap.config.values import LARGEST_DISK
 from bootstrap.errors import Refused, SettingsError
 from bootstrap.operations import home_backups
 from bootstrap.operations.home_backups import Backup, lineage
 from bootstrap.operations.workers.listing import ListedWorker
+from hub.config.profiles import LARGEST_DISK
 from lifecycle_app.contract import ROLE_WORKER
 
 NOT_NOW = {

@@ -208,7 +208,7 @@ class Settings:
         Key("hub.brand", f"up to {LONGEST_NAME} characters", lambda value: line_in(value, LONGEST_NAME)),
     ] = PRODUCT
     """The hub's name for people."""
-    color: Annotated[str, Key("hub.color", "a dark colour like #1d5a8a", lambda value: color_in(value))] = ""
+    color: Annotated[str, Key("hub.color", "a dark colour like #1d5a8a", color_in)] = ""
     """The accent colour; "" for JupyterHub's."""
     login_text: Annotated[
         str,

@@ -29,8 +29,7 @@ class Volumes:
         for start in range(0, len(volume_ids), IDS_IN_A_FILTER):
             some = volume_ids[start : start + IDS_IN_A_FILTER]
             changes = {one["VolumeId"]: one for one in self._changes(some)}
-            listed = self._reader.get_paginator("describe_volumes")
-            for one in self._pages(listed, "DescribeVolumes", "Volumes", some):
+            for one in self._listed(some):
                 found[one["VolumeId"]] = self._volume(one, changes.get(one["VolumeId"], {}))
         return found
 
@@ -43,9 +42,7 @@ class Volumes:
         """Those of the volumes that are homes of this cluster, and are not marked for the daily backups."""
         found = []
         for start in range(0, len(volume_ids), IDS_IN_A_FILTER):
-            listed = self._reader.get_paginator("describe_volumes")
-            some = volume_ids[start : start + IDS_IN_A_FILTER]
-            for one in self._pages(listed, "DescribeVolumes", "Volumes", some):
+            for one in self._listed(volume_ids[start : start + IDS_IN_A_FILTER]):
                 volume = self._volume(one, {})
                 if volume.is_workers and not volume.is_root and _tags(one).get(TAG_BACKUP) != self._cluster:
                     found.append(volume.volume_id)
@@ -57,6 +54,10 @@ class Volumes:
         for start in range(0, len(volume_ids), IDS_IN_A_FILTER):
             with aws_errors("CreateTags"):
                 self._changer.create_tags(Resources=volume_ids[start : start + IDS_IN_A_FILTER], Tags=tags)
+
+    def _listed(self, volume_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        listed = self._reader.get_paginator("describe_volumes")
+        return self._pages(listed, "DescribeVolumes", "Volumes", volume_ids)
 
     def _changes(self, volume_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         """The latest change of each volume that had one, oldest first: EC2 may list one of long ago, too."""

@@ -167,24 +167,18 @@ def _ignored(value: Any) -> frozenset[Signal]:
     return frozenset(map(Signal, value))
 
 
-def _percent(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-        raise ValueError(f"must be a percentage from 0 to 100, not {value!r}")
+def _number(value: Any, most: float, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError(f"must be {what} from 0 to {most}, not {value!r}")
     return float(value)
 
 
 def _hours_or_none(value: Any) -> timedelta | None:
-    return None if value is None else timedelta(hours=_amount(value, MOST_HOURS, "hours"))
+    return None if value is None else timedelta(hours=_number(value, MOST_HOURS, "hours a month"))
 
 
 def _dollars_or_none(value: Any) -> float | None:
-    return None if value is None else _amount(value, MOST_DOLLARS, "US dollars")
-
-
-def _amount(value: Any, most: float, unit: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        raise ValueError(f"must be {unit} a month from 0 to {most}, not {value!r}")
-    return float(value)
+    return None if value is None else _number(value, MOST_DOLLARS, "US dollars a month")
 
 
 def _yes_or_no(value: Any) -> bool:
@@ -201,7 +195,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "max_lifetime": _duration_or_none,
     "start_grace": _duration,
     "hung_after": partial(_duration, least=1),
-    "hung_cpu": _percent,
+    "hung_cpu": partial(_number, most=100, what="a percentage"),
     "keep_limit": _duration,
     "ignored_signals": _ignored,
     "budget_hours": _hours_or_none,

@@ -30,7 +30,7 @@ def grow_homes(service: Service, volumes: Volumes, limit: int, now: datetime) ->
     """
     if limit == 0:
         return {}
-    running = [w for w in service.store.costing() if w.state is State.RUNNING and w.home_volume]
+    running = _in_use(service)
     reports = service.metrics.homes([worker.instance_id for worker in running], now - LOOK_BACK, now)
     filling = [worker for worker in running if worker.instance_id in reports]
     if not filling:
@@ -47,8 +47,7 @@ def mark_homes(service: Service, volumes: Volumes) -> dict[str, int]:
 
     The launch that makes a home gives it the same tags as the root disk, of which no backups are made.
     """
-    running = [w for w in service.store.costing() if w.state is State.RUNNING and w.home_volume]
-    unmarked = volumes.unmarked([str(worker.home_volume) for worker in running])
+    unmarked = volumes.unmarked([str(worker.home_volume) for worker in _in_use(service)])
     if not unmarked:
         return {}
     try:
@@ -57,6 +56,11 @@ def mark_homes(service: Service, volumes: Volumes) -> dict[str, int]:
         log.error("homes are not marked for their backups: %s: %s", ", ".join(unmarked), error)
         return {"unmarked": len(unmarked)}
     return {"marked": len(unmarked)}
+
+
+def _in_use(service: Service) -> list[Worker]:
+    """The running workers that have a home disk."""
+    return [w for w in service.store.costing() if w.state is State.RUNNING and w.home_volume]
 
 
 def _settle(

@@ -50,7 +50,7 @@ def _read(file: Path, finds: Finds) -> None:
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
     if len(content) > LARGEST:
-        raise SettingsError(f"{file} has more than {LARGEST // 1024**2} MB: it is no list of users")
+        raise SettingsError(f"{file} has more than {LARGEST // 1024**2} MB: it is not a list of users")
     if file.suffix in (".yaml", ".yml"):
         read_yaml(_text(content, file), file, finds)
     elif file.suffix == ".py":
