@@ -15,15 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .proc import (
-    ATTRIBUTE,
-    HEADER,
-    NETLINK_SOCK_DIAG,
-    NLMSG_ERROR,
-    REQUEST_DUMP,
-    SOCK_DIAG_BY_FAMILY,
-    aligned,
-)
+from .proc import attribute, sockets
 
 DISK = re.compile(r"(?:nvme\d+n\d+|xvd[a-z]+|[sv]d[a-z]+)\Z")
 """Whole disks: partitions would count twice."""
@@ -93,41 +85,20 @@ def connections(port: int) -> list[tuple[int, int, int]]:
     found = []
     for family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError, struct.error):
-            found += [one for message in _tcp_messages(family) if (one := _connection(message, port))]
+            found += [one for message in sockets(_asked(family)) if (one := _connection(message, port))]
     return found
 
 
-def _tcp_messages(family: int) -> Iterable[bytes]:
-    ask = REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (TCP_INFO - 1), 0, ESTABLISHED)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as link:
-        link.settimeout(1)
-        link.send(HEADER.pack(HEADER.size + len(ask), SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 1, 0) + ask)
-        while True:
-            messages = link.recv(1 << 20)
-            while messages:
-                length, kind, *_ = HEADER.unpack_from(messages)
-                if kind in (NLMSG_ERROR, NLMSG_DONE):
-                    return
-                yield messages[HEADER.size : length]
-                messages = messages[aligned(length) :]
-
-
-NLMSG_DONE = 3
+def _asked(family: int) -> bytes:
+    return REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (TCP_INFO - 1), 0, ESTABLISHED)
 
 
 def _connection(message: bytes, port: int) -> tuple[int, int, int] | None:
     source, _ = PORTS.unpack_from(message, 4)
-    if source != port:
+    if source != port or not (info := attribute(message[MESSAGE.size :], TCP_INFO)):
         return None
-    inode = int(MESSAGE.unpack_from(message)[2])
-    attributes = message[MESSAGE.size :]
-    while len(attributes) >= ATTRIBUTE.size:
-        length, kind = ATTRIBUTE.unpack_from(attributes)
-        if kind == TCP_INFO:
-            acknowledged, received = BYTES.unpack_from(attributes, ATTRIBUTE.size + BYTES_AT)
-            return inode, received, acknowledged
-        attributes = attributes[max(aligned(length), ATTRIBUTE.size) :]
-    return None
+    acknowledged, received = BYTES.unpack_from(info, BYTES_AT)
+    return int(MESSAGE.unpack_from(message)[2]), received, acknowledged
 
 
 def last_key(terminals: Iterable[str], modified: Callable[[str], float] | None = None) -> datetime | None:

@@ -9,7 +9,7 @@ import os
 import platform
 import socket
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -212,7 +212,17 @@ def unix_peers() -> Mapping[int, int]:
     Raises OSError, also where the kernel cannot say.
     """
     ask = REQUEST.pack(socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, UDIAG_SHOW_PEER, 0xFFFFFFFF, 0xFFFFFFFF)
-    peers: dict[int, int] = {}
+    return dict(map(_unix_socket, sockets(ask)))
+
+
+def _unix_socket(message: bytes) -> tuple[int, int]:
+    """Inode and peer of one socket."""
+    inode = int(MESSAGE.unpack_from(message)[3])
+    return inode, int.from_bytes(attribute(message[MESSAGE.size :], UNIX_DIAG_PEER), "little")
+
+
+def sockets(ask: bytes) -> Iterator[bytes]:
+    """The kernel's message of each socket that a request of sock_diag(7) asks for. Raises OSError if it refuses."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as link:
         link.settimeout(1)
         link.send(HEADER.pack(HEADER.size + len(ask), SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 1, 0) + ask)
@@ -221,27 +231,24 @@ def unix_peers() -> Mapping[int, int]:
             while messages:
                 length, kind, *_ = HEADER.unpack_from(messages)
                 if kind == NLMSG_ERROR:
-                    raise OSError("the kernel has no list of Unix sockets")
+                    raise OSError("the kernel has no list of these sockets")
                 if kind != SOCK_DIAG_BY_FAMILY:
-                    return peers
-                inode, peer = _unix_socket(messages[HEADER.size : length])
-                peers[inode] = peer
-                messages = messages[aligned(length) :]
+                    return
+                yield messages[HEADER.size : length]
+                messages = messages[_aligned(length) :]
 
 
-def _unix_socket(message: bytes) -> tuple[int, int]:
-    """Inode and peer of one socket."""
-    inode = int(MESSAGE.unpack_from(message)[3])
-    attributes = message[MESSAGE.size :]
+def attribute(attributes: bytes, wanted: int) -> bytes:
+    """The value of one of a message's attributes; empty if it has none of that kind."""
     while len(attributes) >= ATTRIBUTE.size:
         length, kind = ATTRIBUTE.unpack_from(attributes)
-        if kind == UNIX_DIAG_PEER:
-            return inode, int.from_bytes(attributes[ATTRIBUTE.size : length], "little")
-        attributes = attributes[max(aligned(length), ATTRIBUTE.size) :]
-    return inode, 0
+        if kind == wanted:
+            return attributes[ATTRIBUTE.size : length]
+        attributes = attributes[max(_aligned(length), ATTRIBUTE.size) :]
+    return b""
 
 
-def aligned(length: int) -> int:
+def _aligned(length: int) -> int:
     """The length with netlink's padding."""
     return (length + 3) & ~3
 
