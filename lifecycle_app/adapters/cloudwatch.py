@@ -29,7 +29,9 @@ from lifecycle_app.model.evidence import REPORTS_MISSED, AppTraffic, Evidence, R
 from lifecycle_app.model.growth import HomeReport
 from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.resolution import (
+    CLOCKS_DIFFER,
     MINUTE,
+    MINUTES_KEPT,
     looked_back,
     query_period,
 )
@@ -122,6 +124,7 @@ class CloudWatch:
 
     def newest(self, instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
         """The reports of each worker since then, its level only; many workers in each call."""
+        since = max(since, now - MINUTES_KEPT + CLOCKS_DIFFER)
         step = query_period(self._period, now - since)
         queries = [self._query(METRIC_LEVEL, instance_id, step) for instance_id in instance_ids]
         answers = self._data(queries, since, now, step)

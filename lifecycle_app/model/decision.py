@@ -59,7 +59,8 @@ class Decision:
     A stop also says how to ask the hub (`drain`, `insist`), since when activity forbids it (`since`), which level
     `counts` as activity, whether the traffic of `apps` does, and whether the evidence is enough to stop it `alone`,
     without the hub, should the hub be down. `even_silent`: also if the hub has no server there and the worker does not
-    answer, so that it may be working.
+    answer, so that it may be working. `unused_since`: it also rests on a user, or any life, not seen since then, which
+    is longer than the evidence looks back.
     """
 
     action: Action
@@ -74,6 +75,7 @@ class Decision:
     since: datetime | None = None
     alone: bool = False
     even_silent: bool = True
+    unused_since: datetime | None = None
 
 
 WORK_PAUSES = timedelta(minutes=2)
@@ -113,10 +115,15 @@ class _Case:
         return allowance is not None and self.now >= self.person + allowance
 
     @property
+    def longest_by_app(self) -> timedelta:
+        """How long after a user's last act a web app's traffic keeps it running."""
+        limits = (self.policy.app_allowance, self.policy.busy_allowance)
+        return min(limit for limit in limits if limit is not None)
+
+    @property
     def apps_until(self) -> datetime:
         """Until when a web app's traffic keeps it running."""
-        limits = (self.policy.app_allowance, self.policy.busy_allowance)
-        return self.person + min(limit for limit in limits if limit is not None)
+        return self.person + self.longest_by_app
 
     @property
     def is_kept_by_app(self) -> bool:
@@ -291,6 +298,7 @@ def _unattended(case: _Case) -> Decision | None:
         drain=Drain.UNATTENDED,
         insist=Insist.IF_MUTE,
         alone=alone,
+        unused_since=case.now - allowance,
     )
 
 
@@ -302,7 +310,16 @@ def _mute(case: _Case) -> Decision | None:
     if case.now < heard + MUTE_AFTER:
         return None
     why, since = message(Reason.MUTE, limit=MUTE_AFTER, last_heard=heard), case.now - MUTE_AFTER
-    return _stop(case, Reason.MUTE, why, since, drain=Drain.UNATTENDED, insist=Insist.IF_MUTE, alone=False)
+    return _stop(
+        case,
+        Reason.MUTE,
+        why,
+        since,
+        drain=Drain.UNATTENDED,
+        insist=Insist.IF_MUTE,
+        alone=False,
+        unused_since=since,
+    )
 
 
 def _hung(case: _Case) -> Decision | None:
@@ -335,7 +352,16 @@ def _unused(case: _Case) -> Decision:
         seen = {"allowance": case.policy.app_allowance, "app": app_name(app.number), **case.last_used}
     why = message(reason, timeout=case.policy.idle_timeout, gaps=None if alone else True, **seen)
     # One that was never heard of has no server; one that fell silent may be cut off, and work.
-    return _stop(case, reason, why, since, alone=alone, even_silent=alone or not case.was_heard)
+    unused_since = case.now - case.longest_by_app if case.has_app else None
+    return _stop(
+        case,
+        reason,
+        why,
+        since,
+        alone=alone,
+        even_silent=alone or not case.was_heard,
+        unused_since=unused_since,
+    )
 
 
 def _keep(case: _Case, reason: Reason, **values: Value) -> Decision:
@@ -353,6 +379,7 @@ def _stop(
     insist: Insist = Insist.NEVER,
     alone: bool,
     even_silent: bool = True,
+    unused_since: datetime | None = None,
 ) -> Decision:
     return Decision(
         action=Action.STOP,
@@ -367,6 +394,7 @@ def _stop(
         since=since,
         alone=alone,
         even_silent=even_silent,
+        unused_since=unused_since,
     )
 
 

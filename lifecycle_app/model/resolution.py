@@ -13,6 +13,8 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-eva
 """
 SHORT_PERIODS_KEPT = timedelta(hours=3)
 """CloudWatch keeps datapoints of less than a minute for so long."""
+MINUTES_KEPT = timedelta(days=15)
+"""CloudWatch keeps datapoints of a minute for so long, and returns nothing to whoever asks for earlier ones."""
 CLOCKS_DIFFER = timedelta(minutes=5)
 """AWS accepts requests from clocks that differ by so much."""
 MINUTE = timedelta(minutes=1)

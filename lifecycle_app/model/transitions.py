@@ -6,8 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from lifecycle_app.contract import Level
 from lifecycle_app.model.budget import with_run
+from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import NOTHING, Message
+from lifecycle_app.model.policy import Policy
 from lifecycle_app.model.worker import Instance, State, Worker
 
 LEASE = timedelta(minutes=5)
@@ -198,6 +201,15 @@ def with_life(worker: Worker, activity: datetime | None, interaction: datetime |
         last_activity=_newer(worker.last_activity, activity),
         last_interaction=_newer(worker.last_interaction, interaction),
     )
+
+
+def with_reports(worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> Worker:
+    """The worker with the activity of its reports that counts by the policy.
+
+    A period that has not ended yet is reported by its end, which lies in the future.
+    """
+    life, person = evidence.last_life(policy.lowest_level), evidence.last_life(Level.INTERACTION)
+    return with_life(worker, min(life, now) if life else None, min(person, now) if person else None)
 
 
 def hub_odd_since(worker: Worker, now: datetime) -> datetime:

@@ -16,7 +16,7 @@ from lifecycle_app.model.decision import Reason, next_check
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, message
 from lifecycle_app.model.policy import Policy, policy_for
-from lifecycle_app.model.transitions import with_due, with_life
+from lifecycle_app.model.transitions import with_due, with_reports
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases.ports import Service
 from lifecycle_app.use_cases.records import policy_texts
@@ -61,8 +61,7 @@ def _with_budgets(
 
 def _observed(worker: Worker, evidence: Evidence, texts: Mapping[str, str], now: datetime) -> Worker:
     policy = policy_for(worker.user, worker.groups, texts)
-    life, person = evidence.last_life(policy.lowest_level), evidence.last_life(Level.INTERACTION)
-    alive = with_life(worker, _not_after(now, life), _not_after(now, person))
+    alive = with_reports(worker, evidence, policy, now)
     due_at = next_check(alive, evidence, policy, now)
     if worker.decided == Reason.APP and worker.due_at is not None:
         # This pass does not read apps' traffic: the decision did, and another one follows when that is over.
@@ -104,11 +103,6 @@ def _write(service: Service, worker: Worker) -> int:
         log.error("%s", bad)
         return 0
     return 1
-
-
-def _not_after(now: datetime, at: datetime | None) -> datetime | None:
-    """A period that has not ended yet is reported by its end, which lies in the future."""
-    return None if at is None else min(at, now)
 
 
 def _last_seen(at: datetime, worker: Worker, policy: Policy) -> Message:

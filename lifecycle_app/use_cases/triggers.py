@@ -13,6 +13,9 @@ from lifecycle_app.concurrency import batches
 from lifecycle_app.errors import BadRecord, CloudError, ForeignEvent, NotNow, RecordConflict
 from lifecycle_app.model.decision import Action, Decision, decide, requested
 from lifecycle_app.model.events import IdleAlarm, StopRequest
+from lifecycle_app.model.evidence import Evidence
+from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.transitions import with_reports
 from lifecycle_app.model.worker import EPOCH, State, Worker
 from lifecycle_app.use_cases.ports import Service
 from lifecycle_app.use_cases.records import TRIES, keep, policies_of, policy_of
@@ -97,9 +100,9 @@ def settle(service: Service, worker: Worker, decide_on: Decide, asked_by: str, n
         is_left = current.is_abandoned(now) and not current.removing
         if current.state is not State.RUNNING and not is_left:
             return "held" if current.is_claimed(now) else "not-running"
-        decision = decide_on(service, current, now)
-        decision = replace(decision, evidence={**decision.evidence, "asked_by": asked_by})
         try:
+            decision = decide_on(service, current, now)
+            decision = replace(decision, evidence={**decision.evidence, "asked_by": asked_by})
             if decision.action is Action.STOP:
                 return stop(service, current, decision, now)
             keep(service, current, decision, now)
@@ -112,7 +115,25 @@ def settle(service: Service, worker: Worker, decide_on: Decide, asked_by: str, n
 def by_evidence(service: Service, worker: Worker, now: datetime) -> Decision:
     """The decision by policy and CloudWatch."""
     policy = policy_of(service, worker)
-    return decide(worker, service.metrics.evidence(worker.instance_id, policy, now), policy, now)
+    return _decided(service, worker, service.metrics.evidence(worker.instance_id, policy, now), policy, now)
+
+
+def _decided(service: Service, worker: Worker, evidence: Evidence, policy: Policy, now: datetime) -> Decision:
+    """The decision. If it rests on more time than the evidence, the reports of that time are read first.
+
+    The record tells what happened in it, but misses what was reported while it could not be written. It gets that
+    now. Raises RecordConflict if it was changed since `worker` was read: decide again.
+    """
+    decision = decide(worker, evidence, policy, now)
+    if decision.unused_since is None:
+        return decision
+    since = max(decision.unused_since, worker.started_at or worker.state_at)
+    older = service.metrics.newest([worker.instance_id], since, now)[worker.instance_id]
+    told = with_reports(worker, older, policy, now)
+    if told != worker:
+        service.store.put(told, service.clock())
+        decision = decide(told, evidence, policy, now)
+    return decision if older.is_whole else replace(decision, alone=False)
 
 
 def _by_evidence_of(service: Service, workers: Sequence[Worker]) -> Decide:
@@ -130,7 +151,7 @@ def _by_evidence_of(service: Service, workers: Sequence[Worker]) -> Decide:
     def decided(service: Service, worker: Worker, now: datetime) -> Decision:
         if versions.get(worker.instance_id) != worker.version:
             return by_evidence(service, worker, now)
-        return decide(worker, known[worker.instance_id], policies[worker.instance_id], now)
+        return _decided(service, worker, known[worker.instance_id], policies[worker.instance_id], now)
 
     return decided
 

@@ -521,6 +521,7 @@ def test_work_without_a_person_ends_after_the_allowance() -> None:
         WHOLE | {"last_life": "2026-11-23T12:00:00+00:00"},
         drain=Drain.UNATTENDED,
         insist=Insist.IF_MUTE,
+        unused_since=NOON - 2 * HOUR,
         alone=True,
     )
 
@@ -532,6 +533,7 @@ def test_the_unknown_ends_after_the_allowance() -> None:
         NOON - 2 * HOUR,
         drain=Drain.UNATTENDED,
         insist=Insist.IF_MUTE,
+        unused_since=NOON - 2 * HOUR,
         alone=False,
     )
 
@@ -545,6 +547,7 @@ def test_a_mute_worker_is_stopped_where_work_may_go_on_without_end() -> None:
         {"started_at": "2026-11-22T12:00:00+00:00"},
         drain=Drain.UNATTENDED,
         insist=Insist.IF_MUTE,
+        unused_since=NOON - MUTE_AFTER,
         alone=False,
     )
 

@@ -747,15 +747,15 @@ def test_the_epoch_itself_is_a_time(world: World, value: float) -> None:
 
 
 def test_work_that_was_not_asked_for_does_not_count(world: World) -> None:
-    """Where work may not keep it up any longer, the worker's word of work is no life."""
-    working = reports(Level.WORK, NOON - 2 * HOUR, NOON)
+    """Where work may not keep it up any longer, the worker's answer about work changes nothing; its reports do."""
+    working = reports(Level.WORK, NOON - 2 * HOUR, NOON - MINUTE)
     world.metrics.reports[ALICE] = working
     world.store.settings["cluster"] = '{"busy_allowance": 3600}'
     told = {"observed_at": 1, "last_work": NOON.timestamp()}
     world.hub.answers = lambda _, __: DrainAnswer(False, "no", told)
     assert idle_alarm(world.service, RING, NOON) == "refused"
     assert world.hub.asked == [("alice", Drain.UNATTENDED, NOON - HOUR)]
-    assert world.record().last_activity == NOON - HOUR
+    assert world.record().last_activity == NOON - MINUTE
 
 
 def test_a_stop_without_a_since_counts_from_now(world: World) -> None:

@@ -1,5 +1,6 @@
 """What a keep, a request and a sweep leave behind, whole, and when a record that always changes is given up."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,7 +11,7 @@ from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, CloudError, ForeignEvent, NotNow, RecordConflict
 from lifecycle_app.model.decision import Reason
 from lifecycle_app.model.events import IdleAlarm, StopRequest
-from lifecycle_app.model.evidence import Evidence
+from lifecycle_app.model.evidence import AppTraffic, Evidence
 from lifecycle_app.model.history import Kind
 from lifecycle_app.model.messages import message, plain, text
 from lifecycle_app.model.policy import Policy
@@ -272,3 +273,69 @@ def test_a_bad_record_is_told_once_a_day_with_its_fix(world: World) -> None:
     odd = NOON.replace(hour=1, minute=2, second=3, microsecond=4)
     report_bad_record(world.service, BadRecord("carol", "x"), odd)
     assert lines(world, "carol")[0].at == midnight
+
+
+SEEN = NOON - 90 * MINUTE
+"""When the user was last seen, which the record misses: it could not be written for a while."""
+
+
+def a_machine_with_a_gap_in_its_record(world: World, allowance: timedelta, field: str) -> None:
+    world.hub.is_down = True
+    world.store.settings["cluster"] = f'{{"{field}": {allowance.total_seconds()}}}'
+    missed = replace(world.record(), started_at=NOON - 5 * HOUR, last_activity=None, last_interaction=None)
+    world.store.put(missed, NOON)
+    since = NOON - 3 * HOUR
+    world.metrics.reports[ALICE] = (
+        *reports(Level.WORK, since, SEEN - MINUTE),
+        *reports(Level.INTERACTION, SEEN - MINUTE, SEEN),
+        *reports(Level.WORK if field == "busy_allowance" else Level.QUIET, SEEN, NOON),
+    )
+
+
+@pytest.mark.parametrize(("allowance", "outcome"), [(2 * HOUR, "kept"), (HOUR, "stopped")])
+@pytest.mark.parametrize("trigger", ["alarm", "sweep"])
+def test_a_user_whom_the_record_missed_is_looked_for_before_work_runs_too_long(
+    world: World, trigger: str, allowance: timedelta, outcome: str
+) -> None:
+    a_machine_with_a_gap_in_its_record(world, allowance, "busy_allowance")
+    if trigger == "alarm":
+        assert idle_alarm(world.service, RING, NOON) == outcome
+    else:
+        assert sweep(world.service, always) == {outcome: 1}
+    assert world.record().last_interaction == (SEEN if outcome == "kept" else None)
+
+
+@pytest.mark.parametrize(("allowance", "outcome"), [(2 * HOUR, "kept"), (HOUR, "stopped")])
+def test_a_user_whom_the_record_missed_is_looked_for_before_an_app_counts_as_left(
+    world: World, allowance: timedelta, outcome: str
+) -> None:
+    a_machine_with_a_gap_in_its_record(world, allowance, "app_allowance")
+    world.metrics.apps[ALICE] = AppTraffic(NOON - MINUTE, 1)
+    assert idle_alarm(world.service, RING, NOON) == outcome
+
+
+@pytest.mark.parametrize(("is_whole", "outcome"), [(True, "stopped"), (False, "hub-down")])
+def test_work_without_a_user_is_stopped_alone_only_by_all_reports_of_that_time(
+    world: World, is_whole: bool, outcome: str
+) -> None:
+    a_machine_with_a_gap_in_its_record(world, HOUR, "busy_allowance")
+    tell = world.metrics.newest
+
+    def some(instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
+        return {
+            one: replace(known, is_whole=is_whole) for one, known in tell(instance_ids, since, now).items()
+        }
+
+    world.metrics.newest = some  # type: ignore[method-assign]
+    assert idle_alarm(world.service, RING, NOON) == outcome
+
+
+def test_what_cannot_be_read_of_that_time_ends_no_work(world: World) -> None:
+    a_machine_with_a_gap_in_its_record(world, HOUR, "busy_allowance")
+
+    def fails(instance_ids: Sequence[str], since: datetime, now: datetime) -> dict[str, Evidence]:
+        raise CloudError("GetMetricData", "Throttling", "Rate exceeded")
+
+    world.metrics.newest = fails  # type: ignore[method-assign]
+    assert sweep(world.service, always) == {"failed": 1}
+    assert world.record().state is State.RUNNING
