@@ -16,6 +16,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.log import log_request
+from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 from tornado import web
 from traitlets.config import Config
 
@@ -40,6 +41,17 @@ from .space import home_space
 from .terms import TERMS_SETTING, Terms
 from .traffic import Traffic
 from .waits import read_waits
+
+USE_MESSAGES = ("usage_request", "usage_reply")
+"""jupyter-resource-usage's questions to a kernel, and the answers, which ipykernel gives on a thread of its own."""
+
+
+def untracked_messages() -> list[str]:
+    """The kinds of messages that change nothing about whether a kernel is busy: Jupyter Server's, and those of use.
+
+    With the status that follows an answer, Jupyter Server would take a kernel that runs a cell for idle.
+    """
+    return [*MappingKernelManager.untracked_message_types.default(), *USE_MESSAGES]
 
 
 class JupyterServer:
@@ -136,6 +148,7 @@ class ActivityReporter(ExtensionApp):  # type: ignore[misc]  # publishes no type
             Config(
                 {
                     "ServerApp": {"kernel_websocket_connection_class": PromptingConnection},
+                    "MappingKernelManager": {"untracked_message_types": untracked_messages()},
                     "TerminalsExtensionApp": {"terminal_manager_class": ObservedTerminalManager},
                 }
             )

@@ -22,6 +22,7 @@ from .reporter import REPORTER, SETTINGS, Reporter, counts_from
 from .settings import ReporterSettings
 from .standing import Standing, standing
 from .terms import TERMS_SETTING, Terms
+from .usage import usage_now
 
 LONGEST_BODY = 1000
 """Bytes of a reported gesture, which is an empty object."""
@@ -48,6 +49,7 @@ class PageHandler(APIHandler):  # type: ignore[misc]  # publishes no types
         shown = status(seen, terms, expected, started, kernel_names(sessions))
         fullness: Fullness | None = self.settings.get(FULLNESS)
         shown["home"] = fullness.told() if fullness else None
+        shown["usage"] = usage_now(seen)
         shown["can_keep"] = bool(self.settings.get(KEEPING)) and shown["keep_limit"] > 0
         self.set_header("Cache-Control", "no-store")
         self.finish(json.dumps(shown))

@@ -23,6 +23,7 @@ const status = changes => ({
   keepLimit: 4 * HOUR,
   canKeep: true,
   home: null,
+  usage: null,
   ...changes
 });
 const plain = text => text.replace(/\s/gu, ' ').replace('2:42 PM', '14:42').replace('6:00 PM', '18:00');
@@ -45,6 +46,26 @@ test('an answer is read, and what cannot be used of it is left out', () => {
   const poor = statusIn({ now: NOW, stops_at: 'x', kept_by: { code: 1 }, can_keep: 'yes', keep_limit: -1 });
   assert.deepEqual([poor.stopsAt, poor.keptBy, poor.canKeep, poor.keepLimit], [null, null, false, 0]);
   assert.equal(statusIn({ now: NOW, kept_by: { code: 'busy', values: { what: 'x'.repeat(999) } } }).keptBy.what.length, 200);
+});
+
+test('what of the machine is used is read and said, and in the status item only where memory runs short', () => {
+  const usage = { cpu: 0.354, cores: 2, memory: { used: 1.29e9, total: 8e9 }, home: { used: 400e6, total: 2.04e9 } };
+  assert.deepEqual(statusIn({ now: NOW, usage }).usage, usage);
+  assert.deepEqual(texts.using(usage), [
+    ['CPU', '35 % of 2 cores'],
+    ['Memory', '16 %: 1.2 GB of 8.0 GB'],
+    ['Home', '19 %: 400 MB of 2.0 GB']
+  ]);
+  assert.deepEqual(texts.using({ ...usage, cores: 1, home: null }).map(([name]) => name), ['CPU', 'Memory']);
+  const short = used => texts.label(status({ usage: { ...usage, memory: { used, total: 100 } } }), NOW);
+  assert.equal(short(89), 'Stops in 42 min');
+  assert.equal(short(90), 'Stops in 42 min · memory 90 % used');
+  const full = { used: 9, total: 4 };
+  const odd = statusIn({ now: NOW, usage: { ...usage, cpu: 7, memory: full, home: { used: 1, total: 0 } } }).usage;
+  assert.deepEqual([odd.cpu, odd.memory, odd.home], [1, { used: 4, total: 4 }, null]);
+  for (const given of [null, 7, {}, { cpu: 'x' }, { cpu: 1, cores: 0, memory: full }, { cpu: 1, cores: 2 }]) {
+    assert.equal(statusIn({ now: NOW, usage: given }).usage, null);
+  }
 });
 
 test('a home that fills is read and said, with what is large', () => {

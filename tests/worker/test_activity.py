@@ -70,6 +70,9 @@ async def test_a_gesture_is_an_interaction_and_what_a_page_asks_is_none(jupyter:
     asked = await jupyter.call("GET", "cloudjhub/status")
     assert (await jupyter.look())["last_interaction"] == before["last_interaction"] == asked["last_used"]
     assert (asked["stops_at"], asked["keep_limit"], asked["can_keep"]) == (None, 0, False)
+    used = asked["usage"]
+    assert 0 < used["memory"]["used"] < used["memory"]["total"]
+    assert 0 < used["home"]["used"] < used["home"]["total"]
     told = await jupyter.call("POST", "cloudjhub/gesture", {})
     seen = await jupyter.look()
     assert told["last_used"] == seen["last_interaction"] != before["last_interaction"]
@@ -207,6 +210,24 @@ async def test_a_silent_cell_is_work_while_it_runs(jupyter: Jupyter, cloudwatch:
     assert (await activity(cloudwatch, "BusyKernels"))[-1] == 1
     await jupyter.call("POST", f"api/kernels/{kernel}/interrupt", {})
     assert (await jupyter.quiet())["last_work"] >= seen["last_work"]
+    await jupyter.call("DELETE", f"api/kernels/{kernel}")
+
+
+async def test_a_page_that_asks_a_busy_kernel_for_its_use_does_not_make_it_idle(jupyter: Jupyter) -> None:
+    """jupyter-resource-usage's side bar does, and the kernel says on another thread that it has answered."""
+    kernel = await jupyter.kernel()
+    connection = await jupyter.socket(f"api/kernels/{kernel}/channels?session_id=s")
+    await connection.write_message(as_json(execute("import time; time.sleep(3600)")))
+    await until(jupyter.look, lambda seen: seen["busy_kernels"] == 1)
+    asked = message("usage_request", {}, channel="control")
+    await connection.write_message(as_json(asked))
+    told: tuple[str, str] | None = None
+    while told != (asked["header"]["msg_id"], "idle"):
+        received = json.loads(str(await connection.read_message()))
+        told = received["parent_header"].get("msg_id"), received["content"].get("execution_state")
+    assert await state(jupyter, kernel) == "busy"
+    assert (await jupyter.look())["busy_kernels"] == 1
+    connection.close()
     await jupyter.call("DELETE", f"api/kernels/{kernel}")
 
 
@@ -387,11 +408,13 @@ async def test_saves_count_when_a_person_has_written_something(jupyter: Jupyter)
     [
         ("POST", "api/contents", {"type": "file", "ext": ".txt"}),
         ("PUT", "api/contents/new.txt", {"type": "file", "format": "text", "content": "new"}),
-        ("PATCH", "api/contents/new.txt", {"path": "moved.txt"}),
-        ("DELETE", "api/contents/moved.txt", None),
+        ("PATCH", "api/contents/here.txt", {"path": "moved.txt"}),
+        ("DELETE", "api/contents/here.txt", None),
     ],
 )
 async def test_file_operations_are_interactions(jupyter: Jupyter, method: str, path: str, body: Any) -> None:
+    (jupyter.home / "moved.txt").unlink(missing_ok=True)
+    (jupyter.home / "here.txt").write_text("there before")
     before = (await jupyter.look())["last_interaction"]
     await jupyter.call(method, path, body)
     assert (await jupyter.look())["last_interaction"] != before

@@ -125,6 +125,8 @@ def test_a_reader_keeps_the_machine_on_and_a_widget_that_plays_does_not(
     page.keyboard.press("Enter")
     panel = page.get_by_role("dialog", name="Your machine")
     expect(panel).to_contain_text("It is kept running until")
+    for name in ("CPU", "Memory", "Home"):
+        expect(panel.locator("dt", has_text=name).locator("+ dd")).to_have_text(re.compile(r"^\d+ %(:| of)"))
     shoot(page, screenshots / "panel.png")
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0)

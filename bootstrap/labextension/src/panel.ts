@@ -1,11 +1,12 @@
 /** The panel that opens from the status item: why, since when, keep running, stop now. */
 
-import { choices, explanation, filling, span, untilTime } from './texts.js';
+import { choices, explanation, filling, span, untilTime, using } from './texts.js';
 import type { Machine } from './machine.js';
 import { keep, stop } from './actions.js';
 
 export class Panel {
   private _node: HTMLElement | null = null;
+  private _figures: HTMLElement | null = null;
 
   constructor(
     private readonly _machine: Machine,
@@ -14,6 +15,7 @@ export class Panel {
     _button.setAttribute('aria-haspopup', 'dialog');
     _button.setAttribute('aria-expanded', 'false');
     _button.addEventListener('click', () => (this._node ? this.close() : this._open()));
+    _machine.changed.connect(() => this._measure());
   }
 
   /** Closes it, if it is open. */
@@ -23,6 +25,7 @@ export class Panel {
     }
     this._node.remove();
     this._node = null;
+    this._figures = null;
     this._button.setAttribute('aria-expanded', 'false');
     document.removeEventListener('pointerdown', this._onPointer, true);
     this._button.focus();
@@ -40,6 +43,9 @@ export class Panel {
     node.append(element('h2', '', 'Your machine'));
     node.append(...explanation(status, now).map(text => element('p', '', text)));
     node.append(...(status.home ? filling(status.home) : []).map(text => element('p', 'cloudjhub-full', text)));
+    this._figures = element('dl', 'cloudjhub-usage');
+    this._measure();
+    node.append(this._figures);
     if (status.canKeep && status.keepLimit > 0) {
       node.append(this._keeping(status.keepLimit));
     }
@@ -51,6 +57,14 @@ export class Panel {
     this._button.setAttribute('aria-expanded', 'true');
     document.addEventListener('pointerdown', this._onPointer, true);
     (node.querySelector('button') ?? node).focus();
+    void this._machine.refresh(); // a person wants to know, and the figures may be a minute old
+  }
+
+  /** Shows what of the machine is used, as it was last heard. */
+  private _measure(): void {
+    const usage = this._machine.status?.usage;
+    const shown = usage ? using(usage) : [];
+    this._figures?.replaceChildren(...shown.flatMap(([name, text]) => [element('dt', '', name), element('dd', '', text)]));
   }
 
   private _keeping(limit: number): HTMLElement {

@@ -14,6 +14,23 @@ export interface Status {
   canKeep: boolean;
   /** The home directory, once it is filling; null before. */
   home: Home | null;
+  /** What of the machine is used; null from a machine that does not say. */
+  usage: Usage | null;
+}
+
+/** Bytes. */
+export interface Part {
+  used: number;
+  total: number;
+}
+
+export interface Usage {
+  /** The share of all cores, from 0 to 1. */
+  cpu: number;
+  cores: number;
+  memory: Part;
+  /** The disk with the home directory; null where it cannot be asked. */
+  home: Part | null;
 }
 
 export interface Home {
@@ -44,7 +61,8 @@ export function statusIn(answer: unknown): Status | null {
     keepUntil: time(given.keep_until),
     keepLimit: time(given.keep_limit) ?? 0,
     canKeep: given.can_keep === true,
-    home: home(given.home)
+    home: home(given.home),
+    usage: usage(given.usage)
   };
 }
 
@@ -69,6 +87,24 @@ function home(value: unknown): Home | null {
     return typeof name === 'string' && size !== null ? [{ name: name.slice(0, LONGEST_TEXT), bytes: size }] : [];
   });
   return { share: Math.min(1, share), free: time(given.free) ?? 0, large };
+}
+
+function usage(value: unknown): Usage | null {
+  const given = record(value);
+  const cpu = time(given?.cpu);
+  const cores = time(given?.cores);
+  const memory = part(given?.memory);
+  if (!given || cpu === null || !cores || memory === null) {
+    return null;
+  }
+  return { cpu: Math.min(1, cpu), cores, memory, home: part(given.home) };
+}
+
+function part(value: unknown): Part | null {
+  const given = record(value);
+  const used = time(given?.used);
+  const total = time(given?.total);
+  return used === null || !total ? null : { used: Math.min(used, total), total };
 }
 
 function reason(value: unknown): Status['keptBy'] {

@@ -1,6 +1,6 @@
 /** What a user reads. Pure: the time is an argument, in seconds since the epoch; times are shown in the browser's zone. */
 
-import type { Home, Status } from './status.js';
+import type { Home, Part, Status, Usage } from './status.js';
 
 export const GONE = 'Saved files are kept. Variables and running programs are gone.';
 
@@ -61,10 +61,32 @@ export function filling(home: Home): string[] {
   return found;
 }
 
+/** From this share of its memory on, the status item says so: a machine without any ends programs. */
+const MEMORY_SHORT = 0.9;
+
+/** What of the machine is used: names with figures. */
+export function using(usage: Usage): [string, string][] {
+  const cores = usage.cores === 1 ? '1 core' : `${usage.cores} cores`;
+  const found: [string, string][] = [
+    ['CPU', `${Math.round(usage.cpu * 100)} % of ${cores}`],
+    ['Memory', share(usage.memory)]
+  ];
+  return usage.home ? [...found, ['Home', share(usage.home)]] : found;
+}
+
+function share({ used, total }: Part): string {
+  return `${Math.floor((used / total) * 100)} %: ${size(used)} of ${size(total)}`;
+}
+
 /** The status item's text. */
 export function label(status: Status, now: number): string {
-  const state = machineLabel(status, now);
-  return status.home ? `${state} · home ${Math.floor(status.home.share * 100)} % full` : state;
+  const memory = status.usage?.memory;
+  const isShort = memory && memory.used >= MEMORY_SHORT * memory.total;
+  return [
+    machineLabel(status, now),
+    ...(isShort ? [`memory ${Math.floor((memory.used / memory.total) * 100)} % used`] : []),
+    ...(status.home ? [`home ${Math.floor(status.home.share * 100)} % full`] : [])
+  ].join(' · ');
 }
 
 function machineLabel(status: Status, now: number): string {
