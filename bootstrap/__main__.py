@@ -35,7 +35,10 @@ COMMANDS = {
         "bootstrap.cli.settings:settings",
         "The idle policy of the cluster, of groups and of users.",
     ),
-    "workers": ("bootstrap.cli.workers:workers", "The users' machines: list, prepare, explain, stop, keep."),
+    "workers": (
+        "bootstrap.cli.workers:workers",
+        "The users' machines: list, watch, prepare, explain, stop, keep.",
+    ),
     "homes": (
         "bootstrap.cli.homes:homes",
         "The users' home disks: list, grow, back up, restore, move to another name.",

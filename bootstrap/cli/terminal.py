@@ -6,13 +6,16 @@ The colours are ours: rich and click make them of styles, apart from the text.
 import os
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from lifecycle_app.printable import printable
+
+PIPE_WIDTH = 4000
+"""Characters: more than any row of ours has."""
 
 
 def echo(text: str, *, err: bool = False, **style: Any) -> None:
@@ -28,7 +31,17 @@ def local_time(when: datetime) -> str:
 
 def show(table: RenderableType) -> None:
     """Print a table."""
-    SafeConsole(markup=False, highlight=False).print(table)
+    console().print(table)
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """Where tables are printed: as wide as the terminal. Into a pipe or a file a row is one line, whatever is in it."""
+    found = SafeConsole(markup=False, highlight=False, file=file)
+    return (
+        found
+        if found.is_terminal
+        else SafeConsole(markup=False, highlight=False, file=file, width=PIPE_WIDTH)
+    )
 
 
 class SafeConsole(Console):

@@ -16,6 +16,7 @@ from bootstrap.cli.options import counted, dry_run_option, file_option, json_opt
 from bootstrap.cli.prepare import prepare
 from bootstrap.cli.progress import reporting
 from bootstrap.cli.terminal import echo, local_time, show
+from bootstrap.cli.watch import watch
 from bootstrap.cluster.users import removed_users
 from bootstrap.errors import Refused
 from bootstrap.operations import budgets
@@ -37,11 +38,12 @@ COLUMNS = ("worker", "state", "idle", "last activity", "type", "image", "$ this 
 
 @click.group()
 def workers() -> None:
-    """The users' machines: list, prepare, explain, stop, keep."""
+    """The users' machines: list, watch, prepare, explain, stop, keep."""
 
 
 workers.add_command(prepare)
 workers.add_command(history)
+workers.add_command(watch)
 
 
 @workers.command("list")

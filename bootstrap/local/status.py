@@ -13,14 +13,13 @@ import boto3
 import requests
 
 from bootstrap.aws import secrets
+from bootstrap.cli.live_view import age, decision_row, worker_row
 from bootstrap.local import cluster, environment
 from bootstrap.local.settings import LocalSettings
 from bootstrap.local.supervisor import running_file, running_supervisor
+from bootstrap.operations.workers.watching import newest_entries
 from hub.config.origins import program_url
 from lifecycle_app.adapters.store import WorkerStore
-from lifecycle_app.model.history import Entry, sentence
-from lifecycle_app.model.messages import joined, text
-from lifecycle_app.model.worker import Worker
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 DECISIONS_SHOWN = 12
@@ -132,6 +131,7 @@ def snapshot(settings: LocalSettings) -> dict[str, Any]:
     """Everything that the live view shows, ready for JSON: times in ISO 8601, UTC."""
     cloud = environment.state(settings)
     store = WorkerStore(settings.cluster) if settings.with_cluster else None
+    newest = newest_entries(store, datetime.now(UTC), DECISIONS_SHOWN) if store else []
     return {
         "url": settings.public_url,
         "hub": "up" if _hub_answers(settings) else "down",
@@ -139,50 +139,8 @@ def snapshot(settings: LocalSettings) -> dict[str, Any]:
         "idle_timeout": settings.idle_timeout.total_seconds(),
         "workers": [worker_row(worker) for worker in store.changed_since(EPOCH)] if store else [],
         "instances": cloud["instances"],
-        "decisions": [decision_row(entry) for entry in _newest(store)] if store else [],
+        "decisions": [decision_row(entry) for entry in newest],
     }
-
-
-def worker_row(worker: Worker) -> dict[str, Any]:
-    """A worker's record for JSON."""
-    return {
-        "worker": worker.key,
-        "instance": worker.instance_id,
-        "state": str(worker.state),
-        "since": _iso(worker.state_at),
-        "address": worker.address,
-        "type": worker.instance_type,
-        "last_activity": _iso(worker.last_activity),
-        "idle_since": _iso(max(filter(None, (worker.started_at, worker.last_activity)), default=None)),
-        "evidence": text(worker.message),
-        "due_at": _iso(worker.due_at),
-        "stop_reason": worker.stop_reason,
-        "seconds_run": worker.seconds_run,
-    }
-
-
-def _newest(store: WorkerStore) -> list[Entry]:
-    """The newest entries of the last two days, newest first: a decision at midnight does not vanish."""
-    today = datetime.now(UTC).date()
-    entries = [
-        entry for day in (today, today - timedelta(days=1)) for entry in store.history_of_day(day.isoformat())
-    ]
-    return sorted(entries, key=lambda entry: entry.at, reverse=True)[:DECISIONS_SHOWN]
-
-
-def decision_row(entry: Entry) -> dict[str, Any]:
-    """A history entry for JSON."""
-    return {
-        "worker": entry.key,
-        "at": _iso(entry.at),
-        "kind": str(entry.kind),
-        "reason": entry.reason,
-        "message": joined(sentence(entry)),
-    }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
 
 
 def _hub_answers(settings: LocalSettings) -> bool:
@@ -190,16 +148,6 @@ def _hub_answers(settings: LocalSettings) -> bool:
         return requests.get(f"{program_url(settings.public_url)}/hub/api/", timeout=2).ok
     except (requests.ConnectionError, requests.Timeout):
         return False
-
-
-def age(seconds: float) -> str:
-    """A duration in its two largest units, like "3 min 05 s"."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
 if TYPE_CHECKING:

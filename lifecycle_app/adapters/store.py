@@ -140,6 +140,12 @@ class WorkerStore:
         with available(f"history of {day}"):
             return self._usable(self._history.query(day, index_name="day"), _entry)
 
+    def newest_of_day(self, day: str, limit: int) -> list[Entry]:
+        """All workers' newest entries of a UTC day, newest first."""
+        with available(f"history of {day}"):
+            found = self._history.query(day, index_name="day", scan_index_forward=False, limit=limit)
+            return self._usable(found, _entry)
+
     def runs_of_days(self, days: Iterable[str]) -> Iterator[Entry]:
         """All workers' runs that ended on these UTC days, oldest first of each day; read page by page as they are
         asked for.

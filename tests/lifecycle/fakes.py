@@ -94,6 +94,9 @@ class MemoryStore:
         found = [(e.sort_key, e) for e in self.entries.values() if e.day == day]
         return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
 
+    def newest_of_day(self, day: str, limit: int) -> list[Entry]:
+        return self.history_of_day(day)[::-1][:limit]
+
     def runs_of_days(self, days: Iterable[str]) -> Iterator[Entry]:
         return (e for day in days for e in self.history_of_day(day) if e.kind is Kind.RUN)
 

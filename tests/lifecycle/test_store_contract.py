@@ -201,6 +201,7 @@ def test_history_is_told_newest_first_and_by_day(store: Store) -> None:
     assert store.history("alice") == entries[::-1]
     assert store.history("alice", limit=1) == entries[-1:]
     assert store.history_of_day("2026-11-23") == entries
+    assert store.newest_of_day("2026-11-23", 2) == entries[:0:-1]
     assert store.history_of_day("2026-11-24") == [an_entry(key="bob", at=NOON + 24 * HOUR)]
 
 

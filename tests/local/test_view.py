@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bootstrap.local.status import age, decision_row, worker_row
+from bootstrap.cli.live_view import age, decision_row, worker_row
 from bootstrap.local.view import render
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import message
@@ -57,7 +57,7 @@ def test_the_view_tells_who_runs_since_when_how_idle_and_why() -> None:
         "workers": workers, "instances": [], "decisions": decisions,
     }  # fmt: skip
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(render(shown, NOW))
+    console.print(render(shown, NOW, console))
     text = console.export_text()
     for words in ("alice", "1 min 30 s", "30 s", "2 min 30 s", "a busy kernel", "bob/gpu", "idle for 3 min"):
         assert words in text
@@ -113,7 +113,7 @@ def test_the_readme_shows_the_view_as_it_is() -> None:
         "workers": [worker_row(one) for one in workers], "decisions": [decision_row(one) for one in decisions],
     }  # fmt: skip
     console = Console(width=110, record=True, file=io.StringIO(), force_terminal=True)
-    console.print(render(shown, NOW))
+    console.print(render(shown, NOW, console))
     drawn = console.export_svg(title="make local", unique_id="live-view")
     if os.environ.get("PICTURES"):
         PICTURE.write_text(drawn, encoding="utf-8")

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import boto3
 import requests
 
-from bootstrap.local.status import worker_row
+from bootstrap.cli.live_view import worker_row
 from lifecycle_app.adapters.store import WorkerStore
 from tests.scenarios.person import Person
 from tests.shared.addresses import reserved
