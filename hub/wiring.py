@@ -86,7 +86,7 @@ def build(settings: Settings, token_key: str) -> Hub:
         stops=StopRequests(events, calls, settings.cluster),
         workers=Workers(),
         identities=Identities(session.client("sts", config=QUICK), calls, settings.hub_name, settings.role),
-        pages=Pages(store, reader, calls, budgets),
+        pages=Pages(store, reader, calls, budgets, utc_now),
         keeps=Keeps(store.get, KeepRequests(events, calls, settings.cluster), calls, utc_now),
         policies=policies,
         now=utc_now,

@@ -247,7 +247,7 @@ class KeepRequested(TypedDict):
     request: str
     """The request's own id, by which the record answers it."""
     seconds: int
-    """How long from `requested_at` on."""
+    """How long from `requested_at` on; 0: the user's own keep ends."""
     requested_at: float
     """Epoch seconds."""
     requested_by: str
@@ -268,14 +268,14 @@ class KeepRefusal(StrEnum):
 
 
 def keep_seconds(sent: object) -> int:
-    """How long the body of a user's request asks for, at the machine's server and at the hub alike. Raises ValueError
-    that says what is wrong.
+    """How long the body of a user's request asks for, at the machine's server and at the hub alike; 0: no longer.
+    Raises ValueError that says what is wrong.
     """
     seconds = sent.get("seconds") if isinstance(sent, Mapping) else None
     if isinstance(seconds, bool) or not isinstance(seconds, int):
         raise ValueError("seconds is not a whole number")  # noqa: TRY004 -- a wrong request, not a wrong program
-    if not 0 < seconds <= LONGEST_KEEP.total_seconds():
-        raise ValueError(f"seconds is not from 1 to {LONGEST_KEEP.total_seconds():.0f}")
+    if not 0 <= seconds <= LONGEST_KEEP.total_seconds():
+        raise ValueError(f"seconds is not from 0 to {LONGEST_KEEP.total_seconds():.0f}")
     return seconds
 
 

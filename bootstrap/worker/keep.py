@@ -114,7 +114,8 @@ class Requests:
         self._settings[KEEPING] = answer is not None
         if answer is None:
             return NOT_AVAILABLE
-        self._take(answer.get("kept_until"))
+        if "kept_until" in answer:
+            self._take(answer["kept_until"])
         return answer
 
     async def refresh(self) -> None:
@@ -147,8 +148,10 @@ class Requests:
 
     def _take(self, kept_until: object) -> None:
         """The page's next status must not say what was so before the keep."""
+        until = None
         if isinstance(kept_until, int | float) and not isinstance(kept_until, bool):
             until = datetime.fromtimestamp(kept_until, UTC)
+        if until is not None or kept_until is None:
             self._settings[TERMS_SETTING] = replace(self._settings[TERMS_SETTING], keep_until=until)
 
 
@@ -182,7 +185,7 @@ class KeepHandler(RequestHandler):
     @web.authenticated
     @authorized  # type: ignore[untyped-decorator]  # publishes no types
     async def post(self) -> None:
-        """{"seconds"} → {"kept_until"} once that is written, or {"refused", "message"}."""
+        """{"seconds"} → {"kept_until"} once that is written, null if it is not kept, or {"refused", "message"}."""
         try:
             seconds = keep_seconds(self.sent())
         except ValueError as error:

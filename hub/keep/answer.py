@@ -11,7 +11,7 @@ from lifecycle_app.model.worker import State, Worker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Until when the machine is kept, or why it is not."""
+    """Until when the machine is kept, or why it is not; neither once a keep has ended."""
 
     kept_until: datetime | None = None
     refused: KeepRefusal | None = None
@@ -60,9 +60,9 @@ def later_answer(record: Worker | None, instance_id: str, request: str) -> Answe
 
 def as_json(answer: Answer, longest: timedelta) -> dict[str, object]:
     """The answer for the user's page. `longest`: how long the policy lets the user keep it."""
-    if answer.kept_until is not None:
-        return {"kept_until": answer.kept_until.timestamp()}
-    refused = answer.refused or KeepRefusal.UNCONFIRMED
+    refused = answer.refused
+    if refused is None:
+        return {"kept_until": answer.kept_until.timestamp() if answer.kept_until else None}
     if refused is KeepRefusal.TOO_LONG and not longest:
         refused = KeepRefusal.NOT_ALLOWED
     return {"refused": refused.value, "message": MESSAGES[refused].format(longest=duration(longest))}

@@ -94,10 +94,10 @@ class TermsHandler(_OwnMachine):
 
 
 class KeepHandler(_OwnMachine):
-    """Keeps the machine running for a time, within what the user's policy allows."""
+    """Keeps the machine running for a time, within what the user's policy allows, or ends the user's own keep."""
 
     async def post(self) -> None:
-        """Answers {"kept_until"} once the record says so, or {"refused", "message"}."""
+        """Answers {"kept_until"} once the record says so, null if it is not kept; or {"refused", "message"}."""
         spawner = self.spawner()
         try:
             seconds = keep_seconds(self.get_json_body())

@@ -1,7 +1,7 @@
 """What the hub's pages show of workers. Times stay times: the page shows them in the reader's own time zone."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,6 +56,10 @@ class Summary:
     worker: str
     headline: Sequence[Part] = ()
     reason: Sequence[Part] = ()
+    kept: Sequence[Part] = ()
+    """Until when it is kept running, and by whom."""
+    is_kept_by_user: bool = False
+    """May its user end that?"""
     machine: str = ""
     history: tuple[Line, ...] = ()
 
@@ -97,11 +101,19 @@ class Notice:
 class Pages:
     """Reads what pages show. A page is shown even if there is nothing to read."""
 
-    def __init__(self, store: WorkerStore, reader: Reader, calls: Calls, budgets: Budgets) -> None:
+    def __init__(
+        self,
+        store: WorkerStore,
+        reader: Reader,
+        calls: Calls,
+        budgets: Budgets,
+        now: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._reader = reader
         self._calls = calls
         self._budgets = budgets
+        self._now = now
 
     async def budget(self, user: Any) -> Notice | None:
         """What one of JupyterHub's users should know of the month's budget; None while there is nothing to say."""
@@ -124,7 +136,9 @@ class Pages:
         except RecordError as error:
             log.warning("%s: its record and history cannot be read: %s", key, error)
             worker, entries = self._reader.get(key), []
-        return summary(key, worker, entries, is_up=is_up, for_administrators=for_administrators)
+        return summary(
+            key, worker, entries, is_up=is_up, for_administrators=for_administrators, now=self._now()
+        )
 
     def live(self, user: Any) -> Live:
         """What the home page of one of JupyterHub's users shows now, by what the hub has in memory."""
@@ -158,7 +172,8 @@ def live(servers: Mapping[str, tuple[str | None, bool]], workers: Sequence[Worke
         is_changing |= state is State.RUNNING and not is_active
         claim = worker.claimed_until is not None if worker else False
         over = worker.over_budget_since is not None if worker else False
-        lines.append(f"{name}:{pending}:{is_active}:{state}:{claim}:{over}")
+        kept = worker.keep_until.timestamp() if worker and worker.keep_until else 0
+        lines.append(f"{name}:{pending}:{is_active}:{state}:{claim}:{over}:{kept:.0f}")
     return Live(version=" ".join(lines), is_changing=is_changing)
 
 
@@ -199,25 +214,39 @@ def summary(
     *,
     is_up: bool = True,
     for_administrators: bool = False,
+    now: datetime | None = None,
 ) -> Summary:
-    """What a page shows of a worker and its history."""
+    """What a page shows of a worker and its history. `now`: for a page that says by itself until when it is kept."""
     if worker is None:
         return Summary(worker=key)
     is_down = worker.state in (State.STOPPING, State.STOPPED, State.TERMINATED)
     # If the lifecycle app did not stop it, its last message is not why.
     is_known = bool(worker.stop_reason) or not is_down or worker.message.code == REMOVED
     shown = [entry for entry in entries if for_administrators or _is_for_users(entry)]
+    kept = _kept(worker, now) if now else ()
+    is_known &= not (kept and worker.message.code == "kept")
     return Summary(
         worker=key,
         headline=_headline(worker) if is_up or worker.state is not State.RUNNING else ["Stopping"],
         reason=_sentence(parts(worker.message))
         if is_known and (for_administrators or worker.message.code not in FOR_ADMINISTRATORS)
         else (),
+        kept=kept,
+        is_kept_by_user=bool(kept) and worker.keep_by == worker.user,
         machine=_machine(worker, for_administrators=for_administrators),
         history=tuple(
             Line(at=Time(entry.at, True), parts=_sentence(sentence(entry))) for entry in shown[:LINES]
         ),
     )
+
+
+def _kept(worker: Worker, now: datetime) -> Sequence[Part]:
+    """Until when a worker is kept running that is not stopping; () for one that is not kept."""
+    until, by = worker.keep_until, worker.keep_by
+    if until is None or until <= now or worker.state not in (State.PENDING, State.RUNNING):
+        return ()
+    asked = "" if by == worker.user else f" by {by}" if by else " by an administrator"
+    return ["Kept on until ", Time(until, True), f"{asked}, whether it is used or not"]
 
 
 def past(entries: Sequence[Entry], now: datetime, *, for_administrators: bool) -> Past:

@@ -142,7 +142,7 @@ def keep_request(payload: object, cluster: str) -> KeepRequest:
     seconds, request = detail.get("seconds"), _text(detail, "request")
     if isinstance(seconds, bool) or not isinstance(seconds, int):
         raise MalformedEvent("seconds is missing")
-    if not 0 < seconds <= LONGEST_KEEP.total_seconds():
+    if not 0 <= seconds <= LONGEST_KEEP.total_seconds():
         raise MalformedEvent(f"nothing is kept for {_short(seconds)} s")
     if not REQUEST_ID.fullmatch(request):
         raise MalformedEvent(f"request is not an id: {_short(request)}")

@@ -29,10 +29,12 @@ def answered(worker: Worker, request: KeepRequest, policy: Policy) -> Worker:
     """The record with the answer. One that is claimed, or does not run, is returned as it is: it is too late.
 
     A keep is counted from the time of the request, so that an event that comes twice gives the same, and never shortens
-    another.
+    another. A request for no time ends the keep that the same user asked for, and is refused by no policy.
     """
     if worker.state is not State.RUNNING:
         return worker
+    if not request.span:
+        return _ended(worker, request)
     until = request.at + request.span
     refused = refusal(worker, request, policy)
     if refused:
@@ -44,6 +46,15 @@ def answered(worker: Worker, request: KeepRequest, policy: Policy) -> Worker:
         return kept  # that one outranks the budget, and the user's own would not
     why = message("kept", until=until, by=request.by)
     return replace(kept, keep_until=until, keep_by=request.by, message=why)
+
+
+def _ended(worker: Worker, request: KeepRequest) -> Worker:
+    """The record without the user's own keep, looked at by the next sweep; another's stays."""
+    told = replace(worker, keep_request=request.id, keep_refusal="")
+    if worker.keep_until is None or worker.keep_by != request.by:
+        return told
+    why = message("keep-ended", by=request.by)
+    return replace(told, keep_until=None, keep_by="", due_at=request.at, message=why)
 
 
 def refusal(worker: Worker, request: KeepRequest, policy: Policy) -> KeepRefusal | None:

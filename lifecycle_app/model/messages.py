@@ -26,6 +26,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "not-running": ("its machine is {state}",),
     "kept": ("kept until {until:clock} by {by}", "kept until {until:clock} by an administrator"),
     "keep-requested": ("kept until {until:clock}: {by} asked for it",),
+    "keep-ended": ("no longer kept running: {by} asked for it",),
     "starting": ("started {started}, too recently to be stopped",),
     "active": ("last used {last_used}", "started {started}, not used yet"),
     "app": ("kept on by {app} (last traffic {last_traffic}), until {until:clock} unless you use it",),

@@ -1,4 +1,4 @@
-"""A user's request to keep the own worker running: answered in the worker's record, where the hub reads it."""
+"""A user's request to keep the own worker running, or no longer, answered in its record, where the hub reads it."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def keep_requested(service: Service, event: KeepRequest, now: datetime) -> str:
         )
         return worker.keep_refusal
     if worker.keep_until != before.keep_until:
-        why = message("keep-requested", until=worker.keep_until, by=event.by)
+        until = worker.keep_until
+        why = (
+            message("keep-requested", until=until, by=event.by)
+            if until
+            else message("keep-ended", by=event.by)
+        )
         add_entry(service, worker, Kind.DECISION, why.code, why, event.at, {"requested_by": event.by})
     return "kept"

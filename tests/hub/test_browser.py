@@ -4,7 +4,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,25 +260,41 @@ def store(hub: Emulated) -> WorkerStore:
     return WorkerStore(CLUSTER)
 
 
-def keep_from_home(page: Page, card: Locator) -> None:
-    """The button asks what the machine's own server asks, and shows either answer."""
+def keep_from_home(page: Page, card: Locator, keep_until: Callable[[datetime | None], None]) -> None:
+    """The buttons ask what the machine's own server asks. A refusal is shown, and then what the record says, after a
+    reload too.
+    """
     refused = "Your administrator does not allow this. Your machine stays on while you use it."
-    answers = [{"refused": "not-allowed", "message": refused}, {"kept_until": 1_800_000_000}]
+    until_then = datetime.now(UTC) + timedelta(hours=1)
+    answers: list[Any] = [{"refused": "not-allowed", "message": refused}, until_then, None]
     sent = list[Any]()
 
     def answer(route: Route) -> None:
         sent.append((route.request.method, route.request.post_data_json))
-        route.fulfill(json=answers.pop(0))
+        match answers.pop(0):
+            case dict() as told:
+                route.fulfill(json=told)
+            case until:
+                keep_until(until)
+                route.fulfill(json={"kept_until": until and until.timestamp()})
 
     page.route("**/hub/api/cloudjhub/keep?*", answer)
     button = card.get_by_role("button", name="Keep on for 1 hour")
     button.click()
     expect(page.locator("#machines-problem")).to_have_text(refused)
     button.click()
-    expect(page.locator("#machines-kept")).to_contain_text("Your machine stays on until")
+    expect(card).to_contain_text("Kept on until")
     expect(page.locator("#machines-problem")).to_be_hidden()
-    assert sent == [("POST", {"server": "", "seconds": 3600})] * 2
+    ending = card.get_by_role("button", name="End keeping")
+    expect(ending).to_be_focused()
+    page.reload()
+    expect(card).to_contain_text("Kept on until")
+    shoot(page, "home-kept")
     assert faults(page, "home-kept") == set()
+    ending.click()
+    expect(card).not_to_contain_text("Kept on until")
+    expect(button).to_be_focused()
+    assert sent == [("POST", {"server": "", "seconds": seconds}) for seconds in (3600, 3600, 0)]
 
 
 def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
@@ -305,13 +321,19 @@ def test_the_home_page_follows_a_stop_by_itself_and_then_asks_no_more(
     expect(card).to_contain_text("Running since")
     expect(card).to_contain_text("t3.medium, 2 CPUs, 4 GB memory")
     shoot(page, "home-running")
-    keep_from_home(page, card)
+
+    def keep_until(until: datetime | None) -> None:
+        known = store.get("frida")
+        assert known is not None
+        store.put(replace(known, keep_until=until, keep_by="frida" if until else ""), datetime.now(UTC))
+
+    keep_from_home(page, card, keep_until)
     page.evaluate("window.isSame = true")
     card.get_by_role("button", name="Stop").click()
     expect(card).to_contain_text("Stopping")
     expect(card.get_by_role("button", name="Start")).to_be_focused()
     shoot(page, "home-stopping")
-    record(State.STOPPED, 1, stop_reason="requested", message=message("stop-requested", by="frida"))
+    record(State.STOPPED, 3, stop_reason="requested", message=message("stop-requested", by="frida"))
     expect(card).to_contain_text(AGO)
     expect(card).to_contain_text("Stopped by frida")
     shoot(page, "home-stopped")

@@ -108,7 +108,9 @@ async def test_a_start_is_refused_before_anything_is_asked_of_aws() -> None:
 
 async def noticed(*workers: Worker, **policy: Any) -> Notice | None:
     store = FakeStore(*workers)
-    pages = Pages(cast(Any, store), read_by(store), calls(), budgets(reading(cluster=policy), *workers))
+    pages = Pages(
+        cast(Any, store), read_by(store), calls(), budgets(reading(cluster=policy), *workers), lambda: NOON
+    )
     return await pages.budget(SimpleNamespace(name="ada", groups=[]))
 
 

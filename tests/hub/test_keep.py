@@ -50,6 +50,7 @@ def test_a_claim_that_is_there_first_wins(record: Worker | None, has_refused: bo
     ("record", "answer"),
     [
         (worker(keep_request="r", keep_until=NOON), Answer(kept_until=NOON)),
+        (worker(keep_request="r"), Answer()),
         (worker(keep_request="r", keep_refusal="too-long"), Answer(refused=KeepRefusal.TOO_LONG)),
         (worker(keep_request="r", keep_refusal="invented"), Answer(refused=KeepRefusal.NOT_ALLOWED)),
         (worker(keep_request="an earlier one", keep_until=NOON), None),
@@ -72,14 +73,15 @@ def test_a_body_without_seconds_is_refused(sent: object) -> None:
 
 
 def test_seconds_are_bounded() -> None:
-    assert (keep_seconds({"seconds": 1}), keep_seconds({"seconds": 31622400})) == (1, 31622400)
-    for seconds in (0, -1, 31622401):
-        with pytest.raises(ValueError, match="from 1 to 31622400"):
+    assert (keep_seconds({"seconds": 0}), keep_seconds({"seconds": 31622400})) == (0, 31622400)
+    for seconds in (-1, 31622401):
+        with pytest.raises(ValueError, match="from 0 to 31622400"):
             keep_seconds({"seconds": seconds})
 
 
 def test_what_a_page_is_told() -> None:
     assert as_json(Answer(kept_until=NOON), HOUR) == {"kept_until": NOON.timestamp()}
+    assert as_json(Answer(), HOUR) == {"kept_until": None}, "the keep has ended"
     told = as_json(Answer(refused=KeepRefusal.TOO_LONG), 4 * HOUR)
     assert told["refused"] == "too-long"
     assert told["message"] == "You can keep your machine running for 4 hours at most. Choose a shorter time."

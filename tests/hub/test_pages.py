@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from hub.clients.lifecycle import Reader
 from hub.pages import texts
-from hub.pages.texts import LINES, READ, READ_OF_ONE, Pages, Summary, past, summary
+from hub.pages.texts import LINES, READ, READ_OF_ONE, Pages, Summary, live, past, summary
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import FOR_ADMINISTRATORS, Time, joined, message, plain
@@ -33,7 +33,7 @@ class Store(FakeStore):
 
 def pages(store: Any) -> tuple[Pages, Reader]:
     reader = Reader(store.changed_since, calls(), interval=timedelta(seconds=5))
-    return Pages(store, reader, calls(), unlimited()), reader
+    return Pages(store, reader, calls(), unlimited(), lambda: NOON), reader
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,47 @@ async def test_stopped_server_shows_why_and_what_was_before() -> None:
 async def test_a_machine_that_someone_else_stopped_is_not_shown_our_last_message_as_the_reason() -> None:
     about = await pages(Store(worker(state=State.STOPPED, message=IDLE)))[0].about("ada")
     assert about.reason == ()
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept", "is_own"),
+    [
+        ({}, "", False),
+        ({"keep_until": NOON, "keep_by": "ada"}, "", False),
+        ({"keep_until": NOON + HOUR, "keep_by": "ada", "state": State.STOPPED}, "", False),
+        (
+            {"keep_until": NOON + HOUR, "keep_by": "ada"},
+            "Kept on until 2026-11-23 13:00:00 UTC, whether it is used or not",
+            True,
+        ),
+        (
+            {"keep_until": NOON + HOUR, "keep_by": "boss"},
+            "Kept on until 2026-11-23 13:00:00 UTC by boss, whether it is used or not",
+            False,
+        ),
+        (
+            {"keep_until": NOON + HOUR},
+            "Kept on until 2026-11-23 13:00:00 UTC by an administrator, whether it is used or not",
+            False,
+        ),
+    ],
+)
+async def test_a_keep_is_shown_as_the_record_has_it(changes: dict[str, Any], kept: str, is_own: bool) -> None:
+    """Also in a page that is opened later; only the user's own can be ended there."""
+    about = await pages(Store(worker(**changes)))[0].about("ada")
+    assert (joined(list(about.kept)), about.is_kept_by_user) == (kept, is_own)
+
+
+async def test_a_keep_is_said_once_and_a_page_notices_a_new_one() -> None:
+    kept = worker(keep_until=NOON + HOUR, keep_by="ada", message=message("kept", until=NOON + HOUR, by="ada"))
+    assert (await pages(Store(kept))[0].about("ada")).reason == ()
+    ended = replace(kept, keep_until=None, message=message("keep-ended", by="ada"))
+    about = await pages(Store(ended))[0].about("ada")
+    assert (joined(list(about.reason)), about.kept) == ("No longer kept running: ada asked for it", ())
+    assert live({}, [kept]).version != live({}, [ended]).version
 
 
 REPAIR = replace(STOP, kind=Kind.REPAIR, reason="orphan", message=message("orphan", instance="i-1"))

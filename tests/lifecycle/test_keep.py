@@ -64,6 +64,38 @@ def test_a_keep_never_shortens_another(before: Any, until: Any, by: str) -> None
     assert (worker.keep_until, worker.keep_by, worker.keep_refusal) == (until, by, "")
 
 
+END = replace(ASKED, id="2f" * 16, span=timedelta(0))
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(keep_limit=timedelta(0)), Policy(max_lifetime=HOUR)])
+def test_no_policy_forbids_to_end_the_own_keep(policy: Policy) -> None:
+    before = a_worker(keep_until=NOON + HOUR, keep_by="alice", due_at=NOON + HOUR)
+    worker = answered(before, END, policy)
+    assert (worker.keep_until, worker.keep_by, worker.keep_request, worker.keep_refusal) == (
+        None,
+        "",
+        END.id,
+        "",
+    )
+    assert worker.due_at == NOON, "the next sweep decides about it"
+
+
+@pytest.mark.parametrize(("until", "by"), [(NOON + HOUR, "boss"), (NOON + HOUR, ""), (None, "")])
+def test_another_users_keep_is_not_ended(until: Any, by: str) -> None:
+    before = a_worker(keep_until=until, keep_by=by)
+    assert answered(before, END, Policy()) == replace(before, keep_request=END.id)
+
+
+def test_a_machine_that_is_no_longer_kept_is_stopped_once_it_is_idle(world: World) -> None:
+    keep_requested(world.service, ASKED, NOON)
+    assert keep_requested(world.service, replace(END, at=NOON + SECOND), NOON + SECOND) == "kept"
+    assert [text(entry.message) for entry in world.store.history("alice")][:1] == [
+        "no longer kept running: alice asked for it"
+    ]
+    world.now, world.metrics.reports[ALICE] = NOON + SECOND, ()
+    assert sweep(world.service, lambda: True) == {"stopped": 1}
+
+
 @pytest.mark.parametrize(
     "worker",
     [

@@ -53,7 +53,7 @@ async def test_pages_are_shown_without_it() -> None:
     store = Store(worker())
     reader = Reader(store.changed_since, calls(), interval=MINUTE)
     store.problems = [BAD]
-    shown = await Pages(cast(WorkerStore, store), reader, calls(), unlimited()).about("ada")
+    shown = await Pages(cast(WorkerStore, store), reader, calls(), unlimited(), lambda: NOON).about("ada")
     assert (shown.worker, list(shown.headline)) == ("ada", [])
 
 

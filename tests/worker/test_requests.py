@@ -35,6 +35,9 @@ async def test_the_hub_is_asked_with_the_servers_own_token(hub: HubApi) -> None:
     assert hub.asked == [("POST", "/hub/api/cloudjhub/keep", "token secret", {"seconds": 60})]
     assert settings[TERMS_SETTING].keep_until == NOON, "the next status says so"
     assert settings[KEEPING] is True
+    hub.answer = {"kept_until": None}
+    await requests.ask("keep", {"seconds": 0})
+    assert settings[TERMS_SETTING].keep_until is None, "the keep has ended"
 
 
 async def test_a_refusal_is_passed_on(hub: HubApi) -> None:

@@ -5,8 +5,8 @@
   let pause = SHORTEST;
   let timer;
 
-  // `server` is the one whose button was pressed.
-  async function refresh(server) {
+  // `server` is the one whose button was pressed, and `action` what that did.
+  async function refresh(server, action) {
     const answer = await fetch(location.pathname, { cache: "no-store" });
     const shown = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("machines");
     if (!shown) return;
@@ -19,9 +19,9 @@
     machines().replaceWith(shown);
     showTimes();
     const same = [...shown.querySelectorAll("[data-server]")].find((one) => one.dataset.server === name);
-    const button = same && same.querySelector("a, button:not(:disabled)");
+    const button = same && (same.querySelector(`[data-action=${action}]`) || same.querySelector("a, button:not(:disabled)"));
     if (button) button.focus();
-    document.getElementById("machines-status").textContent = [...shown.querySelectorAll("[data-headline]")].map((one) => one.textContent).join(". ");
+    document.getElementById("machines-status").textContent = [...shown.querySelectorAll("[data-headline], [data-kept]")].map((one) => one.textContent).join(". ");
   }
 
   async function check() {
@@ -63,22 +63,20 @@
     }
   }
 
-  // Is confirmed once the machine's record says so, and refused by what the administrator allows.
+  // Is confirmed once the machine's record says so, which the cards then show; refused by what the administrator allows.
   async function keep(button) {
     const { server } = button.parentElement.dataset;
-    const [kept, problem] = ["machines-kept", "machines-problem"].map((id) => document.getElementById(id));
-    kept.hidden = problem.hidden = button.disabled = true;
+    const problem = document.getElementById("machines-problem");
+    problem.hidden = button.disabled = true;
     try {
       const answer = await fetch(hubApi("cloudjhub/keep"), {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ server, seconds: 3600 }),
+        body: JSON.stringify({ server, seconds: Number(button.dataset.seconds) }),
       });
       const said = await answer.json();
-      if (!said.kept_until) throw new Error(said.message);
-      const until = new Date(said.kept_until * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      kept.textContent = `${server || "Your machine"} stays on until ${until}, whether it is used or not.`;
-      kept.hidden = false;
+      if (said.kept_until === undefined) throw new Error(said.message);
+      await refresh(server, button.dataset.action);
     } catch (error) {
       problem.textContent = error.message;
       problem.hidden = false;
