@@ -10,8 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # The tests' tiers: tests/conftest.py.
 PYTEST := $(RUN) -m pytest -q
-QUICK := (unit or contract) and not emulator and not deep
-# Without what `make check` has run: TESTED="(emulator or cloud or browser) and not deep".
+QUICK := (unit or contract) and not (simulation or emulator or deep)
+# Without what `make check` has run: TESTED="(simulation or emulator or cloud or browser) and not deep".
 TESTED := not deep
 TOGETHER := $(MAKE) --no-print-directory --jobs --output-sync=target
 # What `make test` runs in a short form; `make nightly` runs it for hours.

@@ -14,7 +14,7 @@ import pytest
 from _pytest.mark.expression import Expression
 
 TESTS = Path(__file__).parent
-TIERS = ("unit", "contract", "emulator", "cloud", "browser", "root", "deep")
+TIERS = ("unit", "contract", "simulation", "emulator", "cloud", "browser", "root", "deep")
 # The tiers of a folder's or a file's tests: the longest entry that fits counts, and every test has one. A test that
 # needs more than its file, or the browser, says so itself.
 OF = {
@@ -25,6 +25,7 @@ OF = {
     "benchmarks/peers/test_measuring.py": "emulator",
     "benchmarks/storm/test_parts.py": "emulator",
     "benchmarks/storm/test_storms.py": "emulator",
+    "benchmarks/traces": "unit simulation",
     "bootstrap": "unit",
     "bootstrap/test_audit_command.py": "emulator",
     "bootstrap/test_backups.py": "emulator",
@@ -39,6 +40,7 @@ OF = {
     "bootstrap/test_holders.py": "emulator",
     "bootstrap/test_homes_command.py": "emulator",
     "bootstrap/test_hub_log.py": "emulator",
+    "bootstrap/test_home_backups.py": "emulator",
     "bootstrap/test_image_command.py": "emulator",
     "bootstrap/test_importing.py": "emulator",
     "bootstrap/test_image_setup.py": "emulator",
@@ -83,12 +85,14 @@ OF = {
     "hub/test_running_hub.py": "emulator",
     "iam": "emulator",
     "lifecycle": "unit",
+    "lifecycle/test_budget_months.py": "unit simulation",
     "lifecycle/test_cloud_contract.py": "contract",
     "lifecycle/test_handlers.py": "emulator",
     "lifecycle/test_hub_contract.py": "contract",
     "lifecycle/test_metrics_contract.py": "contract",
     "lifecycle/test_pinning.py": "emulator",
     "lifecycle/test_store_contract.py": "contract",
+    "lifecycle/test_store_faults.py": "unit simulation",
     "local": "unit",
     "local/test_addresses.py": "emulator",
     "local/test_manager_log.py": "emulator",
@@ -103,13 +107,14 @@ OF = {
     "scenarios/test_interruptions.py": "cloud deep",
     "scenarios/test_soak.py": "cloud deep",
     "scenarios/test_verify.py": "cloud deep",
-    "simulation": "unit",
+    "simulation": "unit simulation",
     "simulation/test_ec2_contract.py": "emulator",
     "store": "emulator",
     "supply": "unit",
     "supply/test_package.py": "emulator",
     "worker": "unit",
     "worker/test_activity.py": "emulator",
+    "worker/test_apps.py": "unit simulation",
     "worker/test_apps_served.py": "emulator",
     "worker/test_boot.py": "emulator",
     "worker/test_connections.py": "emulator",
