@@ -1,5 +1,7 @@
 """JupyterHub's configuration, as values made from the settings."""
 
+import hashlib
+import hmac
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ def configuration(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, d
             "auth_token": secrets.proxy_token,
         },
         "JupyterHubHTTPClient": tuning.http_client_options(),
+        "CryptKeeper": {"keys": [key_of_tokens(secrets.cookie_secret)]},
         "Spawner": _spawner(settings),
         **authenticator_traits(settings, secrets, hub.operator.people),
     }
@@ -96,6 +99,13 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         },
         **_services(secrets),
     }
+
+
+def key_of_tokens(cookie_secret: bytes) -> bytes:
+    """The key with which the hub encrypts providers' tokens in its database. With another cookie secret, which logs all
+    users out, they cannot be read any more.
+    """
+    return hmac.new(cookie_secret, b"cloudjhub: providers' tokens", hashlib.sha256).digest()
 
 
 def brand_of(settings: Settings) -> Brand:

@@ -74,6 +74,7 @@ OF = {
     "hub": "unit",
     "hub/test_accounts.py": "emulator",
     "hub/test_browser.py": "emulator browser",
+    "hub/test_asking.py": "emulator",
     "hub/test_audit_log.py": "emulator",
     "hub/test_fakes.py": "contract",
     "hub/test_front.py": "emulator",

@@ -239,6 +239,22 @@ def lets_others_in(name: str, options: Mapping[str, Any]) -> bool:
     return choice is not None and any(one.lets_in and options.get(key) for key, one in choice.options.items())
 
 
+def can_be_asked_again(name: str, options: Mapping[str, Any]) -> bool:
+    """Do groups decide what a user may do, and can the hub ask for them without the user?
+
+    OAuth's providers answer to the tokens of the last login; a directory to an account of its own that may search it. A
+    learning platform only sends users over, and no group of it counts here.
+    """
+    match name:
+        case "github":
+            return bool(options.get("allowed_organizations"))
+        case "oauth":
+            return bool(options.get("auth_state_groups_key"))
+        case "ldap":
+            return all(options.get(one) for one in ("allowed_groups", "lookup_dn", "lookup_dn_search_user"))
+    return False
+
+
 def _check_together(name: str, options: Mapping[str, Any]) -> None:
     """Options that need others."""
     needs: dict[str, tuple[str, ...]] = {

@@ -15,10 +15,18 @@ from traitlets.utils.importstring import import_item
 
 from hub.audit.event import Outcome
 from hub.audit.record import record
-from hub.config.authenticators import CHOICES, CLIENT_SECRET, LDAP_PASSWORD, SIGN_UP_KEY, lets_others_in
+from hub.config.authenticators import (
+    CHOICES,
+    CLIENT_SECRET,
+    LDAP_PASSWORD,
+    SIGN_UP_KEY,
+    can_be_asked_again,
+    lets_others_in,
+)
 from hub.config.settings import SHARED_PASSWORD, Settings
 from hub.config.shared_names import refuse_shared_map
 from hub.errors import SettingsError
+from hub.login.asking import EVERY, AskedAgain
 from hub.login.devices import remember_device, source_of
 from hub.login.isolation import follow_own_links
 from hub.login.passwords import Guesses
@@ -38,7 +46,7 @@ _tried: ContextVar[str] = ContextVar("tried", default="")
 """The name with which a login is tried."""
 
 
-class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes no types
+class NamedUsers(AskedAgain):
     """The cluster's rules, before those of an authenticator: one form of each name, and a refusal that says why."""
 
     _hub: Hub
@@ -68,11 +76,11 @@ class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
         except Exception as error:
             self._record_refusal(f"{error.status_code}" if isinstance(error, web.HTTPError) else "error")
             raise
-        if found:
-            record("login", found["name"], actor=found["name"])
-        else:
+        if not found:
             self._record_refusal("wrong or not allowed")
-        return found
+            return found
+        record("login", found["name"], actor=found["name"])
+        return self.confirmed(found, utc_now())
 
     async def _checked(self, handler: Any, data: Any) -> Any:
         """The user, or None. Whatever authenticator asks for a password, wrong ones make their source wait."""
@@ -113,6 +121,9 @@ class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
 
     async def refresh_user(self, user: Any, handler: Any = None) -> Any:
         """False for a removed user, who has to log in again in spite of a valid cookie, and may not."""
+        if handler is not None and not hasattr(handler, "_token_authenticated"):
+            # JupyterHub 6.1 reads it of each request whose user has to log in again, but sets it with a token only.
+            handler._token_authenticated = False
         if user.name in self.blocked_users:
             return False
         return await super().refresh_user(user, handler)
@@ -123,9 +134,10 @@ class NamedUsers(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
         return name in people.admins if name in people.users else super().is_admin(handler, authentication)
 
     def can_log_in(self, username: str) -> bool:
-        """Is the user neither removed nor without an account that is authorised?"""
+        """Is the user neither removed, nor put out by the provider, nor without an account that is authorised?"""
         is_authorized = getattr(super(), "is_authorized", None)
-        return username not in self.blocked_users and (is_authorized is None or is_authorized(username))
+        is_out = username in self.blocked_users or username in self.put_out
+        return not is_out and (is_authorized is None or is_authorized(username))
 
     def forget(self, username: str) -> None:
         """Deletes the account of a removed user, where the authenticator keeps accounts. The caller commits."""
@@ -213,6 +225,12 @@ def authenticator_traits(settings: Settings, secrets: Secrets, people: People) -
         return {"Authenticator": names}
     # A user whom an administrator added may log in; one admitted as a group's member has to be a member still.
     names["allow_existing_users"] = not lets_others_in(settings.authenticator, settings.authenticator_options)
+    if can_be_asked_again(settings.authenticator, settings.authenticator_options):
+        names |= {
+            "enable_auth_state": True,
+            "refresh_pre_spawn": True,
+            "auth_refresh_age": int(EVERY.total_seconds()),
+        }
     return {"Authenticator": names, choice.section: _own(settings, secrets)}
 
 
@@ -220,10 +238,11 @@ DAYS_LOGGED_IN = 14
 
 
 def days_logged_in(settings: Settings) -> int:
-    """For how long a login lasts, on the hub's pages and on users' servers: whether a user is still a member of a group
-    that admits them, the provider says at a login only.
+    """For how long a login lasts, on the hub's pages and on users' servers: not every provider can be asked again in
+    which groups a user is, and none about a user whose tokens have expired.
     """
-    return 1 if lets_others_in(settings.authenticator, settings.authenticator_options) else DAYS_LOGGED_IN
+    chosen = settings.authenticator, settings.authenticator_options
+    return 1 if lets_others_in(*chosen) or can_be_asked_again(*chosen) else DAYS_LOGGED_IN
 
 
 def same_site(settings: Settings) -> str:

@@ -2,10 +2,13 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ldap3 import BASE, SUBTREE
 from ldap3.core.exceptions import LDAPException
+from ldap3.utils.conv import escape_filter_chars
 from ldapauthenticator import LDAPAuthenticator
 from tornado import web
 from traitlets import Unicode
@@ -42,10 +45,50 @@ class VerifiedLdap(LDAPAuthenticator):  # type: ignore[misc]  # it publishes no 
         if problem:
             raise web.HTTPError(403, problem)
 
-        def ask() -> Any:
-            # It never awaits anything, though it is a coroutine.
-            return asyncio.run(LDAPAuthenticator.authenticate(self, None, data))
+        # It never awaits anything, though it is a coroutine.
+        return await self._in_thread(lambda: asyncio.run(LDAPAuthenticator.authenticate(self, None, data)))
 
+    async def refresh_user(self, user: Any, handler: Any = None) -> Any:  # noqa: ARG002 -- JupyterHub's
+        """What the directory says about the user now, asked by an account that may search it; False if it knows no such
+        user. Raises HTTPError 503 if it does not say.
+        """
+        if not self.enable_auth_state:
+            return True  # there is no such account, or no group that counts
+        return await self._in_thread(lambda: self._looked_up(user.name))
+
+    def _looked_up(self, name: str) -> dict[str, Any] | bool:
+        """As a login finds it, but without the user's password."""
+        connection = self.get_connection(self.lookup_dn_search_user, self.lookup_dn_search_password)
+        if not connection:
+            raise web.HTTPError(503, f"The directory refuses {self.lookup_dn_search_user}.")
+        try:
+            found, dn = self.resolve_username(name)
+            if not dn or not self._is_among_searched(connection, found):
+                return False
+            groups = [one for one in sorted(self.allowed_groups) if self._is_in(connection, one, found, dn)]
+            return {"name": name, "auth_state": {"ldap_groups": groups}}
+        finally:
+            connection.unbind()
+
+    def _is_among_searched(self, connection: Any, found: str) -> bool:
+        """Does the option `search_filter`, if there is one, find this user alone?"""
+        if not self.search_filter:
+            return True
+        only = self.search_filter.format(userattr=self.user_attribute, username=escape_filter_chars(found))
+        connection.search(self.user_search_base, only, SUBTREE, attributes=self.attributes)
+        return len(connection.entries) == 1
+
+    def _is_in(self, connection: Any, group: str, found: str, dn: str) -> bool:
+        """Is the user in the group? Raises HTTPError 503 if the account for searches cannot see the group."""
+        if not connection.search(group, "(objectClass=*)", BASE, attributes=[]):
+            raise web.HTTPError(503, f"{self.lookup_dn_search_user} cannot read the group {group}.")
+        member = self.group_search_filter.format(
+            userdn=escape_filter_chars(dn), uid=escape_filter_chars(found)
+        )
+        return bool(connection.search(group, member, BASE, attributes=self.group_attributes))
+
+    async def _in_thread(self, ask: Callable[[], Any]) -> Any:
+        """What the directory answers. Raises HTTPError 503 if it does not, or while too many ask."""
         if self._waiting >= MOST_WAITING:
             raise web.HTTPError(503, "Many users are logging in. Try again in a minute.")
         self._waiting += 1

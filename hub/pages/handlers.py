@@ -51,6 +51,8 @@ def routes(
         (r"/api/users/([^/]+)/tokens", TokensHandler, {}),
         (r"/api/users/([^/]+)/server", ServerHandler, given),
         (r"/api/users/([^/]+)/servers/([^/]*)", ServerHandler, given),
+        (r"/spawn", SpawnPage, given),
+        (r"/spawn/([^/]+)", SpawnPage, given),
         (r"/spawn/([^/]+)/([^/]+)", SpawnPage, given),
         (r"/api/cloudjhub/live", LiveHandler, {"pages": pages}),
         (r"/workers", MachinesPage, {"parts": parts, "pages": pages}),

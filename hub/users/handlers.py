@@ -52,11 +52,31 @@ class _NamedServers(WithParts):
         )
 
 
-class SpawnPage(_NamedServers, SpawnHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """JupyterHub's own, for named servers."""
+class _AsksBeforeStarts:
+    """Says what to do where the provider, which JupyterHub asks before each start, allows none."""
+
+    async def refresh_auth(self, user: Any, force: bool = False) -> Any:
+        """The user, or None for one who has to log in again. Raises HTTPError 403 where that is about a start."""
+        found = await super().refresh_auth(user, force)  # type: ignore[misc]  # JupyterHub publishes no types
+        if not force:
+            return found
+        if not self.authenticator.can_log_in(user.name):  # type: ignore[attr-defined]
+            raise web.HTTPError(403, f"{user.name} may not use this hub any more. {ASK_FOR_GROUP}")
+        if found is None and user is self.current_user:  # type: ignore[attr-defined]
+            # A cookie that is still good would lead from the login's page back to here.
+            self.clear_login_cookie()  # type: ignore[attr-defined]
+            raise web.HTTPError(403, "Your login has ended. Log in again, then start your machine.")
+        return found
 
 
-class ServerHandler(_NamedServers, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+ASK_FOR_GROUP = "Ask who looks after your groups to add you to one that may use it. Then log in again."
+
+
+class SpawnPage(_AsksBeforeStarts, _NamedServers, SpawnHandler):  # type: ignore[misc]  # JupyterHub publishes no types
+    """JupyterHub's own, but says why there is no start."""
+
+
+class ServerHandler(_AsksBeforeStarts, _NamedServers, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types
     """JupyterHub's own, but a server's options are checked before they are kept, a stop records who requested it, and a
     server whose machine or disk exists is not deleted: its user could launch one machine after the other.
     """

@@ -22,6 +22,8 @@ class Provider:
 
     def __init__(self, address: str) -> None:
         self.answers: dict[str, Any] = {}
+        self.refusals: dict[str, int] = {}
+        """The status of paths that are refused."""
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
         self._server = ThreadingHTTPServer((address, 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -55,7 +57,7 @@ class Provider:
                     self.send_response(204)
                     self.end_headers()
                     return
-                self.send_response(404 if answer is None else 200)
+                self.send_response(provider.refusals.get(path, 404 if answer is None else 200))
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

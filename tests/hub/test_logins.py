@@ -246,6 +246,29 @@ def test_github_lets_members_of_an_organization_in(hub: Emulated, provider: Prov
     assert callback(hub, requests.Session(), "member").status_code == 403, "no member any more"
 
 
+def test_who_leaves_a_group_at_the_provider_starts_no_machine_and_is_logged_out(
+    hub: Emulated, provider: Provider
+) -> None:
+    set_users(hub, {"users": {"boss": {}}})
+    groups = {"auth_state_groups_key": "oauth_user.groups", "allowed_groups": ["course"]}
+    start(hub, "oauth", {**oauth_options("oauth", provider.url), **groups})
+    provider.answers["/token"] = {"access_token": "granted", "token_type": "bearer", "refresh_token": "r"}
+    provider.answers["/me"] = {"preferred_username": "erin", "groups": ["course", "seminar"]}
+    browser = requests.Session()
+    assert callback(hub, browser, "erin").status_code == 302
+    assert browser.get(f"{hub.public_url}/hub/home", timeout=PATIENCE).ok
+    provider.answers["/me"] = {"preferred_username": "erin", "groups": []}
+    refused = browser.get(f"{hub.public_url}/hub/spawn", timeout=PATIENCE)
+    assert (refused.status_code, hub.instances_of("erin")) == (403, [])
+    assert "may not use this hub any more" in refused.text
+    home = browser.get(f"{hub.public_url}/hub/home", allow_redirects=False, timeout=PATIENCE)
+    assert "/hub/login" in home.headers["Location"]
+    assert callback(hub, browser, "erin").status_code == 403
+    database = b"".join(one.read_bytes() for one in hub.directory.rglob("*sqlite*"))
+    assert b"erin" in database
+    assert b"granted" not in database, "tokens of the provider are encrypted"
+
+
 def launch(hub: Emulated, provider: Provider, user: str, **changes: Any) -> int:
     """A learning platform sends one of its users over; the status of the hub's answer."""
     browser = requests.Session()
