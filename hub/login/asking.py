@@ -54,7 +54,7 @@ class AskedAgain(Authenticator):  # type: ignore[misc]  # JupyterHub publishes n
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.put_out = set[str]()
-        """The users of whom the provider last said that they may not use the hub."""
+        """The users that may not use the hub, as the provider last said."""
         self._asking: dict[str, asyncio.Task[Any]] = {}
 
     async def refresh_user(self, user: Any, handler: Any = None) -> Any:

@@ -241,7 +241,7 @@ def page(**of: bool) -> Any:
 
 
 @pytest.mark.parametrize("is_own", [True, False])
-async def test_nobody_starts_the_server_of_a_user_who_is_out(is_own: bool) -> None:
+async def test_no_user_starts_the_server_of_a_user_who_is_out(is_own: bool) -> None:
     asked = page(found=False, is_allowed=False, is_own=is_own)
     with pytest.raises(web.HTTPError, match="ada may not use this hub any more"):
         await asked.refresh_auth(asked.user, True)
