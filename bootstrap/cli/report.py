@@ -101,11 +101,11 @@ def _shared(found: Statement) -> list[str]:
 
 def _budgets(found: Statement) -> list[str]:
     table = Table(box=None, pad_edge=False)
-    table.add_column("budgets of users, of running machines", overflow="fold")
+    table.add_column("budgets, of running machines", overflow="fold")
     table.add_column("used")
     table.add_column("share", justify="right")
-    for user, one in sorted(found.budgets.items(), key=lambda pair: (-pair[1].share, pair[0])):
-        table.add_row(*budgets.line(user, one))
+    for scope, one in sorted(found.budgets.items(), key=lambda pair: (-pair[1].share, pair[0])):
+        table.add_row(*budgets.line(scope, one))
     return _lines(table)
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,7 +21,7 @@ from bootstrap.cluster import building
 from bootstrap.cluster.steps.manager import REPLACED
 from bootstrap.cluster.users import accepted
 from bootstrap.config.document import suggestion
-from bootstrap.config.policy import UNLIMITED
+from bootstrap.config.policy import DOLLARS, UNLIMITED
 from bootstrap.costs import prices_in
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations import budgets, policies, rotation
@@ -32,6 +33,7 @@ from lifecycle_app.model.messages import length
 from lifecycle_app.model.worker import Worker
 
 KEEP_UNTIL = "keep_until"
+NO_GROUPS: Mapping[str, Mapping[str, Any]] = {}
 SOON = "in effect within a minute; the next sweep acts on it, and alarms are updated at the next reconcile"
 
 
@@ -55,7 +57,7 @@ def get_policy(scope: str | None, file: Path, as_json: bool) -> None:
     kind, _, name = scope.partition("/")
     user = accepted(name) if kind == "user" else ""
     groups = _groups(site, user) if user else (name,) if kind == "group" else ()
-    _show(policies.effective(user, groups, found), as_json)
+    _show(policies.effective(user, groups, found), as_json, policies.of_groups(groups, found))
 
 
 @settings.command("set")
@@ -107,11 +109,12 @@ def _scope(user: str | None, group: str | None) -> str:
 def _change(
     site: Site, scope: str, fields: Sequence[tuple[str, str]], unset: Sequence[str], *, dry_run: bool, as_json: bool
 ) -> None:  # fmt: skip
+    policies.require_sharers(scope, (name for name, _ in fields))
     before = policies.texts(site)
     if prices_in(site.aws.region) is None and any(
-        name == "budget_dollars" and text != UNLIMITED for name, text in fields
+        name in DOLLARS and text != UNLIMITED for name, text in fields
     ):
-        raise SettingsError(f"no prices are known for {site.aws.region}: give budget_hours instead")
+        raise SettingsError(f"no prices are known for {site.aws.region}: give hours instead")
     document = policies.changed(before.get(scope), fields, unset)
     after = {**before, scope: json.dumps(document)}
     _warn(site, before, after)
@@ -186,15 +189,26 @@ def _document(text: str) -> object:
         return text
 
 
-def _show(rows: Sequence[policies.Effective], as_json: bool) -> None:
+def _show(
+    rows: Sequence[policies.Effective], as_json: bool, of_groups: Mapping[str, Mapping[str, Any]] = NO_GROUPS
+) -> None:
     if as_json:
-        document = {
+        document: dict[str, Any] = {
             row.name: {"value": policies.plain(row.name, row.value), "from": row.scope} for row in rows
         }
-        echo(json.dumps(document, indent=2))
+        shared = {
+            scope: {name: policies.plain(name, value) for name, value in said.items()}
+            for scope, said in of_groups.items()
+        }
+        echo(json.dumps(document | ({"group_budgets": shared} if shared else {}), indent=2))
         return
-    for row in rows:
-        echo(f"{row.name:<15} {policies.readable(row.name, row.value):<24} {row.scope}")
+    more = [
+        policies.Effective(name, value, scope)
+        for scope, said in of_groups.items()
+        for name, value in said.items()
+    ]
+    for row in [*rows, *more]:
+        echo(f"{row.name:<21} {policies.readable(row.name, row.value):<24} {row.scope}")
 
 
 def _in_words(text: str) -> str:

@@ -27,7 +27,7 @@ from bootstrap.operations.workers.stopping import ask_to_stop, moment, operator_
 from bootstrap.operations.workers.stopping import keep as keep_worker
 from bootstrap.operations.workers.stopping import stop as stop_machines
 from bootstrap.operations.workers.termination import terminate as terminate_machines
-from lifecycle_app.contract import utc_now
+from lifecycle_app.contract import user_scope, utc_now
 from lifecycle_app.model.budget import Standing
 from lifecycle_app.model.messages import Time, length, text
 
@@ -227,8 +227,11 @@ def orphans_noted(found: Sequence[ListedWorker], removed: Collection[str]) -> li
 
 def budgets_noted(found: Sequence[ListedWorker], standings: Mapping[str, Standing]) -> list[ListedWorker]:
     """With a note at those whose user has used most of the month's budget. Pure."""
-    notes = {user: budgets.note(one) for user, one in standings.items()}
-    return [replace(one, note="; ".join(filter(None, [one.note, notes.get(one.user, "")]))) for one in found]
+    notes = {scope: budgets.note(one) for scope, one in standings.items()}
+    return [
+        replace(one, note="; ".join(filter(None, [one.note, notes.get(user_scope(one.user), "")])))
+        for one in found
+    ]
 
 
 def as_document(machine: ListedWorker, now: datetime) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from bootstrap.errors import SettingsError
 from lifecycle_app.model.policy import read
 
 NEVER, NONE, UNLIMITED = "never", "none", "unlimited"
-BUDGETS = ("budget_hours", "budget_dollars")
+HOURS, DOLLARS = ("budget_hours", "shared_budget_hours"), ("budget_dollars", "shared_budget_dollars")
+BUDGETS = (*HOURS, *DOLLARS)
 
 
 def _seconds(value: Any) -> Any:
@@ -107,6 +108,16 @@ class IdlePolicy(TypedDict, total=False):
     budget_stops_work: Annotated[
         Checked,
         Field(description="whether that stops a machine on which a program runs, too"),
+    ]
+    shared_budget_hours: Annotated[
+        Amount,
+        Field(description="hours a month that all users' machines may run, together; unlimited: no budget"),
+    ]
+    shared_budget_dollars: Annotated[
+        Amount,
+        Field(
+            description="US dollars a month that all users' running machines may cost; unlimited: no budget"
+        ),
     ]
 
 

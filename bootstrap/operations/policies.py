@@ -9,13 +9,22 @@ from typing import Any
 
 from bootstrap.aws.errors import built
 from bootstrap.aws.site import Site
-from bootstrap.config.policy import BUDGETS, NEVER, NONE, UNLIMITED, field
+from bootstrap.config.policy import BUDGETS, HOURS, NEVER, NONE, UNLIMITED, field
 from bootstrap.errors import SettingsError, StepFailed
 from lifecycle_app.adapters.settings_store import SettingsStore
-from lifecycle_app.contract import CLUSTER_SCOPE
+from lifecycle_app.contract import CLUSTER_SCOPE, group_scope
 from lifecycle_app.errors import RecordConflict
 from lifecycle_app.model.messages import length
-from lifecycle_app.model.policy import READERS, SIGNALS, Policy, policy_for, read, scopes
+from lifecycle_app.model.policy import (
+    NOT_SHARED,
+    READERS,
+    SHARED,
+    SIGNALS,
+    Policy,
+    policy_for,
+    read,
+    scopes,
+)
 from lifecycle_app.model.worker import State, Worker
 
 DEFAULT = "default"
@@ -60,6 +69,15 @@ def store(site: Site) -> SettingsStore:
     return SettingsStore(site.cluster, site.aws.region)
 
 
+def require_sharers(scope: str, names: Iterable[str]) -> None:
+    """Raises SettingsError where a budget that users share is to be a single user's."""
+    shared = sorted(set(names) & set(SHARED)) if scope.startswith(USER) else []
+    if shared:
+        raise SettingsError(
+            f"{shared[0]} with --user: {NOT_SHARED}. Give {shared[0].removeprefix('shared_')}"
+        )
+
+
 def changed(before: str | None, assignments: Sequence[tuple[str, str]], unset: Sequence[str]) -> Document:
     """What a scope sets afterwards, without what it set that cannot be used. Raises SettingsError."""
     given = json.loads(before) if before and not _is_damaged(before) else {}
@@ -95,10 +113,23 @@ def effective(user: str, groups: Iterable[str], found: Mapping[str, str]) -> lis
     return [Effective(name, getattr(policy, name), _said_by(name, policy, said)) for name in READERS]
 
 
+def of_groups(groups: Iterable[str], found: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The budgets that the users of each of these groups share, by scope: they hold beside the cluster's."""
+    said = {group_scope(group): read(found.get(group_scope(group), "{}")).fields for group in sorted(groups)}
+    shared = {
+        scope: {name: fields[name] for name in SHARED if name in fields} for scope, fields in said.items()
+    }
+    return {scope: fields for scope, fields in shared.items() if fields}
+
+
 def _said_by(name: str, policy: Policy, said: Mapping[str, Mapping[str, Any]]) -> str:
     """The last scope, from cluster to user, that says what holds."""
     value = getattr(policy, name)
-    found = [scope for scope, fields in said.items() if name in fields and fields[name] == value]
+    found = [
+        scope
+        for scope, fields in said.items()
+        if name in fields and fields[name] == value and (name not in SHARED or scope == CLUSTER_SCOPE)
+    ]
     return found[-1] if found else DEFAULT
 
 
@@ -133,7 +164,7 @@ def readable(name: str, value: Any) -> str:
 
 def plain(name: str, value: Any) -> Any:
     """A value as the settings table has it: for scripts."""
-    if name == "budget_hours" and value is not None:
+    if name in HOURS and value is not None:
         return value / timedelta(hours=1)
     if isinstance(value, timedelta):
         return value.total_seconds()

@@ -1,19 +1,31 @@
 """Users' policies, and how much of their budgets is used, as the hub reads them. It decides about starts alone."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
 from hub.errors import OverBudget
+from lifecycle_app.contract import user_scope
 from lifecycle_app.errors import RecordError
-from lifecycle_app.model.budget import Standing, standing, stops_at, used_up_message
+from lifecycle_app.model.budget import (
+    Standing,
+    Use,
+    nearest,
+    standings,
+    stops_at,
+    used,
+    used_up_message,
+    uses,
+)
 from lifecycle_app.model.policy import Policy, policy_for, scopes
 from lifecycle_app.model.worker import State, Worker, split
 
 log = logging.getLogger(__name__)
+
+SUMMED_FOR = timedelta(seconds=5)
 
 
 class Policies:
@@ -31,7 +43,9 @@ class Policies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How a user who has a budget stands, and when the first of the user's machines is stopped for it."""
+    """How the budget stands that is nearest to its end for a user, the own or a shared one, and when the first of the
+    user's machines is stopped for it.
+    """
 
     standing: Standing
     stops_at: datetime | None
@@ -55,9 +69,11 @@ class Budgets:
         self._get = get
         self._calls = calls
         self._now = now
+        self._summed: dict[str, Use] = {}
+        self._summed_at: datetime | None = None
 
     async def of(self, user: str, groups: Collection[str]) -> Budget | None:
-        """The user's; None without a budget, and while settings or records cannot be read: the sweep enforces it."""
+        """The user's; None without any, and while settings or records cannot be read: the sweep enforces them."""
         try:
             policy = await self._policies.of(user, groups)
         except RecordError as error:
@@ -67,7 +83,14 @@ class Budgets:
             return None
         now, theirs = self._now(), self._reader.of_user(user)
         stops = [at for worker in theirs if (at := stops_at(worker, policy, now)) is not None]
-        return Budget(standing=standing(policy, theirs, now), stops_at=min(stops, default=None))
+        found = nearest(standings(user, policy, {**self._all(now), user_scope(user): used(theirs, now)}, now))
+        return Budget(standing=found, stops_at=min(stops, default=None)) if found else None
+
+    def _all(self, now: datetime) -> Mapping[str, Use]:
+        """What is used in each scope, at most `SUMMED_FOR` old: all of a class ask at once, and the copy is as old."""
+        if self._summed_at is None or not timedelta(0) <= now - self._summed_at < SUMMED_FOR:
+            self._summed, self._summed_at = uses(self._reader.all(), now), now
+        return self._summed
 
     async def check(self, key: str, groups: Collection[str]) -> None:
         """Raises OverBudget if this worker may not be started. One that runs may be used until it is stopped."""

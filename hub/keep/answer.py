@@ -22,7 +22,7 @@ MESSAGES: Mapping[KeepRefusal, str] = {
     KeepRefusal.NOT_ALLOWED: "Your administrator does not allow this. Your machine stays on while you use it.",
     KeepRefusal.TOO_LONG: "You can keep your machine running for {longest} at most. Choose a shorter time.",
     KeepRefusal.TOO_LATE: "Too late: your machine is stopping. It will start again when you open it.",
-    KeepRefusal.OVER_BUDGET: "Your budget of this month is used up. Save your work: your machine stops soon. Only your"
+    KeepRefusal.OVER_BUDGET: "The budget of this month is used up. Save your work: your machine stops soon. Only your"
     " administrator can raise the budget.",
     KeepRefusal.TOO_OFTEN: "You have asked too often. Try again in a few minutes.",
     KeepRefusal.UNCONFIRMED: "There was no answer in time: your machine may or may not be kept. Try again in a minute.",

@@ -195,6 +195,7 @@ class WorkerStore:
             "month_seconds": worker.month_seconds,
             "month_dollars": worker.month_dollars,
             "over_budget_since": worker.over_budget_since,
+            "over_budget_of": worker.over_budget_of or None,
             "groups": list(worker.groups),
         }
         known = self._workers.get_attributes()
@@ -250,6 +251,7 @@ def _worker(record: WorkerRecord) -> Worker:
         month_seconds=record.month_seconds,
         month_dollars=record.month_dollars,
         over_budget_since=record.over_budget_since,
+        over_budget_of=record.over_budget_of or "",
         groups=tuple(record.groups or ()),
     )
 

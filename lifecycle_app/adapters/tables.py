@@ -228,6 +228,7 @@ class WorkerRecord(Row):
     month_seconds = CountAttribute(default=0)
     month_dollars = DollarsAttribute(default=0.0)
     over_budget_since = InstantAttribute(null=True)
+    over_budget_of = UnicodeAttribute(null=True)
     groups = GroupsAttribute(default=list)
     due = _index("due", costs=UnicodeAttribute(hash_key=True), due_at=InstantAttribute(range_key=True))
     """Only workers that cost money, in the order in which they are due."""

@@ -1,16 +1,19 @@
-"""A user's use of a month against the budget: what was used, when it was used up, until when a worker runs on. Pure.
+"""A month's use against the budgets, a user's and those that users share: what was used, when a budget was used up,
+until when a worker runs on. Pure.
 
 A month is a calendar month in UTC, as AWS bills it and as `cloudjhub report` shows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from lifecycle_app.contract import CLUSTER_SCOPE, group_scope, user_scope
 from lifecycle_app.model.history import cost
-from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.policy import Limit, Policy
 from lifecycle_app.model.worker import Worker
 
 HOUR = timedelta(hours=1)
@@ -31,13 +34,15 @@ class Use:
         return Use(self.time + other.time, self.dollars + other.dollars)
 
 
+UNUSED = Use()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What a user has used of this month's budget."""
+    """What has been used of this month's budget, by the user or by all who share it."""
 
+    limit: Limit
     used: Use
-    time_limit: timedelta | None
-    dollar_limit: float | None
     resets_at: datetime
 
     @property
@@ -46,8 +51,8 @@ class Standing:
         shares = [
             used / limit if limit else 1.0
             for used, limit in (
-                (self.used.time / HOUR, None if self.time_limit is None else self.time_limit / HOUR),
-                (self.used.dollars, self.dollar_limit),
+                (self.used.time / HOUR, None if self.limit.time is None else self.limit.time / HOUR),
+                (self.used.dollars, self.limit.dollars),
             )
             if limit is not None
         ]
@@ -66,27 +71,47 @@ class Standing:
 
 def used_up_message(found: Standing) -> str:
     """For the user whose budget is used up: what happened, until when that is so, what to do."""
+    shared = whose(found.limit.scope)
+    is_so = (
+        f"This month's budget of {shared} is used up."
+        if shared
+        else f"Your budget of this month is used up: {used_text(found)}."
+    )
     return (
-        f"Your budget of this month is used up: {used_text(found)}. Machines can be started again from"
-        f" {day_text(found.resets_at)} on. If you need one before, ask your administrator."
+        f"{is_so} Machines can be started again from {day_text(found.resets_at)} on. If you need one before, ask your"
+        " administrator."
     )
 
 
 def near_message(found: Standing) -> str:
-    """For the user whose budget comes to its end."""
-    return (
-        f"You have used {used_text(found)} of this month's budget. When it is used up, your machine is stopped; a new"
-        f" budget begins on {day_text(found.resets_at)}. If you need more, ask your administrator."
+    """For the user whose budget comes to its end. Of a shared one only the share is said, not what others used."""
+    shared = whose(found.limit.scope)
+    is_so = (
+        f"{int(found.share * 100)} % of this month's budget of {shared} is used."
+        if shared
+        else f"You have used {used_text(found)} of this month's budget."
     )
+    return (
+        f"{is_so} When it is used up, your machine is stopped; a new budget begins on {day_text(found.resets_at)}. If"
+        " you need more, ask your administrator."
+    )
+
+
+def whose(scope: str) -> str:
+    """Who shares the budget of this scope, like `the group staff`; "" for a user's own."""
+    if scope == CLUSTER_SCOPE:
+        return "all users together"
+    name = scope.partition("/")[2]
+    return f"the group {name}" if group_scope(name) == scope else ""
 
 
 def used_text(found: Standing) -> str:
     """What is used of each limit, like `33.5 of 40 hours, $1.20 of $5.00`; "" without a budget."""
     texts = []
-    if found.time_limit is not None:
-        texts.append(f"{found.used.time / HOUR:.1f} of {found.time_limit / HOUR:g} hours")
-    if found.dollar_limit is not None:
-        texts.append(f"${found.used.dollars:.2f} of ${found.dollar_limit:.2f}")
+    if found.limit.time is not None:
+        texts.append(f"{found.used.time / HOUR:.1f} of {found.limit.time / HOUR:g} hours")
+    if found.limit.dollars is not None:
+        texts.append(f"${found.used.dollars:.2f} of ${found.limit.dollars:.2f}")
     return ", ".join(texts)
 
 
@@ -132,31 +157,65 @@ def used(workers: Iterable[Worker], now: datetime) -> Use:
     return total
 
 
-def standing(policy: Policy, workers: Iterable[Worker], now: datetime) -> Standing:
-    """The standing of the user whose workers these are."""
-    return Standing(
-        used=used(workers, now),
-        time_limit=policy.budget_hours,
-        dollar_limit=policy.budget_dollars,
-        resets_at=next_month(now),
-    )
-
-
-def with_budget(worker: Worker, policy: Policy, workers: Collection[Worker], now: datetime) -> Worker:
-    """The running worker, with the time since which its user's budget is used up; without one while it is not.
-
-    `workers`: all of the user's. The time stays what it was when the worker keeps running, so that a grace ends.
+def uses(workers: Iterable[Worker], now: datetime) -> dict[str, Use]:
+    """What has been used of the present month in each scope: by each user, each group and the cluster. A worker counts
+    in the groups that its record names.
     """
-    if not policy.has_budget or not standing(policy, workers, now).is_over:
-        return replace(worker, over_budget_since=None)
+    found: defaultdict[str, Use] = defaultdict(Use)
+    for worker in workers:
+        part = used([worker], now)
+        if part != UNUSED:
+            for scope in _scopes(worker):
+                found[scope] += part
+    return dict(found)
+
+
+def standings(user: str, policy: Policy, by_scope: Mapping[str, Use], now: datetime) -> list[Standing]:
+    """How each of the budgets stands that hold for this user."""
+    return [
+        Standing(limit=limit, used=by_scope.get(limit.scope, UNUSED), resets_at=next_month(now))
+        for limit in policy.limits(user)
+    ]
+
+
+def nearest(found: Iterable[Standing]) -> Standing | None:
+    """The one that is nearest to its end, or furthest beyond it; None without a budget."""
+    return max(found, key=lambda one: one.share, default=None)
+
+
+def used_up(limits: Iterable[Limit], workers: Collection[Worker], now: datetime) -> dict[Limit, datetime]:
+    """Those of the budgets that are used up, each with the moment since when. `workers`: all that ran this month."""
+    by_scope: defaultdict[str, list[Worker]] = defaultdict(list)
+    for worker in workers:
+        for scope in _scopes(worker):
+            by_scope[scope].append(worker)
+    found = {}
+    for limit in frozenset(limits):
+        theirs = by_scope[limit.scope]
+        total = used(theirs, now)
+        if Standing(limit=limit, used=total, resets_at=next_month(now)).is_over:
+            found[limit] = _used_up_at(limit, total, theirs, now)
+    return found
+
+
+def with_budget(worker: Worker, policy: Policy, over: Mapping[Limit, datetime], now: datetime) -> Worker:
+    """The running worker, with the time since which a budget of its user's is used up; without one while none is.
+
+    `over`: what `used_up` says. The time stays what it was when the worker keeps running, so that a grace ends.
+    """
+    theirs = {limit.scope: over[limit] for limit in policy.limits(worker.user) if limit in over}
+    if not theirs:
+        return replace(worker, over_budget_since=None, over_budget_of="")
+    first = min(theirs, key=lambda scope: theirs[scope])
     if is_over(worker, policy, now):
-        return worker
-    reached = _used_up_at(policy, workers, now)
-    return replace(worker, over_budget_since=reached if now - reached <= NOTICED_WITHIN else now)
+        return worker if worker.over_budget_of in theirs else replace(worker, over_budget_of=first)
+    reached = theirs[first]
+    since = reached if now - reached <= NOTICED_WITHIN else now
+    return replace(worker, over_budget_since=since, over_budget_of=first)
 
 
 def is_over(worker: Worker, policy: Policy, now: datetime) -> bool:
-    """Does the record say that its user's budget of this month is used up, as far as there still is one?"""
+    """Does the record say that a budget of its user's is used up this month, as far as there still is one?"""
     since = worker.over_budget_since
     return policy.has_budget and since is not None and month_name(since) == month_name(now)
 
@@ -191,14 +250,19 @@ def _part(worker: Worker, began: datetime, until: datetime) -> Use:
     return Use(timedelta(seconds=seconds), cost(worker.instance_type, seconds, worker.zone) or 0.0)
 
 
-def _used_up_at(policy: Policy, workers: Collection[Worker], now: datetime) -> datetime:
+def _scopes(worker: Worker) -> list[str]:
+    """Those whose budgets its use counts in."""
+    return [user_scope(worker.user), CLUSTER_SCOPE, *map(group_scope, set(worker.groups))]
+
+
+def _used_up_at(limit: Limit, total: Use, workers: Collection[Worker], now: datetime) -> datetime:
     """When the budget was used up, if the workers that run now have run since; not before the last of them started."""
     running = [worker for worker in workers if worker.started_at is not None]
     began = max((worker.started_at for worker in running if worker.started_at), default=now)
-    total, excess = used(workers, now), [timedelta(0)]
-    if policy.budget_hours is not None and running:
-        excess.append((total.time - policy.budget_hours) / len(running))
+    excess = [timedelta(0)]
+    if limit.time is not None and running:
+        excess.append((total.time - limit.time) / len(running))
     per_second = sum(cost(one.instance_type, 3600, one.zone) or 0.0 for one in running) / 3600
-    if policy.budget_dollars is not None and per_second:
-        excess.append(timedelta(seconds=(total.dollars - policy.budget_dollars) / per_second))
+    if limit.dollars is not None and per_second:
+        excess.append(timedelta(seconds=(total.dollars - limit.dollars) / per_second))
     return max(began, month_begin(now), now - max(excess))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lifecycle_app.contract import Drain, Level, app_name, source_name
-from lifecycle_app.model.budget import is_kept_by_another, next_month, stops_at
+from lifecycle_app.model.budget import is_kept_by_another, next_month, stops_at, whose
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, Value, message
 from lifecycle_app.model.policy import Policy
@@ -233,7 +233,10 @@ def _over_budget(case: _Case) -> Decision | None:
         return None
     ran_long = policy.busy_allowance is not None and case.now >= ends + policy.busy_allowance
     is_final = policy.budget_stops_work or ran_long or policy.lowest_level > Level.WORK
-    why = message(Reason.BUDGET, since=case.worker.over_budget_since, resets=next_month(case.now))
+    whose_it_is = whose(case.worker.over_budget_of) or None
+    why = message(
+        Reason.BUDGET, since=case.worker.over_budget_since, resets=next_month(case.now), whose=whose_it_is
+    )
     # Only what works there now is a reason to refuse, not a server that was started since.
     since = case.now if is_final else case.now - WORK_PAUSES
     drain = Drain.REGARDLESS if is_final else Drain.WITHOUT_WORK

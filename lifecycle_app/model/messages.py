@@ -53,6 +53,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
         "not used for more than {limit} (started {started})",
     ),
     "budget": (
+        "the month's budget of {whose} is used up (since {since:clock}); there is a new one on {resets:clock}",
         "the budget of the month is used up (since {since:clock}); it is available again on {resets:clock}",
     ),
     "max-lifetime": ("ran for {ran}, the limit is {limit}",),

@@ -16,10 +16,26 @@ LONGEST = timedelta(days=366)
 MOST_HOURS, MOST_DOLLARS = 100_000, 1_000_000
 """Of a budget: more is a typing error."""
 
+NOT_SHARED = "a user shares no budget: it is of a group or the cluster"
+
 Fields = Mapping[str, Any]
 
 
+SHARED = ("shared_budget_hours", "shared_budget_dollars")
+"""Fields about all users of a scope together: none overrides another scope's, and each holds."""
 SIGNALS = {"load": Level.LOAD, "work": Level.WORK, "interaction": Level.INTERACTION}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What may be used in a month: by one user, or by all users of a group or of the cluster together."""
+
+    scope: str
+    """Whose it is: a user's, a group's or the cluster's scope."""
+    time: timedelta | None
+    """How long their workers may run, together; None: without limit."""
+    dollars: float | None
+    """What that may cost, in US dollars; None: without limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +71,27 @@ class Policy:
     """A worker that runs when the budget is used up is stopped after so long."""
     budget_stops_work: bool = False
     """Is it stopped then even if work runs on it?"""
+    shared_budget_hours: timedelta | None = None
+    """How long the workers of all users of the cluster may run in a month, together; None: without limit."""
+    shared_budget_dollars: float | None = None
+    """What that may cost, in US dollars; None: without limit."""
+    group_budgets: tuple[Limit, ...] = ()
+    """The same for each of the user's groups that has such a budget."""
 
     @property
     def has_budget(self) -> bool:
-        """Is the user's use of a month limited?"""
-        return self.budget_hours is not None or self.budget_dollars is not None
+        """Is the use of a month limited: the user's, or what the user shares with others?"""
+        return bool(self.limits(""))
+
+    def limits(self, user: str) -> tuple[Limit, ...]:
+        """All budgets that hold for this user, whose policy it is: the own one, the cluster's, the groups'."""
+        own = Limit(scope=user_scope(user), time=self.budget_hours, dollars=self.budget_dollars)
+        shared = Limit(scope=CLUSTER_SCOPE, time=self.shared_budget_hours, dollars=self.shared_budget_dollars)
+        return tuple(
+            limit
+            for limit in (own, shared, *self.group_budgets)
+            if limit.time is not None or limit.dollars is not None
+        )
 
     @property
     def lowest_level(self) -> Level:
@@ -85,23 +117,48 @@ def policy_for(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> Po
 
     Where groups differ, the most generous value counts, so that joining a group takes nothing away. A field that cannot
     be used is left out and counts at least as generously as its default, so that a typo neither keeps all machines
-    running without end nor stops them early. `problems` lists such fields.
+    running without end nor stops them early. `problems` lists such fields. Budgets that users share all hold: neither a
+    group's nor a user's policy lifts them, and one that cannot be used is none.
     """
     found = {scope: read(texts[scope]) for scope in scopes(user, groups) if scope in texts}
     fields = {scope: parsed.fields for scope, parsed in found.items()}
-    merged: dict[str, Any] = dict(fields.get(CLUSTER_SCOPE, {}))
-    merged.update(_most_generous([fields[s] for s in fields if s.startswith(group_scope(""))]))
-    merged.update(fields.get(user_scope(user), {}))
+    cluster = fields.get(CLUSTER_SCOPE, {})
+    of_groups = {scope: said for scope, said in fields.items() if scope.startswith(group_scope(""))}
+    merged: dict[str, Any] = {
+        **cluster,
+        **_most_generous(list(of_groups.values())),
+        **fields.get(user_scope(user), {}),
+    }
     for name in {name for parsed in found.values() for name in parsed.unclear}:
         default = getattr(Policy(), name)
         merged[name] = _widest(name, [merged.get(name, default), default])
-    return Policy(**merged)
+    merged |= {name: cluster.get(name) for name in SHARED}
+    return Policy(
+        **merged, group_budgets=tuple(shared_limit(*one) for one in of_groups.items() if _shares(one[1]))
+    )
+
+
+def shared_limit(scope: str, fields: Fields) -> Limit:
+    """The budget that the users of a group or of the cluster share, by what its scope says; without limits if none."""
+    return Limit(scope=scope, time=fields.get(SHARED[0]), dollars=fields.get(SHARED[1]))
+
+
+def _shares(fields: Fields) -> bool:
+    return any(fields.get(name) is not None for name in SHARED)
 
 
 def problems(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> list[str]:
     """A sentence for each field of the user's policies that cannot be used."""
     found = [(scope, read(texts[scope])) for scope in scopes(user, groups) if scope in texts]
-    return [f"policy of {scope}: {problem}" for scope, parsed in found for problem in parsed.problems]
+    told = [f"policy of {scope}: {problem}" for scope, parsed in found for problem in parsed.problems]
+    own = [
+        name
+        for scope, parsed in found
+        if scope == user_scope(user)
+        for name in SHARED
+        if name in parsed.fields
+    ]
+    return told + [f"policy of {user_scope(user)}: {name}: {NOT_SHARED}" for name in own]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +259,8 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "budget_dollars": _dollars_or_none,
     "budget_grace": _duration,
     "budget_stops_work": _yes_or_no,
+    "shared_budget_hours": _hours_or_none,
+    "shared_budget_dollars": _dollars_or_none,
 }
 
 

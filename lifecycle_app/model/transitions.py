@@ -100,6 +100,7 @@ def with_state(worker: Worker, state: State, at: datetime, now: datetime) -> Wor
         message=NOTHING if state is State.PENDING else worker.message,
         seconds_run=worker.seconds_run + (seconds or 0),
         over_budget_since=worker.over_budget_since if state is State.RUNNING else None,
+        over_budget_of=worker.over_budget_of if state is State.RUNNING else "",
     )
 
 

@@ -108,7 +108,9 @@ class Worker:
     month_dollars: float = 0.0
     """What they cost in that month, in US dollars, as far as their prices are known."""
     over_budget_since: datetime | None = None
-    """Since when its user's budget is used up; None while it is not, or the worker does not run."""
+    """Since when a budget of its user's is used up; None while none is, or the worker does not run."""
+    over_budget_of: str = ""
+    """The scope whose budget that is: the user's own, or one that is shared; "" while none is used up."""
     groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -11,11 +11,11 @@ from functools import partial
 from lifecycle_app.concurrency import batches
 from lifecycle_app.contract import Level
 from lifecycle_app.errors import BadRecord, HubError, RecordConflict
-from lifecycle_app.model.budget import month_begin, with_budget
+from lifecycle_app.model.budget import month_begin, used_up, with_budget
 from lifecycle_app.model.decision import Reason, next_check
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.messages import Message, message
-from lifecycle_app.model.policy import Policy, policy_for
+from lifecycle_app.model.policy import Limit, Policy, policy_for
 from lifecycle_app.model.transitions import with_due, with_reports
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases.ports import Service
@@ -46,17 +46,17 @@ def record_activity(service: Service, now: datetime) -> dict[str, int]:
 def _with_budgets(
     service: Service, running: Sequence[Worker], texts: Mapping[str, str], now: datetime
 ) -> list[Worker]:
-    """The running workers, each with the time since which its user's budget is used up. The month's other workers are
-    read only if anyone who runs one has a budget.
+    """The running workers, each with the time since which a budget of its user's is used up. The month's other workers
+    are read, once for all budgets, only if one holds for anyone who runs a worker.
     """
     policies = {one.key: policy_for(one.user, one.groups, texts) for one in running}
-    if not any(policy.has_budget for policy in policies.values()):
-        return [replace(one, over_budget_since=None) for one in running]
-    known = {one.key: one for one in service.store.changed_since(month_begin(now))}
-    theirs: dict[str, list[Worker]] = {}
-    for one in {**known, **{one.key: one for one in running}}.values():
-        theirs.setdefault(one.user, []).append(one)
-    return [with_budget(one, policies[one.key], theirs[one.user], now) for one in running]
+    limits = {limit for one in running for limit in policies[one.key].limits(one.user)}
+    over: Mapping[Limit, datetime] = {}
+    if limits:
+        known = {one.key: one for one in service.store.changed_since(month_begin(now))}
+        known |= {one.key: one for one in running}
+        over = used_up(limits, known.values(), now)
+    return [with_budget(one, policies[one.key], over, now) for one in running]
 
 
 def _observed(worker: Worker, evidence: Evidence, texts: Mapping[str, str], now: datetime) -> Worker:

@@ -157,6 +157,8 @@ policies = st.fixed_dictionaries(
         "budget_dollars": st.one_of(st.none(), st.integers(0, 1000), st.just(0.5)),
         "budget_grace": st.integers(0, 10**7),
         "budget_stops_work": st.booleans(),
+        "shared_budget_hours": st.one_of(st.none(), st.integers(0, 1000), st.just(2.5)),
+        "shared_budget_dollars": st.one_of(st.none(), st.integers(0, 1000), st.just(0.5)),
         "hung_after": st.integers(1, 10**7),
         "hung_cpu": st.one_of(st.integers(0, 100), st.integers(0, 1000).map(lambda tenths: tenths / 10)),
         "ignored_signals": st.lists(st.sampled_from(list(map(str, Signal))), unique=True),

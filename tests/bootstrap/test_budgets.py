@@ -41,12 +41,37 @@ FOUND = budgets.standings(WORKERS, TEXTS, NOON)
 
 def test_users_who_have_a_budget_and_a_machine() -> None:
     assert {user: (one.share, one.is_over) for user, one in FOUND.items()} == {
-        "ada": (35 / 40, False),
-        "bob": (41 / 40, True),
-        "eve": (0.41, False),
-        "old": (0.0, False),
+        "user/ada": (35 / 40, False),
+        "user/bob": (41 / 40, True),
+        "user/eve": (0.41, False),
+        "user/old": (0.0, False),
     }
     assert budgets.standings(WORKERS, {}, NOON) == {}
+
+
+SHARED = {
+    "cluster": '{"shared_budget_hours": 1000}',
+    "group/staff": '{"shared_budget_hours": 41, "idle_timeout": 60}',
+    "group/empty": '{"shared_budget_dollars": 5}',
+    "user/bob": '{"shared_budget_hours": 1}',
+}
+
+
+def test_shared_budgets_by_their_scope() -> None:
+    found = budgets.standings(WORKERS, SHARED, NOON)
+    assert {scope: one.share for scope, one in found.items()} == {
+        "cluster": 0.817,
+        "group/empty": 0.0,
+        "group/staff": 1.0,
+    }
+    assert budgets.summary(found) == "0 users, 3 shared, used up: group/staff, from 80 %: cluster"
+    document = as_document(a_statement(budgets={**FOUND, **found}))
+    assert sorted(document["budgets"]) == ["ada", "bob", "eve", "old"]
+    assert document["shared_budgets"]["group/staff"]["hours"] == 41.0
+    lower = budgets.standings(WORKERS, {**SHARED, "cluster": '{"shared_budget_hours": 817}'}, NOON)
+    assert [one.partition(":")[0] for one in budgets.warnings(found, lower)] == [
+        "cluster has used 817.0 of 817 hours"
+    ]
 
 
 def test_the_line_of_status() -> None:
@@ -68,7 +93,7 @@ def test_the_list_of_workers_notes_it(user: str, note: str) -> None:
 def test_the_report_has_the_month_that_goes_on() -> None:
     found = a_statement(budgets=FOUND)
     lines = [" ".join(line.split()) for line in text(found).splitlines()]
-    at = lines.index("budgets of users, of running machines used share")
+    at = lines.index("budgets, of running machines used share")
     assert lines[at + 1 : at + 3] == ["bob 41.0 of 40 hours 102 %", "ada 35.0 of 40 hours 88 %"]
     assert as_document(found)["budgets"]["bob"] == {
         "hours": 41.0, "hours_limit": 40.0, "dollars": 0.0, "dollars_limit": None, "share": 1.025,

@@ -42,6 +42,8 @@ def changed(before: str | None, *arguments: str, unset: tuple[str, ...] = ()) ->
         ("budget_dollars=2.50", {"budget_dollars": 2.5}),
         ("budget_grace=10m", {"budget_grace": 600}),
         ("budget_stops_work=true", {"budget_stops_work": True}),
+        ("shared_budget_hours=500", {"shared_budget_hours": 500}),
+        ("shared_budget_dollars=unlimited", {"shared_budget_dollars": None}),
         ("hung_cpu=2.5", {"hung_cpu": 2.5}),
         ("signals=work,interaction", {"signals": ["work", "interaction"]}),
         ("signals=[load]", {"signals": ["load"]}),
@@ -118,6 +120,23 @@ def test_the_policy_is_set_and_read_for_everyone_a_group_and_a_user(cluster: Bui
     assert json.loads(cluster.run(settings, "get", "--json").output)["group/physics"] == {
         "busy_allowance": None
     }
+
+
+def test_a_budget_that_users_share_is_of_a_group_or_the_cluster(cluster: Built) -> None:
+    cluster.worker("alice", groups=("physics",))
+    cluster.run(settings, "set", "shared_budget_hours=1000")
+    cluster.run(settings, "set", "--group", "physics", "shared_budget_hours=100")
+    with pytest.raises(SettingsError, match=r"a user shares no budget.*Give budget_hours"):
+        cluster.run(settings, "set", "--user", "alice", "shared_budget_hours=9")
+    found = json.loads(cluster.run(settings, "get", "user/alice", "--json").output)
+    assert found["shared_budget_hours"] == {"value": 1000.0, "from": "cluster"}
+    assert found["group_budgets"] == {"group/physics": {"shared_budget_hours": 100.0}}
+    rows = [line.split() for line in cluster.run(settings, "get", "user/alice").output.splitlines()]
+    assert [row for row in rows if row[0].startswith("shared_")] == [
+        ["shared_budget_hours", "1000", "cluster"],
+        ["shared_budget_dollars", "unlimited", "default"],
+        ["shared_budget_hours", "100", "group/physics"],
+    ]
 
 
 def test_a_users_name_is_spelt_as_the_hub_keeps_it(cluster: Built) -> None:

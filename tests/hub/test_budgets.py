@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +16,7 @@ from hub.pages.texts import Notice, Pages, live
 from hub.spawn.start import StartFailed
 from lifecycle_app.contract import Drain
 from lifecycle_app.errors import StoreUnavailable
+from lifecycle_app.model.budget import Use
 from lifecycle_app.model.messages import Time, joined
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, FakeStore, budgets, calls, read_by, worker
@@ -53,6 +55,8 @@ def ran(hours: float, **more: Any) -> Worker:
         ({"cluster": {"budget_hours": 9}, "user": {"budget_hours": 2}}, (), 2, True),
         ({"cluster": {"budget_hours": 2}, "user": {"budget_hours": None}}, (), 700, False),
         ({"cluster": {"budget_hours": 0}}, (), 0, True),
+        ({"cluster": {"shared_budget_hours": 2}, "user": {"budget_hours": None}}, (), 2, True),
+        ({"cluster": {"shared_budget_hours": 2}}, (), 1.99, False),
     ],
 )
 async def test_no_start_once_the_budget_is_used_up(
@@ -76,6 +80,34 @@ async def test_another_machine_of_the_same_user_counts_and_anothers_does_not() -
     with pytest.raises(OverBudget):
         await budgets(read, ran(0), gpu).check("ada", ())
     await budgets(read, ran(2), worker(key="bob", instance_id="i-3")).check("bob", ())
+
+
+async def test_what_others_have_used_of_a_shared_budget_counts() -> None:
+    read = reading(group={"shared_budget_hours": 3})
+    bobs = worker(key="bob", instance_id="i-2", groups=("staff",), started_at=NOON - HOUR)
+    checked = budgets(read, ran(2, groups=("staff",)), bobs)
+    with pytest.raises(OverBudget, match="budget of the group staff is used up"):
+        await checked.check("new", ("staff",))
+    await checked.check("new", ("other",))
+    await budgets(read, ran(2, groups=("staff",)), replace(bobs, groups=())).check("new", ("staff",))
+
+
+async def test_what_all_use_is_summed_once_for_a_class_that_asks_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked = budgets(reading(cluster={"shared_budget_hours": 3}), ran(2))
+    summed: list[int] = []
+
+    def uses(*_: Any) -> dict[str, Use]:
+        summed.append(1)
+        return {}
+
+    monkeypatch.setattr("hub.clients.policies.uses", uses)
+    clock = [NOON]
+    checked._now = lambda: clock[0]
+    for clock[0] in (NOON, NOON + timedelta(seconds=4), NOON + timedelta(seconds=5), NOON - HOUR):
+        await checked.check("ada", ())
+    assert len(summed) == 3
 
 
 async def test_a_machine_that_runs_may_be_used_until_it_is_stopped() -> None:

@@ -11,10 +11,15 @@ from lifecycle_app.contract import Drain, KeepRefusal, Level
 from lifecycle_app.model.budget import (
     NOTICED_WITHIN,
     Use,
+    near_message,
+    nearest,
     next_month,
-    standing,
+    standings,
     stops_at,
     used,
+    used_up,
+    used_up_message,
+    uses,
     with_budget,
     with_run,
 )
@@ -23,7 +28,7 @@ from lifecycle_app.model.events import KeepRequest
 from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.history import PER_HOUR
 from lifecycle_app.model.keep import answered
-from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.policy import Limit, Policy
 from lifecycle_app.model.transitions import moved, with_claim, with_release, with_state
 from lifecycle_app.model.worker import State, Worker
 from lifecycle_app.use_cases import record_activity, sweep
@@ -98,14 +103,21 @@ def test_a_price_that_is_not_known_costs_nothing() -> None:
     ],
 )
 def test_the_budget_that_is_nearer_to_its_end_counts(policy: Policy, share: float) -> None:
-    found = standing(policy, [a_worker()], NOON)
+    found = nearest(standings("alice", policy, uses([a_worker()], NOON), NOON))
+    if found is None:
+        assert policy == Policy()
+        return
     assert found.share == pytest.approx(share)
     assert (found.is_near, found.is_over) == (share >= 0.8, share >= 1)
 
 
+def noted(worker: Worker, policy: Policy, workers: list[Worker], now: datetime) -> Worker:
+    return with_budget(worker, policy, used_up(policy.limits(worker.user), workers, now), now)
+
+
 def over(worker: Worker | None = None, policy: Policy = BUDGET, now: datetime = NOON) -> Worker:
     one = worker or a_worker()
-    return with_budget(one, policy, [one], now)
+    return noted(one, policy, [one], now)
 
 
 @pytest.mark.parametrize("late", [timedelta(0), SECOND, NOTICED_WITHIN])
@@ -136,8 +148,83 @@ def test_all_machines_of_the_user_count_together() -> None:
     policy = Policy(budget_hours=4 * HOUR)
     other = a_worker(key="alice/gpu", instance_id=BOB, started_at=NOON - HOUR)
     ended = a_worker(key="alice/x", started_at=None, state=State.STOPPED, month="2026-11", month_seconds=3600)
-    assert with_budget(a_worker(), policy, [a_worker(), other, ended], NOON).over_budget_since == NOON
-    assert with_budget(a_worker(), policy, [a_worker(), other], NOON).over_budget_since is None
+    assert noted(a_worker(), policy, [a_worker(), other, ended], NOON).over_budget_since == NOON
+    assert noted(a_worker(), policy, [a_worker(), other], NOON).over_budget_since is None
+
+
+STAFF = a_worker(groups=("staff",))
+BOBS = a_worker(key="bob", instance_id=BOB, groups=("staff", "lab"), started_at=NOON - HOUR)
+EVES = a_worker(
+    key="eve", instance_id="i-e", state=State.STOPPED, started_at=None, month="2026-11", month_seconds=7200
+)
+OF_STAFF = Limit(scope="group/staff", time=3 * HOUR, dollars=None)
+OF_LAB = Limit(scope="group/lab", time=None, dollars=2 * PRICE)
+
+
+def test_use_is_counted_of_each_user_each_group_and_all() -> None:
+    found = uses([STAFF, BOBS, EVES, replace(EVES, month="2026-10")], NOON)
+    assert {scope: one.time / HOUR for scope, one in found.items()} == {
+        "user/alice": 2, "user/bob": 1, "user/eve": 2, "group/staff": 3, "group/lab": 1, "cluster": 5,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("policy", "alices", "bobs"),
+    [
+        (Policy(group_budgets=(OF_STAFF,)), "group/staff", "group/staff"),
+        (Policy(group_budgets=(replace(OF_STAFF, time=3 * HOUR + SECOND),)), "", ""),
+        (Policy(group_budgets=(OF_LAB,)), "", ""),
+        (Policy(group_budgets=(OF_STAFF, OF_LAB)), "group/staff", "group/staff"),
+        (Policy(shared_budget_hours=5 * HOUR), "cluster", "cluster"),
+        (Policy(shared_budget_hours=5 * HOUR + SECOND), "", ""),
+        (Policy(shared_budget_dollars=3 * PRICE), "cluster", "cluster"),
+        (BUDGET, "user/alice", ""),
+        (replace(BUDGET, shared_budget_hours=9 * HOUR), "user/alice", ""),
+    ],
+)
+def test_every_budget_that_holds_for_a_user_ends_what_runs(policy: Policy, alices: str, bobs: str) -> None:
+    running = [STAFF, BOBS]
+    found = [noted(one, policy, [*running, EVES], NOON) for one in running]
+    assert [one.over_budget_of for one in found] == [alices, bobs]
+    assert [one.over_budget_since for one in found] == [NOON if of else None for of in (alices, bobs)]
+
+
+def test_of_a_shared_budget_all_machines_of_those_who_run_have_the_same_moment() -> None:
+    """Two machines have used it twice as fast."""
+    policy = Policy(shared_budget_hours=5 * HOUR)
+    now = NOON + 3 * MINUTE
+    found = {noted(one, policy, [STAFF, BOBS, EVES], now).over_budget_since for one in (STAFF, BOBS)}
+    assert found == {NOON}
+
+
+def test_the_first_budget_that_is_used_up_counts_and_another_one_begins_no_new_grace() -> None:
+    both = replace(BUDGET, group_budgets=(OF_STAFF,))
+    first = over(policy=BUDGET)
+    assert (first.over_budget_of, first.over_budget_since) == ("user/alice", NOON)
+    then = noted(
+        replace(first, groups=("staff",)), both, [replace(first, groups=("staff",)), BOBS], NOON + MINUTE
+    )
+    assert (then.over_budget_of, then.over_budget_since) == ("user/alice", NOON)
+    raised = replace(both, budget_hours=9 * HOUR)
+    later = noted(then, raised, [then, BOBS], NOON + 2 * MINUTE)
+    assert (later.over_budget_of, later.over_budget_since) == ("group/staff", NOON)
+    assert decide(later, IN_USE, raised, NOON + GRACE).message.values["whose"] == "the group staff"
+
+
+def test_what_users_read_of_a_shared_budget_says_whose_and_not_what_others_used() -> None:
+    used_all, most = (uses([STAFF, BOBS], NOON + late) for late in (timedelta(0), -15 * MINUTE))
+    policy = Policy(group_budgets=(OF_STAFF,))
+    (over_now,) = standings("alice", policy, used_all, NOON)
+    assert used_up_message(over_now) == (
+        "This month's budget of the group staff is used up. Machines can be started again from 1 December (UTC) on. If"
+        " you need one before, ask your administrator."
+    )
+    (near_now,) = standings("alice", policy, most, NOON)
+    assert near_message(near_now).startswith(
+        "83 % of this month's budget of the group staff is used. When it is"
+    )
+    (of_all,) = standings("alice", Policy(shared_budget_hours=HOUR), used_all, NOON)
+    assert "budget of all users together is used up" in used_up_message(of_all)
 
 
 def test_a_new_month_has_a_new_budget() -> None:
@@ -237,6 +324,47 @@ def test_the_pass_over_activity_notices_it_and_the_sweep_stops_it_after_the_grac
     assert sweep(budgeted.service, lambda: True) == {"stopped": 1}
     assert budgeted.record().stop_reason == Reason.BUDGET
     assert budgeted.hub.asked == [("alice", Drain.REGARDLESS, NOON + GRACE)]
+
+
+def test_a_groups_budget_stops_all_its_machines_but_the_one_that_an_administrator_keeps(world: World) -> None:
+    """Three hours are used up at noon by alice's two and bob's one; carol's group has none."""
+    world.store.settings["group/staff"] = json.dumps({"shared_budget_hours": 3, "budget_stops_work": True})
+    others = [
+        a_worker(key="bob", instance_id=BOB, started_at=NOON - HOUR, groups=("staff",), version=0),
+        a_worker(key="carol", instance_id="i-0c", started_at=NOON - 5 * HOUR, groups=("other",), version=0),
+        a_worker(key="dan", instance_id="i-0d", started_at=NOON, version=0),
+    ]
+    for one in others:
+        world.store.put(one, NOON)
+        world.cloud.add(an_instance(key=one.key, instance_id=one.instance_id))
+        world.metrics.reports[one.instance_id] = reports(Level.INTERACTION, NOON - 2 * HOUR, NOON + 2 * HOUR)
+    world.metrics.reports[ALICE] = reports(Level.INTERACTION, NOON - 2 * HOUR, NOON + 2 * HOUR)
+    world.store.put(
+        replace(world.record(), groups=("staff",), keep_until=NOON + 9 * HOUR, keep_by="boss"), NOON
+    )
+    record_activity(world.service, NOON + MINUTE)
+    since = {key: world.store.workers[key].over_budget_since for key in ("alice", "bob", "carol", "dan")}
+    assert since == {"alice": NOON, "bob": NOON, "carol": None, "dan": None}
+    world.now = NOON + GRACE
+    assert sweep(world.service, lambda: True) == {"stopped": 1}
+    assert world.store.workers["bob"].stop_reason == Reason.BUDGET
+    assert world.record().state is State.RUNNING
+
+
+def test_the_months_workers_are_read_once_for_all_budgets(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.store.settings["cluster"] = json.dumps({"shared_budget_hours": 300, "budget_hours": 40})
+    world.store.put(a_worker(key="bob", instance_id=BOB, version=0), NOON)
+    asked: list[datetime] = []
+
+    def changed_since(at: datetime) -> list[Worker]:
+        asked.append(at)
+        return []
+
+    monkeypatch.setattr(world.store, "changed_since", changed_since)
+    record_activity(world.service, NOON)
+    assert asked == [MONTH]
 
 
 def test_a_raised_budget_is_seen_within_a_minute(budgeted: World) -> None:

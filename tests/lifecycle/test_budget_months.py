@@ -1,25 +1,34 @@
-"""Months of a user who works until nothing more is allowed, with faults: what is used beyond the budget."""
+"""Months of users who work until nothing more is allowed, with faults: use beyond a budget, own or shared."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from json import dumps
 from random import Random
 
 import pytest
 
+from lifecycle_app.adapters.hub_client import HubUser
 from lifecycle_app.contract import Level
-from lifecycle_app.model.budget import month_begin, next_month, standing
+from lifecycle_app.model.budget import month_begin, next_month, standings, uses
 from lifecycle_app.model.events import StateChange
 from lifecycle_app.model.evidence import Evidence, Report
 from lifecycle_app.model.policy import Policy, policy_for
-from lifecycle_app.model.worker import State
+from lifecycle_app.model.worker import State, split
 from lifecycle_app.use_cases import record_activity, record_state, sweep
 from tests.lifecycle.examples import HOUR, MINUTE, an_instance
 from tests.lifecycle.fakes import MemoryMetrics, World
 
 SWEEP = 5 * MINUTE
-KEYS = ("alice", "alice/gpu")
+OWN, OF_GROUP, OF_ALL = "user/alice", "group/staff", "cluster"
+KEYS = {
+    OWN: ("alice", "alice/gpu"),
+    OF_GROUP: ("alice", "alice/gpu", "bob"),
+    OF_ALL: ("alice", "bob", "carol"),
+}
+"""Of all who share the budget of each scope."""
+GROUPS = {"alice": ("staff",), "bob": ("staff", "lab"), "carol": ()}
 SLACK = 2 * MINUTE
 """The pass over activity comes each minute, and EC2's events are of whole seconds."""
 
@@ -44,9 +53,10 @@ class Run:
 
 @dataclass
 class Life:
-    """One user with two machines, minute by minute. `ran` is what EC2 counts, whatever the records say."""
+    """The users of one budget and their machines, minute by minute. `ran` is what EC2 counts, whatever records say."""
 
     random: Random
+    scope: str = OWN
     world: World = field(default_factory=lambda: World(metrics=InUse()))
     running: dict[str, Run] = field(default_factory=dict)
     ran: dict[datetime, timedelta] = field(default_factory=dict)
@@ -56,12 +66,22 @@ class Life:
 
     @property
     def policy(self) -> Policy:
-        return policy_for("alice", (), self.world.store.settings)
+        return self.policy_of("alice")
+
+    def policy_of(self, user: str) -> Policy:
+        return policy_for(user, GROUPS[user], self.world.store.settings)
+
+    def is_over(self, user: str, now: datetime) -> bool:
+        """Does the hub start no machine for this user, by the records that it has?"""
+        known = uses(self.world.store.workers.values(), now)
+        return any(one.is_over for one in standings(user, self.policy_of(user), known, now))
 
     def minute(self, now: datetime) -> None:
         """What happens in a minute: the user's acts, EC2's events, the functions' passes; some of them fail."""
         world, random = self.world, self.random
         world.now, world.hub.is_down = now, random.random() < 0.1
+        users = {split(key)[0] for key in self.running}
+        world.hub.users = [HubUser(user, GROUPS[user], frozenset()) for user in sorted(users)]
         self._deliver(now)
         if random.random() > 0.2:
             record_activity(world.service, now)
@@ -72,9 +92,8 @@ class Life:
                 self._ended(key, now)
 
     def start(self, key: str, now: datetime) -> bool:
-        """Starts a machine as the hub does: not while the budget is used up, by the records that it has."""
-        known = list(self.world.store.workers.values())
-        if key in self.running or standing(self.policy, known, now).is_over:
+        """Starts a machine as the hub does."""
+        if key in self.running or self.is_over(split(key)[0], now):
             return False
         self.runs += 1
         instance = an_instance(key=key, instance_id=f"i-{self.runs:05x}", launched_at=now)
@@ -128,8 +147,9 @@ def months(life: Life, count: int) -> Iterator[datetime]:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for _ in range(count):
         begin, hours, grace = now, life.random.choice((1, 3, 7.5)), life.random.choice((0, 600, 1800))
-        said = {"budget_hours": hours, "budget_grace": grace, "budget_stops_work": True}
-        life.world.store.settings["user/alice"] = dumps(said)
+        name = "budget_hours" if life.scope == OWN else "shared_budget_hours"
+        said = {name: hours, "budget_grace": grace, "budget_stops_work": True}
+        life.world.store.settings[life.scope] = dumps(said)
         while now < next_month(begin):
             now = min(_next(life, now), next_month(begin))
         yield begin
@@ -139,10 +159,10 @@ def _next(life: Life, now: datetime) -> datetime:
     """Lets a minute pass; where nothing runs and nothing is under way, some hours."""
     random = life.random
     if not life.running and not life.news:
-        if not life.start(random.choice(KEYS), now):
+        if not life.start(random.choice(KEYS[life.scope]), now):
             return now + 12 * HOUR
     elif random.random() < 0.004:
-        life.start(random.choice(KEYS), now)
+        life.start(random.choice(KEYS[life.scope]), now)
     elif random.random() < 0.004 and life.running:
         life.stop(random.choice(sorted(life.running)), now)
     life.minute(now)
@@ -154,22 +174,26 @@ def overshoots(life: Life, count: int) -> list[timedelta]:
     found = []
     for begin in months(life, count):
         policy = life.policy
-        allowed = (policy.budget_hours or timedelta(0)) + len(KEYS) * (policy.budget_grace + SWEEP + SLACK)
+        (limit,) = policy.limits("alice")
+        assert limit.scope == life.scope
+        allowed = (limit.time or timedelta(0)) + len(KEYS[life.scope]) * (policy.budget_grace + SWEEP + SLACK)
         found.append(life.used(begin) - allowed)
     return found
 
 
-def test_no_month_of_these_overshoots_by_more_than_grace_and_sweep() -> None:
-    assert max(overshoots(Life(drawn(7)), 12)) <= timedelta(0)
+@pytest.mark.parametrize("scope", KEYS)
+def test_no_month_of_these_overshoots_by_more_than_grace_and_sweep(scope: str) -> None:
+    assert max(overshoots(Life(drawn(7), scope=scope), 12)) <= timedelta(0)
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("seed", range(10))
-def test_no_month_of_a_thousand_overshoots_by_more_than_grace_and_sweep(seed: int) -> None:
-    assert max(overshoots(Life(drawn(seed)), 100)) <= timedelta(0)
+@pytest.mark.parametrize(("seed", "scope"), list(zip(range(10), cycle(KEYS), strict=False)))
+def test_no_month_of_a_thousand_overshoots_by_more_than_grace_and_sweep(seed: int, scope: str) -> None:
+    assert max(overshoots(Life(drawn(seed), scope=scope), 100)) <= timedelta(0)
 
 
-def test_without_sweeps_some_month_overshoots() -> None:
+@pytest.mark.parametrize("scope", [OWN, OF_GROUP])
+def test_without_sweeps_some_month_overshoots(scope: str) -> None:
     """The tests above can fail."""
-    life = Life(drawn(7), next_sweep=datetime(2100, 1, 1, tzinfo=UTC))
+    life = Life(drawn(7), scope=scope, next_sweep=datetime(2100, 1, 1, tzinfo=UTC))
     assert max(overshoots(life, 12)) > HOUR

@@ -12,6 +12,7 @@ from lifecycle_app.model.messages import clock, length
 from lifecycle_app.model.policy import (
     LONGEST,
     READERS,
+    Limit,
     Policy,
     ScopePolicy,
     policy_for,
@@ -86,7 +87,7 @@ def test_every_field_can_be_set() -> None:
             5,
             "idle_timout: no such field; there are idle_timeout, signals, busy_allowance, app_allowance, "
             "max_lifetime, start_grace, hung_after, hung_cpu, keep_limit, ignored_signals, budget_hours, "
-            "budget_dollars, budget_grace, budget_stops_work",
+            "budget_dollars, budget_grace, budget_stops_work, shared_budget_hours, shared_budget_dollars",
         ),
     ],
 )
@@ -344,7 +345,43 @@ def test_the_defaults_of_a_policy() -> None:
         budget_dollars=None,
         budget_grace=timedelta(minutes=30),
         budget_stops_work=False,
+        shared_budget_hours=None,
+        shared_budget_dollars=None,
+        group_budgets=(),
     )
+
+
+def test_shared_budgets_all_hold_and_no_narrower_scope_lifts_them() -> None:
+    texts = {
+        "cluster": '{"shared_budget_dollars": 50, "budget_hours": 40}',
+        "group/a": '{"shared_budget_hours": 100, "shared_budget_dollars": null}',
+        "group/b": '{"shared_budget_hours": 200}',
+        "group/c": '{"idle_timeout": 60}',
+        "user/alice": '{"budget_hours": null, "shared_budget_hours": null, "shared_budget_dollars": 9}',
+    }
+    policy = policy_for("alice", ["a", "b", "c"], texts)
+    assert policy.limits("alice") == (
+        Limit(scope="cluster", time=None, dollars=50.0),
+        Limit(scope="group/a", time=timedelta(hours=100), dollars=None),
+        Limit(scope="group/b", time=timedelta(hours=200), dollars=None),
+    )
+    assert [one.partition(":")[0] for one in problems("alice", ["a"], texts)] == ["policy of user/alice"] * 2
+    assert policy_for("bob", [], texts).limits("bob")[0] == Limit(
+        scope="user/bob", time=timedelta(hours=40), dollars=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "dollars"),
+    [
+        ({"cluster": '{"shared_budget_dollars": "many"}'}, None),
+        ({"cluster": '{"shared_budget_dollars": 50, "idle_timeot": 5}'}, 50),
+        ({"cluster": '{"shared_budget_dollars": 50}', "user/alice": "nonsense"}, 50),
+        ({"cluster": '{"shared_budget_dollars": 50}', "group/a": '{"budget_houres": 5}'}, 50),
+    ],
+)
+def test_a_typo_elsewhere_does_not_lift_a_shared_budget(texts: dict[str, str], dollars: float | None) -> None:
+    assert policy_for("alice", ["a"], texts).shared_budget_dollars == dollars
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ WHOLE = Worker(
     month_seconds=2345,
     month_dollars=0.027101,
     over_budget_since=NOON - 3 * MINUTE,
+    over_budget_of="group/staff",
     groups=("a", "b"),
 )
 BARE = Worker(key="bob", instance_id=BOB, state=State.STOPPED, state_at=NOON, version=0, changed_at=NOON)

@@ -45,7 +45,7 @@ class Overview:
     policy: Mapping[str, str]
     """The policy that is effective for all users, for people."""
     budgets: str
-    """How much of the month's budgets users have used; "" where no user has one."""
+    """How much of the month's budgets is used; "" where there are none."""
     dashboard: str
     """The address of the cluster's dashboard in CloudWatch."""
 

@@ -66,7 +66,7 @@ class Statement:
     """US dollars by the formula alone, for `advice`."""
     advice: Sequence[Advice] = ()
     budgets: Mapping[str, Standing] = field(default_factory=dict)
-    """Of users who have one, in the month that goes on."""
+    """By scope, of users, groups and the cluster, in the month that goes on."""
     notes: Sequence[str] = ()
     """What is missing or estimated, a line each."""
 
@@ -183,10 +183,19 @@ def as_document(statement: Statement) -> dict[str, Any]:
             for item in statement.shared
         ],
         "total": figures(statement.total, is_priced=is_priced),
-        "budgets": {user: budgets.as_document(one) for user, one in statement.budgets.items()},
+        **_budgets(statement),
         "advice": [advice_as_json(one) for one in statement.advice],
         "notes": list(statement.notes),
     }
+
+
+def _budgets(statement: Statement) -> dict[str, Any]:
+    """Of users by name, and those that users share by scope."""
+    found: dict[str, dict[str, Any]] = {"budgets": {}, "shared_budgets": {}}
+    for scope, one in statement.budgets.items():
+        kind = "shared_budgets" if budgets.is_shared(scope) else "budgets"
+        found[kind][budgets.owner(scope)] = budgets.as_document(one)
+    return found
 
 
 def figures(amount: Amount, *, is_priced: bool) -> dict[str, float | None]:
