@@ -3,14 +3,19 @@
 import pytest
 
 from bootstrap.local.cloud.gateway.throttling import (
+    CLOUDFORMATION,
     DESCRIBE,
     DESCRIBE_ALL,
+    IAM_CHANGES,
+    IAM_READS,
+    LAMBDA_REST,
     OTHER_CHANGES,
     REQUESTS,
     RESOURCES,
     Buckets,
     Level,
     Rate,
+    bucket_of,
     request_rate,
     take,
 )
@@ -53,6 +58,28 @@ def test_take(level: Level | None, count: int, now: float, taken: bool, left: fl
 )
 def test_request_rates(action: str, is_targeted: bool, rate: Rate) -> None:
     assert request_rate(action, is_targeted=is_targeted) == rate
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "bucket"),
+    [
+        ("cloudwatch", "PutMetricAlarm", ("PutMetricAlarm", Rate(3, 3))),
+        ("cloudwatch", "GetMetricData", None),
+        ("lambda", "GetFunction", ("GetFunction", Rate(100, 100))),
+        ("lambda", "GetPolicy", ("GetPolicy", Rate(15, 15))),
+        ("lambda", "CreateFunction", ("", LAMBDA_REST)),
+        ("lambda", "ListTags", ("", LAMBDA_REST)),
+        ("lambda", "Invoke", None),
+        ("iam", "GetRole", ("GetRole", IAM_READS)),
+        ("iam", "CreateRole", ("CreateRole", IAM_CHANGES)),
+        ("cloudformation", "DescribeStacks", ("DescribeStacks", CLOUDFORMATION)),
+        ("cloudformation", "CreateStack", ("CreateStack", CLOUDFORMATION)),
+        ("route53", "ListHostedZones", ("", Rate(5, 5))),
+        ("dynamodb", "PutItem", None),
+    ],
+)
+def test_which_bucket_a_call_takes_from(service: str, action: str, bucket: tuple[str, Rate] | None) -> None:
+    assert bucket_of(service, action) == bucket
 
 
 def start_singly(count: int) -> float:

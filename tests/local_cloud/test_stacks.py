@@ -22,7 +22,7 @@ from bootstrap.cluster.steps.step import Kind, Step
 from bootstrap.cluster.templates.network import network_template
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Workers
-from bootstrap.errors import Refused, StepFailed
+from bootstrap.errors import Held, Refused, StepFailed
 from lifecycle_app.contract import TAG_CLUSTER
 from tests.local_cloud.cloud_process import KEY, NETWORK, REGION, SECRET, CloudProcess, EventSink
 from tests.shared.waiting import until
@@ -150,6 +150,23 @@ def test_built_then_left_alone_then_removed_with_nothing_left(
     groups = {names.log_group("spring"), names.audit_log_group("spring")}
     assert [name for name, _ in made] == ["CreateLogGroup"] * 2 + ["DeleteLogGroup"] * 2
     assert {group for _, group in made[:2]} == {group for _, group in made[2:]} == groups
+
+
+def test_a_foreign_interface_in_a_group_holds_it_and_is_named(cloud: CloudProcess, spring: Site) -> None:
+    """As EC2 does, the cloud refuses to delete the group; the next `down` completes."""
+    for step in (NetworkStep(), Place()):
+        step.apply(spring, silent)
+    ec2, group = cloud.client("ec2"), spring.place()["WorkerGroup"]
+    made = ec2.create_network_interface(
+        SubnetId=spring.network().worker_subnets[0], Groups=[group], Description="EFS mount target"
+    )
+    foreign = made["NetworkInterface"]["NetworkInterfaceId"]
+    with pytest.raises(Held, match=rf"held by the network interface {foreign} \(EFS mount target\)") as held:
+        Place().remove(spring, silent)
+    assert f"resource {group} has a dependent object" in str(held.value)
+    ec2.delete_network_interface(NetworkInterfaceId=foreign)
+    Place().remove(spring, silent)
+    assert Place().removals(spring) == []
 
 
 def test_what_is_built_is_as_the_templates_say(spring: Site) -> None:

@@ -19,6 +19,7 @@ from bootstrap.local.cloud.cloudwatch.api import CloudWatch
 from bootstrap.local.cloud.cloudwatch.metrics import MetricStore, Monitor
 from bootstrap.local.cloud.dlm import Backups
 from bootstrap.local.cloud.ec2.api import Ec2, Volumes
+from bootstrap.local.cloud.ec2.dependents import Dependents
 from bootstrap.local.cloud.ec2.images import Images, publish
 from bootstrap.local.cloud.ec2.instances import Machine, Machines, boot_plan
 from bootstrap.local.cloud.ec2.launching import Launching
@@ -153,11 +154,11 @@ class Cloud:
             emulator, machines, self.identities, self._metadata_paths,
             settings.credential_lifetime, lambda: datetime.now(UTC),
         )  # fmt: skip
+        throttle = Throttle(Buckets(time.monotonic), self.faults)
         control = Control(
             emulator, machines, self._lifecycle, self.hypervisor, images, self._metadata_paths, self.faults,
-            self.calls, cloudwatch.record, self.identities, f"Bearer {settings.operator_secret}",
+            self.calls, cloudwatch.record, self.identities, throttle, f"Bearer {settings.operator_secret}",
         )  # fmt: skip
-        throttle = Throttle(Buckets(time.monotonic), self.faults)
         self._front = Front(
             f"{settings.address}:{settings.port}", emulator, self.identities, throttle, self.faults,
             self._handlers(images, cloudwatch), metadata, control, self.calls, self._dirty.set,
@@ -176,7 +177,7 @@ class Cloud:
         )
         volumes = Volumes(emulator, machines, self.hypervisor, self.modifications)
         services: Mapping[str, Sequence[Any]] = {
-            "ec2": (ec2, images, volumes, self.modifications, self._snapshots),
+            "ec2": (ec2, images, volumes, self.modifications, self._snapshots, Dependents(emulator)),
             "dlm": (self._backups,),
             "cloudwatch": (cloudwatch,),
             "route53": (Records(emulator, time.time),),

@@ -21,7 +21,7 @@ from bootstrap.local.cloud.errors import AwsError
 SERVICE_OF_SCOPE = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 """Where a service signs under another name than botocore's."""
 
-REST_SERVICES = ("route53", "dlm")
+REST_SERVICES = ("route53", "dlm", "lambda")
 """Those, beside S3, whose calls are told by method and path."""
 
 SCOPE = re.compile(

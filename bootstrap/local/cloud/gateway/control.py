@@ -25,6 +25,7 @@ from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.gateway.authentication import Identities
 from bootstrap.local.cloud.gateway.call_log import CallLog
 from bootstrap.local.cloud.gateway.metadata import MetadataPaths
+from bootstrap.local.cloud.gateway.throttling import Throttle
 from bootstrap.local.cloud.hypervisor.host import Hypervisor
 from bootstrap.local.cloud.wire import read_call, refuse
 
@@ -45,6 +46,7 @@ class Control:
     calls: CallLog
     record: Record
     identities: Identities
+    throttle: Throttle
     authorization: str
     """The header that every request must have."""
 
@@ -153,14 +155,18 @@ class Control:
         return machine
 
     def _check_signature(self, request: Request) -> object:
-        """Who signed the request in the body, for ministack; a refusal in the caller's protocol otherwise."""
+        """Who signed the request in the body, for ministack, which answers it; a refusal in the caller's protocol where
+        the signature is wrong or the call one too many.
+        """
         given = json.loads(request.get_data())
         target, body = str(given["target"]), base64.b64decode(given["body"])
         inner = Request.from_values(target, method=given["method"], headers=given["headers"], data=body)
         inner.environ["RAW_URI"] = target  # as it was signed: werkzeug's has other escapes
         call = read_call(inner)
         try:
-            return {"principal": self.identities.identify(call).principal}
+            principal = self.identities.identify(call).principal
+            self.throttle.check(call)
+            return {"principal": principal}
         except AwsError as error:
             return refuse(call, error)
 

@@ -1,7 +1,7 @@
-"""EC2's, CloudWatch's and Route 53's API rates as token buckets, per account and region, and which calls exceed them.
+"""AWS's API rates as token buckets, per account and region, and which calls exceed them.
 
-Source: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html (request and resource token buckets) and
-the service quotas of CloudWatch and Route 53.
+Sources: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html (EC2's request and resource token
+buckets), the service quotas of CloudWatch and Route 53, and what stands beside each table.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,13 +53,44 @@ CLOUDWATCH: Mapping[str, Rate] = {
 }
 ROUTE53 = Rate(5, 5)
 """Of all calls together."""
+LAMBDA: Mapping[str, Rate] = {"GetFunction": Rate(100, 100), "GetPolicy": Rate(15, 15)}
+LAMBDA_REST = Rate(15, 15)
+"""Of all other calls of the control plane together. Invocations have no such rate.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html#api-requests
+"""
+INVOCATIONS = ("Invoke", "InvokeAsync", "InvokeWithResponseStream")
+IAM_READS, IAM_CHANGES = Rate(20, 10), Rate(10, 5)
+"""Of each action. AWS publishes that there are such buckets, not how large they are: these are our assumption.
+
+Source: https://aws.amazon.com/blogs/security/how-to-monitor-and-query-iam-resources-at-scale-part-2/
+"""
+CLOUDFORMATION = Rate(10, 5)
+"""Of each action. AWS publishes no figure; 5 DescribeStacks a second were reported, the size is our assumption.
+
+Source: https://github.com/aws/aws-sam-cli/issues/2671
+"""
+READS = ("Describe", "Get", "List")
 
 
 def request_rate(action: str, *, is_targeted: bool) -> Rate:
     """The request bucket of an EC2 action. Targeted: the call names ids, filters or a page size."""
-    if action.startswith(("Describe", "Get", "List")):
+    if action.startswith(READS):
         return DESCRIBE if is_targeted else DESCRIBE_ALL
     return REQUESTS.get(action, OTHER_CHANGES)
+
+
+def bucket_of(service: str, action: str) -> tuple[str, Rate] | None:
+    """The bucket's name within its service, and its rate, of a call of any service but EC2; None: no rate is known."""
+    if service == "cloudwatch":
+        return (action, CLOUDWATCH[action]) if action in CLOUDWATCH else None
+    if service == "lambda" and action not in INVOCATIONS:
+        return (action, LAMBDA[action]) if action in LAMBDA else ("", LAMBDA_REST)
+    if service == "iam":
+        return action, IAM_READS if action.startswith(READS) else IAM_CHANGES
+    if service == "cloudformation":
+        return action, CLOUDFORMATION
+    return ("", ROUTE53) if service == "route53" else None
 
 
 def take(rate: Rate, level: Level | None, count: float, now: float) -> tuple[bool, Level]:
@@ -102,29 +133,26 @@ class Throttle:
         """Takes the call's tokens. Raises AwsError when there are too few."""
         if call.service == "ec2":
             self._check_ec2(call)
-        elif call.service == "cloudwatch":
-            rate = CLOUDWATCH.get(call.action)
-            if rate is not None and not self.buckets.take("cloudwatch", call.action, rate):
-                raise AwsError("Throttling", "Rate exceeded")
-
-        elif call.service == "route53" and not self.buckets.take("route53", "", ROUTE53):
-            raise AwsError("Throttling", "Rate exceeded")
+        elif found := bucket_of(call.service, call.action):
+            name, rate = found
+            if not self.buckets.take(call.service, name, rate):
+                raise _exceeded(call.service)
 
     def _check_ec2(self, call: "Call") -> None:
         is_targeted = any(name.startswith(TARGETS) for name in call.form)
         rate = request_rate(call.action, is_targeted=is_targeted)
         kind = "targeted" if is_targeted else "request"
         if self.faults.is_on("throttling") or not self.buckets.take(kind, _bucket(call.action), rate):
-            raise _exceeded()
+            raise _exceeded(call.service)
         if call.action in RESOURCES:
             count = _resources(call)
             if not self.buckets.take("resource", call.action, RESOURCES[call.action], count):
-                raise _exceeded()
+                raise _exceeded(call.service)
 
 
 def _bucket(action: str) -> str:
     """Reads share a bucket, a change has its own."""
-    return "reads" if action.startswith(("Describe", "Get", "List")) else action
+    return "reads" if action.startswith(READS) else action
 
 
 def _resources(call: "Call") -> int:
@@ -134,5 +162,10 @@ def _resources(call: "Call") -> int:
     return sum(name.startswith("InstanceId.") for name in call.form)
 
 
-def _exceeded() -> AwsError:
-    return AwsError("RequestLimitExceeded", "Request limit exceeded.", 503)
+def _exceeded(service: str) -> AwsError:
+    """The service's own error."""
+    if service == "ec2":
+        return AwsError("RequestLimitExceeded", "Request limit exceeded.", 503)
+    if service == "lambda":
+        return AwsError("TooManyRequestsException", "Rate exceeded", 429)
+    return AwsError("Throttling", "Rate exceeded")
