@@ -14,6 +14,8 @@ HubPartError
 │   ├── RecordsUnavailable  the workers' records cannot be read
 │   ├── RecordUnusable      the worker's record is damaged
 │   ├── HomeUnusable        its home disk cannot be mounted
+│   ├── HomeInUse           its home disk is not free yet
+│   ├── SeveralHomes        EC2 has more than one home disk of it, and no record says which
 │   └── OverBudget          its user's budget of the month is used up
 ├── IdentityError           why a worker does not get its environment
 │   ├── NotProven           it did not prove which instance it is
@@ -26,6 +28,7 @@ HubPartError
 └── KeepNotSent             the request to keep a machine running could not be put there
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from lifecycle_app.printable import PrintableError
@@ -122,6 +125,26 @@ class HomeUnusable(StartError):
     """The worker's home disk cannot be mounted, so that it starts no server."""
 
     label = "home"
+
+
+class HomeInUse(StartError):
+    """The worker's home disk is still attached to another instance."""
+
+    label = "home"
+    retry_in = timedelta(seconds=30)
+
+
+class SeveralHomes(StartError):
+    """EC2 has several free disks of the worker, and no record says which one is its home."""
+
+    label = "home"
+
+    def __init__(self, volumes: Sequence[str]) -> None:
+        super().__init__(
+            f"AWS has {len(volumes)} home disks of yours, and the hub does not choose one of them. Your files are safe."
+            " Tell your administrator: `cloudjhub doctor` names the disks."
+        )
+        self.volumes = tuple(volumes)
 
 
 class OverBudget(StartError):

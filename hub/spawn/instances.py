@@ -12,6 +12,7 @@ from hub.clients.calls import Calls, Coalescer
 from hub.config.settings import Settings
 from hub.errors import CloudRefused, InstanceGone, StartError
 from hub.spawn.launch_request import HOME_DEVICE, Image, Place
+from hub.spawn.left_homes import Disk, disk_from
 from hub.spawn.planning import Known, known_from, lacks_home
 from lifecycle_app.adapters.aws import code_of
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
@@ -46,12 +47,17 @@ class Instances:
         self._descriptions = Coalescer[str, Known](
             self._describe_batch, window=window, most=MOST_FILTER_VALUES
         )
+        self._disks = Coalescer[str, list[Disk]](self._disks_batch, window=window, most=MOST_FILTER_VALUES)
         self._places: tuple[Place, ...] = ()
         self._images: dict[str, Image] = {}
 
     async def find(self, worker: str) -> Known | None:
         """A worker's instance by its tags, if it has one that is not terminated. Raises StartError."""
         return await self._finds.request(worker)
+
+    async def disks(self, worker: str) -> list[Disk]:
+        """The disks that have a worker's tags, root disks included. Raises StartError."""
+        return await self._disks.request(worker)
 
     async def describe(self, instance_id: str) -> Known:
         """An instance as EC2 describes it. Raises InstanceGone if EC2 does not find it, or another StartError."""
@@ -98,9 +104,31 @@ class Instances:
         self._ec2.attach_volume(Device=HOME_DEVICE, InstanceId=instance_id, VolumeId=volume)
 
     async def _find_batch(self, workers: Sequence[str]) -> dict[str, Known | Exception | None]:
-        users = sorted({filter_value(split(worker)[0]) for worker in workers})
-        found = await self._describe_instances(_filters(self._settings.cluster, users))
+        alive = {"Name": "instance-state-name", "Values": ALIVE}
+        found = await self._describe_instances([*self._filters(workers), alive])
         return {worker: _newest(worker, found) for worker in workers}
+
+    async def _disks_batch(self, workers: Sequence[str]) -> dict[str, list[Disk] | Exception]:
+        filters = self._filters(workers)
+
+        def pages() -> list[dict[str, Any]]:
+            paginator: Any = self._ec2.get_paginator("describe_volumes")
+            answers = paginator.paginate(Filters=filters, PaginationConfig={"PageSize": 500})
+            return [one for page in answers for one in page["Volumes"]]
+
+        found: list[dict[str, Any]] = await self._read("DescribeVolumes", pages)
+        return {
+            worker: [disk for one in found if _worker_of(one) == worker and (disk := disk_from(one))]
+            for worker in workers
+        }
+
+    def _filters(self, workers: Sequence[str]) -> list[dict[str, Any]]:
+        """They find what has these workers' tags, and perhaps more."""
+        return [
+            {"Name": f"tag:{TAG_CLUSTER}", "Values": [self._settings.cluster]},
+            {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_WORKER]},
+            {"Name": f"tag:{TAG_USER}", "Values": sorted({filter_value(split(one)[0]) for one in workers})},
+        ]
 
     async def _describe_batch(self, instance_ids: Sequence[str]) -> dict[str, Known | Exception]:
         found = await self._describe_instances([{"Name": "instance-id", "Values": list(instance_ids)}])
@@ -139,15 +167,6 @@ class Instances:
         return Image(id=image_id, root_device=images[0]["RootDeviceName"])
 
 
-def _filters(cluster: str, users: list[str]) -> list[dict[str, Any]]:
-    return [
-        {"Name": f"tag:{TAG_CLUSTER}", "Values": [cluster]},
-        {"Name": f"tag:{TAG_ROLE}", "Values": [ROLE_WORKER]},
-        {"Name": f"tag:{TAG_USER}", "Values": users},
-        {"Name": "instance-state-name", "Values": ALIVE},
-    ]
-
-
 def filter_value(name: str) -> str:
     """A value for EC2's filters that finds `name`, and perhaps others: its wildcards and their like are widened."""
     return _PLAIN.sub("*", name)
@@ -161,8 +180,8 @@ def _newest(worker: str, instances: Sequence[dict[str, Any]]) -> Known | None:
     return known_from(max(own, key=lambda one: one["LaunchTime"])) if own else None
 
 
-def _worker_of(instance: dict[str, Any]) -> str | None:
-    tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+def _worker_of(described: dict[str, Any]) -> str | None:
+    tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
     user = tags.get(TAG_USER)
     return worker_key(user, tags.get(TAG_SERVER, "")) if user else None
 

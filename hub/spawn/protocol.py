@@ -12,10 +12,19 @@ from datetime import datetime
 from hub.clients.calls import Calls, Say
 from hub.config.profiles import Profile
 from hub.config.settings import Settings
-from hub.errors import InstanceGone, NotStartable, RecordsUnavailable, RecordUnusable, StartError
+from hub.errors import (
+    HomeInUse,
+    InstanceGone,
+    NotStartable,
+    RecordsUnavailable,
+    RecordUnusable,
+    SeveralHomes,
+    StartError,
+)
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launch_request import Order, requests_for
 from hub.spawn.launcher import Launcher
+from hub.spawn.left_homes import Disk, left_home, was_never_attached
 from hub.spawn.planning import YOUNG, Known, Step, is_young, next_step, step_after_check, step_for
 from lifecycle_app.errors import BadRecord, StoreUnavailable
 from lifecycle_app.model.worker import State, Worker
@@ -29,6 +38,7 @@ CHECK_EVERY = 15
 """Waits after which EC2 itself is asked, since an event may have been lost."""
 RECORD_TRIES = 5
 BEING_STOPPED = "Your machine is being stopped. It starts again as soon as it has stopped"
+HOME_IN_USE = "Your home directory is still in use by a machine that is being removed. Waiting for it"
 BEING_REMOVED = "Your old machine is being removed. A new one with your home directory starts in a moment"
 
 
@@ -40,6 +50,14 @@ class _Request:
     profile: Profile
     say: Say
     note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """A home disk that a worker has already, and the zone that it is in."""
+
+    volume: str
+    zone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +107,7 @@ class StartProtocol:
             if known is None or step is Step.LAUNCH:
                 return await self._find_or_launch(request, worker)
             if step in (Step.ADOPT, Step.START):  # before the instance can fetch its environment
-                self._homes.ensure(worker, known)
+                await self._ensure_home(worker, known)
             note(known)
             match step:
                 case Step.ADOPT:
@@ -112,7 +130,8 @@ class StartProtocol:
         worker = await self._record(key)
         if next_step(worker, self._now()) is not Step.LAUNCH or await self._instances.find(key):
             return None
-        return await self._launch(_Request(key, profile, say, lambda _: None), worker)
+        home = await self._home_of(key, worker)
+        return await self._launch(_Request(key, profile, say, lambda _: None), worker, home)
 
     async def owns_resources(self, key: str) -> bool:
         """Has the worker an instance or a home disk, by its record, read consistently, or by EC2? Raises StartError."""
@@ -173,23 +192,69 @@ class StartProtocol:
 
     async def _find_or_launch(self, request: _Request, worker: Worker | None) -> Known:
         """An instance that has no record yet, or a new one."""
-        while found := await self._instances.find(request.key):
-            self._homes.ensure(worker, found)
-            request.note(found)
-            match step_for(found):
-                case Step.ADOPT:
-                    request.say("Your machine is already starting")
-                    return found
-                case Step.START:
-                    started, _ = await self._start(request, worker, found)
-                    if started:
-                        return started
-                case _:
-                    request.say(BEING_STOPPED)
+        while True:
+            if found := await self._instances.find(request.key):
+                used = await self._use_found(request, worker, found)
+                if used:
+                    return used
+            else:
+                try:
+                    home = await self._home_of(request.key, worker)
+                except HomeInUse:
+                    request.say(HOME_IN_USE)
+                else:
+                    return await self._launch(request, worker, home)
             await self._calls.pause(WAIT * CHECK_EVERY)
-        return await self._launch(request, worker)
 
-    async def _launch(self, request: _Request, old: Worker | None) -> Known:
+    async def _use_found(self, request: _Request, worker: Worker | None, found: Known) -> Known | None:
+        """The instance that was found by its tags, if it runs or could be started."""
+        self._homes.ensure(worker, found)
+        request.note(found)
+        match step_for(found):
+            case Step.ADOPT:
+                request.say("Your machine is already starting")
+                return found
+            case Step.START:
+                return (await self._start(request, worker, found))[0]
+            case _:
+                request.say(BEING_STOPPED)
+                return None
+
+    async def _home_of(self, key: str, worker: Worker | None) -> _Home | None:
+        """The home disk that a new instance gets, by the record, else by EC2; None if it is to have a new one.
+
+        EC2 is asked before a worker's first launch, by one call: its first machine may have been terminated by hand
+        before there was a record of it. Raises StartError.
+        """
+        if worker is not None and worker.home_volume:
+            return _Home(worker.home_volume, worker.zone)
+        if not self._settings.home_disk:
+            return None
+        left = await self._left_home(key)
+        return _Home(left.volume, left.zone) if left else None
+
+    async def _left_home(self, key: str, instance_id: str = "") -> Disk | None:
+        """The worker's home disk that is in no record, for this instance or a new one. Raises StartError."""
+        disks = await self._instances.disks(key)
+        try:
+            left = left_home(disks, instance_id)
+        except SeveralHomes as error:
+            log.error("%s: which of %s is its home is in no record", key, ", ".join(error.volumes))
+            raise
+        if left is not None:
+            log.info("%s: home disk %s in %s was in no record", key, left.volume, left.zone)
+        return left
+
+    async def _ensure_home(self, worker: Worker | None, known: Known) -> None:
+        """Begins to attach the home disk, if this instance lacks it. Raises StartError."""
+        if worker is not None and was_never_attached(worker):
+            left = await self._left_home(worker.key, known.instance_id)
+            if left is not None:
+                self._homes.attach(worker.key, left.volume, known.instance_id)
+                return
+        self._homes.ensure(worker, known)
+
+    async def _launch(self, request: _Request, old: Worker | None, home: _Home | None) -> Known:
         places = await self._instances.places()
         image = await self._instances.image(await self._image_of(request.key))
         order = Order(
@@ -197,10 +262,10 @@ class StartProtocol:
             profile=request.profile,
             image=image,
             previous=old.instance_id if old else None,
-            home_volume=old.home_volume if old else None,
-            home_zone=old.zone if old else "",
+            home_volume=home.volume if home else None,
+            home_zone=home.zone if home else "",
         )
-        request.say(_requesting(old))
+        request.say(_requesting(old, home))
         self._begun.setdefault(request.key, _Begun(image=image.id, at=self._now()))
         new = await self._launcher.launch(
             request.key,
@@ -262,12 +327,12 @@ class StartProtocol:
         )
 
 
-def _requesting(old: Worker | None) -> str:
+def _requesting(old: Worker | None, home: _Home | None) -> str:
+    if home is not None:
+        return "Requesting a new machine for your home directory"
     if old is None:
         return "Requesting a new machine"
-    if old.home_volume is None:
-        return "Your old machine no longer exists. Requesting a new one"
-    return "Requesting a new machine for your home directory"
+    return "Your old machine no longer exists. Requesting a new one"
 
 
 def _known(worker: Worker | None) -> Known | None:

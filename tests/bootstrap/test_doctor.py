@@ -180,16 +180,19 @@ def test_secrets_and_roles() -> None:
 
 
 def test_what_is_left_behind() -> None:
-    volumes = [
+    of_ada = [{"Key": "cloudjhub:user", "Value": "ada"}, {"Key": "cloudjhub:server", "Value": "gpu"}]
+    volumes: list[dict[str, Any]] = [
         {"VolumeId": "vol-1", "State": "available"},
         {"VolumeId": "vol-2", "State": "available"},
         {"VolumeId": "vol-3", "State": "in-use"},
+        *({"VolumeId": one, "State": "available", "Tags": of_ada} for one in ("vol-5", "vol-4")),
     ]
     old = NOW - findings.BUILDING_TAKES - SECOND
     found = findings.orphans(volumes, {"i-1": old, "i-2": NOW}, ["vol-1"], NOW)
     assert [line.partition(":")[0] for line in found] == [
         "the home disk vol-2 has no record",
-        f"the image builder i-1 has been there for {found[1].split('for ')[1].partition(':')[0]}",
+        "the home disks vol-4, vol-5 of ada/gpu have no record",
+        f"the image builder i-1 has been there for {found[2].split('for ')[1].partition(':')[0]}",
     ]
 
 

@@ -8,13 +8,15 @@ from typing import Any, cast
 import pytest
 
 from hub.clients.calls import MOST_FAILURES
-from hub.errors import CloudRefused, NoCapacity, RecordsUnavailable, StartError
+from hub.errors import CloudRefused, NoCapacity, RecordsUnavailable, SeveralHomes, StartError
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launch_request import Order, Place, run_request
 from hub.spawn.launcher import Launcher
 from hub.spawn.planning import YOUNG, Known
-from hub.spawn.protocol import CHECK_EVERY, RECORD_TRIES, StartProtocol
+from hub.spawn.protocol import CHECK_EVERY, HOME_IN_USE, RECORD_TRIES, StartProtocol
+from lifecycle_app.contract import STOPPED_FOR_HOME
 from lifecycle_app.errors import StoreUnavailable
+from lifecycle_app.model.messages import message
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import (
     IMAGE,
@@ -82,12 +84,95 @@ class Case:
         ]
 
 
-async def test_new_worker_costs_one_describe_and_one_launch() -> None:
+async def test_new_worker_costs_one_describe_of_each_kind_and_one_launch() -> None:
     case = Case()
     known = await case.bring_up()
     assert (known.instance_id, known.address, known.is_fresh) == ("i-00000001", "127.77.1.4", True)
-    assert case.operations() == ["DescribeInstances", "RunInstances"]
+    assert case.operations() == ["DescribeInstances", "DescribeVolumes", "RunInstances"]
     assert case.noted == ["i-00000001"]
+
+
+def left_by(case: Case, key: str = "ada") -> str:
+    """A home disk whose machine was terminated by hand before anything was recorded."""
+    case.ec2.tokens.known.clear()
+    instance = case.launched("terminated", key)
+    home: str = case.ec2.by_id[instance].home
+    return home
+
+
+async def attached(case: Case) -> list[tuple[str, str]]:
+    """The disks that were attached, once all is done."""
+    await case.homes.wait_for(case.noted[-1])
+    found: list[tuple[str, str]] = case.ec2.attached
+    return found
+
+
+@pytest.mark.parametrize("records", [(), (worker(state=State.TERMINATED, instance_id="i-000000aa"),)])
+async def test_a_first_launch_takes_the_home_that_is_in_no_record(records: tuple[Worker, ...]) -> None:
+    """As a returning user's: in its zone, without a new disk."""
+    case = Case(*records)
+    home = left_by(case)
+    left_by(case, "ada/gpu")
+    left_by(case, "adam")
+    known = await case.bring_up()
+    (launch,) = case.launches()
+    assert len(launch["BlockDeviceMappings"]) == 1
+    assert known.zone == case.ec2.made[home].machine.zone
+    assert case.said[-1] == "Requesting a new machine for your home directory"
+    assert await attached(case) == [(home, known.instance_id)]
+
+
+async def test_a_recorded_home_is_not_looked_for() -> None:
+    case = Case(worker(state=State.TERMINATED, instance_id="i-000000aa", home_volume="vol-9"))
+    left_by(case)
+    known = await case.bring_up()
+    assert await attached(case) == [("vol-9", known.instance_id)]
+    assert case.ec2.count("DescribeVolumes") == 0
+
+
+async def test_of_several_homes_the_hub_takes_none() -> None:
+    case = Case()
+    left_by(case)
+    left_by(case)
+    with pytest.raises(SeveralHomes, match="2 home disks") as refused:
+        await case.bring_up()
+    assert (case.launches(), refused.value.label) == ([], "home")
+    assert len(refused.value.volumes) == 2
+
+
+async def test_a_home_that_is_still_in_use_is_waited_for() -> None:
+    """Its machine is being terminated: a new one now would get a new disk."""
+    case = Case()
+    home = left_by(case)
+    held = case.ec2.made[home].machine
+    case.ec2.volumes[home] = held.instance_id
+    sleep = case.clock.sleep
+
+    async def sleeping(seconds: float) -> None:
+        await sleep(seconds)
+        if case.clock.time >= CHECK_EVERY:
+            case.ec2.volumes[home] = None
+
+    case.startup._calls._sleep = sleeping
+    known = await case.bring_up()
+    assert case.said[0] == HOME_IN_USE
+    assert await attached(case) == [(home, known.instance_id)]
+
+
+async def test_a_machine_that_was_launched_without_its_left_home_gets_it_at_the_next_start() -> None:
+    """The hub ended before it attached the disk, and the machine reported that it has none."""
+    case = Case()
+    home = left_by(case)
+    await case.bring_up()
+    await attached(case)
+    mine = case.noted[-1]
+    case.ec2.put(mine, "stopped")
+    case.ec2.volumes[home], case.ec2.by_id[mine].home = None, None
+    case.ec2.attached.clear()
+    why = message("stop-requested", by=STOPPED_FOR_HOME)
+    case.store.workers["ada"] = worker(state=State.STOPPED, instance_id=mine, message=why)
+    await case.bring_up()
+    assert await attached(case) == [(home, mine)]
 
 
 async def test_stopped_worker_costs_one_start_and_no_describe() -> None:
@@ -277,14 +362,14 @@ async def test_claimed_worker_is_not_used_however_long_ec2_says_that_it_runs() -
 async def test_worker_that_is_claimed_anew_while_ec2_is_asked_is_waited_for() -> None:
     case = Case(worker(state=State.STOPPING, claimed_until=NOON))
     mine = case.launched("running")
-    looks = case.ec2.paginate
+    looks = case.ec2.describe_instances
 
-    def claiming(**more: Any) -> Any:
+    def claiming(*args: Any) -> Any:
         until = NOON + timedelta(minutes=5)
         case.store.workers["ada"] = worker(state=State.STOPPING, claimed_until=until, version=2)
-        return looks(**more)
+        return looks(*args)
 
-    case.ec2.paginate = claiming
+    case.ec2.describe_instances = claiming
     changing(case, lambda _: worker(state=State.STOPPED, version=3) if case.clock.time >= 3 else None)
     assert (await case.bring_up()).is_fresh, "it was used, though it was about to be stopped"
     assert case.operations() == ["DescribeInstances", "StartInstances"]

@@ -35,6 +35,7 @@ MANAGER = {
     "DescribeInstances",
     "DescribeImages",
     "DescribeSubnets",
+    "DescribeVolumes",
     "Query, index due",
     "Query, index instance",
     "Query, index changed",

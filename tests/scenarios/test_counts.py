@@ -43,11 +43,12 @@ def stop(cloud: LocalCloud, visitors: list[Visitor]) -> None:
 
 
 def test_a_first_login_changes_one_thing_in_ec2(cloud: LocalCloud, visitors: list[Visitor]) -> None:
-    """It looks once for a machine that has no record yet. How many servers run makes no difference."""
+    """It looks once for a machine and for a home disk without a record. How many servers run makes no difference."""
     made = counting.made_by(calls_of(cloud, visitor(cloud, "newcomer").start), HUB)
     assert made == {
         "dynamodb:GetItem": 1,
         "ec2:DescribeInstances": 1,
+        "ec2:DescribeVolumes": 1,
         "ec2:RunInstances": 1,
     }
 

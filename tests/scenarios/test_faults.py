@@ -127,7 +127,13 @@ def throttled(cloud: LocalCloud) -> list[object]:
     """The hub's calls that EC2 refused because of their number."""
     return [
         call
-        for action in ("RunInstances", "DescribeInstances", "DescribeImages", "DescribeSubnets")
+        for action in (
+            "RunInstances",
+            "DescribeInstances",
+            "DescribeImages",
+            "DescribeSubnets",
+            "DescribeVolumes",
+        )
         for call in cloud.calls(action)
         if call["error"] == "RequestLimitExceeded" and "manager" in call["principal"]
     ]

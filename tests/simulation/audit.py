@@ -78,6 +78,12 @@ class Audit:
             record = self.world.store.workers.get(key)
             if len(volumes) > 1:
                 self._found("I10", f"{key} has {len(volumes)} homes")
+            elif (
+                record is not None
+                and record.home_volume is None
+                and self.world.ec2.volumes[volumes[0]] is None
+            ):
+                continue  # a new machine of the worker takes it
             elif record is not None and record.home_volume not in volumes:
                 self._found("I10", f"{key}: the record has {record.home_volume}, the home is {volumes}")
         for key, since in self.world.pending_since().items():

@@ -30,8 +30,15 @@ IdAndAddress = tuple[str, str]
 Schedule = Callable[[timedelta, Callable[[], None]], object]
 
 
-FIRST_MINUTES = timedelta(minutes=5)
-"""Longer than events are late."""
+@dataclass(slots=True)
+class Disk:
+    """A home disk that a launch made."""
+
+    volume: str
+    machine: "Machine"
+    """The instance that it was made with, whose tags it has."""
+    made_at: datetime
+    freed_at: datetime | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -90,21 +97,15 @@ class LeanEC2:
     volumes: dict[str, str | None] = field(default_factory=dict)
     """Home disks, and the instance that each is attached to."""
 
-    born_homes: dict[str, list[str]] = field(default_factory=dict)
-    """Home disks that launches made, by worker; none is ever deleted."""
+    made: dict[str, Disk] = field(default_factory=dict)
+    """Home disks that launches made, by id; none is ever deleted."""
 
     def homes(self) -> dict[str, list[str]]:
-        """The home disks that must not be lost, by worker: not those of instances that were terminated by hand in their
-        first minutes, when a login may not know of their record yet (docs/limits.md).
-        """
-        lasting = {
-            one.home for one in self.by_id.values() if one.is_alive or self._lived(one) >= FIRST_MINUTES
-        }
-        kept = {worker: [one for one in born if one in lasting] for worker, born in self.born_homes.items()}
-        return {worker: homes for worker, homes in kept.items() if homes}
-
-    def _lived(self, machine: Machine) -> timedelta:
-        return self.gone.get(machine.instance_id, self.now()) - machine.launched_at
+        """The home disks, by worker."""
+        found: dict[str, list[str]] = {}
+        for disk in self.made.values():
+            found.setdefault(disk.machine.worker, []).append(disk.volume)
+        return found
 
     # What boto3's client has.
 
@@ -176,16 +177,22 @@ class LeanEC2:
         found = [seen for machine in self._candidates(Filters) if (seen := self._seen(machine, Filters))]
         return {"Reservations": [{"Instances": found}] if found else []}
 
-    def get_paginator(self, operation: str) -> "LeanEC2":
-        assert operation == "describe_instances"
-        return self
+    def describe_volumes(self, Filters: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:  # noqa: N803 -- boto3's own name
+        """Home disks alone; a root disk's part is that its instance exists."""
+        self._asked("DescribeVolumes", 0, Filters)
+        shown = (one for one in self.made.values() if self.now() - one.made_at >= self.lag)
+        return {
+            "Volumes": [
+                self._volume(one) for one in shown if all(_has_tag(one.machine, each) for each in Filters)
+            ]
+        }
 
-    def paginate(
-        self,
-        Filters: Sequence[Mapping[str, Any]] = (),  # noqa: N803 -- boto3's own name
-        PaginationConfig: object = None,  # noqa: N803 -- boto3's own name
-    ) -> Iterator[dict[str, Any]]:
-        yield self.describe_instances(Filters)
+    def get_paginator(self, operation: str) -> "_Pages":
+        return _Pages(
+            {"describe_instances": self.describe_instances, "describe_volumes": self.describe_volumes}[
+                operation
+            ]
+        )
 
     # What happens without a call.
 
@@ -215,7 +222,7 @@ class LeanEC2:
         )
         if len(request["BlockDeviceMappings"]) > 1:
             machine.home = f"vol-{number:017x}"
-            self.born_homes.setdefault(machine.worker, []).append(machine.home)
+            self.made[machine.home] = Disk(machine.home, machine, self.now())
             self.volumes[machine.home] = machine.instance_id
         self.add(machine)
         self._enter(machine, State.PENDING)
@@ -237,6 +244,8 @@ class LeanEC2:
             self.gone[machine.instance_id] = self.now()
             if machine.home:
                 self.volumes[machine.home] = None
+                if machine.home in self.made:
+                    self.made[machine.home].freed_at = self.now()
         self.told(machine, state)
 
     def _later(self, after: timedelta, machine: Machine, old: State, new: State) -> None:
@@ -283,6 +292,17 @@ class LeanEC2:
             return None
         return _described(machine, state) if all(_passes(machine, state, each) for each in filters) else None
 
+    def _volume(self, disk: Disk) -> dict[str, Any]:
+        holder = self.volumes[disk.volume]
+        is_free = holder is None and (disk.freed_at is None or self.now() - disk.freed_at >= self.lag)
+        return {
+            "VolumeId": disk.volume,
+            "State": "available" if is_free else "in-use",
+            "AvailabilityZone": disk.machine.zone,
+            "Tags": [{"Key": key, "Value": value} for key, value in disk.machine.tags.items()],
+            "Attachments": [] if holder is None else [{"InstanceId": holder, "State": "attached"}],
+        }
+
     def _second(self) -> datetime:
         return self.now().replace(microsecond=0)
 
@@ -292,6 +312,20 @@ class LeanEC2:
             return judge()
         except AwsError as error:
             raise _client_error(error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """A paginator whose answers have one page."""
+
+    describe: Callable[..., dict[str, Any]]
+
+    def paginate(
+        self,
+        Filters: Sequence[Mapping[str, Any]] = (),  # noqa: N803 -- boto3's own name
+        PaginationConfig: object = None,  # noqa: N803 -- boto3's own name
+    ) -> Iterator[dict[str, Any]]:
+        yield self.describe(Filters)
 
 
 def zone_of(subnet: str) -> str:
@@ -314,8 +348,12 @@ def _passes(machine: Machine, state: State, wanted: Mapping[str, Any]) -> bool:
         return state in values
     if name == "instance-id":
         return machine.instance_id in values
-    value = machine.tags.get(name.removeprefix("tag:"))
-    return value is not None and any(fnmatch.fnmatchcase(value, pattern) for pattern in values)
+    return _has_tag(machine, wanted)
+
+
+def _has_tag(machine: Machine, wanted: Mapping[str, Any]) -> bool:
+    value = machine.tags.get(wanted["Name"].removeprefix("tag:"))
+    return value is not None and any(fnmatch.fnmatchcase(value, pattern) for pattern in wanted["Values"])
 
 
 def _disk(device: str, volume: str, *, goes_with_instance: bool) -> dict[str, Any]:

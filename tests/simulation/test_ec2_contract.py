@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from hub.spawn.launch_request import Image, Order, Place, run_request
+from hub.spawn.left_homes import disk_from
 from lifecycle_app.adapters.ec2 import worker_instance
 from tests.hub.fakes import MEDIUM, SETTINGS
 from tests.local_cloud.cloud_process import IMAGE, CloudProcess, EventSink
@@ -135,6 +136,23 @@ def test_a_token_launches_once(scene: Scene) -> None:
     scene.client.terminate_instances(InstanceIds=[first["InstanceId"]])
     scene.settle(first["InstanceId"], "terminated")
     assert refused(launch, scene=scene, user="token") == "IdempotentInstanceTerminated"
+
+
+def test_a_home_is_found_by_its_tags_and_free_once_its_machine_is_gone(scene: Scene) -> None:
+    one = launch(scene, "left")["InstanceId"]
+    scene.settle(one, "running")
+    filters = [{"Name": "tag:cloudjhub:user", "Values": ["lef?"]}]
+
+    def homes() -> list[tuple[str, list[str]]]:
+        """Root disks are gone with their machines."""
+        pages = scene.client.get_paginator("describe_volumes").paginate(Filters=filters)
+        disks = (disk_from(volume) for page in pages for volume in page["Volumes"])
+        return [(disk.zone, sorted(disk.instances)) for disk in disks if disk and disk.is_free]
+
+    assert homes() == []
+    scene.client.terminate_instances(InstanceIds=[one])
+    scene.settle(one, "terminated")
+    assert homes() == [("us-east-1a", [])]
 
 
 def test_instances_are_found_by_their_tags(scene: Scene) -> None:

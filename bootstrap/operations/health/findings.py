@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bootstrap.aws.instances import tags_of
 from bootstrap.config.reboot_window import OFF
 from bootstrap.machines.manager.freshness import Freshness
 from bootstrap.operations.workers.listing import BAD_RECORD, DUPLICATE, UNKNOWN, ListedWorker
-from lifecycle_app.contract import STOPPED_FOR_HOME
+from lifecycle_app.contract import STOPPED_FOR_HOME, TAG_SERVER, TAG_USER
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.worker import State, Worker
@@ -315,21 +316,37 @@ def orphans(
     now: datetime,
 ) -> list[str]:
     """Workers' free volumes that no record has, and builders (launch times by id) that are there for too long."""
-    free = [
-        str(one["VolumeId"])
-        for one in volumes
-        if one["State"] == "available" and one["VolumeId"] not in homes
-    ]
-    found = [
-        f"the home disk {one} has no record: attach it by hand to save its files, or delete it in the console"
-        for one in sorted(free)
-    ]
+    free: dict[str, list[str]] = {}
+    for one in volumes:
+        if one["State"] == "available" and one["VolumeId"] not in homes:
+            free.setdefault(_worker_of(tags_of(one)), []).append(str(one["VolumeId"]))
+    found = [_free_homes(worker, sorted(free[worker])) for worker in sorted(free)]
     return found + [
         f"the image builder {one} has been there for {length(now - launched)}: run `cloudjhub image build`, which "
         "ends it"
         for one, launched in sorted(builders.items())
         if now - launched > BUILDING_TAKES
     ]
+
+
+def _worker_of(tags: Mapping[str, str]) -> str:
+    """The worker whose tags these are; "" for none."""
+    user, server = tags.get(TAG_USER, ""), tags.get(TAG_SERVER, "")
+    return f"{user}/{server}" if server else user
+
+
+def _free_homes(worker: str, volumes: Sequence[str]) -> str:
+    """What to do about the free disks of a worker that no record has."""
+    of = f" of {worker}" if worker else ""
+    if len(volumes) > 1:
+        return (
+            f"the home disks {', '.join(volumes)}{of} have no record: while there are several, the hub launches no "
+            "machine for a user who has no other home. Delete all but one in the console"
+        )
+    return (
+        f"the home disk {volumes[0]}{of} has no record: a user who has no other home gets it with the next new machine."
+        " If it is not wanted, delete it in the console"
+    )
 
 
 def drift(changes: Mapping[str, Sequence[str]]) -> list[str]:
