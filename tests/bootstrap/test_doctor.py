@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from bootstrap.aws.site import Site
@@ -179,20 +181,42 @@ def test_secrets_and_roles() -> None:
     assert missing == "the role s or its policy is missing: run `cloudjhub up`"
 
 
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (None, None),
+        (("policy-1", "ENABLED", ""), None),
+        (("policy-1", "DISABLED", ""), "is disabled"),
+        (("policy-1", "", ""), "was deleted"),
+        (("policy-1", "ERROR", "No role"), "is in state ERROR (No role)"),
+        (("policy-1", "ERROR", ""), "is in state ERROR"),
+    ],
+)  # fmt: skip
+def test_the_policy_of_the_homes_backups(found: tuple[str, str, str] | None, line: str | None) -> None:
+    told = findings.backup_policy(found)
+    what = "homes are not backed up: the policy policy-1 of Data Lifecycle Manager"
+    assert [one.partition(": run")[0].partition(": an admin")[0] for one in told] == (
+        [f"{what} {line}"] if line else []
+    )
+
+
 def test_what_is_left_behind() -> None:
     of_ada = [{"Key": "cloudjhub:user", "Value": "ada"}, {"Key": "cloudjhub:server", "Value": "gpu"}]
+    replaced = {"Key": "cloudjhub:replaced-by", "Value": "vol-7"}
     volumes: list[dict[str, Any]] = [
         {"VolumeId": "vol-1", "State": "available"},
         {"VolumeId": "vol-2", "State": "available"},
         {"VolumeId": "vol-3", "State": "in-use"},
         *({"VolumeId": one, "State": "available", "Tags": of_ada} for one in ("vol-5", "vol-4")),
+        {"VolumeId": "vol-6", "State": "available", "Tags": [*of_ada, replaced]},
     ]
     old = NOW - findings.BUILDING_TAKES - SECOND
     found = findings.orphans(volumes, {"i-1": old, "i-2": NOW}, ["vol-1"], NOW)
     assert [line.partition(":")[0] for line in found] == [
+        "the home disk vol-6 was replaced by vol-7 at a restore",
         "the home disk vol-2 has no record",
         "the home disks vol-4, vol-5 of ada/gpu have no record",
-        f"the image builder i-1 has been there for {found[2].split('for ')[1].partition(':')[0]}",
+        f"the image builder i-1 has been there for {found[3].split('for ')[1].partition(':')[0]}",
     ]
 
 
@@ -280,3 +304,36 @@ def test_the_last_run_and_the_last_error_are_in_the_log(half_built: Site) -> Non
         facts.last_error(half_built, "cloudjhub-spring-sweep", now) == "ERROR lifecycle_app.handlers: failed"
     )
     assert facts.last_error(half_built, "cloudjhub-spring-sweep", now + timedelta(days=2)) == ""
+
+
+@pytest.mark.parametrize(
+    ("resources", "policies", "found"),
+    [
+        ([], {}, None),
+        (["policy-1"], {}, ("policy-1", "", "")),
+        (["policy-1"], {"policy-1": {"State": "ENABLED"}}, ("policy-1", "ENABLED", "")),
+        (
+            ["policy-1"],
+            {"policy-1": {"State": "ERROR", "StatusMessage": "No role"}},
+            ("policy-1", "ERROR", "No role"),
+        ),
+    ],
+)
+def test_the_policy_of_the_homes_backups_is_the_one_of_the_stack(
+    resources: list[str], policies: dict[str, Any], found: Any
+) -> None:
+    def get(PolicyId: str) -> Any:  # noqa: N803 -- boto3's own name
+        if PolicyId not in policies:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetLifecyclePolicy")
+        return {"Policy": policies[PolicyId]}
+
+    kind, status = "AWS::DLM::LifecyclePolicy", "CREATE_COMPLETE"
+    listed = [
+        {"ResourceType": kind, "PhysicalResourceId": one, "ResourceStatus": status} for one in resources
+    ]
+    clients: Any = {
+        "cloudformation": SimpleNamespace(describe_stack_resources=lambda **_: {"StackResources": listed}),
+        "dlm": SimpleNamespace(get_lifecycle_policy=get),
+    }
+    site: Any = SimpleNamespace(cluster="spring", aws=SimpleNamespace(client=clients.get))
+    assert facts.backup_policy(site) == found

@@ -170,6 +170,7 @@ def test_a_silent_sweep_rings_and_a_new_cluster_does_not() -> None:
     then INSUFFICIENT_DATA, which is what the alarm reports.
     """
     [alarm] = [one for one in alarms(SETTINGS, "arn:topic") if one["AlarmName"].endswith("sweep-silent")]
+    assert alarm["AlarmDescription"].endswith("has not run for 15 minutes")
     assert (alarm["AlarmActions"], alarm["OKActions"]) == ([], ["arn:topic"])
     assert alarm["InsufficientDataActions"] == ["arn:topic"]
     watched = Condition(

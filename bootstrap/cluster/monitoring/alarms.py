@@ -9,6 +9,7 @@ from typing import Any
 from bootstrap.aws import names
 from bootstrap.cluster.documents import filled_in
 from bootstrap.config.settings import ClusterSettings
+from lifecycle_app.model.messages import duration
 
 QUARTER = timedelta(minutes=15)
 DAY = timedelta(days=1)
@@ -63,7 +64,7 @@ def _alarm(settings: ClusterSettings, kind: str, handler: str = "") -> Alarm:
         Path(__file__).with_name("alarms.yaml"),
         queue=names.dead_letter_queue(settings.cluster),
         function=names.function(settings.cluster, handler or "sweep"),
-        quiet=quiet,
+        quiet=duration(quiet),
         third_of_quiet=int(quiet.total_seconds()) // 3,
     )
     what = f"{kind}-{handler}" if handler else kind

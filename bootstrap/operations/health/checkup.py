@@ -108,6 +108,10 @@ def _backups(site: Site, now: datetime) -> list[str]:
     return findings.backups(found[0].at if found else None, max(launched), now)
 
 
+def _home_backups(site: Site, _: datetime) -> list[str]:
+    return findings.backup_policy(facts.backup_policy(site))
+
+
 def _image(site: Site, now: datetime) -> list[str]:
     image = site.settings.workers.image or current(site.aws, site.cluster) or ""
     state, made = facts.image(site, image) if image else ("", None)
@@ -195,6 +199,7 @@ CHECKS: Mapping[str, Check] = {
     "manager": _manager,
     "manager's updates": _updates,
     "backups": _backups,
+    "home backups": _home_backups,
     "worker image": _image,
     "functions": _functions,
     "dead-letter queue": _dead_letters,

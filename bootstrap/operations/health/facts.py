@@ -15,6 +15,7 @@ from cryptography import x509
 from bootstrap.aws import names
 from bootstrap.aws.errors import if_exists, ignore_missing
 from bootstrap.aws.site import Site
+from bootstrap.aws.stacks import physical_ids
 from bootstrap.cluster.monitoring import dead_letters
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt
@@ -103,6 +104,19 @@ def alarms_in_alarm(site: Site) -> dict[str, str]:
         for page in pages.paginate(AlarmNamePrefix=names.alarm(site.cluster, ""), StateValue="ALARM")
         for alarm in page["MetricAlarms"]
     }
+
+
+def backup_policy(site: Site) -> tuple[str, str, str] | None:
+    """Id, state (EC2's word) and its reason of the policy that has the homes backed up each day; None without one."""
+    stack = names.stack(site.cluster, "access")
+    found = physical_ids(site.aws.client("cloudformation"), stack, "AWS::DLM::LifecyclePolicy")
+    if not found:
+        return None
+    client: Any = site.aws.client("dlm")
+    described = if_exists(lambda: client.get_lifecycle_policy(PolicyId=found[0])["Policy"])
+    if described is None:
+        return found[0], "", ""
+    return found[0], described["State"], described.get("StatusMessage", "")
 
 
 def image(site: Site, image: str) -> tuple[str, datetime | None]:

@@ -8,7 +8,7 @@ from bootstrap.aws.instances import tags_of
 from bootstrap.config.reboot_window import OFF
 from bootstrap.machines.manager.freshness import Freshness
 from bootstrap.operations.workers.listing import BAD_RECORD, DUPLICATE, UNKNOWN, ListedWorker
-from lifecycle_app.contract import STOPPED_FOR_HOME, TAG_SERVER, TAG_USER
+from lifecycle_app.contract import STOPPED_FOR_HOME, TAG_REPLACED, TAG_SERVER, TAG_USER
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.worker import State, Worker
@@ -177,6 +177,26 @@ def backups(newest: datetime | None, launched: datetime, now: datetime) -> list[
     return [f"JupyterHub's database was not backed up {last}: see `cloudjhub logs manager`"]
 
 
+def backup_policy(found: tuple[str, str, str] | None) -> list[str]:
+    """`found`: id, state and its reason of the policy that has the homes backed up; its state is "" if it is gone."""
+    if found is None or found[1] == "ENABLED":
+        return []
+    policy, state, why = found
+    what = f"homes are not backed up: the policy {policy} of Data Lifecycle Manager"
+    enable = f"`aws dlm update-lifecycle-policy --policy-id {policy} --state ENABLED`"
+    if not state:
+        return [
+            f"{what} was deleted: run `cloudjhub up` with `workers.backup_days: 0`, then with the days again"
+        ]
+    if state == "DISABLED":
+        return [f"{what} is disabled: an administrator of the account runs {enable}"]
+    reason = f" ({why})" if why else ""
+    return [
+        f"{what} is in state {state}{reason}: run `cloudjhub up`, which restores its role; then an administrator of "
+        f"the account runs {enable}"
+    ]
+
+
 def image(image_id: str, state: str, made: datetime | None, now: datetime) -> list[str]:
     """`state`: EC2's word for the image that the hub launches, "" where EC2 has none such; `made`: when."""
     if not image_id:
@@ -317,10 +337,19 @@ def orphans(
 ) -> list[str]:
     """Workers' free volumes that no record has, and builders (launch times by id) that are there for too long."""
     free: dict[str, list[str]] = {}
-    for one in volumes:
-        if one["State"] == "available" and one["VolumeId"] not in homes:
-            free.setdefault(_worker_of(tags_of(one)), []).append(str(one["VolumeId"]))
-    found = [_free_homes(worker, sorted(free[worker])) for worker in sorted(free)]
+    found = []
+    for one in sorted(volumes, key=lambda one: str(one["VolumeId"])):
+        if one["State"] != "available" or one["VolumeId"] in homes:
+            continue
+        tags = tags_of(one)
+        if TAG_REPLACED in tags:
+            found.append(
+                f"the home disk {one['VolumeId']} was replaced by {tags[TAG_REPLACED]} at a restore: delete it in the "
+                "console once nothing on it is needed"
+            )
+        else:
+            free.setdefault(_worker_of(tags), []).append(str(one["VolumeId"]))
+    found += [_free_homes(worker, free[worker]) for worker in sorted(free)]
     return found + [
         f"the image builder {one} has been there for {length(now - launched)}: run `cloudjhub image build`, which "
         "ends it"
