@@ -110,7 +110,21 @@ def status(
         "kept_by": {"code": kept, "values": values} if kept else None,
         "keep_until": _seconds(until if until and until > seen.at else None),
         "keep_limit": terms.keep_limit.total_seconds(),
+        "budget": budget(terms, expected),
     }
+
+
+def budget(terms: Terms, expected: Standing) -> dict[str, Any] | None:
+    """What a page says of the month's budget; None while there is nothing to say. `ends`: is it why this machine is
+    stopped when it is expected to be?
+    """
+    found = terms.budget
+    if found is None:
+        return None
+    ends = (
+        found.stops_at is not None and expected.stops_at is not None and expected.stops_at >= found.stops_at
+    )
+    return {"message": found.message, "is_over": found.is_over, "ends": ends}
 
 
 def _seconds(at: datetime | None) -> float | None:

@@ -40,14 +40,15 @@ def standing(seen: Observation, terms: Terms, started: datetime, last_load: date
         if seen.last_app is not None:
             idle = max(idle, min(seen.last_app + terms.idle_timeout, _apps_until(person, terms)))
     stops_at = _earliest(idle, unattended, outlived)
-    held = max(started + terms.start_grace, terms.keep_until or started)
+    held, by_budget = max(started + terms.start_grace, terms.keep_until or started), _by_budget(terms, code)
     if held <= seen.at:
-        return Standing(stops_at=stops_at, kept_by=code, values=values)
+        return Standing(stops_at=_earliest(stops_at, by_budget), kept_by=code, values=values)
     if terms.keep_until is not None and seen.at < terms.keep_until:
         code, values = KEPT, {"until": terms.keep_until.timestamp()}
     elif not code:
         code, values = STARTING, {"since": started.timestamp()}
-    return Standing(stops_at=max(stops_at, held) if stops_at else None, kept_by=code, values=values)
+    usual = max(stops_at, held) if stops_at else None
+    return Standing(stops_at=_earliest(usual, by_budget), kept_by=code, values=values)
 
 
 def _kept(
@@ -62,6 +63,15 @@ def _kept(
     if seen.has_app_traffic and seen.level is Level.QUIET and seen.at < until:
         return APP, {"what": app_name(seen.app)}, until
     return "", {}, None
+
+
+def _by_budget(terms: Terms, code: str) -> datetime | None:
+    """When it is stopped because the month's budget is used up, used or not; work may go on for some time."""
+    budget = terms.budget
+    if budget is None or budget.stops_at is None:
+        return None
+    is_spared = code == BUSY and not budget.stops_work and terms.lowest_level <= Level.WORK
+    return _after(budget.stops_at, terms.busy_allowance) if is_spared else budget.stops_at
 
 
 def _signs(seen: Observation, terms: Terms, last_load: datetime | None) -> list[datetime | None]:

@@ -12,8 +12,23 @@ TERMS_SETTING = "cloudjhub_terms"
 """Where handlers find the terms among the web application's settings; whoever learns newer ones replaces them there."""
 LONGEST = timedelta(days=366)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
-LONGEST_TEXT = 2000
+LONGEST_TEXT = 6000
 """Characters of the JSON that is read."""
+LONGEST_MESSAGE = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A budget of the month that comes to its end, the user's own or a shared one."""
+
+    message: str
+    """What the user reads."""
+    is_over: bool = False
+    """Is it used up?"""
+    stops_at: datetime | None = None
+    """When this machine is stopped for it; None while it is not."""
+    stops_work: bool = False
+    """Then also while a program runs?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +48,8 @@ class Terms:
     """Sources of activity that do not count. Nothing is ignored that the hub has not said."""
     step: timedelta = timedelta(0)
     """To its multiples reported activity is rounded up; 0 if that is not known."""
+    budget: Budget | None = None
+    """None while most of it is left, or there is none."""
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -50,8 +67,8 @@ class Terms:
 
 def _read(name: str, value: Any) -> Any:
     """The value of a field; None if it cannot be one."""
-    if name == "ignored_signals":
-        return _signals(value)
+    if name in STRUCTURED:
+        return STRUCTURED[name](value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return READERS.get(name, _duration)(value)
@@ -60,6 +77,20 @@ def _read(name: str, value: Any) -> Any:
 def _signals(value: Any) -> frozenset[Signal]:
     """Those that this worker knows: a newer hub may have others."""
     return frozenset(one for one in Signal if isinstance(value, list) and one in value)
+
+
+def _budget(value: Any) -> Budget | None:
+    message = value.get("message") if isinstance(value, dict) else None
+    if not isinstance(message, str):
+        return None
+    ends = value.get("stops_at")
+    is_time = isinstance(ends, int | float) and not isinstance(ends, bool)
+    return Budget(
+        message=message[:LONGEST_MESSAGE],
+        is_over=value.get("is_over") is True,
+        stops_at=_instant(ends) if is_time else None,
+        stops_work=value.get("stops_work") is True,
+    )
 
 
 def _duration(value: float) -> timedelta | None:
@@ -74,4 +105,5 @@ def _level(value: float) -> Level | None:
     return Level(int(value)) if value in {Level.LOAD, Level.WORK, Level.INTERACTION} else None
 
 
+STRUCTURED: Mapping[str, Callable[[Any], Any]] = {"ignored_signals": _signals, "budget": _budget}
 READERS: Mapping[str, Callable[[float], Any]] = {"keep_until": _instant, "lowest_level": _level}

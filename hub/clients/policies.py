@@ -79,6 +79,10 @@ class Budgets:
         except RecordError as error:
             log.warning("%s: the budget cannot be read: %s", user, error)
             return None
+        return await self.by(policy, user)
+
+    async def by(self, policy: Policy, user: str) -> Budget | None:
+        """The user's, by this policy of the user's."""
         if not policy.has_budget or not await self._reader.loaded():
             return None
         now, theirs = self._now(), self._reader.of_user(user)

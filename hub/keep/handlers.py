@@ -86,7 +86,9 @@ class TermsHandler(_OwnMachine):
             policy, worker = await self.known(spawner)
         except RecordError as error:
             raise web.HTTPError(503, "The settings cannot be read at the moment.") from error
-        self.write(json.dumps(terms(policy, worker, self.parts.settings.report_period, self.parts.now())))
+        budget = await self.parts.budgets.by(policy, spawner.user.name)
+        period, now = self.parts.settings.report_period, self.parts.now()
+        self.write(json.dumps(terms(policy, worker, period, now, budget)))
 
     def _record_activity(self, obj: Any, timestamp: Any = None) -> bool:  # noqa: ARG002 -- JupyterHub's
         """A machine asks by itself: that is not activity of its user."""

@@ -10,14 +10,17 @@ from typing import Any, cast
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
+from bootstrap.worker.terms import Terms
 from hub.drain.verdict import Server, refusal_before_asking
 from hub.errors import OverBudget
+from hub.keep.terms import terms
 from hub.pages.texts import Notice, Pages, live
 from hub.spawn.start import StartFailed
 from lifecycle_app.contract import Drain
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.budget import Use
 from lifecycle_app.model.messages import Time, joined
+from lifecycle_app.model.policy import Limit, Policy
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import NOON, FakeStore, budgets, calls, read_by, worker
 from tests.hub.test_pages import TEMPLATES
@@ -29,6 +32,9 @@ USED_UP = (
     "Your budget of this month is used up: 2.0 of 2 hours. Machines can be started again from 1 December (UTC) on."
     " If you need one before, ask your administrator."
 )
+
+OVER = worker(started_at=NOON - 2 * HOUR, over_budget_since=NOON)
+HALF_AN_HOUR_ON = (NOON + timedelta(minutes=30)).timestamp()
 
 Read = Callable[[Iterable[str]], dict[str, str]]
 
@@ -175,6 +181,47 @@ async def test_it_says_when_a_running_machine_is_stopped() -> None:
     assert joined(list(found.parts)) == (
         f"Save your work: your machine stops at 2026-11-23 12:30:00 UTC. {USED_UP}"
     )
+
+
+@pytest.mark.parametrize(
+    ("record", "policy", "told"),
+    [
+        (ran(7.9), Policy(budget_hours=10 * HOUR), None),
+        (ran(8), Policy(budget_hours=10 * HOUR), {"is_over": False}),
+        (worker(started_at=NOON - 2 * HOUR), Policy(budget_hours=2 * HOUR), {"is_over": True}),
+        (OVER, Policy(budget_hours=2 * HOUR), {"stops_at": HALF_AN_HOUR_ON, "stops_work": False}),
+        (
+            replace(OVER, keep_until=NOON + HOUR, keep_by="boss"),
+            Policy(budget_hours=2 * HOUR, budget_stops_work=True),
+            {"stops_at": HALF_AN_HOUR_ON + 1800, "stops_work": True},
+        ),
+        (
+            replace(OVER, keep_until=NOON + HOUR, keep_by="ada"),
+            Policy(shared_budget_hours=2 * HOUR),
+            {"stops_at": HALF_AN_HOUR_ON},
+        ),
+    ],
+)
+async def test_a_machine_is_told_what_its_pages_say(
+    record: Worker, policy: Policy, told: dict[str, Any] | None
+) -> None:
+    found = await budgets(lambda _: {}, record).by(policy, "ada")
+    said = terms(policy, record, timedelta(seconds=30), NOON, found).get("budget")
+    if told is None:
+        assert said is None
+        return
+    assert said is not None
+    assert "administrator" in said["message"]
+    assert {name: said.get(name) for name in told} == told
+
+
+async def test_what_a_machine_is_told_of_a_group_with_a_long_name_can_be_read_there() -> None:
+    group = "\U0001f47b" * 1000
+    policy = Policy(group_budgets=(Limit(scope=f"group/{group}", time=HOUR, dollars=None),))
+    record = replace(OVER, groups=(group,))
+    found = await budgets(lambda _: {}, record).by(policy, "ada")
+    text = json.dumps(terms(policy, record, timedelta(seconds=30), NOON, found))
+    assert Terms.from_text(text).idle_timeout == policy.idle_timeout
 
 
 @pytest.mark.parametrize(("is_over", "kind"), [(True, "danger"), (False, "warning")])

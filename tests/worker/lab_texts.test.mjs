@@ -24,6 +24,7 @@ const status = changes => ({
   canKeep: true,
   home: null,
   usage: null,
+  budget: null,
   ...changes
 });
 const plain = text => text.replace(/\s/gu, ' ').replace('2:42 PM', '14:42').replace('6:00 PM', '18:00');
@@ -105,6 +106,37 @@ test('a notice says how to keep the machine on', () => {
   assert.equal(soon({}), 'Your machine stops in 10 min. It was last used 50 min ago. Use it, or keep it running.');
   assert.equal(soon({ canKeep: false }), 'Your machine stops in 10 min. It was last used 50 min ago. Use it to keep it on.');
   assert.equal(soon({ keptBy: { code: 'kept', what: '' } }), 'Your machine stops in 10 min. Use it, or keep it running.');
+});
+
+const MESSAGE = "This month's budget of the group staff is used up.";
+const over = { message: MESSAGE, isOver: true, ends: true };
+
+test('a budget is read, said once when it comes to its end and once when it is used up, and in the panel', () => {
+  const near = statusIn({ now: NOW, budget: { message: 'x'.repeat(999), is_over: 1 } }).budget;
+  assert.deepEqual([near.message.length, near.isOver, near.ends], [400, false, false]);
+  assert.deepEqual(statusIn({ now: NOW, budget: { message: MESSAGE, is_over: true, ends: true } }).budget, over);
+  for (const odd of [null, 7, {}, { message: 7 }]) {
+    assert.equal(statusIn({ now: NOW, budget: odd }).budget, null);
+  }
+  const news = (last, budget) => texts.budgetNews(last, status({ budget, stopsAt: NOW + 25 * MINUTE }), NOW);
+  assert.equal(news(null, null), null);
+  assert.equal(news(null, near), near.message);
+  assert.equal(news(near, near), null);
+  assert.equal(news(near, over), `Your machine stops in 25 min. ${MESSAGE} Save your work.`);
+  assert.equal(news(null, { ...over, ends: false }), `${MESSAGE} Save your work.`);
+  assert.equal(news(over, { ...over, ends: false }), null);
+});
+
+test('a stop for a budget is announced although the machine is used, and no one is told to use it', () => {
+  const used = changes => status({ budget: over, lastUsed: NOW, stopsAt: NOW + 9 * MINUTE, ...changes });
+  assert.equal(texts.label(used(), NOW), 'Budget used up: stops in 9 min');
+  assert.equal(texts.label(used({ stopsAt: NOW, keptBy: { code: 'kept', what: '' } }), NOW), 'Budget used up: stops now');
+  assert.equal(plain(texts.explanation(used({ stopsAt: NOW + 42 * MINUTE }), NOW)[1]), 'It stops at 14:42, also while you use it.');
+  assert.equal(texts.notice(used(), NOW), `Your machine stops in 9 min. ${MESSAGE} Save your work.`);
+  assert.equal(plain(texts.stopped(used(), false, NOW + 9 * MINUTE, NOW)).replace('2:09 PM', '14:09'), `Your machine was stopped at 14:09. ${MESSAGE}`);
+  assert.equal(schedule.dueNotice(at({ status: used() })), 600);
+  assert.equal(schedule.dueNotice(at({ status: used({ budget: { ...over, ends: false } }) })), null);
+  assert.deepEqual([texts.mayKeep(status()), texts.mayKeep(used()), texts.mayKeep(status({ keepLimit: 0 }))], [true, false, false]);
 });
 
 test('why it was stopped is said only where this page knows', () => {

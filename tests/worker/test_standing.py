@@ -1,5 +1,6 @@
 """When a machine is stopped and what keeps it on, as the machine itself expects; the lifecycle app decides the same."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from bootstrap.worker.facts import Observation
 from bootstrap.worker.presence import kernel_names, named, status
 from bootstrap.worker.standing import Standing, standing
-from bootstrap.worker.terms import Terms
+from bootstrap.worker.terms import Budget, Terms
 from lifecycle_app.contract import Level
 
 START = datetime(2026, 11, 30, 9, tzinfo=UTC)
@@ -113,6 +114,54 @@ def test_when_it_stops_and_what_keeps_it(
     assert (found.stops_at, found.kept_by) == (stops_at, kept_by)
 
 
+OVER = Budget(message="used up", is_over=True, stops_at=NOW + 25 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("observed", "given", "stops_at"),
+    [
+        pytest.param({"last_interaction": NOW}, terms(budget=OVER), NOW + 25 * MINUTE, id="used"),
+        pytest.param(
+            {}, terms(budget=replace(OVER, stops_at=NOW + HOUR)), NOW + 42 * MINUTE, id="idle before"
+        ),
+        pytest.param(
+            {}, terms(budget=replace(OVER, stops_at=None)), NOW + 42 * MINUTE, id="kept until next month"
+        ),
+        pytest.param(
+            {}, terms(budget=OVER, keep_until=NOW + 3 * HOUR), NOW + 25 * MINUTE, id="kept by the user"
+        ),
+        pytest.param({}, terms(budget=OVER, start_grace=3 * HOUR), NOW + 25 * MINUTE, id="just started"),
+        pytest.param(
+            BUSY, terms(budget=OVER, busy_allowance=HOUR), NOW + 42 * MINUTE, id="work, without a user"
+        ),
+        pytest.param(BUSY, terms(budget=OVER, busy_allowance=None), None, id="work without end"),
+        pytest.param(
+            BUSY, terms(budget=replace(OVER, stops_work=True)), NOW + 25 * MINUTE, id="work is stopped too"
+        ),
+    ],
+)
+def test_a_budget_that_is_used_up_ends_what_is_used(
+    observed: dict[str, Any], given: Terms, stops_at: datetime | None
+) -> None:
+    assert standing(seen(**observed), given, START, None).stops_at == stops_at
+
+
+@pytest.mark.parametrize(
+    ("found", "stops_at", "shown"),
+    [
+        (None, NOW, None),
+        (OVER, NOW + 25 * MINUTE, {"message": "used up", "is_over": True, "ends": True}),
+        (OVER, NOW + 24 * MINUTE, {"message": "used up", "is_over": True, "ends": False}),
+        (OVER, None, {"message": "used up", "is_over": True, "ends": False}),
+        (Budget(message="most"), NOW, {"message": "most", "is_over": False, "ends": False}),
+    ],
+)
+def test_a_page_gets_what_is_said_of_a_budget(
+    found: Budget | None, stops_at: datetime | None, shown: Any
+) -> None:
+    assert status(seen(), terms(budget=found), Standing(stops_at=stops_at), START, {})["budget"] == shown
+
+
 def test_load_that_was_seen_last_counts_as_the_policy_says() -> None:
     last_load = NOW - MINUTE
     assert standing(seen(), TERMS, START, last_load).stops_at == NOW + 59 * MINUTE
@@ -147,6 +196,7 @@ def test_a_page_gets_it_in_seconds() -> None:
         "kept_by": {"code": "kept", "values": {"until": 1.5}},
         "keep_until": (NOW + HOUR).timestamp(),
         "keep_limit": 14400,
+        "budget": None,
     }
     late = status(seen(), terms(keep_until=NOW), Standing(stops_at=None), START, {})
     assert (late["stops_at"], late["kept_by"], late["keep_until"]) == (None, None, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.worker.terms import LONGEST_TEXT, Terms
+from bootstrap.worker.terms import LONGEST_TEXT, Budget, Terms
 from lifecycle_app.contract import Level, Signal
 
 GIVEN = {
@@ -19,6 +19,13 @@ GIVEN = {
     "keep_limit": 14400,
     "keep_until": 1_800_000_000,
     "ignored_signals": ["cpu", "of_a_newer_hub", "apps"],
+    "budget": {
+        "message": "used up",
+        "is_over": True,
+        "stops_at": 1_800_000_600,
+        "stops_work": True,
+        "newer": 1,
+    },
     "of_a_newer_hub": "anything",
 }
 
@@ -34,7 +41,19 @@ def test_every_field_is_read() -> None:
         keep_limit=timedelta(hours=4),
         keep_until=datetime.fromtimestamp(1_800_000_000, UTC),
         ignored_signals=frozenset({Signal.CPU, Signal.APPS}),
+        budget=Budget(
+            message="used up",
+            is_over=True,
+            stops_at=datetime.fromtimestamp(1_800_000_600, UTC),
+            stops_work=True,
+        ),
     )
+
+
+@pytest.mark.parametrize("odd", ["soon", True, -1, 1e300, None])
+def test_a_budget_without_a_usable_time_stops_nothing(odd: Any) -> None:
+    given = {"message": "x" * 999, "is_over": 1, "stops_at": odd, "stops_work": "no"}
+    assert Terms.from_text(json.dumps({"budget": given})).budget == Budget(message="x" * 400)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +79,8 @@ def test_what_is_not_terms_says_nothing(text: str) -> None:
         ("keep_until", -1),
         ("keep_until", 1e300),
         ("keep_limit", []),
+        ("budget", "used up"),
+        ("budget", {"message": 7}),
         ("ignored_signals", "apps"),
         ("ignored_signals", {"apps": True}),
         ("ignored_signals", [["apps"], None]),

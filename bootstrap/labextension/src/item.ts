@@ -34,7 +34,7 @@ export class StatusItem extends Widget {
       this._button.textContent = text;
       this._button.title = `${text}: why, keep running, stop`;
     }
-    const isSoon = status.stopsAt !== null && status.stopsAt - now <= 600 && !status.keptBy;
-    this._button.classList.toggle('cloudjhub-soon', isSoon);
+    const isSoon = status.stopsAt !== null && status.stopsAt - now <= 600 && (!status.keptBy || status.budget?.ends);
+    this._button.classList.toggle('cloudjhub-soon', Boolean(isSoon));
   }
 }

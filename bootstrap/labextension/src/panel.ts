@@ -1,6 +1,6 @@
 /** The panel that opens from the status item: why, since when, keep running, stop now. */
 
-import { choices, explanation, filling, span, untilTime, using } from './texts.js';
+import { choices, explanation, filling, mayKeep, span, untilTime, using } from './texts.js';
 import type { Machine } from './machine.js';
 import { keep, stop } from './actions.js';
 
@@ -42,11 +42,12 @@ export class Panel {
     node.tabIndex = -1;
     node.append(element('h2', '', 'Your machine'));
     node.append(...explanation(status, now).map(text => element('p', '', text)));
+    node.append(...(status.budget ? [element('p', 'cloudjhub-full', status.budget.message)] : []));
     node.append(...(status.home ? filling(status.home) : []).map(text => element('p', 'cloudjhub-full', text)));
     this._figures = element('dl', 'cloudjhub-usage');
     this._measure();
     node.append(this._figures);
-    if (status.canKeep && status.keepLimit > 0) {
+    if (mayKeep(status)) {
       node.append(this._keeping(status.keepLimit));
     }
     node.append(this._stopping(status.canKeep));

@@ -75,5 +75,7 @@ export function stillShown(shown: readonly number[], status: Status): number[] {
 
 function isWorth(status: Status, before: number): boolean {
   const since = Math.max(status.startedAt, status.lastUsed ?? 0, status.keepUntil ?? 0);
-  return status.stopsAt !== null && (status.keepUntil !== null || status.stopsAt - since >= WORTH * before);
+  // A budget ends also what is used.
+  const isHeld = status.keepUntil !== null || status.budget?.ends;
+  return status.stopsAt !== null && (isHeld || status.stopsAt - since >= WORTH * before);
 }

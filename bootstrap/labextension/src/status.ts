@@ -16,6 +16,17 @@ export interface Status {
   home: Home | null;
   /** What of the machine is used; null from a machine that does not say. */
   usage: Usage | null;
+  /** A budget of the month of which most is used; null before, and without one. */
+  budget: Budget | null;
+}
+
+export interface Budget {
+  /** What the hub says of it. */
+  message: string;
+  /** Is it used up? */
+  isOver: boolean;
+  /** Is it why the machine stops, at `stopsAt`, used or not? */
+  ends: boolean;
 }
 
 /** Bytes. */
@@ -43,6 +54,7 @@ export interface Home {
 }
 
 const LONGEST_TEXT = 200;
+const LONGEST_MESSAGE = 400;
 const MOST_LARGE = 5;
 
 /** The status in an answer; null if it is none. */
@@ -62,7 +74,8 @@ export function statusIn(answer: unknown): Status | null {
     keepLimit: time(given.keep_limit) ?? 0,
     canKeep: given.can_keep === true,
     home: home(given.home),
-    usage: usage(given.usage)
+    usage: usage(given.usage),
+    budget: budget(given.budget)
   };
 }
 
@@ -98,6 +111,15 @@ function usage(value: unknown): Usage | null {
     return null;
   }
   return { cpu: Math.min(1, cpu), cores, memory, home: part(given.home) };
+}
+
+function budget(value: unknown): Budget | null {
+  const given = record(value);
+  if (typeof given?.message !== 'string') {
+    return null;
+  }
+  const { message, is_over, ends } = given;
+  return { message: message.slice(0, LONGEST_MESSAGE), isOver: is_over === true, ends: ends === true };
 }
 
 function part(value: unknown): Part | null {

@@ -1,6 +1,6 @@
 /** What a user reads. Pure: the time is an argument, in seconds since the epoch; times are shown in the browser's zone. */
 
-import type { Home, Part, Status, Usage } from './status.js';
+import type { Budget, Home, Part, Status, Usage } from './status.js';
 
 export const GONE = 'Saved files are kept. Variables and running programs are gone.';
 
@@ -91,6 +91,9 @@ export function label(status: Status, now: number): string {
 
 function machineLabel(status: Status, now: number): string {
   const kept = status.keptBy;
+  if (status.budget?.ends && status.stopsAt !== null) {
+    return `Budget used up: stops ${status.stopsAt > now ? `in ${span(status.stopsAt - now)}` : 'now'}`;
+  }
   if (kept?.code === 'kept' && status.keepUntil !== null) {
     return `Kept until ${clock(status.keepUntil, now)}`;
   }
@@ -117,7 +120,9 @@ export function explanation(status: Status, now: number): string[] {
   } else if (kept && kept.what) {
     found.push(`Kept on because ${kept.what}.`);
   }
-  if (stopsAt !== null) {
+  if (status.budget?.ends && stopsAt !== null) {
+    found.push(stopsAt > now ? `It stops at ${clock(stopsAt, now)}, also while you use it.` : 'It stops now.');
+  } else if (stopsAt !== null) {
     const unless = kept?.code === 'busy' ? 'even if it still works then, unless you use it' : 'unless you use it';
     found.push(stopsAt > now ? `It stops at ${clock(stopsAt, now)}, ${unless}.` : 'It stops now unless you use it.');
   }
@@ -127,10 +132,28 @@ export function explanation(status: Status, now: number): string[] {
 /** The notice so many seconds before a stop. */
 export function notice(status: Status, now: number): string {
   const left = Math.max(0, (status.stopsAt ?? now) - now);
+  if (status.budget?.ends) {
+    return `Your machine stops in ${span(left + 30)}. ${status.budget.message} Save your work.`;
+  }
   const used = status.lastUsed ?? status.startedAt;
   const why = status.keptBy ? '' : ` It was last used ${ago(used, now)}.`;
-  const how = status.canKeep && status.keepLimit > 0 ? 'Use it, or keep it running.' : 'Use it to keep it on.';
+  const how = mayKeep(status) ? 'Use it, or keep it running.' : 'Use it to keep it on.';
   return `Your machine stops in ${span(left + 30)}.${why} ${how}`;
+}
+
+/** Can the user keep it running? Not once a budget is used up: the hub refuses that. */
+export function mayKeep(status: Status): boolean {
+  return status.canKeep && status.keepLimit > 0 && !status.budget?.isOver;
+}
+
+/** What to show of a budget, beside the notices before a stop: once when most of it is used, and once when all is. */
+export function budgetNews(last: Budget | null, status: Status, now: number): string | null {
+  const { budget, stopsAt } = status;
+  if (!budget || last?.isOver === budget.isOver) {
+    return null;
+  }
+  const left = budget.ends && stopsAt !== null ? `Your machine stops in ${span(Math.max(0, stopsAt - now))}. ` : '';
+  return `${left}${budget.message}${budget.isOver ? ' Save your work.' : ''}`;
 }
 
 /** Why the machine was stopped, as far as this page knows. `at`: when it was found stopped. */
@@ -142,6 +165,9 @@ export function stopped(last: Status | null, isOwn: boolean, at: number, now: nu
   // Only what was due is explained: a person may have stopped it as well.
   if (last === null || due === null || due > at + 30) {
     return 'Your machine was stopped.';
+  }
+  if (last.budget?.ends) {
+    return `Your machine was stopped at ${clock(due, now)}. ${last.budget.message}`;
   }
   const used = last.lastUsed ?? last.startedAt;
   if (last.keptBy === null && last.lastUsed !== null) {
