@@ -131,6 +131,13 @@ def alerts(cluster: str) -> str:
     return f"cloudjhub-{cluster}-alerts"
 
 
+def budgets(cluster: str, region: str) -> str:
+    """What the names of the cluster's budgets in AWS Budgets begin with. They are the account's, for all regions; with
+    dots, which no name of ours has, so that cluster `a` does not reach into one named `a-b`.
+    """
+    return f"cloudjhub.{region}.{cluster}."
+
+
 def alarm(cluster: str, what: str) -> str:
     """An alarm about the lifecycle app. Not `idle-`: those are the workers', and their events start a function."""
     return f"cloudjhub-{cluster}-watch-{what}"

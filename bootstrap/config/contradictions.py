@@ -22,6 +22,14 @@ LONGEST_ROLE = "cloudjhub-{cluster}-record_activity-role"
 """The longest name of a cluster's roles."""
 PROFILES_ROOM = 3500
 """Characters of all profiles, as JSON in JSON: the manager's user data holds them, and EC2 accepts 16 KB."""
+BUDGET_REGIONS = frozenset(
+    {
+        "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1",
+        "eu-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1",
+        "us-west-2",
+    }
+)  # fmt: skip
+"""Where CloudFormation knows AWS::Budgets::Budget, by the lists of types that cfn-lint ships."""
 SHORT_PERIODS = (1, 5, 10, 20, 30)
 """Seconds: the periods below a minute that CloudWatch knows."""
 
@@ -40,6 +48,7 @@ def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Ite
             ("network", "allowed_networks"),
             f"is held by nginx, which `https: {Https.NONE}` does without: remove it",
         )
+    yield from _bill_alarm(settings)
     yield from _roles(settings)
     yield from _workers(settings.workers, given)
     yield from _manager(settings.manager)
@@ -49,6 +58,16 @@ def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Ite
     seconds = int(settings.timing.report_period.total_seconds())
     if seconds not in SHORT_PERIODS and seconds % 60:
         yield ("timing", "report_period"), "must be 1, 5, 10, 20 or 30 seconds or whole minutes"
+
+
+def _bill_alarm(settings: ClusterSettings) -> Iterator[Contradiction]:
+    if settings.bill_alarm and not settings.alerts:
+        yield ("bill_alarm",), "has no one to write to: add `alerts` with an e-mail address, or remove it"
+    if settings.bill_alarm and settings.region not in BUDGET_REGIONS:
+        yield (
+            ("bill_alarm",),
+            f"CloudFormation makes no budgets in {settings.region}: remove it, and make one in the console (Billing)",
+        )
 
 
 def _roles(settings: ClusterSettings) -> Iterator[Contradiction]:

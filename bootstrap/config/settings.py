@@ -327,6 +327,8 @@ class ClusterSettings:
     """a month that each is expected to work"""
     alerts: Annotated[Email, _example("you@example.org")] = ""
     """who gets CloudWatch's alarms about the cluster by e-mail"""
+    bill_alarm: Annotated[Number, _between(0, 1_000_000), _example("250")] = 0
+    """US dollars a month of AWS's bill: AWS Budgets writes to that address at 80 % and at 100 % of them"""
     tags: Annotated[OwnTags, _example("{CostCenter: 48-1123}")] = Field(default_factory=dict)
     """your institution's, on everything in AWS that can have tags"""
     permissions_boundary: Annotated[PolicyArn, _example("arn:aws:iam::123456789012:policy/OrgBoundary")] = ""

@@ -5,6 +5,7 @@ from ipaddress import IPv4Network
 
 from bootstrap.aws.scope import Challenge, Scope
 from bootstrap.cluster.templates import (
+    BillAlarm,
     Position,
     access_template,
     data_template,
@@ -64,5 +65,6 @@ def variants() -> dict[str, Template]:
         "place-domain": place_template(position(names=("hub.example.org", "*.hub.example.org"))),
         "access": access_template(scope),
         "access-narrow": access_template(narrow, 7),
+        "access-alarm": access_template(scope, 7, BillAlarm(address="ada@example.org", dollars=250.0)),
         "access-domain": access_template(replace(narrow, challenge=CHALLENGE)),
     }

@@ -318,6 +318,22 @@ def test_roles_can_be_as_an_institution_wants_them(line: str, wrong: str | None)
         assert wrong in refusal(line)
 
 
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        ("alerts: ada@example.org\nbill_alarm: 250", None),
+        ("alerts: ada@example.org\nbill_alarm: 0", None),
+        ("bill_alarm: 250", "has no one to write to: add `alerts`"),
+        ("alerts: ada@example.org\nbill_alarm: -1", "bill_alarm"),
+    ],
+)
+def test_an_alarm_about_the_bill_needs_an_address(lines: str, wrong: str | None) -> None:
+    if wrong is None:
+        read(lines)
+    else:
+        assert wrong in refusal(lines)
+
+
 def test_a_key_of_129_characters_is_no_key_of_a_tag() -> None:
     with pytest.raises(ValidationError, match="use up to 128"):
         TypeAdapter(ClusterSettings).validate_python(

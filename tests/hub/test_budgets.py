@@ -215,7 +215,7 @@ async def test_a_machine_is_told_what_its_pages_say(
     assert {name: said.get(name) for name in told} == told
 
 
-async def test_what_a_machine_is_told_of_a_group_with_a_long_name_can_be_read_there() -> None:
+async def test_the_terms_of_a_machine_can_be_read_there_also_with_a_long_group_name() -> None:
     group = "\U0001f47b" * 1000
     policy = Policy(group_budgets=(Limit(scope=f"group/{group}", time=HOUR, dollars=None),))
     record = replace(OVER, groups=(group,))

@@ -125,6 +125,15 @@ def days_of_backups(one: Site) -> list[int]:
     return [policy["Policy"]["PolicyDetails"]["Schedules"][0]["RetainRule"]["Interval"] for policy in found]
 
 
+def bill_alarms(one: Site) -> list[tuple[str, list[str]]]:
+    """The limits of the account's budgets, and what they are of."""
+    answer = one.aws.client("budgets").describe_budgets(AccountId="123456789012")
+    return [
+        (budget["BudgetLimit"]["Amount"], budget["CostFilters"]["TagKeyValue"])
+        for budget in answer.get("Budgets", [])
+    ]
+
+
 def test_built_then_left_alone_then_removed_with_nothing_left(
     cloud: CloudProcess, spring: Site, events: EventSink
 ) -> None:
@@ -221,15 +230,27 @@ def test_a_changed_setting_changes_what_it_concerns(spring: Site, tmp_path: Path
         spring.settings,
         manager=Manager(port=8443),
         workers=Workers(image="ami-0123456789abcdef0", backup_days=14),
+        alerts="ada@example.org",
+        bill_alarm=250,
     )
     other = replace(spring, settings=settings)
     assert changes(other) == {
         "place": [(Kind.REMOVE, "PublicPort443"), (Kind.CREATE, "PublicPort8443")],
-        "access": [(Kind.CHANGE, "HomeBackups"), (Kind.CHANGE, "ManagerRole")],
+        "access": [
+            (Kind.CREATE, "BillAlarm"),
+            (Kind.CHANGE, "HomeBackups"),
+            (Kind.CHANGE, "ManagerRole"),
+        ],
     }
     build(other)
     assert changes(other) == {}
     assert days_of_backups(other) == [14]
+    assert bill_alarms(other) == [("250.0", ["user:cloudjhub:cluster$spring"])]
+    dearer = replace(other, settings=replace(settings, bill_alarm=300))
+    build(dearer)
+    assert bill_alarms(dearer) == [("300.0", ["user:cloudjhub:cluster$spring"])]
+    build(replace(dearer, settings=replace(settings, bill_alarm=0)))
+    assert bill_alarms(dearer) == []
     build(replace(other, settings=replace(settings, workers=replace(settings.workers, backup_days=0))))
     assert days_of_backups(other) == []
     build(other)

@@ -127,7 +127,7 @@ test('a budget is read, said once when it comes to its end and once when it is u
   assert.equal(news(over, { ...over, ends: false }), null);
 });
 
-test('a stop for a budget is announced although the machine is used, and no one is told to use it', () => {
+test('a stop for a budget is announced although the machine is used, without the advice to use it', () => {
   const used = changes => status({ budget: over, lastUsed: NOW, stopsAt: NOW + 9 * MINUTE, ...changes });
   assert.equal(texts.label(used(), NOW), 'Budget used up: stops in 9 min');
   assert.equal(texts.label(used({ stopsAt: NOW, keptBy: { code: 'kept', what: '' } }), NOW), 'Budget used up: stops now');

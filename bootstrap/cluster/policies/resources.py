@@ -104,7 +104,10 @@ def _dns(scope: Scope) -> Mapping[str, object]:
 def _kept(scope: Scope) -> Mapping[str, object]:
     stacks = [*names.stacks(scope.cluster), names.network_stack("*")]
     tables = {table: scope.table(table) for table in names.TABLES}
+    of_account = f"arn:{scope.partition}:{{}}::{scope.account}:"
     return {
+        "budgets": f"{of_account.format('budgets')}budget/{names.budgets(scope.cluster, scope.region)}*",
+        "billing_view": f"{of_account.format('billing')}billingview/primary",
         "stacks": [scope.arn("cloudformation", f"stack/{name}/*") for name in stacks],
         **tables,
         "tables": list(tables.values()),

@@ -8,14 +8,16 @@ from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.dns import records as dns
 from bootstrap.cluster.steps.step import Change, Kind, StackStep
-from bootstrap.cluster.templates.cluster import access_template
+from bootstrap.cluster.templates.cluster import BillAlarm, access_template
 from bootstrap.cluster.templates.parts import Template
 from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
 
 
 class Access(StackStep):
-    """The stack of the roles and their instance profiles, narrowed to the cluster's place, and of the daily backups."""
+    """The stack of the roles and their instance profiles, narrowed to the cluster's place; of the daily backups and the
+    alarm about the bill.
+    """
 
     name = "access"
     created = "the roles of manager, workers, builder and functions; the daily backups of homes"
@@ -31,7 +33,9 @@ class Access(StackStep):
             images=(image,) if image else (),
             challenge=dns.challenge(site),
         )
-        return access_template(scope, site.settings.workers.backups_kept)
+        dollars = site.settings.bill_alarm
+        alarm = BillAlarm(address=site.settings.alerts, dollars=dollars) if dollars else None
+        return access_template(scope, site.settings.workers.backups_kept, alarm)
 
 
 CERTIFICATES = {

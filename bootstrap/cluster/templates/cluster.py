@@ -1,5 +1,8 @@
 """A cluster's own: what it keeps (tables, bucket, logs), and the roles of its machines and functions."""
 
+from dataclasses import dataclass
+from hashlib import sha256
+
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies import (
@@ -24,7 +27,7 @@ from bootstrap.cluster.templates.parts import (
     template,
 )
 from hub.database.archive import KEPT, PREFIX
-from lifecycle_app.contract import TAG_BACKUP
+from lifecycle_app.contract import TAG_BACKUP, TAG_CLUSTER
 
 BACKUPS_AT = "03:00"
 """UTC; Data Lifecycle Manager begins within the hour after it."""
@@ -40,9 +43,17 @@ def data_template(cluster: str, bucket: str, audit_days: int) -> Template:
     )
 
 
-def access_template(scope: Scope, backup_days: int = 0) -> Template:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillAlarm:
+    """Whom AWS Budgets writes to, and at how many US dollars a month."""
+
+    address: str
+    dollars: float
+
+
+def access_template(scope: Scope, backup_days: int = 0, bill_alarm: BillAlarm | None = None) -> Template:
     """The template of all roles: three of machines with their instance profiles, one of each function, and one for the
-    daily backups of homes, which are kept for so many days; 0: none are made.
+    daily backups of homes, which are kept for so many days; 0: none are made. And of the alarm about the bill.
     """
     cluster, prefix = scope.cluster, scope.role_prefix
     machines = {
@@ -62,6 +73,8 @@ def access_template(scope: Scope, backup_days: int = 0) -> Template:
     resources["BackupsRole"] = _role(backups, scope, dlm_trust(scope), backup_policy(scope))
     if backup_days:
         resources["HomeBackups"] = _home_backups(cluster, backup_days)
+    if bill_alarm:
+        resources["BillAlarm"] = _bill_alarm(scope, bill_alarm)
     return template(f"cloudJHub {cluster}: roles", resources, {})
 
 
@@ -90,6 +103,38 @@ def _home_backups(cluster: str, days: int) -> Resource:
             "Schedules": [schedule],
         },
         Tags=cluster_tags(cluster),
+    )
+
+
+def _bill_alarm(scope: Scope, alarm: BillAlarm) -> Resource:
+    """A budget of all that carries the cluster's tag, which Cost Explorer knows once it is activated for allocation.
+
+    Its name says what it is: with another address CloudFormation replaces it, making the new one first.
+    """
+    made_of = sha256(f"{alarm.address} {alarm.dollars}".encode()).hexdigest()[:8]
+    subscriber = {"SubscriptionType": "EMAIL", "Address": alarm.address}
+    return resource(
+        "Budgets::Budget",
+        Budget={
+            "BudgetName": f"{names.budgets(scope.cluster, scope.region)}{made_of}",
+            "BudgetType": "COST",
+            "TimeUnit": "MONTHLY",
+            "BudgetLimit": {"Amount": alarm.dollars, "Unit": "USD"},
+            "CostFilters": {"TagKeyValue": [f"user:{TAG_CLUSTER}${scope.cluster}"]},
+        },
+        NotificationsWithSubscribers=[
+            {
+                "Notification": {
+                    "NotificationType": "ACTUAL",
+                    "ComparisonOperator": "GREATER_THAN",
+                    "Threshold": percent,
+                    "ThresholdType": "PERCENTAGE",
+                },
+                "Subscribers": [subscriber],
+            }
+            for percent in (80, 100)
+        ],
+        ResourceTags=cluster_tags(scope.cluster),
     )
 
 

@@ -72,7 +72,8 @@ def tagged(template: Template, tags: Mapping[str, str]) -> Template:
 
 def _tagged(one: Resource, tags: Mapping[str, str]) -> Resource:
     properties = one.get("Properties", {})
-    if "Tags" not in properties:
+    name = next((name for name in ("Tags", "ResourceTags") if name in properties), None)
+    if name is None:
         return one
-    own = {tag["Key"]: tag["Value"] for tag in properties["Tags"]}
-    return {**one, "Properties": {**properties, "Tags": listed({**tags, **own})}}
+    own = {tag["Key"]: tag["Value"] for tag in properties[name]}
+    return {**one, "Properties": {**properties, name: listed({**tags, **own})}}

@@ -48,6 +48,7 @@ def settings(region: str, like: ClusterSettings | None, users_file: Path) -> Clu
         region=region,
         users=1,
         alerts="",
+        bill_alarm=0,
         tags={**base.tags, MARK: "throw-away"},
         network=replace(base.network, name=NAME) if base.network.is_ours else base.network,
         workers=Workers(

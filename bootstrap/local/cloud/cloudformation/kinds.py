@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from bootstrap.aws.errors import message_of
 from bootstrap.local.cloud.cloudformation.model import Made
 from bootstrap.local.cloud.cloudformation.provider import Kind, Properties, differing, renamed, with_name
+from bootstrap.local.settings import ACCOUNT
 
 DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 """Of a security group's rule; moto takes any."""
@@ -275,7 +276,22 @@ def _delete_record(route53: Any, made: Made) -> None:
             raise
 
 
+def _budget(properties: Properties) -> Properties:
+    """A budget, as the service's call takes it; amounts are text there."""
+    amount = properties["Budget"]["BudgetLimit"]
+    limit = {**amount, "Amount": str(amount["Amount"])}
+    return {**properties, "AccountId": ACCOUNT, "Budget": {**properties["Budget"], "BudgetLimit": limit}}
+
+
+def _delete_budget(budgets: Any, made: Made) -> None:
+    budgets.delete_budget(AccountId=ACCOUNT, BudgetName=made.physical_id)
+
+
 KINDS: Mapping[str, Kind] = {
+    "AWS::Budgets::Budget": Kind(
+        service="budgets", create_by="create_budget", ref="{Budget[BudgetName]}", request=_budget,
+        is_taggable=False, delete_by=_delete_budget,
+    ),
     "AWS::DLM::LifecyclePolicy": Kind(
         service="dlm", create_by="create_lifecycle_policy", ref="{answer[PolicyId]}",
         set_up=_set_up_backups,
