@@ -14,6 +14,7 @@ from lifecycle_app.errors import BadRecord, HubError, RecordConflict
 from lifecycle_app.model.budget import month_begin, used_up, with_budget
 from lifecycle_app.model.decision import Reason, next_check
 from lifecycle_app.model.evidence import Evidence
+from lifecycle_app.model.history import cost
 from lifecycle_app.model.messages import Message, message
 from lifecycle_app.model.policy import Limit, Policy, policy_for
 from lifecycle_app.model.transitions import with_due, with_reports
@@ -30,6 +31,7 @@ LOOK_BACK = timedelta(minutes=15)
 def record_activity(service: Service, now: datetime) -> dict[str, int]:
     """Writes what has changed of the running workers' activity, groups, budgets and due times, and counts it."""
     running = [worker for worker in service.store.costing() if worker.state is State.RUNNING]
+    log.info("workers running: %d, US dollars an hour: %s", len(running), _dollars_an_hour(running))
     if not running:
         return {"running": 0, "written": 0}
     evidence = service.metrics.newest([worker.instance_id for worker in running], now - LOOK_BACK, now)
@@ -41,6 +43,12 @@ def record_activity(service: Service, now: datetime) -> dict[str, int]:
     changed = [new for old, new in zip(running, observed, strict=True) if new != old]
     written = sum(sum(service.map_all(partial(_write, service), some)) for some in batches(changed))
     return {"running": len(running), "written": written}
+
+
+def _dollars_an_hour(running: Sequence[Worker]) -> str:
+    """What they cost together; "unknown" where the price of one is not known. The cluster's dashboard draws it."""
+    prices = [cost(one.instance_type, 3600, one.zone) for one in running]
+    return "unknown" if None in prices else f"{sum(price or 0.0 for price in prices):.4f}"
 
 
 def _with_budgets(

@@ -1,11 +1,11 @@
 """Dead-letter queues, alarms, notices and dashboard: put as they should be, reported when they differ, removed."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -16,14 +16,18 @@ from bootstrap.aws.scope import Scope
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices, recovery
-from bootstrap.cluster.monitoring.alarms import alarms, silence
+from bootstrap.cluster.monitoring.alarms import alarms, retired, silence
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.cluster.monitoring.dead_letters import PATIENCE, invoke_config, queue_policy, with_patience
 from bootstrap.config.settings import ClusterSettings, Network, Timing
+from bootstrap.costs.prices import Prices
 from bootstrap.local.cloud.cloudwatch.alarms import AlarmState, Condition, MissingData, evaluate
 from lifecycle_app.contract import idle_alarm_prefix
 from lifecycle_app.errors import ForeignEvent
 from lifecycle_app.model import events
+from lifecycle_app.use_cases import record_activity
+from tests.lifecycle.examples import NOON, a_worker
+from tests.lifecycle.fakes import World
 
 SCOPE = Scope(cluster="spring", account="123456789012", region="us-east-1")
 SETTINGS = ClusterSettings(cluster="spring", region="us-east-1", owner="me", network=Network(name="spring"))
@@ -197,7 +201,7 @@ def test_a_silent_sweep_rings_and_a_new_cluster_does_not() -> None:
 
 def test_alarms_are_within_cloudwatchs_limits_and_are_no_idle_alarms() -> None:
     found = alarms(SETTINGS, "arn:topic")
-    assert len({alarm["AlarmName"] for alarm in found}) == 2 + 2 * len(WATCHED)
+    assert len({alarm["AlarmName"] for alarm in found}) == 2 + len(WATCHED)
     for alarm in found:
         assert alarm["Period"] % 60 == 0
         assert alarm["Period"] * alarm["EvaluationPeriods"] <= 86400
@@ -225,10 +229,26 @@ def test_another_cluster_keeps_its_alarms(site: Site) -> None:
     assert list(cloudwatch.differences(other)) == []
 
 
-def test_searches_quote_the_namespace() -> None:
-    """CloudWatch takes an unquoted name only of letters, digits and slashes: ours may have hyphens."""
-    text = json.dumps(dashboard(replace(SETTINGS, cluster="spring-2"), "us-east-1")).replace('\\"', '"')
-    assert text.count("SEARCH(") == text.count('SEARCH(\'{"cloudjhub/spring-2",InstanceId} ') == 2
+def test_the_alarms_of_an_older_version_are_deleted(site: Site) -> None:
+    """By `up`, and by `down` where `up` did not run before; those of another cluster stay."""
+    cloudwatch.apply(site)
+    client = boto3.client("cloudwatch")
+    old, foreign = retired("spring")[-1], retired("spring-2")[-1]
+    for name in (old, foreign):
+        client.put_metric_alarm(**{**alarms(SETTINGS, "")[0], "AlarmName": name})
+    assert list(cloudwatch.differences(site)) == [f"alarm {old}, which is not needed any more"]
+    assert f"alarm {old}" in cloudwatch.parts(site)
+    cloudwatch.apply(site)
+    assert list(cloudwatch.differences(site)) == []
+    client.put_metric_alarm(**{**alarms(SETTINGS, "")[0], "AlarmName": old})
+    cloudwatch.remove(site)
+    assert [one["AlarmName"] for one in client.describe_alarms()["MetricAlarms"]] == [foreign]
+
+
+def test_an_event_that_is_throttled_for_a_minute_is_in_the_queue() -> None:
+    """Why throttles need no alarm: one function is called each minute, and waits no longer."""
+    assert Timing().record_schedule == "rate(1 minute)"
+    assert PATIENCE["record_activity"] == dead_letters.Patience(0, timedelta(minutes=1))
 
 
 def test_the_dashboard_shows_metrics_that_exist_in_a_grid() -> None:
@@ -239,29 +259,45 @@ def test_the_dashboard_shows_metrics_that_exist_in_a_grid() -> None:
     text = json.dumps(widgets)
     for handler in HANDLERS:
         assert f"cloudjhub-spring-{handler}" in text
-    for metric in ("Activity", "SampleCount", "CPUUtilization", "ApproximateNumberOfMessagesVisible"):
+    for metric in ("Invocations", "Errors", "Throttles", "ApproximateNumberOfMessagesVisible"):
         assert metric in text
 
 
-def cost_of(types: tuple[str, ...]) -> Any:
-    settings = replace(SETTINGS, workers=replace(SETTINGS.workers, types=types))
-    metrics = dashboard(settings, "us-east-1")["widgets"][0]["properties"]["metrics"]
-    return [one["expression"] for row in metrics for one in row if one["id"] == "c"]
-
-
-def test_the_cost_is_shown_where_the_price_is_known() -> None:
-    assert cost_of(("t3.medium",)) == ["n * 0.0416"]
-    assert cost_of(("z9.huge",)) == []
+def test_the_dashboard_is_free_whatever_the_number_of_workers() -> None:
+    """CloudWatch counts the metrics that a dashboard refers to: no search, no widget that chooses by tag."""
+    widgets = dashboard(SETTINGS, "us-east-1")["widgets"]
+    assert {w["type"] for w in widgets} == {"metric", "log", "text"}
+    assert "SEARCH(" not in json.dumps(widgets)
+    metrics = [one for w in widgets if w["type"] == "metric" for one in w["properties"]["metrics"]]
+    assert all(isinstance(name, str) for one in metrics for name in one[:-1])
+    assert len(metrics) <= Prices().dashboard_free_metrics
 
 
 @pytest.mark.parametrize(
-    ("timing", "reports"), [(Timing(), 10), (Timing(report_period=timedelta(minutes=1)), 5)]
+    ("kinds", "workers", "dollars"),
+    [((), "0", "0.0000"), (("t3.medium", "t3.large"), "2", "0.1248"), (("z9.huge",), "1", None)],
 )
-def test_workers_are_counted_by_the_reports_of_five_minutes(timing: Timing, reports: int) -> None:
-    metrics = dashboard(replace(SETTINGS, timing=timing), "us-east-1")["widgets"][0]["properties"]["metrics"]
-    assert [one["expression"] for row in metrics for one in row if one["id"] == "n"] == [
-        f"SUM(r) / {reports}"
-    ]
+def test_the_dashboard_reads_what_record_activity_logs(
+    kinds: tuple[str, ...], workers: str, dollars: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its query's own expressions, on the lines of a pass; a cost where all prices are known."""
+    world = World()
+    for number, kind in enumerate(kinds):
+        world.store.put(a_worker(key=f"u{number}", instance_id=f"i-{number:017x}", instance_type=kind), NOON)
+    with caplog.at_level("INFO", "lifecycle_app"):
+        record_activity(world.service, NOON)
+    query = dashboard(SETTINGS, "us-east-1")["widgets"][0]["properties"]["query"]
+    patterns = re.findall(r"parse @message /(.*?)/", query)
+    [line] = [one.getMessage() for one in caplog.records if "workers running: " in one.getMessage()]
+    found = [re.search(pattern.replace("(?<", "(?P<"), line) for pattern in patterns]
+    assert [one and one[1] for one in found] == [workers, dollars]
+
+
+def test_the_dashboard_leads_to_the_figures_of_each_worker() -> None:
+    [text] = [w for w in dashboard(SETTINGS, "us-east-1")["widgets"] if w["type"] == "text"]
+    markdown = text["properties"]["markdown"]
+    assert "us-east-1#metricsV2:graph=~();namespace=~'cloudjhub*2fspring)" in markdown
+    assert "us-east-1#Instances:search=spring)" in markdown
 
 
 def test_no_notice_is_sent_unless_an_address_is_set(site: Site) -> None:

@@ -28,9 +28,7 @@ Alarm = dict[str, Any]
 def alarms(settings: ClusterSettings, topic: str) -> list[Alarm]:
     """All alarms of a cluster; `topic` is the ARN that they notify, "" for none."""
     found = [_alarm(settings, "dead-letters")]
-    found += [
-        _alarm(settings, kind, handler) for kind in ("errors", "throttles") for handler in names.WATCHED
-    ]
+    found += [_alarm(settings, "errors", handler) for handler in names.WATCHED]
     actions = [topic] if topic else []
     common = {"ActionsEnabled": True, "OKActions": actions}
     on_alarm = [
@@ -38,6 +36,11 @@ def alarms(settings: ClusterSettings, topic: str) -> list[Alarm]:
     ]
     silent = {**common, **_alarm(settings, "sweep-silent")}
     return [*on_alarm, {**silent, "AlarmActions": [], "InsufficientDataActions": actions}]
+
+
+def retired(cluster: str) -> list[str]:
+    """Alarms that clusters of version 0.1 have: what they report, that of the dead-letter queue reports earlier."""
+    return [names.alarm(cluster, f"throttles-{handler}") for handler in names.WATCHED]
 
 
 def differs(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:

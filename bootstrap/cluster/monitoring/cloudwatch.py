@@ -1,14 +1,14 @@
 """The alarms and the dashboard, created, compared and removed at CloudWatch."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.aws.errors import if_exists
 from bootstrap.aws.site import Site
 from bootstrap.aws.tags import listed, tags_of_cluster
-from bootstrap.cluster.monitoring.alarms import Alarm, alarms, differs
+from bootstrap.cluster.monitoring.alarms import Alarm, alarms, differs, retired
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.cluster.monitoring.notices import wanted_topic
 
@@ -17,16 +17,19 @@ def differences(site: Site) -> Iterator[str]:
     """What is not as it should be, in short."""
     for alarm in _outdated(site):
         yield f"alarm {alarm['AlarmName']}"
+    yield from (f"alarm {name}, which is not needed any more" for name in _retired(site))
     if _body(site) != dashboard(site.settings, site.aws.region):
         yield f"dashboard {names.dashboard(site.cluster)}"
 
 
 def apply(site: Site) -> None:
-    """Put the alarms and the dashboard that differ."""
+    """Put the alarms and the dashboard that differ, and delete the alarms that are not needed any more."""
     cloudwatch = site.aws.client("cloudwatch")
     tags: Any = listed(tags_of_cluster(site.settings))
     for alarm in _outdated(site):
         cloudwatch.put_metric_alarm(**alarm, Tags=tags)
+    if unneeded := _retired(site):
+        cloudwatch.delete_alarms(AlarmNames=unneeded)
     body = dashboard(site.settings, site.aws.region)
     if _body(site) != body:
         cloudwatch.put_dashboard(DashboardName=names.dashboard(site.cluster), DashboardBody=json.dumps(body))
@@ -39,7 +42,7 @@ def alarm_names(site: Site) -> list[str]:
 
 def parts(site: Site) -> Iterator[str]:
     """Which alarms and dashboard there are."""
-    yield from (f"alarm {name}" for name in sorted(_existing(site)))
+    yield from (f"alarm {name}" for name in sorted([*_existing(site), *_retired(site)]))
     if _body(site) is not None:
         yield f"dashboard {names.dashboard(site.cluster)}"
 
@@ -47,7 +50,7 @@ def parts(site: Site) -> Iterator[str]:
 def remove(site: Site) -> None:
     """Delete the alarms and the dashboard, as far as they are there."""
     cloudwatch = site.aws.client("cloudwatch")
-    found = list(_existing(site))
+    found = [*_existing(site), *_retired(site)]
     if found:
         cloudwatch.delete_alarms(AlarmNames=found)
     if _body(site) is not None:
@@ -62,7 +65,16 @@ def _outdated(site: Site) -> list[Alarm]:
 
 def _existing(site: Site) -> dict[str, Any]:
     """By name. Only these exact names: the prefix may be another cluster's too."""
-    answer = site.aws.client("cloudwatch").describe_alarms(AlarmNames=alarm_names(site))
+    return _described(site, alarm_names(site))
+
+
+def _retired(site: Site) -> list[str]:
+    """Those of an older version that are still there."""
+    return list(_described(site, retired(site.cluster)))
+
+
+def _described(site: Site, names_of_alarms: Sequence[str]) -> dict[str, Any]:
+    answer = site.aws.client("cloudwatch").describe_alarms(AlarmNames=names_of_alarms)
     return {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}
 
 
