@@ -23,7 +23,7 @@ from benchmarks.traces.trace import (
     runs,
 )
 from bootstrap.costs import Assumptions, Prices
-from bootstrap.costs.model import reports_an_hour, watched_hour
+from bootstrap.costs.serverless import reports_an_hour, watched_hour
 from lifecycle_app.model.history import LEAST_SECONDS_BILLED, PER_HOUR
 
 ATTENTION = 5 * MINUTE

@@ -107,13 +107,13 @@ class Network:
     cidr: AddressRange = IPv4Network("10.77.0.0/16")
     """private addresses; a /16 has room for thousands of users"""
     zones: Annotated[tuple[Zone, ...], *Listed, _example("[us-east-1a, us-east-1b]")] = ()
-    """two or more; without this line the first two of the region"""
+    """two or more, the manager's first; without this line the first two of the region"""
     vpc: Annotated[Vpc, _example("vpc-0123456789abcdef0")] = ""
     """an existing VPC instead; then remove egress, cidr and zones"""
     manager_subnet: Annotated[Subnet, _example("subnet-0123456789abcdef0")] = ""
     """its public subnet for the manager"""
     worker_subnets: Annotated[tuple[Subnet, ...], *Listed, _example("[subnet-0123456789abcdef1]")] = ()
-    """its subnets for workers, with a way out"""
+    """its subnets for workers, with a way out; that in the manager's zone first"""
     allowed_networks: Annotated[
         tuple[SourceRange, ...], *Listed, at_most(50), _example("[192.0.2.0/24, 198.51.100.7/32]")
     ] = ()
@@ -240,9 +240,9 @@ class Manager:
     """with a domain: each user's servers on a subdomain, out of the other users' reach"""
     type: Annotated[InstanceType, SHOWN] = "t4g.small"
     """t4g.small or t3.small serves about 100 users"""
-    disk: Disk = 10
+    disk: Disk = 8
     """root disk in GB"""
-    state_disk: Disk = 4
+    state_disk: Disk = 2
     """the hub's database in GB; kept when the machine is replaced"""
     audit_days: AuditDays = 365
     """how long the audit log and the machines' history are kept"""

@@ -4,7 +4,8 @@ What users' machines have cost so far is in the history and belongs in `bootstra
 """
 
 from bootstrap.costs.advice import Advice, advice, expected_advice
-from bootstrap.costs.model import Item, Load, monthly, total
+from bootstrap.costs.case import Item, Load
+from bootstrap.costs.model import monthly, total
 from bootstrap.costs.prices import Assumptions, Prices, prices_in
 from bootstrap.costs.tables import as_json, compared_egress, render, render_advice, render_total
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.config.values import architecture, duration_text
-from bootstrap.costs.model import EGRESS_ITEMS, Item, Load, expected, monthly, total
+from bootstrap.costs.case import Item, Load, expected
+from bootstrap.costs.model import EGRESS_ITEMS, monthly, total
 from bootstrap.costs.prices import Assumptions, Prices
 from lifecycle_app.model.policy import Policy
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Workers
-from bootstrap.costs.model import BACKUPS, Item, Load, expected, monthly, total
+from bootstrap.costs.case import Item, Load, expected
+from bootstrap.costs.model import BACKUPS, monthly, total
 from bootstrap.costs.prices import Assumptions, Prices
 
 NOW = ClusterSettings(cluster="sample", region="us-east-1", owner="", network=Network(name="sample"))
@@ -14,19 +15,26 @@ BEFORE = replace(
     NOW,
     network=Network(name="sample", egress=Egress.NAT_GATEWAY),
     workers=Workers(types=("t3.medium", "t3.large"), disk=16, home_disk=5, root_kept="never", backup_days=0),
-    manager=Manager(type="t3.small"),
+    manager=Manager(type="t3.small", disk=10, state_disk=4),
 )
 """The defaults of November 2026, before arm64, IPv6 and temporary root disks."""
+NOW_ASSUMED = Assumptions()
+BEFORE_ASSUMED = replace(NOW_ASSUMED, own_alarms=16, dashboard_metrics=13 + 3 * 20, launched_elsewhere=0.5)
+"""More alarms, a dashboard with metrics of each worker, workers in both zones alike."""
 
-Bill = Callable[[ClusterSettings], float]
+Bill = Callable[[ClusterSettings, Assumptions], float]
 
 
 def _worked(users: int, hours: float) -> Bill:
-    return lambda settings: _before_backups(monthly(replace(settings, users=users, hours=hours)))
+    return lambda settings, assumed: _before_backups(
+        monthly(replace(settings, users=users, hours=hours), assumed=assumed)
+    )
 
 
 def _backups(users: int, hours: float) -> Bill:
-    return lambda settings: _of_backups(monthly(replace(settings, users=users, hours=hours)))
+    return lambda settings, assumed: _of_backups(
+        monthly(replace(settings, users=users, hours=hours), assumed=assumed)
+    )
 
 
 def _of_backups(items: Sequence[Item]) -> float:
@@ -37,15 +45,15 @@ def _before_backups(items: Sequence[Item]) -> float:
     return total(items) - _of_backups(items)
 
 
-def _without_work(settings: ClusterSettings) -> float:
-    quiet: Load = replace(expected(settings, Assumptions()), worked=0.0, runs=0.0)
-    return _before_backups(monthly(settings, load=quiet))
+def _without_work(settings: ClusterSettings, assumed: Assumptions) -> float:
+    quiet: Load = replace(expected(settings, assumed), worked=0.0, runs=0.0)
+    return _before_backups(monthly(settings, assumed=assumed, load=quiet))
 
 
-def _stays_away(settings: ClusterSettings) -> float:
+def _stays_away(settings: ClusterSettings, assumed: Assumptions) -> float:
     workers = settings.workers
     root = workers.disk if workers.root_lasts is None else 0
-    backup = workers.home_disk * Assumptions().home_filled if workers.backups_kept else 0.0
+    backup = workers.home_disk * assumed.home_filled if workers.backups_kept else 0.0
     return (root + workers.home_disk) * Prices().disk_month + backup * Prices().snapshot_month
 
 
@@ -64,5 +72,6 @@ def goals_table() -> str:
     """Markdown: US dollars a month."""
     lines = ["| each month | before | now | goal |", "|---|---:|---:|---:|"]
     for name, bill, goal in ROWS:
-        lines.append(f"| {name} | {bill(BEFORE):.2f} | {bill(NOW):.2f} | {goal} |")
+        before, now = bill(BEFORE, BEFORE_ASSUMED), bill(NOW, NOW_ASSUMED)
+        lines.append(f"| {name} | {before:.2f} | {now:.2f} | {goal} |")
     return "\n".join(lines)

@@ -139,15 +139,18 @@ class Assumptions:
     """Write units of a record: itself, and its indexes, of which one whose key changes takes two."""
     cpu: float = 0.1
     """How much of its vCPUs a machine uses on average in an hour of work."""
-    dashboard_metrics: int = 13
-    """Metrics of the dashboard, besides those of each worker."""
-    dashboard_metrics_a_worker: int = 3
+    dashboard_metrics: int = 19
+    """Metrics of the dashboard: of the functions and the dead-letter queue, none of a worker."""
     metrics: int = 3
     """Custom metrics with data in an hour, of the six that a worker has: those that are 0 are not sent."""
-    own_alarms: int = 16
+    own_alarms: int = 10
     """Alarms that watch the cluster's own parts (`alarms.py` and `recovery.py` in `bootstrap/cluster/monitoring`)."""
-    log_gb_hour: float = 0.0005
-    """Logs of the functions in an hour, independent of users."""
+    log_kb_a_call: float = 1.0
+    """What a call of a function logs, with Lambda's own three lines (`tests/simulation/test_report.py`)."""
+    record_kb: float = 1.0
+    """A worker's record (`tests/store/test_write_units.py`)."""
+    launched_elsewhere: float = 0.05
+    """The part of the machines that are not in the manager's zone, because it had none of their type at some time."""
     home_filled: float = 0.65
     """How full a home is: it is doubled at 85 %, and is 43 % full then. A snapshot keeps what was written alone."""
     changed_gb: float = 0.1

@@ -12,7 +12,8 @@ from rich.table import Table
 from bootstrap.config.choices import Egress
 from bootstrap.config.settings import ClusterSettings, Network, Workers
 from bootstrap.costs.advice import Advice
-from bootstrap.costs.model import EGRESS_ITEMS, Item, monthly, total
+from bootstrap.costs.case import Item
+from bootstrap.costs.model import EGRESS_ITEMS, monthly, total
 from bootstrap.costs.prices import SOURCES, Prices, prices_in
 from lifecycle_app.model.history import REGION
 

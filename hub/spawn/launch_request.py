@@ -64,14 +64,14 @@ def requests_for(
 ) -> list[dict[str, Any]]:
     """RunInstances requests in the order in which to try them: the first type in every zone, then the next one.
 
-    Workers are spread over the zones by their names. A home disk binds its worker to the disk's zone.
+    The first of `places` is in the manager's zone, where traffic with the manager costs nothing. A home disk binds its
+    worker to the disk's zone.
     """
     usable = [place for place in places if not order.home_volume or place.zone == order.home_zone]
-    turn = int(client_token({"worker": order.worker}, None, 0), 16) % max(len(usable), 1)
     return [
         run_request(order, settings, place, kind, generation)
         for kind in order.profile.types
-        for place in usable[turn:] + usable[:turn]
+        for place in usable
     ]
 
 

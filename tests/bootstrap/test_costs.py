@@ -11,10 +11,11 @@ from bootstrap.cluster.monitoring.alarms import alarms
 from bootstrap.cluster.monitoring.dashboard import dashboard
 from bootstrap.config.choices import Credits, Egress
 from bootstrap.config.settings import ClusterSettings, Manager, Network, Timing, Workers
-from bootstrap.costs import Assumptions, Item, Prices, as_json, monthly, render, render_total, total
-from bootstrap.costs.goals import NOW, ROWS, goals_table
-from bootstrap.costs.model import BACKUPS, EGRESS_ITEMS, reports_an_hour, watched_hour
+from bootstrap.costs import Assumptions, Item, Load, Prices, as_json, monthly, render, render_total, total
+from bootstrap.costs.goals import NOW, NOW_ASSUMED, ROWS, goals_table
+from bootstrap.costs.model import BACKUPS, EGRESS_ITEMS
 from bootstrap.costs.prices import SOURCES
+from bootstrap.costs.serverless import GROWTH_PASSES_AN_HOUR, reports_an_hour, watched_hour
 from bootstrap.costs.tables import SAMPLE, compared_egress, egress_costs, egress_table, prices_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "costs.md"
@@ -24,8 +25,10 @@ GATEWAY = Network(name="n", egress=Egress.NAT_GATEWAY)
 DESIGN = replace(
     EACH_MINUTE,
     network=GATEWAY,
-    manager=Manager(type="t3.small"),
-    workers=Workers(types=("t3.medium",), disk=8, home_disk=3, root_kept="never", backup_days=0),
+    manager=Manager(type="t3.small", disk=10, state_disk=4),
+    workers=Workers(
+        types=("t3.medium",), disk=8, home_disk=3, home_limit=0, root_kept="never", backup_days=0
+    ),
 )
 """What the design calculated with."""
 EXISTING = Network(
@@ -84,7 +87,8 @@ def test_the_figures_the_design_started_from(
 ) -> None:
     """t3.medium, 8 GB root and 3 GB home, NAT gateway, t3.small manager, reports each minute."""
     items = monthly(
-        replace(DESIGN, users=users, hours=hours), assumed=Assumptions(writes_a_pass=4, own_alarms=14)
+        replace(DESIGN, users=users, hours=hours),
+        assumed=Assumptions(writes_a_pass=4, own_alarms=14, log_kb_a_call=5, launched_elsewhere=0.5),
     )
     assert dollars(items, "NAT gateway") == pytest.approx(nat, abs=0.51)
     assert round(dollars(items, "workers")) == compute
@@ -191,13 +195,13 @@ def test_an_unknown_type_is_told_and_left_out() -> None:
 
 
 def test_the_table_shows_the_sum() -> None:
-    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "55.57"]
-    assert as_json(monthly(SAMPLE))["dollars"] == 55.57
+    assert render(monthly(SAMPLE)).splitlines()[-1].split() == ["total", "50.36"]
+    assert as_json(monthly(SAMPLE))["dollars"] == 50.36
 
 
 def test_in_a_region_without_known_prices_the_cost_is_unknown() -> None:
     assert render(monthly(SAMPLE), "eu-central-1") == (
-        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $55.57"
+        "cost a month: unknown, because no prices are known for eu-central-1; in us-east-1 it would be $50.36"
     )
     assert as_json(monthly(SAMPLE), "eu-central-1") == {
         "items": [],
@@ -238,8 +242,9 @@ def test_each_price_has_a_date_and_a_source() -> None:
 def test_a_class_of_one_who_never_comes_costs_the_manager_the_gateway_and_its_disks() -> None:
     settings: ClusterSettings = replace(SAMPLE, users=1, hours=0, network=GATEWAY)
     disks, gateway = 0.64 * 15 * 12 / 730 + 0.24 + 0.115, 36.5 + 0.225
+    serverless = 0.2
     assert total(monthly(settings)) == pytest.approx(
-        12.26 + 3.65 + 1.12 + gateway + 0.8 + 0.9 + disks, abs=0.1
+        12.26 + 3.65 + 0.8 + gateway + 0.8 + serverless + disks, abs=0.1
     )
 
 
@@ -259,46 +264,78 @@ def test_unlimited_credits_cost_what_is_above_the_baseline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "zones", "gb"),
+    ("network", "elsewhere", "gb"),
     [
-        (Network(name="n"), 2, 20 * 5 + 39),
-        (Network(name="n", zones=("us-east-1a", "us-east-1b", "us-east-1c")), 3, 20 * 5 + 39),
-        (Network(name="n", egress=Egress.PUBLIC_ADDRESS), 2, 39),
+        (Network(name="n"), 0.05, 20 * 5 + 39),
+        (Network(name="n", egress=Egress.PUBLIC_ADDRESS), 0.05, 39),
+        (EXISTING, 0.0, 39),
+        (replace(EXISTING, worker_subnets=("subnet-22222222", "subnet-33333333")), 0.5, 39),
     ],
 )
-def test_traffic_between_zones_is_paid_in_both_directions(network: Network, zones: int, gb: float) -> None:
+def test_traffic_between_zones_is_paid_in_both_directions(
+    network: Network, elsewhere: float, gb: float
+) -> None:
     items = monthly(replace(SAMPLE, network=network))
-    assert dollars(items, "traffic between zones") == pytest.approx(gb * (1 - 1 / zones) * 0.02)
+    assert dollars(items, "traffic between zones") == pytest.approx(gb * elsewhere * 0.02)
 
 
-@pytest.mark.parametrize(("users", "paid"), [(12, 0.0), (13, 3.0)])
-def test_a_dashboard_of_more_than_50_metrics_is_paid_for(users: int, paid: float) -> None:
-    assert dollars(monthly(replace(SAMPLE, users=users)), "dashboard") == paid
+def test_users_who_do_not_work_fetch_nothing() -> None:
+    """Of 20 users three have started a machine, or none has."""
+    for runs, gb in ((3.0, 3 * 5.0), (0.0, 0.0)):
+        load = Load(users=20, worked=0.0, runs=runs)
+        items = monthly(replace(SAMPLE, network=GATEWAY), load=load)
+        assert dollars(items, "traffic between zones") == pytest.approx(gb * 0.05 * 0.02)
+        assert dollars(items, "NAT gateway") == pytest.approx(36.5 + gb * 0.045)
+
+
+@pytest.mark.parametrize(("shown", "paid"), [(50, 0.0), (51, 3.0)])
+def test_a_dashboard_of_more_than_50_metrics_is_paid_for(shown: int, paid: float) -> None:
+    assert dollars(monthly(SAMPLE, assumed=Assumptions(dashboard_metrics=shown)), "dashboard") == paid
 
 
 def test_the_dashboards_own_metrics_are_counted() -> None:
-    shown = dashboard(SAMPLE, "us-east-1")["widgets"]
-    single = sum(
-        len(widget["properties"]["metrics"])
-        for widget in shown
-        if widget["type"] == "metric" and "expression" not in str(widget["properties"]["metrics"])
-    )
-    searches = sum(str(widget).count("SEARCH(") + (widget["type"] == "explorer") for widget in shown)
-    assumed = Assumptions()
-    assert (single, searches) == (assumed.dashboard_metrics, assumed.dashboard_metrics_a_worker)
+    widgets = dashboard(SAMPLE, "us-east-1")["widgets"]
+    shown = sum(len(widget["properties"]["metrics"]) for widget in widgets if widget["type"] == "metric")
+    assert shown == Assumptions().dashboard_metrics
+
+
+def test_reads_of_records_are_counted() -> None:
+    """What grows with users: each minute all that run, and, for budgets, all that worked in the month; and the hub's
+    copy, read each five seconds."""
+    [few, many] = [
+        monthly(replace(SAMPLE, users=users, hours=730), assumed=Assumptions(runs=15)) for users in (1, 1001)
+    ]
+    more = dollars(many, "DynamoDB") - dollars(few, "DynamoDB")
+    calls, passes = 1000 * 15 * 5, 730 * 60
+    writes = 1000 * passes * 6
+    reads = 2 * calls + 1000 * passes / 8 + passes * 1000 / 8
+    assert more == pytest.approx((writes * 0.625 + reads * 0.125) / 1e6)
+    assert passes * 1000 / 8 * 0.125 / 1e6 == pytest.approx(0.68, abs=0.01), "budgets of 1,000 users, a month"
+    idle = monthly(SAMPLE, load=Load(users=20, worked=0.0, runs=0.0))
+    asked = 2 * 730 * 90 + 730 * 720 * 0.5
+    assert dollars(idle, "DynamoDB") == pytest.approx(asked * 0.125 / 1e6)
+
+
+@pytest.mark.parametrize(("home_disk", "home_limit", "asked"), [(3, 20, 12), (3, 0, 0), (0, 20, 0)])
+def test_what_growing_homes_asks_is_counted(home_disk: int, home_limit: int, asked: int) -> None:
+    workers = replace(SAMPLE.workers, home_disk=home_disk, home_limit=home_limit)
+    items = monthly(replace(SAMPLE, users=1, hours=100, workers=workers))
+    watched = 100 * watched_hour(SAMPLE.timing.report_period, 3, Prices(), Assumptions())
+    paid = dollars(items, "metrics and idle alarms") - watched
+    assert paid == pytest.approx(100 * asked * 0.01 / 1000)
 
 
 def test_every_alarm_of_the_clusters_own_is_counted() -> None:
     assert Assumptions().own_alarms == len(alarms(SAMPLE, topic="")) + len(recovery.KINDS)
     [item] = [item for item in monthly(SAMPLE) if item.name == "own alarms and logs"]
-    assert item.dollars == pytest.approx((16 - 10) * 0.10 + 730 * 0.0005 * 0.50)
+    assert item.dollars == pytest.approx((730 * 90 + 20 * 15 * 5) / 1e6 * 0.50)
 
 
 @pytest.mark.parametrize(("own", "dollars_for_them"), [(9, 0.0), (10, 0.0), (11, 0.1)])
 def test_the_first_alarms_are_free(own: int, dollars_for_them: float) -> None:
     [item] = [
         item
-        for item in monthly(SAMPLE, assumed=Assumptions(own_alarms=own, log_gb_hour=0))
+        for item in monthly(SAMPLE, assumed=Assumptions(own_alarms=own, log_kb_a_call=0))
         if item.name == "own alarms and logs"
     ]
     assert item.dollars == pytest.approx(dollars_for_them)
@@ -307,7 +344,7 @@ def test_the_first_alarms_are_free(own: int, dollars_for_them: float) -> None:
 @pytest.mark.parametrize(("seconds", "alarm"), [(10, 0.30), (30, 0.30), (60, 0.10), (120, 0.10)])
 def test_an_alarm_on_periods_of_less_than_a_minute_costs_thrice_as_much(seconds: int, alarm: float) -> None:
     settings = replace(SAMPLE, users=1, hours=730, timing=Timing(report_period=timedelta(seconds=seconds)))
-    figures_read = 730 * 60 * 0.01 / 1000
+    figures_read = 730 * (60 + GROWTH_PASSES_AN_HOUR) * 0.01 / 1000
     assert dollars(monthly(settings), "metrics and idle alarms") == pytest.approx(
         3 * 0.30 + alarm + figures_read
     )
@@ -325,7 +362,8 @@ def test_an_alarm_on_periods_of_less_than_a_minute_costs_thrice_as_much(seconds:
 def test_reports_cost_beyond_the_first_million(
     settings: ClusterSettings, hours: float, paid_for: int
 ) -> None:
-    items = monthly(replace(settings, users=50, hours=hours / 50))
+    workers = replace(settings.workers, home_limit=0)
+    items = monthly(replace(settings, users=50, hours=hours / 50, workers=workers))
     watched = hours * watched_hour(settings.timing.report_period, 3, Prices(), Assumptions())
     paid = dollars(items, "metrics and idle alarms") - watched
     assert paid == pytest.approx(paid_for * 0.01 / 1000)
@@ -353,9 +391,18 @@ def test_the_documents_table_and_sample_are_the_commands() -> None:
 def test_plan_compares_the_ways_to_the_internet() -> None:
     """The chosen one first, then the cheapest; in an existing VPC there is no choice."""
     line = compared_egress(replace(SAMPLE, network=GATEWAY))
-    assert line.startswith("the same with each network.egress: nat-gateway $96.57, dual-stack $")
+    assert line.startswith("the same with each network.egress: nat-gateway $91.36, dual-stack $")
     assert [line.count(f"{one.value} $") for one in Egress] == [1] * 4
     assert compared_egress(replace(SAMPLE, network=EXISTING)) == ""
+
+
+def test_the_goals_hold() -> None:
+    """As an operator who asks nothing else gets them: nothing but defaults."""
+    bills = {name: bill(NOW, NOW_ASSUMED) for name, bill, _ in ROWS}
+    assert bills["20 users × 30 h"] <= 50
+    assert bills["200 users × 20 h"] <= 250
+    assert bills["20 users, who do not work"] <= 21
+    assert bills["a user who stays away"] <= 0.30
 
 
 def test_before_the_goals_were_set_the_defaults_cost_what_the_figures_say() -> None:

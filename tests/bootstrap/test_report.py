@@ -272,13 +272,13 @@ def test_what_all_share_is_the_formula_of_plan_without_what_is_metered() -> None
     some = Amount(hours=600, runs=300)
     items = {one.name: one.dollars for one in shared_items(SETTINGS, Prices(), load_of(WHOLE, some, 2))}
     assert items["manager"] == pytest.approx(0.0168 * 720)
-    assert items["manager's disks"] == pytest.approx(14 * 0.08)
+    assert items["manager's disks"] == pytest.approx(10 * 0.08)
     assert items["NAT gateway"] == pytest.approx(0.05 * 720 + 2 * 5 * 0.045)
     assert not {"workers", "workers' root disks", "home disks"} & {*items}
     half = Period(NOVEMBER, at(1), at(16))
     items = {one.name: one.dollars for one in shared_items(SETTINGS, Prices(), load_of(half, some, 2))}
     assert items["manager"] == pytest.approx(0.0168 * 360)
-    assert items["manager's disks"] == pytest.approx(14 * 0.08 / 2)
+    assert items["manager's disks"] == pytest.approx(10 * 0.08 / 2)
 
 
 def test_the_history_may_not_reach_back_to_the_months_begin() -> None:

@@ -4,12 +4,15 @@ A month of a day, cut out of the middle of people's work; its number is its seed
 `CLOUDJHUB_MONTHS=20 CLOUDJHUB_MONTH_DAYS=30 pytest -n 2 tests/simulation/test_report.py`.
 """
 
+import logging
 import os
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from bootstrap.costs import Assumptions
+from bootstrap.costs.serverless import CALLS_AN_HOUR
 from bootstrap.local.cloud.ec2.rules import State
 from bootstrap.operations.report.period import Month, Period
 from bootstrap.operations.report.statement import By, rows, summed
@@ -58,6 +61,43 @@ class Meter:
 
 def live(world: World, name: str) -> None:
     world.loop.create_task(Person(world, name, away=3 * HOUR).live())
+
+
+class Logged(logging.Handler):
+    """How much the functions log, in the form that Lambda gives each line."""
+
+    PREFIX = len("[WARNING]\t2026-11-23T12:00:00.000Z\t00000000-0000-0000-0000-000000000000\t\n")
+    LAMBDAS_OWN = 400
+    """Bytes of START, END and REPORT in each call."""
+    OF_A_LINE = 26
+    """Bytes that CloudWatch adds to each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.bytes += len(self.format(record).encode()) + self.PREFIX + self.OF_A_LINE
+
+
+def test_a_call_logs_as_much_as_the_bill_says() -> None:
+    """A day of three people, whose machines are stopped; every call of a schedule or an event."""
+    world, logged = World("a day's log"), Logged()
+    app = logging.getLogger("lifecycle_app")
+    level = app.level
+    for name in ("alice", "bob", "carol"):
+        world.loop.call_soon(live, world, name)
+    app.addHandler(logged)
+    app.setLevel(logging.INFO)
+    try:
+        world.run(timedelta(days=1))
+    finally:
+        app.removeHandler(logged)
+        app.setLevel(level)
+        world.close()
+    calls = 24 * CALLS_AN_HOUR
+    assert logged.bytes > calls * 50
+    assert logged.bytes / calls + Logged.LAMBDAS_OWN <= 1000 * Assumptions().log_kb_a_call
 
 
 @pytest.mark.parametrize("seed", range(MONTHS))

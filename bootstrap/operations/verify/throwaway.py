@@ -11,7 +11,8 @@ from bootstrap.aws.site import Site
 from bootstrap.config.choices import Authenticator
 from bootstrap.config.settings import ClusterSettings, Hub, Login, Manager, Network, Workers
 from bootstrap.config.values import ARM, X86, architecture
-from bootstrap.costs.model import Load, monthly, total
+from bootstrap.costs.case import Load
+from bootstrap.costs.model import monthly, total
 from bootstrap.costs.prices import HOURS_A_MONTH
 from bootstrap.errors import Refused
 from bootstrap.operations import removal
