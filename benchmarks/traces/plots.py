@@ -55,7 +55,7 @@ def late(terms: Sequence[Term], path: Path) -> None:
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
         )
-        _save(figure, path)
+        save(figure, path)
 
 
 def money(terms: Sequence[Term], path: Path) -> None:
@@ -82,7 +82,7 @@ def money(terms: Sequence[Term], path: Path) -> None:
         figure.legend(
             *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
         )
-        _save(figure, path)
+        save(figure, path)
 
 
 def _distribution(axes: Axes, tally: Tally) -> None:
@@ -94,6 +94,7 @@ def _distribution(axes: Axes, tally: Tally) -> None:
     axes.plot(shown, shares, color=COLOURS[tally.name], linewidth=1.8, label=tally.name)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write it without a date, so that the same figures give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
