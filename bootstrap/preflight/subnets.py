@@ -100,6 +100,21 @@ def judge_subnets(vpc: str, wanted: Sequence[str], found: Sequence[Subnet]) -> l
     ]
 
 
+def judge_order(manager: str, workers: Sequence[str], found: Sequence[Subnet]) -> list[Problem]:
+    """Are workers launched in the manager's zone first, if they can be? Pure."""
+    zone_of = {subnet.subnet: subnet.zone for subnet in found}
+    zone, zones = zone_of.get(manager), [zone_of.get(worker) for worker in workers]
+    if zone not in zones or zones[0] == zone:
+        return []
+    beside = workers[zones.index(zone)]
+    return [
+        warning(
+            f"machines are launched in the first worker subnet, {workers[0]} in {zones[0]}, and the manager is in "
+            f"{zone}: each GB between them costs two cents. Put {beside} first in `network.worker_subnets`"
+        )
+    ]
+
+
 def default_route(subnet: str, tables: Sequence[Any]) -> str:
     """The target of a subnet's route to the internet: an id like igw-…, nat-…, eni-…; "" without one. Pure.
 
@@ -177,6 +192,7 @@ def _existing(site: Site) -> Iterator[Problem]:
         )
     tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [network.vpc]}])["RouteTables"]
     yield from judge_routes(network.manager_subnet, network.worker_subnets, tables)
+    yield from judge_order(network.manager_subnet, network.worker_subnets, found)
     workers = [subnet for subnet in found if subnet.subnet in network.worker_subnets]
     yield from judge_room(workers, site.settings.users - _workers(site))
 

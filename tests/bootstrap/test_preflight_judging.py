@@ -52,6 +52,26 @@ def test_room_in_several_subnets() -> None:
 
 
 @pytest.mark.parametrize(
+    ("workers", "first"),
+    [
+        (("subnet-a", "subnet-b"), "subnet-b"),
+        (("subnet-b", "subnet-a"), ""),
+        (("subnet-a",), ""),
+        (("subnet-b",), ""),
+    ],
+)
+def test_the_worker_subnet_in_the_managers_zone_is_to_be_the_first(
+    workers: tuple[str, ...], first: str
+) -> None:
+    """The manager is in zone b. Where no worker subnet is, nothing can be done."""
+    zones = {"subnet-m": "us-east-1b", "subnet-a": "us-east-1a", "subnet-b": "us-east-1b"}
+    found = [Subnet(name, "vpc-1", zone, 10) for name, zone in zones.items()]
+    problems = subnets.judge_order("subnet-m", workers, found)
+    assert [one.refuses for one in problems] == [False] * bool(first)
+    assert all(f"Put {first} first" in one.line for one in problems)
+
+
+@pytest.mark.parametrize(
     ("mib", "users", "serves"), [(2048, 100, None), (2048, 101, 100), (4096, 201, 200), (512, 26, 25)]
 )
 def test_a_manager_that_is_too_small(mib: int, users: int, serves: int | None) -> None:
