@@ -4,12 +4,13 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 from rich.table import Table
 
 from bootstrap.aws import secrets
+from bootstrap.aws.instances import tags_of, volumes_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.cli.audit import audit
 from bootstrap.cli.options import (
@@ -29,8 +30,11 @@ from bootstrap.operations.audit import Act
 from bootstrap.operations.workers.listing import ListedWorker, listed_workers, store_of
 from hub.config.authenticators import SIGN_UP_KEY, lets_others_in
 from hub.users.names import People, sign_up_code
-from lifecycle_app.contract import utc_now
+from lifecycle_app.contract import ROLE_WORKER, TAG_REPLACED, TAG_USER, utc_now
 from lifecycle_app.model.worker import State, Worker
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import VolumeTypeDef
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
 
@@ -189,11 +193,17 @@ def _inherited(site: Site, wanted: Collection[str]) -> list[str]:
     new = frozenset(wanted) - people.users
     if not new:
         return []
-    found = kept_machines(listed_workers(site, utc_now()), new)
     if is_open(site):
         # Whoever is not on the list may use the machine already; it is not a former user's.
-        found = {name: machines for name, machines in found.items() if name in people.removed}
-    return [inheritance(name, machines) for name, machines in sorted(found.items())]
+        new &= people.removed
+    listed = listed_workers(site, utc_now())
+    found = kept_machines(listed, new)
+    recorded = frozenset(one.home_volume for one in listed if one.home_volume)
+    left = left_homes(volumes_by_tags(site.aws, site.cluster, ROLE_WORKER), new, recorded)
+    return [
+        *(inheritance(name, machines) for name, machines in sorted(found.items())),
+        *(left_inheritance(name, volumes) for name, volumes in sorted(left.items())),
+    ]
 
 
 def kept_machines(workers: Iterable[ListedWorker], names: Collection[str]) -> dict[str, list[ListedWorker]]:
@@ -203,6 +213,26 @@ def kept_machines(workers: Iterable[ListedWorker], names: Collection[str]) -> di
         if one.user in names and one.owns_resources:
             found[one.user].append(one)
     return dict(found)
+
+
+def left_homes(
+    volumes: "Iterable[VolumeTypeDef]", names: Collection[str], recorded: Collection[str]
+) -> dict[str, list[str]]:
+    """The disks of these users that no record has, which the hub attaches to the next machine of theirs. Pure."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for one in volumes:
+        tags = tags_of(one)
+        if tags.get(TAG_USER) in names and TAG_REPLACED not in tags and one["VolumeId"] not in recorded:
+            found[tags[TAG_USER]].append(one["VolumeId"])
+    return dict(found)
+
+
+def left_inheritance(name: str, volumes: Sequence[str]) -> str:
+    """As inheritance, of disks that are in no record. Pure."""
+    return (
+        f"{name} was used before, and its files are kept on {', '.join(sorted(volumes))}. Whoever logs in as {name}"
+        " gets them. If that is another person, delete them first in the console"
+    )
 
 
 def inheritance(name: str, machines: Sequence[ListedWorker]) -> str:

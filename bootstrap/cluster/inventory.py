@@ -57,14 +57,15 @@ def _ec2(site: Site) -> Iterator[Found]:
     ec2 = site.aws.client("ec2")
     ours = [{"Name": "key", "Values": [TAG_CLUSTER]}, {"Name": "value", "Values": [site.cluster]}]
     gone = {one["InstanceId"] for one in found_by_tags(site.aws, site.cluster, states=GONE)}
-    kept = {one.name: one for one in (*_home_volumes(site), *_home_snapshots(site))}
+    kept = {one.name: one for one in (*home_volumes(site), *_home_snapshots(site))}
     for page in ec2.get_paginator("describe_tags").paginate(Filters=ours):  # type: ignore[arg-type]
         for tag in page["Tags"]:
             if tag["ResourceId"] not in gone:
                 yield kept.get(tag["ResourceId"], Found(tag["ResourceType"], tag["ResourceId"]))
 
 
-def _home_volumes(site: Site) -> Iterator[Found]:
+def home_volumes(site: Site) -> Iterator[Found]:
+    """The users' home disks."""
     for volume in volumes_by_tags(site.aws, site.cluster, ROLE_WORKER):
         yield Found(VOLUME, volume["VolumeId"], home_of=_owner(volume))
 

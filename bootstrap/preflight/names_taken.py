@@ -1,6 +1,6 @@
 """Do names that the cluster needs belong to another cluster or account?"""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from botocore.exceptions import ClientError
 
@@ -8,11 +8,14 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.instances import found_by_tags, tags_of
 from bootstrap.aws.site import Site
+from bootstrap.cluster import inventory
+from bootstrap.cluster.inventory import Found
 from bootstrap.errors import NotBuilt
-from bootstrap.preflight.problem import Problem
+from bootstrap.preflight.problem import Problem, warning
 from lifecycle_app.contract import TAG_CLUSTER, TAG_OWNER
 
 OTHERS = ("403", "AccessDenied")
+NAMES_SHOWN = 5
 
 
 def problems(site: Site) -> Iterator[Problem]:
@@ -21,6 +24,20 @@ def problems(site: Site) -> Iterator[Problem]:
     yield from _other_network(site)
     yield from bucket(site)
     yield from _shared_network(site)
+    if not site.outputs(names.stack(site.cluster, "data")):
+        yield from judge_homes(site.cluster, list(inventory.home_volumes(site)))
+
+
+def judge_homes(cluster: str, homes: Sequence[Found]) -> Iterator[Problem]:
+    """The home disks that an earlier cluster of this name has left. Pure."""
+    if homes:
+        users = sorted({one.home_of for one in homes})
+        shown = ", ".join(users[:NAMES_SHOWN]) + (" and others" if len(users) > NAMES_SHOWN else "")
+        yield warning(
+            f"an earlier cluster {cluster} has left {len(homes)} home disks ({shown}): whoever logs in by such"
+            " a name gets the files. If they are other people, run `cloudjhub down --with-homes` first, or choose"
+            " another `cluster`"
+        )
 
 
 def judge_owners(cluster: str, owner: str, owners: set[str]) -> list[Problem]:

@@ -15,6 +15,7 @@ from botocore.stub import Stubber
 from bootstrap.aws.errors import refused_credentials, unreachable
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
+from bootstrap.cluster.inventory import VOLUME, Found
 from bootstrap.config.settings import ClusterSettings, Network, Profile, Workers
 from bootstrap.preflight import login, machines, names_taken, permissions, profiles, quotas, subnets
 from bootstrap.preflight.problem import Problem
@@ -204,6 +205,16 @@ def test_networks_that_are_shared() -> None:
     assert problem.line.startswith(
         "there is already a cluster spring in the network vpc-1, and the settings name vpc-2: "
     )
+
+
+def test_homes_of_an_earlier_cluster_are_named_before_others_get_them() -> None:
+    assert list(names_taken.judge_homes("spring", [])) == []
+    homes = [Found(VOLUME, f"vol-{n}", home_of=user) for n, user in enumerate(["bob", "ada", "bob/gpu"])]
+    [problem] = names_taken.judge_homes("spring", homes)
+    assert not problem.refuses
+    assert "left 3 home disks (ada, bob, bob/gpu)" in problem.line
+    [many] = names_taken.judge_homes("spring", [Found(VOLUME, f"vol-{n}", home_of=f"u{n}") for n in range(9)])
+    assert "left 9 home disks (u0, u1, u2, u3, u4 and others)" in many.line
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.machines.manager_request import content
 from bootstrap.operations.workers.listing import store_of
 from hub.users.names import People, is_code_of
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_REPLACED, TAG_ROLE, TAG_USER
 from lifecycle_app.model.worker import State, Worker
 from tests.bootstrap.aws_in_process import emulated_aws, site_in
 from tests.bootstrap.manager_examples import CONFIG
@@ -154,6 +155,31 @@ def test_a_name_whose_machine_is_gone_with_its_files_is_free(site: Site) -> None
     store_of(site).put(worker("bob", State.TERMINATED), NOW)
     lines(site, "remove", "bob")
     assert lines(site, "add", "bob") == ["added bob"]
+
+
+def a_disk(site: Site, user: str, **more: str) -> str:
+    """A worker's disk that no record has."""
+    tags = {TAG_CLUSTER: site.cluster, TAG_ROLE: ROLE_WORKER, TAG_USER: user, **more}
+    made = site.aws.client("ec2").create_volume(
+        AvailabilityZone=f"{site.aws.region}a",
+        Size=1,
+        TagSpecifications=[
+            {"ResourceType": "volume", "Tags": [{"Key": key, "Value": tags[key]} for key in tags]}
+        ],
+    )
+    return made["VolumeId"]
+
+
+def test_a_name_with_a_disk_in_no_record_is_asked_about_too(site: Site) -> None:
+    left = a_disk(site, "carol")
+    a_disk(site, "dora", **{TAG_REPLACED: "2026-11-20"})
+    a_disk(site, "erin", **{TAG_CLUSTER: "autumn"})
+    refused = run(site, users_group, "add", "carol", "dora", "erin", typed="n\n")
+    assert refused.exit_code == 1
+    told = [line for line in refused.stderr.splitlines() if "was used before" in line]
+    assert [line.split()[0] for line in told] == ["carol"]
+    assert f"kept on {left}. Whoever logs in as carol gets them" in told[0]
+    assert lines(site, "add", "carol", "--yes") == ["added carol"]
 
 
 def test_where_others_can_log_in_only_former_users_are_asked_about(tmp_path: Path) -> None:
