@@ -12,8 +12,7 @@ from bootstrap.operations import policies
 from bootstrap.operations.workers.listing import store_of
 from lifecycle_app.contract import CLUSTER_SCOPE, group_scope, user_scope
 from lifecycle_app.model.budget import HOUR, UNUSED, Standing, next_month, used_text, uses
-from lifecycle_app.model.policy import Limit, policy_for, shared_limit
-from lifecycle_app.model.policy import read as read_policy
+from lifecycle_app.model.policy import Limit, policy_for, shared_limits
 from lifecycle_app.model.worker import Worker
 
 
@@ -30,7 +29,10 @@ def standings(workers: Iterable[Worker], texts: Mapping[str, str], now: datetime
     """
     known = sorted(workers, key=lambda worker: worker.changed_at)
     groups = {one.user: one.groups for one in known}
-    limits = [*_shared(texts), *(one for user in sorted(groups) for one in _own(user, groups[user], texts))]
+    limits = [
+        *shared_limits(texts),
+        *(one for user in sorted(groups) for one in _own(user, groups[user], texts)),
+    ]
     used = uses(known, now)
     return {
         one.scope: Standing(limit=one, used=used.get(one.scope, UNUSED), resets_at=next_month(now))
@@ -41,15 +43,6 @@ def standings(workers: Iterable[Worker], texts: Mapping[str, str], now: datetime
 def _own(user: str, groups: Iterable[str], texts: Mapping[str, str]) -> list[Limit]:
     limits = policy_for(user, groups, texts).limits(user)
     return [one for one in limits if one.scope == user_scope(user)]
-
-
-def _shared(texts: Mapping[str, str]) -> list[Limit]:
-    found = [
-        shared_limit(scope, read_policy(text).fields)
-        for scope, text in sorted(texts.items())
-        if is_shared(scope)
-    ]
-    return [one for one in found if one.time is not None or one.dollars is not None]
 
 
 def is_shared(scope: str) -> bool:

@@ -11,16 +11,18 @@ from hub.errors import OverBudget
 from lifecycle_app.contract import user_scope
 from lifecycle_app.errors import RecordError
 from lifecycle_app.model.budget import (
+    UNUSED,
     Standing,
     Use,
     nearest,
+    next_month,
     standings,
     stops_at,
     used,
     used_up_message,
     uses,
 )
-from lifecycle_app.model.policy import Policy, policy_for, scopes
+from lifecycle_app.model.policy import Limit, Policy, policy_for, scopes, shared_limits
 from lifecycle_app.model.worker import State, Worker, split
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,10 @@ class Policies:
         """The user's policy as it is now; what cannot be used of it is left out. Raises StoreUnavailable."""
         named = tuple(groups)
         return policy_for(user, named, await self._calls.read(lambda: self._read(scopes(user, named))))
+
+    async def shared(self, scopes: Collection[str]) -> list[Limit]:
+        """The budgets that the users of these scopes, groups' or the cluster's, share. Raises StoreUnavailable."""
+        return shared_limits(await self._calls.read(lambda: self._read(scopes)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +101,21 @@ class Budgets:
         if self._summed_at is None or not timedelta(0) <= now - self._summed_at < SUMMED_FOR:
             self._summed, self._summed_at = uses(self._reader.all(), now), now
         return self._summed
+
+    async def shared(self, scopes: Collection[str]) -> list[Standing]:
+        """How the budgets stand that the users of these scopes share; none while settings or records cannot be read."""
+        try:
+            limits = await self._policies.shared(scopes)
+        except RecordError as error:
+            log.warning("the shared budgets cannot be read: %s", error)
+            return []
+        if not limits or not await self._reader.loaded():
+            return []
+        now = self._now()
+        used = self._all(now)
+        return [
+            Standing(limit=one, used=used.get(one.scope, UNUSED), resets_at=next_month(now)) for one in limits
+        ]
 
     async def check(self, key: str, groups: Collection[str]) -> None:
         """Raises OverBudget if this worker may not be started. One that runs may be used until it is stopped."""

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from jupyterhub import orm
@@ -11,9 +11,10 @@ from jupyterhub.scopes import Scope
 from tornado import web
 
 from hub.pages.overview import Row, choice, rows, view
-from hub.pages.texts import Pages, Summary, summary
+from hub.pages.texts import Pages, SharedBudget, Summary, summary
 from hub.spawn.machine_types import machine_type
 from hub.spawn.parts import Parts
+from lifecycle_app.contract import CLUSTER_SCOPE, group_scope
 from lifecycle_app.model.history import PER_HOUR
 from lifecycle_app.model.messages import text
 from lifecycle_app.model.worker import split, worker_key
@@ -28,6 +29,15 @@ def oversees(allowed: Any, viewer: str) -> bool:
     if allowed == Scope.ALL:
         return True
     return bool(allowed) and bool(allowed.get("group") or set(allowed.get("user", ())) - {viewer})
+
+
+def budget_scopes(allowed: Any, groups: Sequence[str]) -> list[str]:
+    """Whose shared budgets a viewer sees with this part of `parsed_scopes`: all, or those of the viewer's own groups.
+    `groups`: those of the machines that are listed. Pure.
+    """
+    if allowed == Scope.ALL:
+        return [CLUSTER_SCOPE, *map(group_scope, groups)]
+    return [group_scope(group) for group in groups if group in allowed.get("group", ())]
 
 
 class _Overseer(BaseHandler):  # type: ignore[misc]  # JupyterHub publishes no types
@@ -89,10 +99,21 @@ class MachinesPage(_Overseer):
         opened_by_viewer = self._users_in(accessible) if accessible else set()
         addresses = addresses_of(found.rows, self.users.values(), opened_by_viewer)
         shown = [(row, self._about(row), addresses.get(row.key, "")) for row in found.rows]
+        budgets = await self._budgets(found.groups)
         page = await self.render_template(
-            self.template, view=found, chosen=chosen, shown=shown, prices=PER_HOUR, may_act=self._may_act()
+            self.template,
+            view=found,
+            chosen=chosen,
+            shown=shown,
+            prices=PER_HOUR,
+            may_act=self._may_act(),
+            budgets=budgets,
         )
         self.finish(page)
+
+    async def _budgets(self, groups: Sequence[str]) -> list[SharedBudget]:
+        """Those that the users share whom the viewer may see."""
+        return await self.pages.shared_budgets(budget_scopes(self.parsed_scopes.get("list:users"), groups))
 
     def _about(self, row: Row) -> Summary:
         return summary(row.key, row.worker, [], is_up=row.is_active, for_administrators=self.sees_all)
@@ -105,6 +126,10 @@ class MachinesPart(MachinesPage):
     """What changes of the page, for one that is open. It holds no secret: nginx compresses it."""
 
     template = "machines_table.html"
+
+    async def _budgets(self, groups: Sequence[str]) -> list[SharedBudget]:  # noqa: ARG002 -- the page's
+        """None: an open page asks often, and the settings would be read each time."""
+        return []
 
 
 class MachineHistory(_Overseer):

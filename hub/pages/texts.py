@@ -1,7 +1,7 @@
 """What the hub's pages show of workers. Times stay times: the page shows them in the reader's own time zone."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from hub.spawn.options import choice_option, groups_of, has_machine, offered
 from hub.spawn.spawner import WorkerSpawner
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import RecordError
-from lifecycle_app.model.budget import near_message, used_up_message
+from lifecycle_app.model.budget import Standing, near_message, used_text, used_up_message, whose
 from lifecycle_app.model.history import Entry, Kind, sentence
 from lifecycle_app.model.messages import FOR_ADMINISTRATORS, REMOVED, Part, Time, money, parts
 from lifecycle_app.model.worker import State, Worker, worker_key
@@ -98,6 +98,14 @@ class Notice:
     """Is it used up, so that machines are not started?"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedBudget:
+    """What the Machines page says of a shared budget; `kind`: Bootstrap's colour."""
+
+    text: str
+    kind: str
+
+
 class Pages:
     """Reads what pages show. A page is shown even if there is nothing to read."""
 
@@ -119,6 +127,10 @@ class Pages:
         """What one of JupyterHub's users should know of the month's budget; None while there is nothing to say."""
         found = await self._budgets.of(user.name, groups_of(user))
         return notice(found) if found else None
+
+    async def shared_budgets(self, scopes: Collection[str]) -> list[SharedBudget]:
+        """How the budgets stand that the users of these scopes share."""
+        return [shared_budget(one) for one in await self._budgets.shared(scopes)]
 
     async def about(
         self, user: str, server: str = "", *, is_up: bool = True, for_administrators: bool = False
@@ -175,6 +187,15 @@ def live(servers: Mapping[str, tuple[str | None, bool]], workers: Sequence[Worke
         kept = worker.keep_until.timestamp() if worker and worker.keep_until else 0
         lines.append(f"{name}:{pending}:{is_active}:{state}:{claim}:{over}:{kept:.0f}")
     return Live(version=" ".join(lines), is_changing=is_changing)
+
+
+def shared_budget(found: Standing) -> SharedBudget:
+    """How a shared budget stands, for administrators and teachers."""
+    name = whose(found.limit.scope)
+    return SharedBudget(
+        text=f"{name[:1].upper()}{name[1:]}: {int(found.share * 100)} % ({used_text(found)})",
+        kind="danger" if found.is_over else "warning" if found.is_near else "secondary",
+    )
 
 
 def notice(found: Budget) -> Notice | None:

@@ -143,6 +143,13 @@ def shared_limit(scope: str, fields: Fields) -> Limit:
     return Limit(scope=scope, time=fields.get(SHARED[0]), dollars=fields.get(SHARED[1]))
 
 
+def shared_limits(texts: Mapping[str, str]) -> list[Limit]:
+    """The shared budgets that policies set, from their JSON by scope, the cluster's first."""
+    shared = (scope for scope in sorted(texts) if scope == CLUSTER_SCOPE or scope.startswith(group_scope("")))
+    said = {scope: read(texts[scope]).fields for scope in shared}
+    return [shared_limit(scope, fields) for scope, fields in said.items() if _shares(fields)]
+
+
 def _shares(fields: Fields) -> bool:
     return any(fields.get(name) is not None for name in SHARED)
 

@@ -9,16 +9,18 @@ from typing import Any, cast
 
 import pytest
 from jinja2 import Environment, FileSystemLoader
+from jupyterhub.scopes import Scope
 
 from bootstrap.worker.terms import Terms
 from hub.drain.verdict import Server, refusal_before_asking
 from hub.errors import OverBudget
 from hub.keep.terms import terms
-from hub.pages.texts import Notice, Pages, live
+from hub.pages.machines import budget_scopes
+from hub.pages.texts import Notice, Pages, live, shared_budget
 from hub.spawn.start import StartFailed
 from lifecycle_app.contract import Drain
 from lifecycle_app.errors import StoreUnavailable
-from lifecycle_app.model.budget import Use
+from lifecycle_app.model.budget import Standing, Use
 from lifecycle_app.model.messages import Time, joined
 from lifecycle_app.model.policy import Limit, Policy
 from lifecycle_app.model.worker import State, Worker
@@ -232,6 +234,53 @@ def test_the_notice_is_shown_with_its_time(is_over: bool, kind: str) -> None:
     assert f"alert-{kind}" in shown
     assert "data-clock>2026-11-23 12:00 UTC</time>. &lt;" in shown
     assert not page.render(budget=None).strip()
+
+
+def hours_of(scope: str, used: float) -> Standing:
+    limit = Limit(scope=scope, time=100 * HOUR, dollars=None)
+    return Standing(limit=limit, used=Use(used * HOUR), resets_at=NOON)
+
+
+@pytest.mark.parametrize(
+    ("found", "text", "kind"),
+    [
+        (hours_of("cluster", 79.9), "All users together: 79 % (79.9 of 100 hours)", "secondary"),
+        (hours_of("group/<b>", 80), "The group &lt;b&gt;: 80 % (80.0 of 100 hours)", "warning"),
+        (hours_of("group/a", 100), "The group a: 100 % (100.0 of 100 hours)", "danger"),
+    ],
+)
+def test_the_machines_page_says_how_shared_budgets_stand(found: Standing, text: str, kind: str) -> None:
+    templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    page = templates.get_template("shared_budgets.html")
+    shown = page.render(budgets=[shared_budget(found)])
+    assert text in shown
+    assert f"text-bg-{kind}" in shown
+    assert not page.render(budgets=[]).strip()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "scopes"),
+    [
+        (Scope.ALL, ["cluster", "group/a", "group/b"]),
+        ({"group": {"b", "c"}}, ["group/b"]),
+        ({"user": {"ada"}}, []),
+    ],
+)
+def test_an_administrator_sees_all_shared_budgets_and_a_teacher_the_groups(
+    allowed: Any, scopes: list[str]
+) -> None:
+    assert budget_scopes(allowed, ["a", "b"]) == scopes
+
+
+async def test_shared_budgets_are_read_of_the_scopes_that_have_one() -> None:
+    read = reading(cluster={"budget_hours": 2}, group={"shared_budget_hours": 4})
+    (found,) = await budgets(read, ran(2, groups=("staff",))).shared(["cluster", "group/staff"])
+    assert (found.limit.scope, found.share) == ("group/staff", 0.5)
+
+    def fails(_: Iterable[str]) -> dict[str, str]:
+        raise StoreUnavailable("throttled")
+
+    assert await budgets(fails, ran(2)).shared(["cluster"]) == []
 
 
 def test_a_page_that_is_open_is_renewed_when_the_budget_is_used_up() -> None:
