@@ -19,6 +19,7 @@ from lifecycle_app.contract import (
     EC2_STATE_CHANGE,
     HUB_SOURCE,
     KEEP_REQUESTED,
+    SETTINGS_REQUESTED,
     STOP_REQUESTED,
     idle_alarm_prefix,
     utc_now,
@@ -110,6 +111,22 @@ def keep_requested(event: CloudWatchEvent) -> object:
     )
 
 
+@app.on_cw_event(
+    {
+        "source": [HUB_SOURCE],
+        "detail-type": [SETTINGS_REQUESTED],
+        "detail": {"cluster": [deployed.cluster]},
+    }
+)
+def settings_requested(event: CloudWatchEvent) -> object:
+    """The hub asks, for an administrator, to change a policy. No other function may write settings."""
+    return handled(
+        lambda now: use_cases.settings_requested(
+            wired(), events.settings_request(accepted(event, now), wired().cluster), now
+        )
+    )
+
+
 @app.schedule(deployed.record_schedule)
 def record_activity(_: CloudWatchEvent) -> object:
     """Writes what each running worker last reported into its record."""
@@ -194,6 +211,7 @@ for handler in (
     idle_alarm,
     stop_requested,
     keep_requested,
+    settings_requested,
     record_activity,
     sweep,
     reconcile,

@@ -198,5 +198,9 @@ class SignUpRefused(HubPartError):
     """An account is not created; the message is for the person who signs up."""
 
 
+class SettingsNotSent(HubPartError):
+    """A request to change a policy could not be sent to the lifecycle app."""
+
+
 class KeepNotSent(HubPartError):
     """The request to keep a machine running could not be put on the event bus."""

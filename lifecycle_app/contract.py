@@ -57,6 +57,10 @@ STOP_REQUESTED = "Stop Requested"
 """The event's detail-type; its detail is a `StopRequested`."""
 KEEP_REQUESTED = "Keep Requested"
 """The event's detail-type; its detail is a `KeepRequested`."""
+SETTINGS_REQUESTED = "Settings Requested"
+"""The event's detail-type; its detail is a `SettingsRequested`."""
+LONGEST_SETTINGS = 8000
+"""Characters of the values that one such request sets, as JSON: all fields have less."""
 LONGEST_KEEP = timedelta(days=366)
 """No request to keep a worker running asks for more, whatever its policy allows."""
 EC2_SOURCE = "aws.ec2"
@@ -251,6 +255,33 @@ class KeepRequested(TypedDict):
     requested_at: float
     """Epoch seconds."""
     requested_by: str
+
+
+class SettingsRequested(TypedDict):
+    """The detail of the event by which the hub asks the lifecycle app, for an administrator, to change a policy."""
+
+    cluster: str
+    scope: str
+    """The policy's: `cluster`, or that of a group or a user."""
+    request: str
+    """The request's own id, by which the settings answer it."""
+    changes: dict[str, Any]
+    """The values to set, by field, as the settings table has them."""
+    unset: list[str]
+    """The fields to take out."""
+    base: str
+    """The version of the policy that the administrator saw, as `policy_version` makes it."""
+    requested_at: float
+    """Epoch seconds."""
+    requested_by: str
+
+
+class SettingsRefusal(StrEnum):
+    """Why a policy was not changed, as the settings say."""
+
+    CHANGED = "changed"
+    """Another administrator or operator has changed it since."""
+    NOT_VALID = "not-valid"
 
 
 class KeepRefusal(StrEnum):

@@ -21,7 +21,6 @@ from bootstrap.cluster import building
 from bootstrap.cluster.steps.manager import REPLACED
 from bootstrap.cluster.users import accepted
 from bootstrap.config.document import suggestion
-from bootstrap.config.policy import DOLLARS, UNLIMITED
 from bootstrap.costs import prices_in
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations import budgets, policies, rotation
@@ -29,7 +28,9 @@ from bootstrap.operations.audit import Act
 from bootstrap.operations.workers.listing import store_of
 from bootstrap.operations.workers.stopping import keep, moment, operator_of
 from lifecycle_app.contract import CLUSTER_SCOPE, utc_now
+from lifecycle_app.model import policy_words
 from lifecycle_app.model.messages import length
+from lifecycle_app.model.policy_words import DOLLARS, UNLIMITED
 from lifecycle_app.model.worker import Worker
 
 KEEP_UNTIL = "keep_until"
@@ -57,7 +58,7 @@ def get_policy(scope: str | None, file: Path, as_json: bool) -> None:
     kind, _, name = scope.partition("/")
     user = accepted(name) if kind == "user" else ""
     groups = _groups(site, user) if user else (name,) if kind == "group" else ()
-    _show(policies.effective(user, groups, found), as_json, policies.of_groups(groups, found))
+    _show(policy_words.effective(user, groups, found), as_json, policy_words.of_groups(groups, found))
 
 
 @settings.command("set")
@@ -115,11 +116,11 @@ def _change(
         name in DOLLARS and text != UNLIMITED for name, text in fields
     ):
         raise SettingsError(f"no prices are known for {site.aws.region}: give hours instead")
-    document = policies.changed(before.get(scope), fields, unset)
+    document = policies.changed(scope, before.get(scope), fields, unset)
     after = {**before, scope: json.dumps(document)}
     _warn(site, before, after)
     if not dry_run:
-        policies.write(site, scope, before.get(scope), document)
+        policies.write(site, scope, before.get(scope), document, utc_now())
         audit(site, Act("settings.change", scope, _in_words(after[scope])))
     if as_json:
         echo(json.dumps({scope: document}))
@@ -176,7 +177,7 @@ def _show_all(found: Mapping[str, str], as_json: bool) -> None:
     if as_json:
         echo(json.dumps({scope: _document(found[scope]) for scope in sorted(found)}, indent=2))
         return
-    _show(policies.effective("", (), found), as_json=False)
+    _show(policy_words.effective("", (), found), as_json=False)
     for scope in sorted(set(found) - {CLUSTER_SCOPE}):
         echo(f"\n{scope}: {_in_words(found[scope])}")
 
@@ -190,29 +191,31 @@ def _document(text: str) -> object:
 
 
 def _show(
-    rows: Sequence[policies.Effective], as_json: bool, of_groups: Mapping[str, Mapping[str, Any]] = NO_GROUPS
+    rows: Sequence[policy_words.Effective],
+    as_json: bool,
+    of_groups: Mapping[str, Mapping[str, Any]] = NO_GROUPS,
 ) -> None:
     if as_json:
         document: dict[str, Any] = {
-            row.name: {"value": policies.plain(row.name, row.value), "from": row.scope} for row in rows
+            row.name: {"value": policy_words.plain(row.name, row.value), "from": row.scope} for row in rows
         }
         shared = {
-            scope: {name: policies.plain(name, value) for name, value in said.items()}
+            scope: {name: policy_words.plain(name, value) for name, value in said.items()}
             for scope, said in of_groups.items()
         }
         echo(json.dumps(document | ({"group_budgets": shared} if shared else {}), indent=2))
         return
     more = [
-        policies.Effective(name, value, scope)
+        policy_words.Effective(name, value, scope)
         for scope, said in of_groups.items()
         for name, value in said.items()
     ]
     for row in [*rows, *more]:
-        echo(f"{row.name:<21} {policies.readable(row.name, row.value):<24} {row.scope}")
+        echo(f"{row.name:<21} {policy_words.readable(row.name, row.value):<24} {row.scope}")
 
 
 def _in_words(text: str) -> str:
-    said = policies.readable_policy(text)
+    said = policy_words.readable_policy(text)
     return ", ".join(f"{name}={value}" for name, value in said.items()) or "nothing set"
 
 

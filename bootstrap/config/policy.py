@@ -19,10 +19,7 @@ from bootstrap.config.document import Plain
 from bootstrap.config.values import duration, free
 from bootstrap.errors import SettingsError
 from lifecycle_app.model.policy import read
-
-NEVER, NONE, UNLIMITED = "never", "none", "unlimited"
-HOURS, DOLLARS = ("budget_hours", "shared_budget_hours"), ("budget_dollars", "shared_budget_dollars")
-BUDGETS = (*HOURS, *DOLLARS)
+from lifecycle_app.model.policy_words import DESCRIPTIONS, NEVER, NONE, UNLIMITED
 
 
 def _seconds(value: Any) -> Any:
@@ -61,64 +58,22 @@ Checked = Annotated[Any, BeforeValidator(free), AfterValidator(_checked)]
 class IdlePolicy(TypedDict, total=False):
     """The policy as JSON: durations in seconds, None for never."""
 
-    idle_timeout: Annotated[Seconds, Field(description="a machine that is not used for this long is stopped")]
-    busy_allowance: Annotated[
-        Limit, Field(description="how long a program may run on without its user; never: no limit")
-    ]
-    app_allowance: Annotated[
-        Seconds,
-        Field(
-            description="how long an open page of a web app (RStudio, Streamlit) keeps a machine; 0s: not at all"
-        ),
-    ]
-    max_lifetime: Annotated[Limit, Field(description="a machine is stopped after this long in any case")]
-    signals: Annotated[
-        Names,
-        Field(description="what counts as activity"),
-    ]
-    start_grace: Annotated[
-        Seconds, Field(description="a machine is not stopped for this long after its start")
-    ]
-    hung_after: Annotated[
-        Seconds, Field(description="without report and CPU for this long it counts as hung")
-    ]
-    hung_cpu: Annotated[
-        Checked,
-        Field(description="percent of CPU below which a machine does nothing"),
-    ]
-    keep_limit: Annotated[
-        Seconds, Field(description="how long ahead users may keep their own machine running; 0s: not at all")
-    ]
-    ignored_signals: Annotated[
-        Names,
-        Field(description="sources of activity that do not count: docs/idleness.md lists them"),
-    ]
-    budget_hours: Annotated[
-        Amount,
-        Field(description="hours a month that a user's machines may run, together; unlimited: no budget"),
-    ]
-    budget_dollars: Annotated[
-        Amount,
-        Field(description="US dollars a month that a user's running machines may cost; unlimited: no budget"),
-    ]
-    budget_grace: Annotated[
-        Seconds,
-        Field(description="a machine that runs when the budget is used up is stopped after this long"),
-    ]
-    budget_stops_work: Annotated[
-        Checked,
-        Field(description="whether that stops a machine on which a program runs, too"),
-    ]
-    shared_budget_hours: Annotated[
-        Amount,
-        Field(description="hours a month that all users' machines may run, together; unlimited: no budget"),
-    ]
-    shared_budget_dollars: Annotated[
-        Amount,
-        Field(
-            description="US dollars a month that all users' running machines may cost; unlimited: no budget"
-        ),
-    ]
+    idle_timeout: Annotated[Seconds, Field(description=DESCRIPTIONS["idle_timeout"])]
+    busy_allowance: Annotated[Limit, Field(description=DESCRIPTIONS["busy_allowance"])]
+    app_allowance: Annotated[Seconds, Field(description=DESCRIPTIONS["app_allowance"])]
+    max_lifetime: Annotated[Limit, Field(description=DESCRIPTIONS["max_lifetime"])]
+    signals: Annotated[Names, Field(description=DESCRIPTIONS["signals"])]
+    start_grace: Annotated[Seconds, Field(description=DESCRIPTIONS["start_grace"])]
+    hung_after: Annotated[Seconds, Field(description=DESCRIPTIONS["hung_after"])]
+    hung_cpu: Annotated[Checked, Field(description=DESCRIPTIONS["hung_cpu"])]
+    keep_limit: Annotated[Seconds, Field(description=DESCRIPTIONS["keep_limit"])]
+    ignored_signals: Annotated[Names, Field(description=DESCRIPTIONS["ignored_signals"])]
+    budget_hours: Annotated[Amount, Field(description=DESCRIPTIONS["budget_hours"])]
+    budget_dollars: Annotated[Amount, Field(description=DESCRIPTIONS["budget_dollars"])]
+    budget_grace: Annotated[Seconds, Field(description=DESCRIPTIONS["budget_grace"])]
+    budget_stops_work: Annotated[Checked, Field(description=DESCRIPTIONS["budget_stops_work"])]
+    shared_budget_hours: Annotated[Amount, Field(description=DESCRIPTIONS["shared_budget_hours"])]
+    shared_budget_dollars: Annotated[Amount, Field(description=DESCRIPTIONS["shared_budget_dollars"])]
 
 
 DURATIONS = (

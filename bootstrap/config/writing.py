@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
-from bootstrap.config.policy import BUDGETS, DURATIONS, NEVER, UNLIMITED, IdlePolicy
+from bootstrap.config.policy import DURATIONS, IdlePolicy
 from bootstrap.config.settings import (
     ClusterSettings,
     Hub,
@@ -30,6 +30,7 @@ from bootstrap.config.settings import (
 from bootstrap.config.values import duration_text
 from lifecycle_app.contract import Level
 from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.policy_words import BUDGETS, NEVER, UNLIMITED
 
 HEADING = """\
 # A cloudJHub cluster. `cloudjhub plan` shows what these settings would build and what it costs a month;

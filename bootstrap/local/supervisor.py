@@ -24,7 +24,7 @@ from bootstrap.local.cloud.hypervisor.manager import HELD
 from bootstrap.local.settings import LocalSettings, hold_ipv6, is_free, listening, save_addresses
 from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import policies
-from lifecycle_app.contract import CLUSTER_SCOPE
+from lifecycle_app.contract import CLUSTER_SCOPE, utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Supervisor:
         site = site_of(cluster.write(self.settings))
         building.build(site, StepReporter(None, self.console))
         before = policies.texts(site).get(CLUSTER_SCOPE)
-        policies.write(site, CLUSTER_SCOPE, before, self.settings.policy_document())
+        policies.write(site, CLUSTER_SCOPE, before, self.settings.policy_document(), utc_now())
 
     def watch(self, until: threading.Event) -> None:
         """Apply the faults to hub and sweep until the event is set. Raises StepFailed when a part ends."""

@@ -3,19 +3,21 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from hub.clients.calls import Calls
-from hub.errors import CloudBusy, CloudRefused, HubPartError, KeepNotSent, StopNotSent
+from hub.errors import CloudBusy, CloudRefused, HubPartError, KeepNotSent, SettingsNotSent, StopNotSent
 from lifecycle_app.contract import (
     HUB_SOURCE,
     KEEP_REQUESTED,
+    SETTINGS_REQUESTED,
     STOP_REQUESTED,
     KeepRequested,
+    SettingsRequested,
     StopRequested,
     utc_now,
 )
@@ -187,6 +189,55 @@ def keep_entry(
         "requested_by": requested_by,
     }
     return {"Source": HUB_SOURCE, "DetailType": KEEP_REQUESTED, "Detail": json.dumps(detail)}
+
+
+def settings_entry(
+    cluster: str,
+    scope: str,
+    request: str,
+    changes: Mapping[str, Any],
+    unset: Collection[str],
+    base: str,
+    requested_by: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """The PutEvents entry that asks to change the policy of a scope, if its version still is `base`."""
+    detail: SettingsRequested = {
+        "cluster": cluster,
+        "scope": scope,
+        "request": request,
+        "changes": dict(changes),
+        "unset": sorted(unset),
+        "base": base,
+        "requested_at": now.timestamp(),
+        "requested_by": requested_by,
+    }
+    return {"Source": HUB_SOURCE, "DetailType": SETTINGS_REQUESTED, "Detail": json.dumps(detail)}
+
+
+class SettingsRequests:
+    """Puts requests to change policies on the account's default event bus."""
+
+    def __init__(self, events: "EventBridgeClient", calls: Calls, cluster: str) -> None:
+        self._events = events
+        self._calls = calls
+        self._cluster = cluster
+
+    async def send(
+        self,
+        scope: str,
+        request: str,
+        changes: Mapping[str, Any],
+        unset: Collection[str],
+        base: str,
+        requested_by: str,
+        now: datetime,
+    ) -> None:
+        """Asks for it. Raises SettingsNotSent."""
+        entry = settings_entry(self._cluster, scope, request, changes, unset, base, requested_by, now)
+        problem = f"policy of {scope}: the change could not be requested"
+        await _put(self._events, self._calls, entry, SettingsNotSent, problem)
+        log.info("policy of %s: %s asks for a change (%s)", scope, requested_by, request)
 
 
 class KeepRequests:

@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.expressions.update import Action
 
 from lifecycle_app.adapters.tables import SettingRecord, available, bound
 from lifecycle_app.contract import ANNOUNCEMENT_SCOPE, CLUSTER_SCOPE, IMAGE_SCOPE, RESTORE_SCOPE, USERS_SCOPE
 from lifecycle_app.errors import BadRecord
+from lifecycle_app.model.policy_record import PolicyRecord
 
 
 class SettingsStore:
@@ -33,13 +35,30 @@ class SettingsStore:
         with available("policies"):
             return {one.scope: one.policy for one in self._model.scan() if one.policy}
 
-    def put_policy(self, scope: str, before: str | None, after: str | None) -> None:
-        """Sets a scope's JSON; None is no policy. Raises RecordConflict if it is not `before` any more."""
-        policy = self._model.policy
-        unchanged = policy.does_not_exist() if before is None else policy == before
-        with available(f"policy of {scope}"):
-            action = policy.remove() if after is None else policy.set(after)
-            self._model(scope).update([action], condition=unchanged)
+    def policy_record(self, scope: str) -> PolicyRecord:
+        """The scope's policy, its changes and its last answer, as last written; empty if there is none."""
+        found = self._get(scope)
+        return _policy_record(found) if found else PolicyRecord(scope=scope)
+
+    def policy_records(self, scopes: Iterable[str]) -> list[PolicyRecord]:
+        """Those of the scopes that there are; eventually consistent."""
+        with available("policies"):
+            return [_policy_record(one) for one in self._model.batch_get(scopes)]
+
+    def put_policy_record(self, before: PolicyRecord, after: PolicyRecord) -> None:
+        """Writes `after`. Raises RecordConflict if policy or changes are not those of `before` any more."""
+        model = self._model
+        was = [(model.policy, before.policy), (model.changes, before.changes)]
+        unchanged = [one == text if text else one.does_not_exist() for one, text in was]
+        wanted = [
+            (model.policy, after.policy),
+            (model.changes, after.changes),
+            (model.request, after.request),
+            (model.refusal, after.refusal),
+        ]
+        actions: list[Action] = [one.set(text) if text else one.remove() for one, text in wanted]
+        with available(f"policy of {after.scope}"):
+            model(after.scope).update(actions, condition=unchanged[0] & unchanged[1])
 
     def put_first_policy(self, policy: str) -> None:
         """Sets the cluster's policy. Raises RecordConflict if the scope exists, with a policy or without."""
@@ -116,3 +135,13 @@ class SettingsStore:
                 return self._model.get(scope, consistent_read=True)
             except DoesNotExist:
                 return None
+
+
+def _policy_record(record: SettingRecord) -> PolicyRecord:
+    return PolicyRecord(
+        scope=record.scope,
+        policy=record.policy or "",
+        changes=record.changes or "",
+        request=record.request or "",
+        refusal=record.refusal or "",
+    )

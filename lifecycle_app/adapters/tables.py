@@ -257,12 +257,15 @@ class HistoryRecord(Row):
 
 
 class SettingRecord(Row):
-    """What the operator sets: the policy fields of the cluster, a group or a user; the users; the workers' image; an
-    announcement; a request to restore a backup.
+    """What operators and administrators set: the policy of the cluster, a group or a user, with its changes;
+    the users; the workers' image; an announcement; a request to restore a backup.
     """
 
     scope = UnicodeAttribute(hash_key=True)
     policy = SettingAttribute(null=True)
+    changes = SettingAttribute(null=True)
+    request = SettingAttribute(null=True)
+    refusal = SettingAttribute(null=True)
     users = SettingAttribute(null=True)
     image = SettingAttribute(null=True)
     announcement = SettingAttribute(null=True)

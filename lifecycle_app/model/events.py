@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from lifecycle_app.contract import (
     HUB_SOURCE,
     KEEP_REQUESTED,
     LONGEST_KEEP,
+    LONGEST_SETTINGS,
+    SETTINGS_REQUESTED,
     STOP_REQUESTED,
     idle_alarm_name,
     idle_alarm_prefix,
@@ -27,6 +30,9 @@ EC2_STATES = {state.value: state for state in State} | {"shutting-down": State.T
 ALARM_STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 INSTANCE_ID = re.compile(r"i-[0-9a-z]{1,32}")
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+POLICY_SCOPE = re.compile(r"cluster|(group|user)/.{1,255}", re.DOTALL)
+MOST_FIELDS = 50
+"""Of a policy, in one request: there are fewer."""
 LONGEST_TEXT = 600
 """Characters; more than the longest worker key, which has two names of 255."""
 AHEAD = timedelta(hours=1)
@@ -75,6 +81,20 @@ class KeepRequest:
     id: str
     span: timedelta
     """How long from `at` on."""
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsRequest:
+    """An administrator changes the policy of a scope. Whether its values can be used is for the policy to say."""
+
+    scope: str
+    id: str
+    changes: Mapping[str, Any]
+    unset: tuple[str, ...]
+    base: str
+    """The version of the policy that it is based on."""
     at: datetime
     by: str
 
@@ -139,31 +159,57 @@ def stop_request(payload: object, cluster: str) -> StopRequest:
 def keep_request(payload: object, cluster: str) -> KeepRequest:
     """A `Keep Requested` of the cluster's hub. Raises MalformedEvent, ForeignEvent or OtherCluster."""
     detail, key, at = _request(payload, KEEP_REQUESTED, cluster)
-    seconds, request = detail.get("seconds"), _text(detail, "request")
+    seconds, request = detail.get("seconds"), _request_id(detail, "request")
     if isinstance(seconds, bool) or not isinstance(seconds, int):
         raise MalformedEvent("seconds is missing")
     if not 0 <= seconds <= LONGEST_KEEP.total_seconds():
         raise MalformedEvent(f"nothing is kept for {_short(seconds)} s")
-    if not REQUEST_ID.fullmatch(request):
-        raise MalformedEvent(f"request is not an id: {_short(request)}")
     instance_id, by = _instance_id(detail, "instance_id"), _text(detail, "requested_by")
     return KeepRequest(key, instance_id, request, timedelta(seconds=seconds), at, by)
 
 
+def settings_request(payload: object, cluster: str) -> SettingsRequest:
+    """A `Settings Requested` of the cluster's hub. Raises MalformedEvent, ForeignEvent or OtherCluster."""
+    detail, at = _asked(payload, SETTINGS_REQUESTED, cluster)
+    scope, changes, unset = _text(detail, "scope"), _mapping(detail, "changes"), detail.get("unset")
+    if not POLICY_SCOPE.fullmatch(scope):
+        raise MalformedEvent(f"no policy has the scope {_short(scope)}")
+    if not isinstance(unset, list) or not all(isinstance(name, str) for name in unset):
+        raise MalformedEvent("unset is not a list of names")
+    sizes = (len(changes) + len(unset), len(json.dumps([dict(changes), unset])))
+    if sizes[0] > MOST_FIELDS or sizes[1] > LONGEST_SETTINGS:
+        raise MalformedEvent(f"{sizes[0]} fields of {sizes[1]} characters are too many")
+    request, base = _request_id(detail, "request"), _request_id(detail, "base")
+    return SettingsRequest(scope, request, changes, tuple(unset), base, at, _text(detail, "requested_by"))
+
+
 def _request(payload: object, kind: str, cluster: str) -> tuple[Mapping[str, Any], str, datetime]:
-    """The detail of a request by the cluster's hub, the worker's key in it, and when it was made."""
-    detail = _detail(payload, HUB_SOURCE, kind)
-    if _text(detail, "cluster") != cluster:
-        raise OtherCluster(f"{kind.lower()} in cluster {_short(detail['cluster'])}, this is {cluster}")
+    """The detail of a request by the cluster's hub about a worker, the worker's key in it, and when it was made."""
+    detail, at = _asked(payload, kind, cluster)
     key = _text(detail, "worker")
     try:
         worker_key(*split(key))
     except ValueError as error:
         raise MalformedEvent(str(error)[:200]) from error
+    return detail, key, at
+
+
+def _asked(payload: object, kind: str, cluster: str) -> tuple[Mapping[str, Any], datetime]:
+    """The detail of a request by the cluster's hub, and when it was made."""
+    detail = _detail(payload, HUB_SOURCE, kind)
+    if _text(detail, "cluster") != cluster:
+        raise OtherCluster(f"{kind.lower()} in cluster {_short(detail['cluster'])}, this is {cluster}")
     at = _epoch(detail, "requested_at")
     if at > _time(payload) + AHEAD:
         raise MalformedEvent(f"requested_at is {at.isoformat()}, after the event itself")
-    return detail, key, at
+    return detail, at
+
+
+def _request_id(outer: Mapping[str, Any], name: str) -> str:
+    value = _text(outer, name)
+    if not REQUEST_ID.fullmatch(value):
+        raise MalformedEvent(f"{name} is not an id: {_short(value)}")
+    return value
 
 
 def _detail(payload: object, source: str, kind: str) -> Mapping[str, Any]:

@@ -198,6 +198,37 @@ def read(text: str) -> ScopePolicy:
     return ScopePolicy(fields=fields, unclear=frozenset(unclear), problems=tuple(problems))
 
 
+def changed(scope: str, before: str | None, changes: Fields, unset: Iterable[str]) -> dict[str, Any]:
+    """What a scope sets after a change, without what it set that cannot be used: its JSON `before` with these values
+    set and these fields taken out.
+
+    Raises ValueError with a sentence for each value that cannot be used.
+    """
+    wrong = list(read(json.dumps(dict(changes))).problems)
+    if scope.startswith(user_scope("")):
+        wrong += [f"{name}: {NOT_SHARED}" for name in SHARED if name in changes]
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    for name in unset:
+        _reader(name)
+    usable = {
+        name: value
+        for name, value in given(before or "").items()
+        if not read(json.dumps({name: value})).problems
+    }
+    kept = {name: value for name, value in usable.items() if name not in set(unset)}
+    return kept | dict(changes)
+
+
+def given(text: str) -> dict[str, Any]:
+    """What a scope's JSON sets, whether it can be used or not; nothing if it is damaged."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _duration(value: Any, least: int = 0) -> timedelta:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"must be a number of seconds, not {value!r}")

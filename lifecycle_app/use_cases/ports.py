@@ -15,6 +15,7 @@ from lifecycle_app.model.evidence import Evidence
 from lifecycle_app.model.growth import HomeReport, HomeVolume
 from lifecycle_app.model.history import Entry
 from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.policy_record import PolicyRecord
 from lifecycle_app.model.removal import Described
 from lifecycle_app.model.worker import Instance, Scan, Worker
 
@@ -52,6 +53,12 @@ class Settings(Protocol):
 
     def policies(self, scopes: Iterable[str]) -> dict[str, str]:
         """The JSON of those scopes that have a policy."""
+
+    def policy_record(self, scope: str) -> PolicyRecord:
+        """The scope's policy, its changes and its last answer, as last written; empty if there is none."""
+
+    def put_policy_record(self, before: PolicyRecord, after: PolicyRecord) -> None:
+        """Writes `after`. Raises RecordConflict if policy or changes are not those of `before` any more."""
 
 
 class Cloud(Protocol):

@@ -12,6 +12,7 @@ from bootstrap.cli.options import NameValue
 from bootstrap.cli.settings import settings
 from bootstrap.errors import NotBuilt, SettingsError, StepFailed
 from bootstrap.operations import policies
+from lifecycle_app.model import policy_words
 from lifecycle_app.model.worker import State
 from tests.bootstrap.clusters import NOW, Built, built
 
@@ -24,7 +25,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Built]:
 
 def changed(before: str | None, *arguments: str, unset: tuple[str, ...] = ()) -> dict[str, object]:
     return policies.changed(
-        before, [NameValue("a=b").convert(argument, None, None) for argument in arguments], unset
+        "cluster", before, [NameValue("a=b").convert(argument, None, None) for argument in arguments], unset
     )
 
 
@@ -95,7 +96,7 @@ def test_what_holds_for_a_user_is_told_with_its_source() -> None:
         "group/b": '{"idle_timeout": 900}',
         "user/alice": '{"max_lifetime": 3600}',
     }
-    rows = {row.name: row for row in policies.effective("alice", ("a", "b"), found)}
+    rows = {row.name: row for row in policy_words.effective("alice", ("a", "b"), found)}
     assert (rows["idle_timeout"].value, rows["idle_timeout"].scope) == (timedelta(minutes=20), "group/a")
     assert rows["max_lifetime"].scope == "user/alice"
     assert rows["hung_cpu"].scope == "cluster"
@@ -186,9 +187,9 @@ def test_only_what_the_change_stops_is_warned_about(cluster: Built) -> None:
 def test_two_who_change_the_same_do_not_lose_a_change(cluster: Built) -> None:
     cluster.run(settings, "set", "idle_timeout=90m")
     with pytest.raises(StepFailed, match="another operator"):
-        policies.write(cluster.site, "cluster", None, {"idle_timeout": 60})
+        policies.write(cluster.site, "cluster", None, {"idle_timeout": 60}, NOW)
     with pytest.raises(StepFailed, match="another operator"):
-        policies.write(cluster.site, "cluster", "{}", {})
+        policies.write(cluster.site, "cluster", "{}", {}, NOW)
 
 
 def test_a_users_workers_are_kept_running(cluster: Built) -> None:

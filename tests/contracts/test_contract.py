@@ -13,7 +13,7 @@ from bootstrap.cluster.steps import data
 from bootstrap.config.settings import Timing
 from bootstrap.machines.image.setup import SHARED
 from bootstrap.worker.settings import WorkerConfig
-from hub.clients.lifecycle import keep_entry, stop_entry
+from hub.clients.lifecycle import keep_entry, settings_entry, stop_entry
 from hub.config.settings import from_document
 from lifecycle_app import contract
 from lifecycle_app.adapters import tables
@@ -106,3 +106,17 @@ def test_lifecycle_app_understands_the_keep_that_the_hub_asks_for() -> None:
     asked = events.KeepRequest("alice", ALICE, "0f" * 16, timedelta(hours=1), NOON, "alice")
     assert events.keep_request(payload, "test") == asked
     assert app.keep_requested is not None
+
+
+def test_lifecycle_app_understands_the_change_of_a_policy_that_the_hub_asks_for() -> None:
+    changes = {"idle_timeout": 1800, "signals": ["work"], "busy_allowance": None}
+    sent = settings_entry("test", "group/a b", "0f" * 16, changes, {"keep_limit"}, "f0" * 16, "boss", NOON)
+    payload = {
+        "source": sent["Source"],
+        "detail-type": sent["DetailType"],
+        "detail": json.loads(sent["Detail"]),
+        "time": NOON.isoformat(),
+    }
+    asked = events.SettingsRequest("group/a b", "0f" * 16, changes, ("keep_limit",), "f0" * 16, NOON, "boss")
+    assert events.settings_request(payload, "test") == asked
+    assert app.settings_requested is not None

@@ -205,7 +205,14 @@ def _records() -> dict[str, Request]:
         for action in ("Query", "Scan")
         for name, index in INDEXES.items()
     }
-    return asked | indexed
+    policies = {
+        f"{action}, settings of {scope}": _one(
+            f"dynamodb:{action}", arn("dynamodb", TABLES["settings"]), dynamodb__LeadingKeys=[scope]
+        )
+        for action in ("GetItem", "UpdateItem", "PutItem", "DeleteItem")
+        for scope in ("cluster", "group/physics", "user/ada", "users", "image", "restore", "announcement")
+    }
+    return asked | indexed | policies
 
 
 def _events() -> dict[str, Request]:

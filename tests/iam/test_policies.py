@@ -15,6 +15,8 @@ ADMINISTRATOR = {
 }
 
 OURS = ("workers", "history", "settings")
+POLICY_SCOPES = ("cluster", "group/physics", "user/ada")
+SCOPES = (*POLICY_SCOPES, "users", "image", "restore", "announcement")
 READING = ("GetItem", "BatchGetItem", "Query")
 
 MANAGER = {
@@ -41,6 +43,7 @@ MANAGER = {
     "Query, index changed",
     "Query, index day",
     *(f"{action}, {table}" for action in READING for table in OURS),
+    *(f"GetItem, settings of {scope}" for scope in SCOPES),
     "GetObject, bundle",
     "GetObject, backup",
     "PutObject, backup",
@@ -74,6 +77,9 @@ BY_FUNCTION: dict[str, set[str]] = {
     "sweep": STOP | {"Query, index due"} | JUDGE,
     "stop_requested": STOP,
     "keep_requested": CHANGE | {"BatchGetItem, settings"},
+    "settings_requested": {
+        f"{action}, settings of {scope}" for action in ("GetItem", "UpdateItem") for scope in POLICY_SCOPES
+    },
     "reconcile": STOP
     | {"Query, index changed"}
     | JUDGE

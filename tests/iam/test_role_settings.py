@@ -50,7 +50,7 @@ def resources(kind: str) -> list[dict[str, Any]]:
 def test_every_role_has_them() -> None:
     roles = resources("Role")
     assert sorted(one["RoleName"] for one in roles) == sorted(names.roles("dev", "phys-"))
-    assert len(roles) == 13
+    assert len(roles) == 14
     assert {(one["Path"], one["PermissionsBoundary"]) for one in roles} == {("/project/", BOUNDARY)}
     assert all(one["RoleName"].startswith("phys-cloudjhub-dev-") for one in roles)
 

@@ -20,6 +20,7 @@ from lifecycle_app.model.evidence import AppTraffic, Evidence, Report, Source
 from lifecycle_app.model.growth import HomeReport
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.policy import Policy
+from lifecycle_app.model.policy_record import PolicyRecord
 from lifecycle_app.model.removal import Attached, Described
 from lifecycle_app.model.worker import Instance, Scan, State, Worker
 from lifecycle_app.use_cases import Service
@@ -36,6 +37,8 @@ class MemoryStore:
         self.workers: dict[str, Worker] = {}
         self.entries: dict[tuple[str, str], Entry] = {}
         self.settings: dict[str, str] = {}
+        self.answers: dict[str, PolicyRecord] = {}
+        self.before_settings: Callable[[PolicyRecord], None] = lambda _: None
         self.bad: dict[str, BadRecord] = {}
         """Records that cannot be used; they take the place of a worker's good one."""
         self._lock = Lock()
@@ -102,6 +105,20 @@ class MemoryStore:
 
     def policies(self, scopes: Iterable[str]) -> dict[str, str]:
         return {scope: self.settings[scope] for scope in scopes if scope in self.settings}
+
+    def policy_record(self, scope: str) -> PolicyRecord:
+        kept = self.answers.get(scope, PolicyRecord(scope=scope))
+        return replace(kept, policy=self.settings.get(scope, ""))
+
+    def put_policy_record(self, before: PolicyRecord, after: PolicyRecord) -> None:
+        self.before_settings(after)
+        found = self.policy_record(after.scope)
+        if (found.policy, found.changes) != (before.policy, before.changes):
+            raise RecordConflict(f"policy of {after.scope} was changed meanwhile")
+        self.answers[after.scope] = after
+        self.settings[after.scope] = after.policy
+        if not after.policy:
+            del self.settings[after.scope]
 
     def _usable(self) -> list[Worker]:
         return [w for w in self.workers.values() if w.key not in self.bad]

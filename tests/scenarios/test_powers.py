@@ -32,7 +32,7 @@ UNHEARD = {
     "HaveSessions",
 }
 # Keys of IAM's whose values are sets.
-MANY = ("aws:TagKeys", "cloudwatch:AlarmActions")
+MANY = ("aws:TagKeys", "cloudwatch:AlarmActions", "dynamodb:LeadingKeys")
 # Data Lifecycle Manager's calls, once a day, are EC2's own in the local cloud.
 ROLES = {*names.roles("local")} - {names.role("local", names.BACKUPS)}
 

@@ -1,6 +1,7 @@
 """What the store makes of DynamoDB itself: pages, times to live, what it does not take."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -10,6 +11,7 @@ from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord, NoTable, RecordConflict, StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import plain
+from lifecycle_app.model.policy_record import PolicyRecord, changes_of, with_policy
 from tests.lifecycle.examples import ALICE, HOUR, NOON, a_worker
 from tests.store import servers
 
@@ -89,24 +91,50 @@ def test_users_and_image_are_those_that_were_set(store: WorkerStore) -> None:
     assert SettingsStore(servers.CLUSTER).announcement() is None
 
 
+def put_policy(settings: SettingsStore, scope: str, before: str, after: dict[str, object]) -> None:
+    """As if `before` had just been read."""
+    found = PolicyRecord(scope=scope, policy=before, changes=settings.policy_record(scope).changes)
+    settings.put_policy_record(found, with_policy(found, after, "ada", NOON))
+
+
 def test_a_policy_is_set_only_if_it_is_as_it_was_read(store: WorkerStore) -> None:
     settings = SettingsStore(servers.CLUSTER)
-    settings.put_policy("user/ada", None, "{}")
-    for stale in (None, '{"idle_timeout": 5}'):
+    put_policy(settings, "user/ada", "", {"hung_cpu": 1})
+    for stale in ("", '{"idle_timeout": 5}'):
         with pytest.raises(RecordConflict):
-            settings.put_policy("user/ada", stale, None)
-    settings.put_policy("user/ada", "{}", None)
+            put_policy(settings, "user/ada", stale, {})
+    put_policy(settings, "user/ada", '{"hung_cpu": 1}', {})
     assert settings.all_policies() == {}
     with pytest.raises(RecordConflict):
-        settings.put_policy("user/ada", "{}", "{}")
-    settings.put_policy("user/ada", None, "{}")
-    assert settings.all_policies() == {"user/ada": "{}"}
+        put_policy(settings, "user/ada", '{"hung_cpu": 1}', {})
+    put_policy(settings, "user/ada", "", {"hung_cpu": 2})
+    assert settings.all_policies() == {"user/ada": '{"hung_cpu": 2}'}
+
+
+def test_a_policy_its_changes_and_its_answer_are_one_record(store: WorkerStore) -> None:
+    """Two who change it back and forth do not overwrite each other's entries either."""
+    settings = SettingsStore(servers.CLUSTER)
+    assert settings.policy_record("cluster") == PolicyRecord(scope="cluster")
+    first = with_policy(settings.policy_record("cluster"), {"hung_cpu": 1}, "ada", NOON)
+    settings.put_policy_record(PolicyRecord(scope="cluster"), replace(first, request="r", refusal="changed"))
+    found = settings.policy_record("cluster")
+    assert found == replace(first, request="r", refusal="changed")
+    assert settings.policy_records(["cluster", "user/ada"]) == [found]
+    put_policy(settings, "cluster", found.policy, {})
+    put_policy(settings, "cluster", "", {"hung_cpu": 1})
+    with pytest.raises(RecordConflict):
+        settings.put_policy_record(found, with_policy(found, {}, "bob", NOON))
+    assert [dict(one.after) for one in changes_of(settings.policy_record("cluster"))] == [
+        {"hung_cpu": 1},
+        {},
+        {"hung_cpu": 1},
+    ]
 
 
 def test_the_first_policy_is_not_set_again_even_if_it_was_removed(store: WorkerStore) -> None:
     settings = SettingsStore(servers.CLUSTER)
     settings.put_first_policy("{}")
-    settings.put_policy("cluster", "{}", None)
+    put_policy(settings, "cluster", "{}", {})
     with pytest.raises(RecordConflict):
         settings.put_first_policy("{}")
     assert (settings.has("cluster"), settings.all_policies()) == (True, {})

@@ -36,8 +36,9 @@ PATIENCE: Mapping[str, Patience] = {
     "idle_alarm": Patience(2, timedelta(hours=1)),
     # After an hour no user waits for the stop; the event in the queue informs the administrator.
     "stop_requested": Patience(2, timedelta(hours=1)),
-    # The request is void after a minute, and its user was told that there was no answer.
+    # These requests are void after a minute, and who made them was told that there was no answer.
     "keep_requested": Patience(0, timedelta(minutes=1)),
+    "settings_requested": Patience(0, timedelta(minutes=1)),
     # The next run does all that a failed one left, so that a retry may not reach into the next but one.
     "record_activity": Patience(0, timedelta(minutes=1)),
     "sweep": Patience(2, timedelta(minutes=5)),

@@ -18,6 +18,7 @@ from bootstrap.operations.workers.listing import listed_workers, store_of
 from bootstrap.operations.workers.termination import terminate
 from lifecycle_app.contract import utc_now
 from lifecycle_app.model.messages import text
+from lifecycle_app.model.policy import given
 from lifecycle_app.model.worker import State, Worker
 
 USER = "tour"
@@ -40,6 +41,7 @@ class Visitor:
             SCOPE,
             self._before,
             {"idle_timeout": float(IDLE_TIMEOUT), "start_grace": float(IDLE_TIMEOUT)},
+            utc_now(),
         )
         self._person: Person | None = None
 
@@ -118,8 +120,7 @@ class Visitor:
     def leave(self) -> None:
         """Take everything back: the policy, and the machine with its home."""
         now = policies.texts(self._site).get(SCOPE)
-        store = policies.store(self._site)
-        store.put_policy(SCOPE, now, self._before)
+        policies.write(self._site, SCOPE, now, given(self._before or ""), utc_now())
         mine = [
             one for one in listed_workers(self._site, utc_now()) if one.user == USER and one.owns_resources
         ]

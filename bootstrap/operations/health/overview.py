@@ -16,6 +16,7 @@ from bootstrap.machines.manager_request import ROLE_MANAGER
 from bootstrap.operations import budgets, policies
 from bootstrap.operations.health.facts import Hub, asked_hub, waiting
 from bootstrap.operations.workers.listing import ListedWorker, listed_workers
+from lifecycle_app.model import policy_words
 
 DASHBOARD = (
     "https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#dashboards/dashboard/{name}"
@@ -136,4 +137,6 @@ def _policy(site: Site) -> dict[str, str]:
         found = policies.texts(site)
     except NotBuilt:
         return {}
-    return {one.name: policies.readable(one.name, one.value) for one in policies.effective("", (), found)}
+    return {
+        one.name: policy_words.readable(one.name, one.value) for one in policy_words.effective("", (), found)
+    }

@@ -94,7 +94,13 @@ Found = Iterator[tuple[str, Mapping[str, Values]]]
 
 def _table(parameters: Parameters, where: Account) -> Found:
     index = f"/index/{parameters['IndexName']}" if parameters.get("IndexName") else ""
-    yield where.arn("dynamodb", f"table/{parameters['TableName']}{index}"), {}
+    yield where.arn("dynamodb", f"table/{parameters['TableName']}{index}"), _leading_keys(parameters)
+
+
+def _leading_keys(parameters: Parameters) -> Mapping[str, Values]:
+    """Of what is in the settings table: there a policy may depend on it. Other tables have too many keys to keep."""
+    scope = parameters.get("Key", {}).get("scope", {}).get("S", "")
+    return {"dynamodb:LeadingKeys": (scope,)} if scope else {}
 
 
 def _tables(parameters: Parameters, where: Account) -> Found:
