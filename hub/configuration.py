@@ -18,6 +18,7 @@ from hub.login.authenticator import authenticator_class, authenticator_traits, d
 from hub.login.links import own_page
 from hub.pages.logo import LogoPage
 from hub.pages.machines import oversees
+from hub.pages.policies import administers
 from hub.spawn.options import options_form
 from hub.spawn.spawner import apply_options, spawner_class
 from hub.wiring import Hub, Secrets
@@ -92,6 +93,7 @@ def _hub(settings: Settings, secrets: Secrets, hub: Hub) -> dict[str, Any]:
         "template_vars": {
             "pages": lambda _user: hub.pages,
             "oversees": lambda _user: oversees,
+            "administers": lambda _user: administers,
             "brand": brand,
             "announced": lambda _user: _announced(hub),
             "has_accounts": settings.authenticator == "native",

@@ -25,7 +25,8 @@ HubPartError
 ├── WorkerSilent            a worker did not report its activity
 ├── SignUpRefused           an account is not created
 ├── StopNotSent             the stop request could not be put on the event bus
-└── KeepNotSent             the request to keep a machine running could not be put there
+├── KeepNotSent             the request to keep a machine running could not be put there
+└── SettingsNotSent         the request to change a policy could not be put there
 """
 
 from collections.abc import Sequence
@@ -199,7 +200,7 @@ class SignUpRefused(HubPartError):
 
 
 class SettingsNotSent(HubPartError):
-    """A request to change a policy could not be sent to the lifecycle app."""
+    """The request to change a policy could not be put on the event bus."""
 
 
 class KeepNotSent(HubPartError):

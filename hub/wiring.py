@@ -9,8 +9,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hub.clients.calls import QUICK, Calls
-from hub.clients.lifecycle import BadRecords, KeepRequests, Reader, StopRequests
+from hub.clients.lifecycle import BadRecords, KeepRequests, Reader, SettingsRequests, StopRequests
 from hub.clients.policies import Budgets, Policies
+from hub.clients.policy_changes import PolicyChanges
 from hub.clients.workers import Workers
 from hub.config.authenticators import secrets_of
 from hub.config.settings import SHARED_PASSWORD, Settings
@@ -44,6 +45,7 @@ class Hub(Parts):
     pages: Pages
     keeps: Keeps
     policies: Policies
+    changes: PolicyChanges
 
 
 def build(settings: Settings, token_key: str) -> Hub:
@@ -89,6 +91,13 @@ def build(settings: Settings, token_key: str) -> Hub:
         pages=Pages(store, reader, calls, budgets, utc_now),
         keeps=Keeps(store.get, KeepRequests(events, calls, settings.cluster), calls, utc_now),
         policies=policies,
+        changes=PolicyChanges(
+            table.policy_records,
+            table.policy_record,
+            SettingsRequests(events, calls, settings.cluster),
+            calls,
+            utc_now,
+        ),
         now=utc_now,
     )
 

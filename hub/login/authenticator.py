@@ -169,7 +169,10 @@ class NamedUsers(AskedAgain):
         own = super().get_handlers(app)
         for handler in [LoginHandler, *(one[1] for one in own)]:
             follow_own_links(handler)
-        return [*own, *routes(self._hub, self._hub.pages, self._hub.keeps, self._hub.policies)]
+        return [
+            *own,
+            *routes(self._hub, self._hub.pages, self._hub.keeps, self._hub.policies, self._hub.changes),
+        ]
 
 
 def is_password_form(data: Any) -> bool:

@@ -10,12 +10,14 @@ from tornado import web
 
 from hub.audit.record import record
 from hub.clients.policies import Policies
+from hub.clients.policy_changes import PolicyChanges
 from hub.drain.handler import DrainHandler
 from hub.errors import IdentityError, NotOurWorker, NotReady
 from hub.keep.asking import Keeps
 from hub.keep.handlers import KeepHandler, StopHandler, TermsHandler
 from hub.pages.bulk import BulkHandler
 from hub.pages.machines import MachineHistory, MachinesPage, MachinesPart, MachinesSheet
+from hub.pages.policies import SettingsChange, SettingsPage, SettingsPreview
 from hub.pages.texts import Pages
 from hub.spawn.parts import Parts, WithParts
 from hub.spawn.spawner import WorkerSpawner
@@ -34,16 +36,20 @@ FORWARDED = ("X-Forwarded-For", "X-Real-Ip", "Forwarded")
 
 
 def routes(
-    parts: Parts, pages: Pages, keeps: Keeps, policies: Policies
+    parts: Parts, pages: Pages, keeps: Keeps, policies: Policies, changes: PolicyChanges
 ) -> list[tuple[str, type[web.RequestHandler], dict[str, Any]]]:
     """Our handlers. They come before JupyterHub's own, so that ours take the place of its."""
     given = {"parts": parts}
+    settings = {**given, "changes": changes}
     own = {**given, "keeps": keeps, "policies": policies}
     return [
         (r"/api/cloudjhub/environment", EnvironmentHandler, given),
         (r"/api/cloudjhub/drain", DrainHandler, given),
         (r"/api/cloudjhub/launch", LaunchHandler, given),
         (r"/api/cloudjhub/bulk", BulkHandler, given),
+        (r"/settings", SettingsPage, settings),
+        (r"/api/cloudjhub/settings/preview", SettingsPreview, settings),
+        (r"/api/cloudjhub/settings", SettingsChange, settings),
         (r"/api/cloudjhub/terms", TermsHandler, own),
         (r"/api/cloudjhub/keep", KeepHandler, own),
         (r"/api/cloudjhub/stop", StopHandler, own),

@@ -82,9 +82,14 @@ def total_an_hour(types: Iterable[str], region: str) -> str:
     return f"{'about' if len(known) == len(prices) else 'more than'} {an_hour(sum(known))}"
 
 
+def are_prices_known(region: str) -> bool:
+    """Are prices known of a region of AWS?"""
+    return region == REGION
+
+
 def _price(name: str, region: str) -> float | None:
     """US dollars an hour; None where it is not known."""
-    return PER_HOUR.get(name) if region == REGION else None
+    return PER_HOUR.get(name) if are_prices_known(region) else None
 
 
 def _processors(count: int) -> str:

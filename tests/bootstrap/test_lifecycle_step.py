@@ -130,7 +130,7 @@ def test_it_is_built_once_and_then_left_alone(site: Site) -> None:
     assert step.changes(site) == []
     found = functions.existing(site.aws, "spring")
     assert sorted(found) == sorted(names.functions("spring"))
-    assert rules_and_roles(site) == [9, 13]
+    assert rules_and_roles(site) == [10, 14]
 
 
 def test_a_changed_setting_is_deployed_without_an_operators_files(site: Site) -> None:
@@ -142,7 +142,7 @@ def test_a_changed_setting_is_deployed_without_an_operators_files(site: Site) ->
     assert Lifecycle().changes(slower) == []
     rule = site.aws.client("events").describe_rule(Name="cloudjhub-spring-sweep-event")
     assert rule["ScheduleExpression"] == "rate(10 minutes)"
-    assert rules_and_roles(site) == [9, 13]
+    assert rules_and_roles(site) == [10, 14]
 
 
 def test_an_interruption_between_chalice_and_the_rest_is_made_up_for(
@@ -161,7 +161,7 @@ def test_an_interruption_between_chalice_and_the_rest_is_made_up_for(
     assert Lifecycle().changes(site) != []
     built(site)
     assert Lifecycle().changes(site) == []
-    assert rules_and_roles(site) == [9, 13]
+    assert rules_and_roles(site) == [10, 14]
 
 
 def test_an_event_that_fails_three_times_is_kept_in_the_queue(site: Site) -> None:
@@ -278,7 +278,7 @@ def test_a_tag_of_the_institution_reaches_what_was_there_before_it(site: Site) -
     built(marked)
     assert Lifecycle().changes(marked) == []
     found = tags_there(marked)
-    assert len(found) == 9 * 3 + len(cloudwatch.alarm_names(marked)) + 3
+    assert len(found) == 10 * 3 + len(cloudwatch.alarm_names(marked)) + 3
     assert [what for what, tags in found.items() if tags.get("CostCenter") != "48-1123"] == []
     [mine] = ec2.describe_volumes(VolumeIds=[disk])["Volumes"]
     assert listed(mine["Tags"]) == {TAG_CLUSTER: "spring", **TAGS}
@@ -293,17 +293,17 @@ def test_a_role_that_chalice_made_goes_once_the_function_has_ours(site: Site) ->
     iam.put_role_policy(RoleName="cloudjhub-spring-sweep", PolicyName="p", PolicyDocument=DENIAL)
     functions.mark(site.aws, [function_arn(site.scope, "sweep")], "of an earlier release")
     built(site)
-    assert rules_and_roles(site) == [9, 13]
+    assert rules_and_roles(site) == [10, 14]
     role = site.aws.client("lambda").get_function_configuration(FunctionName="cloudjhub-spring-sweep")["Role"]
     assert role.endswith(":role/cloudjhub-spring-sweep-role")
 
 
 def test_all_of_it_goes(site: Site) -> None:
     built(site)
-    assert len(Lifecycle().removals(site)) > 9 * 3
+    assert len(Lifecycle().removals(site)) > 10 * 3
     Lifecycle().remove(site, silently)
     assert Lifecycle().removals(site) == []
-    assert rules_and_roles(site) == [0, 13]
+    assert rules_and_roles(site) == [0, 14]
     Lifecycle().remove(site, silently)
 
 

@@ -79,6 +79,10 @@ class Browser:
             method, f"{self._url}/hub/api{path}", headers=headers, timeout=30, **arguments
         )
 
+    def forged(self, path: str, body: object) -> int:
+        """The status of a request to the API with the user's cookie, but without the token that only our pages have."""
+        return self._session.post(f"{self._url}/hub/api{path}", json=body, timeout=30).status_code
+
     def server(self, name: str = "") -> dict[str, Any]:
         """The model of the user's server; {} if it is neither active nor pending."""
         servers = self.api("GET", f"/users/{quote(self.name)}?include_stopped_servers").json()["servers"]

@@ -69,7 +69,7 @@ class Since:
 
 def changing_routes() -> list[tuple[str, str]]:
     """Method and a path for every route of JupyterHub and of ours that may change something."""
-    ours: list[Any] = [*routes(SimpleNamespace(reader=None), Any, Any, Any), *account_routes()]  # type: ignore[arg-type]  # only paths are read
+    ours: list[Any] = [*routes(SimpleNamespace(reader=None), Any, Any, Any, Any), *account_routes()]  # type: ignore[arg-type]  # only paths are read
     found = []
     for path, handler, *_ in [*apihandlers.default_handlers, *handlers.default_handlers, *ours]:
         for method in CHANGING:

@@ -20,9 +20,11 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Locator, Page, Route, expect
 
 from hub.users.names import parse, to_json
+from lifecycle_app.adapters.settings_store import SettingsStore
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import SET_ASIDE
 from lifecycle_app.model.messages import message
+from lifecycle_app.model.policy_record import PolicyRecord, with_policy
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.accounts import PASSWORD, code, set_users
 from tests.hub.browser import Browser
@@ -455,9 +457,57 @@ def test_a_profile_is_chosen_with_the_keyboard_and_one_of_another_group_by_no_me
     assert instance["InstanceType"] == "t3.large"
 
 
+def test_an_administrator_reads_what_a_change_of_the_settings_would_do(
+    hub: Emulated, page: Page, store: WorkerStore
+) -> None:
+    now = datetime.now(UTC)
+    store.put(machine_of("nina", State.RUNNING, 40, groups=("physics",)), now)
+    table = SettingsStore(CLUSTER)
+    table.put_policy_record(
+        PolicyRecord(scope="cluster"),
+        with_policy(
+            PolicyRecord(scope="cluster"), {"busy_allowance": 7200}, "eve <b>", now - timedelta(minutes=5)
+        ),
+    )
+    log_in(page, hub, "boss", "/hub/settings")
+    idle = page.locator("[data-field=idle_timeout]")
+    expect(idle).to_contain_text("Not set here: 1 hour, the default.")
+    expect(page.locator("#policy-past tbody")).to_contain_text("5 min ago")
+    expect(page.locator("#policy-past tbody")).to_contain_text("eve <b>")
+    expect(page.locator("#policy-past tbody")).to_contain_text("not set → 2 hours")
+    expect(idle.get_by_label("number")).to_be_hidden()
+    idle.get_by_label("Stop a machine that is not used for", exact=True).press("Space")
+    idle.get_by_label("number").fill("0")
+    page.get_by_role("button", name="Check the change").click()
+    expect(page.locator("#policy-problem")).to_contain_text("idle_timeout: must be from 1")
+    idle.get_by_label("number").fill("30")
+    idle.get_by_label("unit").select_option("minutes")
+    idle.get_by_label("number").press("Enter")
+    outlook = page.locator("#policy-outlook")
+    expect(outlook).to_contain_text("Stop a machine that is not used for: not set → 30 minutes")
+    expect(outlook).to_contain_text("nina: not used for 40 minutes")
+    expect(outlook).to_contain_text("estimate")
+    for width, scheme in SCREENS:
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.set_viewport_size({"width": width, "height": 800})
+        shoot(page, f"settings-change-{width}-{scheme}")
+    idle.get_by_label("number").fill("45")
+    expect(outlook).to_be_hidden()
+    assert table.policy_record("cluster").changes.count("idle_timeout") == 0, "the hub writes nothing"
+
+
 PAGES = {
     "": ("login",),
-    "boss": ("home", "token", "admin", "workers", "spawn/alice", "spawn-pending/alice", "nothing-here"),
+    "boss": (
+        "home",
+        "token",
+        "admin",
+        "workers",
+        "settings",
+        "spawn/alice",
+        "spawn-pending/alice",
+        "nothing-here",
+    ),
 }
 
 

@@ -22,6 +22,7 @@ from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.contract import OPERATOR_TOKEN
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import message
+from lifecycle_app.model.policy_record import PolicyRecord
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.browser import Browser
 from tests.hub.emulated import CLUSTER, HUB_ADDRESS, NETWORK, Emulated, emulated
@@ -959,6 +960,14 @@ def test_each_sees_and_changes_machines_of_their_own_groups_only(
             assert browser.api("PATCH", f"/users/{name}", json={"admin": True}).status_code in (403, 404)
     if viewer != "boss":
         assert browser.api("POST", "/cloudjhub/bulk", json={}).status_code == 403
+    wanted = {"scope": "group/physics", "policy": {"keep_limit": 0}, "base": PolicyRecord(scope="").version}
+    for path in ("/hub/settings", "/hub/settings?scope=group/physics", f"/hub/settings?user={viewer}"):
+        assert browser.page(path).status_code == (200 if viewer == "boss" else 403), path
+    for path in ("/cloudjhub/settings/preview", "/cloudjhub/settings"):
+        if viewer != "boss":
+            assert browser.api("POST", path, json=wanted).status_code == 403, path
+        assert browser.forged(path, wanted) == 403, path
+    if viewer != "boss":
         assert browser.page("/hub/admin").status_code == 403
         assert browser.api("POST", "/groups/physics/users", json={"users": [viewer]}).status_code in (
             403,

@@ -11,6 +11,7 @@ import pytest
 
 from bootstrap.aws import names
 from bootstrap.cluster.policies.roles import POWERS
+from lifecycle_app.model.policy_record import PolicyRecord
 from tests.iam.simulator import Question, judge
 from tests.scenarios.cloud import LocalCloud, control
 
@@ -52,6 +53,13 @@ def asked(cloud: LocalCloud) -> list[dict[str, Any]]:
         cloud.await_state("wendy", "stopped")
         assert "alarm" in cloud.stopped_by("wendy")
     assert person.lab("POST", "cloudjhub/keep", {"seconds": 60}).json()["kept_until"]
+    boss = cloud.person("carol", admin=True)
+    wanted = {"scope": "user/wendy", "policy": {"keep_limit": 7200}}
+    base = PolicyRecord(scope="user/wendy").version
+    answer = boss.hub("POST", "cloudjhub/settings", {**wanted, "base": base}).json()
+    assert answer["outcome"] == "recorded", answer
+    answer = boss.hub("POST", "cloudjhub/settings", {**wanted, "base": "0" * 32, "policy": {}}).json()
+    assert answer["outcome"] == "refused", "another has changed them since"
     for function in ("remove_stopped", "grow_homes"):
         cloud.invoke(function, {})
     # A whole pass: the scheduled one may be half-way when every part has asked for something.
