@@ -121,6 +121,12 @@ def function_log_group(function: str) -> str:
     return f"/aws/lambda/{function}"
 
 
+def log_groups(cluster: str) -> list[str]:
+    """All log groups of a cluster."""
+    own = [log_group(cluster), audit_log_group(cluster)]
+    return [*own, *map(function_log_group, functions(cluster))]
+
+
 def dead_letter_queue(cluster: str) -> str:
     """The queue of events that no function could handle."""
     return f"cloudjhub-{cluster}-dead-letters"

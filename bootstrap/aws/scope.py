@@ -23,7 +23,8 @@ class Scope:
     security groups and images (ids) narrow what the hub may launch; left empty, the account's own are allowed.
     `challenge` is the one DNS record that the manager may change. An operator may change those of `domain`, in hosted
     zones with these ids, or in any. `tag_keys` are those of the institution's own tags; roles have its path, prefix and
-    permissions boundary (an ARN), if it has some.
+    permissions boundary (an ARN), if it has some. `key` is the ARN of the institution's KMS key, which everything is
+    encrypted with; "" for AWS's own.
     """
 
     cluster: str
@@ -41,6 +42,7 @@ class Scope:
     role_path: str = "/"
     role_prefix: str = ""
     boundary: str = ""
+    key: str = ""
 
     def __post_init__(self) -> None:
         if not CLUSTER_NAME.match(self.cluster):

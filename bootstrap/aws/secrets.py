@@ -37,16 +37,23 @@ def parameter(cluster: str, name: str) -> str:
     return f"/cloudjhub/{cluster}/{name}"
 
 
-def ensure(client: "SSMClient", cluster: str, tags: Mapping[str, str] = NO_TAGS) -> None:
+def ensure(client: "SSMClient", cluster: str, tags: Mapping[str, str] = NO_TAGS, key: str = "") -> None:
     """Make the secrets that do not exist yet; an existing one is never changed."""
     for name, make in MAKERS.items():
-        create(client, cluster, name, make(), tags)
+        create(client, cluster, name, make(), tags, key)
 
 
 def create(
-    client: "SSMClient", cluster: str, name: str, value: str, tags: Mapping[str, str] = NO_TAGS
+    client: "SSMClient",
+    cluster: str,
+    name: str,
+    value: str,
+    tags: Mapping[str, str] = NO_TAGS,
+    key: str = "",
 ) -> bool:
-    """Store a secret, unless there is one of this name; whether it was stored. `tags`: beside the cluster's own."""
+    """Store a secret, unless there is one of this name; whether it was stored. `tags`: beside the cluster's own; `key`:
+    the KMS key (an ARN), "" for AWS's own.
+    """
     made_with: Any = listed({**tags, TAG_CLUSTER: cluster})
     try:
         client.put_parameter(
@@ -57,6 +64,7 @@ def create(
             # Certificates with their chains may be longer than the 4 KB that are free of charge.
             Tier="Intelligent-Tiering",
             Tags=made_with,
+            **_encrypted(key),
         )
     except ClientError as error:
         if code_of(error) != "ParameterAlreadyExists":
@@ -65,16 +73,29 @@ def create(
     return True
 
 
-def put(client: "SSMClient", cluster: str, name: str, value: str, tags: Mapping[str, str] = NO_TAGS) -> None:
-    """Store a secret in the place of the one that may be there, which keeps its tags."""
-    if not create(client, cluster, name, value, tags):
+def put(
+    client: "SSMClient",
+    cluster: str,
+    name: str,
+    value: str,
+    tags: Mapping[str, str] = NO_TAGS,
+    key: str = "",
+) -> None:
+    """Store a secret in the place of the one that may be there, which keeps its tags. As `create`."""
+    if not create(client, cluster, name, value, tags, key):
         client.put_parameter(
             Name=parameter(cluster, name),
             Value=value,
             Type="SecureString",
             Overwrite=True,
             Tier="Intelligent-Tiering",
+            **_encrypted(key),
         )
+
+
+def _encrypted(key: str) -> Any:
+    """Of each PutParameter: without it, a new value goes back to AWS's own key."""
+    return {"KeyId": key} if key else {}
 
 
 def read(client: "SSMClient", cluster: str, name: str) -> str:

@@ -36,6 +36,7 @@ class Site:
             role_path=self.settings.role_path or "/",
             role_prefix=self.settings.role_prefix,
             boundary=self.settings.permissions_boundary,
+            key=self.settings.kms_key,
         )
 
     def outputs(self, stack: str) -> dict[str, str]:

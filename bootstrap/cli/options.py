@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bootstrap.aws.keys import without_alias
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.config.reading import read_settings
@@ -92,7 +93,10 @@ def counted(number: int, noun: str) -> str:
 
 
 def site_of(file: Path) -> Site:
-    """The cluster that a settings file describes. Raises SettingsError."""
+    """The cluster that a settings file describes; `kms_key` is the key itself, where the file names an alias of it.
+    Raises SettingsError.
+    """
     settings = read_settings(file)
     directory = file.resolve().parent / ".cloudjhub" / settings.cluster
-    return Site(settings=settings, aws=Aws(settings.region), directory=directory)
+    aws = Aws(settings.region)
+    return Site(settings=without_alias(settings, aws), aws=aws, directory=directory)

@@ -246,7 +246,14 @@ def set_secret(name: str, file: Path, dry_run: bool, as_json: bool) -> None:
     site = site_of(file)
     value = _value(name)
     if not dry_run:
-        kept.put(site.aws.client("ssm"), site.cluster, f"hub/{name}", value, site.settings.tags)
+        kept.put(
+            site.aws.client("ssm"),
+            site.cluster,
+            f"hub/{name}",
+            value,
+            site.settings.tags,
+            site.settings.kms_key,
+        )
         audit(site, Act("secret.set", name))
     if as_json:
         echo(json.dumps({"secret": name, "set": not dry_run}))

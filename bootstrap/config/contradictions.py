@@ -50,6 +50,7 @@ def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Ite
         )
     yield from _bill_alarm(settings)
     yield from _roles(settings)
+    yield from _key(settings)
     yield from _workers(settings.workers, given)
     yield from _manager(settings.manager)
     yield from _certificate(settings.manager)
@@ -77,6 +78,15 @@ def _roles(settings: ClusterSettings) -> Iterator[Contradiction]:
             ("role_prefix",),
             f"the cluster's longest role would have a name of {longest} characters, and IAM allows {ROLE_ROOM}: "
             f"shorten it by {longest - ROLE_ROOM}",
+        )
+
+
+def _key(settings: ClusterSettings) -> Iterator[Contradiction]:
+    region = settings.kms_key.split(":")[3] if settings.kms_key else settings.region
+    if region != settings.region:
+        yield (
+            ("kms_key",),
+            f"is a key of {region}, and disks, tables and logs of {settings.region} need one of that region",
         )
 
 

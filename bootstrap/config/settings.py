@@ -36,6 +36,7 @@ from bootstrap.config.values import (
     HostedZone,
     Image,
     InstanceType,
+    KeyArn,
     Listed,
     ListedTables,
     LoginText,
@@ -337,6 +338,8 @@ class ClusterSettings:
     """of every role and instance profile; cannot be changed later"""
     role_prefix: Annotated[RolePrefix, _example("project-")] = ""
     """before the name of every role and instance profile; cannot be changed later"""
+    kms_key: Annotated[KeyArn, _example("arn:aws:kms:us-east-1:123456789012:alias/hub")] = ""
+    """your key for disks, tables, secrets, logs; cannot be changed later"""
     network: Network
     workers: Workers = Workers()
     manager: Manager = Manager()

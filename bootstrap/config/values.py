@@ -397,6 +397,13 @@ PolicyArn = Annotated[
         "a policy's ARN, like arn:aws:iam::123456789012:policy/OrgBoundary",
     ),
 ]
+KeyArn = Annotated[
+    str,
+    _like(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key/(mrk-)?[0-9a-f-]{1,36}|alias/(?!aws/)[A-Za-z0-9/_-]{1,250})",
+        "the ARN of your key or of an alias of it, like arn:aws:kms:us-east-1:123456789012:alias/hub",
+    ),
+]
 RolePath = Annotated[
     str, _like(r"/(?=.{1,63}\Z)([A-Za-z0-9+=,.@_-]+/)+", "a path like /project/, of at most 64 characters")
 ]

@@ -1,4 +1,4 @@
-"""Runs ministack with six changes, so that it behaves as the AWS that the product relies on:
+"""Runs ministack with seven changes, so that it behaves as the AWS that the product relies on:
 
 - every request must be signed. ministack accepts any credentials; the cloud process, which knows the keys, checks each
   request. Web pages (`Origin`) and other names than the address itself (`Host`) are refused, as on the cloud;
@@ -7,6 +7,7 @@
 - an event that a rule's function fails on is retried, and ends in the dead-letter queue. ministack does so only for
   direct invocations;
 - a function logs only into an existing group. Our functions may not create one, so that a removed group stays removed;
+- a log group has the KMS key that it was given. ministack forgets it;
 - a function has an access key of its own, by which the cloud knows who calls. ministack gives all of them the account's
   number;
 - Lambda and SQS report to CloudWatch what functions did and what waits in queues. CloudWatch is the cloud process here.
@@ -174,6 +175,41 @@ def log_into_existing_groups() -> None:
     lambda_svc._emit_lambda_logs = emit_into_group
 
 
+def keep_log_keys() -> None:
+    """Patch ministack's calls about log groups: it neither keeps nor shows the key of one."""
+    create, describe = cloudwatch_logs._create_log_group, cloudwatch_logs._describe_log_groups
+    handle = cloudwatch_logs.handle_request
+    groups = cloudwatch_logs._log_groups
+
+    def create_with_key(data: dict[str, Any]) -> Any:
+        answer = create(data)
+        if answer[0] == HTTPStatus.OK and data.get("kmsKeyId"):
+            groups[data["logGroupName"]]["kmsKeyId"] = data["kmsKeyId"]
+        return answer
+
+    def describe_with_keys(data: dict[str, Any]) -> Any:
+        status, headers, body = describe(data)
+        found = json.loads(body)
+        for one in found.get("logGroups", []):
+            if key := groups[one["logGroupName"]].get("kmsKeyId"):
+                one["kmsKeyId"] = key
+        return status, headers, json.dumps(found).encode()
+
+    async def handle_keys_too(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Any:
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        data = json.loads(body) if action in ("AssociateKmsKey", "DisassociateKmsKey") else {}
+        if data.get("logGroupName") not in groups:
+            return await handle(method, path, headers, body, query)
+        groups[data["logGroupName"]]["kmsKeyId"] = data.get("kmsKeyId")
+        return HTTPStatus.OK.value, {"Content-Type": "application/x-amz-json-1.1"}, b"{}"
+
+    cloudwatch_logs._create_log_group = create_with_key
+    cloudwatch_logs._describe_log_groups = describe_with_keys
+    cloudwatch_logs.handle_request = handle_keys_too
+
+
 @dataclass(slots=True)
 class Metrics:
     """Datapoints on their way to the cloud process; kept while it does not answer."""
@@ -266,6 +302,7 @@ def main() -> None:
     keep_times()
     try_again()
     log_into_existing_groups()
+    keep_log_keys()
     give_keys()
     cloud = Cloud(os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_SECRET_ACCESS_KEY"])
     app.app = SignedOnly(app.app, cloud, f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}")

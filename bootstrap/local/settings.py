@@ -17,7 +17,7 @@ DOMAIN = "hub.localhost"
 that are of the same site.
 """
 FIRST_NETWORK, LAST_NETWORK = 77, 99
-STATE_VERSION = 4
+STATE_VERSION = 5
 """Of a state directory. To be raised when the snapshot changes: also when a pickled class changes or moves."""
 REGION, ACCOUNT = "us-east-1", "123456789012"
 # The shortest period but one that CloudWatch allows for high-resolution alarms.

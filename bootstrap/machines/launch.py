@@ -70,10 +70,11 @@ def request(
     interface: Mapping[str, Any],
     profile: str,
     disk: int,
+    key: str,
     tags: list[dict[str, str]],
     user_data: str,
 ) -> dict[str, Any]:
-    """RunInstances for one machine with an encrypted root disk (GB) that is deleted with it.
+    """RunInstances for one machine with an encrypted root disk (GB) that is deleted with it; `key`: its KMS key.
 
     A new machine has no CPU credits: with standard ones a builder would take hours, and a class would wait for the hub.
     """
@@ -81,7 +82,7 @@ def request(
         image=base.image,
         instance_type=instance_type,
         role=profile,
-        disks=[root_disk(base.root_device, disk)],
+        disks=[root_disk(base.root_device, disk, key)],
         tags=tags,
         user_data=user_data,
         credits=UNLIMITED_CREDITS,

@@ -30,6 +30,7 @@ from bootstrap.machines.manager.services import (
 )
 from bootstrap.machines.outgoing import Outgoing
 from hub.config.settings import PATHS
+from hub.spawn.launch_request import encrypted
 from lifecycle_app.contract import TAG_NAME
 
 ROLE_MANAGER, ROLE_STATE = "manager", "manager-state"
@@ -58,6 +59,7 @@ def manager_config(
         region=settings.region,
         owner=settings.owner,
         tags=dict(settings.tags),
+        kms_key=settings.kms_key,
         bucket=bucket,
         bundle=bundle,
         log_group=names.log_group(settings.cluster),
@@ -135,6 +137,7 @@ def launch_request(
         interface={"NetworkInterfaceId": interface},
         profile=names.role(settings.cluster, "manager", settings.role_prefix),
         disk=settings.manager.disk,
+        key=settings.kms_key,
         tags=tags,
         user_data=user_data(config),
     )
@@ -152,7 +155,7 @@ def volume_request(settings: ClusterSettings, zone: str, interface: str) -> dict
         "AvailabilityZone": zone,
         "Size": settings.manager.state_disk,
         "VolumeType": "gp3",
-        "Encrypted": True,
+        **encrypted(settings.kms_key),
         "TagSpecifications": [{"ResourceType": "volume", "Tags": tags}],
         "ClientToken": hashlib.sha256(token.encode()).hexdigest(),
     }

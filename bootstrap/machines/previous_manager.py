@@ -96,6 +96,7 @@ def request(site: Site, previous: Previous, interface: str, zone: str) -> dict[s
         interface={"NetworkInterfaceId": interface},
         profile=names.role(site.cluster, "manager", site.settings.role_prefix),
         disk=previous.disk,
+        key=site.settings.kms_key,
         tags=manager_tags(site.settings, ROLE_MANAGER, zone, {TAG_CONTENT: previous.content}),
         user_data=previous.user_data,
     )

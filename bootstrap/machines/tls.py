@@ -62,8 +62,10 @@ def rotate(site: Site, now: datetime) -> None:
 
 def _store(site: Site, pair: Pair) -> None:
     ssm = site.aws.client("ssm")
-    secrets.put(ssm, site.cluster, TLS_KEY, pair.key, site.settings.tags)
-    secrets.put(ssm, site.cluster, TLS_CERTIFICATE, pair.certificate, site.settings.tags)
+    secrets.put(ssm, site.cluster, TLS_KEY, pair.key, site.settings.tags, site.settings.kms_key)
+    secrets.put(
+        ssm, site.cluster, TLS_CERTIFICATE, pair.certificate, site.settings.tags, site.settings.kms_key
+    )
 
 
 def stored(site: Site) -> Pair | None:

@@ -23,6 +23,7 @@ from bootstrap.operations.backups import chosen
 from bootstrap.operations.home_backups import Backup, lineage
 from bootstrap.operations.workers.listing import ListedWorker, listed_workers, store_of
 from bootstrap.operations.workers.termination import change_record, terminate
+from hub.spawn.launch_request import encrypted
 from lifecycle_app.contract import (
     ROLE_WORKER,
     TAG_BACKUP,
@@ -188,7 +189,7 @@ def make_disk(site: Site, wanted: Restore, report: Report) -> str:
         SnapshotId=wanted.backup.snapshot,
         Size=wanted.size,
         VolumeType="gp3",
-        Encrypted=True,
+        **encrypted(site.settings.kms_key),
         TagSpecifications=[specification],
     )
     return made["VolumeId"]

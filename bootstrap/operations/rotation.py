@@ -47,4 +47,11 @@ def rotate(site: Site, names: Iterable[str], now: datetime, report: Report) -> N
             tls.rotate(site, now)
         else:
             parameter = _PARAMETERS[name]
-            secrets.put(ssm, site.cluster, parameter, secrets.MAKERS[parameter](), site.settings.tags)
+            secrets.put(
+                ssm,
+                site.cluster,
+                parameter,
+                secrets.MAKERS[parameter](),
+                site.settings.tags,
+                site.settings.kms_key,
+            )

@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bootstrap.aws.errors import code_of, message_of
 from bootstrap.aws.site import Site
 from bootstrap.preflight import (
+    keys,
     lasting,
     login,
     machines,
@@ -25,6 +26,7 @@ CHECKS: dict[str, Check] = {
     "permissions": permissions.problems,
     "names": names_taken.problems,
     "roles": roles.problems,
+    "the key": keys.problems,
     "the network": subnets.problems,
     "what cannot change": lasting.problems,
     "instance types": machines.type_problems,

@@ -148,6 +148,11 @@ class Settings:
         default_factory=dict
     )
     """The institution's own, on the machines and disks of users."""
+    kms_key: Annotated[
+        str,
+        _text("kms_key", r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", "the ARN of a KMS key"),
+    ] = ""
+    """What the disks of users are encrypted with; "" for the account's default key."""
     image: Annotated[str, _text("workers.image", IMAGE_ID, "the AMI's id, like ami-0123456789abcdef0")] = ""
     """What workers are launched from until the settings table names an image; "" for none."""
     types: Annotated[

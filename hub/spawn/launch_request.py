@@ -188,20 +188,28 @@ def user_data(settings: Settings, home: HomeDisk) -> str:
 
 
 def _disks(order: Order, settings: Settings, *, with_home: bool) -> list[dict[str, Any]]:
-    disks = [disk(order.image.root_device, order.profile.disk or settings.worker_disk)]
+    root = order.profile.disk or settings.worker_disk
+    disks = [disk(order.image.root_device, root, settings.kms_key)]
     if with_home:
-        disks.append(disk(HOME_DEVICE, settings.home_disk, goes_with_instance=False))
+        disks.append(disk(HOME_DEVICE, settings.home_disk, settings.kms_key, goes_with_instance=False))
     return disks
 
 
-def disk(device: str, size: int, *, goes_with_instance: bool = True) -> dict[str, Any]:
-    """A new encrypted disk of `size` GB at a device; unless told otherwise, it is deleted with its instance."""
+def disk(device: str, size: int, key: str, *, goes_with_instance: bool = True) -> dict[str, Any]:
+    """A new disk of `size` GB at a device, `encrypted` with the key; unless told otherwise, it is deleted with its
+    instance.
+    """
     return {
         "DeviceName": device,
         "Ebs": {
             "VolumeSize": size,
             "VolumeType": "gp3",
-            "Encrypted": True,
+            **encrypted(key),
             "DeleteOnTermination": goes_with_instance,
         },
     }
+
+
+def encrypted(key: str) -> dict[str, Any]:
+    """What makes EC2 encrypt a new disk with this KMS key (an ARN); "": with the account's default key."""
+    return {"Encrypted": True, **({"KmsKeyId": key} if key else {})}

@@ -178,6 +178,7 @@ def trusting(cluster: ClusterSettings) -> ClusterSettings:
     return replace(cluster, login=replace(cluster.login, trusted_users=True))
 
 
+KEY = "0123abcd-0123-abcd-0123-0123456789ab"
 tag_texts = owners.filter(bool)
 tag_keys = tag_texts.filter(
     lambda text: not text.lower().startswith(("cloudjhub:", "aws:")) and text != "Name"
@@ -197,6 +198,13 @@ clusters = st.builds(
     permissions_boundary=st.sampled_from(["", "arn:aws:iam::123456789012:policy/OrgBoundary"]),
     role_path=st.sampled_from(["", "/project/", "/no/on.off/"]),
     role_prefix=st.sampled_from(["", "=", "1"]),
+    kms_key=st.sampled_from(
+        [
+            "",
+            f"arn:aws:kms:us-east-1:123456789012:key/{KEY}",
+            "arn:aws:kms:us-east-1:123456789012:alias/notes",
+        ]
+    ),
     tags=st.one_of(
         st.just({}),
         st.dictionaries(tag_keys, tag_texts, max_size=5).filter(

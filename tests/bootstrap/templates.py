@@ -22,6 +22,7 @@ ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]
 NETWORK = IPv4Network("10.0.0.0/16")
 BUCKET = f"cloudjhub-spring-{ACCOUNT}-{REGION}"
 CHALLENGE = Challenge("Z0123456789ABC", "_acme-challenge.hub.example.org")
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/01234567-89ab-cdef-0123-456789abcdef"
 ROUTES = "rtb-0123456789abcdef0"
 
 
@@ -58,6 +59,7 @@ def variants() -> dict[str, Template]:
         },
         "network-small": network_template("campus", IPv4Network("10.0.0.0/24"), ZONES[:2], Egress.MANAGER),
         "data": data_template("spring", BUCKET, 365),
+        "data-key": data_template("spring", BUCKET, 365, KEY),
         "place": place_template(position()),
         "place-fixed": place_template(position(address="10.0.0.10", ports=(8443,))),
         "place-forwarding": place_template(position(routes=ROUTES)),
@@ -66,5 +68,6 @@ def variants() -> dict[str, Template]:
         "access": access_template(scope),
         "access-narrow": access_template(narrow, 7),
         "access-alarm": access_template(scope, 7, BillAlarm(address="ada@example.org", dollars=250.0)),
+        "access-key": access_template(replace(narrow, key=KEY), 7),
         "access-domain": access_template(replace(narrow, challenge=CHALLENGE)),
     }

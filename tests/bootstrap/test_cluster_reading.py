@@ -334,6 +334,25 @@ def test_an_alarm_about_the_bill_needs_an_address(lines: str, wrong: str | None)
         assert wrong in refusal(lines)
 
 
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("kms_key: arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef", None),
+        ("kms_key: arn:aws:kms:us-east-1:123456789012:key/mrk-0123456789abcdef0123456789abcdef", None),
+        ("kms_key: arn:aws:kms:us-east-1:123456789012:alias/team/notebooks", None),
+        ("kms_key: 01234567-89ab-cdef-0123-456789abcdef", "set it to the ARN of your key or of"),
+        ("kms_key: alias/notebooks", "set it to the ARN of your key or of an alias of it"),
+        ("kms_key: arn:aws:kms:us-east-1:123456789012:alias/aws/ebs", "set it to the ARN of your key"),
+        ("kms_key: arn:aws:kms:eu-west-1:123456789012:alias/notebooks", "is a key of eu-west-1, and disks"),
+    ],
+)
+def test_a_kms_key_is_an_arn_of_the_region(line: str, wrong: str | None) -> None:
+    if wrong is None:
+        assert read(line).kms_key == line.removeprefix("kms_key: ")
+    else:
+        assert wrong in refusal(line)
+
+
 def test_a_key_of_129_characters_is_no_key_of_a_tag() -> None:
     with pytest.raises(ValidationError, match="use up to 128"):
         TypeAdapter(ClusterSettings).validate_python(

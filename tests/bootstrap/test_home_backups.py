@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from bootstrap.aws.instances import tags_of
@@ -59,6 +60,18 @@ def test_without_backups_nothing_is_marked(cluster: Built) -> None:
     workers = replace(settings.workers, backup_days=0)
     home_marks.ensure(replace(cluster.site, settings=replace(settings, workers=workers)))
     assert marked(cluster) == set()
+
+
+def test_a_restored_home_is_encrypted_with_the_institutions_key(cluster: Built) -> None:
+    """Not with that of the disk that the backup is of."""
+    key = str(boto3.client("kms").create_key()["KeyMetadata"]["Arn"])
+    settings = replace(cluster.site.settings, kms_key=key)
+    old, _ = stopped_with_backup(cluster)
+    site = replace(cluster.site, settings=settings)
+    restore = home_restore.plan(site, "alice", "latest", NOW)
+    new = home_restore.carry_out(site, restore, lambda: NOW, lambda _: None)
+    assert (disk(cluster, new)["Encrypted"], disk(cluster, new)["KmsKeyId"]) == (True, key)
+    assert disk(cluster, old).get("KmsKeyId") != key
 
 
 def test_a_home_is_deleted_with_its_backups_and_no_other(cluster: Built) -> None:

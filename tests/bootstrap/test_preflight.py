@@ -12,10 +12,12 @@ import pytest
 
 from bootstrap import preflight
 from bootstrap.aws import names
+from bootstrap.aws.keys import delegating_statement, logs_statement, without_alias
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.config.choices import Egress, Https
 from bootstrap.config.settings import ClusterSettings, Login, Manager, Network, Workers
+from bootstrap.errors import SettingsError
 from bootstrap.machines.certificate import self_signed
 from tests.local_cloud.cloud_process import ACCOUNT, KEY, REGION, SECRET, CloudProcess, EventSink
 from tests.shared.waiting import until
@@ -562,3 +564,38 @@ def test_all_problems_are_reported_at_once(cloud: CloudProcess, settings: Cluste
         users=300,
     )
     assert len(refusals(cloud, wrong)) == 3
+
+
+def test_the_accounts_default_key_for_disks(cloud: CloudProcess, settings: ClusterSettings) -> None:
+    """EC2 would accept each launch, and end it."""
+    ec2, key = cloud.client("ec2"), cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    ec2.modify_ebs_default_kms_key_id(KmsKeyId=key)
+    try:
+        [line] = refusals(cloud, settings)
+        assert line.endswith(f"set `kms_key: {key}`")
+        [line] = refusals(cloud, replace(settings, kms_key=key))
+        assert "does not let CloudWatch Logs encrypt" in line
+    finally:
+        ec2.modify_ebs_default_kms_key_id(KmsKeyId="alias/aws/ebs")
+    assert refusals(cloud, settings) == []
+
+
+def test_a_key_that_is_not_there_or_has_all_it_needs(cloud: CloudProcess, settings: ClusterSettings) -> None:
+    account = f"arn:aws:kms:{REGION}:{ACCOUNT}"
+    gone = f"{account}:key/00000000-0000-0000-0000-000000000000"
+    [line] = refusals(cloud, replace(settings, kms_key=gone))
+    assert line.startswith(f"there is no key {gone}: set `kms_key`")
+    kms = cloud.client("kms")
+    needed = [
+        delegating_statement("aws", ACCOUNT),
+        logs_statement(REGION, f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:*"),
+    ]
+    policy = {"Version": "2012-10-17", "Statement": [json.loads(one) for one in needed]}
+    key = kms.create_key(Policy=json.dumps(policy))["KeyMetadata"]
+    kms.create_alias(AliasName="alias/notebooks", TargetKeyId=key["KeyId"])
+    by_alias = replace(settings, kms_key=f"{account}:alias/notebooks")
+    resolved = without_alias(by_alias, Aws(REGION))
+    assert resolved.kms_key == key["Arn"]
+    assert problems(cloud, resolved) == []
+    with pytest.raises(SettingsError, match="alias/other leads to no key: set it to the ARN of your key"):
+        without_alias(replace(settings, kms_key=f"{account}:alias/other"), Aws(REGION))

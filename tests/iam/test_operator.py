@@ -14,6 +14,7 @@ from botocore.session import Session
 from chalice.awsclient import TypedAWSClient
 from chalice.deploy.planner import PlanStage
 
+from bootstrap.aws.keys import delegating_statement
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.__main__ import main
 from bootstrap.cluster.policies.operator import operator_policies
@@ -25,15 +26,19 @@ from tests.iam.simulator import ACCOUNT, Context, Question, catalogue, judge
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
-SCOPE = Scope(cluster="dev", account=ACCOUNT, region=REGION, domain="hub.example.org", zones=("Z0OWN",))
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/01234567-89ab-cdef-0123-456789abcdef"
+SCOPE = Scope(
+    cluster="dev", account=ACCOUNT, region=REGION, domain="hub.example.org", zones=("Z0OWN",), key=KEY
+)
 POLICIES = operator_policies(SCOPE)
 MANAGED_LIMIT = 6_144  # characters of a managed policy, without white space
 LONGEST = Scope(
     cluster="a" * 32, account=ACCOUNT, region="ap-southeast-2", partition="aws-us-gov", domain=f"{'a.' * 125}org",
     zones=("Z" * 32,), role_path=f"/{'p' * 62}/", boundary=f"arn:aws-us-gov:iam::{ACCOUNT}:policy/{'b' * 128}",
+    key=f"arn:aws-us-gov:kms:ap-southeast-2:{ACCOUNT}:key/mrk-{'0' * 32}",
 )  # fmt: skip
 SERVICES = ("cloudformation", "cloudwatch", "dlm", "dynamodb", "ec2", "events", "freetier", "iam", "lambda", "logs",
-            "s3", "route53", "service-quotas", "sns", "sqs", "ssm")  # fmt: skip
+            "s3", "kms", "route53", "service-quotas", "sns", "sqs", "ssm")  # fmt: skip
 # What runs on the machines themselves has their roles; boto3's words for actions that IAM knows by another name.
 ON_MACHINES = {"install_packages.py", "fetch.py", "journal.py", "parameters.py"}
 KNOWN_AS = {
@@ -48,6 +53,7 @@ OUR_OWN_WORDS = {
     "events:TagResource",
     "service-quotas:TagResource",
     "iam:GetServerCertificate",
+    "kms:Sign",
     "lambda:Invoke",
 }
 # What Chalice calls only for settings that the lifecycle app does not have.
@@ -81,13 +87,26 @@ def _called() -> Iterator[str]:
                 yield KNOWN_AS.get(actions[0], actions[0])
 
 
+KEY_POLICY = {"Version": "2012-10-17", "Statement": [json.loads(delegating_statement("aws", ACCOUNT))]}
+"""Of a key, which has to let IAM decide."""
+
+
+def _anyhow(action: str) -> Question:
+    """Is the action allowed at all?"""
+    is_of_key = action.startswith("kms:") and action != "kms:ListAliases"
+    return Question(
+        policies=tuple(POLICIES),
+        action=action,
+        resource=KEY if is_of_key else "*",
+        any_context=True,
+        trust=KEY_POLICY if is_of_key else None,
+    )
+
+
 def test_every_call_of_the_commands_is_allowed() -> None:
     called = sorted(set(_called()) - OUR_OWN_WORDS)
     assert len(called) > 60
-    questions = [
-        Question(policies=tuple(POLICIES), action=action, resource="*", any_context=True) for action in called
-    ]
-    results = judge(POLICIES, questions)
+    results = judge(POLICIES, [_anyhow(action) for action in called])
     assert [action for action, result in zip(called, results, strict=True) if result != "Allowed"] == []
 
 
@@ -102,8 +121,6 @@ FOR_PROPERTIES: Mapping[tuple[str, ...], str] = {
     ("DynamoDB::Table.ContributorInsightsSpecification",): "dynamodb:UpdateContributorInsights",
     ("DynamoDB::Table.StreamSpecification",): "dynamodb:AssociateTableReplica dynamodb:CreateTableReplica "
     "dynamodb:BatchWriteItem dynamodb:DeleteItem iam:CreateServiceLinkedRole",
-    ("DynamoDB::Table.SSESpecification",): "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:Encrypt kms:ListAliases "
-    "kms:RevokeGrant",
     ("EC2::EIP.TransferAddress",): "ec2:AcceptAddressTransfer",
     ("EC2::NetworkInterface.Ipv6Addresses", "EC2::NetworkInterface.Ipv6AddressCount"): "ec2:AssignIpv6Addresses "
     "ec2:UnassignIpv6Addresses",
@@ -123,7 +140,6 @@ FOR_PROPERTIES: Mapping[tuple[str, ...], str] = {
     ("IAM::Role.ManagedPolicyArns",): "iam:AttachRolePolicy iam:DetachRolePolicy",
     ("IAM::Role.PermissionsBoundary",): "iam:DeleteRolePermissionsBoundary iam:PutRolePermissionsBoundary",
     ("IAM::Role.Description", "IAM::Role.MaxSessionDuration"): "iam:UpdateRole iam:UpdateRoleDescription",
-    ("Logs::LogGroup.KmsKeyId",): "logs:AssociateKmsKey logs:DisassociateKmsKey",
     ("Logs::LogGroup.DataProtectionPolicy",): "logs:DeleteDataProtectionPolicy logs:PutDataProtectionPolicy "
     "logs:CreateLogDelivery firehose:TagDeliveryStream s3:REST.PUT.OBJECT",
     ("Logs::LogGroup.FieldIndexPolicies",): "logs:DeleteIndexPolicy logs:PutIndexPolicy",
@@ -192,10 +208,7 @@ def test_every_call_of_cloudformations_handlers_is_allowed() -> None:
     }
     called = sorted(_called_by_handlers() - exempt - NO_ACTIONS)
     assert len(called) > 120
-    questions = [
-        Question(policies=tuple(POLICIES), action=action, resource="*", any_context=True) for action in called
-    ]
-    results = judge(POLICIES, questions)
+    results = judge(POLICIES, [_anyhow(action) for action in called])
     assert [action for action, result in zip(called, results, strict=True) if result != "Allowed"] == []
 
 
@@ -251,10 +264,7 @@ def _called_by_chalice() -> Iterator[str]:
 def test_every_call_of_chalice_is_allowed() -> None:
     called = sorted(set(_called_by_chalice()) - NOT_PLANNED)
     assert {"lambda:CreateFunction", "lambda:DeleteFunctionConcurrency", "events:PutTargets"} <= set(called)
-    questions = [
-        Question(policies=tuple(POLICIES), action=action, resource="*", any_context=True) for action in called
-    ]
-    results = judge(POLICIES, questions)
+    results = judge(POLICIES, [_anyhow(action) for action in called])
     assert [action for action, result in zip(called, results, strict=True) if result != "Allowed"] == []
 
 
@@ -428,8 +438,14 @@ def test_every_action_exists() -> None:
 
 def test_the_command_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--cluster", "dev", "--account", ACCOUNT, "--region", REGION, "--domain", "hub.example.org"]
-    assert main([*given, "--zone", "Z0OWN", "--operator"]) == 0
+    assert main([*given, "--zone", "Z0OWN", "--kms-key", KEY, "--operator"]) == 0
     assert json.loads(capsys.readouterr().out) == POLICIES
+
+
+def test_the_command_takes_no_alias(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--cluster", "dev", "--operator", "--kms-key", KEY.replace("key/", "alias/")])
+    assert "give the key's own ARN" in capsys.readouterr().err
 
 
 # (policy, finding, what its detail says): why it stands.

@@ -29,6 +29,8 @@ class Region:
     backups: Backups
     disks: Disks
     ec2: Any
+    locked: set[str]
+    """Volumes whose key the policy's role may not use."""
 
     def volume(self, **tags: str) -> str:
         made = self.ec2.create_volume(2, f"{REGION}a", None, True)
@@ -47,9 +49,13 @@ class Region:
 def region(tmp_path: Path) -> Iterator[Region]:
     with mock_aws():
         emulator, disks = Emulator(ACCOUNT, REGION), Disks(tmp_path)
-        backups = Backups(emulator, Snapshots(emulator, disks), NOON.timestamp)
-        backups.policies["policy-1"] = Policy("policy-1", GIVEN, next_time(GIVEN, NOON).timestamp())
-        yield Region(backups, disks, emulator.backend("ec2"))
+        locked: set[str] = set()
+        backups = Backups(
+            emulator, Snapshots(emulator, disks), NOON.timestamp, lambda _, volume: volume not in locked
+        )
+        given = {**GIVEN, "ExecutionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/cloudjhub-spring-backups"}
+        backups.policies["policy-1"] = Policy("policy-1", given, next_time(GIVEN, NOON).timestamp())
+        yield Region(backups, disks, emulator.backend("ec2"), locked)
     disks.close()
 
 
@@ -62,6 +68,13 @@ def test_a_snapshot_a_day_of_each_marked_volume_and_of_no_other(region: Region) 
     assert (region.days_of(home), region.days_of(root), region.days_of(other)) == ([1, 2], [], [])
     (newest, *_) = [one for one in region.ec2.snapshots.values() if one.volume.id == home]
     assert region.ec2.tags[newest.id].items() >= {**TAGS, "cloudjhub:backup": "spring"}.items()
+
+
+def test_no_snapshot_of_a_volume_whose_key_the_role_may_not_use(region: Region) -> None:
+    home, locked = region.volume(backup="spring"), region.volume(backup="spring")
+    region.locked.add(locked)
+    region.pass_days(1, 1)
+    assert (region.days_of(home), region.days_of(locked)) == ([1], [])
 
 
 def test_they_are_kept_for_days_and_the_last_one_of_a_volume_that_is_gone_is_kept(region: Region) -> None:

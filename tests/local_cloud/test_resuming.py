@@ -48,6 +48,7 @@ def test_everything_is_there_again(own_cloud: CloudProcess, events: EventSink) -
     )  # fmt: skip
     tables.put_item(TableName="t", Item={"k": {"S": "a"}})
     cloud.client("ssm").put_parameter(Name="/a/b", Value="hidden", Type="SecureString")
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
     cloud.client("s3").create_bucket(Bucket="a-bucket")
     cloud.client("s3").put_object(Bucket="a-bucket", Key="k", Body=b"content")
     session = cloud.client("sts").assume_role(
@@ -70,6 +71,7 @@ def test_everything_is_there_again(own_cloud: CloudProcess, events: EventSink) -
     assert tables.get_item(TableName="t", Key={"k": {"S": "a"}})["Item"] == {"k": {"S": "a"}}
     found = cloud.client("ssm").get_parameter(Name="/a/b", WithDecryption=True)["Parameter"]
     assert (found["Value"], found["Type"]) == ("hidden", "SecureString")
+    assert cloud.client("kms").describe_key(KeyId=key)["KeyMetadata"]["Arn"] == key
     assert cloud.client("s3").get_object(Bucket="a-bucket", Key="k")["Body"].read() == b"content"
     sts = cloud.bare_client(
         "sts", session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]

@@ -265,6 +265,30 @@ def test_a_changed_setting_changes_what_it_concerns(spring: Site, tmp_path: Path
     assert other.place() == before
 
 
+def test_a_key_is_added_to_what_stands(cloud: CloudProcess, spring: Site, events: EventSink) -> None:
+    """Tables, bucket and log groups are changed in place, and get it."""
+    one, before = Data(), len(events.log_calls)
+    one.apply(spring, silent)
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    with_key = replace(spring, settings=replace(spring.settings, kms_key=key))
+    assert {change.kind for change in one.changes(with_key)} == {Kind.CHANGE}
+    one.apply(with_key, silent)
+    assert one.changes(with_key) == []
+    for name in names.TABLES:
+        table = cloud.client("dynamodb").describe_table(TableName=names.table("spring", name))["Table"]
+        assert table["SSEDescription"]["KMSMasterKeyArn"] == key
+    bucket = names.bucket("spring", spring.aws)
+    rule = cloud.client("s3").get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"][
+        "Rules"
+    ][0]
+    assert rule["BucketKeyEnabled"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
+    asked = [given for action, given in events.log_calls[before:] if action == "AssociateKmsKey"]
+    assert {given["logGroupName"]: given["kmsKeyId"] for given in asked} == {
+        names.log_group("spring"): key, names.audit_log_group("spring"): key,
+    }  # fmt: skip
+
+
 def test_the_way_out_is_changed_back_and_forth(spring: Site, tmp_path: Path) -> None:
     for egress, target in (
         (Egress.MANAGER, "NetworkInterfaceId"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from bootstrap.aws import names
+from bootstrap.aws import keys, names
 from bootstrap.config.choices import Egress
 from tests.scenarios.account import Account, Cluster
 from tests.scenarios.cloud import REPOSITORY, control
@@ -41,6 +41,20 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         running.down()
 
 
+def alias_of_new_key(account: Account) -> str:
+    """The ARN of an alias of a customer managed key, whose policy says what `plan` tells the operator to add."""
+    region, number = "us-east-1", "123456789012"
+    needed = [
+        keys.delegating_statement("aws", number),
+        keys.logs_statement(region, f"arn:aws:logs:{region}:{number}:log-group:*"),
+    ]
+    policy = {"Version": "2012-10-17", "Statement": [json.loads(one) for one in needed]}
+    kms = account.client("kms")
+    made = kms.create_key(Policy=json.dumps(policy))["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/notebooks", TargetKeyId=made)
+    return f"arn:aws:kms:{region}:{number}:alias/notebooks"
+
+
 @pytest.fixture(scope="module")
 def course(account: Account) -> Cluster:
     """A cluster that stands; its tests leave it standing."""
@@ -53,6 +67,7 @@ def course(account: Account) -> Cluster:
         permissions_boundary="arn:aws:iam::123456789012:policy/OrgBoundary",
         role_path="/project/",
         role_prefix="phys-",
+        kms_key=alias_of_new_key(account),
     )
     cluster.write(bound)
     assert cluster.up()["changed"]
@@ -86,6 +101,27 @@ def test_the_institutions_tags_are_on_everything_in_ec2(course: Cluster) -> None
         if one["tags"].get("cloudjhub:user") == "ann"
     ]
     assert worker["tags"]["CostCenter"] == "48-1123"
+
+
+def test_everything_is_encrypted_with_the_institutions_key(course: Cluster) -> None:
+    """By what AWS shows: disks, tables, bucket, secrets and logs; users, functions and builder have worked with it."""
+    client = course.account.client
+    key = client("kms").describe_key(KeyId="alias/notebooks")["KeyMetadata"]["Arn"]
+    ours = [{"Name": "tag:cloudjhub:cluster", "Values": ["course"]}]
+    disks = client("ec2").describe_volumes(Filters=ours)["Volumes"]
+    kinds = {tag["Value"] for one in disks for tag in one["Tags"] if tag["Key"] == "cloudjhub:role"}
+    assert {"manager", "manager-state", "worker"} <= kinds
+    assert {one.get("KmsKeyId") for one in disks} == {key}
+    for name in names.TABLES:
+        table = client("dynamodb").describe_table(TableName=names.table("course", name))["Table"]
+        assert table["SSEDescription"]["KMSMasterKeyArn"] == key
+    secrets = client("ssm").describe_parameters()["Parameters"]
+    assert {one["KeyId"] for one in secrets if one["Name"].startswith("/cloudjhub/course/")} == {key}
+    groups = client("logs").describe_log_groups()["logGroups"]
+    keys_of = {one["logGroupName"]: one.get("kmsKeyId") for one in groups}
+    assert {name: keys_of[name] for name in names.log_groups("course")} == dict.fromkeys(
+        names.log_groups("course"), key
+    )
 
 
 def test_every_role_is_as_the_institution_wants_it(course: Cluster) -> None:

@@ -17,6 +17,13 @@ def written(policy: Document) -> str:
     return json.dumps(policy, indent=2) + "\n"
 
 
+def _key_in(arn: str) -> str:
+    """The ARN of a key. Raises ValueError for an alias, which a policy cannot name."""
+    if arn and ":key/" not in arn:
+        raise ValueError(f"--kms-key {arn!r}: give the key's own ARN, as `aws kms describe-key` shows it")
+    return arn
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bootstrap.cluster.policies", description=__doc__)
     parser.add_argument("--cluster", required=True, help="the cluster, which is the Chalice stage too")
@@ -31,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--role-path", default="/", help="as in cluster.yaml (operator)")
     parser.add_argument("--role-prefix", default="", help="as in cluster.yaml (operator)")
+    parser.add_argument(
+        "--kms-key",
+        default="",
+        metavar="ARN",
+        help="the key's own ARN, where cluster.yaml has one (operator)",
+    )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--write", type=Path, metavar="DIR", help="directory for policy-<function>.json")
     what.add_argument(
@@ -41,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scope = Scope(
             cluster=given.cluster, account=given.account, region=given.region, partition=given.partition,
             domain=given.domain, zones=tuple(given.zone), boundary=given.permissions_boundary,
-            role_path=given.role_path, role_prefix=given.role_prefix,
+            role_path=given.role_path, role_prefix=given.role_prefix, key=_key_in(given.kms_key),
         )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))

@@ -36,7 +36,13 @@ def statements(name: str, scope: Scope, handler: str = "") -> dict[str, Any]:
     """The statements in `<name>.yaml` for this cluster, and for one of its functions where they are about one."""
     path = Path(__file__).with_name(f"{name}.yaml")
     return filled_in(
-        path, **_in_ec2(scope), **_roles(scope), **_dns(scope), **_kept(scope), **_running(scope, handler)
+        path,
+        **_in_ec2(scope),
+        **_roles(scope),
+        **_dns(scope),
+        **_key(scope),
+        **_kept(scope),
+        **_running(scope, handler),
     )
 
 
@@ -101,6 +107,17 @@ def _dns(scope: Scope) -> Mapping[str, object]:
     }
 
 
+def _key(scope: Scope) -> Mapping[str, object]:
+    """The key, and the services by which it is used, as KMS names them: in the region that the key's ARN has."""
+    region = scope.key.split(":")[3] if scope.key else scope.region
+    return {
+        "key": scope.key,
+        "ec2_in_region": f"ec2.{region}.amazonaws.com",
+        "key_services": [f"{service}.{region}.amazonaws.com" for service in ("dynamodb", "ec2", "s3", "ssm")],
+        "table_names": [names.table(scope.cluster, table) for table in names.TABLES],
+    }
+
+
 def _kept(scope: Scope) -> Mapping[str, object]:
     stacks = [*names.stacks(scope.cluster), names.network_stack("*")]
     tables = {table: scope.table(table) for table in names.TABLES}
@@ -125,8 +142,7 @@ def _kept(scope: Scope) -> Mapping[str, object]:
 
 def _running(scope: Scope, handler: str) -> Mapping[str, object]:
     cluster, functions = scope.cluster, names.functions(scope.cluster)
-    own = [names.log_group(cluster), names.audit_log_group(cluster)]
-    groups = [*own, *map(names.function_log_group, functions)]
+    groups = names.log_groups(cluster)
     own_log = names.function_log_group(names.function(cluster, handler))
     # Up to the `i-` of the instance id, so that cluster `a` does not reach into one named `a-idle-b`.
     idle_alarms = scope.arn("cloudwatch", f"alarm:{idle_alarm_prefix(cluster)}i-*")

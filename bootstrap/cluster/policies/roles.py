@@ -9,7 +9,7 @@ No aws:SourceAccount in a trust policy: neither EC2 nor Lambda is documented to 
 credentials, and a role can be given to an instance or a function only by iam:PassRole in the role's own account.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bootstrap.aws.scope import Scope
 from bootstrap.cluster.policies.resources import DLM, Document, Statement, document, statements
@@ -45,13 +45,23 @@ POWERS: Mapping[str, tuple[str, ...]] = {
 """The statements of `lifecycle.yaml` that each handler's function has, beside those that all have."""
 
 
+_WRITES = ("write_workers", "write_history")
+
+
+def key_powers(powers: Sequence[str]) -> tuple[str, ...]:
+    """What a function with these powers needs of the key that its tables and the hub's token are encrypted with."""
+    tables = "key_for_writing" if set(powers) & set(_WRITES) else "key_for_reading"
+    return ("see_key", tables, *(("key_for_hub_token",) if "ask_hub" in powers else ()))
+
+
 def lifecycle_policies(scope: Scope) -> dict[str, Document]:
     """The policy of each handler in app.py, by its name."""
     found = {}
     for handler, powers in POWERS.items():
         known = statements("lifecycle", scope, handler)
         never = _NEVER_BUT_TAGS if "mark_homes" in powers else _NEVER
-        found[handler] = document(*(known[power] for power in (*powers, *never, *_ALL)))
+        of_key = key_powers(powers) if scope.key else ()
+        found[handler] = document(*(known[power] for power in (*powers, *of_key, *never, *_ALL)))
     return found
 
 
@@ -63,6 +73,8 @@ def manager_policy(scope: Scope) -> Document:
         parts["never_in_dns"] += parts["never_but_validation"]
     else:
         parts["never_in_dns"][0]["Action"].append("route53:ChangeResourceRecordSets")
+    if scope.key:
+        parts["allowed"] += parts["key"]
     images = parts["launch_chosen_images" if scope.images else "launch_own_images"]
     allowed = [*parts["launch"], *images, *parts["allowed"]]
     return document(*allowed, *parts["never_in_ec2"], *parts["never_in_dns"], *parts["never"])
@@ -75,12 +87,18 @@ def worker_policy(scope: Scope) -> Document:
 
 def builder_policy(scope: Scope) -> Document:
     """A builder may read the cluster's bundles."""
-    return document(*statements("machines", scope)["builder"])
+    return document(*statements("machines", scope)["builder_with_key" if scope.key else "builder"])
 
 
 def backup_policy(scope: Scope) -> Document:
     """Data Lifecycle Manager makes snapshots of this cluster's homes, and deletes those."""
-    return document(*statements("machines", scope)["backups"])
+    parts = statements("machines", scope)
+    if not scope.key:
+        return document(*parts["backups"])
+    *allowed, nothing_else = parts["backups"]
+    of_key = parts["key_for_backups"]
+    verbs = [action for one in of_key if one["Effect"] == "Allow" for action in one["Action"]]
+    return document(*allowed, *of_key, {**nothing_else, "NotAction": [*nothing_else["NotAction"], *verbs]})
 
 
 def ec2_trust(scope: Scope) -> Document:

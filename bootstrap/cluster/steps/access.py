@@ -63,7 +63,7 @@ class Secrets:
 
     def apply(self, site: Site, report: Report) -> None:
         report("storing secrets in Parameter Store")
-        secrets.ensure(site.aws.client("ssm"), site.cluster, site.settings.tags)
+        secrets.ensure(site.aws.client("ssm"), site.cluster, site.settings.tags, site.settings.kms_key)
         tls.ensure(site, datetime.now(UTC))
 
     def removals(self, site: Site) -> list[Change]:

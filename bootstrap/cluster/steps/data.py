@@ -40,7 +40,7 @@ class Data(StackStep):
     def template(self, site: Site) -> Template:
         """Needs nothing that is built."""
         bucket = names.bucket(site.cluster, site.aws)
-        return data_template(site.cluster, bucket, site.settings.manager.audit_days)
+        return data_template(site.cluster, bucket, site.settings.manager.audit_days, site.settings.kms_key)
 
     def changes(self, site: Site) -> list[Change]:
         """See `Step`."""

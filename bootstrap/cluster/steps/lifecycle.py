@@ -7,7 +7,7 @@ from bootstrap.aws.site import Site
 from bootstrap.aws.tags import tags_of_cluster
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster import chalice, functions, home_marks, tagging
-from bootstrap.cluster.monitoring import cloudwatch, dead_letters, notices
+from bootstrap.cluster.monitoring import cloudwatch, dead_letters, log_keys, notices
 from bootstrap.cluster.monitoring.dead_letters import function_arn
 from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.settings import ClusterSettings
@@ -53,6 +53,7 @@ class Lifecycle:
         dead_letters.apply(site)
         request = notices.apply(site)
         cloudwatch.apply(site)
+        log_keys.apply(site)
         tagging.ensure(site)
         home_marks.ensure(site)
         functions.mark(site.aws, [function_arn(site.scope, name) for name in names.HANDLERS], content)
@@ -141,6 +142,7 @@ def _differences(site: Site) -> Iterator[str]:
     if not notices.is_as_wanted(site):
         yield "the topic of the alarms"
     yield from cloudwatch.differences(site)
+    yield from log_keys.differences(site)
 
 
 def _short(parts: Sequence[str]) -> str:

@@ -1,7 +1,9 @@
 """A cluster's own: what it keeps (tables, bucket, logs), and the roles of its machines and functions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
@@ -33,14 +35,34 @@ BACKUPS_AT = "03:00"
 """UTC; Data Lifecycle Manager begins within the hour after it."""
 
 
-def data_template(cluster: str, bucket: str, audit_days: int) -> Template:
-    """The template of what a cluster keeps, `bucket` being its bucket's name. Outputs: Bucket, LogGroup."""
+def data_template(cluster: str, bucket: str, audit_days: int, key: str = "") -> Template:
+    """The template of what a cluster keeps, `bucket` being its bucket's name, `key` the ARN of the KMS key that all of
+    it is encrypted with, "" for AWS's own. Outputs: Bucket, LogGroup.
+    """
     tables = {name: names.table(cluster, name) for name in names.TABLES}
     groups = {"log_group": names.log_group(cluster), "audit_log_group": names.audit_log_group(cluster)}
     backups = {"backup_prefix": PREFIX, "backup_days": KEPT.days}
-    return constant_parts(
+    made = constant_parts(
         "data", cluster=cluster, bucket=bucket, audit_days=audit_days, **backups, **groups, **tables
     )
+    return {**made, "Resources": _encrypted(made["Resources"], key)} if key else made
+
+
+def _encrypted(resources: Mapping[str, Resource], key: str) -> dict[str, Resource]:
+    """The resources with the key on each that can have one. A bucket key asks KMS once for many objects."""
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rule = {"ServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
+    properties: Mapping[str, Mapping[str, Any]] = {
+        "AWS::DynamoDB::Table": {
+            "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+        },
+        "AWS::S3::Bucket": {"BucketEncryption": {"ServerSideEncryptionConfiguration": [rule]}},
+        "AWS::Logs::LogGroup": {"KmsKeyId": key},
+    }
+    return {
+        name: {**one, "Properties": {**one["Properties"], **properties.get(one["Type"], {})}}
+        for name, one in resources.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ from bootstrap.local.cloud.gateway.server import Server
 from bootstrap.local.cloud.gateway.throttling import Buckets, Throttle
 from bootstrap.local.cloud.hypervisor.disks import Disks
 from bootstrap.local.cloud.hypervisor.host import Hypervisor
+from bootstrap.local.cloud.kms import Keys, keep_no_private_keys
 from bootstrap.local.cloud.route53.api import Records
 from bootstrap.local.cloud.settings import OPERATOR_KEY, Settings
 from bootstrap.local.cloud.wire import Call
@@ -61,6 +62,8 @@ class Cloud:
         self._snapshot = settings.state_dir / "cloud.snapshot"
         self.emulator = Emulator(settings.account, settings.region)
         apply_bucket_policies()
+        keep_no_private_keys()
+        self.keys = Keys(self.emulator)
         self.faults = Faults()
         self.calls = CallLog()
         self.disks = Disks(settings.state_dir)
@@ -76,7 +79,7 @@ class Cloud:
         self.tokens = ClientTokens()
         self.modifications = Modifications(self.emulator, time.time)
         self._snapshots = Snapshots(self.emulator, self.disks)
-        self._backups = Backups(self.emulator, self._snapshots, time.time)
+        self._backups = Backups(self.emulator, self._snapshots, time.time, self.keys.lets_snapshot)
         self.identities = Identities(self.emulator, settings.operator_secret, self.faults)
         self._formation = Engine(self.emulator, clients(settings), lambda: datetime.now(UTC), self._dirty.set)
         self._resume()
@@ -161,7 +164,7 @@ class Cloud:
         )  # fmt: skip
         self._front = Front(
             f"{settings.address}:{settings.port}", emulator, self.identities, throttle, self.faults,
-            self._handlers(images, cloudwatch), metadata, control, self.calls, self._dirty.set,
+            self._handlers(images, cloudwatch), metadata, control, self.calls, self.keys, self._dirty.set,
         )  # fmt: skip
 
     def _handlers(
@@ -169,7 +172,9 @@ class Cloud:
     ) -> Mapping[tuple[str, str], Callable[[Call], Response]]:
         """What answers a call of a service; moto answers all others."""
         settings, emulator, machines = self._settings, self.emulator, self.machines
-        launching = Launching(emulator, machines, self._lifecycle, images, self.faults, self.tokens)
+        launching = Launching(
+            emulator, machines, self._lifecycle, images, self.faults, self.tokens, self.keys
+        )
         # EC2's checks of a new instance take at least the time that it was pending.
         statuses = Statuses(machines, time.time, settings.boot_time, settings.describe_lag)
         ec2 = Ec2(
@@ -189,7 +194,7 @@ class Cloud:
             for part in parts
             for action, handler in part.handlers().items()
         }
-        return ours | dict(Account(emulator, self.faults).handlers())
+        return ours | dict(Account(emulator, self.faults).handlers()) | dict(self.keys.handlers())
 
     def _power_off(self, instance_id: str) -> None:
         """A program on the instance shuts it down, as `poweroff` does."""

@@ -74,6 +74,8 @@ class Backups:
     emulator: Emulator
     snapshots: Snapshots
     clock: Callable[[], float]
+    may_use_key: Callable[[str, str], bool]
+    """May a role, by its name, have snapshots made of a volume, by its id?"""
     policies: dict[str, Policy] = field(default_factory=dict)
 
     def handlers(self) -> Mapping[str, Callable[[Call], Response]]:
@@ -105,8 +107,8 @@ class Backups:
         """A snapshot of each volume that has one of the tags; then those that are too old are deleted, but of each
         volume its last one."""
         schedule = policy.given["PolicyDetails"]["Schedules"][0]
-        ec2 = self.emulator.backend("ec2")
-        for volume in list(self._targets(policy)):
+        ec2, role = self.emulator.backend("ec2"), policy.given["ExecutionRoleArn"].rpartition("/")[2]
+        for volume in [one for one in self._targets(policy) if self.may_use_key(role, one)]:
             tags = dict(ec2.tags.get(volume, {})) if schedule["CopyTags"] else {}
             marks = {POLICY_TAG: policy.id, SCHEDULE_TAG: schedule["Name"]}
             made = self.snapshots.make(volume, {**tags, **marks}, f"Created for policy: {policy.id}")

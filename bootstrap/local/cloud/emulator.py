@@ -25,7 +25,7 @@ from werkzeug import Request, Response
 from bootstrap.local.cloud.errors import AwsError, StartupError
 from bootstrap.local.settings import STATE_VERSION
 
-SERVICES = ("ec2", "iam", "sts", "dynamodb", "ssm", "cloudwatch", "s3", "route53", "budgets")
+SERVICES = ("ec2", "iam", "sts", "dynamodb", "ssm", "cloudwatch", "s3", "route53", "budgets", "kms")
 GLOBAL_SERVICES = ("iam", "sts", "s3", "route53", "budgets")
 HOP_BY_HOP = ("connection", "server", "date", "transfer-encoding")
 
@@ -73,7 +73,7 @@ def with_form(request: Request, form: dict[str, str]) -> Request:
 
 log = logging.getLogger(__name__)
 
-PICKLED = ("ec2", "dynamodb", "s3", "iam", "sts", "cloudwatch", "route53", "budgets")
+PICKLED = ("ec2", "dynamodb", "s3", "iam", "sts", "cloudwatch", "route53", "budgets", "kms")
 PARAMETERS = "ssm"
 
 

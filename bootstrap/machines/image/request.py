@@ -108,6 +108,8 @@ def recipe(settings: ClusterSettings, base: BaseImage, bundle: Bundle, bucket: s
         "disk": settings.workers.disk,
         "set-up": user_data(lasting, base.system, outgoing),
         "baked": baked(bundle),
+        # Launches from an image of another key would encrypt each root disk anew.
+        **({"key": settings.kms_key} if settings.kms_key else {}),
     }
     content = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     return Recipe(base=base, disk=settings.workers.disk, config=config, outgoing=outgoing, content=content)
@@ -135,6 +137,7 @@ def launch_request(
         interface=_interface(settings, network, group),
         profile=names.role(settings.cluster, "builder", settings.role_prefix),
         disk=made_of.disk,
+        key=settings.kms_key,
         tags=launch.tags(settings, ROLE_BUILDER, more),
         user_data=user_data(made_of.config, made_of.base.system, made_of.outgoing),
     )

@@ -22,6 +22,8 @@ class ManagerConfig:
     owner: str
     tags: Mapping[str, str] = field(default_factory=dict)
     """The institution's, on what the hub launches."""
+    kms_key: str = ""
+    """The ARN of the key for the disks that the hub makes; empty: the account's default key."""
     bucket: str
     bundle: str
     """The bundle's key in the bucket."""

@@ -75,13 +75,13 @@ def retention(evidence: Mapping[str, int | None]) -> Judged:
 
 
 def secret_types(evidence: Mapping[str, Mapping[str, str]]) -> Judged:
-    """{parameter: {type, key}}."""
+    """{parameter: {type, key, own}}; `own`: the institution's key, which secrets from before it do not have."""
     if not evidence:
         return not_observed("there is no parameter of the cluster")
     wrong = [
         name
         for name, one in evidence.items()
-        if one["type"] == "SecureString" and one["key"] != "alias/aws/ssm"
+        if one["type"] == "SecureString" and one["key"] not in ("alias/aws/ssm", one["own"])
     ]
     wrong += [name for name, one in evidence.items() if one["type"] != "SecureString"]
     return refuted(_listed(wrong)) if wrong else confirmed(f"all of {len(evidence)} are")

@@ -124,7 +124,7 @@ def secret_types(scene: Scene) -> dict[str, Any]:
     pages = scene.site.aws.client("ssm").get_paginator("describe_parameters")
     found = pages.paginate(ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [prefix]}])
     return {
-        one["Name"]: {"type": one["Type"], "key": one.get("KeyId", "")}
+        one["Name"]: {"type": one["Type"], "key": one.get("KeyId", ""), "own": scene.site.settings.kms_key}
         for page in found
         for one in page["Parameters"]
     }

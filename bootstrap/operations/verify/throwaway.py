@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bootstrap.aws import names, stacks
+from bootstrap.aws.keys import without_alias
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
 from bootstrap.config.choices import Authenticator
@@ -51,6 +52,7 @@ def settings(region: str, like: ClusterSettings | None, users_file: Path) -> Clu
         alerts="",
         bill_alarm=0,
         tags={**base.tags, MARK: "throw-away"},
+        kms_key=base.kms_key if base.region == region else "",
         network=replace(base.network, name=NAME) if base.network.is_ours else base.network,
         workers=Workers(
             types=(SMALLEST[architecture(base.workers.all_types[0])],),
@@ -71,7 +73,8 @@ def site_in(directory: Path, region: str, like: ClusterSettings | None) -> Site:
     own.mkdir(parents=True, exist_ok=True)
     users_file = own / "users"
     users_file.write_text(f"{USER}\n", encoding="utf-8")
-    return Site(settings=settings(region, like, users_file), aws=Aws(region), directory=own)
+    aws = Aws(region)
+    return Site(settings=without_alias(settings(region, like, users_file), aws), aws=aws, directory=own)
 
 
 def dollars(settings: ClusterSettings, time: timedelta) -> float:

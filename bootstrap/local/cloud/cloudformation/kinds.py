@@ -157,11 +157,24 @@ def _rule(properties: Properties) -> Properties:
     return {"GroupId": properties["GroupId"], "IpPermissions": [{**ports, **source}]}
 
 
+def _table(properties: Properties) -> Properties:
+    """A table, as DynamoDB's call takes it."""
+    given = properties.get("SSESpecification")
+    return {**properties, **({"SSESpecification": _table_key(given)} if given else {})}
+
+
+def _table_key(given: Properties) -> Properties:
+    return renamed(SSEEnabled="Enabled")(given)
+
+
 def _set_up_table(dynamodb: Any, name: str, before: Properties, after: Properties) -> None:
     changed = differing(before, after)
     if before and "DeletionProtectionEnabled" in changed:
         wanted = bool(after.get("DeletionProtectionEnabled"))
         dynamodb.update_table(TableName=name, DeletionProtectionEnabled=wanted)
+    if before and "SSESpecification" in changed:
+        key = _table_key(after.get("SSESpecification", {"SSEEnabled": False}))
+        dynamodb.update_table(TableName=name, SSESpecification=key)
     for part, update in (
         ("PointInTimeRecoverySpecification", dynamodb.update_continuous_backups),
         ("TimeToLiveSpecification", dynamodb.update_time_to_live),
@@ -174,7 +187,7 @@ def _set_up_bucket(s3: Any, name: str, _: Properties, after: Properties) -> None
     s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": after.get("Tags", [])})
     if wanted := after.get("BucketEncryption"):
         rules = [
-            {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
+            renamed(ServerSideEncryptionByDefault="ApplyServerSideEncryptionByDefault")(rule)
             for rule in wanted["ServerSideEncryptionConfiguration"]
         ]
         s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
@@ -201,7 +214,10 @@ def _set_up_bucket_policy(s3: Any, bucket: str, before: Properties, after: Prope
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(after["PolicyDocument"]))
 
 
-def _set_up_log_group(logs: Any, name: str, _: Properties, after: Properties) -> None:
+def _set_up_log_group(logs: Any, name: str, before: Properties, after: Properties) -> None:
+    key = after.get("KmsKeyId")
+    if before and key and key != before.get("KmsKeyId"):
+        logs.associate_kms_key(logGroupName=name, kmsKeyId=key)
     logs.put_retention_policy(logGroupName=name, retentionInDays=after["RetentionInDays"])
 
 
@@ -301,9 +317,10 @@ KINDS: Mapping[str, Kind] = {
     "AWS::DynamoDB::Table": Kind(
         service="dynamodb", create_by="create_table", ref="{TableName}",
         attributes={"Arn": "{answer[TableDescription][TableArn]}"},
-        delete_by="delete_table", delete_with=("TableName",), set_up=_set_up_table,
+        delete_by="delete_table", delete_with=("TableName",), request=_table, set_up=_set_up_table,
         changeable=frozenset(
-            {"PointInTimeRecoverySpecification", "DeletionProtectionEnabled", "TimeToLiveSpecification"}
+            {"PointInTimeRecoverySpecification", "DeletionProtectionEnabled", "TimeToLiveSpecification",
+             "SSESpecification"}
         ),
     ),
     "AWS::EC2::EIP": Kind(
@@ -396,7 +413,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "AWS::Logs::LogGroup": Kind(
         service="logs", create_by="create_log_group", ref="{LogGroupName}",
-        set_up=_set_up_log_group, changeable=frozenset({"RetentionInDays"}),
+        set_up=_set_up_log_group, changeable=frozenset({"RetentionInDays", "KmsKeyId"}),
         delete_by="delete_log_group", delete_with=("logGroupName",),
     ),
     "AWS::Route53::RecordSet": Kind(

@@ -62,6 +62,7 @@ class Ec2:
         before = [one.state for one in machines]
         for machine in starting:
             self.lifecycle.start(machine)
+            self.launching.ask_for_keys(call, machine)
         return wire.answer(call, {"StartingInstances": _changes(machines, before)})
 
     def _stop(self, call: Call) -> Response:

@@ -58,6 +58,8 @@ class Machine:
     history: list[tuple[float, State]] = field(default_factory=list)
     kept_interfaces: frozenset[str] = frozenset()
     """Network interfaces that existed before it and outlast it."""
+    ends: Reason | None = None
+    """Why EC2 ends it instead of running it, after it has accepted the launch or start."""
 
     @property
     def instance_id(self) -> str:

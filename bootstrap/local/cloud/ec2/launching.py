@@ -10,12 +10,13 @@ from werkzeug import Response
 
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2.images import Images
-from bootstrap.local.cloud.ec2.instances import Machines
-from bootstrap.local.cloud.ec2.lifecycle import Lifecycle
+from bootstrap.local.cloud.ec2.instances import Machine, Machines
+from bootstrap.local.cloud.ec2.lifecycle import BY_CODE, Lifecycle
 from bootstrap.local.cloud.ec2.rules import COSTING, ClientTokens, State, check_token, fingerprint
 from bootstrap.local.cloud.emulator import Emulator, with_form
 from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
+from bootstrap.local.cloud.kms import Keys
 from bootstrap.local.cloud.wire import Call
 
 DEFAULT_TYPE = "m1.small"
@@ -53,6 +54,7 @@ class Launching:
     images: Images
     faults: Faults
     tokens: ClientTokens
+    keys: Keys
 
     def run(self, call: Call, parameters: Mapping[str, Any]) -> Response:
         """Launches, or answers again what the same token launched before. Raises AwsError."""
@@ -71,12 +73,18 @@ class Launching:
         reservation = list(ec2.reservations.values())[-1]
         for instance in reservation.instances:
             self._complete(instance, parameters)
-            self.lifecycle.launch(instance, self.images.root_size(str(instance.image_id)))
+            machine = self.lifecycle.launch(instance, self.images.root_size(str(instance.image_id)))
+            self.ask_for_keys(call, machine)
             self._keep_interfaces(instance.id, parameters)
         if token:
             ids = [instance.id for instance in reservation.instances]
             self.tokens.remember(token, zone, print_, reservation.id, ids)
         return wire.answer(call, reservation, TRANSFORMERS)
+
+    def ask_for_keys(self, call: Call, machine: Machine) -> None:
+        """A machine that has just been launched or started ends if its disks cannot be decrypted for the caller."""
+        disks = [block.volume_id for _, block in machine.instance.get_block_device_mapping]
+        machine.ends = BY_CODE.get(self.keys.end_of(call, disks) or "")
 
     def check_limits(self, instance_types: list[str], zone: str, *, starting: bool) -> None:
         """Raises AwsError when these cannot run now: no capacity, or above the account's vCPU limit."""

@@ -45,6 +45,7 @@ ENDED = {
     )
 }
 """By fault: why an instance ends whose launch or start was accepted. A new one is terminated, another stopped again."""
+BY_CODE = {reason.code: reason for reason in ENDED.values()}
 
 
 @dataclass(slots=True)
@@ -135,7 +136,7 @@ class Lifecycle:
 
     def _complete(self, machine: Machine) -> None:
         log.info("instance %s: leaves %s", machine.instance_id, machine.state)
-        ended = next((reason for name, reason in ENDED.items() if self.faults.is_on(name)), None)
+        ended = machine.ends or next((one for name, one in ENDED.items() if self.faults.is_on(name)), None)
         if machine.state is State.PENDING and ended and machine.has_run:
             self.machines.enter(machine, State.STOPPED, ended)
         elif machine.state is State.PENDING and ended:

@@ -15,15 +15,18 @@ from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
 from bootstrap.local.cloud.gateway.authentication import Identities, Identity
-from bootstrap.local.cloud.gateway.call_log import Account, CallLog, permissions_of
+from bootstrap.local.cloud.gateway.call_log import Account, CallLog, Permission, permissions_of
 from bootstrap.local.cloud.gateway.control import CONTROL_PREFIX, Control
 from bootstrap.local.cloud.gateway.metadata import METADATA_PREFIX, MetadataService
 from bootstrap.local.cloud.gateway.throttling import Throttle
+from bootstrap.local.cloud.kms import Keys
 from bootstrap.local.cloud.wire import Call
 
 log = logging.getLogger(__name__)
 
 INSTANCE_ID = re.compile(r"InstanceId(\.\d+)?")
+ASKING = ("dynamodb", "ec2", "s3", "ssm")
+"""Services that ask KMS in the name of their callers."""
 READS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "Head", "Assume")
 
 
@@ -40,6 +43,7 @@ class Front:
     metadata: MetadataService
     control: Control
     calls: CallLog
+    keys: Keys
     changed: Callable[[], None]
 
     def answer(self, request: Request) -> Response:
@@ -92,7 +96,13 @@ class Front:
             iam_path=lambda name: next((one.path for one in profiles if one.name == name), "/"),
         )
         try:
-            permissions = permissions_of(call.service, call.action, _parameters(call), where)
+            parameters = _parameters(call)
+            permissions = permissions_of(call.service, call.action, parameters, where)
+            if permissions is not None:
+                asked = self.keys.asked(call, parameters)
+                permissions += tuple(
+                    Permission(action, key, tuple(sorted(of.items()))) for action, key, of in asked
+                )
         except (KeyError, TypeError, ValueError):
             permissions = None
         self.calls.add_permissions(role, f"{call.service}:{call.action}", permissions)
@@ -101,6 +111,8 @@ class Front:
         self.throttle.check(call)
         if (call.service, call.action) == ("sts", "GetCallerIdentity"):
             return self._caller_identity(call, identity)
+        if call.service in ASKING:
+            self.keys.check(call, _parameters(call))
         handler = self.handlers.get((call.service, call.action))
         response = handler(call) if handler else self.emulator.forward(call.service, call.request)
         forget_tags(self.emulator, call, response)
