@@ -109,6 +109,12 @@ class CloudRefused(StartError):
     label = "refused"
 
 
+class BackupGone(CloudRefused):
+    """The backup that a launch named does not exist any more."""
+
+    label = "backup"
+
+
 class RecordsUnavailable(StartError):
     """The workers' records cannot be read, so the state of the instance is unknown."""
 

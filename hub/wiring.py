@@ -20,6 +20,7 @@ from hub.errors import SettingsError
 from hub.identity import Identities
 from hub.keep.asking import Keeps
 from hub.pages.texts import Pages
+from hub.spawn.backups import Backups
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
 from hub.spawn.parts import Parts
@@ -69,6 +70,7 @@ def build(settings: Settings, token_key: str) -> Hub:
     launcher = Launcher(ec2, calls)
     instances = Instances(ec2, calls, settings)
     homes = Homes(instances)
+    backups = Backups(ec2, calls, settings)
     reader = Reader(store.changed_since, calls, interval=settings.read_interval)
     policies = Policies(table.policies, calls)
     budgets = Budgets(policies, reader, store.get, calls, utc_now)
@@ -80,7 +82,7 @@ def build(settings: Settings, token_key: str) -> Hub:
         calls=calls,
         launcher=launcher,
         protocol=StartProtocol(
-            store.get, calls, launcher, instances, homes, settings, utc_now, operator.image_now
+            store.get, calls, launcher, instances, homes, settings, utc_now, operator.image_now, backups
         ),
         homes=homes,
         reader=reader,
@@ -88,7 +90,7 @@ def build(settings: Settings, token_key: str) -> Hub:
         stops=StopRequests(events, calls, settings.cluster),
         workers=Workers(),
         identities=Identities(session.client("sts", config=QUICK), calls, settings.hub_name, settings.role),
-        pages=Pages(store, reader, calls, budgets, utc_now),
+        pages=Pages(store, reader, calls, budgets, utc_now, backups),
         keeps=Keeps(store.get, KeepRequests(events, calls, settings.cluster), calls, utc_now),
         policies=policies,
         changes=PolicyChanges(

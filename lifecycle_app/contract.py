@@ -46,6 +46,11 @@ WORKER_CONFIG = "/etc/cloudjhub/worker.json"
 """The launch file on a worker, written by the hub's user data and read by the boot client."""
 HOME_FIELD = "home"
 """The launch file's field with a `HomeDisk`."""
+HOME_VOLUME_FIELD = "home_volume"
+"""The launch file's field with the id of the home's volume, where a copy of a backup of it is attached too."""
+BACKUP_DEVICE = "/dev/sdy"
+"""Where a launch attaches a copy of a backup of the home, read-only for its user. It goes with the instance, and is the
+home of no worker, though it holds the same file system."""
 NEVER = "never"
 """For how long a stopped worker keeps its instance, where it is never removed."""
 REPORT_PERIOD = timedelta(seconds=30)
@@ -211,6 +216,9 @@ class HomeDisk(StrEnum):
     """On a disk that this very launch makes: blank at the first boot."""
     EXISTING = "existing"
     """On a disk that the worker had before, attached after the launch. It is never formatted."""
+    EXISTING_BESIDE_BACKUP = "existing-beside-backup"
+    """The same, but there is another disk that must not be taken for it. An image that does not know this word starts
+    no server."""
 
 
 SET_ASIDE_FIELD = "set_aside"

@@ -123,6 +123,7 @@ OF = {
     "worker/test_full_home.py": "emulator",
     "worker/test_profile.py": "emulator",
     "worker/test_requests.py": "emulator",
+    "worker/test_earlier.py": "emulator",
     "worker/test_home.py": "emulator",
     "worker/test_lab.py": "emulator browser",
     "worker/test_supervision.py": "emulator",

@@ -50,6 +50,11 @@ class Content:
     label: str = ""
 
 
+def serial_of(volume: str) -> str:
+    """The serial number of an EBS volume, as `Disk` has it. Pure."""
+    return volume.replace("-", "")
+
+
 def ebs_disks() -> list[Disk]:
     """The machine's EBS volumes. Raises DiskError."""
     done = _run("lsblk", "--json", "--paths", "--output", "NAME,MODEL,SERIAL,MOUNTPOINT")
@@ -150,7 +155,7 @@ def _disk(listed: dict[str, Any]) -> Disk:
     parts: list[dict[str, Any]] = listed.get("children") or []
     return Disk(
         path=Path(listed["name"]),
-        serial=(listed.get("serial") or "").strip().replace("-", ""),
+        serial=serial_of((listed.get("serial") or "").strip()),
         has_partitions=bool(parts),
         is_mounted=any(one.get("mountpoint") for one in (listed, *parts)),
     )

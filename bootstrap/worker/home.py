@@ -29,6 +29,7 @@ from .disks import (
     ext4_label,
     is_blank,
     make_file_system,
+    serial_of,
 )
 from .settings import ConfigError, WorkerConfig
 
@@ -82,8 +83,15 @@ def is_unfinished(disk: Disk, content: Content, home: HomeDisk, log: str) -> boo
     return is_ours and home is HomeDisk.NEW and bool(disk.serial) and log == FORMATTING + disk.serial
 
 
-def find(disks: Sequence[Disk], content: Callable[[Path], Content] = content_of) -> Disk | None:
-    """The home disk: the one beside the root disk, or of several the one that says so. Raises DiskError if unclear."""
+def find(
+    disks: Sequence[Disk], content: Callable[[Path], Content] = content_of, volume: str = ""
+) -> Disk | None:
+    """The home disk: the one of this volume, or, where the launch names none, the one beside the root disk, or of
+    several the one that says so. Raises DiskError if unclear.
+    """
+    if volume:
+        # A copy of a backup is attached before the home is, and has its label, too: here only the id counts.
+        return next((one for one in disks if one.serial == serial_of(volume)), None)
     free = [one for one in disks if not one.is_mounted]
     if len(free) > 1:
         labelled = [one for one in free if content(one.path).label == LABEL]
@@ -94,10 +102,10 @@ def find(disks: Sequence[Disk], content: Callable[[Path], Content] = content_of)
     return free[0] if free else None
 
 
-def await_disk() -> Disk:
+def await_disk(volume: str) -> Disk:
     """The home disk, as soon as it is attached. The hub gives the server no environment before. Raises DiskError."""
     pause = FIRST_LOOK
-    while (disk := find(ebs_disks())) is None:
+    while (disk := find(ebs_disks(), volume=volume)) is None:
         if pause == FIRST_LOOK:
             say("waiting for the home disk to be attached")
         time.sleep(pause)
@@ -176,14 +184,15 @@ def say(line: str) -> None:
 def run(config: Path, places: Places) -> int:
     """0 when the home can be mounted, or needs no disk of its own; 1 when it cannot."""
     try:
-        home = WorkerConfig.from_file(config).home
+        launch = WorkerConfig.from_file(config)
+        home = launch.home
         if home is None:
             raise ConfigError(
                 f"{config} does not say where the home is: a hub of an earlier version wrote it"
             )
         if home is HomeDisk.NONE or places.home.is_mount():
             return 0
-        disk = await_disk()
+        disk = await_disk(launch.home_volume)
         prepare(disk, home, places)
         point_to(disk.path, places.link)
     except (ConfigError, DiskError) as error:

@@ -10,6 +10,7 @@ WorkerError
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from lifecycle_app.contract import HOME_FIELD, REPORT_PERIOD, HomeDisk
+from lifecycle_app.contract import HOME_FIELD, HOME_VOLUME_FIELD, REPORT_PERIOD, HomeDisk
 
 # What the machine knows better than the hub: in a server's environment these take precedence.
 MACHINE_VARIABLES = (
@@ -50,7 +51,9 @@ AWS_ENDPOINT_PREFIX = "AWS_ENDPOINT_URL"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """The launch file: it holds no secret and no user. `home`: None if the launch did not say."""
+    """The launch file: it holds no secret and no user. `home`: None if the launch did not say; `home_volume`: the id of
+    the home's volume, "" if any disk beside the root disk is the home.
+    """
 
     cluster: str
     hub_api: str
@@ -59,6 +62,7 @@ class WorkerConfig:
     report_period: timedelta
     port: int
     home: HomeDisk | None = None
+    home_volume: str = ""
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -90,6 +94,7 @@ class WorkerConfig:
             report_period=period(fields.get("report_period", REPORT_PERIOD.total_seconds())),
             port=_port(fields.get("port", 8888)),
             home=_home(fields.get(HOME_FIELD)),
+            home_volume=_home_volume(fields),
         )
 
 
@@ -191,6 +196,15 @@ def _home(value: object) -> HomeDisk | None:
         return None if value is None else HomeDisk(str(value))
     except ValueError as error:
         raise ConfigError(f"{HOME_FIELD}: {value!r} is not one of {', '.join(HomeDisk)}") from error
+
+
+def _home_volume(fields: Mapping[str, Any]) -> str:
+    if _home(fields.get(HOME_FIELD)) is not HomeDisk.EXISTING_BESIDE_BACKUP:
+        return ""
+    volume = _text(fields, HOME_VOLUME_FIELD)
+    if not re.fullmatch(r"vol-[0-9a-f]{8,17}", volume, re.ASCII):
+        raise ConfigError(f"{HOME_VOLUME_FIELD}: {volume!r} is not the id of a volume")
+    return volume
 
 
 class WorkerError(Exception):

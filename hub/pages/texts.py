@@ -10,6 +10,7 @@ from urllib.parse import quote
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
 from hub.clients.policies import Budget, Budgets
+from hub.spawn.backups import Backup, Backups
 from hub.spawn.machine_types import machine_type
 from hub.spawn.options import choice_option, groups_of, has_machine, offered
 from hub.spawn.spawner import WorkerSpawner
@@ -106,6 +107,23 @@ class SharedBudget:
     kind: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierDay:
+    """A backup as a page offers it: the option's value, and when it was made."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """How a user gets files of an earlier day."""
+
+    days: tuple[EarlierDay, ...]
+    needs_new_machine: bool
+    """Has the user a machine, so that none of them can be shown at the next start?"""
+
+
 class Pages:
     """Reads what pages show. A page is shown even if there is nothing to read."""
 
@@ -116,12 +134,14 @@ class Pages:
         calls: Calls,
         budgets: Budgets,
         now: Callable[[], datetime],
+        backups: Backups,
     ) -> None:
         self._store = store
         self._reader = reader
         self._calls = calls
         self._budgets = budgets
         self._now = now
+        self._backups = backups
 
     async def budget(self, user: Any) -> Notice | None:
         """What one of JupyterHub's users should know of the month's budget; None while there is nothing to say."""
@@ -151,6 +171,12 @@ class Pages:
         return summary(
             key, worker, entries, is_up=is_up, for_administrators=for_administrators, now=self._now()
         )
+
+    async def earlier(self, user: str, server: str = "") -> Earlier | None:
+        """The backups that a server which is down can show beside its home; None without any."""
+        worker = self._reader.get(worker_key(user, server))
+        found = await self._backups.shown(worker, self._now()) if worker else ()
+        return earlier(worker, found)
 
     def live(self, user: Any) -> Live:
         """What the home page of one of JupyterHub's users shows now, by what the hub has in memory."""
@@ -208,6 +234,14 @@ def notice(found: Budget) -> Notice | None:
     ends = found.stops_at
     stop: list[Part] = ["Save your work: your machine stops at ", Time(ends, True), ". "] if ends else []
     return Notice(parts=[*stop, used_up_message(standing)], is_over=True)
+
+
+def earlier(worker: Worker | None, backups: Sequence[Backup]) -> Earlier | None:
+    """What a page offers of a home's backups; None without any."""
+    if not backups:
+        return None
+    days = tuple(EarlierDay(value=one.snapshot, label=f"{one.at:%a %d %b %Y, %H:%M} UTC") for one in backups)
+    return Earlier(days=days, needs_new_machine=has_machine(worker))
 
 
 UNEXPECTED = "Something went wrong in the hub. Try again; if that does not help, tell your administrator."

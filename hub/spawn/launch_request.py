@@ -9,9 +9,12 @@ from typing import Any
 
 from hub.config.profiles import Profile
 from hub.config.settings import WORKER_PORT, Settings
+from hub.spawn.backups import Backup
 from lifecycle_app.contract import (
+    BACKUP_DEVICE,
     CREATOR,
     HOME_FIELD,
+    HOME_VOLUME_FIELD,
     ROLE_WORKER,
     TAG_CLUSTER,
     TAG_CREATOR,
@@ -57,6 +60,8 @@ class Order:
     home_volume: str | None = None
     """The home disk that it had before, which is attached after the launch instead of creating a new one."""
     home_zone: str = ""
+    backup: Backup | None = None
+    """A backup of that disk, of which a copy is attached beside it and goes with the instance."""
 
 
 def requests_for(
@@ -88,7 +93,7 @@ def run_request(
             role=settings.role,
             disks=_disks(order, settings, with_home=home is HomeDisk.NEW),
             tags=tags,
-            user_data=user_data(settings, home),
+            user_data=user_data(settings, home, order.home_volume or ""),
             credits=settings.credits,
         ),
         "MinCount": 1,
@@ -168,12 +173,15 @@ def worker_tags(worker: str, settings: Settings, zone: str) -> list[dict[str, st
 def home_disk(order: Order, settings: Settings) -> HomeDisk:
     """Where the home of a launched worker is. A new disk has no snapshot: EC2 makes it blank."""
     if order.home_volume is not None:
-        return HomeDisk.EXISTING
+        return HomeDisk.EXISTING_BESIDE_BACKUP if order.backup else HomeDisk.EXISTING
     return HomeDisk.NEW if settings.home_disk else HomeDisk.NONE
 
 
-def user_data(settings: Settings, home: HomeDisk) -> str:
-    """The workers' cloud-config: without secrets, and of no particular user. JSON is YAML."""
+def user_data(settings: Settings, home: HomeDisk, volume: str = "") -> str:
+    """The workers' cloud-config: without secrets, and of no particular user. JSON is YAML.
+
+    The home's volume id is in it only where a disk is beside it that looks like a home, too.
+    """
     config = {
         "cluster": settings.cluster,
         "hub_api": settings.hub_api,
@@ -182,6 +190,7 @@ def user_data(settings: Settings, home: HomeDisk) -> str:
         "report_period": int(settings.report_period.total_seconds()),
         "port": WORKER_PORT,
         HOME_FIELD: home,
+        **({HOME_VOLUME_FIELD: volume} if home is HomeDisk.EXISTING_BESIDE_BACKUP else {}),
     }
     file = {"path": WORKER_CONFIG, "permissions": "0644", "content": json.dumps(config)}
     return "#cloud-config\n" + json.dumps({"write_files": [file]}) + "\n"
@@ -192,6 +201,9 @@ def _disks(order: Order, settings: Settings, *, with_home: bool) -> list[dict[st
     disks = [disk(order.image.root_device, root, settings.kms_key)]
     if with_home:
         disks.append(disk(HOME_DEVICE, settings.home_disk, settings.kms_key, goes_with_instance=False))
+    if order.backup and order.home_volume:
+        copy = disk(BACKUP_DEVICE, order.backup.size, settings.kms_key)
+        disks.append({**copy, "Ebs": {**copy["Ebs"], "SnapshotId": order.backup.snapshot}})
     return disks
 
 

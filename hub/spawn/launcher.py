@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from hub.clients.calls import Calls, Coalescer, Queue, Say, TokenBucket
 from hub.errors import (
+    BackupGone,
     CloudRefused,
     InstanceGone,
     NoAddresses,
@@ -69,6 +70,10 @@ MESSAGES: Mapping[str, tuple[type[StartError], str]] = {
     NOT_FREE: (
         CloudRefused,
         "The AWS account has the free plan, which excludes this machine type. Tell your administrator.",
+    ),
+    "InvalidSnapshot.NotFound": (
+        BackupGone,
+        "The backup that you chose is not there any more. Start your machine again, without it.",
     ),
     "IncorrectInstanceState": (NotStartable, "Your machine cannot be started in its present state."),
     "InvalidInstanceID.NotFound": (InstanceGone, "Your machine no longer exists at AWS."),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.errors import HomeInUse, SeveralHomes
-from lifecycle_app.contract import STOPPED_FOR_HOME, TAG_REPLACED
+from lifecycle_app.contract import STOPPED_FOR_HOME, TAG_REPLACED, TAG_REPLACES
 from lifecycle_app.model.worker import State, Worker
 
 THERE = ("creating", "available", "in-use")
@@ -26,15 +26,18 @@ class Disk:
 
 
 def disk_from(described: Mapping[str, Any]) -> Disk | None:
-    """A disk in EC2's DescribeVolumes answer; None for one that is going away, or that a restored one has replaced."""
-    if described["State"] not in THERE or any(
-        one["Key"] == TAG_REPLACED for one in described.get("Tags", [])
-    ):
+    """A disk in EC2's DescribeVolumes answer; None for one that is going away, or that a restored one has replaced, and
+    for a copy of an image or of a backup that no instance has: only a restored home is made of a snapshot.
+    """
+    tags = {one["Key"] for one in described.get("Tags", [])}
+    is_copy = bool(described.get("SnapshotId")) and TAG_REPLACES not in tags
+    is_free = described["State"] == "available"
+    if described["State"] not in THERE or TAG_REPLACED in tags or (is_copy and is_free):
         return None
     return Disk(
         volume=described["VolumeId"],
         zone=described["AvailabilityZone"],
-        is_free=described["State"] == "available",
+        is_free=is_free,
         instances=frozenset(
             one["InstanceId"] for one in described.get("Attachments", []) if "InstanceId" in one
         ),

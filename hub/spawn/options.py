@@ -3,6 +3,7 @@
 A cluster without profiles offers its instance types, each as a profile of its own.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ PROFILE, INSTANCE_TYPE = "profile", "instance_type"
 """The option that chooses a machine: a profile's name, or the type where the cluster has no profiles."""
 CLEAN_PROFILE = "clean_profile"
 """An option with this name and any value but "" sets the user's own settings aside, at this start alone."""
+BACKUP = "backup"
+"""The option with the snapshot whose files a new machine shows beside the home, at this start alone."""
+SNAPSHOT = re.compile(r"snap-[0-9a-f]{8,17}", re.ASCII)
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
 
 
@@ -60,10 +64,10 @@ def offered(settings: Settings, groups: Collection[str]) -> tuple[Profile, ...]:
 def chosen_in(options: Mapping[str, Any], settings: Settings, groups: Collection[str]) -> Profile:
     """What a member of these groups has chosen, or the default one. Raises ValueError with a message for the user."""
     option = choice_option(settings)
-    unknown = sorted(str(name) for name in options if name not in (option, CLEAN_PROFILE))
+    unknown = sorted(str(name) for name in options if name not in (option, CLEAN_PROFILE, BACKUP))
     if unknown:
         raise ValueError(
-            f"Unknown option {_shortened(unknown[0])}. The options are {option} and {CLEAN_PROFILE}."
+            f"Unknown option {_shortened(unknown[0])}. The options are {option}, {CLEAN_PROFILE} and {BACKUP}."
         )
     allowed = offered(settings, groups)
     if not allowed:
@@ -107,7 +111,15 @@ def is_clean(options: Mapping[str, Any]) -> bool:
 
 def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that also hold for later starts."""
-    return {name: value for name, value in options.items() if name != CLEAN_PROFILE}
+    return {name: value for name, value in options.items() if name not in (CLEAN_PROFILE, BACKUP)}
+
+
+def backup_in(options: Mapping[str, Any]) -> str:
+    """The id of the snapshot that the user has chosen, "" for none or for what is none."""
+    chosen = options.get(BACKUP)
+    if isinstance(chosen, list) and len(chosen) == 1:  # as forms send it
+        chosen = chosen[0]
+    return chosen if isinstance(chosen, str) and SNAPSHOT.fullmatch(chosen) else ""
 
 
 def current(options: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hub.clients.calls import Calls, Say
 from hub.config.profiles import Profile
 from hub.config.settings import Settings
 from hub.errors import (
+    BackupGone,
     HomeInUse,
     InstanceGone,
     NotStartable,
@@ -21,6 +22,7 @@ from hub.errors import (
     SeveralHomes,
     StartError,
 )
+from hub.spawn.backups import Backup, Backups
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launch_request import Order, requests_for
 from hub.spawn.launcher import Launcher
@@ -50,6 +52,8 @@ class _Request:
     profile: Profile
     say: Say
     note: Note
+    backup: str = ""
+    """The snapshot whose files a new instance shows beside the home."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class _Begun:
 
     image: str
     at: datetime
+    backup: Backup | None = None
 
 
 class StartProtocol:
@@ -81,6 +86,7 @@ class StartProtocol:
         settings: Settings,
         now: Callable[[], datetime],
         image_now: Callable[[], Awaitable[str]],
+        backups: Backups,
     ) -> None:
         self._get = get
         self._calls = calls
@@ -90,17 +96,26 @@ class StartProtocol:
         self._settings = settings
         self._now = now
         self._image_now = image_now
+        self._backups = backups
         self._begun: dict[str, _Begun] = {}
 
     async def bring_up(
-        self, key: str, profile: Profile, say: Say, note: Note, described: Known | None = None
+        self,
+        key: str,
+        profile: Profile,
+        say: Say,
+        note: Note,
+        described: Known | None = None,
+        *,
+        backup: str = "",
     ) -> Known:
         """The worker's instance, pending or running. `note` gets it as soon as its id is known.
 
-        `described` is what EC2 said of it, if the record is not to be trusted. Has no time limit: the caller sets one.
+        `described` is what EC2 said of it, if the record is not to be trusted. `backup` is the snapshot that a new
+        instance shows beside the home. Has no time limit: the caller sets one.
         Raises StartError.
         """
-        request = _Request(key, profile, say, note)
+        request = _Request(key, profile, say, note, backup)
         for waits in itertools.count(1):
             worker = await self._record(key)
             known, step = self._decide(worker, described)
@@ -256,7 +271,8 @@ class StartProtocol:
 
     async def _launch(self, request: _Request, old: Worker | None, home: _Home | None) -> Known:
         places = await self._instances.places()
-        image = await self._instances.image(await self._image_of(request.key))
+        begun = await self._begin(request, old)
+        image = await self._instances.image(begun.image)
         order = Order(
             worker=request.key,
             profile=request.profile,
@@ -264,14 +280,19 @@ class StartProtocol:
             previous=old.instance_id if old else None,
             home_volume=home.volume if home else None,
             home_zone=home.zone if home else "",
+            backup=begun.backup,
         )
         request.say(_requesting(old, home))
-        self._begun.setdefault(request.key, _Begun(image=image.id, at=self._now()))
-        new = await self._launcher.launch(
-            request.key,
-            lambda generation: requests_for(order, self._settings, places, generation),
-            request.say,
-        )
+        self._begun.setdefault(request.key, begun)
+        try:
+            new = await self._launcher.launch(
+                request.key,
+                lambda generation: requests_for(order, self._settings, places, generation),
+                request.say,
+            )
+        except BackupGone:
+            self._begun.pop(request.key, None)  # nothing was launched, and the next try is without it
+            raise
         self._begun.pop(request.key, None)
         log.info("%s: launched %s, a %s in %s", request.key, new.instance_id, new.instance_type, new.zone)
         if order.home_volume:
@@ -286,17 +307,21 @@ class StartProtocol:
         request.note(known)
         return known
 
-    async def _image_of(self, key: str) -> str:
-        """The image to launch the worker from. While an earlier try may still succeed, the image stays the same, and
-        with it the request and its client token, so that EC2 launches one instance for both."""
-        begun = self._begun.get(key)
+    async def _begin(self, request: _Request, old: Worker | None) -> _Begun:
+        """The image to launch the worker from, and the backup beside its home. While an earlier try may still succeed,
+        they stay the same, and with them the request and its client token, so that EC2 launches one instance for both.
+        """
+        begun = self._begun.get(request.key)
         if begun and self._now() - begun.at < YOUNG:
-            return begun.image
-        self._begun.pop(key, None)
+            return begun
+        self._begun.pop(request.key, None)
         image = await self._image_now()
         if not image:
             raise StartError("The image for new machines is still being built. Try again in a few minutes.")
-        return image
+        backup = await self._backups.chosen(old, request.backup)
+        if request.backup and not backup:
+            request.say("That backup is not there any more, so your machine starts without it")
+        return _Begun(image=image, at=self._now(), backup=backup)
 
     async def _with_address(self, key: str, known: Known) -> Known:
         while not known.address:

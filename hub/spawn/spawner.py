@@ -18,7 +18,7 @@ from hub.config.settings import WORKER_PORT
 from hub.errors import StartError
 from hub.identity import worker_token
 from hub.spawn import tokens
-from hub.spawn.options import chosen_in, current, groups_of, is_clean, lasting
+from hub.spawn.options import backup_in, chosen_in, current, groups_of, is_clean, lasting
 from hub.spawn.parts import Parts, PendingKeep, ServerInstance
 from hub.spawn.planning import Step, is_doubtful, is_gone, step_for
 from hub.spawn.start import FETCHED, Start, StartFailed
@@ -38,6 +38,8 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
 
     profile: Profile | None = None
     """What the user chose; None for the default."""
+    backup = ""
+    """The snapshot whose files a new instance shows beside the home, at this start; "" for none."""
     set_aside = ""
     """The directory into which the worker moves its user's settings at this start; "" for none."""
     instance = ServerInstance()
@@ -234,7 +236,7 @@ class WorkerSpawner(Spawner):  # type: ignore[misc]  # JupyterHub publishes no t
         return answer
 
     def options_from_query(self, query_data: dict[str, Any]) -> dict[str, Any]:
-        """The options in a link, without a clean profile: another user may have made it."""
+        """The options in a link, without those of one start: another user may have made it."""
         options: dict[str, Any] = super().options_from_query(lasting(query_data))
         return options
 
@@ -287,14 +289,15 @@ def spawner_class(parts: Parts) -> type[WorkerSpawner]:
 
 def apply_options(spawner: WorkerSpawner, options: dict[str, Any]) -> None:
     """Takes over the user's choice. A wrong one is forgotten, or each later start would fail because of it; and so is
-    that of a clean profile, which is for one start.
+    what is for one start: a clean profile, and a backup.
     """
     spawner.set_aside = set_aside_name(spawner.parts.now()) if is_clean(options) else ""
-    if spawner.set_aside:
+    spawner.backup = backup_in(options)
+    if lasting(options) != options:
         spawner.orm_spawner.user_options = lasting(options)
     try:
         settings = spawner.parts.settings
         spawner.profile = chosen_in(current(options, settings), settings, groups_of(spawner.user))
     except ValueError as error:
-        spawner.orm_spawner.user_options, spawner.set_aside = {}, ""
+        spawner.orm_spawner.user_options, spawner.set_aside, spawner.backup = {}, "", ""
         raise StartFailed(str(error), reason="options", status_code=400) from error

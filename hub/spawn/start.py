@@ -117,6 +117,8 @@ class Startable(Protocol):
     server: Any
     """JupyterHub's record of the server."""
     start_timeout: float
+    backup: str
+    """The snapshot whose files a new instance shows beside the home; "" for none."""
 
     @property
     def key(self) -> str:
@@ -246,7 +248,7 @@ class Start:
         """The instance, booting and with its home disk; its server's token is valid from here on."""
         spawner = self._spawner
         known = await self._parts.protocol.bring_up(
-            spawner.key, spawner.chosen, self.say, self.note, described
+            spawner.key, spawner.chosen, self.say, self.note, described, backup=spawner.backup
         )
         self.note(known)
         self._has_new_token = spawner.use_token(is_fresh=known.is_fresh) or (

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lifecycle_app.adapters.aws import aws_errors, code_of, split_refused
-from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
+from lifecycle_app.contract import BACKUP_DEVICE, ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
 from lifecycle_app.errors import THROTTLED, CloudError, StopRejected, TerminationRejected
 from lifecycle_app.model.events import EC2_STATES
 from lifecycle_app.model.removal import Attached, Described
@@ -221,6 +221,7 @@ def attached_disks(described: Mapping[str, Any]) -> tuple[Attached, ...]:
             is_root=mapping["DeviceName"] == root,
             is_attached=mapping["Ebs"].get("Status") == "attached",
             goes_with_instance=mapping["Ebs"].get("DeleteOnTermination") is not False,
+            is_backup=mapping["DeviceName"] == BACKUP_DEVICE,
         )
         for mapping in described.get("BlockDeviceMappings", ())
         if "Ebs" in mapping
@@ -232,6 +233,6 @@ def _home(described: Mapping[str, Any]) -> Mapping[str, Any] | None:
     others = [
         mapping["Ebs"]
         for mapping in described.get("BlockDeviceMappings", ())
-        if mapping["DeviceName"] != root and "Ebs" in mapping
+        if mapping["DeviceName"] not in (root, BACKUP_DEVICE) and "Ebs" in mapping
     ]
     return others[0] if others else None

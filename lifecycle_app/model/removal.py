@@ -22,6 +22,8 @@ class Attached:
     """Is it attached, and neither being attached nor being detached?"""
     goes_with_instance: bool = False
     """Does EC2 delete it with the instance?"""
+    is_backup: bool = False
+    """Is it a copy of a backup, which goes with the instance by intent? Never the home, whatever it holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +51,11 @@ def obstacle(worker: Worker, described: Described | None, cluster: str) -> str:
         return f"{found.instance_id} is not this worker's by its tags"
     if found.state is not State.STOPPED:
         return f"it is {found.state}"
-    home = next((disk for disk in disks if disk.volume == worker.home_volume and not disk.is_root), None)
+    own = [disk for disk in disks if not disk.is_root and not disk.is_backup]
+    home = next((disk for disk in own if disk.volume == worker.home_volume), None)
     if home is None:
         return f"the home disk {worker.home_volume} is not attached to it"
     if not home.is_attached:
         return f"the home disk {home.volume} is being attached or detached"
-    lost = [disk.volume for disk in disks if disk.goes_with_instance and not disk.is_root]
+    lost = [disk.volume for disk in own if disk.goes_with_instance]
     return f"{', '.join(lost)} would be deleted with it (DeleteOnTermination)" if lost else ""

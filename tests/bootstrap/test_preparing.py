@@ -23,6 +23,7 @@ from bootstrap.operations.workers.preparation import (
 )
 from bootstrap.operations.workers.stopping import STOPS_WITHIN
 from hub.errors import CloudBusy, NoCapacity, QuotaReached, RecordUnusable, StartError
+from hub.spawn.backups import Backups
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
 from hub.spawn.protocol import StartProtocol
@@ -376,6 +377,7 @@ class Side:
             SETTINGS,
             self.now,
             self.image,
+            Backups(client, run, SETTINGS),
         )
 
     def now(self) -> datetime:

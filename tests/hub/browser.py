@@ -1,5 +1,6 @@
 """A user's browser, as far as the hub's pages go."""
 
+import html
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -48,6 +49,10 @@ class Browser:
     def page(self, path: str) -> requests.Response:
         """A page, with its redirects followed."""
         return self._session.get(self._url + path, timeout=20)
+
+    def press(self, action: str, **fields: str) -> requests.Response:
+        """Submits a form of a page, which says in `action` where to."""
+        return self._session.post(self._url + html.unescape(action), data=fields, timeout=20)
 
     def first_step(self, path: str) -> str:
         """Where a page redirects to."""

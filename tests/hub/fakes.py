@@ -95,6 +95,18 @@ class _Inline(ThreadPoolExecutor):
         return future
 
 
+class NoBackups:
+    """No home has a backup."""
+
+    async def shown(self, _worker: Worker, _now: datetime) -> tuple[()]:
+        return ()
+
+
+def backups() -> Any:
+    """For pages of users without backups."""
+    return NoBackups()
+
+
 def unlimited() -> Budgets:
     """No user has a budget."""
     return budgets(lambda _: {})

@@ -24,7 +24,7 @@ from lifecycle_app.model.budget import Standing, Use
 from lifecycle_app.model.messages import Time, joined
 from lifecycle_app.model.policy import Limit, Policy
 from lifecycle_app.model.worker import State, Worker
-from tests.hub.fakes import NOON, FakeStore, budgets, calls, read_by, worker
+from tests.hub.fakes import NOON, FakeStore, backups, budgets, calls, read_by, worker
 from tests.hub.test_pages import TEMPLATES
 from tests.hub.test_spawner import FRESH, Case
 from tests.hub.test_verdict import request
@@ -149,7 +149,12 @@ async def test_a_start_is_refused_before_anything_is_asked_of_aws() -> None:
 async def noticed(*workers: Worker, **policy: Any) -> Notice | None:
     store = FakeStore(*workers)
     pages = Pages(
-        cast(Any, store), read_by(store), calls(), budgets(reading(cluster=policy), *workers), lambda: NOON
+        cast(Any, store),
+        read_by(store),
+        calls(),
+        budgets(reading(cluster=policy), *workers),
+        lambda: NOON,
+        backups(),
     )
     return await pages.budget(SimpleNamespace(name="ada", groups=[]))
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hub.config.profiles import Profile
+from hub.spawn.backups import Backup
 from hub.spawn.launch_request import (
     Order,
     Place,
@@ -16,10 +17,11 @@ from hub.spawn.launch_request import (
     worker_tags,
 )
 from lifecycle_app.contract import WORKER_CONFIG, HomeDisk
-from tests.hub.fakes import IMAGE, LARGE, MEDIUM, SETTINGS
+from tests.hub.fakes import IMAGE, LARGE, MEDIUM, NOON, SETTINGS
 
 A = Place(subnet="subnet-0000000a", zone="us-east-1a")
 B = Place(subnet="subnet-0000000b", zone="us-east-1b")
+BACKUP = Backup(snapshot="snap-0123456789abcdef0", at=NOON, size=3)
 ORDER = Order(worker="ada/gpu", profile=MEDIUM, image=IMAGE)
 
 
@@ -128,6 +130,37 @@ def test_disk_is_called_new_only_by_the_request_that_makes_it(
     assert json.loads(file["content"])["home"] == said
     assert (len(request["BlockDeviceMappings"]) == 2) == (said == "new")
     assert all("SnapshotId" not in disk["Ebs"] for disk in request["BlockDeviceMappings"])
+
+
+def test_a_backup_is_a_copy_beside_the_home_that_goes_with_the_instance() -> None:
+    known = {"home_volume": "vol-0123456789abcdef0", "home_zone": A.zone}
+    order = Order(worker="ada", profile=MEDIUM, image=IMAGE, backup=BACKUP, **known)
+    request = run_request(order, SETTINGS, A, "t3.medium", 0)
+    assert request["BlockDeviceMappings"][1:] == [
+        {
+            "DeviceName": "/dev/sdy",
+            "Ebs": {
+                "VolumeSize": 3,
+                "VolumeType": "gp3",
+                "Encrypted": True,
+                "DeleteOnTermination": True,
+                "SnapshotId": "snap-0123456789abcdef0",
+            },
+        }
+    ]
+    (file,) = json.loads(request["UserData"].partition("\n")[2])["write_files"]
+    launch = json.loads(file["content"])
+    assert (launch["home"], launch["home_volume"]) == ("existing-beside-backup", known["home_volume"])
+    without = run_request(replace(order, backup=None), SETTINGS, A, "t3.medium", 0)
+    assert "home_volume" not in without["UserData"]
+    assert without["ClientToken"] != request["ClientToken"]
+
+
+def test_without_a_home_of_its_own_there_is_no_backup() -> None:
+    order = Order(worker="ada", profile=MEDIUM, image=IMAGE, backup=BACKUP)
+    request = run_request(order, SETTINGS, A, "t3.medium", 0)
+    assert [one["DeviceName"] for one in request["BlockDeviceMappings"]] == ["/dev/sda1", "/dev/sdf"]
+    assert '\\"home\\": \\"new\\"' in request["UserData"]
 
 
 def test_default_server_has_an_empty_server_tag() -> None:

@@ -69,6 +69,15 @@ def test_the_home_that_a_restored_one_has_replaced_is_none() -> None:
     assert disk_from({**described, "Tags": tags}) is None
 
 
+@pytest.mark.parametrize(("state", "counts"), [("available", False), ("in-use", True)])
+def test_a_copy_of_a_backup_is_left_by_no_machine(state: str, counts: bool) -> None:
+    """It looks like a home. While an instance has it, that is being terminated, and its home is waited for."""
+    copy = {"VolumeId": "vol-1", "AvailabilityZone": "us-east-1a", "State": state, "SnapshotId": "snap-1"}
+    assert (disk_from(copy) is not None) is counts
+    restored = {**copy, "Tags": [{"Key": "cloudjhub:replaces", "Value": "vol-0"}]}
+    assert disk_from(restored) is not None
+
+
 MISSING = message("stop-requested", by=STOPPED_FOR_HOME)
 
 

@@ -17,7 +17,7 @@ from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import FOR_ADMINISTRATORS, Time, joined, message, plain
 from lifecycle_app.model.messages import TEMPLATES as MESSAGES
 from lifecycle_app.model.worker import State
-from tests.hub.fakes import NOON, FakeStore, calls, unlimited, worker
+from tests.hub.fakes import NOON, FakeStore, backups, calls, unlimited, worker
 
 TEMPLATES = Path(texts.__file__).parent / "templates"
 IDLE = message("idle", timeout=timedelta(hours=1), last_used=NOON - timedelta(hours=1))
@@ -33,7 +33,7 @@ class Store(FakeStore):
 
 def pages(store: Any) -> tuple[Pages, Reader]:
     reader = Reader(store.changed_since, calls(), interval=timedelta(seconds=5))
-    return Pages(store, reader, calls(), unlimited(), lambda: NOON), reader
+    return Pages(store, reader, calls(), unlimited(), lambda: NOON, backups()), reader
 
 
 @pytest.mark.parametrize(

@@ -278,6 +278,47 @@ def test_hub_killed_before_it_attached_the_home_serves_no_user_without_it(
     assert [one["InstanceId"] for one in attachments] == [machine.instance_id]
 
 
+def disks_of(hub: Emulated, user: str) -> dict[str, str]:
+    """The volumes of a user's instances, by device; the emulator adds them one after the other."""
+    mappings = [one["BlockDeviceMappings"] for one in hub.instances_of(user)]
+    return {disk["DeviceName"]: disk["Ebs"]["VolumeId"] for disks in mappings for disk in disks}
+
+
+def test_files_of_an_earlier_day_are_shown_beside_the_home_of_a_new_machine(
+    hub: Emulated, machines: list[Machine], store: WorkerStore
+) -> None:
+    """Chosen on the home page, which offers another user's backups to that user alone."""
+    ec2, zone = hub.client("ec2"), "us-east-1a"
+    made = {}
+    for user in ("yara", "zeno"):
+        home = ec2.create_volume(AvailabilityZone=zone, Size=3)["VolumeId"]
+        tags = {"cluster": CLUSTER, "role": "worker", "user": user, "server": ""}
+        listed = [{"Key": f"cloudjhub:{key}", "Value": value} for key, value in tags.items()]
+        backup = ec2.create_snapshot(
+            VolumeId=home, TagSpecifications=[{"ResourceType": "snapshot", "Tags": listed}]
+        )
+        made[user] = (home, backup["SnapshotId"])
+        known = {"key": user, "instance_id": "i-0123456789abcdef0", "version": 0, "zone": zone}
+        gone: Any = {**known, "state": State.TERMINATED, "home_volume": home}
+        store.put(Worker(**gone, changed_at=now(), state_at=now()), now())
+    browser = Browser(hub.public_url)
+    assert browser.log_in("yara").status_code == 302
+    page = until(
+        lambda: found if "files of an earlier day" in (found := browser.page("/hub/home").text) else ""
+    )
+    assert made["yara"][1] in page
+    assert made["zeno"][1] not in page
+    [action] = re.findall(r'data-earlier.*?action="([^"]+)"', page, re.DOTALL)
+    assert browser.press(action, backup=made["yara"][1]).ok
+    disks = until(lambda: found if "/dev/sdy" in (found := disks_of(hub, "yara")) else None)
+    [copy] = ec2.describe_volumes(VolumeIds=[disks["/dev/sdy"]])["Volumes"]
+    assert (copy["SnapshotId"], copy["Size"], copy["Encrypted"]) == (made["yara"][1], 3, True)
+    boot(hub, "yara", machines)
+    until(lambda: browser.server().get("ready"))
+    [attached] = ec2.describe_volumes(VolumeIds=[made["yara"][0]])["Volumes"][0]["Attachments"]
+    assert attached["Device"] == "/dev/sdf", "the home is attached as ever"
+
+
 def test_stopped_instance_is_started_again(
     hub: Emulated, machines: list[Machine], store: WorkerStore
 ) -> None:

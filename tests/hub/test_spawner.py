@@ -50,11 +50,20 @@ class FakeProtocol:
         self.looks: list[Known | Exception | None] = []
         self.looked: list[Known | None] = []
         self.profiles: list[Profile] = []
+        self.backups: list[str] = []
 
     async def bring_up(
-        self, key: str, profile: Profile, say: Callable[[str], None], note: Any, looked: Known | None
+        self,
+        key: str,
+        profile: Profile,
+        say: Callable[[str], None],
+        note: Any,
+        looked: Known | None,
+        *,
+        backup: str = "",
     ) -> Known:
         self.profiles.append(profile)
+        self.backups.append(backup)
         self.looked.append(looked)
         say("Requesting a new machine")
         outcome = self.outcomes.pop(0)
@@ -295,13 +304,13 @@ async def test_a_machine_that_answers_after_its_stop_was_asked_for_is_used_only_
     case.parts.settings = replace(SETTINGS, answer_limit=timedelta(milliseconds=20))
     bring_up, released = case.protocol.bring_up, []
 
-    async def watched(*wished: Any) -> Known:
+    async def watched(*wished: Any, **more: Any) -> Known:
         released.append(hub_would_release(case.spawner))
         if released == [False, True]:
             case.answer()
-        return await bring_up(*wished)
+        return await bring_up(*wished, **more)
 
-    case.protocol.bring_up = watched  # type: ignore[method-assign, assignment]
+    case.protocol.bring_up = watched  # type: ignore[method-assign]
     assert await case.spawner.start() == "http://127.77.1.4:8888"
     assert released == [False, True, False]
     assert case.protocol.outcomes == []
@@ -703,11 +712,11 @@ async def test_a_failure_has_a_status_a_label_and_words(cases: Cases) -> None:
 async def test_without_a_machine_in_time_aws_had_none(cases: Cases, monkeypatch: pytest.MonkeyPatch) -> None:
     case = cases()
 
-    async def never(*_: Any) -> Known:
+    async def never(*_: Any, **_more: Any) -> Known:
         await asyncio.Event().wait()
         raise AssertionError
 
-    case.protocol.bring_up = never  # type: ignore[method-assign,assignment]
+    case.protocol.bring_up = never  # type: ignore[method-assign]
     at_once(case, monkeypatch)
     with pytest.raises(StartFailed) as failed:
         await asyncio.wait_for(case.spawner.start(), 10)
@@ -762,18 +771,18 @@ async def test_a_machine_is_marked_as_given_up_until_it_is_started_again_or_answ
     keys: list[str] = []
     bring_up, wait_for = case.protocol.bring_up, case.workers.wait_for
 
-    async def see_bring_up(key: str, *more: Any) -> Known:
+    async def see_bring_up(key: str, *more: Any, **named: Any) -> Known:
         keys.append(key)
         seen.append(("bring_up", case.spawner.given_up))
         if len(case.stops.sent) == 1:
             case.answer()
-        return await bring_up(key, *more)
+        return await bring_up(key, *more, **named)
 
     async def see_wait(url: str) -> None:
         seen.append(("wait", case.spawner.given_up))
         await wait_for(url)
 
-    case.protocol.bring_up, case.workers.wait_for = see_bring_up, see_wait  # type: ignore[method-assign,assignment]
+    case.protocol.bring_up, case.workers.wait_for = see_bring_up, see_wait  # type: ignore[method-assign]
     await asyncio.wait_for(case.spawner.start(), 10)
     assert seen[: len(marks)] == marks
     assert seen[-2:] == [("bring_up", ""), ("wait", "")]

@@ -9,6 +9,7 @@ import pytest
 
 from hub.clients.calls import MOST_FAILURES
 from hub.errors import CloudRefused, NoCapacity, RecordsUnavailable, SeveralHomes, StartError
+from hub.spawn.backups import Backups
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launch_request import Order, Place, run_request
 from hub.spawn.launcher import Launcher
@@ -50,7 +51,15 @@ class Case:
         self.homes = Homes(instances)
         self.image = SETTINGS.image
         self.startup = StartProtocol(
-            self.store.get, run, starter, instances, self.homes, SETTINGS, self.now, self.image_now
+            self.store.get,
+            run,
+            starter,
+            instances,
+            self.homes,
+            SETTINGS,
+            self.now,
+            self.image_now,
+            Backups(ec2, run, SETTINGS),
         )
 
     async def image_now(self) -> str:

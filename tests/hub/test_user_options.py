@@ -156,7 +156,7 @@ def test_what_is_offered_depends_on_the_groups(groups: Collection[str], names: l
         (
             {"instance_type": "g4dn.xlarge"},
             ("ml",),
-            "Unknown option 'instance_type'. The options are profile and clean_profile.",
+            "Unknown option 'instance_type'. The options are profile, clean_profile and backup.",
         ),
     ],
 )

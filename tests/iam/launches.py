@@ -3,6 +3,7 @@
 from tests.iam.asking import (
     INSTANCE,
     OUR_TAGS,
+    OWNERS,
     REGION,
     VOLUME,
     WORKER_PROFILE,
@@ -91,7 +92,16 @@ def launches() -> dict[str, Request]:
         "launch, foreign image": launch(image=Asked(f"arn:aws:ec2:{REGION}::image/ami-evil")),
         "launch, key pair": launch(key_pair=Asked(arn("ec2", "key-pair/mine"))),
         "launch, launch template": launch(template=Asked(arn("ec2", "launch-template/lt-1"))),
+        "launch, launch template tagged as a worker": launch(
+            template=Asked(arn("ec2", "launch-template/lt-1"), OWNERS["own worker"])
+        ),
         "launch, snapshot": launch(snapshot=Asked(f"arn:aws:ec2:{REGION}::snapshot/snap-1")),
+        **{
+            f"launch, snapshot {owner}": launch(
+                snapshot=Asked(f"arn:aws:ec2:{REGION}::snapshot/snap-1", context)
+            )
+            for owner, context in OWNERS.items()
+        },
         "launch, spot": launch(spot=Asked(arn("ec2", "spot-instances-request/sir-1"))),
         **{
             f"launch, {part} in another region": launch(**{part.replace(" ", "_"): elsewhere(LAUNCHED[part])})

@@ -226,6 +226,24 @@ def test_everything_that_is_described_of_an_instance() -> None:
     )
 
 
+COPY = {"DeviceName": "/dev/sdy", "Ebs": {"VolumeId": "vol-copy", "Status": "attached"}}
+"""Of a backup: a launch attaches it before the home is attached."""
+
+
+def test_a_copy_of_a_backup_is_no_home() -> None:
+    root = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeId": "vol-root"}}
+    home = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeId": "vol-home", "Status": "attached"}}
+    for mappings, volume in (([root, COPY], None), ([COPY, root, home], "vol-home")):
+        instance = worker_instance(described(BlockDeviceMappings=mappings))
+        assert instance is not None
+        assert instance.home_volume == volume
+    assert [one.is_backup for one in attached_disks(described(BlockDeviceMappings=[root, COPY, home]))] == [
+        False,
+        True,
+        False,
+    ]
+
+
 @pytest.mark.parametrize(
     ("status", "attached"), [("attaching", False), ("attached", True), ("detaching", False)]
 )

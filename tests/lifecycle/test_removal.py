@@ -75,6 +75,14 @@ def test_only_a_machine_that_was_stopped_long_ago_and_has_a_home_disk_is_due(
 DISKS: dict[str, tuple[tuple[Attached, ...], str]] = {
     "home kept": ((ROOT, HOME_DISK), ""),
     "home kept, and another disk": ((ROOT, HOME_DISK, Attached(volume="vol-more")), ""),
+    "home kept, and a copy of a backup": (
+        (ROOT, HOME_DISK, Attached(volume="vol-copy", goes_with_instance=True, is_backup=True)),
+        "",
+    ),
+    "home is a copy of a backup": (
+        (ROOT, replace(HOME_DISK, goes_with_instance=True, is_backup=True)),
+        "is not attached to it",
+    ),
     "no home": ((ROOT,), "is not attached to it"),
     "another home": ((ROOT, Attached(volume="vol-other")), "is not attached to it"),
     "home is the root disk": ((replace(ROOT, volume=HOME),), "is not attached to it"),

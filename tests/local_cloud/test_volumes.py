@@ -53,6 +53,25 @@ def test_a_kept_home_disk_goes_on_to_the_next_instance(cloud: CloudProcess) -> N
     assert not directory(cloud, home).exists()
 
 
+def test_a_copy_of_a_backup_is_shown_beside_the_home_and_goes_with_its_instance(cloud: CloudProcess) -> None:
+    ec2 = cloud.client("ec2")
+    home = new_volume(cloud)
+    directory(cloud, home).mkdir(exist_ok=True)
+    (directory(cloud, home) / "notes.txt").write_text("of yesterday")
+    snapshot = ec2.create_snapshot(VolumeId=home)["SnapshotId"]
+    (directory(cloud, home) / "notes.txt").write_text("of today")
+    copy = {"SnapshotId": snapshot, "VolumeSize": 1, "Encrypted": True, "DeleteOnTermination": True}
+    instance = cloud.running(BlockDeviceMappings=[{"DeviceName": "/dev/sdy", "Ebs": copy}])
+    ec2.attach_volume(VolumeId=home, InstanceId=instance["instance_id"], Device="/dev/sdf")
+    link = cloud.state_dir / "instances" / instance["instance_id"] / "home"
+    assert (link / "notes.txt").read_text() == "of today"
+    assert (link / "earlier-files" / "notes.txt").read_text() == "of yesterday"
+    ec2.terminate_instances(InstanceIds=[instance["instance_id"]])
+    cloud.await_state(instance["instance_id"], "terminated")
+    until(lambda: not directory(cloud, instance["volumes"]["/dev/sdy"]).exists(), "the copy to go")
+    assert (directory(cloud, home) / "notes.txt").read_text() == "of today"
+
+
 def test_a_disk_that_is_not_kept_goes_with_its_instance(cloud: CloudProcess) -> None:
     instance = cloud.running(BlockDeviceMappings=[home_disk(kept=False)])
     cloud.client("ec2").terminate_instances(InstanceIds=[instance["instance_id"]])

@@ -28,6 +28,8 @@ UNHEARD = {
     "TerminateWorkers",
     "SeeVolumes",
     "GrowHomes",
+    # No user asks for files of an earlier day.
+    "LaunchBackups",
     # Session Manager's agent runs on real machines only.
     "BeManaged",
     "HaveSessions",

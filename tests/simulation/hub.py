@@ -23,6 +23,7 @@ from hub.config.settings import Settings
 from hub.drain.handler import WorkerAnswer, parse_answer, released
 from hub.drain.verdict import Request, Server, Verdict, refusal_before_asking
 from hub.errors import WorkerSilent
+from hub.spawn.backups import Backups
 from hub.spawn.instances import Homes, Instances
 from hub.spawn.launcher import Launcher
 from hub.spawn.protocol import StartProtocol
@@ -283,7 +284,15 @@ class Hub:
             return settings.image
 
         protocol = StartProtocol(
-            store.get, calls, launcher, instances, homes, settings, self._loop.now, image_now
+            store.get,
+            calls,
+            launcher,
+            instances,
+            homes,
+            settings,
+            self._loop.now,
+            image_now,
+            Backups(ec2, calls, settings),
         )
         parts = SimpleNamespace(
             settings=settings,

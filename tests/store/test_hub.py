@@ -16,7 +16,7 @@ from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.history import Entry
 from lifecycle_app.model.worker import State
-from tests.hub.fakes import NOON, FakeStore, calls, unlimited, worker
+from tests.hub.fakes import NOON, FakeStore, backups, calls, unlimited, worker
 from tests.hub.test_start_protocol import Case
 
 BAD = BadRecord("ada", "state is missing", "i-00000001")
@@ -53,7 +53,9 @@ async def test_pages_are_shown_without_it() -> None:
     store = Store(worker())
     reader = Reader(store.changed_since, calls(), interval=MINUTE)
     store.problems = [BAD]
-    shown = await Pages(cast(WorkerStore, store), reader, calls(), unlimited(), lambda: NOON).about("ada")
+    shown = await Pages(
+        cast(WorkerStore, store), reader, calls(), unlimited(), lambda: NOON, backups()
+    ).about("ada")
     assert (shown.worker, list(shown.headline)) == ("ada", [])
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.worker import disks, home
+from bootstrap.worker import disks, earlier, home
 from lifecycle_app.contract import HomeDisk
 
 pytestmark = pytest.mark.skipif(
@@ -199,8 +199,10 @@ class Machine:
         where = self.directory
         return home.Places(where / "home", where / "lib/home", where / "run/home-disk", where / "lib/undo")
 
-    def boot(self, kind: HomeDisk) -> int:
-        fields = {"cluster": "c", "hub_api": "http://h", "hub_name": "h", "region": "r", "home": kind}
+    def boot(self, kind: HomeDisk, volume: object = None) -> int:
+        fields: dict[str, object] = {"cluster": "c", "hub_api": "http://h", "hub_name": "h", "region": "r"}
+        fields |= {"home": kind}
+        fields |= {"home_volume": volume} if volume is not None else {}
         config = self.directory / "worker.json"
         config.write_text(json.dumps(fields))
         return home.run(config, self.places)
@@ -466,6 +468,46 @@ def test_of_several_disks_the_labelled_one_is_the_home(labels: str, found: str |
         chosen = home.find(attached, contents.__getitem__)
         assert chosen is not None
         assert str(chosen.path) == found
+
+
+def test_a_copy_of_a_backup_is_never_the_home_even_while_it_is_the_only_disk() -> None:
+    """It has the home's label and UUID, and is attached before the home is."""
+    copy = disks.Disk(Path("/dev/copy"), serial="vol0fffffffffffffff0")
+    own = disks.Disk(Path("/dev/own"), serial=SERIAL)
+    root = disks.Disk(Path("/dev/root"), serial="vol0eeeeeeeeeeeeeee0", is_mounted=True)
+    same = disks.Content("ext4", home.LABEL)
+    volume = SERIAL.replace("vol", "vol-")
+    assert home.find([root, copy], lambda _: same, volume) is None
+    for attached in ([root, copy, own], [own, copy, root]):
+        assert home.find(attached, lambda _: same, volume) == own
+        assert earlier.copy_of(attached, volume, lambda _: same) == copy
+    assert earlier.copy_of([root, own], volume, lambda _: same) is None
+    assert earlier.copy_of([root, own, copy], volume, lambda _: disks.Content("ext4", "other")) is None
+
+
+def test_the_home_is_awaited_while_only_a_copy_of_its_backup_is_there(machine: Machine, used: Path) -> None:
+    """With the product's own program, on the files of both disks."""
+    copy = machine.directory / "copy.img"
+    shutil.copy(used, copy)
+    before = hashlib.sha256(copy.read_bytes()).hexdigest()
+    put(machine, used)
+    root, own, _ = json.loads((machine.directory / "lsblk.json").read_text())["blockdevices"]
+    other = {**own, "name": str(copy), "serial": "vol0fffffffffffffff0"}
+    (machine.directory / "later.json").write_text(json.dumps({"blockdevices": [root, other, own]}))
+    (machine.directory / "lsblk.json").write_text(json.dumps({"blockdevices": [root, other]}))
+    machine.program("lsblk", f"cd {machine.directory}; cat lsblk.json; cp later.json lsblk.json")
+    assert machine.boot(HomeDisk.EXISTING_BESIDE_BACKUP, SERIAL.replace("vol", "vol-")) == 0
+    assert machine.places.link.resolve() == Path(own["name"])
+    assert hashlib.sha256(copy.read_bytes()).hexdigest() == before, "the copy is not even checked"
+
+
+@pytest.mark.parametrize("volume", [None, "", "vol-1", "/dev/sdf", 7])
+def test_a_launch_beside_a_backup_that_names_no_home_starts_nothing(
+    machine: Machine, used: Path, volume: object
+) -> None:
+    put(machine, used)
+    assert machine.boot(HomeDisk.EXISTING_BESIDE_BACKUP, volume) == 1
+    assert not machine.places.link.exists()
 
 
 @pytest.mark.parametrize("size", [GB, 5 * GB + 512, 100 * GB])

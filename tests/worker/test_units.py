@@ -21,7 +21,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         text = text.replace("/opt/cloudjhub/bin/python", "/bin/true").replace("=resize2fs", "=/bin/true")
         (tmp_path / unit.name).write_text(text, encoding="utf-8")
         units.append(str(tmp_path / unit.name))
-    assert len(units) == 6
+    assert len(units) == 7
     checked = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
     )

@@ -122,13 +122,15 @@ def _kept(scope: Scope) -> Mapping[str, object]:
     stacks = [*names.stacks(scope.cluster), names.network_stack("*")]
     tables = {table: scope.table(table) for table in names.TABLES}
     of_account = f"arn:{scope.partition}:{{}}::{scope.account}:"
+    indexes = [scope.indexes("workers"), scope.indexes("history")]
     return {
         "budgets": f"{of_account.format('budgets')}budget/{names.budgets(scope.cluster, scope.region)}*",
         "billing_view": f"{of_account.format('billing')}billingview/primary",
         "stacks": [scope.arn("cloudformation", f"stack/{name}/*") for name in stacks],
         **tables,
         "tables": list(tables.values()),
-        "indexes": [scope.indexes("workers"), scope.indexes("history")],
+        "indexes": indexes,
+        "tables_and_indexes": [*tables.values(), *indexes],
         "bucket": [scope.bucket_arn],
         "bucket_objects": [f"{scope.bucket_arn}/*"],
         "bundles": scope.bundles(),

@@ -173,7 +173,14 @@ class Cloud:
         """What answers a call of a service; moto answers all others."""
         settings, emulator, machines = self._settings, self.emulator, self.machines
         launching = Launching(
-            emulator, machines, self._lifecycle, images, self.faults, self.tokens, self.keys
+            emulator,
+            machines,
+            self._lifecycle,
+            images,
+            self.faults,
+            self.tokens,
+            self.keys,
+            self.hypervisor.disks,
         )
         # EC2's checks of a new instance take at least the time that it was pending.
         statuses = Statuses(machines, time.time, settings.boot_time, settings.describe_lag)

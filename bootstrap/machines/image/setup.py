@@ -50,6 +50,7 @@ USER = "jovyan"
 # Fixed, because home disks keep it from image to image, whatever users a base image has.
 USER_ID = 1100
 UNITS = (
+    "cloudjhub-earlier.service",
     "cloudjhub-home.service",
     "cloudjhub-home-failed.service",
     "cloudjhub-home-growth.service",
@@ -57,7 +58,7 @@ UNITS = (
     "cloudjhub-worker.service",
     "home-jovyan.mount",
 )
-STARTED = ("cloudjhub-worker.service", "cloudjhub-home-growth.timer")
+STARTED = ("cloudjhub-worker.service", "cloudjhub-home-growth.timer", "cloudjhub-earlier.service")
 """What boot starts of these; the worker needs the mount, and that the disk."""
 
 # Units that would start at or soon after boot, each with the reason why no worker needs it. Users wait for the boot.

@@ -11,7 +11,7 @@ from werkzeug import Response
 
 from bootstrap.local.cloud import wire
 from bootstrap.local.cloud.ec2 import rules
-from bootstrap.local.cloud.ec2.instances import Machine, Machines, home_volume, root_volume
+from bootstrap.local.cloud.ec2.instances import Machine, Machines, backup_volume, home_volume, root_volume
 from bootstrap.local.cloud.ec2.launching import Launching
 from bootstrap.local.cloud.ec2.lifecycle import Lifecycle, Statuses
 from bootstrap.local.cloud.ec2.modifications import Modifications
@@ -232,7 +232,12 @@ class Volumes:
     def _remount(self, machine: Machine, response: Response) -> None:
         if response.status_code < 400:
             instance = machine.instance
-            self.hypervisor.mount_home(machine.instance_id, root_volume(instance), home_volume(instance))
+            self.hypervisor.mount_home(
+                machine.instance_id,
+                root_volume(instance),
+                home_volume(instance),
+                backup_volume(instance),
+            )
 
 
 def _check_attachment(machine: Machine, volume_id: str, status: str, zone: str | None, device: str) -> None:

@@ -12,6 +12,7 @@ from moto.ec2.models.instances import InstanceState, StateReason
 from bootstrap.local.cloud.ec2.rules import CODES, State, check_ids, not_found
 from bootstrap.local.cloud.emulator import Emulator
 from bootstrap.local.cloud.hypervisor.host import BootPlan
+from lifecycle_app.contract import BACKUP_DEVICE
 
 Announce = Callable[[str, State, float], None]
 """Called at every change with instance id, new state and epoch seconds."""
@@ -165,6 +166,7 @@ def boot_plan(machine: Machine) -> BootPlan:
         user_data=user_data(instance),
         root_volume=root_volume(instance),
         home_volume=home_volume(instance),
+        backup_volume=backup_volume(instance),
     )
 
 
@@ -179,13 +181,21 @@ def root_volume(instance: Any) -> str:
 
 
 def home_volume(instance: Any) -> str | None:
-    """The first attached disk, by device name, that is not the root."""
+    """The first attached disk, by device name, that is neither the root nor a copy of a backup."""
     others = sorted(
         (device, block)
         for device, block in instance.get_block_device_mapping
-        if device != instance.root_device_name
+        if device not in (instance.root_device_name, BACKUP_DEVICE)
     )
     return str(others[0][1].volume_id) if others else None
+
+
+def backup_volume(instance: Any) -> str | None:
+    """The copy of a backup of the home, which a launch has attached."""
+    found = next(
+        (block for device, block in instance.get_block_device_mapping if device == BACKUP_DEVICE), None
+    )
+    return str(found.volume_id) if found else None
 
 
 def profile_role(instance: Any, iam: Any) -> str | None:

@@ -16,6 +16,7 @@ from bootstrap.local.cloud.ec2.rules import COSTING, ClientTokens, State, check_
 from bootstrap.local.cloud.emulator import Emulator, with_form
 from bootstrap.local.cloud.errors import AwsError
 from bootstrap.local.cloud.faults import Faults
+from bootstrap.local.cloud.hypervisor.disks import Disks
 from bootstrap.local.cloud.kms import Keys
 from bootstrap.local.cloud.wire import Call
 
@@ -55,6 +56,7 @@ class Launching:
     faults: Faults
     tokens: ClientTokens
     keys: Keys
+    disks: Disks
 
     def run(self, call: Call, parameters: Mapping[str, Any]) -> Response:
         """Launches, or answers again what the same token launched before. Raises AwsError."""
@@ -181,6 +183,9 @@ class Launching:
             disk = mapping.get("Ebs", {})
             if mapping.get("DeviceName") == root and "DeleteOnTermination" not in disk:
                 instance.block_device_mapping[root].delete_on_termination = True
+            if snapshot := disk.get("SnapshotId"):
+                made = instance.block_device_mapping[mapping["DeviceName"]]
+                self.disks.copy(snapshot, str(made.volume_id))
         for mapped in instance.block_device_mapping.values():
             # DescribeVolumes says it too, of attachments.
             ec2.volumes[mapped.volume_id].attachment.delete_on_termination = bool(

@@ -234,6 +234,11 @@ def _launch(parameters: Parameters, where: Account) -> Iterator[Permission]:
         yield _permission(
             "ec2:RunInstances", created["volume"], {**tags["volume"], "ec2:Encrypted": (encrypted,)}
         )
+        if snapshot := disk.get("Ebs", {}).get("SnapshotId"):
+            _, own_tags = where.own("snapshot", snapshot)
+            yield _permission(
+                "ec2:RunInstances", f"arn:aws:ec2:{where.region}::snapshot/{snapshot}", own_tags
+            )
     yield from _place(parameters, where, tags["network-interface"])
     for kind, resource in created.items():
         if tags[kind]:

@@ -16,6 +16,7 @@ import yaml
 
 from bootstrap.local.cloud.errors import StartupError, UserDataError
 
+EARLIER = "earlier-files"
 WRITTEN = Path("var/lib/cloud/instance/boot-finished")
 CONSOLE_SHOWN = 64 * 1024
 """GetConsoleOutput gives the newest 64 KB."""
@@ -80,10 +81,19 @@ class Disks:
         with self.console(instance_id).open("a") as console:
             console.write(f"[{now:%Y-%m-%dT%H:%M:%SZ}] cloud: {line}\n")
 
-    def mount_home(self, instance_id: str, root_volume: str, home_volume: str | None) -> Path:
-        """Points the instance's home at its home disk, or at its root disk if it has none."""
+    def mount_home(
+        self, instance_id: str, root_volume: str, home_volume: str | None, backup_volume: str | None = None
+    ) -> Path:
+        """Points the instance's home at its home disk, or at its root disk if it has none; and a name in it at a copy
+        of a backup, if there is one, as on a worker. Here that is not read-only.
+        """
         target = self.volume(home_volume) if home_volume else self.volume(root_volume) / "home"
         target.mkdir(exist_ok=True)
+        earlier = target / EARLIER
+        if earlier.is_symlink():
+            earlier.unlink()
+        if backup_volume and not earlier.exists():
+            earlier.symlink_to(self.volume(backup_volume).resolve())
         link = self.home(instance_id)
         link.parent.mkdir(exist_ok=True)
         fresh = link.with_name("home.new")

@@ -26,7 +26,9 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class BootPlan:
-    """Everything that booting an instance needs. `home_volume` is its first disk beside the root."""
+    """Everything that booting an instance needs. `home_volume` is its first disk beside the root; `backup_volume` a
+    copy of a backup, which is shown in the home.
+    """
 
     instance_id: str
     image_id: str
@@ -34,6 +36,7 @@ class BootPlan:
     user_data: bytes
     root_volume: str
     home_volume: str | None
+    backup_volume: str | None = None
 
 
 @dataclass(slots=True)
@@ -90,9 +93,11 @@ class Hypervisor:
         process = self._slot(instance_id).process
         return process.pid if process and process.poll() is None else None
 
-    def mount_home(self, instance_id: str, root_volume: str, home_volume: str | None) -> None:
+    def mount_home(
+        self, instance_id: str, root_volume: str, home_volume: str | None, backup_volume: str | None
+    ) -> None:
         """Points the instance's home at its disks as they are attached now."""
-        self.disks.mount_home(instance_id, root_volume, home_volume)
+        self.disks.mount_home(instance_id, root_volume, home_volume, backup_volume)
 
     def discard(self, instance_id: str, volumes: Sequence[str]) -> None:
         """The instance is gone, and these disks with it."""
@@ -131,7 +136,7 @@ class Hypervisor:
             slot.halted.set()
 
     def _launch(self, plan: BootPlan, slot: Slot) -> None:
-        home = self.disks.mount_home(plan.instance_id, plan.root_volume, plan.home_volume)
+        home = self.disks.mount_home(plan.instance_id, plan.root_volume, plan.home_volume, plan.backup_volume)
         root = self.disks.volume(plan.root_volume)
         self._note(plan.instance_id, f"booting image {plan.image_id} on {plan.address}")
         try:
