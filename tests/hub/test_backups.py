@@ -6,13 +6,15 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from jinja2 import Environment, FileSystemLoader
 
 from hub.errors import BackupGone, StartError
-from hub.pages.texts import earlier
+from hub.pages.texts import Earlier, EarlierDay, earlier
 from hub.spawn.backups import MOST_OFFERED, Backup, Backups, backups_in
 from hub.spawn.options import backup_in, lasting
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import MEDIUM, NOON, SETTINGS, calls, worker
+from tests.hub.test_pages import TEMPLATES
 from tests.hub.test_start_protocol import Case
 
 HOME, SNAPSHOT = "vol-0123456789abcdef0", "snap-0123456789abcdef0"
@@ -183,6 +185,21 @@ async def test_a_try_whose_answer_was_lost_is_repeated_with_the_same_backup() ->
     case.ec2.asked.clear()
     await case.start("")
     assert case.launches()[0]["ClientToken"] == first["ClientToken"]
+
+
+@pytest.mark.parametrize("needs_new_machine", [True, False])
+def test_the_page_says_how_to_get_them(needs_new_machine: bool) -> None:
+    days = (EarlierDay(value=SNAPSHOT, label="Mon <2> Mar"),)
+    templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    page = templates.get_template("earlier.html")
+    known = {"earlier_url": "/hub/spawn/ada", "xsrf": "a&b"}
+    shown = page.render(earlier=Earlier(days=days, needs_new_machine=needs_new_machine), **known)
+    assert ("<form" in shown) is not needs_new_machine
+    assert ("your administrator can remove it now" in shown) is needs_new_machine
+    if not needs_new_machine:
+        assert 'action="/hub/spawn/ada?_xsrf=a%26b"' in shown
+        assert f'<option value="{SNAPSHOT}">Mon &lt;2&gt; Mar</option>' in shown
+    assert not page.render(earlier=None, **known).strip()
 
 
 def test_a_page_offers_days_only_for_a_new_machine() -> None:

@@ -21,7 +21,7 @@ from bootstrap.operations.health import facts
 from bootstrap.operations.verify.scene import DAY, HOUR, Scene
 from bootstrap.preflight.quotas import ADDRESSES, STANDARD, VPCS
 from lifecycle_app.adapters.cloudwatch import IdleAlarm, alarm_request
-from lifecycle_app.contract import TAG_CLUSTER, Level, idle_alarm_prefix
+from lifecycle_app.contract import BACKUP_DEVICE, TAG_CLUSTER, Level, idle_alarm_prefix
 
 ABSENT = "i-0123456789abcdef0"
 """An id of an instance that no account has."""
@@ -99,7 +99,7 @@ def disks(scene: Scene) -> dict[str, Any]:
                 "encrypted": encrypted[disk["Ebs"]["VolumeId"]],
             }
             for disk in one["BlockDeviceMappings"]
-            if disk["Ebs"]["VolumeId"] in encrypted
+            if disk["Ebs"]["VolumeId"] in encrypted and disk["DeviceName"] != BACKUP_DEVICE
         ]
         for instance, one in mapped.items()
     }
