@@ -10,7 +10,8 @@ from urllib.parse import quote
 from hub.clients.calls import Calls
 from hub.clients.lifecycle import Reader
 from hub.clients.policies import Budget, Budgets
-from hub.spawn.backups import Backup, Backups
+from hub.spawn.backups import Backups
+from hub.spawn.launch_request import Backup
 from hub.spawn.machine_types import machine_type
 from hub.spawn.options import choice_option, groups_of, has_machine, offered
 from hub.spawn.spawner import WorkerSpawner

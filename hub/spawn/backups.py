@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from hub.clients.calls import Calls, TokenBucket
 from hub.config.profiles import LARGEST_DISK
 from hub.config.settings import Settings
 from hub.errors import StartError
+from hub.spawn.launch_request import Backup
 from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
 from lifecycle_app.model.worker import Worker, split
 
@@ -26,15 +26,6 @@ MOST_OFFERED = 14
 FRESH = timedelta(minutes=1)
 """For how long a page shows what was read before."""
 MOST_REMEMBERED = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backup:
-    """A snapshot of a home, with what was on it at that moment; `size` is that of the disk, in GB."""
-
-    snapshot: str
-    at: datetime
-    size: int
 
 
 class Backups:

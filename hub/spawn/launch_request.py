@@ -5,11 +5,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from hub.config.profiles import Profile
 from hub.config.settings import WORKER_PORT, Settings
-from hub.spawn.backups import Backup
 from lifecycle_app.contract import (
     BACKUP_DEVICE,
     CREATOR,
@@ -46,6 +46,15 @@ class Image:
 
     id: str
     root_device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """A snapshot of a home, with what was on it at that moment; `size` is that of the disk, in GB."""
+
+    snapshot: str
+    at: datetime
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,9 @@ from hub.errors import (
     SeveralHomes,
     StartError,
 )
-from hub.spawn.backups import Backup, Backups
+from hub.spawn.backups import Backups
 from hub.spawn.instances import Homes, Instances
-from hub.spawn.launch_request import Order, requests_for
+from hub.spawn.launch_request import Backup, Order, requests_for
 from hub.spawn.launcher import Launcher
 from hub.spawn.left_homes import Disk, left_home, was_never_attached
 from hub.spawn.planning import YOUNG, Known, Step, is_young, next_step, step_after_check, step_for

@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader
 
 from hub.errors import BackupGone, StartError
 from hub.pages.texts import Earlier, EarlierDay, earlier
-from hub.spawn.backups import MOST_OFFERED, Backup, Backups, backups_in
+from hub.spawn.backups import MOST_OFFERED, Backups, backups_in
+from hub.spawn.launch_request import Backup
 from hub.spawn.options import backup_in, lasting
 from lifecycle_app.model.worker import State, Worker
 from tests.hub.fakes import MEDIUM, NOON, SETTINGS, calls, worker

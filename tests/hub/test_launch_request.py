@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hub.config.profiles import Profile
-from hub.spawn.backups import Backup
 from hub.spawn.launch_request import (
+    Backup,
     Order,
     Place,
     requests_for,
