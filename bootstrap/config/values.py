@@ -28,7 +28,7 @@ LONGEST_ROOT_KEPT = timedelta(days=366)
 LONGEST_TAG, LONGEST_TAG_KEY = 256, 128
 MOST_TAGS = 20
 """AWS allows 50 on a resource. Those of ours on an image, and what AWS and its tools add, are the others."""
-TAG_ROOM = 800
+TAG_ROOM = 750
 """Characters of all tags: the manager's user data and CloudFormation's templates hold them."""
 TAG_KEY_ROOM = 400
 """Characters of all keys: the policy of the manager's role lists them, and IAM takes 10,240 characters."""

@@ -1,6 +1,6 @@
 """The institution's tags are on everything that can have some, from the call that creates it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,12 +49,18 @@ def without(tags: list[dict[str, str]]) -> set[str]:
     return {key for key, value in TAGS.items() if has.get(key) != value}
 
 
+def _tags(properties: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Budgets have theirs under a name of their own."""
+    found: list[dict[str, str]] = properties.get("Tags", properties.get("ResourceTags", []))
+    return found
+
+
 def untagged(template: Template) -> list[str]:
     """The resources that could have tags, by CloudFormation's own schemas, and lack one."""
     return [
         name
         for name, one in template["Resources"].items()
-        if schema_of(one["Type"])["tagging"]["taggable"] and without(one["Properties"].get("Tags", []))
+        if schema_of(one["Type"])["tagging"]["taggable"] and without(_tags(one["Properties"]))
     ]
 
 
