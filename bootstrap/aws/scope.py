@@ -24,7 +24,8 @@ class Scope:
     `challenge` is the one DNS record that the manager may change. An operator may change those of `domain`, in hosted
     zones with these ids, or in any. `tag_keys` are those of the institution's own tags; roles have its path, prefix and
     permissions boundary (an ARN), if it has some. `key` is the ARN of the institution's KMS key, which everything is
-    encrypted with; "" for AWS's own.
+    encrypted with; "" for AWS's own. Those functions of a private cluster that
+    ask its hub run in its VPC.
     """
 
     cluster: str
@@ -43,6 +44,7 @@ class Scope:
     role_prefix: str = ""
     boundary: str = ""
     key: str = ""
+    is_private: bool = False
 
     def __post_init__(self) -> None:
         if not CLUSTER_NAME.match(self.cluster):

@@ -37,6 +37,7 @@ class Site:
             role_prefix=self.settings.role_prefix,
             boundary=self.settings.permissions_boundary,
             key=self.settings.kms_key,
+            is_private=self.settings.network.private,
         )
 
     def outputs(self, stack: str) -> dict[str, str]:
@@ -45,7 +46,7 @@ class Site:
 
     def place(self) -> dict[str, str]:
         """Outputs of the place stack: ManagerGroup, PublicGroup, WorkerGroup, ManagerInterface, ManagerAddress
-        (private) and PublicAddress. Raises NotBuilt.
+        (private), and PublicAddress or, of a private cluster, FunctionGroup. Raises NotBuilt.
         """
         return self._required(names.stack(self.cluster, "place"))
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Template = dict[str, Any]
 
+LONGEST_BODY = 51_200
+"""Characters of a template, for CloudFormation."""
 FIRST_DELAY, LONGEST_DELAY, WITHIN = 0.2, 5.0, 3600.0
 """Seconds: between two polls of a stack, and until we no longer wait for it. NAT gateways take minutes."""
 STACK = "AWS::CloudFormation::Stack"

@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import cache_from_source, find_spec
 from pathlib import Path
 from typing import Any
 
 from bootstrap.aws import names
 from bootstrap.aws.scope import Scope
+from bootstrap.cluster.policies import asks_hub
 from bootstrap.errors import StepFailed
 
 logger = logging.getLogger(__name__)
@@ -44,14 +46,29 @@ def project_folder(sources: Path = SOURCES) -> Path:
     return packaged if packaged.is_dir() else sources
 
 
+@dataclass(frozen=True, slots=True)
+class InVpc:
+    """Where those functions of a private cluster run that ask its hub; ids."""
+
+    subnets: tuple[str, ...]
+    group: str
+
+
 def stage_config(
-    base: dict[str, Any], scope: Scope, variables: Mapping[str, str], tags: Mapping[str, str]
+    base: dict[str, Any],
+    scope: Scope,
+    variables: Mapping[str, str],
+    tags: Mapping[str, str],
+    place: InVpc | None = None,
 ) -> dict[str, Any]:
     """`base`, the committed .chalice/config.json, with the cluster's stage put in place of its own stages.
 
     The functions' roles are those of the access stack: Chalice knows no path, permissions boundary and tags of roles.
     """
-    functions = {name: _with_own_role(scope, name, of_stage) for name, of_stage in _functions(base).items()}
+    functions = {
+        name: {**_with_own_role(scope, name, of_stage), **(_vpc(place) if place and asks_hub(name) else {})}
+        for name, of_stage in _functions(base).items()
+    }
     stage = {
         **_only_stage(base),
         "environment_variables": dict(variables),
@@ -67,6 +84,10 @@ def _with_own_role(scope: Scope, handler: str, settings: Mapping[str, Any]) -> d
     return {**kept, "manage_iam_role": False, "iam_role_arn": role}
 
 
+def _vpc(place: InVpc) -> dict[str, Any]:
+    return {"subnet_ids": list(place.subnets), "security_group_ids": [place.group]}
+
+
 def _only_stage(base: dict[str, Any]) -> dict[str, Any]:
     (stage,) = base["stages"].values()
     return dict(stage)
@@ -77,10 +98,12 @@ def _functions(base: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return functions
 
 
-def project_files(scope: Scope, variables: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, bytes]:
+def project_files(
+    scope: Scope, variables: Mapping[str, str], tags: Mapping[str, str], place: InVpc | None = None
+) -> dict[str, bytes]:
     """A Chalice project of its own for this cluster: our code and its own stage.
 
-    `tags` are the functions' own; Chalice gives none to what it makes for them.
+    `tags` are the functions' own; Chalice gives none to what it makes for them. `place`: None outside of any VPC.
     """
     project = project_folder()
     files = {name: (project / name).read_bytes() for name in CODE}
@@ -88,7 +111,7 @@ def project_files(scope: Scope, variables: Mapping[str, str], tags: Mapping[str,
     for path in sorted((SOURCES / PACKAGE).rglob("*.py")):
         files[f"vendor/{path.relative_to(SOURCES)}"] = path.read_bytes()
     base = json.loads((project / ".chalice" / "config.json").read_text())
-    files[".chalice/config.json"] = _as_json(stage_config(base, scope, variables, tags))
+    files[".chalice/config.json"] = _as_json(stage_config(base, scope, variables, tags, place))
     return files
 
 

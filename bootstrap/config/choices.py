@@ -50,3 +50,9 @@ class Authenticator(StrEnum):
     LTI = "lti13"
     LDAP = "ldap"
     SHARED_PASSWORD = "shared-password"  # noqa: S105 -- an authenticator's name
+
+
+INTERFACE_ENDPOINTS = ("ec2", "events", "logs", "monitoring", "ssm", "ssmmessages", "sts")
+"""The services of AWS that manager, workers and functions call, Session Manager too, and that have a price by the
+hour in each zone as endpoints in the VPC. DynamoDB and S3, which they call too, have gateways without a price.
+"""

@@ -16,6 +16,8 @@ from hub.errors import SettingsError as OptionWrong
 FEWEST_ZONES = 2
 TAKEN_PORTS = (80, 8000, 8001, 8002, 8081)
 """What listens on the manager beside HTTPS: the redirect to it, the proxy and its API, nginx for the proxy, the hub."""
+MOST_PRIVATE_NETWORKS = 29
+"""Two ports each, and one rule for the functions, in a security group that holds 60 rules unless AWS raised that."""
 ROLE_ROOM = 64
 """Characters of a role's name, for IAM."""
 LONGEST_ROLE = "cloudjhub-{cluster}-record_activity-role"
@@ -43,6 +45,7 @@ def contradictions(settings: ClusterSettings, given: Collection[KeyPath]) -> Ite
         yield from _network(settings)
     else:
         yield from _existing_network(settings.network, given)
+    yield from _private(settings)
     if settings.network.allowed_networks and settings.manager.https is Https.NONE:
         yield (
             ("network", "allowed_networks"),
@@ -115,6 +118,33 @@ def _existing_network(network: Network, given: Collection[KeyPath]) -> Iterator[
     for name in ("cidr", "zones", "egress"):
         if ("network", name) in given:
             yield ("network", name), "an existing VPC has its own: remove this line, or network.vpc"
+
+
+def _private(settings: ClusterSettings) -> Iterator[Contradiction]:
+    network, manager = settings.network, settings.manager
+    if not network.private:
+        if network.endpoints:
+            yield (
+                ("network", "endpoints"),
+                "are made in a private cluster only: set private too, or remove this line",
+            )
+        return
+    if network.is_ours:
+        yield (
+            ("network", "private"),
+            "needs a network that leads to you, by VPN or transit gateway: set network.vpc and its subnets",
+        )
+    if len(network.allowed_networks) > MOST_PRIVATE_NETWORKS:
+        yield (
+            ("network", "allowed_networks"),
+            f"are rules of a security group here, which has room for {MOST_PRIVATE_NETWORKS} networks: join some",
+        )
+    if manager.https is Https.LETS_ENCRYPT and not (manager.has_subdomains or manager.acme_zone):
+        yield (
+            ("manager", "https"),
+            f"Let's Encrypt cannot reach a private address: set manager.acme_zone, by which it asks the DNS, or https "
+            f"to {Https.OWN}",
+        )
 
 
 def _workers(workers: Workers, given: Collection[KeyPath]) -> Iterator[Contradiction]:

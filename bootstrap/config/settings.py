@@ -115,6 +115,10 @@ class Network:
     """its public subnet for the manager"""
     worker_subnets: Annotated[tuple[Subnet, ...], *Listed, _example("[subnet-0123456789abcdef1]")] = ()
     """its subnets for workers, with a way out; that in the manager's zone first"""
+    private: Flag = False
+    """with vpc: no public address at all; cannot be changed later"""
+    endpoints: Flag = False
+    """with private and no way out: endpoints of AWS's services ($51 a month and zone)"""
     allowed_networks: Annotated[
         tuple[SourceRange, ...], *Listed, at_most(50), _example("[192.0.2.0/24, 198.51.100.7/32]")
     ] = ()

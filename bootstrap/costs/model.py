@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from bootstrap.config.choices import Credits, Egress
+from bootstrap.config.choices import INTERFACE_ENDPOINTS, Credits, Egress
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.costs.case import Case, Item, Load, expected, price_text
 from bootstrap.costs.prices import BASELINES, CREDIT_VCPUS, Assumptions, Prices
@@ -63,17 +63,20 @@ def _manager(case: Case) -> list[Item]:
             f"{manager.type}: {price_text(price)}/h × {hours:g} h",
             None if price is None else price * hours,
         ),
-        Item(
-            "manager's public address",
-            f"{price_text(prices.address_hour)}/h × {hours:g} h",
-            prices.address_hour * hours,
-        ),
+        *_manager_address(case),
         Item(
             "manager's disks",
             case.of_month(f"{disks} GB × {price_text(prices.disk_month)}/GB"),
             disks * prices.disk_month * case.load.months,
         ),
     ]
+
+
+def _manager_address(case: Case) -> list[Item]:
+    price, hours = case.prices.address_hour, case.load.hours
+    if case.settings.network.private:
+        return []
+    return [Item("manager's public address", f"{price_text(price)}/h × {hours:g} h", price * hours)]
 
 
 def _compute(case: Case) -> Item:
@@ -180,11 +183,8 @@ def rooted_share(root_lasts: timedelta | None, load: Load) -> float:
 def _egress(case: Case) -> list[Item]:
     network, prices, load = case.settings.network, case.prices, case.load
     if not network.is_ours:
-        return [
-            Item(
-                "way out of the existing VPC", "its own routes, IPv6 too where it has that; not counted", 0.0
-            )
-        ]
+        own = "its own routes, IPv6 too where it has that; not counted"
+        return [Item("way out of the existing VPC", own, 0.0), *_endpoints(case)]
     match network.egress:
         case Egress.NAT_GATEWAY:
             each = case.assumed.fetched_gb * load.months
@@ -217,6 +217,22 @@ def _egress(case: Case) -> list[Item]:
                     0.0,
                 )
             ]
+
+
+def _endpoints(case: Case) -> list[Item]:
+    """At most: a service that the VPC has an endpoint of gets no second one. Gateway endpoints are free."""
+    network, prices, hours = case.settings.network, case.prices, case.load.hours
+    if not network.endpoints:
+        return []
+    zones, services = len(network.worker_subnets), len(INTERFACE_ENDPOINTS)
+    return [
+        Item(
+            "endpoints of AWS's services",
+            f"{services} services × {zones} zones × {price_text(prices.endpoint_hour)}/h × {hours:g} h, at most; S3 "
+            "and DynamoDB: nothing",
+            services * zones * prices.endpoint_hour * hours,
+        )
+    ]
 
 
 def _outgoing(case: Case) -> Item:

@@ -36,6 +36,8 @@ class Prices:
     """A GB."""
     nat_hour: float = 0.045
     nat_gb: float = 0.045
+    endpoint_hour: float = 0.01
+    """Of an interface endpoint in a zone; what goes through it, at $0.01 a GB, is not counted."""
     out_gb: float = 0.09
     out_free_gb: float = 100
     """Free traffic to the internet each month, for the whole account."""
@@ -81,6 +83,7 @@ _EC2 = Source("AmazonEC2", "https://aws.amazon.com/ec2/pricing/on-demand/")
 _EBS = Source("AmazonEC2", "https://aws.amazon.com/ebs/pricing/")
 _VPC = Source("AmazonVPC", "https://aws.amazon.com/vpc/pricing/")
 _NAT = Source("AmazonEC2", "https://aws.amazon.com/vpc/pricing/")
+_ENDPOINT = Source("AmazonVPC", "https://aws.amazon.com/privatelink/pricing/")
 _TRAFFIC = Source("AWSDataTransfer", "https://aws.amazon.com/ec2/pricing/on-demand/")
 _LAMBDA = Source("AWSLambda", "https://aws.amazon.com/lambda/pricing/")
 _DYNAMODB = Source("AmazonDynamoDB", "https://aws.amazon.com/dynamodb/pricing/on-demand/")
@@ -93,6 +96,7 @@ SOURCES: Mapping[str, Source] = {
     "snapshot_month": _EBS,
     "nat_hour": _NAT,
     "nat_gb": _NAT,
+    "endpoint_hour": _ENDPOINT,
     "out_gb": _TRAFFIC,
     "out_free_gb": _TRAFFIC,
     "zone_gb": _TRAFFIC,

@@ -1,4 +1,4 @@
-"""The manager's public URL, and whether the hub answers there."""
+"""The manager's URL for browsers, and whether the hub answers there."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,12 @@ def public_host(settings: ClusterSettings, place: Mapping[str, str]) -> str:
 
     `place`: the outputs of the place stack.
     """
-    return settings.manager.domain or place.get("PublicAddress") or place["ManagerAddress"]
+    return settings.manager.domain or reached_at(place)
+
+
+def reached_at(place: Mapping[str, str]) -> str:
+    """Where the manager is reached whatever the DNS says: its public address, or the private one if it has no other."""
+    return place.get("PublicAddress") or place["ManagerAddress"]
 
 
 def public_url(settings: ClusterSettings, place: Mapping[str, str]) -> str:

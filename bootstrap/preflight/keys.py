@@ -26,8 +26,6 @@ AWS_OWN = "alias/aws/ebs"
 POLICY_ROOM = 10_240
 """Characters of a role's inline policies, without white space:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-TEMPLATE_ROOM = 51_200
-"""Bytes of a template that is not in a bucket."""
 WORKERS = "Workers"
 """A table in the template of the data stack."""
 
@@ -119,7 +117,7 @@ def judge_room(policy: int, template: int) -> Iterator[Problem]:
     """Characters of the manager's policy and of the template of all roles, with what they say about the key. Pure."""
     for what, has, room in (
         ("policy of the manager's role", policy, POLICY_ROOM),
-        ("template of the roles", template, TEMPLATE_ROOM),
+        ("template of the roles", template, stacks.LONGEST_BODY),
     ):
         if has > room:
             yield Problem(

@@ -3,7 +3,7 @@
 CloudFormation creates the replacement first. That fails while a manager uses the interface or the subnet's range.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -20,6 +20,7 @@ FIRST_OF_AWS = 4
 
 def problems(site: Site) -> Iterator[Problem]:
     """Changes that cannot be made."""
+    yield from judge_privacy(_place(site), is_private=site.settings.network.private)
     built = _interface(site)
     wanted = site.settings.manager.private_address
     if built:
@@ -28,6 +29,17 @@ def problems(site: Site) -> Iterator[Problem]:
     elif wanted:
         yield from _new_address(site, IPv4Address(wanted))
     yield from _zones(site)
+
+
+def judge_privacy(resources: Mapping[str, Any], *, is_private: bool) -> Iterator[Problem]:
+    """Has the place, with these resources, public addresses as the settings say? Pure; {} before it is built."""
+    if not resources or is_private is ("PublicAddress" not in resources):
+        return
+    has = "a public address" if is_private else "no public address"
+    yield Problem(
+        f"the cluster was built with {has}, which cannot be changed: set `network.private: "
+        f"{str(not is_private).lower()}`, or build another cluster"
+    )
 
 
 def judge_subnet(built: str, wanted: str) -> Iterator[Problem]:
@@ -74,13 +86,17 @@ def judge_zones(network: str, built: Sequence[str], wanted: Sequence[str]) -> It
     )
 
 
-def _interface(site: Site) -> dict[str, Any]:
-    """The properties of the manager's interface in the place's template; {} where that is not built."""
+def _place(site: Site) -> dict[str, Any]:
+    """The resources in the place's template; {} where that is not built."""
     stack = names.stack(site.cluster, "place")
     if not site.outputs(stack):
         return {}
-    template = stacks.template_of(site.aws.client("cloudformation"), stack)
-    return dict(template["Resources"]["ManagerInterface"]["Properties"])
+    return dict(stacks.template_of(site.aws.client("cloudformation"), stack)["Resources"])
+
+
+def _interface(site: Site) -> dict[str, Any]:
+    """The properties of the manager's interface in the place's template; {} where that is not built."""
+    return dict(_place(site).get("ManagerInterface", {}).get("Properties", {}))
 
 
 def _new_address(site: Site, address: IPv4Address) -> Iterator[Problem]:

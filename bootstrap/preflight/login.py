@@ -12,6 +12,7 @@ from bootstrap.cluster.users import first_people, read_people
 from bootstrap.config.settings import ClusterSettings
 from bootstrap.errors import NotBuilt, Refused, SettingsError
 from bootstrap.machines import tls
+from bootstrap.machines.address import reached_at
 from bootstrap.preflight.problem import Problem, warning
 from hub.config.authenticators import secrets_of
 from hub.config.origins import SHARED_ORIGIN
@@ -107,16 +108,18 @@ def _domain(site: Site) -> Iterator[Problem]:
     Encrypt waits for it.
     """
     try:
-        zone = dns.zone_of(site)
+        zone = dns.records_zone(site)
         delegated = dns.delegation(site)
         if zone:
             dns.records_to_make(site, zone)
-            dns.refuse_delegated(site, zone)
+        if validated := dns.zone_of(site):
+            dns.refuse_delegated(site, validated)
     except (Refused, SettingsError) as error:
         yield Problem(str(error))
         return
     if zone is None:
-        address = site.outputs(names.stack(site.cluster, "place")).get("PublicAddress", "")
+        place = site.outputs(names.stack(site.cluster, "place"))
+        address = reached_at(place) if place else ""
         for name in dns.served(site.settings.manager):
             yield from judge_domain(name, addresses(name) if address else set(), address)
     if delegated:

@@ -131,9 +131,9 @@ def _vcpus(site: Site) -> Iterator[Vcpus]:
 
 def _addresses(site: Site) -> Iterator[Problem]:
     settings, needed = site.settings, 0
-    if not site.outputs(names.stack(site.cluster, "place")):
-        needed += 1
     network = settings.network
+    if not network.private and not site.outputs(names.stack(site.cluster, "place")):
+        needed += 1
     is_new = network.is_ours and not site.outputs(names.network_stack(network.name))
     if is_new and network.egress is Egress.NAT_GATEWAY:
         needed += 1

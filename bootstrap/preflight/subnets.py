@@ -1,6 +1,6 @@
 """Does the network suit the cluster? Checks its routes, size and DNS."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
@@ -11,8 +11,12 @@ from bootstrap.aws import names
 from bootstrap.aws.errors import code_of
 from bootstrap.aws.instances import found_by_tags
 from bootstrap.aws.site import Site
+from bootstrap.cluster.routing import default_route
+from bootstrap.cluster.templates.endpoints import GATEWAYS, provided
 from bootstrap.cluster.templates.network import subnet_ranges
-from bootstrap.config.settings import ZONES_BY_DEFAULT
+from bootstrap.config.choices import INTERFACE_ENDPOINTS, Https
+from bootstrap.config.contradictions import FEWEST_ZONES
+from bootstrap.config.settings import ZONES_BY_DEFAULT, ClusterSettings
 from bootstrap.preflight.problem import Problem, warning
 from lifecycle_app.contract import ROLE_WORKER
 
@@ -20,7 +24,6 @@ TAKEN_BY_AWS = 5
 """Addresses of each subnet that AWS reserves: the first four and the last."""
 SMALLEST = 28
 LARGEST = 16
-ANYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Subnet:
     vpc: str
     zone: str
     free: int
+    gives_addresses: bool = False
+    """Has each machine in it a public address from its launch on?"""
 
 
 def problems(site: Site) -> Iterator[Problem]:
@@ -115,31 +120,6 @@ def judge_order(manager: str, workers: Sequence[str], found: Sequence[Subnet]) -
     ]
 
 
-def default_route(subnet: str, tables: Sequence[Any]) -> str:
-    """The target of a subnet's route to the internet: an id like igw-…, nat-…, eni-…; "" without one. Pure.
-
-    `tables` are the VPC's route tables, as DescribeRouteTables returns them.
-    """
-    own = [one for one in tables if any(each.get("SubnetId") == subnet for each in one["Associations"])]
-    main = [one for one in tables if any(each.get("Main") for each in one["Associations"])]
-    for table in (own or main)[:1]:
-        for route in table["Routes"]:
-            if route.get("DestinationCidrBlock") == ANYWHERE and route.get("State", "active") == "active":
-                return str(next(filter(None, (route.get(kind) for kind in ROUTE_TARGETS)), ""))
-    return ""
-
-
-ROUTE_TARGETS = (
-    "GatewayId",
-    "NatGatewayId",
-    "TransitGatewayId",
-    "NetworkInterfaceId",
-    "InstanceId",
-    "VpcPeeringConnectionId",
-    "LocalGatewayId",
-)
-
-
 def judge_routes(manager: str, workers: Sequence[str], tables: Sequence[Any]) -> list[Problem]:
     """Can users reach the manager, and workers the internet? Pure."""
     found = []
@@ -169,6 +149,71 @@ def judge_routes(manager: str, workers: Sequence[str], tables: Sequence[Any]) ->
     return found
 
 
+def judge_private(
+    settings: ClusterSettings, workers: Sequence[Subnet], tables: Sequence[Any], there: Collection[str]
+) -> Iterator[Problem]:
+    """Have the subnets of a private cluster a way to AWS, and no public addresses? Pure.
+
+    `there`: the services that the VPC has endpoints of.
+    """
+    network = settings.network
+    for subnet in workers:
+        if subnet.gives_addresses:
+            yield Problem(
+                f"the worker subnet {subnet.subnet} gives each machine a public address: use another one, or run "
+                f"`aws ec2 modify-subnet-attribute --subnet-id {subnet.subnet} --no-map-public-ip-on-launch`"
+            )
+    if len({subnet.zone for subnet in workers}) < FEWEST_ZONES:
+        yield warning(
+            "the worker subnets are in one zone: while that fails, no machine starts and no idle one is stopped: add "
+            "one in another zone to `network.worker_subnets`"
+        )
+    ways = {one: default_route(one, tables) for one in (network.manager_subnet, *network.worker_subnets)}
+    for subnet_id, target in ways.items():
+        if target.startswith("igw-"):
+            yield Problem(
+                f"the subnet {subnet_id} leads to an internet gateway, by which nothing without a public address gets "
+                "out: use one with a route to a NAT gateway, a transit gateway or a VPN"
+            )
+    closed = [subnet_id for subnet_id, target in ways.items() if not target]
+    if closed:
+        yield from _judge_closed(settings, closed, there)
+
+
+def _judge_closed(
+    settings: ClusterSettings, closed: Sequence[str], there: Collection[str]
+) -> Iterator[Problem]:
+    """Of subnets without a way to the internet. Pure."""
+    network, ids = settings.network, ", ".join(closed)
+    missing = sorted({*INTERFACE_ENDPOINTS, *GATEWAYS} - set(there))
+    if missing and not network.endpoints:
+        yield Problem(
+            f"from the subnets {ids} there is no way to AWS's {', '.join(missing)}: add a route 0.0.0.0/0 to a NAT "
+            "gateway, a transit gateway or a VPN, or set `network.endpoints: true`"
+        )
+    if not network.http_proxy and not (network.pip_index and network.apt_mirror):
+        yield Problem(
+            f"from the subnets {ids} there is no way to packages: set `network.http_proxy`, or `network.pip_index` and "
+            "`network.apt_mirror`"
+        )
+    if settings.manager.https is Https.LETS_ENCRYPT:
+        yield warning(
+            f"from the subnets {ids} Let's Encrypt and Route 53 are reached by `network.http_proxy` only: a "
+            f"certificate of your own needs neither (`manager.https: {Https.OWN}`)"
+        )
+
+
+def _private(site: Site, workers: Sequence[Subnet], tables: Sequence[Any]) -> Iterator[Problem]:
+    here = [{"Name": "vpc-id", "Values": [site.settings.network.vpc]}]
+    pages = site.aws.client("ec2").get_paginator("describe_vpc_endpoints").paginate(Filters=here)  # type: ignore[arg-type]
+    found = [one for page in pages for one in page["VpcEndpoints"]]
+    yield from judge_private(site.settings, workers, tables, provided(found, site.aws.region))
+    yield warning(
+        "the cluster is private: `up`, `doctor` and `workers prepare` ask its hub, so run them where your network "
+        "leads to the VPC; its DNS records are yours to make, in a DNS that the VPC asks too: the functions run there"
+    )
+
+
 def _existing(site: Site) -> Iterator[Problem]:
     network, ec2 = site.settings.network, site.aws.client("ec2")
     try:
@@ -191,9 +236,12 @@ def _existing(site: Site) -> Iterator[Problem]:
             "--enable-dns-support`"
         )
     tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [network.vpc]}])["RouteTables"]
-    yield from judge_routes(network.manager_subnet, network.worker_subnets, tables)
     yield from judge_order(network.manager_subnet, network.worker_subnets, found)
     workers = [subnet for subnet in found if subnet.subnet in network.worker_subnets]
+    if network.private:
+        yield from _private(site, workers, tables)
+    else:
+        yield from judge_routes(network.manager_subnet, network.worker_subnets, tables)
     yield from judge_room(workers, site.settings.users - _workers(site))
 
 
@@ -201,7 +249,13 @@ def _described(site: Site, ids: Sequence[str]) -> list[Subnet]:
     """Those of the subnets that there are. By filter: asked by id, one missing subnet would be an error for all."""
     found = site.aws.client("ec2").describe_subnets(Filters=[{"Name": "subnet-id", "Values": list(ids)}])
     return [
-        Subnet(one["SubnetId"], one["VpcId"], one["AvailabilityZone"], one["AvailableIpAddressCount"])
+        Subnet(
+            one["SubnetId"],
+            one["VpcId"],
+            one["AvailabilityZone"],
+            one["AvailableIpAddressCount"],
+            one.get("MapPublicIpOnLaunch", False),
+        )
         for one in found["Subnets"]
     ]
 

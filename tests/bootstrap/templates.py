@@ -12,8 +12,10 @@ from bootstrap.cluster.templates import (
     network_template,
     place_template,
 )
+from bootstrap.cluster.templates.endpoints import GATEWAYS, Endpoints
 from bootstrap.cluster.templates.parts import Template
-from bootstrap.config.choices import Egress
+from bootstrap.cluster.templates.place import PRIVATE_RANGES
+from bootstrap.config.choices import INTERFACE_ENDPOINTS, Egress
 
 BODY_LIMIT = 51_200
 """Bytes of a template that is not in a bucket."""
@@ -41,6 +43,15 @@ def position(
     )
 
 
+PRIVATE = replace(position(), is_private=True, sources=PRIVATE_RANGES)
+ENDPOINTS = Endpoints(
+    region=REGION,
+    services=(*INTERFACE_ENDPOINTS, *GATEWAYS),
+    subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
+    tables=(ROUTES,),
+)
+
+
 def variants() -> dict[str, Template]:
     scope = Scope(cluster="spring", account=ACCOUNT, region=REGION)
     narrow = Scope(
@@ -65,7 +76,10 @@ def variants() -> dict[str, Template]:
         "place-forwarding": place_template(position(routes=ROUTES)),
         "place-ipv6": place_template(replace(position(routes=ROUTES), has_ipv6=True)),
         "place-domain": place_template(position(names=("hub.example.org", "*.hub.example.org"))),
+        "place-private": place_template(PRIVATE),
+        "place-endpoints": place_template(replace(PRIVATE, endpoints=ENDPOINTS)),
         "access": access_template(scope),
+        "access-private": access_template(replace(narrow, is_private=True), 7),
         "access-narrow": access_template(narrow, 7),
         "access-alarm": access_template(scope, 7, BillAlarm(address="ada@example.org", dollars=250.0)),
         "access-key": access_template(replace(narrow, key=KEY), 7),

@@ -15,6 +15,7 @@ from botocore.stub import Stubber
 from bootstrap.aws.errors import refused_credentials, unreachable
 from bootstrap.aws.session import Aws
 from bootstrap.aws.site import Site
+from bootstrap.cluster import routing
 from bootstrap.cluster.inventory import VOLUME, Found
 from bootstrap.config.settings import ClusterSettings, Network, Profile, Workers
 from bootstrap.preflight import login, machines, names_taken, permissions, profiles, quotas, subnets
@@ -103,7 +104,7 @@ def table(target: dict[str, str], **association: Any) -> dict[str, Any]:
     ],
 )
 def test_default_routes(tables: list[dict[str, Any]], target: str) -> None:
-    assert subnets.default_route("s", tables) == target
+    assert routing.default_route("s", tables) == target
 
 
 @pytest.mark.parametrize(

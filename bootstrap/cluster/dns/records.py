@@ -15,6 +15,7 @@ from bootstrap.config.choices import Https
 from bootstrap.config.contradictions import is_public_name
 from bootstrap.config.settings import Manager
 from bootstrap.errors import Refused, SettingsError
+from bootstrap.machines.address import reached_at
 
 BY_HAND = "none"
 CHALLENGE = "_acme-challenge"
@@ -32,7 +33,7 @@ def served(manager: Manager) -> list[str]:
 
 
 def zone_of(site: Site) -> Zone | None:
-    """The hosted zone that `up` makes the domain's records in; None where they are the operator's.
+    """The domain's hosted zone, in which `up` may make records; None where they are the operator's.
 
     Raises SettingsError where the settings name a zone that cannot be used, or none of several.
     """
@@ -49,6 +50,15 @@ def zone_of(site: Site) -> Zone | None:
             f"the internet uses: {', '.join(zone.id for zone in found)}"
         )
     return found[0] if found else None
+
+
+def records_zone(site: Site) -> Zone | None:
+    """The hosted zone that `up` makes the domain's A records in; None where they are the operator's.
+
+    Those of a private cluster are the institution's: its resolvers may have zones of their own, and some drop private
+    addresses that a public zone gives.
+    """
+    return None if site.settings.network.private else zone_of(site)
 
 
 def records_to_make(site: Site, zone: Zone) -> list[str]:
@@ -155,8 +165,8 @@ def to_create(site: Site) -> list[Needed]:
     """The records that the operator has to make, for `up` does not. Raises NotBuilt before there is an address."""
     manager = site.settings.manager
     made: list[Needed] = []
-    if zone_of(site) is None:
-        made += [Needed(name, "A", site.place()["PublicAddress"]) for name in served(manager)]
+    if records_zone(site) is None:
+        made += [Needed(name, "A", reached_at(site.place())) for name in served(manager)]
     delegated = delegation(site)
     return [*made, delegated] if delegated else made
 

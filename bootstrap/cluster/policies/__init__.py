@@ -1,6 +1,7 @@
 """The IAM policies: the division of power, one policy a role. Statements are in the YAML files."""
 
 from bootstrap.cluster.policies.roles import (
+    asks_hub,
     backup_policy,
     builder_policy,
     dlm_trust,
@@ -12,6 +13,7 @@ from bootstrap.cluster.policies.roles import (
 )
 
 __all__ = [
+    "asks_hub",
     "backup_policy",
     "builder_policy",
     "dlm_trust",

@@ -156,6 +156,7 @@ def _running(scope: Scope, handler: str) -> Mapping[str, object]:
         "log_groups": [
             scope.arn("logs", f"log-group:{group}{end}") for group in groups for end in ("", ":*")
         ],
+        "own_function": scope.arn("lambda", f"function:{names.function(cluster, handler)}"),
         "functions": [scope.arn("lambda", f"function:{name}") for name in functions],
         "rules": [scope.arn("events", f"rule/{name}*") for name in functions],
         "event_bus": scope.arn("events", "event-bus/default"),

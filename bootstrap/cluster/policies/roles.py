@@ -20,6 +20,8 @@ _EVIDENCE = ("read_settings", "read_metrics")
 _ALARMS = ("put_alarms", "delete_alarms")
 _NEVER = ("never_start",)
 _NEVER_BUT_TAGS = ("make_nothing", "never_start_or_make")
+_IN_VPC = ("never_start_in_vpc", "join_vpc", "never_join")
+"""In the place of `_NEVER` where Lambda makes network interfaces by the function's role."""
 _ALL = ("forward_failures", "write_own_log")
 
 POWERS: Mapping[str, tuple[str, ...]] = {
@@ -54,12 +56,19 @@ def key_powers(powers: Sequence[str]) -> tuple[str, ...]:
     return ("see_key", tables, *(("key_for_hub_token",) if "ask_hub" in powers else ()))
 
 
+def asks_hub(handler: str) -> bool:
+    """Does this function ask the hub? In a private cluster such a function runs in the VPC."""
+    return "ask_hub" in POWERS[handler]
+
+
 def lifecycle_policies(scope: Scope) -> dict[str, Document]:
     """The policy of each handler in app.py, by its name."""
     found = {}
     for handler, powers in POWERS.items():
         known = statements("lifecycle", scope, handler)
-        never = _NEVER_BUT_TAGS if "mark_homes" in powers else _NEVER
+        never: tuple[str, ...] = _NEVER_BUT_TAGS if "mark_homes" in powers else _NEVER
+        if scope.is_private and asks_hub(handler):
+            never = _IN_VPC
         of_key = key_powers(powers) if scope.key else ()
         found[handler] = document(*(known[power] for power in (*powers, *of_key, *never, *_ALL)))
     return found

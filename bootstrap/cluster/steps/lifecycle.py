@@ -117,9 +117,12 @@ def variables(settings: ClusterSettings, url: str, certificate: str) -> dict[str
 
 def _files(site: Site) -> dict[str, bytes]:
     """Raises NotBuilt while address or certificate of the manager are not there."""
-    url = public_url(site.settings, site.place())
+    place = site.place()
+    url = public_url(site.settings, place)
     wanted = variables(site.settings, url, certificate_to_pin(site))
-    return chalice.project_files(site.scope, wanted, tags_of_cluster(site.settings))
+    is_private = site.settings.network.private
+    where = chalice.InVpc(site.network().worker_subnets, place["FunctionGroup"]) if is_private else None
+    return chalice.project_files(site.scope, wanted, tags_of_cluster(site.settings), where)
 
 
 def _is_complete(found: dict[str, functions.Function], wanted: Sequence[str], content: str) -> bool:

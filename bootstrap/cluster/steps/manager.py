@@ -13,7 +13,7 @@ from bootstrap.cluster.steps.step import Change, Kind
 from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError, NotBuilt, Refused, StepFailed
 from bootstrap.machines import bundle, hub_log, previous_manager, state_volume, tls
-from bootstrap.machines.address import hub_answers, public_url
+from bootstrap.machines.address import hub_answers, public_url, reached_at
 from bootstrap.machines.base_images import architecture_of, base_image, judge_disk
 from bootstrap.machines.hub_backups import backups
 from bootstrap.machines.launch import TAG_CONTENT
@@ -195,7 +195,7 @@ def _silence(site: Site, url: str = "") -> str:
     """Why the hub does not answer at its public URL, or at this one; "" if it does."""
     _, pair = tls.wanted(site, datetime.now(UTC))
     place = site.place()
-    return hub_answers(url or public_url(site.settings, place), pair, place.get("PublicAddress", ""))
+    return hub_answers(url or public_url(site.settings, place), pair, reached_at(place))
 
 
 def _existing(site: Site) -> "list[InstanceTypeDef]":

@@ -15,7 +15,7 @@ from bootstrap.aws.stacks import Next
 from bootstrap.aws.tags import tags_of_cluster
 from bootstrap.aws.waiting import Report
 from bootstrap.cluster.templates.parts import Template, tagged
-from bootstrap.errors import Held, NotBuilt, StepFailed
+from bootstrap.errors import Held, NotBuilt, Refused, StepFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -130,7 +130,13 @@ class StackStep:
         return []
 
     def _tagged(self, site: Site) -> Template:
-        return tagged(self.template(site), self.tags(site))
+        made = tagged(self.template(site), self.tags(site))
+        if (over := len(stacks.body(made)) - stacks.LONGEST_BODY) > 0:
+            raise Refused(
+                f"the template of {self.stack(site)} is {over} characters too long for CloudFormation: use fewer or "
+                "shorter `tags`"
+            )
+        return made
 
 
 def stack_changes(

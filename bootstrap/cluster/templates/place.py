@@ -4,11 +4,18 @@ records that lead there.
 
 from dataclasses import asdict, dataclass
 
+from bootstrap.cluster.templates.endpoints import Endpoints, endpoint_resources
 from bootstrap.cluster.templates.network import ANYWHERE, HUB_PORT, WORKER_PORT
 from bootstrap.cluster.templates.parts import Resource, Template, attribute, constant_parts, ref, resource
 
 FORWARDING = ("WorkerDefault", "ForwardedFromWorkers")
 """What is there only while the manager forwards the workers' traffic."""
+PUBLIC = ("PublicAddress", "PublicAddressOfManager")
+"""What a private cluster does without."""
+PRIVATE = ("FunctionGroup", "HubFromFunctions")
+"""What only a private cluster has: its functions run in the VPC."""
+PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+"""Where browsers come from that reach a private address, unless the settings say it: those of RFC 1918."""
 RECORD_SECONDS = "300"
 """How long resolvers keep an answer. The address stays for the cluster's lifetime."""
 
@@ -33,25 +40,41 @@ class Position:
     """The hosted zone of `names`; empty: their records are not ours."""
     names: tuple[str, ...] = ()
     """The manager's names in the DNS whose records are made here, with a wildcard as `*.`."""
+    is_private: bool = False
+    """Has it no public address at all?"""
+    sources: tuple[str, ...] = (ANYWHERE,)
+    """The ranges that its ports for browsers are open to."""
+    port: int = 443
+    """The one that the hub answers at."""
+    endpoints: Endpoints | None = None
+    """Those of AWS's services that are made with it."""
 
 
 def place_template(position: Position) -> Template:
     """The template of a place.
 
-    Outputs: PublicGroup, ManagerGroup, WorkerGroup, ManagerInterface, ManagerAddress (private) and PublicAddress.
+    Outputs: PublicGroup, ManagerGroup, WorkerGroup, ManagerInterface, ManagerAddress (private), and PublicAddress or,
+    of a private cluster, FunctionGroup.
     """
-    place = constant_parts("place", **asdict(position), hub_port=HUB_PORT, worker_port=WORKER_PORT)
+    reached = "browsers in private networks reach" if position.is_private else "the internet reaches"
+    place = constant_parts(
+        "place", **asdict(position), reached=reached, hub_port=HUB_PORT, worker_port=WORKER_PORT
+    )
+    for name in PUBLIC if position.is_private else PRIVATE:
+        del place["Resources"][name]
+        place["Outputs"].pop(name, None)
     interface = place["Resources"]["ManagerInterface"]["Properties"]
     interface["SourceDestCheck"] = not position.forwards_for
     if not position.private_address:
         del interface["PrivateIpAddress"]
     if not position.has_ipv6:
         del place["Resources"]["WorkerGroup"]["Properties"]["SecurityGroupEgress"]
-    for port in position.ports:
-        place["Resources"][f"PublicPort{port}"] = _from_browsers(port)
+    place["Resources"] |= _rules(position)
     for name in position.names:
         logical = "WildcardRecord" if name.startswith("*.") else "HubRecord"
         place["Resources"][logical] = _record(position.zone, name)
+    if position.endpoints:
+        place["Resources"] |= endpoint_resources(position.cluster, position.vpc, position.endpoints)
     return place if position.forwards_for else without_forwarding(place)
 
 
@@ -61,7 +84,23 @@ def without_forwarding(place: Template) -> Template:
     return {**place, "Resources": kept}
 
 
-def _from_browsers(port: int) -> Resource:
+def _rules(position: Position) -> dict[str, Resource]:
+    """The rules for browsers, one for each port and range. The range is a part of a name where there are several: in
+    another order of the settings, no rule would be made while the same one is still there.
+    """
+    return {
+        f"PublicPort{port}{'' if source == ANYWHERE else _alphanumeric(source)}": _from_browsers(port, source)
+        for port in position.ports
+        for source in position.sources
+    }
+
+
+def _alphanumeric(source: str) -> str:
+    """A range as a part of a logical name, like From10x0x0x0by8."""
+    return f"From{source.replace('.', 'x').replace('/', 'by')}"
+
+
+def _from_browsers(port: int, source: str) -> Resource:
     return resource(
         "EC2::SecurityGroupIngress",
         GroupId=attribute("PublicGroup", "GroupId"),
@@ -69,7 +108,7 @@ def _from_browsers(port: int) -> Resource:
         IpProtocol="tcp",
         FromPort=port,
         ToPort=port,
-        CidrIp=ANYWHERE,
+        CidrIp=source,
     )
 
 

@@ -17,6 +17,7 @@ from bootstrap.cluster.monitoring.alarms import silence
 from bootstrap.config.choices import Https
 from bootstrap.errors import BootstrapError
 from bootstrap.machines import hub_log, state_volume
+from bootstrap.machines.address import reached_at
 from bootstrap.machines.hub_backups import backups
 from bootstrap.machines.image.images import current
 from bootstrap.machines.manager_request import ROLE_MANAGER
@@ -71,7 +72,7 @@ def _hub(site: Site, now: datetime) -> list[str]:
 
 
 def _domain(site: Site, _: datetime) -> list[str]:
-    zone, address = dns.zone_of(site), site.place()["PublicAddress"]
+    zone, address = dns.records_zone(site), reached_at(site.place())
     wrong = [
         findings.names(name, addresses(name), addresses(name, socket.AF_INET6), address, str(zone or ""))
         for name in dns.served(site.settings.manager)

@@ -20,7 +20,7 @@ from bootstrap.cluster.monitoring import dead_letters
 from bootstrap.config.choices import Https
 from bootstrap.errors import NotBuilt
 from bootstrap.machines import tls
-from bootstrap.machines.address import hub_answers, hub_version, public_url
+from bootstrap.machines.address import hub_answers, hub_version, public_url, reached_at
 from bootstrap.machines.manager.freshness import MARK, Freshness, read
 from bootstrap.operations.health.findings import SILENT_FOR
 
@@ -192,7 +192,7 @@ def asked_hub(site: Site) -> Hub:
         place = site.place()
     except NotBuilt:
         return Hub(url="", trouble="it has no address yet")
-    url, pair, address = public_url(site.settings, place), tls.pair_of(site), place.get("PublicAddress", "")
+    url, pair, address = public_url(site.settings, place), tls.pair_of(site), reached_at(place)
     trouble = hub_answers(url, pair, address)
     return Hub(url=url, trouble=trouble, version="" if trouble else hub_version(url, pair, address))
 

@@ -14,7 +14,7 @@ from bootstrap.aws import secrets
 from bootstrap.aws.site import Site
 from bootstrap.aws.waiting import Report
 from bootstrap.errors import Interrupted, NotBuilt, Refused
-from bootstrap.machines.address import HubSilent, Question, ask, public_url
+from bootstrap.machines.address import HubSilent, Question, ask, public_url, reached_at
 from bootstrap.machines.tls import pair_of
 from bootstrap.operations.workers.boots import Boot, boots
 from bootstrap.operations.workers.listing import ListedWorker, store_of
@@ -72,7 +72,7 @@ class HubApi:
     def __init__(self, site: Site) -> None:
         place = site.place()
         self._url = public_url(site.settings, place)
-        self._pair, self._address = pair_of(site), place.get("PublicAddress", "")
+        self._pair, self._address = pair_of(site), reached_at(place)
         client = site.aws.client("ssm")
         found = secrets.read_if_there(client, site.cluster, [OPERATOR_TOKEN])
         if OPERATOR_TOKEN not in found:
