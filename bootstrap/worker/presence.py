@@ -50,7 +50,7 @@ class PageHandler(APIHandler):  # type: ignore[misc]  # publishes no types
         fullness: Fullness | None = self.settings.get(FULLNESS)
         shown["home"] = fullness.told() if fullness else None
         shown["usage"] = usage_now(seen)
-        shown["can_keep"] = bool(self.settings.get(KEEPING)) and shown["keep_limit"] > 0
+        shown["can_ask"] = bool(self.settings.get(KEEPING))
         self.set_header("Cache-Control", "no-store")
         self.finish(json.dumps(shown))
 

@@ -21,7 +21,7 @@ const status = changes => ({
   keptBy: null,
   keepUntil: null,
   keepLimit: 4 * HOUR,
-  canKeep: true,
+  canAsk: true,
   home: null,
   usage: null,
   budget: null,
@@ -38,14 +38,14 @@ test('an answer is read, and what cannot be used of it is left out', () => {
     kept_by: null,
     keep_until: null,
     keep_limit: 4 * HOUR,
-    can_keep: true
+    can_ask: true
   };
   assert.deepEqual(statusIn(given), status());
   for (const odd of [null, 7, 'text', [], {}, { now: 'x' }, { now: -1 }, { now: NaN }]) {
     assert.equal(statusIn(odd), null);
   }
-  const poor = statusIn({ now: NOW, stops_at: 'x', kept_by: { code: 1 }, can_keep: 'yes', keep_limit: -1 });
-  assert.deepEqual([poor.stopsAt, poor.keptBy, poor.canKeep, poor.keepLimit], [null, null, false, 0]);
+  const poor = statusIn({ now: NOW, stops_at: 'x', kept_by: { code: 1 }, can_ask: 'yes', keep_limit: -1 });
+  assert.deepEqual([poor.stopsAt, poor.keptBy, poor.canAsk, poor.keepLimit], [null, null, false, 0]);
   assert.equal(statusIn({ now: NOW, kept_by: { code: 'busy', values: { what: 'x'.repeat(999) } } }).keptBy.what.length, 200);
 });
 
@@ -104,7 +104,7 @@ test('the item says when the machine stops, or what keeps it on', () => {
 test('a notice says how to keep the machine on', () => {
   const soon = changes => texts.notice(status({ stopsAt: NOW + 595, lastUsed: NOW - 50 * MINUTE, ...changes }), NOW);
   assert.equal(soon({}), 'Your machine stops in 10 min. It was last used 50 min ago. Use it, or keep it running.');
-  assert.equal(soon({ canKeep: false }), 'Your machine stops in 10 min. It was last used 50 min ago. Use it to keep it on.');
+  assert.equal(soon({ canAsk: false }), 'Your machine stops in 10 min. It was last used 50 min ago. Use it to keep it on.');
   assert.equal(soon({ keptBy: { code: 'kept', what: '' } }), 'Your machine stops in 10 min. Use it, or keep it running.');
 });
 

@@ -69,7 +69,7 @@ async def test_a_gesture_is_an_interaction_and_what_a_page_asks_is_none(jupyter:
     before = await jupyter.quiet()
     asked = await jupyter.call("GET", "cloudjhub/status")
     assert (await jupyter.look())["last_interaction"] == before["last_interaction"] == asked["last_used"]
-    assert (asked["stops_at"], asked["keep_limit"], asked["can_keep"]) == (None, 0, False)
+    assert (asked["stops_at"], asked["keep_limit"], asked["can_ask"]) == (None, 0, False)
     used = asked["usage"]
     assert 0 < used["memory"]["used"] < used["memory"]["total"]
     assert 0 < used["home"]["used"] < used["home"]["total"]
@@ -91,7 +91,7 @@ async def test_a_gesture_has_no_long_body(jupyter: Jupyter) -> None:
     ("path", "body", "code"),
     [
         ("keep", {"seconds": "60"}, 400),
-        ("keep", {"seconds": 0}, 400),
+        ("keep", {"seconds": -1}, 400),
         ("keep", [], 400),
         ("keep", {"seconds": 60, "more": "x" * 1000}, 413),
         ("stop", {"more": "x" * 1000}, 413),

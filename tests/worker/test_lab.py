@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from bootstrap.local.programs import node
 from bootstrap.worker.server import LAB_EXTENSIONS
@@ -131,6 +131,20 @@ def test_a_reader_keeps_the_machine_on_and_a_widget_that_plays_does_not(
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0)
     expect(item).to_be_focused()
+
+    # Where the policy allows no keeps, the machine can still be stopped.
+    page.route("**/cloudjhub/status*", without_keeps)
+    with page.expect_response("**/cloudjhub/status*"):
+        item.press("Enter")
+    page.keyboard.press("Escape")
+    item.press("Enter")
+    expect(panel.get_by_role("button")).to_have_text(["Stop now", "Close"])
+    page.keyboard.press("Escape")
+
+
+def without_keeps(route: Route) -> None:
+    answer = route.fetch()
+    route.fulfill(response=answer, json=answer.json() | {"keep_limit": 0})
 
 
 def test_its_texts_and_times() -> None:

@@ -50,7 +50,7 @@ export class Panel {
     if (mayKeep(status)) {
       node.append(this._keeping(status.keepLimit));
     }
-    node.append(this._stopping(status.canKeep));
+    node.append(this._stopping(status.canAsk));
     node.addEventListener('keydown', event => this._onKey(event));
     document.body.append(node);
     place(node, this._button);

@@ -11,7 +11,8 @@ export interface Status {
   keepUntil: number | null;
   /** For how many seconds from now it may be kept running. */
   keepLimit: number;
-  canKeep: boolean;
+  /** Whether its server can ask the hub to keep it running, or to stop it. */
+  canAsk: boolean;
   /** The home directory, once it is filling; null before. */
   home: Home | null;
   /** What of the machine is used; null from a machine that does not say. */
@@ -72,7 +73,7 @@ export function statusIn(answer: unknown): Status | null {
     keptBy: reason(given.kept_by),
     keepUntil: time(given.keep_until),
     keepLimit: time(given.keep_limit) ?? 0,
-    canKeep: given.can_keep === true,
+    canAsk: given.can_ask === true,
     home: home(given.home),
     usage: usage(given.usage),
     budget: budget(given.budget)

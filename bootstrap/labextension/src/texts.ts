@@ -143,7 +143,7 @@ export function notice(status: Status, now: number): string {
 
 /** Can the user keep it running? Not once a budget is used up: the hub refuses that. */
 export function mayKeep(status: Status): boolean {
-  return status.canKeep && status.keepLimit > 0 && !status.budget?.isOver;
+  return status.canAsk && status.keepLimit > 0 && !status.budget?.isOver;
 }
 
 /** What to show of a budget, beside the notices before a stop: once when most of it is used, and once when all is. */
