@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # The tests' tiers: tests/conftest.py.
 PYTEST := $(RUN) -m pytest -q
-QUICK := (unit or contract) and not (simulation or emulator or deep)
+QUICK := (unit or contract) and not simulation and not emulator and not deep
 # Without what `make check` has run: TESTED="(simulation or emulator or cloud or browser) and not deep".
 TESTED := not deep
 TOGETHER := $(MAKE) --no-print-directory --jobs --output-sync=target

@@ -74,7 +74,7 @@ def users(database: Path) -> list[str]:
         return [name for (name,) in connection.execute("SELECT name FROM users ORDER BY name")]
 
 
-ADD_USER = "INSERT INTO users (name, cookie_id, admin, created) VALUES (?1, ?1, 0, '2026-11-30')"
+ADD_USER = "INSERT INTO users (name, cookie_id, admin, created) SELECT name, name, 0, '2026-11-30' FROM (SELECT ? AS name)"
 SET_VERSION = "UPDATE alembic_version SET version_num = ?"
 NEWER = "f00f00f00f00"
 
