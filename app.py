@@ -118,10 +118,10 @@ def keep_requested(event: CloudWatchEvent) -> object:
         "detail": {"cluster": [deployed.cluster]},
     }
 )
-def settings_requested(event: CloudWatchEvent) -> object:
+def change_policy(event: CloudWatchEvent) -> object:
     """The hub asks, for an administrator, to change a policy. No other function may write settings."""
     return handled(
-        lambda now: use_cases.settings_requested(
+        lambda now: use_cases.change_policy(
             wired(), events.settings_request(accepted(event, now), wired().cluster), now
         )
     )
@@ -211,7 +211,7 @@ for handler in (
     idle_alarm,
     stop_requested,
     keep_requested,
-    settings_requested,
+    change_policy,
     record_activity,
     sweep,
     reconcile,

@@ -15,7 +15,7 @@ BACKUPS = "backups"
 """The role of AWS's Data Lifecycle Manager."""
 WATCHED = ("record_state", "idle_alarm", "record_activity", "sweep", "stop_requested", "reconcile")
 """The functions with alarms of their own, and on the dashboard."""
-HANDLERS = (*WATCHED, "keep_requested", "settings_requested", "remove_stopped", "grow_homes")
+HANDLERS = (*WATCHED, "keep_requested", "change_policy", "remove_stopped", "grow_homes")
 """The functions in app.py, each with a role. What is not watched by itself is not retried: a failure goes to the
 dead-letter queue at once, whose alarm costs nothing more."""
 ROLE_SUFFIX = "-role"

@@ -3,7 +3,7 @@
 from lifecycle_app.use_cases.activity import record_activity
 from lifecycle_app.use_cases.growth import grow_homes, mark_homes
 from lifecycle_app.use_cases.keeps import keep_requested
-from lifecycle_app.use_cases.policies import settings_requested
+from lifecycle_app.use_cases.policies import change_policy
 from lifecycle_app.use_cases.ports import Service
 from lifecycle_app.use_cases.reconcile import reconcile
 from lifecycle_app.use_cases.removal import remove_stopped
@@ -12,6 +12,7 @@ from lifecycle_app.use_cases.triggers import idle_alarm, stop_requested, sweep
 
 __all__ = [
     "Service",
+    "change_policy",
     "grow_homes",
     "idle_alarm",
     "keep_requested",
@@ -20,7 +21,6 @@ __all__ = [
     "record_activity",
     "record_state",
     "remove_stopped",
-    "settings_requested",
     "stop_requested",
     "sweep",
 ]

@@ -14,7 +14,7 @@ from lifecycle_app.use_cases.records import TRIES
 log = logging.getLogger(__name__)
 
 
-def settings_requested(service: Service, event: SettingsRequest, now: datetime) -> str:
+def change_policy(service: Service, event: SettingsRequest, now: datetime) -> str:
     """Records the change with who asked for it, or why it is refused, and returns in a word how that went.
 
     One write has the policy, the change and the answer. Raises RecordConflict if the scope keeps changing.

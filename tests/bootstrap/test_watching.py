@@ -73,7 +73,7 @@ def test_every_handler_has_its_patience() -> None:
 
 def test_what_has_no_alarm_of_its_own_fails_into_the_queue_at_once() -> None:
     unwatched = {handler for handler in HANDLERS if handler not in WATCHED}
-    assert unwatched >= {"keep_requested", "settings_requested", "remove_stopped"}
+    assert unwatched >= {"keep_requested", "change_policy", "remove_stopped"}
     assert {PATIENCE[handler].retries for handler in unwatched} == {0}
 
 

@@ -119,4 +119,4 @@ def test_lifecycle_app_understands_the_change_of_a_policy_that_the_hub_asks_for(
     }
     asked = events.SettingsRequest("group/a b", "0f" * 16, changes, ("keep_limit",), "f0" * 16, NOON, "boss")
     assert events.settings_request(payload, "test") == asked
-    assert app.settings_requested is not None
+    assert app.change_policy is not None

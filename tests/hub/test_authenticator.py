@@ -26,7 +26,7 @@ def parts() -> Any:
     """What the authenticator needs of the hub's parts; the list is not followed."""
     operator = SimpleNamespace(people=PEOPLE, follow=id)
     return SimpleNamespace(
-        settings=SETTINGS, operator=operator, reader=None, pages=None, keeps=None, policies=None
+        settings=SETTINGS, operator=operator, reader=None, pages=None, keeps=None, policies=None, changes=None
     )
 
 

@@ -74,7 +74,9 @@ def users(database: Path) -> list[str]:
         return [name for (name,) in connection.execute("SELECT name FROM users ORDER BY name")]
 
 
-ADD_USER = "INSERT INTO users (name, cookie_id, admin, created) SELECT name, name, 0, '2026-11-30' FROM (SELECT ? AS name)"
+ADD_USER = (
+    "INSERT INTO users (name, cookie_id, admin, created) SELECT n, n, 0, '2026-11-30' FROM (SELECT ? AS n)"
+)
 SET_VERSION = "UPDATE alembic_version SET version_num = ?"
 NEWER = "f00f00f00f00"
 

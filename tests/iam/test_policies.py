@@ -79,7 +79,7 @@ BY_FUNCTION: dict[str, set[str]] = {
     "sweep": STOP | {"Query, index due"} | JUDGE,
     "stop_requested": STOP,
     "keep_requested": CHANGE | {"BatchGetItem, settings"},
-    "settings_requested": {
+    "change_policy": {
         f"{action}, settings of {scope}" for action in ("GetItem", "UpdateItem") for scope in POLICY_SCOPES
     },
     "reconcile": STOP

@@ -26,7 +26,7 @@ PROJECT = Path(handlers.__file__).parent
 NAMES = {
     "record_state", "idle_alarm", "stop_requested", "keep_requested", "record_activity", "sweep", "reconcile",
     "remove_stopped",
-    "settings_requested",
+    "change_policy",
     "grow_homes",
 }  # fmt: skip
 CONFIG = json.loads((PROJECT / ".chalice/config.json").read_text())
@@ -101,7 +101,7 @@ def test_what_stays_too_early_is_left_to_lambda_within_its_timeout(monkeypatch: 
 def test_with_no_worker_there_nothing_is_done() -> None:
     assert call("stop_requested", payload("stop-requested")) == "void"
     assert call("keep_requested", payload("keep-requested")) == "void"
-    assert call("settings_requested", payload("settings-requested")) == "void"
+    assert call("change_policy", payload("settings-requested")) == "void"
     assert call("record_activity", payload("schedule")) == {"running": 0, "written": 0}
     assert call("sweep", payload("schedule")) == {}
     with pytest.raises(Exception, match="ParameterNotFound") as error:

@@ -25,7 +25,7 @@ from lifecycle_app.model.policy_record import (
     with_policy,
 )
 from lifecycle_app.model.worker import State
-from lifecycle_app.use_cases import settings_requested
+from lifecycle_app.use_cases import change_policy
 from tests.lifecycle.examples import HOUR, MINUTE, NOON, SECOND, a_worker
 from tests.lifecycle.fakes import World
 from tests.lifecycle.payloads import payload
@@ -123,13 +123,13 @@ def test_only_the_newest_changes_are_kept_and_damaged_ones_hide_none() -> None:
 
 def test_the_handler_records_once(world: World) -> None:
     world.store.settings["cluster"] = RECORD.policy
-    assert settings_requested(world.service, asked(), NOON) == "recorded"
+    assert change_policy(world.service, asked(), NOON) == "recorded"
     assert json.loads(world.store.settings["cluster"])["idle_timeout"] == 1800
-    assert settings_requested(world.service, asked(), NOON) == "void", "the same event again"
+    assert change_policy(world.service, asked(), NOON) == "void", "the same event again"
     late = asked(id="1f" * 16)
-    assert settings_requested(world.service, late, NOON + VALID + SECOND) == "void"
-    assert settings_requested(world.service, late, NOON) == "changed"
-    assert settings_requested(world.service, asked(), NOON) == "void", "even after another's answer"
+    assert change_policy(world.service, late, NOON + VALID + SECOND) == "void"
+    assert change_policy(world.service, late, NOON) == "changed"
+    assert change_policy(world.service, asked(), NOON) == "void", "even after another's answer"
 
 
 def test_of_two_administrators_at_once_one_is_refused(world: World) -> None:
@@ -139,10 +139,10 @@ def test_of_two_administrators_at_once_one_is_refused(world: World) -> None:
 
     def between(_: PolicyRecord) -> None:
         world.store.before_settings = lambda _: None
-        assert settings_requested(world.service, other, NOON) == "recorded"
+        assert change_policy(world.service, other, NOON) == "recorded"
 
     world.store.before_settings = between
-    assert settings_requested(world.service, asked(), NOON) == "changed"
+    assert change_policy(world.service, asked(), NOON) == "changed"
     found = world.store.policy_record("cluster")
     assert [one.by for one in changes_of(found)] == ["ada"]
     assert json.loads(found.policy)["idle_timeout"] == 60
@@ -155,7 +155,7 @@ def test_a_scope_that_keeps_changing_fails_the_event(world: World) -> None:
 
     world.store.before_settings = between
     with pytest.raises(RecordConflict):
-        settings_requested(world.service, asked(), NOON)
+        change_policy(world.service, asked(), NOON)
 
 
 @pytest.mark.parametrize(

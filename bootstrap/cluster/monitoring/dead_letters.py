@@ -38,7 +38,7 @@ PATIENCE: Mapping[str, Patience] = {
     "stop_requested": Patience(2, timedelta(hours=1)),
     # These requests are void after a minute, and who made them was told that there was no answer.
     "keep_requested": Patience(0, timedelta(minutes=1)),
-    "settings_requested": Patience(0, timedelta(minutes=1)),
+    "change_policy": Patience(0, timedelta(minutes=1)),
     # The next run does all that a failed one left, so that a retry may not reach into the next but one.
     "record_activity": Patience(0, timedelta(minutes=1)),
     "sweep": Patience(2, timedelta(minutes=5)),

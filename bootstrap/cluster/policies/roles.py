@@ -31,7 +31,7 @@ POWERS: Mapping[str, tuple[str, ...]] = {
     "sweep": (*_STOP, "find_by_due", *_EVIDENCE),
     "stop_requested": _STOP,
     "keep_requested": (*_CHANGE, "read_settings"),
-    "settings_requested": ("change_policies",),
+    "change_policy": ("change_policies",),
     "reconcile": (
         *_STOP,
         "find_by_changed",
