@@ -32,6 +32,16 @@ EXCEPTIONS = {
         )
         for table in ("Workers", "History", "Settings")
     },
+    **{
+        ("CKV_AWS_111", f"AWS::IAM::Role.{role}Role"): (
+            "In a private cluster Lambda makes the function's network interfaces; EC2 has no resource for them before."
+            " The function's own code is denied it."
+        )
+        for role in (
+            *("IdleAlarm", "Reconcile", "RecordActivity"),
+            *("RemoveStopped", "StopRequested", "Sweep"),
+        )
+    },
 }
 
 
