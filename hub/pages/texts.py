@@ -109,18 +109,10 @@ class SharedBudget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierDay:
-    """A backup as a page offers it: the option's value, and when it was made."""
-
-    value: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
     """How a user gets files of an earlier day."""
 
-    days: tuple[EarlierDay, ...]
+    backups: Sequence[Backup]
     needs_new_machine: bool
     """Has the user a machine, so that none of them can be shown at the next start?"""
 
@@ -241,8 +233,7 @@ def earlier(worker: Worker | None, backups: Sequence[Backup]) -> Earlier | None:
     """What a page offers of a home's backups; None without any."""
     if not backups:
         return None
-    days = tuple(EarlierDay(value=one.snapshot, label=f"{one.at:%a %d %b %Y, %H:%M} UTC") for one in backups)
-    return Earlier(days=days, needs_new_machine=has_machine(worker))
+    return Earlier(backups=backups, needs_new_machine=has_machine(worker))
 
 
 UNEXPECTED = "Something went wrong in the hub. Try again; if that does not help, tell your administrator."

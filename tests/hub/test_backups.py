@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from jinja2 import Environment, FileSystemLoader
 
 from hub.errors import BackupGone, StartError
-from hub.pages.texts import Earlier, EarlierDay, earlier
+from hub.pages.texts import Earlier, earlier
 from hub.spawn.backups import MOST_OFFERED, Backups, backups_in
 from hub.spawn.launch_request import Backup
 from hub.spawn.options import backup_in, lasting
@@ -190,16 +190,19 @@ async def test_a_try_whose_answer_was_lost_is_repeated_with_the_same_backup() ->
 
 @pytest.mark.parametrize("needs_new_machine", [True, False])
 def test_the_page_says_how_to_get_them(needs_new_machine: bool) -> None:
-    days = (EarlierDay(value=SNAPSHOT, label="Mon <2> Mar"),)
+    backups = [Backup(snapshot=SNAPSHOT, at=datetime(2026, 3, 2, 3, 4, tzinfo=UTC), size=3)]
     templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     page = templates.get_template("earlier.html")
     known = {"earlier_url": "/hub/spawn/ada", "xsrf": "a&b"}
-    shown = page.render(earlier=Earlier(days=days, needs_new_machine=needs_new_machine), **known)
+    shown = page.render(earlier=Earlier(backups=backups, needs_new_machine=needs_new_machine), **known)
     assert ("<form" in shown) is not needs_new_machine
     assert ("your administrator can remove it now" in shown) is needs_new_machine
     if not needs_new_machine:
         assert 'action="/hub/spawn/ada?_xsrf=a%26b"' in shown
-        assert f'<option value="{SNAPSHOT}">Mon &lt;2&gt; Mar</option>' in shown
+        option = (
+            f'<option value="{SNAPSHOT}" data-at="2026-03-02T03:04:00+00:00">02 Mar 2026, 03:04 UTC</option>'
+        )
+        assert option in shown
     assert not page.render(earlier=None, **known).strip()
 
 
@@ -208,7 +211,7 @@ def test_a_page_offers_days_only_for_a_new_machine() -> None:
     assert earlier(ADA, []) is None
     shown = earlier(ADA, found)
     assert shown is not None
-    assert [(one.value, one.label) for one in shown.days] == [(SNAPSHOT, "Mon 02 Mar 2026, 03:04 UTC")]
+    assert shown.backups == found
     assert not shown.needs_new_machine
     stopped = earlier(replace(ADA, state=State.STOPPED), found)
     assert stopped is not None
