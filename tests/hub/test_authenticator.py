@@ -56,8 +56,11 @@ async def test_refusal_is_told_only_to_who_knows_the_password() -> None:
 
 
 def test_our_handlers_come_with_it() -> None:
-    app = SimpleNamespace(db=orm.new_session_factory()(), service_tokens={})
+    session = orm.new_session_factory()()
+    app = SimpleNamespace(db=session, service_tokens={})
     paths = [handler[0] for handler in authenticator().get_handlers(app)]
+    session.close()
+    session.get_bind().dispose()
     assert r"/api/cloudjhub/drain" in paths
     assert r"/login" in paths
 

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from alembic.config import Config
 from jupyterhub import dbutil, orm
 from moto import mock_aws
+from sqlalchemy.orm import Session
 
 from hub.database import __main__ as daily
 from hub.database import copies, schema
@@ -54,12 +55,19 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
 def place(tmp_path: Path) -> Place:
     """With the database of a JupyterHub with one user."""
     place = Place(tmp_path)
+    with opened(place) as session:
+        session.add(orm.User(name="ann"))
+        session.commit()
+    return place
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[Session]:
+    """The database as JupyterHub opens it, which checks its version."""
     session = orm.new_session_factory(f"sqlite:///{place.database}")()
-    session.add(orm.User(name="ann"))
-    session.commit()
+    yield session
     session.close()
     session.get_bind().dispose()
-    return place
 
 
 def preparation(place: Place, archive: Archive | None, **changes: Any) -> Preparation:
@@ -210,8 +218,8 @@ def test_an_older_database_is_backed_up_and_upgraded(place: Place, archive: Arch
     old = make_older(place)
     preparation(place, archive).prepare("")
     assert version_of(place.database) == OWN.own
-    orm.new_session_factory(f"sqlite:///{place.database}")  # checks the version
-    assert users(place.database) == ["ann"]
+    with opened(place):
+        assert users(place.database) == ["ann"]
     assert version_of(place.before_upgrade) == old
     assert [one.reason for one in kept(archive)] == [UPDATE]
 
@@ -245,7 +253,8 @@ def test_a_hub_that_is_rolled_back_gets_the_database_from_before_the_upgrade(pla
     preparation(place, None, bundle="bundle/2", schema=newer, upgrade=upgrade).prepare("")
     preparation(place, None).prepare("")
     assert version_of(place.database) == version
-    orm.new_session_factory(f"sqlite:///{place.database}")
+    with opened(place):
+        pass
     assert place.notes() == Notes(bundle="bundle/1")
 
 
