@@ -144,6 +144,7 @@ async def test_a_start_is_refused_before_anything_is_asked_of_aws() -> None:
     assert (told.value.status_code, told.value.reason, told.value.retry_in) == (403, "budget", None)
     assert told.value.jupyterhub_message == USED_UP
     assert case.protocol.profiles == []
+    case.close()
 
 
 async def noticed(*workers: Worker, **policy: Any) -> Notice | None:

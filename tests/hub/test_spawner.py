@@ -202,6 +202,11 @@ class Case:
         self.parts.settings = SETTINGS
         self.workers.answers.set()
 
+    def close(self) -> None:
+        engine = self.db.get_bind()
+        self.db.close()
+        engine.dispose()
+
     async def progress(self) -> list[str]:
         return [event["message"] async for event in self.spawner.progress()]
 
@@ -218,9 +223,7 @@ async def cases(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., 
 
     yield make
     for case in made:
-        engine = case.db.get_bind()
-        case.db.close()
-        engine.dispose()
+        case.close()
 
 
 Cases = Callable[..., Case]
