@@ -298,7 +298,7 @@ def test_files_of_an_earlier_day_are_shown_beside_the_home_of_a_new_machine(
             VolumeId=home, TagSpecifications=[{"ResourceType": "snapshot", "Tags": listed}]
         )
         made[user] = (home, backup["SnapshotId"])
-        known = {"key": user, "instance_id": "i-0123456789abcdef0", "version": 0, "zone": zone}
+        known = {"key": user, "instance_id": "i-0ea511e5da1ef11e5", "version": 0, "zone": zone}
         gone: Any = {**known, "state": State.TERMINATED, "home_volume": home}
         store.put(Worker(**gone, changed_at=now(), state_at=now()), now())
     browser = Browser(hub.public_url)
