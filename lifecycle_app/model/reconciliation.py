@@ -94,7 +94,10 @@ def is_unwatched(worker: Worker) -> bool:
 
 
 def _about(worker: Worker, instance: Instance | None, now: datetime) -> Finding | None:
-    if worker.is_claimed(now) or now - worker.state_at < SETTLES_IN:
+    # A terminated instance stays terminated, whatever a claim's holder does: a sweep that claims it may run
+    # at the minutes of each reconcile.
+    is_over = instance is not None and instance.state is State.TERMINATED
+    if (worker.is_claimed(now) and not is_over) or now - worker.state_at < SETTLES_IN:
         return None
     if instance is None:
         return None if worker.state is State.TERMINATED else Undescribed(worker)

@@ -48,6 +48,8 @@ def since(age: timedelta, state: State) -> Worker:
         (since(START_TAKES + SECOND, P), P, Stuck),
         (since(HOUR, S), S, None),
         (replace(since(HOUR, G), claimed_until=NOON + SECOND), R, None),
+        (replace(since(HOUR, G), claimed_until=NOON + SECOND), T, Missed),
+        (replace(since(SETTLES_IN - SECOND, G), claimed_until=NOON + SECOND), T, None),
         (replace(since(HOUR, G), claimed_until=NOON), R, None),
         (replace(since(HOUR, G), claimed_until=NOON), G, Missed),
         (replace(since(HOUR, G), claimed_until=NOON), S, Missed),
