@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lifecycle_app.model.policy import Policy
-from lifecycle_app.model.worker import State
+from lifecycle_app.model.worker import State, Worker
 
 SWEEPS = timedelta(minutes=10)
 """Two sweeps."""
@@ -72,7 +72,8 @@ class Audit:
             if record is None or record.instance_id not in {one.instance_id for one in machines}:
                 self._found("I3", f"{key}: a live instance is in no record")
         for record in self.world.store.workers.values():
-            if record.state in (State.PENDING, State.RUNNING) and record.key not in alive:
+            is_up = record.state in (State.PENDING, State.RUNNING)
+            if is_up and record.key not in alive and not self._is_reported(record):
                 self._found("I3", f"{record.key}: the record says {record.state}, and no instance is")
         for key, volumes in self.world.ec2.homes().items():
             record = self.world.store.workers.get(key)
@@ -101,6 +102,15 @@ class Audit:
             overdue = now - max(since, self.world.faults_ended) - self.policy.idle_timeout
             if overdue > SWEEPS + 2 * PERIOD and not process.life.is_busy(now):
                 self._found("I6", f"{process.machine.worker} is idle since {since}, and not stopped")
+
+    def _is_reported(self, record: Worker) -> bool:
+        """Has the administrator been told that EC2 does not list its instance? Then its record is kept: nothing
+        could be recorded in the hour for which EC2 shows a terminated one.
+        """
+        return any(
+            entry.reason == "undescribed" and entry.instance_id == record.instance_id
+            for entry in self.world.store.history(record.key)
+        )
 
     def _logins(self, machine: Any) -> Iterator[str]:
         hub = self.world.hub
