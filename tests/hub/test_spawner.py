@@ -1,9 +1,11 @@
 """The spawner with JupyterHub's own database and user around it, and fakes where AWS and the worker are."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,9 @@ import pytest
 from jupyterhub import orm, roles
 from jupyterhub.objects import Server as JupyterServer
 from jupyterhub.user import User
+from sqlalchemy import create_engine
+from sqlalchemy.orm import sessionmaker
+from sqlalchemy.pool import StaticPool
 from tornado.web import HTTPError
 
 from hub.config.profiles import Profile
@@ -145,6 +150,29 @@ class FakeStops:
         self.sent.append(request)
 
 
+@cache
+def tables() -> bytes:
+    """JupyterHub's database with its tables and roles alone: making them takes longer than most tests."""
+    session = orm.new_session_factory("sqlite:///:memory:")()
+    for role in roles.get_default_roles():
+        roles.create_role(session, role)
+    session.add(orm.OAuthClient(identifier="jupyterhub"))
+    session.commit()
+    found: bytes = session.connection().connection.driver_connection.serialize()
+    session.close()
+    session.get_bind().dispose()
+    return found
+
+
+def a_database() -> Any:
+    """A session of a copy of it."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.deserialize(tables())
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    orm.register_foreign_keys(engine)
+    return sessionmaker(bind=engine, expire_on_commit=False)()
+
+
 class Case:
     """A spawner and what is around it."""
 
@@ -173,10 +201,7 @@ class Case:
             self.spawner.latest_start.is_fetched = True
 
     def _spawner(self) -> Any:
-        self.db = orm.new_session_factory("sqlite:///:memory:")()
-        for role in roles.get_default_roles():
-            roles.create_role(self.db, role)
-        self.db.add(orm.OAuthClient(identifier="jupyterhub"))
+        self.db = a_database()
         user = orm.User(name="ada")
         self.db.add(user)
         self.db.commit()
