@@ -15,7 +15,7 @@ from bootstrap.aws.errors import code_of, if_exists
 from bootstrap.aws.session import Aws
 from bootstrap.aws.waiting import Report, polls, repeated, sparing
 from bootstrap.errors import Refused, StepFailed
-from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE
+from lifecycle_app.contract import TAG_CLUSTER, TAG_ROLE, TAG_SERVER, TAG_USER
 from lifecycle_app.printable import printable
 
 if TYPE_CHECKING:
@@ -231,3 +231,9 @@ def delete_snapshot(aws: Aws, snapshot: str) -> None:
 def tags_of(described: Mapping[str, Any]) -> dict[str, str]:
     """The tags of whatever EC2 describes."""
     return {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
+
+
+def worker_of(tags: Mapping[str, str]) -> str:
+    """The worker whose tags these are; "" for none."""
+    user, server = tags.get(TAG_USER, ""), tags.get(TAG_SERVER, "")
+    return f"{user}/{server}" if server else user

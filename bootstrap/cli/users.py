@@ -4,13 +4,13 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import click
 from rich.table import Table
 
 from bootstrap.aws import secrets
-from bootstrap.aws.instances import tags_of, volumes_by_tags
+from bootstrap.aws.instances import volumes_by_tags
 from bootstrap.aws.site import Site
 from bootstrap.cli.audit import audit
 from bootstrap.cli.options import (
@@ -27,14 +27,12 @@ from bootstrap.cluster import users as kept
 from bootstrap.config.choices import Authenticator
 from bootstrap.errors import NotBuilt, SettingsError
 from bootstrap.operations.audit import Act
+from bootstrap.operations.homes import left_homes
 from bootstrap.operations.workers.listing import ListedWorker, listed_workers, store_of
 from hub.config.authenticators import SIGN_UP_KEY, lets_others_in
 from hub.users.names import People, sign_up_code
-from lifecycle_app.contract import ROLE_WORKER, TAG_REPLACED, TAG_USER, utc_now
-from lifecycle_app.model.worker import State, Worker
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import VolumeTypeDef
+from lifecycle_app.contract import ROLE_WORKER, utc_now
+from lifecycle_app.model.worker import State, Worker, split
 
 names_argument = click.argument("names", metavar="[NAME]...", nargs=-1)
 
@@ -199,10 +197,10 @@ def _inherited(site: Site, wanted: Collection[str]) -> list[str]:
     listed = listed_workers(site, utc_now())
     found = kept_machines(listed, new)
     recorded = frozenset(one.home_volume for one in listed if one.home_volume)
-    left = left_homes(volumes_by_tags(site.aws, site.cluster, ROLE_WORKER), new, recorded)
+    left, _ = left_homes(volumes_by_tags(site.aws, site.cluster, ROLE_WORKER), recorded)
     return [
         *(inheritance(name, machines) for name, machines in sorted(found.items())),
-        *(left_inheritance(name, volumes) for name, volumes in sorted(left.items())),
+        *(left_inheritance(key, volumes) for key, volumes in sorted(left.items()) if split(key)[0] in new),
     ]
 
 
@@ -215,22 +213,10 @@ def kept_machines(workers: Iterable[ListedWorker], names: Collection[str]) -> di
     return dict(found)
 
 
-def left_homes(
-    volumes: "Iterable[VolumeTypeDef]", names: Collection[str], recorded: Collection[str]
-) -> dict[str, list[str]]:
-    """The disks of these users that no record has, which the hub attaches to the next machine of theirs. Pure."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for one in volumes:
-        tags = tags_of(one)
-        if tags.get(TAG_USER) in names and TAG_REPLACED not in tags and one["VolumeId"] not in recorded:
-            found[tags[TAG_USER]].append(one["VolumeId"])
-    return dict(found)
-
-
-def left_inheritance(name: str, volumes: Sequence[str]) -> str:
-    """As inheritance, of disks that are in no record. Pure."""
+def left_inheritance(key: str, volumes: Sequence[str]) -> str:
+    """As inheritance, of a worker's disks that are in no record. Pure."""
     return (
-        f"{name} was used before, and its files are kept on {', '.join(sorted(volumes))}. Whoever logs in as {name}"
+        f"{key} was used before, and its files are kept on {', '.join(volumes)}. Whoever logs in as {split(key)[0]}"
         " gets them. If that is another person, delete them first in the console"
     )
 

@@ -7,10 +7,17 @@ from typing import Any
 
 from bootstrap.aws import names, secrets
 from bootstrap.aws.errors import if_exists
-from bootstrap.aws.instances import GONE, found_by_tags, snapshots_by_tags, tags_of, volumes_by_tags
+from bootstrap.aws.instances import (
+    GONE,
+    found_by_tags,
+    snapshots_by_tags,
+    tags_of,
+    volumes_by_tags,
+    worker_of,
+)
 from bootstrap.aws.site import Site
 from bootstrap.cluster.functions import has_log_group
-from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, TAG_SERVER, TAG_USER, idle_alarm_prefix
+from lifecycle_app.contract import ROLE_WORKER, TAG_CLUSTER, idle_alarm_prefix
 
 VOLUME, SNAPSHOT = "volume", "snapshot"
 
@@ -77,9 +84,7 @@ def _home_snapshots(site: Site) -> Iterator[Found]:
 
 def _owner(described: Mapping[str, Any]) -> str:
     """The user in the tags, with the server's name where it has one."""
-    tags = tags_of(described)
-    server = tags.get(TAG_SERVER, "")
-    return tags.get(TAG_USER, "") + (f"/{server}" if server else "") or "an unknown user"
+    return worker_of(tags_of(described)) or "an unknown user"
 
 
 def _named(site: Site) -> Iterator[Found]:

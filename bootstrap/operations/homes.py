@@ -1,20 +1,20 @@
 """Home disks: which there are, and larger ones. The operator's only module that changes a volume."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from bootstrap.aws.errors import code_of
-from bootstrap.aws.instances import tags_of, volumes_by_tags
+from bootstrap.aws.instances import tags_of, volumes_by_tags, worker_of
 from bootstrap.aws.site import Site
 from bootstrap.errors import Refused, SettingsError
 from bootstrap.operations import home_backups
 from bootstrap.operations.home_backups import Backup, lineage
 from bootstrap.operations.workers.listing import ListedWorker
 from hub.config.profiles import LARGEST_DISK
-from lifecycle_app.contract import ROLE_WORKER
+from lifecycle_app.contract import ROLE_WORKER, TAG_REPLACED
 
 NOT_NOW = {
     "IncorrectModificationState": "its last change is not complete: try again in some hours",
@@ -52,6 +52,25 @@ def home_of(site: Site, workers: Sequence[ListedWorker], name: str) -> Home:
     if not found:
         raise SettingsError(f"{name} has no home disk: `cloudjhub homes list` shows all")
     return found[0]
+
+
+def left_homes(
+    volumes: Iterable[Mapping[str, Any]], recorded: Collection[str]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Free disks that no record has, in the order of their ids: by worker those that the hub attaches to its next
+    machine; and those that a restored one has replaced, with that one's id. Pure.
+    """
+    left: dict[str, list[str]] = {}
+    replaced: dict[str, str] = {}
+    for one in sorted(volumes, key=lambda one: str(one["VolumeId"])):
+        volume, tags = str(one["VolumeId"]), tags_of(one)
+        if one["State"] != "available" or volume in recorded:
+            continue
+        if TAG_REPLACED in tags:
+            replaced[volume] = tags[TAG_REPLACED]
+        else:
+            left.setdefault(worker_of(tags), []).append(volume)
+    return left, replaced
 
 
 def grow(site: Site, home: Home, size: int) -> None:

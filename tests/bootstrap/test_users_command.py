@@ -174,7 +174,11 @@ def test_a_name_with_a_disk_in_no_record_is_asked_about_too(site: Site) -> None:
     left = a_disk(site, "carol")
     a_disk(site, "dora", **{TAG_REPLACED: "2026-11-20"})
     a_disk(site, "erin", **{TAG_CLUSTER: "autumn"})
-    refused = run(site, users_group, "add", "carol", "dora", "erin", typed="n\n")
+    in_use = a_disk(site, "fred")
+    ec2 = site.aws.client("ec2")
+    machine = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)["Instances"][0]
+    ec2.attach_volume(Device="/dev/sdf", InstanceId=machine["InstanceId"], VolumeId=in_use)
+    refused = run(site, users_group, "add", "carol", "dora", "erin", "fred", typed="n\n")
     assert refused.exit_code == 1
     told = [line for line in refused.stderr.splitlines() if "was used before" in line]
     assert [line.split()[0] for line in told] == ["carol"]

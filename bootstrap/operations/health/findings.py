@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bootstrap.aws.instances import tags_of
 from bootstrap.config.reboot_window import OFF
 from bootstrap.machines.manager.freshness import Freshness
+from bootstrap.operations.homes import left_homes
 from bootstrap.operations.workers.listing import BAD_RECORD, DUPLICATE, UNKNOWN, ListedWorker
-from lifecycle_app.contract import STOPPED_FOR_HOME, TAG_REPLACED, TAG_SERVER, TAG_USER
+from lifecycle_app.contract import STOPPED_FOR_HOME
 from lifecycle_app.errors import BadRecord
 from lifecycle_app.model.messages import length
 from lifecycle_app.model.worker import State, Worker
@@ -336,32 +336,19 @@ def orphans(
     now: datetime,
 ) -> list[str]:
     """Workers' free volumes that no record has, and builders (launch times by id) that are there for too long."""
-    free: dict[str, list[str]] = {}
-    found = []
-    for one in sorted(volumes, key=lambda one: str(one["VolumeId"])):
-        if one["State"] != "available" or one["VolumeId"] in homes:
-            continue
-        tags = tags_of(one)
-        if TAG_REPLACED in tags:
-            found.append(
-                f"the home disk {one['VolumeId']} was replaced by {tags[TAG_REPLACED]} at a restore: delete it in the "
-                "console once nothing on it is needed"
-            )
-        else:
-            free.setdefault(_worker_of(tags), []).append(str(one["VolumeId"]))
-    found += [_free_homes(worker, free[worker]) for worker in sorted(free)]
+    left, replaced = left_homes(volumes, homes)
+    found = [
+        f"the home disk {volume} was replaced by {by} at a restore: delete it in the console once nothing on it is"
+        " needed"
+        for volume, by in replaced.items()
+    ]
+    found += [_free_homes(worker, left[worker]) for worker in sorted(left)]
     return found + [
         f"the image builder {one} has been there for {length(now - launched)}: run `cloudjhub image build`, which "
         "ends it"
         for one, launched in sorted(builders.items())
         if now - launched > BUILDING_TAKES
     ]
-
-
-def _worker_of(tags: Mapping[str, str]) -> str:
-    """The worker whose tags these are; "" for none."""
-    user, server = tags.get(TAG_USER, ""), tags.get(TAG_SERVER, "")
-    return f"{user}/{server}" if server else user
 
 
 def _free_homes(worker: str, volumes: Sequence[str]) -> str:
