@@ -1,11 +1,11 @@
-"""The lifecycle app as the hub sees it: an in-memory copy of its records for all spawners, and requests to stop."""
+"""The lifecycle app as the hub sees it: an in-memory copy of its records for all spawners, and requests to it."""
 
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -26,9 +26,14 @@ from lifecycle_app.model.worker import EPOCH, Worker
 
 log = logging.getLogger(__name__)
 
+Found = TypeVar("Found")
 OVERLAP = timedelta(minutes=5)
 """The index is eventually consistent, and a record has the time at which its writer began, up to two minutes before."""
 MOST_KEPT = 50_000
+ANSWERED_WITHIN = timedelta(seconds=8)
+"""A function's cold start takes a second or two. Afterwards whoever asked reads that there was no answer."""
+READINGS = 4
+"""After so many without an answer a request is sent again, as the same one."""
 FIRST_LOAD = timedelta(seconds=15)
 
 
@@ -215,13 +220,26 @@ def settings_entry(
     return {"Source": HUB_SOURCE, "DetailType": SETTINGS_REQUESTED, "Detail": json.dumps(detail)}
 
 
-class SettingsRequests:
-    """Puts requests to change policies on the account's default event bus."""
+class _Requests:
+    """Puts requests on the account's default event bus, where the lifecycle app hears of them."""
 
     def __init__(self, events: "EventBridgeClient", calls: Calls, cluster: str) -> None:
         self._events = events
         self._calls = calls
         self._cluster = cluster
+
+    async def _put(self, entry: Any, error_class: type[HubPartError], problem: str) -> None:
+        """Puts one event. Raises `error_class`, whose message begins with `problem`."""
+        try:
+            answer = await self._calls.call("PutEvents", lambda: self._events.put_events(Entries=[entry]))
+        except (ClientError, CloudBusy, CloudRefused) as error:
+            raise error_class(f"{problem}: {error}") from error
+        if answer["FailedEntryCount"]:
+            raise error_class(f"{problem}: not accepted: {answer['Entries']}")
+
+
+class SettingsRequests(_Requests):
+    """Requests to change policies."""
 
     async def send(
         self,
@@ -236,17 +254,12 @@ class SettingsRequests:
         """Asks for it. Raises SettingsNotSent."""
         entry = settings_entry(self._cluster, scope, request, changes, unset, base, requested_by, now)
         problem = f"policy of {scope}: the change could not be requested"
-        await _put(self._events, self._calls, entry, SettingsNotSent, problem)
+        await self._put(entry, SettingsNotSent, problem)
         log.info("policy of %s: %s asks for a change (%s)", scope, requested_by, request)
 
 
-class KeepRequests:
-    """Puts requests to keep workers running on the account's default event bus."""
-
-    def __init__(self, events: "EventBridgeClient", calls: Calls, cluster: str) -> None:
-        self._events = events
-        self._calls = calls
-        self._cluster = cluster
+class KeepRequests(_Requests):
+    """Requests to keep workers running."""
 
     async def send(
         self, worker: str, instance_id: str, request: str, seconds: int, requested_by: str, now: datetime
@@ -254,33 +267,34 @@ class KeepRequests:
         """Asks for it. Raises KeepNotSent."""
         entry = keep_entry(self._cluster, worker, instance_id, request, seconds, requested_by, now)
         problem = f"{worker}: it could not be requested to keep {instance_id}"
-        await _put(self._events, self._calls, entry, KeepNotSent, problem)
+        await self._put(entry, KeepNotSent, problem)
         log.info("%s: %s asks to keep %s for %s s (%s)", worker, requested_by, instance_id, seconds, request)
 
 
-class StopRequests:
-    """Puts stop requests on the account's default event bus."""
-
-    def __init__(self, events: "EventBridgeClient", calls: Calls, cluster: str) -> None:
-        self._events = events
-        self._calls = calls
-        self._cluster = cluster
+class StopRequests(_Requests):
+    """Requests to stop workers."""
 
     async def send(self, worker: str, instance_id: str, requested_by: str, now: datetime) -> None:
         """Requests the stop of this instance. Raises StopNotSent."""
         entry = stop_entry(self._cluster, worker, instance_id, requested_by, now)
         problem = f"{worker}: the stop of {instance_id} could not be requested"
-        await _put(self._events, self._calls, entry, StopNotSent, problem)
+        await self._put(entry, StopNotSent, problem)
         log.info("%s: stop of %s requested by %s", worker, instance_id, requested_by)
 
 
-async def _put(
-    events: "EventBridgeClient", calls: Calls, entry: Any, error_class: type[HubPartError], problem: str
-) -> None:
-    """Puts one event. Raises `error_class`, whose message begins with `problem`."""
-    try:
-        answer = await calls.call("PutEvents", lambda: events.put_events(Entries=[entry]))
-    except (ClientError, CloudBusy, CloudRefused) as error:
-        raise error_class(f"{problem}: {error}") from error
-    if answer["FailedEntryCount"]:
-        raise error_class(f"{problem}: not accepted: {answer['Entries']}")
+async def until_answered(
+    send: Callable[[], Awaitable[None]],
+    look: Callable[[], Awaitable[Found | None]],
+    pause: Callable[[float], Awaitable[None]],
+    pauses: Iterator[float],
+) -> Found:
+    """What `look` finds as the answer to the request that `send` puts; without an end: the caller sets one.
+
+    It is put again after some readings, as the same one: it may have been lost, or have come when it was not answered.
+    """
+    while True:
+        await send()
+        for _ in range(READINGS):
+            await pause(next(pauses))
+            if found := await look():
+                return found

@@ -5,13 +5,13 @@ import logging
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from itertools import chain, repeat
 from typing import Any
 
 from hub.clients.calls import Calls
-from hub.clients.lifecycle import SettingsRequests
+from hub.clients.lifecycle import ANSWERED_WITHIN, SettingsRequests, until_answered
 from hub.errors import SettingsNotSent
 from lifecycle_app.contract import SettingsRefusal
 from lifecycle_app.errors import RecordError
@@ -19,12 +19,8 @@ from lifecycle_app.model.policy_record import PolicyRecord, is_recorded
 
 log = logging.getLogger(__name__)
 
-ANSWERED_WITHIN = timedelta(seconds=8)
-"""A function's cold start takes a second or two. Afterwards the administrator reads that there was no answer."""
 PAUSES = (0.2, 0.3, 0.4, 0.5)
 """Seconds between two readings of the settings; then the last one again and again."""
-READINGS = 4
-"""After so many without an answer the request is sent again, as the same one."""
 
 
 class Outcome(StrEnum):
@@ -107,10 +103,11 @@ class PolicyChanges:
     ) -> Answer:
         request, asked_at = secrets.token_hex(16), self._now()
         pauses = chain(PAUSES, repeat(PAUSES[-1]))
-        while True:
+
+        async def send() -> None:
             await self._requests.send(scope, request, changes, unset, base, by, asked_at)
-            for _ in range(READINGS):
-                await self._calls.pause(next(pauses))
-                answer = answer_in(await self.get(scope), request)
-                if answer:
-                    return answer
+
+        async def look() -> Answer | None:
+            return answer_in(await self.get(scope), request)
+
+        return await until_answered(send, look, self._calls.pause, pauses)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import chain, repeat
 
 from hub.clients.calls import Calls
-from hub.clients.lifecycle import KeepRequests
+from hub.clients.lifecycle import ANSWERED_WITHIN, KeepRequests, until_answered
 from hub.errors import KeepNotSent, TooManyTries
 from hub.identity import Failures
 from hub.keep.answer import TOO_LATE, Answer, first_answer, later_answer
@@ -25,12 +25,8 @@ from lifecycle_app.model.worker import State, Worker
 
 log = logging.getLogger(__name__)
 
-ANSWERED_WITHIN = timedelta(seconds=8)
-"""A function's cold start takes a second or two. Afterwards the user reads that there was no answer."""
 PAUSES = (0.1, 0.2, 0.3, 0.4, 0.5)
 """Seconds between two readings of the record; then the last one again and again."""
-READINGS = 4
-"""After so many without an answer the request is sent again, as the same one."""
 MOST, WITHIN = 6, timedelta(minutes=5)
 """Requests of one user: each may keep a drain from releasing the server while it is pending."""
 
@@ -84,16 +80,16 @@ class Keeps:
         while record is not None and record.state is not State.RUNNING and record.claimed_until is not None:
             await self._calls.pause(next(pauses))
             record = await self._read(spawner.key)
-        while True:
+
+        async def send() -> None:
             # Again too: one that arrives under a claim is not answered, and after that has been given up it has to be.
             await self._requests.send(spawner.key, instance_id, request, seconds, by, asked_at)
-            for _ in range(READINGS):
-                await self._calls.pause(next(pauses))
-                answer = later_answer(await self._read(spawner.key), instance_id, request)
-                if answer:
-                    return answer
-                if not is_up(spawner, instance_id):
-                    return TOO_LATE
+
+        async def look() -> Answer | None:
+            found = later_answer(await self._read(spawner.key), instance_id, request)
+            return found or (None if is_up(spawner, instance_id) else TOO_LATE)
+
+        return await until_answered(send, look, self._calls.pause, pauses)
 
     async def _read(self, key: str) -> Worker | None:
         return await self._calls.read(lambda: self._get(key))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from hub.clients.lifecycle import KeepRequests, keep_entry
+from hub.clients.lifecycle import ANSWERED_WITHIN, KeepRequests, keep_entry
 from hub.clients.policies import Policies
 from hub.errors import KeepNotSent
 from hub.keep.answer import MESSAGES, Answer, as_json, first_answer, later_answer
-from hub.keep.asking import ANSWERED_WITHIN, MOST, WITHIN, Keeps
+from hub.keep.asking import MOST, WITHIN, Keeps
 from hub.keep.terms import terms
 from hub.spawn.parts import PendingKeep, ServerInstance
 from lifecycle_app.contract import KeepRefusal, Level, Signal, keep_seconds

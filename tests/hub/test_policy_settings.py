@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from jupyterhub.scopes import Scope
 
-from hub.clients.lifecycle import SettingsRequests
-from hub.clients.policy_changes import ANSWERED_WITHIN, Answer, Outcome, PolicyChanges, answer_in
+from hub.clients.lifecycle import ANSWERED_WITHIN, SettingsRequests
+from hub.clients.policy_changes import Answer, Outcome, PolicyChanges, answer_in
 from hub.errors import SettingsNotSent
 from hub.pages.policies import MESSAGES, administers
 from hub.pages.policy_form import (
