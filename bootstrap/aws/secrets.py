@@ -56,16 +56,7 @@ def create(
     """
     made_with: Any = listed({**tags, TAG_CLUSTER: cluster})
     try:
-        client.put_parameter(
-            Name=parameter(cluster, name),
-            Value=value,
-            Type="SecureString",
-            Overwrite=False,
-            # Certificates with their chains may be longer than the 4 KB that are free of charge.
-            Tier="Intelligent-Tiering",
-            Tags=made_with,
-            **_encrypted(key),
-        )
+        client.put_parameter(**_stored(cluster, name, value, key), Overwrite=False, Tags=made_with)
     except ClientError as error:
         if code_of(error) != "ParameterAlreadyExists":
             raise
@@ -83,19 +74,19 @@ def put(
 ) -> None:
     """Store a secret in the place of the one that may be there, which keeps its tags. As `create`."""
     if not create(client, cluster, name, value, tags, key):
-        client.put_parameter(
-            Name=parameter(cluster, name),
-            Value=value,
-            Type="SecureString",
-            Overwrite=True,
-            Tier="Intelligent-Tiering",
-            **_encrypted(key),
-        )
+        client.put_parameter(**_stored(cluster, name, value, key), Overwrite=True)
 
 
-def _encrypted(key: str) -> Any:
-    """Of each PutParameter: without it, a new value goes back to AWS's own key."""
-    return {"KeyId": key} if key else {}
+def _stored(cluster: str, name: str, value: str, key: str) -> Any:
+    """What each PutParameter says. Without the key, a new value would go back to AWS's own."""
+    return {
+        "Name": parameter(cluster, name),
+        "Value": value,
+        "Type": "SecureString",
+        # Certificates with their chains may be longer than the 4 KB that are free of charge.
+        "Tier": "Intelligent-Tiering",
+        **({"KeyId": key} if key else {}),
+    }
 
 
 def read(client: "SSMClient", cluster: str, name: str) -> str:
