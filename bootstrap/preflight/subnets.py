@@ -188,12 +188,12 @@ def _judge_closed(
     missing = sorted({*INTERFACE_ENDPOINTS, *GATEWAYS} - set(there))
     if missing and not network.endpoints:
         yield Problem(
-            f"from the subnets {ids} there is no way to AWS's {', '.join(missing)}: add a route 0.0.0.0/0 to a NAT "
+            f"the subnets {ids} have no way to AWS's {', '.join(missing)}: add a route 0.0.0.0/0 to a NAT "
             "gateway, a transit gateway or a VPN, or set `network.endpoints: true`"
         )
     if not network.http_proxy and not (network.pip_index and network.apt_mirror):
         yield Problem(
-            f"from the subnets {ids} there is no way to packages: set `network.http_proxy`, or `network.pip_index` and "
+            f"the subnets {ids} have no way to packages: set `network.http_proxy`, or `network.pip_index` and "
             "`network.apt_mirror`"
         )
     if settings.manager.https is Https.LETS_ENCRYPT:

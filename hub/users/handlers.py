@@ -73,7 +73,7 @@ ASK_FOR_GROUP = "Ask who looks after your groups to add you to one that may use 
 
 
 class SpawnPage(_AsksBeforeStarts, _NamedServers, SpawnHandler):  # type: ignore[misc]  # JupyterHub publishes no types
-    """JupyterHub's own, but says why there is no start."""
+    """JupyterHub's own, but says why a start is refused."""
 
 
 class ServerHandler(_AsksBeforeStarts, _NamedServers, UserServerAPIHandler):  # type: ignore[misc]  # JupyterHub publishes no types

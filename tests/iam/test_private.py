@@ -99,8 +99,8 @@ def test_the_linter_finds_the_key_that_it_does_not_know_and_aws_s_own_wildcard()
 
 
 def test_endpoints_lead_to_all_that_machines_and_functions_may_call() -> None:
-    """But for what Lambda calls itself (sqs), iam:PassRole, which is no call, Let's Encrypt's validation (route53), and
-    ec2messages: agents of today use ssmmessages where they can.
+    """But for what Lambda calls itself (sqs), iam:PassRole, which is not a call, Let's Encrypt's validation (route53),
+    and ec2messages: agents of today use ssmmessages where they can.
     """
     named = {"cloudwatch": "monitoring"}
     policies = (manager_policy(SCOPE), worker_policy(SCOPE), builder_policy(SCOPE), *PRIVATE.values())
