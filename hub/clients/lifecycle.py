@@ -22,13 +22,11 @@ from lifecycle_app.contract import (
     utc_now,
 )
 from lifecycle_app.errors import BadRecord, StoreUnavailable
-from lifecycle_app.model.worker import EPOCH, Worker
+from lifecycle_app.model.worker import Worker, changes_from
 
 log = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
-OVERLAP = timedelta(minutes=5)
-"""The index is eventually consistent, and a record has the time at which its writer began, up to two minutes before."""
 MOST_KEPT = 50_000
 ANSWERED_WITHIN = timedelta(seconds=8)
 """A function's cold start takes a second or two. Afterwards whoever asked reads that there was no answer."""
@@ -106,9 +104,7 @@ class Reader:
 
     async def read(self) -> None:
         """Reads what has changed since the last time. Raises StoreUnavailable."""
-        newest = max((worker.changed_at for worker in self._workers.values()), default=None)
-        # A record with a time in the future must not hide all changes until then.
-        since = min(newest, self._now()) - OVERLAP if newest else EPOCH
+        since = changes_from(self._workers.values(), self._now())
         for worker in await self._calls.read(lambda: self._changed_since(since)):
             self.take(worker)
         self._forget_surplus()

@@ -67,8 +67,8 @@ class WorkerStore:
     def changed_since(self, at: datetime) -> list[Worker]:
         """Workers written at `at` or later, oldest change first.
 
-        Eventually consistent, and stamped by the clocks of different functions: ask again from a minute
-        before the newest change seen. A worker's `version` tells whether it was seen before.
+        Eventually consistent, and stamped by the clocks of different functions: `changes_from` says
+        from when on to ask again. A worker's `version` tells whether it was seen before.
         """
         with available("changed workers"):
             condition = self._workers.changed_at >= at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -11,6 +12,9 @@ from lifecycle_app.model.messages import NOTHING, Message
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 """Earlier than everything recorded."""
+OVERLAP = timedelta(minutes=5)
+"""The index of changes is eventually consistent, and a record has the time at which its writer began, up to two minutes
+before."""
 
 
 class State(StrEnum):
@@ -173,3 +177,10 @@ class Scan:
     def bad_keys(self) -> frozenset[str]:
         """The workers whose records cannot be used."""
         return frozenset(one.key for one in self.bad)
+
+
+def changes_from(known: Iterable[Worker], now: datetime) -> datetime:
+    """From when on to ask for changed records, after these were read; EPOCH for the first time."""
+    newest = max((worker.changed_at for worker in known), default=None)
+    # A record with a time in the future must not hide all changes until then.
+    return min(newest, now) - OVERLAP if newest else EPOCH

@@ -14,11 +14,11 @@ from bootstrap.cli.terminal import SafeConsole
 from bootstrap.cli.watch import follow, shown
 from bootstrap.cli.workers import workers
 from bootstrap.errors import NotBuilt, SettingsError
-from bootstrap.operations.workers.watching import OVERLAP, Watched
+from bootstrap.operations.workers.watching import Watched
 from lifecycle_app.errors import StoreUnavailable
 from lifecycle_app.model.history import Entry, Kind
 from lifecycle_app.model.messages import message
-from lifecycle_app.model.worker import EPOCH, State, Worker
+from lifecycle_app.model.worker import EPOCH, OVERLAP, State, Worker
 from tests.bootstrap.clusters import FILE, NOW, Built, built
 
 MINUTE = timedelta(minutes=1)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hub.clients.lifecycle import OVERLAP, Reader, StopRequests, stop_entry
+from hub.clients.lifecycle import Reader, StopRequests, stop_entry
 from hub.errors import StopNotSent
 from lifecycle_app.errors import StoreUnavailable
-from lifecycle_app.model.worker import EPOCH, State
+from lifecycle_app.model.worker import EPOCH, OVERLAP, State
 from tests.hub.fakes import NOON, FakeStore, calls, refusal, worker
 
 MINUTE = timedelta(minutes=1)

@@ -6,10 +6,8 @@ from datetime import datetime, timedelta
 
 from lifecycle_app.adapters.store import WorkerStore
 from lifecycle_app.model.history import Entry
-from lifecycle_app.model.worker import EPOCH, State, Worker
+from lifecycle_app.model.worker import State, Worker, changes_from
 
-OVERLAP = timedelta(minutes=1)
-"""The index is eventually consistent, and a record has the time at which its writer began."""
 DECISIONS = 6
 ORDER = (State.PENDING, State.STOPPING, State.RUNNING, State.STOPPED)
 
@@ -27,9 +25,7 @@ class Watched:
 
     def read(self, now: datetime) -> None:
         """Reads what is new. Raises StoreUnavailable."""
-        newest = max((worker.changed_at for worker in self._workers.values()), default=None)
-        # A record with a time in the future must not hide all changes until then.
-        since = min(newest, now) - OVERLAP if newest else EPOCH
+        since = changes_from(self._workers.values(), now)
         self._workers |= {worker.key: worker for worker in self._store.changed_since(since)}
         self.decisions = newest_entries(self._store, now, DECISIONS)
 
